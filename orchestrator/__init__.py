@@ -1,0 +1,1 @@
+"""The orchestrator: plans a comparison, measures it, and says where distribution helps."""

@@ -1,0 +1,80 @@
+"""All that a run tells, put together."""
+
+from __future__ import annotations
+
+from math import log
+
+from orchestrator.analysis.estimates import makespan, ratio
+from orchestrator.analysis.picking import pick
+from orchestrator.analysis.verdicts import BASELINES, contestants, verdicts
+from orchestrator.model import Cell, CellResult, Estimate, Findings, Run
+
+
+def analyse(run: Run) -> Findings:
+    """Everything that is concluded from a run; of an incomplete one, whatever its samples allow.
+
+    `makespans` has every cell with a sample. `versus_serial` and `versus_best` are speedups (above 1 the
+    cell is faster than its baseline) of sound cells whose baseline was measured and is sound.
+    """
+    return Findings(
+        makespans={result.cell: each for result in run.cells if (each := makespan(result)) is not None},
+        versus_serial=_versus_serial(run),
+        versus_best=_versus_best(run),
+        verdicts=verdicts(run),
+        noise_floor=noise_floor(run),
+    )
+
+
+def noise_floor(run: Run) -> Estimate | None:
+    """The ratio that the A/A pair shows: the same cell, measured twice a round.
+
+    Of several pairs the one that is furthest from 1; `None` where none was measured.
+    """
+    originals = {result.cell: result for result in run.cells if not result.cell.replica}
+    ratios = [
+        each
+        for result in run.cells
+        if result.cell.replica and result.cell.original in originals
+        if (each := ratio(result.makespans_s, originals[result.cell.original].makespans_s)) is not None
+    ]
+    return max(ratios, key=lambda each: abs(log(each.point)), default=None)
+
+
+def _versus_serial(run: Run) -> dict[Cell, Estimate]:
+    """Each cell's speedup over the serial cell of its own kernel, which itself is exactly 1."""
+    serial = {
+        (result.cell.stage, result.cell.kernel): result
+        for result in contestants(run.cells, BASELINES["serial"])
+        if result.sound
+    }
+    speedups = {}
+    for result in run.cells:
+        baseline = serial.get((result.cell.stage, result.cell.kernel))
+        if baseline is not None:
+            speedups[result.cell] = _speedup(result, baseline, baseline.makespans_s)
+    return _present(speedups)
+
+
+def _versus_best(run: Run) -> dict[Cell, Estimate]:
+    """Each cell's speedup over the stage's best in-process cell, which itself is exactly 1.
+
+    The baseline is picked for each round by the other rounds, as for a verdict.
+    """
+    speedups = {}
+    for stage in run.stages:
+        able = contestants(run.of_stage(stage), BASELINES["best in-process"])
+        best = pick([result for result in able if result.sound])
+        if best is not None:
+            for result in run.of_stage(stage):
+                speedups[result.cell] = _speedup(result, best.best, best.makespans_s)
+    return _present(speedups)
+
+
+def _speedup(result: CellResult, baseline: CellResult, makespans_s: dict[int, float]) -> Estimate | None:
+    if not result.sound:
+        return None
+    return Estimate(1.0) if result is baseline else ratio(makespans_s, result.makespans_s)
+
+
+def _present(estimates: dict[Cell, Estimate | None]) -> dict[Cell, Estimate]:
+    return {cell: each for cell, each in estimates.items() if each is not None}

@@ -1,0 +1,150 @@
+"""Where the time of a task goes: the hop ledger, of a sample and of a cell over its rounds.
+
+Hops and the unexplained rest add up to the latency by construction, so what can fail is a sign: see
+`beyond_bound`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from statistics import fmean, median
+from typing import Final
+
+from orchestrator.model import Cell, CellResult, MeanHops
+from worker.contract import Hops
+
+LEGS: Final = ("publish", "queue", "fetch", "compute", "store", "return", "unexplained")
+"""A task's way, in its order; the last is what no hop accounts for."""
+
+RESOLUTION_S: Final = 1e-6
+"""A sum of clock readings is not trusted further than this."""
+
+
+@dataclass(frozen=True, slots=True)
+class Leg:
+    """One hop of a cell: seconds a task, and the share of the latency, where there is a latency."""
+
+    name: str
+    seconds: float
+    share: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """A cell's hops over its rounds: medians of the rounds' means, so they need not add up exactly.
+
+    `compute_cpu_s` is the CPU time within the leg `compute`. `tasks` is how many were counted in all,
+    `beyond_bound` how many of them contradict the clock bound.
+    """
+
+    cell: Cell
+    rounds: int
+    tasks: int
+    legs: tuple[Leg, ...]
+    latency_s: float | None
+    compute_cpu_s: float
+    clock_bound_s: float | None
+    beyond_bound: int
+
+    def seconds(self, leg: str) -> float | None:
+        """Seconds a task of one leg; `None` where the strategy has no such leg."""
+        return next((each.seconds for each in self.legs if each.name == leg), None)
+
+
+def mean_hops(hops: Sequence[Hops]) -> MeanHops | None:
+    """Each hop's mean seconds a task; `None` where there are no hops.
+
+    A hop that some tasks have and others lack (a failed task stores nothing) counts as no time for those
+    that lack it, so that the means add up to the mean latency. Where some tasks alone have a latency,
+    they alone are counted.
+    """
+    whole = [each for each in hops if each.latency_s is not None] or list(hops)
+    if not whole:
+        return None
+    return MeanHops(
+        tasks=len(whole),
+        compute_s=fmean(each.compute_s for each in whole),
+        compute_cpu_s=fmean(each.compute_cpu_s for each in whole),
+        publish_s=_mean([each.publish_s for each in whole]),
+        queue_s=_mean([each.queue_s for each in whole]),
+        fetch_s=_mean([each.fetch_s for each in whole]),
+        store_s=_mean([each.store_s for each in whole]),
+        return_s=_mean([each.return_s for each in whole]),
+        latency_s=_mean([each.latency_s for each in whole]),
+        unexplained_s=_mean([each.unexplained_s for each in whole]),
+        clock_bound_s=max(_known(each.clock_bound_s for each in whole), default=None),
+        beyond_bound=sum(map(beyond_bound, whole)),
+    )
+
+
+def beyond_bound(hops: Hops) -> bool:
+    """Whether a task's hops contradict each other by more than the clocks' bound can explain.
+
+    Queue, return and the rest each hold at most one error of the clock offset, so none of them may lie
+    below minus the bound. The other hops are differences on one clock and may not be negative at all.
+    """
+    least = -(hops.clock_bound_s or 0.0) - RESOLUTION_S
+    across = _known((hops.queue_s, hops.return_s, hops.unexplained_s))
+    within = _known((hops.publish_s, hops.fetch_s, hops.compute_s, hops.store_s))
+    return any(seconds < least for seconds in across) or any(seconds < 0 for seconds in within)
+
+
+def ledger(result: CellResult) -> Ledger | None:
+    """Where a cell's tasks spend their time; `None` where no sample has hops."""
+    rounds = [sample.hops for sample in result.samples if sample.hops is not None]
+    if not rounds:
+        return None
+    return Ledger(
+        cell=result.cell,
+        rounds=len(rounds),
+        tasks=sum(hops.tasks for hops in rounds),
+        legs=tuple(leg for name in LEGS if (leg := _leg(name, rounds)) is not None),
+        latency_s=_median(_known(hops.latency_s for hops in rounds)),
+        compute_cpu_s=median(hops.compute_cpu_s for hops in rounds),
+        clock_bound_s=max(_known(hops.clock_bound_s for hops in rounds), default=None),
+        beyond_bound=sum(hops.beyond_bound for hops in rounds),
+    )
+
+
+def bound(result: CellResult) -> str | None:
+    """What holds a Celery cell back most, as a hop's name; `None` where its hops are not known.
+
+    Slots that are busy for more than half of the makespan are the bottleneck themselves: the largest of
+    fetch, compute and store. Otherwise they wait for work or the orchestrator waits for them: the largest
+    of publish, queue and return. A wait in the queue behind other tasks is thus not blamed on the queue.
+    """
+    of_cell = ledger(result)
+    if of_cell is None or of_cell.latency_s is None:
+        return None
+    busy = median(_busy(sample.hops, sample.makespan_s) for sample in result.samples if sample.hops)
+    legs = ("fetch", "compute", "store") if busy > result.cell.slots / 2 else ("publish", "queue", "return")
+    known = [leg for leg in of_cell.legs if leg.name in legs]
+    return max(known, key=lambda leg: leg.seconds).name if known else None
+
+
+def _busy(hops: MeanHops, makespan_s: float) -> float:
+    """How many slots were busy on average over a sample."""
+    return hops.tasks * sum(_known((hops.fetch_s, hops.compute_s, hops.store_s))) / makespan_s
+
+
+def _leg(name: str, rounds: Sequence[MeanHops]) -> Leg | None:
+    known = [(hops, each) for hops in rounds if (each := getattr(hops, f"{name}_s")) is not None]
+    if not known:
+        return None
+    shares = [each / hops.latency_s for hops, each in known if hops.latency_s]
+    return Leg(name, median(each for _, each in known), _median(shares))
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    """The mean over all, an absent one counted as no time; `None` where all are absent."""
+    known = _known(values)
+    return sum(known) / len(values) if known else None
+
+
+def _median(values: Sequence[float]) -> float | None:
+    return median(values) if values else None
+
+
+def _known(values: Iterable[float | None]) -> list[float]:
+    return [value for value in values if value is not None]

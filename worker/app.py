@@ -1,0 +1,85 @@
+"""The Celery application: `celery -A worker.app worker`, and the orchestrator's own side of it.
+
+Every setting below has its reason beside it; `docs/decisions/celery-settings.md` tells what was measured.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from celery import Celery
+
+from worker.settings import Settings, settings
+
+PREFIX = "breakeven"
+"""Begins the name of every queue, task and key of ours."""
+
+
+def make_app(config: Settings) -> Celery:
+    """A Celery application for the broker of `config`, set for truth rather than for comfort."""
+    app = Celery(PREFIX, broker=config.broker_url, backend=config.broker_url, include=["worker.tasks", "worker.remote_control"])
+    app.conf.update(_delivery(config), **_wire(), **_patience(config))
+    return app
+
+
+def _delivery(config: Settings) -> dict[str, Any]:
+    """One task at a time a slot, acknowledged after it is done, and an end for those that kill their slot."""
+    return {
+        "task_default_queue": PREFIX,
+        "task_acks_late": True,
+        # A slot that dies is no reason to lose its task, and a task that always kills its slot must end:
+        # with a retry that is counted, instead of a requeue that is not.
+        "task_reject_on_worker_lost": True,
+        "task_retry_on_worker_lost": True,
+        "task_annotations": {"*": {"max_retries": 2, "default_retry_delay": 0.1}},
+        "worker_prefetch_multiplier": 1,
+        "task_time_limit": config.task_time_limit_s,
+        "worker_cancel_long_running_tasks_on_connection_loss": True,
+    }
+
+
+def _wire() -> dict[str, Any]:
+    """What crosses the network: JSON envelopes, msgpack for what travels inline, pickle nowhere."""
+    return {
+        "accept_content": ["json", "msgpack"],
+        "result_accept_content": ["json", "msgpack"],
+        "task_serializer": "json",
+        # Results carry inline payloads as they are; a worker's answer has one form for every transport.
+        "result_serializer": "msgpack",
+        "result_expires": 3600,
+        "enable_utc": True,
+        # Events carry these: long enough to read, too short for a payload.
+        "task_send_sent_event": True,
+        "worker_hijack_root_logger": False,
+        "worker_redirect_stdouts": False,
+    }
+
+
+def _patience(config: Settings) -> dict[str, Any]:
+    """No wait without a deadline; a dead worker's task comes back within the visibility timeout."""
+    timeouts = {"socket_timeout": 30.0, "socket_connect_timeout": 5.0}
+    # A unix socket has no keep-alive, and redis-py refuses the option there.
+    keepalive = {} if config.broker_url.startswith("redis+socket") else {"socket_keepalive": True}
+    return {
+        "broker_transport_options": {
+            **timeouts,
+            **keepalive,
+            "visibility_timeout": max(config.visibility_timeout_s, config.task_time_limit_s + 5),
+            "unacked_restore_interval": 5,
+            "unacked_restore_throttle": 1,
+            "health_check_interval": 25,
+        },
+        "result_backend_transport_options": {"retry_policy": {"timeout": 10.0}},
+        "redis_socket_timeout": timeouts["socket_timeout"],
+        "redis_socket_connect_timeout": timeouts["socket_connect_timeout"],
+        "redis_socket_keepalive": bool(keepalive),
+        "redis_retry_on_timeout": False,  # it would switch kombu's pipelined publishing off without a word
+        "broker_connection_retry_on_startup": True,
+        "broker_connection_max_retries": math.ceil(config.connect_timeout_s * 2),
+        "broker_connection_timeout": config.connect_timeout_s,
+        "task_publish_retry_policy": {"max_retries": 3, "interval_start": 0, "interval_step": 0.2, "interval_max": 1},
+    }
+
+
+app = make_app(settings())

@@ -1,0 +1,92 @@
+"""All that crosses a process or a network: tasks, outcomes, failures and hop times.
+
+Nothing here knows of Celery, so every strategy speaks in these types alone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+Pixels: TypeAlias = NDArray[np.uint8]
+"""A picture as an array: (H, W, 3) RGB or (H, W) gray, uint8, C order."""
+
+Payload: TypeAlias = str | bytes | Pixels
+"""What a stage takes or gives: a URL, an encoded picture, or pixels."""
+
+Status = Literal["ok", "failed", "lost"]
+
+LOST: Final = "Lost"
+"""The failure type of a task that ended with no outcome by its deadline."""
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One image's worth of work; `id` is unique within its batch."""
+
+    id: int
+    stage: str
+    kernel: str
+    payload: Payload
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a task gave no output: the exception's class name and its message, the same in every strategy."""
+
+    type: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Hops:
+    """Where one task's time went, in seconds; `None` where the strategy has no such hop.
+
+    A hop on the worker is a duration of the worker's own clock. `queue_s` and `return_s` cross machines:
+    they use an estimated clock offset, which is off by at most `clock_bound_s`, and may come out negative
+    by as much. `compute_cpu_s` is the CPU time of the computing thread within `compute_s`.
+    """
+
+    compute_s: float
+    compute_cpu_s: float
+    publish_s: float | None = None
+    queue_s: float | None = None
+    fetch_s: float | None = None
+    store_s: float | None = None
+    return_s: float | None = None
+    latency_s: float | None = None
+    clock_bound_s: float | None = None
+
+    @property
+    def unexplained_s(self) -> float | None:
+        """The share of the latency that no hop accounts for."""
+        if self.latency_s is None:
+            return None
+        legs = (self.publish_s, self.queue_s, self.fetch_s, self.compute_s, self.store_s, self.return_s)
+        return self.latency_s - sum(leg for leg in legs if leg is not None)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How one task ended: with an output or a failure, never both.
+
+    `output` is also `None` for a success whose output stays in the payload store (`stored` names it).
+    `slot` names the place that ran it (`host:pid`, with the thread for threads).
+    """
+
+    task_id: int
+    output: Payload | None = None
+    failure: Failure | None = None
+    hops: Hops | None = None
+    slot: str | None = None
+    stored: str | None = None
+
+    @property
+    def status(self) -> Status:
+        """`ok`, `failed`, or `lost` where no outcome came by the deadline."""
+        if self.failure is None:
+            return "ok"
+        return "lost" if self.failure.type == LOST else "failed"

@@ -1,0 +1,110 @@
+"""Redis: the message carries a key, the bytes lie beside it as a plain value."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Self
+
+import redis
+
+from worker.contract import Payload
+from worker.payloads import codec
+from worker.payloads.transport import PayloadMissing, Reference, Transport
+from worker.settings import Settings
+
+EXPIRY_S = 3600
+"""A payload that nobody fetched is gone after this long, whatever happened to the run."""
+
+READ_BYTES = 1 << 20
+"""What one read of the socket takes at most; redis-py's 64 KiB costs thirty reads for one picture."""
+
+
+def connect(url: str, timeout_s: float = 30.0) -> redis.Redis:
+    """A client for a broker URL as Celery writes it; every command has a deadline."""
+    plain = url.replace("redis+socket://", "unix://", 1)
+    return redis.Redis.from_url(
+        plain,
+        socket_timeout=timeout_s,
+        socket_connect_timeout=5.0,
+        socket_read_size=READ_BYTES,
+        **({} if plain.startswith("unix://") else {"socket_keepalive": True}),
+    )
+
+
+class Redis(Transport):
+    """SET on one side, GET on the other."""
+
+    def __init__(self, client: redis.Redis) -> None:
+        """Use `client`; it is closed with the transport."""
+        self._client = client
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> Self:
+        """The payload store of `BREAKEVEN_PAYLOAD_URL`, or the broker's own Redis."""
+        return cls(connect(settings.payload_store_url))
+
+    def put(self, key: str, payload: Payload) -> Reference:
+        """SET, with an expiry."""
+        if isinstance(payload, str):
+            return {"url": payload}
+        self._client.set(key, codec.as_bytes(payload), ex=EXPIRY_S)
+        return {"key": key, **codec.describe(payload)}
+
+    def put_many(self, items: Sequence[tuple[str, Payload]]) -> list[Reference]:
+        """All SETs in one round trip."""
+        if len(items) == 1:
+            return [self.put(*items[0])]
+        references: list[Reference] = []
+        with self._client.pipeline(transaction=False) as pipe:
+            for key, payload in items:
+                if isinstance(payload, str):
+                    references.append({"url": payload})
+                else:
+                    pipe.set(key, codec.as_bytes(payload), ex=EXPIRY_S)
+                    references.append({"key": key, **codec.describe(payload)})
+            pipe.execute()
+        return references
+
+    def get(self, reference: Reference) -> Payload:
+        """GET."""
+        if "url" in reference:
+            return str(reference["url"])
+        raw: Any = self._client.get(reference["key"])
+        return _found(raw, reference)
+
+    def get_many(self, references: Sequence[Reference], take: bool = False) -> list[Payload | PayloadMissing]:
+        """All GETs (or GETDELs) in one round trip."""
+        stored = [reference for reference in references if "key" in reference]
+        with self._client.pipeline(transaction=False) as pipe:
+            for reference in stored:
+                if take:
+                    pipe.getdel(reference["key"])
+                else:
+                    pipe.get(reference["key"])
+            raws = iter(pipe.execute())
+        found: list[Payload | PayloadMissing] = []
+        for reference in references:
+            if "url" in reference:
+                found.append(str(reference["url"]))
+                continue
+            try:
+                found.append(_found(next(raws), reference))
+            except PayloadMissing as missing:
+                found.append(missing)
+        return found
+
+    def delete(self, references: Iterable[Reference]) -> None:
+        """UNLINK: the server frees the memory beside its work."""
+        keys = [reference["key"] for reference in references if "key" in reference]
+        if keys:
+            self._client.unlink(*keys)
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._client.close()
+
+
+def _found(raw: bytes | None, reference: Reference) -> Payload:
+    if raw is None:
+        raise PayloadMissing(f"no payload under {reference['key']}: it expired, or its store was emptied")
+    return codec.from_bytes(raw, reference)
