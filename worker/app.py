@@ -18,7 +18,12 @@ PREFIX = "breakeven"
 
 def make_app(config: Settings) -> Celery:
     """A Celery application for the broker of `config`, set for truth rather than for comfort."""
-    app = Celery(PREFIX, broker=config.broker_url, backend=config.broker_url, include=["worker.tasks", "worker.remote_control"])
+    app = Celery(
+        PREFIX,
+        broker=config.broker_url,
+        backend=config.broker_url,
+        include=["worker.tasks", "worker.remote_control"],
+    )
     app.conf.update(_delivery(config), **_wire(), **_patience(config))
     return app
 
@@ -78,7 +83,12 @@ def _patience(config: Settings) -> dict[str, Any]:
         "broker_connection_retry_on_startup": True,
         "broker_connection_max_retries": math.ceil(config.connect_timeout_s * 2),
         "broker_connection_timeout": config.connect_timeout_s,
-        "task_publish_retry_policy": {"max_retries": 3, "interval_start": 0, "interval_step": 0.2, "interval_max": 1},
+        "task_publish_retry_policy": {
+            "max_retries": 3,
+            "interval_start": 0,
+            "interval_step": 0.2,
+            "interval_max": 1,
+        },
     }
 
 

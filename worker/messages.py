@@ -80,7 +80,14 @@ class Entry:
     def as_row(self) -> list[Any]:
         """The entry as plain values, in the order of the fields."""
         failure = None if self.failure is None else [self.failure.type, self.failure.message]
-        times = [self.started_at, self.fetch_s, self.compute_s, self.compute_cpu_s, self.store_s, self.ended_at]
+        times = [
+            self.started_at,
+            self.fetch_s,
+            self.compute_s,
+            self.compute_cpu_s,
+            self.store_s,
+            self.ended_at,
+        ]
         return [self.task_id, self.output, failure, *times]
 
     @classmethod

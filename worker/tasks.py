@@ -71,7 +71,7 @@ def _store(transport: Transport, key: str, output: Payload) -> tuple[Reference |
 @cache
 def _transport(name: str) -> Transport:
     """One transport of each kind a process; made by the first task that needs it, after the pool has forked."""
-    return TRANSPORTS[name](settings())
+    return TRANSPORTS[name].from_settings(settings())
 
 
 def _task_for(stage: str) -> Any:

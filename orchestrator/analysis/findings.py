@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from math import log
-
 from orchestrator.analysis.estimates import makespan, ratio
+from orchestrator.analysis.noise import noise_floor
 from orchestrator.analysis.picking import pick
 from orchestrator.analysis.verdicts import BASELINES, contestants, verdicts
+from orchestrator.analysis.warnings import warnings
 from orchestrator.model import Cell, CellResult, Estimate, Findings, Run
 
 
@@ -22,22 +22,8 @@ def analyse(run: Run) -> Findings:
         versus_best=_versus_best(run),
         verdicts=verdicts(run),
         noise_floor=noise_floor(run),
+        warnings=warnings(run),
     )
-
-
-def noise_floor(run: Run) -> Estimate | None:
-    """The ratio that the A/A pair shows: the same cell, measured twice a round.
-
-    Of several pairs the one that is furthest from 1; `None` where none was measured.
-    """
-    originals = {result.cell: result for result in run.cells if not result.cell.replica}
-    ratios = [
-        each
-        for result in run.cells
-        if result.cell.replica and result.cell.original in originals
-        if (each := ratio(result.makespans_s, originals[result.cell.original].makespans_s)) is not None
-    ]
-    return max(ratios, key=lambda each: abs(log(each.point)), default=None)
 
 
 def _versus_serial(run: Run) -> dict[Cell, Estimate]:
@@ -51,14 +37,14 @@ def _versus_serial(run: Run) -> dict[Cell, Estimate]:
     for result in run.cells:
         baseline = serial.get((result.cell.stage, result.cell.kernel))
         if baseline is not None:
-            speedups[result.cell] = _speedup(result, baseline, baseline.makespans_s)
+            speedups[result.cell] = _speedup(result, baseline)
     return _present(speedups)
 
 
 def _versus_best(run: Run) -> dict[Cell, Estimate]:
-    """Each cell's speedup over the stage's best in-process cell, which itself is exactly 1.
+    """Each cell's speedup over the stage's best in-process cell by all rounds, which itself is exactly 1.
 
-    The baseline is picked for each round by the other rounds, as for a verdict.
+    That cell is held up as it was measured, luck included; only a verdict makes good for the picking.
     """
     speedups = {}
     for stage in run.stages:
@@ -66,14 +52,14 @@ def _versus_best(run: Run) -> dict[Cell, Estimate]:
         best = pick([result for result in able if result.sound])
         if best is not None:
             for result in run.of_stage(stage):
-                speedups[result.cell] = _speedup(result, best.best, best.makespans_s)
+                speedups[result.cell] = _speedup(result, best.best)
     return _present(speedups)
 
 
-def _speedup(result: CellResult, baseline: CellResult, makespans_s: dict[int, float]) -> Estimate | None:
-    if not result.sound:
+def _speedup(result: CellResult, baseline: CellResult) -> Estimate | None:
+    if not result.sound or not result.samples:
         return None
-    return Estimate(1.0) if result is baseline else ratio(makespans_s, result.makespans_s)
+    return Estimate(1.0) if result is baseline else ratio(baseline.makespans_s, result.makespans_s)
 
 
 def _present(estimates: dict[Cell, Estimate | None]) -> dict[Cell, Estimate]:

@@ -1,10 +1,11 @@
 """The best of many cells, picked so that it does not profit from the picking.
 
-The fastest of many measured cells looks faster than it is: it was picked for its luck, too. Therefore
-each round is judged with the cell that is best by all *other* rounds; luck in a round then cannot pick the
-cell whose time that round gives. What is judged is thus the advice "take what measured best".
-Source: the leave-one-out choice of Stone, "Cross-validatory choice and assessment of statistical
-predictions", J. R. Stat. Soc. B 36, 1974. benchmarks/coverage.py measures that it holds its level.
+The fastest of many measured cells looks faster than it is, for it was picked for its luck, too. So each
+round is judged with the cell that was best in the rounds *before* it: whatever luck picked that cell, the
+round that judges it comes later, and its noise is as likely to be above as below.
+Source: the prequential principle of Dawid, "Statistical theory: the prequential approach", J. R. Stat.
+Soc. A 147, 1984. (Leaving out the judged round alone, which would spare the first round, calls three
+times as many equal sides different as it should: benchmarks/coverage.py, docs/verdicts.md.)
 """
 
 from __future__ import annotations
@@ -13,18 +14,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import log
 from statistics import median
+from typing import TypeAlias
 
 import numpy as np
 
-from orchestrator.analysis.estimates import centre
-from orchestrator.model import CellResult
+from orchestrator.analysis.estimates import centre, ratio
+from orchestrator.model import CellResult, Estimate
+
+Logarithms: TypeAlias = Mapping[int, float]
+"""Round to the logarithm of a makespan."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pick:
-    """The best of some cells: `best` by all rounds, and `by_round` by all rounds but the one judged.
+    """The best of some cells: `best` by all rounds, `by_round` by the rounds before each.
 
-    `makespans_s` is, of each round, the makespan in it of the cell picked for it.
+    A first round has nothing before it, so it is in `by_round` only where there was nothing to pick.
     """
 
     best: CellResult
@@ -32,40 +37,54 @@ class Pick:
 
     @property
     def makespans_s(self) -> dict[int, float]:
-        """Round to the makespan of that round's pick."""
+        """Round to the makespan in it of that round's pick."""
         return {round_: result.makespans_s[round_] for round_, result in self.by_round.items()}
 
     @property
     def compared(self) -> tuple[CellResult, ...]:
-        """Every cell that the judgement stands on, the best first, each once."""
-        others = {result.cell: result for result in self.by_round.values()}
-        return tuple({self.best.cell: self.best, **others}.values())
+        """Every cell that a judgement stands on, the best first, each once."""
+        results = (self.best, *self.by_round.values())
+        return tuple({result.cell: result for result in results}.values())
 
 
 def pick(candidates: Sequence[CellResult]) -> Pick | None:
-    """The best of the candidates, round by round; `None` where none has a sample.
-
-    The best is the one with the lowest pseudo-median of log makespans, each less its round's level, so
-    that drift does not choose. A round's pick is among the cells that have that round and another one;
-    with a single round there is no other to pick by, and the best stands for it.
-    """
+    """The best of the candidates, over all and round by round; `None` where none has a sample."""
     measured = [result for result in candidates if result.samples]
     if not measured:
         return None
-    levels = round_levels(measured)
-    steady = {
-        result.cell: {round_: log(each) - levels[round_] for round_, each in result.makespans_s.items()}
-        for result in measured
-    }
-    best = min(measured, key=lambda result: _score(steady[result.cell]))
-    if len(levels) == 1:
-        return Pick(best, dict.fromkeys(levels, best))
+    if len(measured) == 1:
+        return Pick(measured[0], dict.fromkeys(measured[0].makespans_s, measured[0]))
+    times = [_logarithms(result) for result in measured]
     by_round = {}
-    for round_ in levels:
-        able = [each for each in measured if round_ in steady[each.cell] and len(steady[each.cell]) > 1]
+    for round_ in sorted({each for known in times for each in known}):
+        able = [index for index, known in enumerate(times) if round_ in known and min(known) < round_]
         if able:
-            by_round[round_] = min(able, key=lambda result: _score(steady[result.cell], without=round_))
-    return Pick(best, by_round)
+            earlier = [{r: each for r, each in times[index].items() if r < round_} for index in able]
+            by_round[round_] = measured[able[_lowest(earlier)]]
+    return Pick(measured[_lowest(times)], by_round)
+
+
+def contest(ours: Pick, theirs: Pick) -> Estimate | None:
+    """One side's best against the other's: how many times as long it takes.
+
+    The point and an interval come from the rounds' picks. The interval is widened to hold that of the
+    two cells which are best over all rounds: the first does not profit from the picking but may suffer
+    from wrong early picks, the second suffers from none but profits. Where either has none there is none.
+    """
+    of_bests = ratio(ours.best.makespans_s, theirs.best.makespans_s)
+    of_picks = ratio(ours.makespans_s, theirs.makespans_s)
+    if of_bests is None or of_picks is None:
+        return of_bests and Estimate(of_bests.point)
+    if of_bests.low is None or of_bests.high is None or of_bests.level is None:
+        return Estimate(of_picks.point)
+    if of_picks.low is None or of_picks.high is None or of_picks.level is None:
+        return Estimate(of_picks.point)
+    return Estimate(
+        of_picks.point,
+        min(of_picks.low, of_bests.low),
+        max(of_picks.high, of_bests.high),
+        min(of_picks.level, of_bests.level),
+    )
 
 
 def round_levels(results: Sequence[CellResult]) -> dict[int, float]:
@@ -73,14 +92,24 @@ def round_levels(results: Sequence[CellResult]) -> dict[int, float]:
 
     A makespan counts against its own cell's median, so a cell that lacks a round does not move its level.
     """
+    return _levels([_logarithms(result) for result in results])
+
+
+def _lowest(times: Sequence[Logarithms]) -> int:
+    """Which cell has the lowest pseudo-median, each round less its level, so that drift does not choose."""
+    levels = _levels(times)
+    steady = [np.array([each - levels[round_] for round_, each in known.items()]) for known in times]
+    return min(range(len(times)), key=lambda index: centre(steady[index]))
+
+
+def _levels(times: Sequence[Logarithms]) -> dict[int, float]:
     deviations: dict[int, list[float]] = {}
-    for result in results:
-        logarithms = {round_: log(each) for round_, each in result.makespans_s.items()}
-        usual = median(logarithms.values()) if logarithms else 0.0
-        for round_, each in logarithms.items():
+    for known in times:
+        usual = median(known.values()) if known else 0.0
+        for round_, each in known.items():
             deviations.setdefault(round_, []).append(each - usual)
     return {round_: median(deviations[round_]) for round_ in sorted(deviations)}
 
 
-def _score(by_round: Mapping[int, float], without: int | None = None) -> float:
-    return centre(np.array([each for round_, each in by_round.items() if round_ != without]))
+def _logarithms(result: CellResult) -> dict[int, float]:
+    return {round_: log(each) for round_, each in result.makespans_s.items()}

@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterable, Sequence
 from math import ceil, log
 from typing import Final, Literal, TypeAlias
 
-from orchestrator.analysis.estimates import FEWEST_ROUNDS, paired, ratio
+from orchestrator.analysis.estimates import FEWEST_ROUNDS, paired
 from orchestrator.analysis.ledger import bound
-from orchestrator.analysis.picking import Pick, pick
+from orchestrator.analysis.picking import Pick, contest, pick
 from orchestrator.analysis.sentences import count, describe, percent, took
 from orchestrator.model import Cell, CellResult, Estimate, Run, Sample, Verdict, VerdictWord
 
@@ -68,10 +68,11 @@ def judge(
     if ours is None or theirs is None:
         return _unmeasured(stage, against, ours, theirs)
     unsound = _why_invalid(ours, theirs)
-    estimate = None if unsound else ratio(ours.makespans_s, theirs.makespans_s)
-    rounds = len(paired(ours.makespans_s, theirs.makespans_s))
+    estimate = None if unsound else contest(ours, theirs)
+    rounds = len(paired(ours.best.makespans_s, theirs.best.makespans_s))
+    judged = len(paired(ours.by_round, theirs.by_round))
     word = "invalid" if unsound else classify(estimate, margin)
-    needed = rounds_needed(estimate, rounds, margin) if word == "inconclusive" else None
+    needed = rounds_needed(estimate, min(rounds, judged), margin) if word == "inconclusive" else None
     names = describe(ours.best.cell), describe(theirs.best.cell)
     return Verdict(
         stage,

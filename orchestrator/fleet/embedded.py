@@ -26,7 +26,9 @@ READY_S = 30.0
 
 
 @contextmanager
-def embedded_fleet(processes: Processes, slots: int, events: bool, origins: tuple[str, ...]) -> Iterator[Fleet]:
+def embedded_fleet(
+    processes: Processes, slots: int, events: bool, origins: tuple[str, ...]
+) -> Iterator[Fleet]:
     """A fleet of `slots` workers of our own; gone with `processes`.
 
     Raises:
@@ -66,7 +68,9 @@ def _check(processes: Processes) -> None:
     processes.watch()
     for name, code in processes.ended.items():
         if name.startswith(("broker", "worker")):
-            raise UnavailableError(f"the embedded {name} ended with code {code}: {processes.log(name) or 'no output'}")
+            raise UnavailableError(
+                f"the embedded {name} ended with code {code}: {processes.log(name) or 'no output'}"
+            )
 
 
 def start_broker(processes: Processes) -> str:
@@ -105,7 +109,9 @@ def start_broker(processes: Processes) -> str:
     return url
 
 
-def start_workers(processes: Processes, broker_url: str, slots: int, events: bool, origins: tuple[str, ...]) -> None:
+def start_workers(
+    processes: Processes, broker_url: str, slots: int, events: bool, origins: tuple[str, ...]
+) -> None:
     """Start `slots` workers of one slot each, so that a fleet of any smaller number can be chosen among them."""
     environment = {
         "BREAKEVEN_BROKER_URL": broker_url,
@@ -123,7 +129,16 @@ def start_workers(processes: Processes, broker_url: str, slots: int, events: boo
 def worker_command(name: str, events: bool) -> list[str]:
     """The command line of one worker with one slot. Without events it also sends no heartbeats."""
     command = [sys.executable, "-m", "celery", "-A", "worker.app", "worker", "--hostname", name]
-    options = ["--concurrency", "1", "--pool", "prefork", "--loglevel", "WARNING", "--without-gossip", "--without-mingle"]
+    options = [
+        "--concurrency",
+        "1",
+        "--pool",
+        "prefork",
+        "--loglevel",
+        "WARNING",
+        "--without-gossip",
+        "--without-mingle",
+    ]
     return [*command, *options, *(["--task-events"] if events else ["--without-heartbeat"])]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 import time
 from collections.abc import Callable
@@ -55,15 +56,18 @@ class Fleet:
         if self.on_check is not None:
             self.on_check()
 
-    def serve(self, slots: int) -> None:
-        """Have exactly `slots` slots serve the run's queue, and nobody else.
+    def serve(self, slots: int) -> bool:
+        """Have exactly `slots` slots serve the run's queue, and nobody else; whether that is a change.
+
+        A worker that was waiting for other queues goes on waiting for those alone, up to kombu's one second
+        a BRPOP. So after a change the slots have yet to be proven, by tasks that each of them answers.
 
         Raises:
             UnavailableError: no set of workers has so many slots, or one does not follow.
         """
         chosen = roster.choose(self.members, slots)
         if chosen == self._serving:
-            return
+            return False
         names = {member.name for member in chosen}
         before = {member.name for member in self._serving}
         self._tell("cancel_consumer", before - names, queue=self.run_id)
@@ -77,6 +81,15 @@ class Fleet:
         )
         self._serving = chosen
         self._await_queues(names)
+        return True
+
+    def recall(self) -> list[str]:
+        """Take every message that no worker has fetched out of the run's queue; gives their task ids."""
+        with self.client() as client, client.pipeline(transaction=True) as pipe:
+            pipe.lrange(self.queue.name, 0, -1)
+            pipe.delete(self.queue.name)
+            messages, _ = pipe.execute()
+        return [str(json.loads(message)["headers"]["id"]) for message in messages]
 
     def offset_of(self, worker: str) -> Offset | None:
         """How far the worker's clock is ahead of ours, as last measured."""
@@ -89,7 +102,8 @@ class Fleet:
             if offset is not None:
                 self._offsets[member.name] = offset
                 self.members[index] = Member(
-                    **{name: getattr(member, name) for name in member.__slots__ if name != "offset"}, offset=offset
+                    **{name: getattr(member, name) for name in member.__slots__ if name != "offset"},
+                    offset=offset,
                 )
 
     def alive(self, timeout_s: float = 2.0) -> set[str]:
@@ -131,7 +145,9 @@ class Fleet:
         everyone = {member.name for member in self.members}
         while time.monotonic() < deadline:
             answers = roster.ask(self.app, "active_queues", everyone, SWITCH_S)
-            serving = {name for name, queues in answers.items() if self.run_id in {queue["name"] for queue in queues}}
+            serving = {
+                name for name, queues in answers.items() if self.run_id in {queue["name"] for queue in queues}
+            }
             if serving == names:
                 return
             time.sleep(0.02)

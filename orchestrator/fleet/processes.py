@@ -62,7 +62,12 @@ class Processes:
         Raises:
             UnavailableError: the guardian is gone, or the program cannot be started.
         """
-        order = {"start": name, "argv": argv, "env": {**os.environ, **(env or {})}, "log": str(self._log_path(name))}
+        order = {
+            "start": name,
+            "argv": argv,
+            "env": {**os.environ, **(env or {})},
+            "log": str(self._log_path(name)),
+        }
         self._order(order)
         deadline = time.monotonic() + 10
         while name not in self.pids and time.monotonic() < deadline:
@@ -110,7 +115,9 @@ class Processes:
             self._guardian.stdin.write(json.dumps(order).encode() + b"\n")
             self._guardian.stdin.flush()
         except BrokenPipeError:
-            raise UnavailableError("the guardian of the child processes has ended; run the command again") from None
+            raise UnavailableError(
+                "the guardian of the child processes has ended; run the command again"
+            ) from None
 
     def _log_path(self, name: str) -> Path:
         return self.folder / f"{name}.log"

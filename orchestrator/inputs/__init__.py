@@ -1,1 +1,1 @@
-"""Where images come from: synthetic photographs, the origin server, the sources, and what is expected of them."""
+"""Where images come from: synthetic photographs, the origin server, sources, and what must come of them."""

@@ -61,7 +61,7 @@ def files_of(directory: Path) -> tuple[Path, ...]:
         entries = sorted(directory.iterdir(), key=lambda entry: entry.name)
     except OSError as error:
         raise UnavailableError(
-            f"source directory {directory} cannot be read: {error.strerror}; name a directory that holds pictures"
+            f"source directory {directory} cannot be read: {error.strerror}; name one that holds pictures"
         ) from None
     files = tuple(
         entry

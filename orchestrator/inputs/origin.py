@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import json
 import logging
 import math
@@ -21,25 +22,19 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from tornado.http1connection import HTTP1Connection
 from tornado.httpserver import HTTPServer
-from tornado.iostream import StreamClosedError
 from tornado.netutil import bind_sockets
-from tornado.web import Application, HTTPError, RequestHandler
 
 from orchestrator.errors import BreakevenError, UnavailableError, UsageError
 from orchestrator.inputs import catalogue
 from orchestrator.inputs.catalogue import Catalogue, Picture
 from orchestrator.inputs.synthetic import check_size
-
-PIECE_S = 0.004
-"""A paced body goes out in pieces that take this long each, the last one exactly when its time is up."""
+from orchestrator.inputs.web import application
 
 MAX_BYTES = 2 * 1024**3
 """What the pictures may take in memory together."""
@@ -50,9 +45,9 @@ class Origin:
     """What an origin serves, where, and how fast.
 
     Synthetic photographs of `width` x `height` from `seed`, or the files of `directory`; in both cases
-    `images` of them (a directory may have fewer; `None` serves all of its files). `latency_ms` passes before each
-    answer, whatever else is going on; `bandwidth_mbit`, in megabits a second, is each connection's own, and
-    `None` sets no limit. Port 0 is any free one.
+    `images` of them (a directory may have fewer; `None` serves all of its files). `latency_ms` passes
+    before each answer, whatever else is going on; `bandwidth_mbit`, in megabits a second, is each
+    connection's own, and `None` sets no limit. Port 0 is any free one.
 
     Raises:
         UsageError: a number is out of its range.
@@ -80,7 +75,9 @@ class Origin:
             raise UsageError(f"seed {self.seed} is out of range; it may be 0 or more")
         if not (math.isfinite(self.latency_ms) and self.latency_ms >= 0):
             raise UsageError(f"latency {self.latency_ms} ms is out of range; it may be 0 or more")
-        if self.bandwidth_mbit is not None and not (math.isfinite(self.bandwidth_mbit) and self.bandwidth_mbit > 0):
+        if self.bandwidth_mbit is not None and not (
+            math.isfinite(self.bandwidth_mbit) and self.bandwidth_mbit > 0
+        ):
             raise UsageError(f"bandwidth {self.bandwidth_mbit} Mbit/s is out of range; it must be over 0")
         if not 0 <= self.port <= 65535:
             raise UsageError(f"port {self.port} is out of range; it may be 0 (any free one) to 65535")
@@ -106,7 +103,9 @@ class Origin:
     def command(self) -> list[str]:
         """The command line of a child process that serves this, and ends when its standard input does."""
         flags = {name: getattr(self, name) for name in self.__dataclass_fields__}
-        options = [f"--{name.replace('_', '-')}={value}" for name, value in flags.items() if value is not None]
+        options = [
+            f"--{name.replace('_', '-')}={value}" for name, value in flags.items() if value is not None
+        ]
         return [sys.executable, "-m", "orchestrator.inputs.origin", *options, "--end-with-stdin"]
 
 
@@ -150,118 +149,20 @@ async def _serve(origin: Origin, ready: Callable[[str], None], lifeline: int | N
             listening.close()
 
 
-def application(
-    pictures: Mapping[str, Picture],
-    latency_s: float,
-    bytes_per_s: float | None,
-    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
-    clock: Callable[[], float] | None = None,
-) -> Application:
-    """The web application that serves `pictures` by path, `latency_s` after each request.
-
-    Args:
-        pictures: URL path to picture.
-        latency_s: seconds before each answer, a refusal too.
-        bytes_per_s: what a connection carries; `None` for no limit.
-        sleep: waits for a number of seconds without holding up other requests.
-        clock: seconds; the event loop's own by default.
-    """
-    pace = _Pace(latency_s, bytes_per_s, sleep, clock or asyncio.get_running_loop().time)
-    return Application(
-        [("/health", _Health), (".*", _Images, {"pictures": pictures, "pace": pace})], log_function=lambda _: None
-    )
-
-
-def pieces(size: int, bytes_per_s: float) -> Iterator[tuple[float, int, int]]:
-    """How a body of `size` bytes goes out: each piece's due time in seconds, its start and its end.
-
-    A piece is due when a line of this bandwidth would have carried all of it, so the last one is due after
-    exactly `size / bytes_per_s`.
-    """
-    step = max(1, round(bytes_per_s * PIECE_S))
-    for start in range(0, size, step):
-        end = min(size, start + step)
-        yield end / bytes_per_s, start, end
-
-
-@dataclass(frozen=True, slots=True)
-class _Pace:
-    latency_s: float
-    bytes_per_s: float | None
-    sleep: Callable[[float], Awaitable[None]]
-    clock: Callable[[], float]
-
-
-class _Handler(RequestHandler):
-    """What both kinds of answer share: no entity tag (it would cost a hash of every body), and plain errors."""
-
-    def set_default_headers(self) -> None:
-        self.set_header("Cache-Control", "no-store")
-        self.set_header("Content-Type", "text/plain; charset=utf-8")
-
-    def compute_etag(self) -> None:
-        return None
-
-    def write_error(self, status_code: int, **_: Any) -> None:
-        self.finish(f"{status_code} {self._reason}\n")
-
-
-class _Health(_Handler):
-    def get(self) -> None:
-        self.finish("ok\n")
-
-    head = get
-
-
-class _Images(_Handler):
-    def initialize(self, pictures: Mapping[str, Picture], pace: _Pace) -> None:
-        self.pictures = pictures
-        self.pace = pace
-
-    async def get(self) -> None:
-        if self.pace.latency_s:
-            await self.pace.sleep(self.pace.latency_s)
-        picture = self.pictures.get(self.request.path)
-        if picture is None:
-            raise HTTPError(404)
-        self.set_header("Content-Type", picture.content_type)
-        self.set_header("Content-Length", len(picture.body))
-        if self.request.method == "HEAD":
-            self.finish()
-        elif self.pace.bytes_per_s is None:
-            self.finish(picture.body)
-        else:
-            await self._paced(picture.body, self.pace.bytes_per_s)
-
-    head = get
-
-    async def _paced(self, body: bytes, bytes_per_s: float) -> None:
-        connection = self.request.connection
-        if isinstance(connection, HTTP1Connection):
-            connection.stream.set_nodelay(True)  # a small piece must not wait for the last one's acknowledgement
-        began = self.pace.clock()
-        try:
-            for due_s, start, end in pieces(len(body), bytes_per_s):
-                await self.pace.sleep(max(0.0, began + due_s - self.pace.clock()))
-                self.write(body[start:end])
-                await self.flush()
-        except StreamClosedError:
-            return  # the client went away, which is its right
-
-
 async def _fill(offers: Catalogue) -> dict[str, Picture]:
     """Every picture, made or read by a few threads while the loop still hears signals."""
-    loop = asyncio.get_running_loop()
-    threads = ThreadPoolExecutor(max_workers=min(4, len(os.sched_getaffinity(0))))
+    threads = ThreadPoolExecutor(max_workers=min(4, os.cpu_count() or 1))
     pictures: dict[str, Picture] = {}
     size = 0
     try:
-        waiting = {path: loop.run_in_executor(threads, make) for path, make in offers.items()}
+        waiting = {path: threads.submit(make) for path, make in offers.items()}
         for path, making in waiting.items():
-            picture = pictures[path] = await making
+            picture = pictures[path] = await asyncio.wrap_future(making)
             size += len(picture.body)
             if size > MAX_BYTES:
-                raise UsageError(f"the pictures take over {MAX_BYTES} bytes; serve fewer with --images, or smaller ones")
+                raise UsageError(
+                    f"the pictures take over {MAX_BYTES} bytes; serve fewer with --images, or smaller ones"
+                )
     finally:
         threads.shutdown(wait=False, cancel_futures=True)
     return pictures
@@ -282,7 +183,8 @@ def _watch(lifeline: int, loop: asyncio.AbstractEventLoop, ended: asyncio.Event)
     """Wait for the end of `lifeline`; by its descriptor, for a lock on `sys.stdin` would be held at exit."""
     while os.read(lifeline, 4096):
         pass
-    loop.call_soon_threadsafe(ended.set)
+    with contextlib.suppress(RuntimeError):  # the loop is closed: a signal came first
+        loop.call_soon_threadsafe(ended.set)
 
 
 def _listen(host: str, port: int) -> list[socket.socket]:

@@ -86,10 +86,12 @@ def check_size(width: int, height: int) -> None:
     """See that a photograph can be made in this size.
 
     Raises:
-        UsageError: a side is not `MIN_SIDE` to `MAX_SIDE`, or the picture has more pixels than `decode` takes.
+        UsageError: a side is not `MIN_SIDE` to `MAX_SIDE`, or there are more pixels than `decode` takes.
     """
     if not (MIN_SIDE <= width <= MAX_SIDE and MIN_SIDE <= height <= MAX_SIDE):
-        raise UsageError(f"size {width}x{height} is out of range; each side may be {MIN_SIDE} to {MAX_SIDE} pixels")
+        raise UsageError(
+            f"size {width}x{height} is out of range; each side may be {MIN_SIDE} to {MAX_SIDE} pixels"
+        )
     if width * height > MAX_PIXELS:
         raise UsageError(f"size {width}x{height} is too large; a picture may have up to {MAX_PIXELS} pixels")
 
@@ -119,14 +121,16 @@ def _sky(random: np.random.Generator, width: int, height: int) -> NDArray[np.uin
 
 
 def _hill(random: np.random.Generator, width: int, height: int, distance: float) -> list[tuple[float, float]]:
-    """The outline of a range of hills: a random walk from the left edge to the right, and the ground below."""
+    """The outline of a range of hills: a random walk from left to right, and the ground below."""
     walk = np.cumsum(random.standard_normal(25)) * 0.025
     ridge = height * np.clip(0.4 + 0.35 * distance + walk - walk.mean(), 0.2, 0.98)
     x = np.linspace(0, width, ridge.size)
     return [*zip(x.tolist(), ridge.tolist(), strict=True), (width, height), (0, height)]
 
 
-def _leaf(random: np.random.Generator, centre: tuple[float, float], radius: float) -> list[tuple[float, float]]:
+def _leaf(
+    random: np.random.Generator, centre: tuple[float, float], radius: float
+) -> list[tuple[float, float]]:
     """The outline of a leaf: an ellipse, wobbling and turned."""
     angles = np.linspace(0, 2 * math.pi, 24, endpoint=False)
     turn, stretch = random.uniform(0, math.pi), random.uniform(0.35, 1.0)
@@ -150,7 +154,7 @@ def _one_over_f(random: np.random.Generator, width: int, height: int) -> _Plane:
     spectrum.real = random.standard_normal(frequency.shape, dtype=np.float32)
     spectrum.imag = random.standard_normal(frequency.shape, dtype=np.float32)
     spectrum /= frequency
-    plane: _Plane = np.fft.irfft2(spectrum, s=(height, width))
+    plane: _Plane = np.fft.irfft2(spectrum, s=(height, width)).astype(np.float32, copy=False)
     plane *= math.sqrt(width * height) / math.pi
     return plane
 

@@ -35,8 +35,20 @@ WINDOW_BYTES = 256 << 20
 BURST_MESSAGES = 50
 """Messages in one round trip, once every slot has its first."""
 
+WITHDRAW_S = 2.0
+"""How long a batch that is given up waits for what the workers have begun, so that it can be cleaned away."""
+
 QUIET_S = 5.0
 """After this long without an answer the workers are asked whether they are there."""
+
+PROBE_S = "0.002"
+"""What a probe sleeps: long enough that no slot can answer all of them."""
+
+PROBES = 4
+"""Probes for each slot."""
+
+PROVEN_S = 15.0
+"""By then every slot has answered a probe."""
 
 
 @dataclass(slots=True)
@@ -69,16 +81,16 @@ class Celery(Strategy):
         self._resident_inputs: dict[int, Reference] = {}
         self._to_delete: list[Reference] = []
         self._to_forget: list[str] = []
-        self._seen: set[str] = set()
+        self._answered: set[str] = set()
         self._duplicated = 0
 
     def __enter__(self) -> Self:
         """Open the payload store and the subscription, and prove that every slot answers."""
-        self._transport = TRANSPORTS[self._transport_name](self._fleet.settings)
+        self._transport = TRANSPORTS[self._transport_name].from_settings(self._fleet.settings)
         # Every strategy has ids of its own, so that none hears another's results.
         self._prefix = f"{self._fleet.run_id}-{id(self):x}-"
         self._results = Results(self._fleet.app, self._fleet.client(), self._prefix)
-        self._fleet.serve(self.slots)
+        self._choose_slots()
         return self
 
     def __exit__(
@@ -98,13 +110,38 @@ class Celery(Strategy):
     def prepare(self, tasks: Sequence[Task]) -> None:
         """Choose the slots and, for `resident` data, put the inputs into the payload store."""
         self._fleet.check()
-        self._fleet.serve(self.slots)
-        self._batch = f"{self._prefix}{next(self._batches)}"
-        self._duplicated = 0
+        self._choose_slots()
+        self._start_batch()
         if self._resident:
             items = [(f"{self._batch}:in:{task.id}", task.payload) for task in tasks]
             references = self._transport.put_many(items)
             self._resident_inputs = {task.id: reference for task, reference in zip(tasks, references, strict=True)}
+
+    def _start_batch(self) -> None:
+        self._batch = f"{self._prefix}{next(self._batches)}"
+        self._answered.clear()
+        self._duplicated = 0
+
+    def _choose_slots(self) -> None:
+        """Have the right number of slots serve, and after a change let tasks prove that they all do.
+
+        Raises:
+            UnavailableError: a slot did not answer in time.
+        """
+        if not self._fleet.serve(self.slots):
+            return
+        probes = [Task(number, "diagnostics", "sleep", PROBE_S) for number in range(PROBES * self.slots)]
+        deadline = time.monotonic() + PROVEN_S
+        answered: set[str | None] = set()
+        while time.monotonic() < deadline:
+            self._start_batch()
+            answered |= {outcome.slot for outcome in self.run(probes)}
+            if len(answered - {None}) >= self.slots:
+                return
+        raise UnavailableError(
+            f"{len(answered - {None})} of {self.slots} Celery slots answered within {PROVEN_S:.0f} s; "
+            "see if other work keeps the workers busy, or ask for fewer --slots"
+        )
 
     def run(self, tasks: Sequence[Task]) -> Iterator[Outcome]:
         """Publish the batch and yield each task's outcome as its answer comes.
@@ -117,7 +154,9 @@ class Celery(Strategy):
             with Publisher(self._fleet.app, self._fleet.queue) as publisher:
                 yield from self._exchange(publisher, tasks, under_way)
         except (redis.RedisError, OperationalError, OSError) as error:
-            raise UnavailableError(f"the broker went away during a batch ({error}); see if it still runs") from error
+            raise UnavailableError(
+                f"the broker went away during a batch ({error}); see if it still runs"
+            ) from error
         finally:
             with suppress(redis.RedisError, OSError):
                 self._withdraw(under_way)
@@ -151,8 +190,9 @@ class Celery(Strategy):
                 quiet_since = time.monotonic()
                 shipment = under_way.pop(id_, None)
                 if shipment is None:
-                    self._duplicated += 1
+                    self._duplicated += id_ in self._answered
                     continue
+                self._answered.add(id_)
                 size -= shipment.size
                 self._to_forget.append(id_)
                 yield from self._take_in(shipment, meta)
@@ -184,7 +224,7 @@ class Celery(Strategy):
         return sum(shipment.size for shipment in shipments)
 
     def _place_inputs(self, chunk: Sequence[Task]) -> Sequence[Reference]:
-        if self._resident:
+        if self._resident and self._resident_inputs:
             return [self._resident_inputs[task.id] for task in chunk]
         return self._transport.put_many([(f"{self._batch}:in:{task.id}", task.payload) for task in chunk])
 
@@ -206,7 +246,9 @@ class Celery(Strategy):
             if entry is None:
                 yield Outcome(task.id, failure=Failure(LOST, "the worker's answer leaves this task out"))
                 continue
-            yield self._outcome(entry, outputs.get(task.id), answer, self._hops(entry, answer, shipment, done_at))
+            yield self._outcome(
+                entry, outputs.get(task.id), answer, self._hops(entry, answer, shipment, done_at)
+            )
 
     def _outputs(self, entries: Sequence[Entry]) -> dict[int, Payload | PayloadMissing]:
         """Task id to output, fetched in one round trip; nothing for resident ones."""
@@ -220,7 +262,9 @@ class Celery(Strategy):
         found = self._transport.get_many(references, take=True)
         return {entry.task_id: output for entry, output in zip(with_output, found, strict=True)}
 
-    def _outcome(self, entry: Entry, output: Payload | PayloadMissing | None, answer: Answer, hops: Hops) -> Outcome:
+    def _outcome(
+        self, entry: Entry, output: Payload | PayloadMissing | None, answer: Answer, hops: Hops
+    ) -> Outcome:
         if entry.failure is not None:
             return Outcome(entry.task_id, failure=entry.failure, hops=hops, slot=answer.slot)
         if isinstance(output, PayloadMissing):
@@ -257,14 +301,21 @@ class Celery(Strategy):
             yield from (Outcome(task.id, failure=Failure(LOST, message)) for task in shipment.tasks)
 
     def _withdraw(self, under_way: dict[str, Shipment]) -> None:
-        """Take back the messages that nobody has begun, after an early end."""
+        """After an early end: take back the messages that nobody has begun, and wait a while for the others."""
         if not under_way:
             return
-        with self._fleet.client() as client:
-            client.delete(self._fleet.queue.name)
-        for id_, shipment in under_way.items():
+        for shipment in under_way.values():
             self._to_delete.extend(shipment.references)
-            self._to_forget.append(id_)
+        self._to_forget.extend(under_way)
+        for id_ in self._fleet.recall():
+            under_way.pop(id_, None)
+        deadline = time.monotonic() + WITHDRAW_S
+        while under_way and time.monotonic() < deadline:
+            for id_, meta in self._results.receive(under_way, 0.1):
+                under_way.pop(id_, None)
+                with suppress(ForeignMessage):
+                    entries = Answer.from_result(meta["result"]).entries
+                    self._to_delete.extend(entry.output for entry in entries if entry.output is not None)
         under_way.clear()
 
     def _tidy(self) -> None:

@@ -16,6 +16,7 @@ from typing import Any
 
 import redis
 from celery import Celery
+from celery.states import READY_STATES
 
 LOOK_UP_EVERY_S = 1.0
 LOOK_UP_AT_ONCE = 500
@@ -45,7 +46,7 @@ class Results:
             while message is not None:
                 if message["type"] == "pmessage":
                     self._looked_up_at = time.monotonic()
-                    yield self._decoded(message["data"])
+                    yield from self._if_ready(message["data"])
                     message = self._pubsub.get_message(timeout=0)
                 else:
                     message = self._pubsub.get_message(timeout=timeout_s)
@@ -79,8 +80,10 @@ class Results:
             keys = [self._backend.get_key_for_task(id_) for id_ in ids[start : start + LOOK_UP_AT_ONCE]]
             for stored in self._client.mget(keys):
                 if stored is not None:
-                    yield self._decoded(stored)
+                    yield from self._if_ready(stored)
 
-    def _decoded(self, data: bytes) -> tuple[str, dict[str, Any]]:
+    def _if_ready(self, data: bytes) -> Iterator[tuple[str, dict[str, Any]]]:
+        """The result, unless it only tells that the task goes on, as after a retry."""
         meta = self._backend.decode_result(data)
-        return str(meta["task_id"]), meta
+        if meta["status"] in READY_STATES:
+            yield str(meta["task_id"]), meta

@@ -5,16 +5,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 from worker.payloads.files import Files
 from worker.payloads.inline import Inline
 from worker.payloads.redis import Redis
 from worker.payloads.transport import Transport
-from worker.settings import Settings
 
-TRANSPORTS: Mapping[str, Callable[[Settings], Transport]] = {
-    "inline": Inline.from_settings,
-    "redis": Redis.from_settings,
-    "files": Files.from_settings,
-}
+TRANSPORTS: Mapping[str, type[Transport]] = {"inline": Inline, "redis": Redis, "files": Files}

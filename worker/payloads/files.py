@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Self
+from typing import ClassVar, Self
 
 from worker.contract import Payload
 from worker.payloads import codec
@@ -17,6 +17,8 @@ SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,200}")
 
 class Files(Transport):
     """A file a payload, in one flat folder. A name from a message never leaves that folder."""
+
+    summary: ClassVar[str] = "the message carries a name, the bytes lie in a folder that workers share"
 
     def __init__(self, folder: Path) -> None:
         """Use `folder`, which must exist."""
@@ -53,7 +55,9 @@ class Files(Transport):
         try:
             raw = self._path(reference["key"]).read_bytes()
         except FileNotFoundError:
-            raise PayloadMissing(f"no payload file {reference['key']}: it was removed, or the folder differs") from None
+            raise PayloadMissing(
+                f"no payload file {reference['key']}: it was removed, or the folder differs"
+            ) from None
         return codec.from_bytes(raw, reference)
 
     def delete(self, references: Iterable[Reference]) -> None:

@@ -14,6 +14,7 @@ from worker.settings import Settings
 class Inline(Transport):
     """Nothing is stored: the reference is the payload."""
 
+    summary: ClassVar[str] = "bytes travel in the Celery message itself, as msgpack"
     stores: ClassVar[bool] = False
     serializer: ClassVar[str] = "msgpack"
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any, Self
+from typing import ClassVar, Any, Self
 
 import redis
 
@@ -33,6 +33,8 @@ def connect(url: str, timeout_s: float = 30.0) -> redis.Redis:
 
 class Redis(Transport):
     """SET on one side, GET on the other."""
+
+    summary: ClassVar[str] = "the message carries a key, the bytes lie beside it in Redis"
 
     def __init__(self, client: redis.Redis) -> None:
         """Use `client`; it is closed with the transport."""

@@ -23,6 +23,9 @@ class Transport(ABC):
     URLs are what a task is about, not its payload: every transport leaves them in the message.
     """
 
+    summary: ClassVar[str]
+    """What it does, in a line."""
+
     stores: ClassVar[bool] = True
     """Whether payloads lie beside the message, so that they can also stay there (`resident`)."""
 

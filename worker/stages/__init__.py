@@ -35,7 +35,9 @@ class Stage:
 STAGES: Mapping[str, Stage] = {
     "download": Stage("url", "encoded", download.KERNELS, "session", download.reference, {}),
     "decode": Stage("encoded", "pixels", decode.KERNELS, "asarray", decode.reference, {}),
-    "grayscale": Stage("pixels", "pixels", grayscale.KERNELS, "numpy", grayscale.reference, grayscale.BATCH_KERNELS),
+    "grayscale": Stage(
+        "pixels", "pixels", grayscale.KERNELS, "numpy", grayscale.reference, grayscale.BATCH_KERNELS
+    ),
     "pipeline": Stage("url", "pixels", pipeline.KERNELS, "best", pipeline.reference, {}),
 }
 

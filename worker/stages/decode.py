@@ -1,4 +1,4 @@
-"""Decode: an encoded picture to (H, W, 3) uint8 pixels, RGB, C order, as Pillow's `convert("RGB")` gives them."""
+"""Decode: an encoded picture to (H, W, 3) uint8 pixels, RGB, C order, as Pillow's `convert("RGB")` gives."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class DecodeError(ValueError):
 
 
 def getdata(encoded: bytes) -> Pixels:
-    """Through a Python object for every pixel, as in the notebook; rows first, so any shape comes out right."""
+    """Through a Python object for every pixel, as in the notebook; rows first, so any shape is right."""
     with _opened(encoded) as image:
         width, height = image.size
         pixels = np.array(image.convert("RGB").get_flattened_data()).reshape(height, width, 3)
@@ -45,7 +45,7 @@ def reference(encoded: bytes) -> Pixels:
 
 @contextmanager
 def _opened(encoded: bytes) -> Iterator[Image.Image]:
-    """The picture in `encoded`; whatever Pillow says against it becomes a `DecodeError` with a steady message."""
+    """The picture in `encoded`; what Pillow says against it becomes a `DecodeError` with a steady message."""
     try:
         with Image.open(io.BytesIO(encoded), formats=FORMATS) as image:
             width, height = image.size

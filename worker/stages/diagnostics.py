@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import time
 from collections.abc import Callable, Mapping
 
@@ -19,4 +21,10 @@ def sleep(payload: str) -> str:
     return payload
 
 
-KERNELS: Mapping[str, Callable[..., Payload]] = {"noop": noop, "sleep": sleep}
+def die(payload: Payload) -> Payload:
+    """Kill the process that runs it, as a fault in native code would; used to see what becomes of the task."""
+    os.kill(os.getpid(), signal.SIGKILL)
+    return payload
+
+
+KERNELS: Mapping[str, Callable[..., Payload]] = {"noop": noop, "sleep": sleep, "die": die}

@@ -6,9 +6,10 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 import requests
+import urllib3
 
 from worker.settings import settings
 
@@ -19,9 +20,16 @@ class DownloadError(OSError):
     """A URL that gave no whole body: the message names the URL and what happened."""
 
 
+class _Session(requests.Session):
+    """A session that leaves redirects to `_follow`: requests would read a redirect's whole body."""
+
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        return None
+
+
 def connection_each(url: str) -> bytes:
     """A new connection for every request, as in the notebook."""
-    with requests.Session() as session:
+    with _Session() as session:
         return _fetch(session, url)
 
 
@@ -29,7 +37,7 @@ def kept_alive(url: str) -> bytes:
     """One connection a thread, kept open between requests."""
     session: requests.Session | None = getattr(_local, "session", None)
     if session is None:
-        session = _local.session = requests.Session()
+        session = _local.session = _Session()
     return _fetch(session, url)
 
 
@@ -40,26 +48,28 @@ def _fetch(session: requests.Session, url: str) -> bytes:
     limits = settings()
     deadline = time.monotonic() + limits.download_timeout_s
     try:
-        response = _follow(session, url)
-        with response:
+        with _follow(session, url, deadline) as response:
             if response.status_code != HTTPStatus.OK:
                 raise DownloadError(f"{url} answered {response.status_code} {response.reason}")
             return _read(response, url, limits.download_max_bytes, deadline)
-    except requests.Timeout:
+    except (requests.Timeout, urllib3.exceptions.TimeoutError):
         raise DownloadError(f"{url} gave no answer in time") from None
     except requests.ConnectionError as error:
         raise DownloadError(f"{url} cannot be reached: {_root_cause(error)}") from None
-    except requests.RequestException as error:
+    except (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema):
+        raise DownloadError(f"{url} is not a URL that can be asked for") from None
+    except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
         raise DownloadError(f"{url} broke off: {type(error).__name__}") from None
 
 
-def _follow(session: requests.Session, url: str, redirects: int = 5) -> requests.Response:
+def _follow(session: requests.Session, url: str, deadline: float, redirects: int = 5) -> requests.Response:
     """The first answer that is no redirect; every address on the way must be an allowed origin."""
     limits = settings()
+    address = url
     for _ in range(redirects + 1):
-        _check_origin(url, limits.allowed_origins)
+        _check_origin(address, limits.allowed_origins)
         response = session.get(
-            url,
+            address,
             stream=True,
             allow_redirects=False,
             timeout=(limits.connect_timeout_s, limits.read_timeout_s),
@@ -67,29 +77,49 @@ def _follow(session: requests.Session, url: str, redirects: int = 5) -> requests
         )
         if not response.is_redirect:
             return response
-        url = requests.compat.urljoin(url, response.headers["Location"])
         response.close()
+        _check_deadline(url, deadline)
+        address = _joined(address, response.headers["Location"])
     raise DownloadError(f"{url} redirects more than {redirects} times")
 
 
+def _joined(address: str, location: str) -> str:
+    try:
+        return urljoin(address, location)
+    except ValueError:
+        raise DownloadError(f"{address} redirects to {location}, which is not a URL") from None
+
+
 def _check_origin(url: str, allowed: tuple[str, ...]) -> None:
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        raise DownloadError(f"{url} is not a URL that can be asked for") from None
     if parts.scheme not in ("http", "https"):
         raise DownloadError(f"{url} is neither http nor https")
     if allowed and f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}" not in allowed:
-        raise DownloadError(f"{url} is no allowed origin; BREAKEVEN_ALLOWED_ORIGINS names {', '.join(allowed)}")
+        raise DownloadError(
+            f"{url} is no allowed origin; BREAKEVEN_ALLOWED_ORIGINS names {', '.join(allowed)}"
+        )
+
+
+def _check_deadline(url: str, deadline: float) -> None:
+    if time.monotonic() > deadline:
+        raise DownloadError(f"{url} was not read to its end in time")
 
 
 def _read(response: requests.Response, url: str, max_bytes: int, deadline: float) -> bytes:
-    """The body, counted while it comes, so that an endless one ends here."""
+    """The body, counted and timed as it comes, so that neither an endless nor a trickling one holds us up.
+
+    `read1` gives what has arrived; `iter_content` would wait for a whole chunk, however slowly it drips in.
+    """
     parts: list[bytes] = []
     size = 0
-    for part in response.iter_content(CHUNK_BYTES):
+    while part := response.raw.read1(CHUNK_BYTES, decode_content=True):
         size += len(part)
         if size > max_bytes:
             raise DownloadError(f"{url} is over the limit of {max_bytes} bytes")
-        if time.monotonic() > deadline:
-            raise DownloadError(f"{url} was not read to its end in time")
+        _check_deadline(url, deadline)
         parts.append(part)
     return parts[0] if len(parts) == 1 else b"".join(parts)
 

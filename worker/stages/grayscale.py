@@ -10,7 +10,7 @@ from worker.contract import Pixels
 
 
 def loop(pixels: Pixels) -> Pixels:
-    """Per pixel in Python, as in the notebook; plain integers, so that three channels cannot overflow uint8."""
+    """Per pixel in Python, as in the notebook; plain integers, so three channels cannot overflow uint8."""
     height, width, _ = _checked(pixels).shape
     gray = np.empty((height, width), dtype=np.uint8)
     for i in range(height):
@@ -21,20 +21,38 @@ def loop(pixels: Pixels) -> Pixels:
 
 
 def numpy(pixels: Pixels) -> Pixels:
-    """Three additions and a division over the whole picture, in 16 bits: 3 x 255 does not fit in eight."""
-    _checked(pixels)
-    return _floor_of_mean(pixels)
+    """Whole-array arithmetic in 16 bits (3 x 255 does not fit in eight), two pixels at a time."""
+    gray = np.empty(_checked(pixels).shape[:2], dtype=np.uint8)
+    _floor_of_mean(pixels, gray)
+    return gray
 
 
 def numpy_batch(batch: Sequence[Pixels]) -> Sequence[Pixels]:
-    """The same over a whole batch at once: pictures of one shape, stacked to (N, H, W, 3).
+    """The same over a whole batch of one shape, stacked to (n, H, W, 3) for as many as a cache holds.
+
+    A stack of all of them would be written to memory and read back, which costs more than the arithmetic:
+    so pictures are stacked block by block in one buffer, and one that fills a block by itself is not copied.
 
     Raises:
         ValueError: the pictures differ in shape, or one is not (H, W, 3) uint8.
     """
+    if not batch:
+        return []
+    shape = batch[0].shape
     for pixels in batch:
-        _checked(pixels)
-    return list(_floor_of_mean(np.stack(batch)))
+        if _checked(pixels).shape != shape:
+            raise ValueError(f"expected pictures of one shape, got {shape} and {pixels.shape}")
+    grays = np.empty((len(batch), *shape[:2]), dtype=np.uint8)
+    at_once = min(len(batch), BLOCK_PAIRS * 6 // max(1, batch[0].nbytes))
+    if at_once <= 1:
+        for pixels, gray in zip(batch, grays, strict=True):
+            _floor_of_mean(pixels, gray)
+    else:
+        stack = np.empty((at_once, *shape), dtype=np.uint8)
+        for first in range(0, len(batch), at_once):
+            some = batch[first : first + at_once]
+            _floor_of_mean(np.stack(some, out=stack[: len(some)]), grays[first : first + at_once])
+    return list(grays)
 
 
 def reference(pixels: Pixels) -> Pixels:
@@ -44,12 +62,44 @@ def reference(pixels: Pixels) -> Pixels:
     return gray
 
 
-def _floor_of_mean(pixels: Pixels) -> Pixels:
-    total = np.add(pixels[..., 0], pixels[..., 1], dtype=np.uint16)
-    total += pixels[..., 2]
-    gray = np.empty(total.shape, dtype=np.uint8)
-    np.floor_divide(total, 3, out=gray, casting="unsafe")
-    return gray
+BLOCK_PAIRS = 1 << 16
+"""Pairs of pixels worked on at a time: 0.4 MB in, 0.5 MB of room, so that both stay in a core's own cache."""
+
+
+def _floor_of_mean(pixels: Pixels, gray: Pixels) -> None:
+    """Fill `gray`, (..., H, W) in C order, with the floors of the means of `pixels`, (..., H, W, 3).
+
+    NumPy adds bytes that lie three apart one by one, but neighbouring 16-bit numbers many at once. So the
+    picture is read as 16-bit words, two pixels being three of them, low byte first:
+
+        R0 G0 | B0 R1 | G1 B1
+
+    and the words are drawn apart into three rows, the first and third of which hold two bytes of one pixel
+    each and the second one byte of both. What follows is arithmetic on whole rows.
+    """
+    flat, levels = np.ascontiguousarray(pixels).reshape(-1), gray.reshape(-1)
+    pairs = levels.size // 2
+    words = flat[: 6 * pairs].view("<u2").reshape(pairs, 3)
+    means = levels[: 2 * pairs].view("<u2")
+    block = max(1, min(BLOCK_PAIRS, pairs))
+    room = np.empty((5, block), dtype="<u2")
+    for first in range(0, pairs, block):
+        triples, count = words[first : first + block], min(block, pairs - first)
+        sums, rest, middle = room[:2, :count], room[2:4, :count], room[4, :count]
+        np.copyto(sums[0], triples[:, 0])
+        np.copyto(sums[1], triples[:, 2])
+        np.copyto(middle, triples[:, 1])
+        np.right_shift(sums, 8, out=rest)
+        sums &= 255
+        sums += rest  # R0 + G0, G1 + B1
+        np.bitwise_and(middle, 255, out=rest[0])
+        np.right_shift(middle, 8, out=rest[1])
+        sums += rest  # + B0, + R1
+        sums //= 3
+        sums[1] <<= 8
+        np.bitwise_or(sums[0], sums[1], out=means[first : first + block])
+    if levels.size % 2:
+        levels[-1] = int(flat[-3:].sum(dtype=np.uint16)) // 3
 
 
 def _checked(pixels: Pixels) -> Pixels:

@@ -1,0 +1,262 @@
+"""Whether the intervals cover and the verdicts hold their level, on simulated rounds whose truth is known.
+
+    python benchmarks/coverage.py [--cases 20000] [--seed 2026]
+
+Prints five tables (docs/verdicts.md explains them) and exits with 1 where a figure lies outside its limits.
+Every figure goes through the functions that judge real runs. The limits: paired intervals cover in 93 to
+97 % of the cases, also after `--rounds auto`; two equal sides are called different no more often than the
+interval's level allows. Table 5 shows what the method does where its assumption fails, and has no limits.
+A share of n cases is uncertain by its own binomial error, printed with each table.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Iterator
+from math import exp, log, sqrt
+
+import numpy as np
+from numpy.typing import NDArray
+
+from orchestrator.analysis.estimates import estimate, ratio, unpaired_ratio
+from orchestrator.analysis.picking import contest, pick
+from orchestrator.analysis.stopping import LOOKS, half_width
+from orchestrator.model import Cell, CellResult, Estimate, Sample
+
+Floats = NDArray[np.float64]
+Noise = Callable[[np.random.Generator, tuple[int, ...]], Floats]
+
+ROUNDS = (5, 7, 9)
+CELLS_A_ROUND = 8
+TRUTH = 1.3
+LEAST, MOST = 0.93, 0.97
+
+
+def lognormal(rng: np.random.Generator, shape: tuple[int, ...]) -> Floats:
+    """5 % of noise, the mildest of all."""
+    return 0.05 * rng.standard_normal(shape)
+
+
+def student(rng: np.random.Generator, shape: tuple[int, ...]) -> Floats:
+    """Logarithms with Student's t of 2 degrees of freedom: no variance."""
+    return 0.03 * rng.standard_t(2, shape)
+
+
+def skewed(rng: np.random.Generator, shape: tuple[int, ...]) -> Floats:
+    """A fixed cost plus a lognormal wait with a long right tail."""
+    return np.log1p(0.05 * rng.lognormal(0, 1.5, shape))
+
+
+def pareto(rng: np.random.Generator, shape: tuple[int, ...]) -> Floats:
+    """A fixed cost plus a Pareto wait: no variance, and all of it to the right."""
+    return np.log1p(0.02 * rng.pareto(1.5, shape))
+
+
+def outliers(rng: np.random.Generator, shape: tuple[int, ...]) -> Floats:
+    """5 % of noise, and one sample in ten takes three times as long."""
+    return lognormal(rng, shape) + log(3) * (rng.random(shape) < 0.1)
+
+
+def still(rng: np.random.Generator, positions: int) -> Floats:
+    """A machine that stays as it is."""
+    return np.zeros(positions)
+
+
+def rising(rng: np.random.Generator, positions: int) -> Floats:
+    """Everything slows down evenly, by half over the run."""
+    return np.linspace(0, log(1.5), positions)
+
+
+def wandering(rng: np.random.Generator, positions: int) -> Floats:
+    """A random walk, 2 % a sample."""
+    return 0.02 * np.cumsum(rng.standard_normal(positions))
+
+
+SCENARIOS: dict[str, tuple[Noise, Callable[[np.random.Generator, int], Floats]]] = {
+    "lognormal": (lognormal, still),
+    "Student t, 2 df": (student, still),
+    "lognormal wait": (skewed, still),
+    "Pareto wait": (pareto, still),
+    "outliers 10 % x3": (outliers, still),
+    "linear drift": (lognormal, rising),
+    "random-walk drift": (lognormal, wandering),
+    "t, random walk": (student, wandering),
+    "outliers, linear drift": (outliers, rising),
+}
+
+
+def pairs(rng: np.random.Generator, scenario: str, rounds: int) -> tuple[dict[int, float], dict[int, float]]:
+    """One run's makespans of two cells among others, each round in a fresh order; the truth is `TRUTH`."""
+    noise, drift = SCENARIOS[scenario]
+    level = drift(rng, rounds * CELLS_A_ROUND).reshape(rounds, CELLS_A_ROUND)
+    logs = noise(rng, (rounds, 2))
+    for round_ in range(rounds):
+        first, second = rng.permutation(CELLS_A_ROUND)[:2]
+        logs[round_] += level[round_, [first, second]]
+    logs[:, 0] += log(TRUTH)
+    return {r: exp(x) for r, x in enumerate(logs[:, 0])}, {r: exp(x) for r, x in enumerate(logs[:, 1])}
+
+
+def covers(found: Estimate | None, truth: float = TRUTH) -> bool:
+    """Whether the interval holds the truth."""
+    assert found is not None
+    assert found.low is not None
+    assert found.high is not None
+    return found.low <= truth <= found.high
+
+
+def coverage(cases: int, seed: int) -> Iterator[tuple[str, bool]]:
+    """Table 1: paired rounds of two cells with like noise."""
+    yield f"1. Paired ratio: share of {cases} cases that the interval covers (93 to 97 %)", True
+    yield row("noise and drift", *(f"{n} rounds" for n in ROUNDS)), True
+    for scenario in SCENARIOS:
+        rng = np.random.default_rng([seed, 1, *scenario.encode()])
+        shares = [sum(covers(ratio(*pairs(rng, scenario, n))) for _ in range(cases)) / cases for n in ROUNDS]
+        yield row(scenario, *map(percent, shares)), all(LEAST <= share <= MOST for share in shares)
+    yield f"binomial standard error {percent(sqrt(0.95 * 0.05 / cases), 2)}", True
+
+
+def side(strategy: str, times: Floats) -> list[CellResult]:
+    """Cells of one side from logarithms of times, a row a cell."""
+    return [
+        CellResult(
+            Cell("stage", str(index), strategy, 2),
+            None,
+            tuple(Sample(round_, 0, 0.0, exp(each), 1, 1) for round_, each in enumerate(cell)),
+        )
+        for index, cell in enumerate(times)
+    ]
+
+
+def contests(rng: np.random.Generator, noise: Noise, k: int, m: int, n: int, spread: float) -> list[float]:
+    """Whether three ways call the best of k and the best of m, which are equal, different; what is allowed."""
+    ours, theirs = (
+        pick(side(name, noise(rng, (cells, n)) + spread * np.arange(cells)[:, None]))
+        for name, cells in (("celery", k), ("threads", m))
+    )
+    assert ours is not None
+    assert theirs is not None
+    naive = ratio(ours.best.makespans_s, theirs.best.makespans_s)
+    forward = ratio(ours.makespans_s, theirs.makespans_s)
+    verdict = contest(ours, theirs)
+    assert verdict is not None
+    assert verdict.level is not None
+    return [*(not covers(each, 1.0) for each in (naive, forward, verdict)), 1 - verdict.level]
+
+
+def picking(cases: int, seed: int) -> Iterator[tuple[str, bool]]:
+    """Table 2: the best of k Celery cells against the best of m in-process cells that is as fast.
+
+    `spread` is how far, relatively, each cell of a side lies behind the one before it.
+    """
+    yield f"2. Equal bests called different, share of {cases} cases (no margin, so worse than verdicts)", True
+    yield row("noise, k against m, spread", "rounds", "as picked", "forward", "verdict", "allowed"), True
+    for noise in (lognormal, student, outliers):
+        for k, m in ((1, 1), (12, 1), (12, 8)):
+            for spread in (0.0, 0.03, 0.1) if k > 1 else (0.0,):
+                for n in (7, 9):
+                    rng = np.random.default_rng([seed, 2, k, m, n, round(100 * spread)])
+                    calls = [contests(rng, noise, k, m, n, spread) for _ in range(cases)]
+                    shares = np.mean(calls, axis=0)
+                    allowed = shares[-1] + 2 * sqrt(shares[-1] / cases)
+                    name = f"{noise.__name__}, {k} against {m}, {spread:.0%}"
+                    yield row(name, str(n), *map(percent, shares)), bool(shares[-2] <= allowed)
+    yield f"binomial standard error {percent(sqrt(0.06 * 0.94 / cases), 2)}; passes within two of it", True
+
+
+def stopped(logs: Floats, target: float) -> tuple[int, Estimate | None]:
+    """When `--rounds auto` stops, and the ratio it then reports: as `stopping.enough` has it, for one pair."""
+    before = False
+    for look in LOOKS:
+        found = ratio({r: exp(x) for r, x in enumerate(logs[:look])}, dict.fromkeys(range(look), 1.0))
+        now = half_width(found) <= target
+        if now and before:
+            break
+        before = now
+    return look, found
+
+
+def stopping(cases: int, seed: int) -> Iterator[tuple[str, bool]]:
+    """Table 3: rounds until the interval is narrow enough."""
+    yield f"3. After --rounds auto: share of {cases} cases covered (93 to 97 %)", True
+    yield row("noise", "target", "covered", "mean rounds"), True
+    for noise in (lognormal, student, outliers):
+        for target in (0.02, 0.03, 0.05, 0.08):
+            rng = np.random.default_rng([seed, 3, round(100 * target)])
+            logs = log(TRUTH) + noise(rng, (cases, LOOKS[-1])) - noise(rng, (cases, LOOKS[-1]))
+            ends = [stopped(each, target) for each in logs]
+            share = sum(covers(found) for _, found in ends) / cases
+            rounds = sum(look for look, _ in ends) / cases
+            line = row(noise.__name__, f"{target:.0%}", percent(share), f"{rounds:.0f}")
+            yield line, LEAST <= share <= MOST
+    yield f"binomial standard error {percent(sqrt(0.95 * 0.05 / cases), 2)}", True
+
+
+def unpaired(cases: int, seed: int) -> Iterator[tuple[str, bool]]:
+    """Table 4: `compare`, two runs whose machine did not change between them."""
+    yield f"4. Unpaired ratio: share of {cases} cases covered, no drift between runs (93 to 97 %)", True
+    yield row("noise", *(f"{n} against {n}" for n in ROUNDS)), True
+    for noise in (lognormal, student, skewed, pareto, outliers):
+        shares = []
+        for n in ROUNDS:
+            rng = np.random.default_rng([seed, 4, n])
+            times = np.exp(noise(rng, (cases, 2, n)))
+            held = (covers(unpaired_ratio(list(TRUTH * one), list(other))) for one, other in times)
+            shares.append(sum(held) / cases)
+        yield row(noise.__name__, *map(percent, shares)), all(LEAST <= share <= MOST for share in shares)
+    yield f"binomial standard error {percent(sqrt(0.95 * 0.05 / cases), 2)}", True
+
+
+def asymmetric(cases: int, seed: int) -> Iterator[tuple[str, bool]]:
+    """Table 5: log-ratios that do not lie symmetrically; the truth is their pseudo-median."""
+    yield f"5. Where symmetry fails: share of {cases} cases covered (no limits)", True
+    yield row("noise in the numerator alone", *(f"{n} rounds" for n in ROUNDS)), True
+    for noise in (lognormal, student, skewed, pareto, outliers):
+        rng = np.random.default_rng([seed, 5])
+        many = (2, 2_000_000)
+        truth = exp(float(np.median((noise(rng, many) - lognormal(rng, many) / 5).mean(axis=0))))
+        shares = []
+        for n in ROUNDS:
+            ratios = np.exp(noise(rng, (cases, n)) - lognormal(rng, (cases, n)) / 5)
+            shares.append(sum(covers(estimate(list(each)), truth) for each in ratios) / cases)
+        yield row(noise.__name__, *map(percent, shares)), True
+    yield f"binomial standard error {percent(sqrt(0.95 * 0.05 / cases), 2)}", True
+
+
+def row(name: str, *figures: str) -> str:
+    """A line of a table."""
+    return f"{name:32}" + "".join(f"{figure:>14}" for figure in figures)
+
+
+def percent(share: float, digits: int = 1) -> str:
+    """A share in percent."""
+    return f"{100 * share:.{digits}f} %"
+
+
+def main() -> int:
+    """Print the tables; 1 if any figure lies outside its limits."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--cases", type=int, default=20_000, help="simulated runs a figure of table 1")
+    parser.add_argument("--seed", type=int, default=2026)
+    options = parser.parse_args()
+    few = max(1, options.cases // 10)
+    tables = (
+        coverage(options.cases, options.seed),
+        picking(few, options.seed),
+        stopping(few, options.seed),
+        unpaired(options.cases, options.seed),
+        asymmetric(options.cases, options.seed),
+    )
+    failed = False
+    for table in tables:
+        for line, within in table:
+            failed |= not within
+            print(line if within else f"{line}  OUTSIDE", flush=True)
+        print()
+    print("outside its limits: see above" if failed else "all within their limits")
+    return int(failed)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,23 @@
+"""The noise floor: how far a cell differs from itself, by the A/A pair that each run contains."""
+
+from __future__ import annotations
+
+from math import log
+
+from orchestrator.analysis.estimates import ratio
+from orchestrator.model import Estimate, Run
+
+
+def noise_floor(run: Run) -> Estimate | None:
+    """The ratio that the A/A pair shows: the same cell, measured twice a round.
+
+    Of several pairs the one that is furthest from 1; `None` where none was measured.
+    """
+    originals = {result.cell: result for result in run.cells if not result.cell.replica}
+    ratios = [
+        each
+        for result in run.cells
+        if result.cell.replica and result.cell.original in originals
+        if (each := ratio(result.makespans_s, originals[result.cell.original].makespans_s)) is not None
+    ]
+    return max(ratios, key=lambda each: abs(log(each.point)), default=None)

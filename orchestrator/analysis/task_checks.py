@@ -1,0 +1,126 @@
+"""Warnings about tasks: those that did not end as they should, and the hops they reported."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from math import ceil
+from typing import Final
+
+from orchestrator import model
+from orchestrator.analysis.ledger import ledger
+from orchestrator.analysis.sentences import count, describe
+from orchestrator.model import CellResult, Sample
+
+CLOCK_SHARE: Final = 0.5
+"""The share of a hop that the clocks' bound may reach before that hop tells nothing."""
+
+
+def incomplete(run: model.Run) -> model.Warning | None:
+    """Not everything that was planned was measured."""
+    measured = {result.cell for result in run.cells if result.samples}
+    planned = dict.fromkeys((*run.plan.cells, *(result.cell for result in run.cells)))
+    missing = [cell for cell in planned if cell not in measured]
+    if not missing and run.complete:
+        return None
+    lacking = f"; {_named(missing, 'cell')} without a sample" if missing else ""
+    return model.Warning(
+        "incomplete",
+        f"the run {'ended' if run.complete else 'was interrupted'} before all was measured{lacking}",
+        "run again and let it end",
+    )
+
+
+def unsound(run: model.Run) -> model.Warning | None:
+    """Tasks were lost or ended twice, or outputs differ from the reference's."""
+    cells = [result.cell for result in run.cells if not result.sound]
+    if not cells:
+        return None
+    lost, duplicated, wrong = (
+        _total(run, lambda sample: sample.lost),
+        _total(run, lambda sample: sample.duplicated),
+        _total(run, lambda sample: sample.wrong),
+    )
+    return model.Warning(
+        "unsound",
+        f"{_named(cells, 'cell')}: {lost} tasks lost, {duplicated} ended twice, {wrong} outputs wrong",
+        "do not use these cells' times; look for dead workers ('orchestrator doctor') or a broken kernel",
+    )
+
+
+def failed(run: model.Run) -> model.Warning | None:
+    """Tasks failed, so the times are partly those of failing."""
+    cells = [result for result in run.cells if any(sample.failed for sample in result.samples)]
+    if not cells:
+        return None
+    causes = [f"{each.type}: {each.message}" for result in cells for each in result.failures]
+    cause = f", first with {causes[0]}" if causes else ""
+    total = count(_total(run, lambda sample: sample.failed), "task")
+    return model.Warning(
+        "failed tasks",
+        f"{total} failed in {_named([result.cell for result in cells], 'cell')}{cause}",
+        "mend the source or the kernel; until then the times are partly those of failing",
+    )
+
+
+def slots_unseen(run: model.Run) -> model.Warning | None:
+    """Fewer slots did work than were asked for, though there were messages for all of them."""
+    short = [result for result in run.cells if any(_unseen(result, each) for each in result.samples)]
+    if not short:
+        return None
+    first = short[0]
+    seen = min(each.slots_seen or 0 for each in first.samples if _unseen(first, each))
+    return model.Warning(
+        "slots unseen",
+        f"fewer slots worked than were asked for in {_named([each.cell for each in short], 'cell')}: "
+        f"{seen} of {first.cell.slots} in the first",
+        "look whether workers are missing ('orchestrator doctor'), or give each slot more work with --images",
+    )
+
+
+def clock_bound(run: model.Run) -> model.Warning | None:
+    """The clocks are known too badly to tell queue from return."""
+    for result in run.cells:
+        of_cell = ledger(result)
+        if of_cell is None or not of_cell.clock_bound_s:
+            continue
+        hops = [each for each in (of_cell.seconds("queue"), of_cell.seconds("return")) if each is not None]
+        if hops and of_cell.clock_bound_s > CLOCK_SHARE * min(hops):
+            return model.Warning(
+                "clock bound",
+                f"clocks are known to within {1e3 * of_cell.clock_bound_s:.2g} ms, and "
+                f"{describe(result.cell)} spends {1e3 * min(hops):.2g} ms in queue or return",
+                "read queue and return together, not one by one; a quieter network narrows the bound",
+            )
+    return None
+
+
+def hops_beyond_bound(run: model.Run) -> model.Warning | None:
+    """Hops contradict each other by more than the clocks can explain."""
+    hops = [each.hops for result in run.cells for each in result.samples if each.hops is not None]
+    beyond = sum(each.beyond_bound for each in hops)
+    if not beyond:
+        return None
+    return model.Warning(
+        "hops beyond bound",
+        f"{beyond} of {count(sum(each.tasks for each in hops), 'task')} have a hop more negative than the "
+        "clocks' bound explains",
+        "synchronise the machines' clocks (chrony), and run again; makespans are not touched by it",
+    )
+
+
+def _unseen(result: CellResult, sample: Sample) -> bool:
+    """Whether a sample was served by fewer slots than it had messages for."""
+    if sample.slots_seen is None:
+        return False
+    messages = ceil(sample.tasks / (result.cell.chunk or 1))
+    return messages >= result.cell.slots > sample.slots_seen
+
+
+def _total(run: model.Run, figure: Callable[[Sample], int]) -> int:
+    return sum(figure(sample) for result in run.cells for sample in result.samples)
+
+
+def _named(cells: Sequence[model.Cell], noun: str) -> str:
+    """How many cells, and the first by name: `3 cells (first decode, Celery with asarray ...)`."""
+    first = f"{cells[0].stage}, {describe(cells[0])}"
+    return f"{count(len(cells), noun)} ({'first ' if len(cells) > 1 else ''}{first})"

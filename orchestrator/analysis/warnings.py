@@ -1,0 +1,34 @@
+"""What weakens a run's figures, each with what to do about it. A new warning is one function in `CHECKS`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final, TypeAlias
+
+from orchestrator import model
+from orchestrator.analysis import machine_checks, task_checks, time_checks
+
+Check: TypeAlias = Callable[[model.Run], model.Warning | None]
+
+CHECKS: Final[tuple[Check, ...]] = (
+    task_checks.incomplete,
+    task_checks.unsound,
+    task_checks.failed,
+    time_checks.too_few_rounds,
+    time_checks.aa_differs,
+    time_checks.spread,
+    time_checks.drift,
+    time_checks.timer,
+    machine_checks.other_load,
+    machine_checks.steal,
+    machine_checks.throttling,
+    machine_checks.frequency,
+    task_checks.slots_unseen,
+    task_checks.clock_bound,
+    task_checks.hops_beyond_bound,
+)
+
+
+def warnings(run: model.Run) -> tuple[model.Warning, ...]:
+    """Every warning that a run gives cause for, in the order of `CHECKS`."""
+    return tuple(warning for check in CHECKS if (warning := check(run)) is not None)

@@ -1,0 +1,85 @@
+"""The command line: a file a command under `commands/`, and the only place where errors become exit codes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from typing import Any, NoReturn
+
+import typer
+
+from orchestrator.commands import doctor, list_, origin, report, run
+from orchestrator.errors import BreakevenError
+
+INTERRUPTED = 130
+
+app = typer.Typer(
+    name="orchestrator",
+    help="Would a task queue make this faster, from what size on, and what stands in the way?",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+COMMANDS = {
+    "run": run.run,
+    "report": report.report,
+    "doctor": doctor.doctor,
+    "origin": origin.origin,
+    "list": list_.list_,
+}
+for name, command in COMMANDS.items():
+    app.command(name)(command)
+
+
+@app.callback()
+def common(
+    version: bool = typer.Option(False, "--version", help="Show the version and exit.", is_eager=True),
+) -> None:
+    """Options that belong to no command."""
+    if version:
+        # Imported here: it reads package metadata, which no other command needs.
+        from importlib.metadata import version as version_of  # noqa: PLC0415
+
+        typer.echo(f"breakeven {version_of('breakeven')}")
+        raise typer.Exit
+
+
+def main() -> NoReturn:
+    """Run a command and exit with its code: 0, 1 unsound, 2 usage, 3 something is not there, 130 interrupted."""
+    signal.signal(signal.SIGTERM, _as_interrupt)
+    sys.exit(_run(sys.argv[1:]))
+
+
+def _run(arguments: list[str]) -> int:
+    try:
+        result: Any = app(arguments, prog_name="orchestrator", standalone_mode=False)
+    except BreakevenError as error:
+        return _say(str(error), error.exit_code)
+    except KeyboardInterrupt:
+        return _say("interrupted", INTERRUPTED)
+    except BrokenPipeError:
+        # Whoever read our output has gone; nothing more can be said there, not even at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except typer.Exit as exit_:
+        return exit_.exit_code
+    except typer.Abort:
+        return _say("interrupted", INTERRUPTED)
+    except Exception as error:
+        message = getattr(error, "format_message", None)
+        if message is None:
+            raise
+        return _say(f"{message()}; see 'orchestrator --help'", 2)
+    return result if isinstance(result, int) else 0
+
+
+def _say(message: str, code: int) -> int:
+    sys.stderr.write(f"orchestrator: {message}\n")
+    return code
+
+
+def _as_interrupt(*_: object) -> NoReturn:
+    """SIGTERM ends a run as Ctrl-C does: what was measured is saved, and nothing is left behind."""
+    raise KeyboardInterrupt

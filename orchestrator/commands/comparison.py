@@ -1,0 +1,90 @@
+"""What the measuring commands share: progress on stderr, the result file as it grows, the report, the exit code."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+
+from orchestrator import results, session
+from orchestrator.analysis.findings import analyse
+from orchestrator.commands.progress import progress
+from orchestrator.errors import UsageError
+from orchestrator.model import Run
+from orchestrator.options import Options
+from orchestrator.reports import terminal
+
+STDOUT = "-"
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """Where a result goes: a folder, and a second file (or standard output) if it was asked for."""
+
+    folder: str
+    json: str | None
+
+    def path(self, run: Run) -> Path:
+        """The result file of a run."""
+        return Path(self.folder) / results.file_name(run)
+
+    def check(self) -> None:
+        """Raise `UsageError` now, rather than after the measuring, if the folder cannot be written to."""
+        folder = Path(self.folder)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            probe = folder / ".breakeven-probe"
+            probe.touch()
+            probe.unlink()
+        except OSError as error:
+            raise UsageError(
+                f"--output {self.folder} cannot be written to: {error.strerror}; name another"
+            ) from None
+
+
+def run_and_report(options: Options, command: str, destination: Destination) -> int:
+    """Measure, save as it goes, report, and give the exit code: 1 if anything in it is not sound."""
+    destination.check()
+    saved: list[Run] = []
+
+    def save(run: Run) -> None:
+        results.write(run, destination.path(run))
+        saved[:] = [run]
+
+    try:
+        with progress() as watcher:
+            run = session.compare(options, command, watcher, save)
+    except KeyboardInterrupt:
+        if saved:
+            sys.stderr.write(f"\nwhat was measured is in {destination.path(saved[0])}\n")
+        raise
+    _show(run, destination)
+    return exit_code(run)
+
+
+def exit_code(run: Run) -> int:
+    """0 if every task of every cell ended well and as it should, else 1."""
+    sound = all(result.sound and not result.failures for result in run.cells)
+    return 0 if sound else 1
+
+
+def show(run: Run) -> None:
+    """The report on standard output: in colour and as wide as a terminal is, plain and 80 columns elsewhere."""
+    findings = analyse(run)
+    console = Console(highlight=False)
+    if console.is_terminal:
+        console.print(terminal.report(run, findings, console.width))
+    else:
+        sys.stdout.write(terminal.render(run, findings))
+
+
+def _show(run: Run, destination: Destination) -> None:
+    if destination.json == STDOUT:
+        sys.stdout.write(results.dumps(run))
+        return
+    if destination.json is not None:
+        results.write(run, Path(destination.json))
+    show(run)
+    sys.stderr.write(f"result: {destination.path(run)}\n")

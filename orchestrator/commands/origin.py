@@ -1,0 +1,47 @@
+"""`origin`: serves the benchmark's images over HTTP."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+
+def origin(
+    host: Annotated[str, typer.Option("--host", help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option("--port", help="Port to listen on; 0 is any free one.")] = 8000,
+    images: Annotated[int, typer.Option("--images", help="Images to serve.")] = 20,
+    size: Annotated[str, typer.Option("--size", help="Their size, WIDTHxHEIGHT.")] = "800x800",
+    seed: Annotated[int, typer.Option("--seed", help="What they are made from.")] = 1,
+    latency_ms: Annotated[float, typer.Option("--latency-ms", help="Latency of every request.")] = 0.0,
+    bandwidth_mbit: Annotated[
+        float | None,
+        typer.Option("--bandwidth-mbit", help="Bandwidth of every connection.", show_default=False),
+    ] = None,
+    directory: Annotated[
+        str | None, typer.Option("--directory", help="Serve this folder's files instead.", show_default=False)
+    ] = None,
+) -> int:
+    """Serve the benchmark's images over HTTP with a set latency and bandwidth, until Ctrl-C."""
+    # Imported here: they load tornado and NumPy, which --help can do without.
+    from pathlib import Path  # noqa: PLC0415
+
+    from orchestrator.inputs.origin import Origin, serve  # noqa: PLC0415
+    from orchestrator.planning import parse_size  # noqa: PLC0415
+
+    width, height = parse_size(size)
+    serve(
+        Origin(
+            images=images,
+            width=width,
+            height=height,
+            seed=seed,
+            latency_ms=latency_ms,
+            bandwidth_mbit=bandwidth_mbit,
+            directory=Path(directory) if directory else None,
+            host=host,
+            port=port,
+        ),
+        lambda url: typer.echo(f"serving {images} images at {url}/images/0.jpg and on; Ctrl-C ends it"),
+    )
+    return 0

@@ -1,0 +1,119 @@
+"""How an origin answers: pictures by path, each after a latency and at a bandwidth of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from tornado.http1connection import HTTP1Connection
+from tornado.iostream import StreamClosedError
+from tornado.web import Application, HTTPError, RequestHandler
+
+from orchestrator.inputs.catalogue import Picture
+
+PIECE_S = 0.004
+"""A paced body goes out in pieces that take this long each, the last one exactly when its time is up."""
+
+
+def application(
+    pictures: Mapping[str, Picture],
+    latency_s: float,
+    bytes_per_s: float | None,
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    clock: Callable[[], float] = time.monotonic,
+) -> Application:
+    """The web application that serves `pictures` by path, `latency_s` after each request.
+
+    Args:
+        pictures: URL path to picture.
+        latency_s: seconds before each answer, a refusal too.
+        bytes_per_s: what a connection carries; `None` for no limit.
+        sleep: waits for a number of seconds without holding up other requests.
+        clock: seconds.
+    """
+    pace = _Pace(latency_s, bytes_per_s, sleep, clock)
+    return Application(
+        [("/health", _Health), (".*", _Images, {"pictures": pictures, "pace": pace})],
+        log_function=lambda _: None,
+    )
+
+
+def pieces(size: int, bytes_per_s: float) -> Iterator[tuple[float, int, int]]:
+    """How a body of `size` bytes goes out: each piece's due time in seconds, its start and its end.
+
+    A piece is due when a line of this bandwidth would have carried all of it, so the last one is due after
+    exactly `size / bytes_per_s`.
+    """
+    step = max(1, round(bytes_per_s * PIECE_S))
+    for start in range(0, size, step):
+        end = min(size, start + step)
+        yield end / bytes_per_s, start, end
+
+
+@dataclass(frozen=True, slots=True)
+class _Pace:
+    latency_s: float
+    bytes_per_s: float | None
+    sleep: Callable[[float], Awaitable[None]]
+    clock: Callable[[], float]
+
+
+class _Handler(RequestHandler):
+    """What both answers share: no entity tag (it would cost a hash of every body), and plain errors."""
+
+    def set_default_headers(self) -> None:
+        self.set_header("Cache-Control", "no-store")
+        self.set_header("Content-Type", "text/plain; charset=utf-8")
+
+    def compute_etag(self) -> None:
+        return None
+
+    def write_error(self, status_code: int, **_: Any) -> None:
+        self.finish(f"{status_code} {self._reason}\n")
+
+
+class _Health(_Handler):
+    def get(self) -> None:
+        self.finish("ok\n")
+
+    head = get
+
+
+class _Images(_Handler):
+    def initialize(self, pictures: Mapping[str, Picture], pace: _Pace) -> None:
+        self.pictures = pictures
+        self.pace = pace
+
+    async def get(self) -> None:
+        if self.pace.latency_s:
+            await self.pace.sleep(self.pace.latency_s)
+        picture = self.pictures.get(self.request.path)
+        if picture is None:
+            raise HTTPError(404)
+        self.set_header("Content-Type", picture.content_type)
+        self.set_header("Content-Length", len(picture.body))
+        if self.request.method == "HEAD":
+            self.finish()
+        elif self.pace.bytes_per_s is None:
+            self.finish(picture.body)
+        else:
+            await self._paced(picture.body, self.pace.bytes_per_s)
+
+    head = get
+
+    async def _paced(self, body: bytes, bytes_per_s: float) -> None:
+        connection = self.request.connection
+        if isinstance(connection, HTTP1Connection):
+            # A small piece must not wait until the last one is acknowledged.
+            connection.stream.set_nodelay(True)
+        began = self.pace.clock()
+        try:
+            for due_s, start, end in pieces(len(body), bytes_per_s):
+                await self.pace.sleep(max(0.0, began + due_s - self.pace.clock()))
+                self.write(body[start:end])
+                await self.flush()
+        except StreamClosedError:
+            return  # the client went away, which is its right

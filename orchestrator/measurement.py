@@ -1,0 +1,105 @@
+"""The clock: one batch of one cell, timed from the release of the batch to its last output."""
+
+from __future__ import annotations
+
+import gc
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from orchestrator.analysis.ledger import mean_hops
+from orchestrator.inputs.workload import verify
+from orchestrator.model import Sample, TaskFailure
+from orchestrator.strategies.strategy import Strategy
+from worker.contract import LOST, Failure, Outcome, Payload, Task
+
+Clock = Callable[[], float]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a sample stands in its run: the round, its position in the round's order, and since when."""
+
+    round: int
+    position: int
+    at_s: float
+
+
+def measure(
+    strategy: Strategy,
+    tasks: Sequence[Task],
+    expected: Mapping[int, Payload | Failure],
+    place: Place,
+    clock: Clock = time.perf_counter,
+) -> tuple[Sample, tuple[TaskFailure, ...]]:
+    """Time one batch, then hold every output against what it should be.
+
+    On the clock: from just before `run` is called to the moment its last outcome is at hand. Off the
+    clock: preparing the batch, fetching outputs that are meant to stay away, comparing outputs.
+
+    Args:
+        strategy: entered, and free.
+        tasks: the batch, at least one.
+        expected: task id to the right output, or to the failure that is right for this input.
+        place: kept in the sample.
+        clock: seconds of wall time.
+
+    Returns:
+        The sample, and the failures of its tasks.
+    """
+    strategy.prepare(tasks)
+    outcomes: list[Outcome] = []
+    with _no_collection():
+        started = finished = clock()
+        for outcome in strategy.run(tasks):
+            finished = clock()
+            outcomes.append(outcome)
+    ended = _one_each(tasks, [strategy.fetch(outcome) for outcome in outcomes])
+    again = len(outcomes) - sum(1 for task in tasks if task.id in {outcome.task_id for outcome in outcomes})
+    sample = Sample(
+        round=place.round,
+        position=place.position,
+        at_s=place.at_s,
+        makespan_s=finished - started,
+        tasks=len(tasks),
+        ok=_count(ended, "ok"),
+        failed=_count(ended, "failed"),
+        lost=_count(ended, "lost"),
+        duplicated=strategy.duplicated + again,
+        wrong=sum(
+            not verify(expected[outcome.task_id], outcome) for outcome in ended if outcome.status != "lost"
+        ),
+        slots_seen=len({outcome.slot for outcome in ended if outcome.slot is not None}) or None,
+        hops=mean_hops([outcome.hops for outcome in ended if outcome.hops is not None]),
+    )
+    failures = [
+        TaskFailure(outcome.task_id, outcome.failure.type, outcome.failure.message)
+        for outcome in ended
+        if outcome.failure is not None
+    ]
+    return sample, tuple(failures)
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """No garbage collection within, as `timeit` has it: whose turn it falls in is chance."""
+    gc.collect()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+
+
+def _one_each(tasks: Sequence[Task], outcomes: Sequence[Outcome]) -> list[Outcome]:
+    """One outcome for every task: the first that came, or `lost` where none did."""
+    first: dict[int, Outcome] = {}
+    for outcome in outcomes:
+        first.setdefault(outcome.task_id, outcome)
+    missing = Failure(LOST, "the strategy gave no outcome")
+    return [first.get(task.id, Outcome(task.id, failure=missing)) for task in tasks]
+
+
+def _count(outcomes: Sequence[Outcome], status: str) -> int:
+    return sum(outcome.status == status for outcome in outcomes)

@@ -1,0 +1,18 @@
+"""Findings as text and pictures: a file a format.
+
+`REPORTS` is the registry: a new format is one new file and one line here. A report is a pure function of a
+run; it returns text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from orchestrator.model import Findings, Run
+from orchestrator.reports import csv, markdown, terminal
+
+REPORTS: Mapping[str, Callable[[Run, Findings], str]] = {
+    "terminal": terminal.render,
+    "markdown": markdown.render,
+    "csv": csv.render,
+}

@@ -1,0 +1,29 @@
+"""CSV: one line a sample, every raw figure, for whoever has tools of their own."""
+
+from __future__ import annotations
+
+import csv
+import io
+from dataclasses import asdict, fields
+
+from orchestrator.model import Cell, Findings, MeanHops, Run, Sample
+
+CELL = tuple(field.name for field in fields(Cell))
+SAMPLE = tuple(field.name for field in fields(Sample) if field.name != "hops")
+HOPS = tuple(field.name for field in fields(MeanHops))
+
+
+def render(run: Run, findings: Findings) -> str:
+    """The samples as CSV with a header; an empty field is a missing value."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow([*CELL, *SAMPLE, *(f"hops_{name}" for name in HOPS)])
+    for result in run.cells:
+        for sample in result.samples:
+            hops = asdict(sample.hops) if sample.hops is not None else {}
+            writer.writerow(
+                [getattr(result.cell, name) for name in CELL]
+                + [getattr(sample, name) for name in SAMPLE]
+                + [hops.get(name) for name in HOPS]
+            )
+    return text.getvalue()

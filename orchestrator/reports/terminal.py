@@ -1,0 +1,175 @@
+"""The terminal: a table a stage, then what weakens the figures, and the verdicts last, where they stay in sight."""
+
+from __future__ import annotations
+
+import io
+
+from rich.console import Console, Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from orchestrator.model import Cell, CellResult, Findings, Run, Verdict
+from orchestrator.reports.figures import digits, interval, rate, seconds, spread, times
+
+COLOURS = {
+    "helps": "green",
+    "hurts": "red",
+    "ties": "yellow",
+    "inconclusive": "magenta",
+    "invalid": "bold red",
+}
+LEGEND = (
+    "vs serial: of the same kernel; vs best: the stage's best in-process cell; above 1x is faster.\n"
+    "celery redis/4: payloads through Redis, 4 tasks a message; again: the A/A pair. ± is the 95 % interval."
+)
+WIDE = 110
+"""From this many columns on, intervals are written out."""
+
+
+def render(run: Run, findings: Findings) -> str:
+    """The report as plain text of 80 columns."""
+    text = io.StringIO()
+    Console(file=text, width=80, no_color=True, highlight=False).print(report(run, findings, 80))
+    return "\n".join(line.rstrip() for line in text.getvalue().split("\n"))
+
+
+def report(run: Run, findings: Findings, width: int) -> RenderableType:
+    """The report, for a console of `width` columns."""
+    parts: list[RenderableType] = [_heading(run)]
+    for stage in run.stages:
+        parts += [Text(), _table(run, findings, stage, wide=width >= WIDE)]
+    parts += [Text(), Text(LEGEND, style="dim")]
+    parts += [*_failures(run), *_warnings(findings), *_noise_floor(findings)]
+    parts += [Text(), *(_verdict(verdict) for verdict in findings.verdicts)]
+    return Group(*parts)
+
+
+def _heading(run: Run) -> Text:
+    plan, cpu, broker = run.plan, run.environment.cpu, run.environment.broker
+    lines = [
+        f"{plan.images} images of {plan.width}x{plan.height} from {plan.source}, {plan.rounds} rounds"
+        if plan.source == "origin"
+        else f"{plan.images} images from {plan.source}, {plan.rounds} rounds",
+        f"{cpu.model or 'unknown processor'}, {cpu.usable} of {cpu.logical} processors, Python {run.environment.python}",
+    ]
+    if broker is not None:
+        whose = "embedded" if broker.embedded else "external"
+        slots = sum(worker.slots for worker in run.environment.workers)
+        lines.append(
+            f"{whose} {broker.name} {broker.version}, {len(run.environment.workers)} workers, {slots} slots"
+        )
+    if run.preflight is not None and run.preflight.broker_rtt_s is not None:
+        ahead = run.preflight
+        lines.append(
+            f"broker round trip {seconds(ahead.broker_rtt_s)}, empty task {seconds(ahead.noop_task_s)}, "
+            f"payload in {rate(ahead.payload_put_bytes_per_s)}, out {rate(ahead.payload_get_bytes_per_s)}"
+        )
+    if not run.complete:
+        lines.append("INCOMPLETE: the run was ended before all rounds were measured")
+    return Text("\n".join(lines), style="dim")
+
+
+def _table(run: Run, findings: Findings, stage: str, wide: bool) -> Table:
+    """A stage's cells; every stage's table has the same columns, so that they can be read down."""
+    table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="bold")
+    table.add_column(stage, no_wrap=True, min_width=8)
+    table.add_column("", no_wrap=True, min_width=25 if wide else 20)
+    table.add_column("slots" if wide else "", justify="right", no_wrap=True, min_width=2)
+    # A figure and the uncertainty beside it are two columns under one heading.
+    for name, width in (("makespan", 8), ("tasks/s", 7), ("vs serial", 6), ("vs best", 6)):
+        table.add_column(
+            name if wide or " " not in name else name.split()[1], justify="right", min_width=width
+        )
+        if name != "tasks/s":
+            table.add_column("", no_wrap=True, min_width=12 if wide and " " in name else 5)
+    best = _best(run, findings, stage)
+    kernel = None
+    for result in run.of_stage(stage):
+        first = result.cell.kernel if result.cell.kernel != kernel else ""
+        kernel = result.cell.kernel
+        table.add_row(first, *_row(result, findings, wide), style="bold" if result is best else None)
+    return table
+
+
+def _row(result: CellResult, findings: Findings, wide: bool) -> list[str]:
+    cell = result.cell
+    makespan = findings.makespans.get(cell)
+    name = [short_label(cell), str(cell.slots)]
+    if makespan is None:
+        return [*name, "-", "", "-", "-", "", "-", ""]
+    done = result.samples[-1].ok
+    row = [*name, seconds(makespan.point), spread(makespan), digits(done / makespan.point) if done else "-"]
+    for ratio in (findings.versus_serial.get(cell), findings.versus_best.get(cell)):
+        row += [times(ratio), interval(ratio) if wide else spread(ratio)]
+    return row
+
+
+def short_label(cell: Cell) -> str:
+    """The cell's name in a table: `celery redis/4` is transport and chunk."""
+    if not cell.distributed:
+        return f"{cell.strategy}{' again' if cell.replica else ''}"
+    parts = [cell.strategy, f"{cell.transport}/{cell.chunk}"]
+    if cell.data == "resident":
+        parts.append("stays")
+    return " ".join([*parts, *(["again"] if cell.replica else [])])
+
+
+def _best(run: Run, findings: Findings, stage: str) -> CellResult | None:
+    measured = [
+        result for result in run.of_stage(stage) if result.cell in findings.makespans and result.sound
+    ]
+    return min(measured, key=lambda result: findings.makespans[result.cell].point, default=None)
+
+
+def _failures(run: Run) -> list[RenderableType]:
+    """What went wrong, each message once, with the cells it befell."""
+    befell: dict[str, list[CellResult]] = {}
+    for result in run.cells:
+        for failure in result.failures:
+            where = befell.setdefault(f"{failure.type}: {failure.message}", [])
+            if result not in where:
+                where.append(result)
+    lines: list[RenderableType] = []
+    for message, results in list(befell.items())[:20]:
+        cells = f"{results[0].cell.stage} {results[0].cell.kernel} {results[0].cell.label}"
+        more = f" and {len(results) - 1} more cells" if len(results) > 1 else ""
+        lines.append(Text(f"failed: {message} ({cells}{more})", style="red"))
+    for result in run.cells:
+        if not result.sound:
+            samples = result.samples
+            counts = ", ".join(
+                f"{total} {name}"
+                for name in ("lost", "duplicated", "wrong")
+                if (total := sum(getattr(sample, name) for sample in samples))
+            )
+            cell = result.cell
+            lines.append(
+                Text(f"invalid: {cell.stage} {cell.kernel} {cell.label}: {counts}", style="bold red")
+            )
+    return [Text(), *lines] if lines else []
+
+
+def _warnings(findings: Findings) -> list[RenderableType]:
+    if not findings.warnings:
+        return []
+    lines = [Text(f"warning: {each.message}; {each.remedy}", style="yellow") for each in findings.warnings]
+    return [Text(), *lines]
+
+
+def _noise_floor(findings: Findings) -> list[RenderableType]:
+    floor = findings.noise_floor
+    if floor is None:
+        return []
+    within = f" ({interval(floor)})" if interval(floor) else ""
+    return [
+        Text(),
+        Text(f"noise floor: the same cell measured twice differs by {digits(floor.point)}x{within}"),
+    ]
+
+
+def _verdict(verdict: Verdict) -> Text:
+    text = Text()
+    text.append(f"{verdict.stage}: ", style="bold")
+    text.append(verdict.verdict, style=COLOURS[verdict.verdict])
+    text.append(f" against {verdict.against}: {verdict.reason}")
+    return text

@@ -1,0 +1,162 @@
+"""Run <-> JSON: the result file, schema 1. What was concluded is written for readers, and never read back."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import asdict, fields
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from orchestrator.analysis.findings import analyse
+from orchestrator.errors import UsageError
+from orchestrator.model import Cell, CellResult, Estimate, Findings, Run
+
+SCHEMA = 1
+MAX_BYTES = 512 << 20
+
+
+def file_name(run: Run) -> str:
+    """The name of a run's result file: when it started, to the second, and which run it is."""
+    stamp = run.started_at.replace("-", "").replace(":", "").split(".")[0].rstrip("Z")
+    return f"{stamp}Z-{run.id}.json"
+
+
+def to_json(run: Run, findings: Findings | None = None) -> dict[str, Any]:
+    """The result file's content: what was measured, and what follows from it."""
+    found = analyse(run) if findings is None else findings
+    document: dict[str, Any] = {"schema": SCHEMA}
+    for field in fields(run):
+        if field.name not in ("schema", "cells"):
+            document[field.name] = _plain(getattr(run, field.name))
+    document["plan"]["cells"] = len(run.plan.cells)
+    document["cells"] = [_cell_to_json(result, found) for result in run.cells]
+    document["verdicts"] = [_plain(verdict) for verdict in found.verdicts]
+    document["noise_floor"] = _plain(found.noise_floor)
+    document["warnings"] = [_plain(warning) for warning in found.warnings]
+    return document
+
+
+def from_json(document: Any) -> Run:
+    """The run that a result file holds; whatever was concluded in it is left aside.
+
+    Raises:
+        UsageError: it is no result of ours, or of a schema from the future.
+    """
+    if not isinstance(document, dict) or not isinstance(document.get("schema"), int):
+        raise UsageError("not a result of Breakeven: it has no schema number")
+    if not 1 <= document["schema"] <= SCHEMA:
+        raise UsageError(
+            f"a result of schema {document['schema']}, and this release reads up to {SCHEMA}: use a newer release"
+        )
+    try:
+        cells = [_cell_from_json(cell) for cell in document["cells"]]
+        plan = {**document["plan"], "cells": [cell["cell"] for cell in cells]}
+        return _run_adapter().validate_python({**document, "plan": plan, "cells": cells})
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(map(str, first["loc"]))
+        raise UsageError(f"not a whole result: {where}: {first['msg']}") from None
+    except (KeyError, TypeError, AttributeError) as error:
+        raise UsageError(f"not a whole result: {type(error).__name__}: {error}") from None
+
+
+def write(run: Run, path: Path, findings: Findings | None = None) -> None:
+    """Write the result file whole, then rename it into place; a reader never sees half of it.
+
+    Raises:
+        UsageError: the folder cannot be written to.
+    """
+    text = dumps(run, findings)
+    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part.write_text(text, encoding="utf-8")
+        part.replace(path)
+    except OSError as error:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
+        raise UsageError(
+            f"the result cannot be written to {path}: {os.strerror(error.errno or 0)}; choose another --output"
+        ) from None
+
+
+def dumps(run: Run, findings: Findings | None = None) -> str:
+    """The result file's text."""
+    return json.dumps(to_json(run, findings), indent=1, allow_nan=False) + "\n"
+
+
+def read(path: Path) -> Run:
+    """The run in a result file.
+
+    Raises:
+        UsageError: there is no such file, or it is no result.
+    """
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise UsageError(f"{path} is over {MAX_BYTES >> 20} MiB: no result of ours is that large")
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {os.strerror(error.errno or 0)}") from None
+    except (ValueError, RecursionError) as error:
+        raise UsageError(f"{path} is not a result file: {error}") from None
+    try:
+        return from_json(document)
+    except UsageError as error:
+        raise UsageError(f"{path}: {error}") from None
+
+
+@cache
+def _run_adapter() -> TypeAdapter[Run]:
+    return TypeAdapter(Run)
+
+
+def _cell_to_json(result: CellResult, findings: Findings) -> dict[str, Any]:
+    makespan = findings.makespans.get(result.cell)
+    return {
+        **asdict(result.cell),
+        "startup_s": result.startup_s,
+        "verified": result.verified,
+        "samples": [_plain(sample) for sample in result.samples],
+        "makespan_s": _plain(makespan),
+        "throughput_per_s": _plain(_throughput(result, makespan)),
+        "speedup": _speedup("serial", findings.versus_serial.get(result.cell)),
+        "speedup_versus_best": _speedup("best in-process", findings.versus_best.get(result.cell)),
+        "failures": [_plain(failure) for failure in result.failures],
+    }
+
+
+def _cell_from_json(document: Mapping[str, Any]) -> dict[str, Any]:
+    names = {field.name for field in fields(Cell)}
+    return {
+        "cell": {name: value for name, value in document.items() if name in names},
+        "startup_s": document["startup_s"],
+        "samples": document["samples"],
+        "failures": document["failures"],
+    }
+
+
+def _throughput(result: CellResult, makespan: Estimate | None) -> Estimate | None:
+    """Tasks a second: of a batch whose tasks all ended well, the inverse of its makespan."""
+    if makespan is None or not result.samples:
+        return None
+    return makespan.inverse.scaled(result.samples[-1].ok) if result.samples[-1].ok else None
+
+
+def _speedup(versus: str, estimate: Estimate | None) -> dict[str, Any] | None:
+    return None if estimate is None else {"versus": versus, **asdict(estimate)}
+
+
+def _plain(value: Any) -> Any:
+    """Dataclasses and tuples as JSON's own kinds."""
+    if hasattr(value, "__dataclass_fields__"):
+        return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value

@@ -1,0 +1,258 @@
+"""A slot process as the orchestrator sees it: started, given tasks, heard, ended."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections import deque
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgpack
+import numpy as np
+
+from orchestrator.strategies import process_slot
+from orchestrator.strategies.process_slot import LANES, Arena, Window, get, put
+from worker.contract import LOST, Failure, Hops, Outcome, Pixels, Task
+
+UNNEEDED_AT_ONCE = 256
+"""Cells given back with one message, so that no message ever fills the socket."""
+
+END_S = 2.0
+"""By then a slot whose socket was closed is gone, or is killed."""
+
+
+@dataclass(slots=True)
+class _Flight:
+    """A task that a slot has; without the task once nobody waits for its outcome."""
+
+    lane: int
+    place: list[Any]
+    task: Task | None
+
+
+class SlotProcess:
+    """One slot process with its control socket and its two shared files; it starts at once.
+
+    It takes up to `LANES` tasks and does them in order; `ready` tells whether it has answered at all.
+    """
+
+    def __init__(self) -> None:
+        """Start the process, without waiting for it.
+
+        Raises:
+            OSError: there are no processes, files or memory left.
+        """
+        with ExitStack() as undo:
+            self._control, theirs = socket.socketpair()
+            undo.callback(self._control.close)
+            with theirs:
+                inputs, outputs = (_anonymous_file(undo) for _ in range(2))
+                self._inputs = Arena(inputs)
+                os.ftruncate(outputs, process_slot.FIRST_BYTES)
+                self._outputs = Window(outputs)
+                self._control.sendall(msgpack.packb([]))
+                self._process = _started(theirs.fileno(), inputs, outputs)
+            undo.pop_all()
+        self.pid = self._process.pid
+        self.ready = False
+        self.since = time.monotonic()
+        self._name = f"{socket.gethostname()}:{self.pid}"
+        self._messages = msgpack.Unpacker()
+        self._lanes = list(range(LANES))
+        self._flying: deque[_Flight] = deque()
+        self._unneeded: deque[tuple[int, int]] = deque()
+        self._reason: str | None = None
+
+    def fileno(self) -> int:
+        """The control socket's descriptor, readable when there is something to `receive`."""
+        return self._control.fileno()
+
+    def __len__(self) -> int:
+        """How many tasks it has, those that were taken back included until it has said so."""
+        return len(self._flying)
+
+    def send(self, task: Task) -> None:
+        """Copy the payload into shared memory and queue the task. A slot that is gone shows when it is heard.
+
+        Raises:
+            TypeError: the payload cannot be shared.
+            OSError: there is no memory left for it.
+        """
+        place = put(self._inputs, task.payload)
+        lane = self._lanes.pop()
+        self._inputs.bytes[2 * lane : 2 * lane + 2] = 0
+        if not self._flying:
+            self.since = time.monotonic()
+        self._flying.append(_Flight(lane, place, task))
+        unneeded = [self._unneeded.popleft() for _ in range(min(len(self._unneeded), UNNEEDED_AT_ONCE))]
+        with suppress(BrokenPipeError, ConnectionResetError):
+            self._control.sendall(msgpack.packb([lane, task.stage, task.kernel, place, unneeded]))
+
+    def take_back(self) -> Task | None:
+        """The last task it was given, if it has not begun it: it never will."""
+        if not self._flying:
+            return None
+        flight = self._flying[-1]
+        flags = self._inputs.bytes[2 * flight.lane : 2 * flight.lane + 2]
+        flags[1] = 1
+        if flags[0]:
+            return None
+        task, flight.task = flight.task, None
+        return task
+
+    def forget(self) -> None:
+        """Take no more notice of the tasks it has; those that it has not begun are not done."""
+        for flight in self._flying:
+            self._inputs.bytes[2 * flight.lane + 1] = 1
+            flight.task = None
+
+    def receive(self) -> list[Outcome]:
+        """What has come, once the socket is readable.
+
+        Raises:
+            EOFError: the process is gone, and all that it said before was received.
+        """
+        try:
+            data = self._control.recv(1 << 16)
+        except ConnectionResetError:
+            data = b""
+        if not data:
+            raise EOFError(f"slot process {self.pid} closed its socket")
+        self._messages.feed(data)
+        outcomes = [self._heard(message) for message in self._messages]
+        return [outcome for outcome in outcomes if outcome is not None]
+
+    def _heard(self, message: list[Any]) -> Outcome | None:
+        self.since = time.monotonic()
+        if not message:
+            self.ready = True
+            return None
+        flight = self._flying.popleft()
+        self._inputs.free(flight.place[1], flight.place[2])
+        self._lanes.append(flight.lane)
+        if len(message) == 1:
+            if flight.task is not None:  # it was begun just when it was asked for, so nobody else has it
+                self.send(flight.task)
+            return None
+        _, place, failure, compute_s, compute_cpu_s = message
+        if flight.task is None:
+            self._unneeded.append((place[1], place[2]))
+            return None
+        hops = Hops(compute_s, compute_cpu_s)
+        if place[0] == "array":
+            return Outcome(flight.task.id, self._leased(place), None, hops, self._name)
+        value = get(self._outputs, place)
+        self._unneeded.append((place[1], place[2]))
+        if failure:
+            return Outcome(flight.task.id, None, Failure(failure, str(value)), hops, self._name)
+        return Outcome(flight.task.id, value, None, hops, self._name)
+
+    def _leased(self, place: list[Any]) -> Pixels:
+        _, offset, nbytes, shape, dtype, size = place
+        memory = self._outputs.grown_to(size)
+        return np.asarray(
+            _Lease(memory[offset : offset + nbytes], shape, dtype, self._unneeded, (offset, nbytes))
+        )
+
+    def condemn(self, reason: str) -> None:
+        """Kill the process; `reason` is what its task's failure will say."""
+        self._reason = reason
+        self._process.kill()
+
+    @property
+    def fate(self) -> str:
+        """How the process ended, for people."""
+        status = self._process.returncode
+        if self._reason:
+            return self._reason
+        return (
+            f"was ended by {signal.Signals(-status).name}" if status < 0 else f"ended with exit code {status}"
+        )
+
+    def bury(self) -> tuple[list[Outcome], list[Task]]:
+        """End a process that is gone: the lost outcome of what it was at, and the tasks not begun."""
+        self.end()
+        lost, left = [], []
+        for flight in self._flying:
+            if flight.task is None:
+                continue
+            if self._inputs.bytes[2 * flight.lane]:
+                message = f"slot process {self.pid} {self.fate} in the middle of this task"
+                lost.append(Outcome(flight.task.id, None, Failure(LOST, message), None, self._name))
+            else:
+                left.append(flight.task)
+        return lost, left
+
+    def hang_up(self) -> None:
+        """Close the socket, on which the process ends by itself; one that is still starting is killed."""
+        self._control.close()
+        if not self.ready:
+            self._process.kill()
+
+    def end(self) -> None:
+        """Wait until the process is gone and give its memory back; once only."""
+        self.hang_up()
+        try:
+            self._process.wait(END_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        os.close(self._inputs.fd)
+        os.close(self._outputs.fd)
+
+
+class _Lease:
+    """An output's cell: whoever holds an array on it holds the cell, and the last to let go gives it back."""
+
+    __slots__ = ("__array_interface__", "_cell", "_memory", "_unneeded")
+
+    def __init__(
+        self,
+        memory: Pixels,
+        shape: list[int],
+        dtype: str,
+        unneeded: deque[tuple[int, int]],
+        cell: tuple[int, int],
+    ) -> None:
+        self._memory, self._unneeded, self._cell = memory, unneeded, cell
+        self.__array_interface__ = {
+            "version": 3,
+            "shape": tuple(shape),
+            "typestr": dtype,
+            "data": (memory.ctypes.data, False),
+        }
+
+    def __del__(self) -> None:
+        self._unneeded.append(self._cell)
+
+
+def _anonymous_file(undo: ExitStack) -> int:
+    """The descriptor of a file that has no name: in memory on Linux, unlinked on disk elsewhere."""
+    if hasattr(os, "memfd_create"):
+        descriptor = os.memfd_create("breakeven-slot")
+    else:
+        with tempfile.TemporaryFile() as file:
+            descriptor = os.dup(file.fileno())
+    undo.callback(os.close, descriptor)
+    return descriptor
+
+
+def _started(*descriptors: int) -> subprocess.Popen[bytes]:
+    """A new interpreter with this one's import path, in a process group that the terminal's Ctrl-C spares."""
+    path = os.pathsep.join(entry or str(Path.cwd()) for entry in sys.path)
+    return subprocess.Popen(  # noqa: S603 - our own interpreter and our own file
+        [sys.executable, "-P", process_slot.__file__, *map(str, descriptors)],
+        env={**os.environ, "PYTHONPATH": path},
+        pass_fds=descriptors,
+        process_group=0,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+    )

@@ -1,0 +1,178 @@
+"""What runs in a slot process, and the memory that it shares with the orchestrator.
+
+This file is a program: `python -P process_slot.py CONTROL INPUTS OUTPUTS`, each a file descriptor. It is
+started by its path and imports nothing of `orchestrator`, so a slot loads what `worker` needs and no more.
+
+Payloads lie in two anonymous files, mapped by both sides. Each has one owner, who alone allocates in it and
+lets it grow: the orchestrator owns the inputs, the slot the outputs. Little crosses the control socket:
+
+    to the slot:    [lane, stage, kernel, place, cells no longer needed]    [] asks for a sign of life
+    from the slot:  [lane, place, failure type, compute_s, compute_cpu_s]   [] is the sign of life
+                    [lane]                                                  the task was taken back
+
+where a place is [kind, offset, bytes, shape, dtype, size of the file]. A lane is one of the few tasks that a
+slot may have at a time; the first bytes of the inputs hold two flags for each (`begun`, `taken_back`), by
+which a task that waits behind another can be given to a slot that is free.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import select
+import signal
+import socket
+import sys
+import threading
+from typing import Any
+
+import msgpack
+import numpy as np
+from numpy.typing import NDArray
+
+from worker.contract import Payload, Task
+from worker.execution import describe, execute
+
+LANES = 2
+HEADER_BYTES = mmap.PAGESIZE
+FIRST_BYTES = 4 << 20
+"""What each file holds at first: two 800x800 pictures. It grows while a batch warms up."""
+GROWTH_BYTES = 64 << 20
+"""A file doubles when it grows, but by no more than this and what is asked for."""
+
+
+class Window:
+    """A shared file as its reader sees it: mapped anew when its owner has let it grow."""
+
+    def __init__(self, fd: int) -> None:
+        """Map the file that `fd` names, as large as it is."""
+        self.fd = fd
+        self.bytes: NDArray[np.uint8]
+        self._map()
+
+    def _map(self) -> None:
+        # Every page is put in place now: a first touch of each would be on a task's clock.
+        flags = mmap.MAP_SHARED | getattr(mmap, "MAP_POPULATE", 0)
+        self.bytes = np.frombuffer(mmap.mmap(self.fd, os.fstat(self.fd).st_size, flags=flags), dtype=np.uint8)
+
+    def grown_to(self, size: int) -> NDArray[np.uint8]:
+        """All bytes of the file, known to hold `size` at least; views on older mappings stay valid."""
+        if size > self.bytes.size:
+            self._map()
+        return self.bytes
+
+
+class Arena(Window):
+    """A shared file as its owner sees it: hands out cells, takes them back, grows when there is none."""
+
+    def __init__(self, fd: int) -> None:
+        """Take the file that `fd` names, and make it `FIRST_BYTES` long."""
+        os.ftruncate(fd, FIRST_BYTES)
+        super().__init__(fd)
+        self._next = HEADER_BYTES
+        self._free: dict[int, list[int]] = {}
+
+    def allocate(self, nbytes: int) -> int:
+        """The offset of a cell of at least `nbytes`; the one given back last comes first, still in the cache.
+
+        Raises:
+            OSError: there is no memory left.
+        """
+        room = _room_for(nbytes)
+        free = self._free.get(room)
+        if free:
+            return free.pop()
+        offset, end = self._next, self._next + room
+        if end > self.bytes.size:
+            os.ftruncate(self.fd, max(end, self.bytes.size + min(self.bytes.size, GROWTH_BYTES)))
+            self._map()
+        self._next = end
+        return offset
+
+    def free(self, offset: int, nbytes: int) -> None:
+        """Take back the cell that `allocate(nbytes)` gave."""
+        self._free.setdefault(_room_for(nbytes), []).append(offset)
+
+
+def _room_for(nbytes: int) -> int:
+    """`nbytes` rounded up by less than a quarter, to one of few sizes, so that cells can be used again."""
+    step = max(64, 1 << max(0, nbytes.bit_length() - 3))
+    return -(-max(1, nbytes) // step) * step
+
+
+def put(arena: Arena, payload: Payload) -> list[Any]:
+    """Copy a payload into a new cell; its place, for `get`.
+
+    Raises:
+        TypeError: it is no text, bytes or array of plain numbers.
+        OSError: there is no memory left.
+    """
+    if isinstance(payload, np.ndarray):
+        if payload.dtype.hasobject or payload.dtype.fields is not None:
+            raise TypeError(f"an array of {payload.dtype} cannot be shared between processes")
+        offset = arena.allocate(payload.nbytes)
+        np.copyto(np.ndarray(payload.shape, payload.dtype, arena.bytes, offset), payload)
+        return ["array", offset, payload.nbytes, payload.shape, payload.dtype.str, arena.bytes.size]
+    if isinstance(payload, str):
+        kind, data = "text", payload.encode("utf-8", "surrogatepass")
+    elif isinstance(payload, bytes):
+        kind, data = "bytes", payload
+    else:
+        raise TypeError(f"a payload of {type(payload).__name__} cannot be shared between processes")
+    offset = arena.allocate(len(data))
+    arena.bytes[offset : offset + len(data)] = np.frombuffer(data, dtype=np.uint8)
+    return [kind, offset, len(data), (), "", arena.bytes.size]
+
+
+def get(window: Window, place: list[Any]) -> Payload:
+    """The payload at a place: an array is a view of shared memory, text and bytes are copies."""
+    kind, offset, nbytes, shape, dtype, size = place
+    memory = window.grown_to(size)
+    if kind == "array":
+        return np.ndarray(shape, dtype, memory, offset)
+    data = memory[offset : offset + nbytes].tobytes()
+    return data.decode("utf-8", "surrogatepass") if kind == "text" else data
+
+
+def main(control_fd: int, inputs_fd: int, outputs_fd: int) -> None:
+    """Answer until the orchestrator closes its end of the control socket."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the orchestrator's, which then ends its slots
+    control = socket.socket(fileno=control_fd)
+    threading.Thread(target=_end_with, args=(control,), daemon=True).start()
+    inputs, outputs = Window(inputs_fd), Arena(outputs_fd)
+    messages = msgpack.Unpacker()
+    while data := control.recv(1 << 16):
+        messages.feed(data)
+        for message in messages:
+            control.sendall(msgpack.packb(_answer(message, inputs, outputs) if message else []))
+
+
+def _end_with(control: socket.socket) -> None:
+    """End this process, in the middle of a task too, once the other end of the socket is closed."""
+    hangup = select.poll()
+    hangup.register(control, 0)  # no event is asked for; a hangup is always told
+    hangup.poll()
+    os._exit(0)
+
+
+def _answer(message: list[Any], inputs: Window, outputs: Arena) -> list[Any]:
+    lane, stage, kernel, place, unneeded = message
+    for offset, nbytes in unneeded:
+        outputs.free(offset, nbytes)
+    flags = inputs.grown_to(place[-1])[2 * lane : 2 * lane + 2]
+    flags[0] = 1
+    if flags[1]:
+        return [lane]
+    outcome = execute(Task(lane, stage, kernel, get(inputs, place)))
+    hops, failure = outcome.hops, outcome.failure
+    assert hops is not None  # noqa: S101 - execute always measures
+    if failure is None:
+        try:
+            return [lane, put(outputs, outcome.output), "", hops.compute_s, hops.compute_cpu_s]  # type: ignore[arg-type]  # put checks
+        except (TypeError, OSError, MemoryError) as error:
+            failure = describe(error)
+    return [lane, put(outputs, failure.message), failure.type, hops.compute_s, hops.compute_cpu_s]
+
+
+if __name__ == "__main__":
+    main(*map(int, sys.argv[1:]))

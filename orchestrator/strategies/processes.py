@@ -1,0 +1,191 @@
+"""A pool of processes: an interpreter and a GIL for each slot, and payloads in shared memory.
+
+What was chosen, and why:
+
+- *Own processes by `subprocess`, not `multiprocessing`.* `fork` copies the locks of this process's threads;
+  `spawn` and `forkserver` import `__main__` again, which is pytest here and the command line there. A slot
+  runs `process_slot.py` and loads what a worker needs, whoever started it.
+- *Files without a name (memfd), not `multiprocessing.shared_memory`.* That one needs a tracker process, which
+  until Python 3.13 cannot be told to leave a segment alone (bpo-38119); it leaves entries in /dev/shm when
+  all are killed, and Docker gives /dev/shm 64 MB. A memfd is gone with its last descriptor.
+- *An input is copied once*, by the orchestrator, into the slot's memory, where the kernel reads it. *An
+  output is copied once*, by the slot; the outcome's array is that memory itself, not used for anything else
+  as long as somebody holds the array. So it costs no page fault of fresh memory, and stays valid even longer
+  than a strategy has to promise.
+- *A slot has the next task before it ends one*, so it never waits for the orchestrator; when the batch runs
+  out, tasks that wait behind another are taken back for slots that are free, so uneven tasks stay balanced.
+- *A slot ends by itself when the control socket is closed*, so none outlives an orchestrator that was killed.
+"""
+
+from __future__ import annotations
+
+import selectors
+import time
+from collections import deque
+from collections.abc import Iterator, Sequence
+from types import TracebackType
+from typing import Self
+
+from orchestrator.errors import UnavailableError
+from orchestrator.strategies.process_link import SlotProcess
+from orchestrator.strategies.process_slot import LANES
+from orchestrator.strategies.strategy import Strategy
+from worker.contract import Outcome, Task
+from worker.execution import describe
+from worker.settings import settings
+
+START_S = 60.0
+"""By then a slot process has answered, or something is wrong with it."""
+
+ABANDON_S = 1.0
+"""How long the tasks of a batch that was closed early may go on before their slots are replaced."""
+
+TICK_S = 1.0
+"""How often slots are looked at that say nothing."""
+
+
+class Processes(Strategy):
+    """Runs tasks on `slots` processes that are all up before the first batch and stay until the end.
+
+    A process that dies costs the task that it was at, an outcome with the failure `Lost`; another takes its
+    place while the batch goes on. So does a task that runs longer than `task_time_limit_s` seconds.
+    """
+
+    def __init__(self, slots: int, task_time_limit_s: float | None = None) -> None:
+        """Remember the number of processes, at least 1, and the limit, by default the worker's setting."""
+        super().__init__(slots)
+        self._limit_s = task_time_limit_s or settings().task_time_limit_s
+        self._slots: list[SlotProcess] = []
+        self._selector: selectors.BaseSelector
+        self._looked_at = 0.0
+
+    def __enter__(self) -> Self:
+        """Start the processes, all at a time, and wait until each has answered.
+
+        Raises:
+            UnavailableError: one could not be started, died, or did not answer in time.
+        """
+        self._selector = selectors.DefaultSelector()
+        try:
+            for _ in range(self.slots):
+                self._start()
+            while not all(slot.ready for slot in self._slots):
+                self._hear(deque())
+        except BaseException:
+            self.__exit__(None, None, None)
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """End the processes, whatever they are at, and wait until they are gone."""
+        for slot in self._slots:
+            slot.hang_up()
+        for slot in self._slots:
+            slot.end()
+        self._slots.clear()
+        self._selector.close()
+
+    def run(self, tasks: Sequence[Task]) -> Iterator[Outcome]:
+        """Do the batch; closing the iterator waits a second for the tasks begun, then replaces their slots.
+
+        Raises:
+            UnavailableError: a process that was to take a dead one's place did not come up.
+        """
+        waiting = deque(tasks)
+        owed = len(waiting)
+        try:
+            while owed:
+                for outcome in self._hand_out(waiting) or self._hear(waiting):
+                    owed -= 1
+                    yield outcome
+        finally:
+            if owed:
+                self._abandon()
+
+    def _hand_out(self, waiting: deque[Task]) -> list[Outcome]:
+        """Give tasks to free slots, then one more to each, as long as there are any.
+
+        Returns:
+            The outcomes of tasks whose payload cannot be shared.
+        """
+        refused = []
+        for depth in range(1, LANES + 1):
+            for slot in self._slots:
+                if (
+                    slot.ready
+                    and len(slot) < depth
+                    and (waiting or (depth == 1 and self._rebalance(waiting)))
+                ):
+                    task = waiting.popleft()
+                    try:
+                        slot.send(task)
+                    except (TypeError, OSError) as error:
+                        refused.append(Outcome(task.id, failure=describe(error)))
+        return refused
+
+    def _rebalance(self, waiting: deque[Task]) -> bool:
+        """Take back one task that waits behind another; whether there was one."""
+        for slot in self._slots:
+            if len(slot) > 1 and (task := slot.take_back()) is not None:
+                waiting.append(task)
+                return True
+        return False
+
+    def _hear(self, waiting: deque[Task]) -> list[Outcome]:
+        """What the slots have to say, within `TICK_S`; tasks that a dead one had not begun wait again."""
+        outcomes = []
+        for key, _ in self._selector.select(TICK_S):
+            slot: SlotProcess = key.fileobj  # type: ignore[assignment]  # nothing else is registered
+            try:
+                outcomes += slot.receive()
+            except EOFError:
+                lost, left = self._replace(slot)
+                outcomes += lost
+                waiting.extendleft(reversed(left))
+        self._look_after_the_silent()
+        return outcomes
+
+    def _look_after_the_silent(self) -> None:
+        now = time.monotonic()
+        if now - self._looked_at < TICK_S:
+            return
+        self._looked_at = now
+        for slot in self._slots:
+            if not slot.ready and now - slot.since > START_S:
+                slot.condemn(f"did not answer within {START_S:g} s")
+            elif len(slot) and now - slot.since > self._limit_s:
+                slot.condemn(f"was ended after the limit of {self._limit_s:g} s")
+
+    def _replace(self, slot: SlotProcess) -> tuple[list[Outcome], list[Task]]:
+        """Another process in the place of one that is gone; see `SlotProcess.bury`."""
+        self._selector.unregister(slot)
+        self._slots.remove(slot)
+        lost, left = slot.bury()
+        if not slot.ready:
+            raise UnavailableError(
+                f"slot process {slot.pid} {slot.fate} before it was ready; "
+                "see its message above, or ask for fewer slots"
+            )
+        self._start()
+        return lost, left
+
+    def _start(self) -> None:
+        try:
+            slot = SlotProcess()
+        except OSError as error:
+            raise UnavailableError(f"a slot process did not start: {error}; ask for fewer slots") from error
+        self._slots.append(slot)
+        self._selector.register(slot, selectors.EVENT_READ)
+
+    def _abandon(self) -> None:
+        """Be ready for the next batch: no slot goes on with a task of this one."""
+        for slot in self._slots:
+            slot.forget()
+        deadline = time.monotonic() + ABANDON_S
+        while any(map(len, self._slots)) and time.monotonic() < deadline:
+            self._hear(deque())
+        for slot in [slot for slot in self._slots if len(slot)]:
+            slot.condemn("was given up")
+            self._replace(slot)

@@ -1,0 +1,82 @@
+"""NumPy over the stacked batch, in the thread that asks: many pictures as one array."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+
+from orchestrator.errors import UsageError
+from orchestrator.strategies.strategy import Strategy
+from worker.contract import Hops, Outcome, Pixels, Task
+from worker.execution import describe, execute
+from worker.stages import STAGES
+
+BatchKernel = Callable[[Sequence[Pixels]], Sequence[Pixels]]
+
+
+class Vectorized(Strategy):
+    """Runs a stage's batch kernel on all pictures of one shape at once; there is one slot.
+
+    A picture's `compute_s` and `compute_cpu_s` are its share, by number, of its group's time.
+    """
+
+    def run(self, tasks: Sequence[Task]) -> Iterator[Outcome]:
+        """Do the batch, a shape at a time, the shape that comes first in the batch first.
+
+        Raises:
+            UsageError: a task's stage has no batch kernel of that name.
+        """
+        slot = f"{socket.gethostname()}:{os.getpid()}"
+        groups: dict[tuple[object, ...], list[Task]] = {}
+        for task in tasks:
+            groups.setdefault(_likeness(task), []).append(task)
+        kernels = [_batch_kernel(group[0]) for group in groups.values()]
+        for kernel, group in zip(kernels, groups.values(), strict=True):
+            yield from _all_at_once(kernel, group, slot)
+
+
+def _likeness(task: Task) -> tuple[object, ...]:
+    """What tasks must have in common to be stacked."""
+    payload = task.payload
+    if isinstance(payload, np.ndarray):
+        return task.stage, task.kernel, payload.shape, payload.dtype.str
+    return task.stage, task.kernel, type(payload)
+
+
+def _batch_kernel(task: Task) -> BatchKernel:
+    try:
+        return STAGES[task.stage].batch_kernels[task.kernel]
+    except KeyError:
+        known = [f"{name} {kernel}" for name, stage in STAGES.items() for kernel in stage.batch_kernels]
+        raise UsageError(
+            f"vectorized cannot do {task.stage} {task.kernel}: there are batch kernels for {', '.join(known)}"
+        ) from None
+
+
+def _all_at_once(kernel: BatchKernel, group: Sequence[Task], slot: str) -> Iterator[Outcome]:
+    started, cpu_started = time.perf_counter(), time.thread_time()
+    try:
+        outputs = kernel([task.payload for task in group])  # type: ignore[misc]  # the kernel checks what it gets
+    except Exception as error:  # noqa: BLE001 - whatever a kernel raises is its tasks' failure, kept as data
+        yield from _each_failed(error, group, slot)
+        return
+    elapsed, cpu_elapsed = time.perf_counter() - started, time.thread_time() - cpu_started
+    hops = Hops(compute_s=elapsed / len(group), compute_cpu_s=cpu_elapsed / len(group))
+    for task, output in zip(group, outputs, strict=True):
+        yield Outcome(task.id, output, None, hops, slot)
+
+
+def _each_failed(error: Exception, group: Sequence[Task], slot: str) -> Iterator[Outcome]:
+    """Each task's own failure, as the kernel for one picture words it.
+
+    A task that this kernel can do stays a failure, with the batch kernel's error: what is measured as
+    vectorized is never done in another way.
+    """
+    for task in group:
+        alone = execute(task, slot)
+        failure = alone.failure or describe(error)
+        yield Outcome(task.id, None, failure, alone.hops, slot)

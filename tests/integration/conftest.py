@@ -1,0 +1,33 @@
+"""A real broker and real workers, brought up once for all tests that need them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from orchestrator.fleet.embedded import embedded_fleet
+from orchestrator.fleet.fleet import Fleet
+from orchestrator.fleet.processes import Processes
+from orchestrator.inputs.origin import Origin
+from orchestrator.inputs.serving import start_origin
+
+SLOTS = 2
+
+
+@pytest.fixture(scope="session")
+def processes() -> Iterator[Processes]:
+    with Processes() as processes:
+        yield processes
+
+
+@pytest.fixture(scope="session")
+def origin_url(processes: Processes) -> str:
+    return start_origin(processes, Origin(images=6, width=48, height=32, seed=7))
+
+
+@pytest.fixture(scope="session")
+def fleet(processes: Processes) -> Iterator[Fleet]:
+    with embedded_fleet(processes, SLOTS, events=False, origins=()) as fleet:
+        fleet.synchronise()
+        yield fleet

@@ -1,0 +1,189 @@
+"""Celery on a real broker with real workers: every transport, chunk and placement."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+import numpy as np
+import pytest
+
+from orchestrator.fleet.fleet import Fleet
+from orchestrator.strategies.celery import Celery
+from worker.contract import LOST, Outcome, Task
+from worker.stages import STAGES
+
+PLACES = [
+    (transport, chunk, data)
+    for transport in ("inline", "redis", "files")
+    for chunk in (1, 3, 100)
+    for data in ("local", "resident")
+    if not (transport == "inline" and data == "resident")
+]
+
+
+def pictures(count: int) -> list[np.ndarray]:
+    """Pictures of different shapes, none of them square."""
+    random = np.random.default_rng(3)
+    return [random.integers(0, 256, (20 + i, 31 - i, 3), dtype=np.uint8) for i in range(count)]
+
+
+def gray_tasks(count: int, kernel: str = "numpy") -> list[Task]:
+    return [Task(i, "grayscale", kernel, picture) for i, picture in enumerate(pictures(count))]
+
+
+def done(strategy: Celery, tasks: list[Task]) -> dict[int, Outcome]:
+    """One batch; every outcome with its output here."""
+    strategy.prepare(tasks)
+    outcomes = [strategy.fetch(outcome) for outcome in list(strategy.run(tasks))]
+    assert sorted(outcome.task_id for outcome in outcomes) == [task.id for task in tasks]
+    return {outcome.task_id: outcome for outcome in outcomes}
+
+
+@pytest.mark.parametrize(("transport", "chunk", "data"), PLACES)
+def test_every_way_to_send_payloads_gives_the_reference_output(fleet: Fleet, transport, chunk, data):
+    tasks = gray_tasks(7)
+    with Celery(2, fleet, transport, chunk, data) as strategy:
+        for _ in range(2):
+            outcomes = done(strategy, tasks)
+            for task in tasks:
+                assert outcomes[task.id].status == "ok"
+                np.testing.assert_array_equal(
+                    outcomes[task.id].output, STAGES["grayscale"].reference(task.payload)
+                )
+
+
+@pytest.mark.parametrize("transport", ["inline", "redis", "files"])
+def test_every_stage_runs_on_the_workers(fleet: Fleet, origin_url: str, transport):
+    urls = [f"{origin_url}/images/{i}.jpg" for i in range(3)]
+    for stage in ("download", "pipeline"):
+        kernel = STAGES[stage].best
+        with Celery(2, fleet, transport, 1, "local") as strategy:
+            outcomes = done(strategy, [Task(i, stage, kernel, url) for i, url in enumerate(urls)])
+        for i, url in enumerate(urls):
+            expected = STAGES[stage].reference(url)
+            assert np.array_equal(np.asarray(outcomes[i].output), np.asarray(expected))
+
+
+@pytest.mark.parametrize("slots", [1, 2])
+def test_only_the_chosen_slots_do_work(fleet: Fleet, slots):
+    with Celery(slots, fleet, "redis", 1, "local") as strategy:
+        tasks = [Task(i, "diagnostics", "sleep", "0.005") for i in range(12)]
+        seen = {outcome.slot for outcome in done(strategy, tasks).values()}
+    assert len(seen) == slots
+
+
+@pytest.mark.parametrize("chunk", [1, 4])
+def test_hops_add_up_to_the_latency_and_none_is_negative_beyond_the_clock_bound(fleet: Fleet, chunk):
+    with Celery(2, fleet, "redis", chunk, "local") as strategy:
+        outcomes = done(strategy, gray_tasks(8))
+    for outcome in outcomes.values():
+        hops = outcome.hops
+        assert hops is not None
+        legs = [hops.publish_s, hops.queue_s, hops.fetch_s, hops.compute_s, hops.store_s, hops.return_s]
+        assert sum(legs) + hops.unexplained_s == pytest.approx(hops.latency_s)
+        assert min(*legs, hops.unexplained_s) >= -hops.clock_bound_s
+
+
+@pytest.mark.parametrize("transport", ["inline", "redis", "files"])
+@pytest.mark.parametrize("chunk", [1, 3])
+def test_a_task_that_fails_is_that_task_s_failure_and_the_others_go_on(fleet: Fleet, transport, chunk):
+    broken = Task(1, "decode", "asarray", b"no picture")
+    whole = STAGES["decode"]
+    png = _png()
+    tasks = [Task(0, "decode", "asarray", png), broken, Task(2, "decode", "getdata", png)]
+    with Celery(2, fleet, transport, chunk, "local") as strategy:
+        outcomes = done(strategy, tasks[:2])
+    assert [outcomes[i].status for i in (0, 1)] == ["ok", "failed"]
+    assert outcomes[1].failure.type == "DecodeError"
+    with pytest.raises(ValueError, match="not a picture") as caught:
+        whole.kernels["asarray"](broken.payload)
+    assert outcomes[1].failure.message == str(caught.value)
+
+
+def _png() -> bytes:
+    import io
+
+    from PIL import Image
+
+    out = io.BytesIO()
+    Image.new("RGB", (5, 4), (1, 2, 3)).save(out, "PNG")
+    return out.getvalue()
+
+
+def test_an_unknown_kernel_fails_its_tasks_by_name(fleet: Fleet):
+    with Celery(1, fleet, "redis", 2, "local") as strategy:
+        outcomes = done(strategy, gray_tasks(2, kernel="magic"))
+    assert {outcome.failure.type for outcome in outcomes.values()} == {"KeyError"}
+
+
+def test_an_iterator_closed_early_leaves_the_strategy_ready_for_the_next_batch(fleet: Fleet):
+    with Celery(2, fleet, "redis", 1, "local") as strategy:
+        tasks = gray_tasks(30)
+        strategy.prepare(tasks)
+        batch = strategy.run(tasks)
+        next(batch)
+        batch.close()
+        outcomes = done(strategy, gray_tasks(5))
+        assert {outcome.status for outcome in outcomes.values()} == {"ok"}
+        assert strategy.duplicated == 0
+
+
+@pytest.mark.parametrize("count", [0, 1])
+def test_batches_of_none_and_of_one(fleet: Fleet, count):
+    with Celery(2, fleet, "redis", 4, "local") as strategy:
+        assert len(done(strategy, gray_tasks(count))) == count
+
+
+def test_a_task_that_kills_its_slot_each_time_ends_as_lost_and_the_others_go_on(fleet: Fleet, monkeypatch):
+    tasks = [Task(0, "diagnostics", "die", ""), *(Task(i, "diagnostics", "noop", "") for i in range(1, 6))]
+    with Celery(2, fleet, "redis", 1, "local") as strategy:
+        outcomes = done(strategy, tasks)
+    assert outcomes[0].failure.type == LOST
+    assert {outcomes[i].status for i in range(1, 6)} == {"ok"}
+
+
+def test_a_slot_that_is_killed_once_loses_nothing(fleet: Fleet):
+    with Celery(2, fleet, "redis", 1, "local") as strategy:
+        tasks = [Task(i, "diagnostics", "sleep", "0.05") for i in range(20)]
+        strategy.prepare(tasks)
+        batch = strategy.run(tasks)
+        first = next(batch)
+        os.kill(int(first.slot.rpartition(":")[2]), signal.SIGKILL)
+        outcomes = [first, *batch]
+    assert sorted(outcome.task_id for outcome in outcomes) == list(range(20))
+    assert {outcome.status for outcome in outcomes} == {"ok"}
+
+
+def test_no_key_and_no_file_of_a_batch_is_left(fleet: Fleet):
+    with fleet.client() as client:
+        before = set(client.keys("*"))
+        for transport, data in (("redis", "local"), ("redis", "resident"), ("files", "local"), ("inline", "local")):
+            with Celery(2, fleet, transport, 2, data) as strategy:
+                done(strategy, gray_tasks(5))
+        left = {key for key in set(client.keys("*")) - before if fleet.run_id.encode() not in key}
+        of_ours = {key for key in client.keys("*") if b":in:" in key or b":out:" in key or b"task-meta" in key}
+    assert (left, of_ours) == (set(), set())
+    assert os.listdir(fleet.settings.payload_dir) == []
+
+
+def test_settings_are_in_force_on_the_workers(fleet: Fleet):
+    """What DESIGN calls 'Celery, set for truth', as the workers themselves report it."""
+    for conf in fleet.app.control.inspect(timeout=5).conf().values():
+        assert conf["task_acks_late"] is True
+        assert conf["task_reject_on_worker_lost"] is True
+        assert conf["task_retry_on_worker_lost"] is True
+        assert conf["worker_prefetch_multiplier"] == 1
+        assert conf["accept_content"] == ["json", "msgpack"]
+        assert conf["redis_retry_on_timeout"] is False
+        options = conf["broker_transport_options"]
+        assert conf["task_time_limit"] < options["visibility_timeout"]
+        assert options["socket_timeout"] > 0
+        assert options["socket_connect_timeout"] > 0
+        assert options["unacked_restore_interval"] > 0
+
+
+def test_publishing_is_pipelined(fleet: Fleet):
+    """kombu switches it off without a word where a retry setting forbids it."""
+    with fleet.app.connection_for_write() as connection:
+        assert connection.default_channel.supports_batch_publish

@@ -1,0 +1,170 @@
+"""Fleets: brought up, found, told apart and put away."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+
+from orchestrator.errors import UnavailableError, UsageError
+from orchestrator.fleet import external, roster
+from orchestrator.fleet.embedded import embedded_fleet
+from orchestrator.fleet.external import external_fleet
+from orchestrator.fleet.fleet import Fleet
+from orchestrator.fleet.processes import Processes
+from orchestrator.strategies.celery import Celery
+from worker.contract import Task
+from worker.settings import Settings
+
+NOOPS = [Task(i, "diagnostics", "noop", "") for i in range(4)]
+
+ORPHAN = """
+import sys
+from orchestrator.fleet.embedded import embedded_fleet
+from orchestrator.fleet.processes import Processes
+with Processes() as processes, embedded_fleet(processes, 1, False, ()) as fleet:
+    print(processes.folder, flush=True)
+    sys.stdin.read()
+"""
+
+
+def descendants(pid: int) -> list[psutil.Process]:
+    return psutil.Process(pid).children(recursive=True)
+
+
+def test_sigkill_of_the_orchestrator_ends_everything_and_removes_its_folder():
+    child = subprocess.Popen(
+        [sys.executable, "-c", ORPHAN], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    folder = Path(child.stdout.readline().strip())
+    family = descendants(child.pid)
+    assert len(family) >= 3  # guardian, broker, worker and its slot
+    assert folder.is_dir()
+    child.kill()
+    child.wait()
+    _, alive = psutil.wait_procs(family, timeout=5)
+    assert (alive, folder.exists()) == ([], False)
+    child.stdin.close()
+    child.stdout.close()
+
+
+def test_sigkill_of_the_guardian_ends_its_children():
+    with Processes() as processes:
+        with pytest.raises(UnavailableError), embedded_fleet(processes, 1, False, ()):
+            (guardian,) = [
+                child
+                for child in psutil.Process().children()
+                if str(processes.folder) in " ".join(child.cmdline())
+            ]
+            family = guardian.children(recursive=True)
+            guardian.send_signal(signal.SIGKILL)
+            _, alive = psutil.wait_procs(family, timeout=5)
+            assert alive == []
+            raise UnavailableError("the body ends as a run would")
+        import shutil
+
+        shutil.rmtree(processes.folder, ignore_errors=True)
+
+
+def test_two_fleets_side_by_side_never_meet(fleet: Fleet):
+    with Processes() as processes, embedded_fleet(processes, 1, False, ()) as other:
+        assert {fleet.run_id, other.run_id} == {fleet.run_id} | {other.run_id}
+        assert fleet.settings.broker_url != other.settings.broker_url
+        with Celery(1, other, "redis", 1, "local") as strategy:
+            strategy.prepare(NOOPS)
+            slots = {outcome.slot for outcome in strategy.run(NOOPS)}
+        theirs = {str(child.pid) for child in descendants(processes.pids["worker1"])}
+        assert {slot.rpartition(":")[2] for slot in slots} <= theirs
+
+
+def test_two_runs_on_one_broker_never_meet(fleet: Fleet):
+    """An external fleet is shared: each run has a queue, task ids and keys of its own."""
+    with external_fleet(fleet.settings) as other:
+        other.synchronise()
+        with (
+            Celery(2, fleet, "redis", 1, "local") as ours,
+            Celery(2, other, "redis", 1, "local") as theirs,
+        ):
+            ours.prepare(NOOPS)
+            theirs.prepare(NOOPS)
+            mixed = list(zip(ours.run(NOOPS), theirs.run(NOOPS), strict=True))
+        assert len(mixed) == len(NOOPS)
+        assert ours.duplicated == theirs.duplicated == 0
+        run_id = other.run_id.encode()
+    with fleet.client() as client:
+        assert [key for key in client.keys("*") if run_id in key] == []
+        assert [member for key in client.keys("_kombu.binding*") if client.type(key) == b"set"
+                for member in client.smembers(key) if run_id in member] == []
+
+
+def test_an_external_fleet_finds_the_workers_and_leaves_them_as_they_were(fleet: Fleet):
+    before = fleet.app.control.inspect(timeout=5).active_queues()
+    with external_fleet(fleet.settings) as other:
+        assert sorted(member.name for member in other.members) == sorted(m.name for m in fleet.members)
+        other.serve(1)
+    after = fleet.app.control.inspect(timeout=5).active_queues()
+    names = lambda answer: {w: sorted(q["name"] for q in queues) for w, queues in answer.items()}  # noqa: E731
+    assert names(after) == names(before)
+
+
+def test_a_broker_that_is_not_there_is_named_with_the_remedy():
+    with pytest.raises(UnavailableError, match=r"127\.0\.0\.1:1.*cannot be reached.*--broker"):
+        external.inspect_broker("redis://127.0.0.1:1/0", embedded=False)
+
+
+def test_a_broker_url_shows_no_password():
+    with pytest.raises(UnavailableError) as caught:
+        external.inspect_broker("redis://:hush@127.0.0.1:1/0", embedded=False)
+    assert "hush" not in str(caught.value)
+
+
+@pytest.mark.parametrize("url", ["", "nonsense", "http://host/", "redis://", "redis://host:port/0", "amqp://host"])
+def test_a_url_that_is_no_redis_is_a_usage_error(url):
+    with pytest.raises(UsageError, match="write redis://host:6379/0"):
+        external.inspect_broker(url, embedded=False)
+
+
+def test_a_broker_that_evicts_is_refused(fleet: Fleet):
+    with fleet.client() as client:
+        client.config_set("maxmemory-policy", "allkeys-lru")
+        try:
+            with pytest.raises(UnavailableError, match=r"allkeys-lru.*CONFIG SET maxmemory-policy noeviction"):
+                external.inspect_broker(fleet.settings.broker_url, embedded=False)
+        finally:
+            client.config_set("maxmemory-policy", "noeviction")
+
+
+def test_a_broker_with_no_workers_says_how_to_start_one(monkeypatch):
+    monkeypatch.setattr(external, "FIND_S", 0.5)
+    with Processes() as processes:
+        from orchestrator.fleet.embedded import start_broker
+
+        url = start_broker(processes)
+        with (
+            pytest.raises(UnavailableError, match=r"no Celery worker answered.*docker compose up worker"),
+            external_fleet(Settings(broker_url=url)),
+        ):
+            pass
+
+
+def test_the_broker_listens_on_no_port_and_its_folder_is_private(fleet: Fleet, processes: Processes):
+    broker = psutil.Process(processes.pids["broker"])
+    assert [c for c in broker.net_connections(kind="inet") if c.status == psutil.CONN_LISTEN] == []
+    assert os.stat(processes.folder).st_mode & 0o777 == 0o700
+
+
+def test_clock_offsets_of_this_machine_s_workers_are_nil_and_the_estimate_agrees(fleet: Fleet):
+    (name, *_) = [member.name for member in fleet.members]
+    exact = fleet.offset_of(name)
+
+    def ask() -> float:
+        return roster.ask(fleet.app, "breakeven_clock", [name], 5.0)[name]["monotonic_s"]
+
+    estimated = roster.estimate_offset(ask)
+    assert exact == roster.Offset(0.0, roster.SAME_CLOCK_BOUND_S)
+    assert abs(estimated.offset_s - exact.offset_s) <= estimated.bound_s

@@ -1,0 +1,324 @@
+from __future__ import annotations
+
+import os
+import queue
+import signal
+import socket
+import subprocess
+import sys
+import textwrap
+import threading
+from collections import deque
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import psutil
+import pytest
+
+from orchestrator.errors import UnavailableError
+from orchestrator.strategies import process_link
+from orchestrator.strategies.processes import Processes
+from orchestrator.strategies.serial import Serial
+from orchestrator.strategies.strategy import Strategy
+from orchestrator.strategies.threads import Threads
+from orchestrator.strategies.vectorized import Vectorized
+from tests.conformance import StrategyConformance, batch, check, check_outputs, outcomes_of, pixels
+from worker.contract import Outcome, Task
+
+ROOT = Path(__file__).parents[2]
+END_S = 10.0
+
+
+class TestSerial(StrategyConformance):
+    slots = 1
+
+    @classmethod
+    def make(cls, slots: int) -> Strategy:
+        return Serial(slots)
+
+
+class TestThreads(StrategyConformance):
+    slots = 3
+
+    @classmethod
+    def make(cls, slots: int) -> Strategy:
+        return Threads(slots)
+
+
+class TestProcesses(StrategyConformance):
+    @classmethod
+    def make(cls, slots: int) -> Strategy:
+        return Processes(slots)
+
+
+class TestVectorized(StrategyConformance):
+    slots = 1
+    kernels = (("grayscale", "numpy"),)
+
+    @classmethod
+    def make(cls, slots: int) -> Strategy:
+        return Vectorized(slots)
+
+
+class HoldingServer:
+    """Takes connections and never answers: a download from it is at work until somebody ends it."""
+
+    def __init__(self) -> None:
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        self._held: list[socket.socket] = []
+        self.clients: queue.SimpleQueue[int] = queue.SimpleQueue()
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._socket.getsockname()[1]}/picture"
+
+    def _accept(self) -> None:
+        with suppress(OSError):
+            while True:
+                connection, (_, port) = self._socket.accept()
+                self._held.append(connection)
+                connection.recv(1)  # the request is on its way, so the kernel runs
+                self.clients.put(port)
+
+    def close(self) -> None:
+        self._socket.shutdown(socket.SHUT_RDWR)
+        self._socket.close()
+        for connection in self._held:
+            connection.close()
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[HoldingServer]:
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    server = HoldingServer()
+    yield server
+    server.close()
+
+
+def pids(outcomes: list[Outcome]) -> set[int]:
+    return {int(str(outcome.slot).split(":")[1]) for outcome in outcomes}
+
+
+def children() -> set[int]:
+    return {child.pid for child in psutil.Process().children()}
+
+
+def connected(port: int) -> psutil.Process:
+    """The child that holds the client's end of a connection."""
+    for child in psutil.Process().children():
+        if any(connection.laddr.port == port for connection in child.net_connections("tcp")):
+            return child
+    raise AssertionError(f"no child is connected from port {port}")
+
+
+def kill_who_comes(server: HoldingServer, victims: list[int]) -> None:
+    victim = connected(server.clients.get(timeout=END_S))
+    victims.append(victim.pid)
+    victim.kill()
+
+
+@pytest.mark.parametrize("slots", [1, 2])
+def test_a_slot_killed_in_the_middle_of_a_task_costs_that_task_alone(
+    server: HoldingServer, slots: int
+) -> None:
+    held = Task(100, "download", "session", server.url)
+    tasks = [held, *batch("grayscale", "numpy", 20)]
+    victims: list[int] = []
+    with Processes(slots) as strategy:
+        killer = threading.Thread(target=kill_who_comes, args=(server, victims))
+        killer.start()
+        outcomes = outcomes_of(strategy, tasks)
+        killer.join()
+        assert sorted(task.id for task in tasks) == sorted(outcome.task_id for outcome in outcomes)
+        (lost,) = [outcome for outcome in outcomes if outcome.failure]
+        assert (held.id, "lost") == (lost.task_id, lost.status)
+        assert lost.failure is not None
+        assert (
+            f"slot process {victims[0]} was ended by SIGKILL in the middle of this task"
+            == lost.failure.message
+        )
+        check_outputs([outcome for outcome in outcomes if not outcome.failure], tasks)
+        check(strategy, batch("grayscale", "numpy", 20))
+        assert slots == len(children())
+        assert victims[0] not in children()
+
+
+def test_a_slot_killed_between_batches_costs_nothing() -> None:
+    with Processes(2) as strategy:
+        victim = min(children())
+        os.kill(victim, signal.SIGKILL)
+        check(strategy, batch("grayscale", "numpy", 20))
+        check(strategy, batch("grayscale", "numpy", 20))
+        assert victim not in children()
+
+
+def test_a_task_over_its_time_limit_is_ended_with_its_slot(server: HoldingServer) -> None:
+    with Processes(1, task_time_limit_s=0.2) as strategy:
+        outcomes = outcomes_of(
+            strategy, [Task(0, "download", "session", server.url), Task(1, "decode", "asarray", b"")]
+        )
+    assert [outcome.status for outcome in sorted(outcomes, key=lambda outcome: outcome.task_id)] == [
+        "lost",
+        "failed",
+    ]
+    assert outcomes[0].failure is not None
+    assert "was ended after the limit of 0.2 s in the middle of this task" in outcomes[0].failure.message
+
+
+def test_a_batch_closed_while_a_task_hangs_leaves_the_strategy_ready(server: HoldingServer) -> None:
+    with Processes(1) as strategy:
+        outcomes = strategy.run([*batch("grayscale", "numpy", 1), Task(9, "download", "session", server.url)])
+        next(outcomes)
+        server.clients.get(timeout=END_S)
+        outcomes.close()  # type: ignore[attr-defined]
+        check(strategy, batch("grayscale", "numpy", 5))
+
+
+def test_a_task_behind_a_long_one_is_done_by_a_slot_that_is_free(server: HoldingServer) -> None:
+    tasks = [Task(100, "download", "session", server.url), *batch("grayscale", "numpy", 20)]
+    with Processes(2) as strategy:
+        outcomes = strategy.run(tasks)
+        done = [next(outcomes) for _ in range(20)]
+        assert list(range(20)) == sorted(outcome.task_id for outcome in done)
+
+
+def test_a_payload_that_cannot_be_shared_fails_as_its_own_task() -> None:
+    odd = Task(100, "grayscale", "numpy", None)  # type: ignore[arg-type]
+    with Processes(1) as strategy:
+        outcomes = outcomes_of(strategy, [odd, *batch("grayscale", "numpy", 3)])
+    (failed,) = [outcome for outcome in outcomes if outcome.failure]
+    assert failed.failure is not None
+    assert (failed.task_id, failed.failure.type) == (100, "TypeError")
+    assert failed.failure.message == "a payload of NoneType cannot be shared between processes"
+    assert sorted(outcome.task_id for outcome in outcomes if not outcome.failure) == [0, 1, 2]
+
+
+def test_slots_take_no_notice_of_ctrl_c() -> None:
+    with Processes(2) as strategy:
+        before = children()
+        for pid in before:
+            os.kill(pid, signal.SIGINT)
+        outcomes = outcomes_of(strategy, batch("grayscale", "numpy", 20))
+        assert pids(outcomes) <= before
+        assert before == children()
+
+
+def test_an_output_is_kept_as_long_as_somebody_holds_it() -> None:
+    tasks = batch("grayscale", "numpy", 30, scale=5)
+    with Processes(2) as strategy:
+        outcomes = outcomes_of(strategy, tasks)
+        for first_id in (100, 200, 300):
+            check(strategy, batch("grayscale", "numpy", 30, scale=5, first_id=first_id))
+    check_outputs(outcomes, tasks)
+
+
+def test_memory_does_not_grow_with_the_batch_when_outputs_are_let_go() -> None:
+    picture = pixels(200, 300)
+    with Processes(1) as strategy:
+        for _ in strategy.run([Task(i, "grayscale", "numpy", picture) for i in range(500)]):
+            pass
+        (slot,) = strategy._slots
+        assert slot._outputs.grown_to(0).size == process_link.process_slot.FIRST_BYTES
+
+
+def test_a_slot_that_cannot_start_is_reported_with_its_fate(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    program = tmp_path / "broken.py"
+    program.write_text("raise SystemExit(7)")
+    monkeypatch.setattr(process_link.process_slot, "__file__", str(program))
+    with pytest.raises(
+        UnavailableError, match=r"slot process \d+ ended with exit code 7 before it was ready"
+    ):
+        Processes(2).__enter__()
+    assert set() == children()
+
+
+ORCHESTRATOR = """
+    import sys
+    import numpy as np
+    from orchestrator.strategies.processes import Processes
+    from worker.contract import Task
+
+    strategy = Processes(2).__enter__()
+    small, large = (np.zeros((n, n, 3), np.uint8) for n in (2, 5000))
+    tasks = [Task(i, "grayscale", "loop", small if i < 20 else large) for i in range(24)]
+    outcomes = strategy.run(tasks)
+    pids = {next(outcomes).slot.split(":")[1] for _ in range(20)}
+    print(*(slot.pid for slot in strategy._slots), flush=True)
+    next(outcomes)
+"""
+
+
+def python(*arguments: str, stdin: str = "") -> subprocess.Popen[str]:
+    process = subprocess.Popen(
+        [sys.executable, *arguments],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdin is not None
+    process.stdin.write(stdin)
+    process.stdin.close()
+    return process
+
+
+def test_slots_end_in_the_middle_of_a_task_when_the_orchestrator_is_killed() -> None:
+    process = python("-c", textwrap.dedent(ORCHESTRATOR))
+    with process:
+        assert process.stdout is not None
+        slots = [psutil.Process(int(pid)) for pid in process.stdout.readline().split()]
+        assert len(slots) == 2
+        process.kill()
+    _, alive = psutil.wait_procs(slots, timeout=END_S)
+    assert alive == []
+
+
+@pytest.mark.parametrize("way", ["command", "stdin", "script"])
+def test_it_runs_from_any_kind_of_main_module(way: str, tmp_path: Path) -> None:
+    program = textwrap.dedent("""
+        from orchestrator.strategies.processes import Processes
+        from worker.contract import Task
+        with Processes(1) as strategy:
+            print([outcome.failure.type for outcome in strategy.run([Task(0, "decode", "asarray", b"")])])
+    """)
+    script = tmp_path / "script.py"
+    script.write_text(program)
+    arguments, stdin = {
+        "command": (["-c", program], ""),
+        "stdin": (["-"], program),
+        "script": ([str(script)], ""),
+    }[way]
+    with python(*arguments, stdin=stdin) as process:
+        assert process.stdout is not None
+        assert process.stdout.read() == "['DecodeError']\n"
+    assert process.returncode == 0
+
+
+def test_a_slot_loads_what_a_worker_needs_and_no_more() -> None:
+    with Processes(1) as strategy:
+        check(strategy, batch("grayscale", "numpy", 1))
+        (pid,) = children()
+        mapped = Path(f"/proc/{pid}/maps")
+        if not mapped.exists():
+            pytest.skip("needs /proc")
+        libraries = mapped.read_text()
+    assert "/numpy/" in libraries
+    assert "/scipy/" not in libraries
+    assert "/tornado/" not in libraries
+
+
+def test_a_task_begun_just_when_it_is_asked_back_is_done_once() -> None:
+    (task,) = batch("grayscale", "numpy", 1)
+    with Processes(1) as strategy:
+        (slot,) = strategy._slots
+        os.kill(slot.pid, signal.SIGSTOP)
+        slot.send(task)
+        slot._inputs.bytes[2 * slot._flying[0].lane + 1] = 1  # asked back, but begun for all that we saw
+        os.kill(slot.pid, signal.SIGCONT)
+        outcomes = [outcome for _ in range(2) for outcome in strategy._hear(deque())]
+    check_outputs(outcomes, [task])
+    assert len(outcomes) == 1

@@ -1,0 +1,108 @@
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from orchestrator.errors import UnavailableError
+from orchestrator.strategies import threads
+from orchestrator.strategies.threads import WINDOW, Threads
+from worker.contract import Failure, Outcome, Task
+
+TASKS = [Task(i, "decode", "asarray", b"") for i in range(10 * WINDOW)]
+
+
+def answer(task: Task, slot: str) -> Outcome:
+    return Outcome(task.id, slot=slot)
+
+
+def test_all_threads_are_up_on_entering_and_gone_on_leaving() -> None:
+    before = threading.active_count()
+    with Threads(5):
+        assert before + 5 == threading.active_count()
+    assert before == threading.active_count()
+
+
+def test_tasks_are_begun_no_further_ahead_than_the_window(monkeypatch: pytest.MonkeyPatch) -> None:
+    begun: list[int] = []
+
+    def execute(task: Task, slot: str) -> Outcome:
+        begun.append(task.id)
+        return answer(task, slot)
+
+    monkeypatch.setattr(threads, "execute", execute)
+    with Threads(1) as strategy:
+        outcomes = strategy.run(TASKS)
+        next(outcomes)
+        outcomes.close()  # type: ignore[attr-defined]
+        assert begun == list(range(len(begun)))
+        assert 1 <= len(begun) <= WINDOW + 1
+
+
+def test_every_slot_works_at_the_same_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    together = threading.Barrier(4, timeout=10)
+
+    def execute(task: Task, slot: str) -> Outcome:
+        together.wait()
+        return answer(task, slot)
+
+    monkeypatch.setattr(threads, "execute", execute)
+    with Threads(4) as strategy:
+        assert len({outcome.slot for outcome in strategy.run(TASKS[:4])}) == 4
+
+
+def test_closing_waits_for_tasks_begun_and_does_no_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    at_work, go_on, done = threading.Event(), threading.Event(), []
+
+    def execute(task: Task, slot: str) -> Outcome:
+        if task.id == 1:
+            at_work.set()
+            assert go_on.wait(10)
+        done.append(task.id)
+        return answer(task, slot)
+
+    monkeypatch.setattr(threads, "execute", execute)
+    with Threads(1) as strategy:
+        outcomes = strategy.run(TASKS[:10])
+        next(outcomes)
+        assert at_work.wait(10)
+        taken_back = strategy._take_back
+
+        def take_back_then_go_on() -> int:
+            taken = taken_back()
+            go_on.set()
+            return taken
+
+        monkeypatch.setattr(strategy, "_take_back", take_back_then_go_on)
+        outcomes.close()  # type: ignore[attr-defined]
+        assert done == [0, 1]
+        assert [outcome.task_id for outcome in strategy.run(TASKS[7:9])] == [7, 8]
+
+
+def test_a_kernel_that_would_end_its_thread_fails_its_task_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    def execute(task: Task, slot: str) -> Outcome:
+        if task.id == 1:
+            raise SystemExit("enough")
+        return answer(task, slot)
+
+    monkeypatch.setattr(threads, "execute", execute)
+    with Threads(1) as strategy:
+        failures = [outcome.failure for outcome in strategy.run(TASKS[:3])]
+    assert [None, Failure("SystemExit", "enough"), None] == failures
+
+
+def test_threads_that_cannot_start_are_reported_and_those_that_did_are_ended(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    before = threading.active_count()
+    start = threading.Thread.start
+
+    def start_two(thread: threading.Thread) -> None:
+        if threading.active_count() >= before + 2:
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", start_two)
+    with pytest.raises(UnavailableError, match="5 threads did not start: can't start new thread"):
+        Threads(5).__enter__()
+    assert before == threading.active_count()
