@@ -130,7 +130,7 @@ def side(strategy: str, times: Floats) -> list[CellResult]:
 
 
 def contests(rng: np.random.Generator, noise: Noise, k: int, m: int, n: int, spread: float) -> list[float]:
-    """Whether three ways call the best of k and the best of m, which are equal, different; what is allowed."""
+    """Whether three ways call the bests of k and of m, which are equal, different; the allowed share."""
     ours, theirs = (
         pick(side(name, noise(rng, (cells, n)) + spread * np.arange(cells)[:, None]))
         for name, cells in (("celery", k), ("threads", m))
@@ -166,7 +166,7 @@ def picking(cases: int, seed: int) -> Iterator[tuple[str, bool]]:
 
 
 def stopped(logs: Floats, target: float) -> tuple[int, Estimate | None]:
-    """When `--rounds auto` stops, and the ratio it then reports: as `stopping.enough` has it, for one pair."""
+    """When `--rounds auto` stops, and the ratio then: as `stopping.enough` has it, for one pair."""
     before = False
     for look in LOOKS:
         found = ratio({r: exp(x) for r, x in enumerate(logs[:look])}, dict.fromkeys(range(look), 1.0))

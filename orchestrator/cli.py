@@ -5,11 +5,16 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from collections.abc import Callable
 from typing import Any, NoReturn
 
 import typer
 
-from orchestrator.commands import doctor, list_, origin, report, run
+from orchestrator.commands.doctor import doctor
+from orchestrator.commands.list_ import list_
+from orchestrator.commands.origin import origin
+from orchestrator.commands.report import report
+from orchestrator.commands.run import run
 from orchestrator.errors import BreakevenError
 
 INTERRUPTED = 130
@@ -22,12 +27,12 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-COMMANDS = {
-    "run": run.run,
-    "report": report.report,
-    "doctor": doctor.doctor,
-    "origin": origin.origin,
-    "list": list_.list_,
+COMMANDS: dict[str, Callable[..., Any]] = {
+    "run": run,
+    "report": report,
+    "doctor": doctor,
+    "origin": origin,
+    "list": list_,
 }
 for name, command in COMMANDS.items():
     app.command(name)(command)

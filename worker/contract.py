@@ -73,7 +73,7 @@ class Hops:
 class Outcome:
     """How one task ended: with an output or a failure, never both.
 
-    `output` is also `None` for a success whose output stays in the payload store (`stored` names it).
+    `output` is also `None` for a success whose output stays in the payload store.
     `slot` names the place that ran it (`host:pid`, with the thread for threads).
     """
 
@@ -82,7 +82,6 @@ class Outcome:
     failure: Failure | None = None
     hops: Hops | None = None
     slot: str | None = None
-    stored: str | None = None
 
     @property
     def status(self) -> Status:

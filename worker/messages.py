@@ -17,7 +17,7 @@ VERSION = 1
 """Counted up when a worker of another version could misunderstand a message."""
 
 
-class ForeignMessage(ValueError):
+class ForeignMessageError(ValueError):
     """A message that is not of this version, or not ours at all."""
 
 
@@ -46,10 +46,10 @@ class Order:
         """The order that a message holds.
 
         Raises:
-            ForeignMessage: it is of another version, or lacks a part.
+            ForeignMessageError: it is of another version, or lacks a part.
         """
         if message.get("version") != VERSION:
-            raise ForeignMessage(
+            raise ForeignMessageError(
                 f"message of version {message.get('version')!r}, this worker speaks {VERSION}: "
                 "use the same release of Breakeven for workers and orchestrator"
             )
@@ -57,7 +57,7 @@ class Order:
             tasks = [(int(id_), dict(reference)) for id_, reference in message["tasks"]]
             return cls(VERSION, str(message["key"]), str(message["kernel"]), str(message["transport"]), tasks)
         except (KeyError, TypeError, ValueError) as error:
-            raise ForeignMessage(f"a message that is not ours: {error!r}") from None
+            raise ForeignMessageError(f"a message that is not ours: {error!r}") from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +95,7 @@ class Entry:
         """The entry again.
 
         Raises:
-            ForeignMessage: the row is not one of ours.
+            ForeignMessageError: the row is not one of ours.
         """
         try:
             task_id, output, failure, *times = row
@@ -103,7 +103,7 @@ class Entry:
             why = None if failure is None else Failure(str(failure[0]), str(failure[1]))
             return cls(int(task_id), output, why, started, fetch, compute, cpu, store, ended)
         except (TypeError, ValueError, IndexError) as error:
-            raise ForeignMessage(f"an answer that is not ours: {error!r}") from None
+            raise ForeignMessageError(f"an answer that is not ours: {error!r}") from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,12 +128,12 @@ class Answer:
         """The answer that a Celery result holds.
 
         Raises:
-            ForeignMessage: it is of another version, or not ours at all.
+            ForeignMessageError: it is of another version, or not ours at all.
         """
         if not isinstance(result, dict) or result.get("version") != VERSION:
-            raise ForeignMessage("a result that no worker of this version wrote")
+            raise ForeignMessageError("a result that no worker of this version wrote")
         try:
             entries = [Entry.from_row(row) for row in result["entries"]]
             return cls(str(result["worker"]), str(result["slot"]), entries)
         except KeyError as error:
-            raise ForeignMessage(f"an answer without {error}") from None
+            raise ForeignMessageError(f"an answer without {error}") from None

@@ -8,7 +8,6 @@ import time
 from functools import cache
 from typing import Any
 
-from celery import Task as CeleryTask
 from celery import shared_task
 
 from worker.app import PREFIX
@@ -76,7 +75,7 @@ def _transport(name: str) -> Transport:
 
 def _task_for(stage: str) -> Any:
     @shared_task(bind=True, name=task_name(stage), typing=False)
-    def face(self: CeleryTask, **message: Any) -> dict[str, Any]:
+    def face(self: Any, **message: Any) -> dict[str, Any]:
         return serve(stage, str(self.request.hostname), message)
 
     return face

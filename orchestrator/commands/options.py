@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Callable
+from typing import Annotated, Any
 
 import typer
 
@@ -34,12 +35,8 @@ def _starting(what: str, incomplete: str) -> list[str]:
     return [name for name in names()[what] if name.startswith(incomplete)]
 
 
-def _option(
-    *names: str, help_: str, completion: object = None, panel: str = "What"
-) -> typer.models.OptionInfo:
-    return typer.Option(
-        *names, help=help_, autocompletion=completion, rich_help_panel=panel, show_default=False
-    )
+def _option(*names: str, help_: str, completion: Callable[[str], list[str]] | None = None) -> Any:
+    return typer.Option(*names, help=help_, autocompletion=completion, show_default=False)
 
 
 Profile = Annotated[

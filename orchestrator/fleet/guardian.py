@@ -22,7 +22,7 @@ import os
 import selectors
 import shutil
 import signal
-import subprocess  # noqa: S404 - starting processes is what a guardian is for
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -74,12 +74,12 @@ def obey(order: dict[str, Any], children: dict[str, subprocess.Popen[bytes]]) ->
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
-                preexec_fn=_die_with_parent,  # noqa: PLW1509 - this process has no threads
+                preexec_fn=_die_with_parent,
             )
         children[order["start"]] = child
         say({"started": order["start"], "pid": child.pid})
-    elif child := children.get(order["stop"]):
-        end([child], float(order.get("grace_s", GRACE_S)))
+    elif order["stop"] in children:
+        end([children[order["stop"]]], float(order.get("grace_s", GRACE_S)))
 
 
 def report_ended(children: dict[str, subprocess.Popen[bytes]]) -> None:

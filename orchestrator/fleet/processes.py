@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import selectors
-import subprocess  # noqa: S404 - starts the guardian
+import subprocess
 import sys
 import tempfile
 import time

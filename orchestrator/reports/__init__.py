@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from orchestrator.model import Findings, Run
-from orchestrator.reports import csv, markdown, terminal
+from orchestrator.reports import csv as csv
+from orchestrator.reports import markdown as markdown
+from orchestrator.reports import terminal as terminal
 
 REPORTS: Mapping[str, Callable[[Run, Findings], str]] = {
     "terminal": terminal.render,

@@ -50,7 +50,8 @@ def _heading(run: Run) -> Text:
         f"{plan.images} images of {plan.width}x{plan.height} from {plan.source}, {plan.rounds} rounds"
         if plan.source == "origin"
         else f"{plan.images} images from {plan.source}, {plan.rounds} rounds",
-        f"{cpu.model or 'unknown processor'}, {cpu.usable} of {cpu.logical} processors, Python {run.environment.python}",
+        f"{cpu.model or 'unknown processor'}, {cpu.usable} of {cpu.logical} processors, "
+        f"Python {run.environment.python}",
     ]
     if broker is not None:
         whose = "embedded" if broker.embedded else "external"

@@ -7,7 +7,6 @@ import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 
@@ -17,13 +16,14 @@ from kombu.exceptions import OperationalError
 from orchestrator.errors import UnavailableError
 from orchestrator.fleet.fleet import Fleet
 from orchestrator.model import Data
+from orchestrator.strategies.celery_outcomes import Shipment, answer_of, outcomes, unanswered
 from orchestrator.strategies.celery_publishing import Publisher
 from orchestrator.strategies.celery_results import Results
 from orchestrator.strategies.strategy import Strategy
-from worker.contract import LOST, Failure, Hops, Outcome, Payload, Task
-from worker.messages import VERSION, Answer, Entry, ForeignMessage, Order
-from worker.payloads import TRANSPORTS, codec
-from worker.payloads.transport import PayloadMissing, Reference
+from worker.contract import LOST, Failure, Outcome, Payload, Task
+from worker.messages import VERSION, Entry, ForeignMessageError, Order
+from worker.payloads import TRANSPORTS
+from worker.payloads.transport import PayloadMissingError, Reference
 from worker.tasks import task_name
 
 WINDOW_MESSAGES = 1000
@@ -49,17 +49,6 @@ PROBES = 4
 
 PROVEN_S = 15.0
 """By then every slot has answered a probe."""
-
-
-@dataclass(slots=True)
-class Shipment:
-    """One message under way: its tasks, where their inputs lie, and when it left (seconds, our clock)."""
-
-    tasks: Sequence[Task]
-    references: Sequence[Reference]
-    size: int
-    started_at: float
-    sent_at: float = 0.0
 
 
 class Celery(Strategy):
@@ -115,7 +104,9 @@ class Celery(Strategy):
         if self._resident:
             items = [(f"{self._batch}:in:{task.id}", task.payload) for task in tasks]
             references = self._transport.put_many(items)
-            self._resident_inputs = {task.id: reference for task, reference in zip(tasks, references, strict=True)}
+            self._resident_inputs = {
+                task.id: reference for task, reference in zip(tasks, references, strict=True)
+            }
 
     def _start_batch(self) -> None:
         self._batch = f"{self._prefix}{next(self._batches)}"
@@ -164,11 +155,11 @@ class Celery(Strategy):
 
     def fetch(self, outcome: Outcome) -> Outcome:
         """Bring a resident output here."""
-        if outcome.stored is None:
+        reference = self._resident_outputs.pop(outcome.task_id, None)
+        if reference is None:
             return outcome
-        reference = self._resident_outputs.pop(outcome.task_id)
         (output,) = self._transport.get_many([reference], take=True)
-        if isinstance(output, PayloadMissing):
+        if isinstance(output, PayloadMissingError):
             return Outcome(outcome.task_id, None, Failure(LOST, str(output)), outcome.hops, outcome.slot)
         return Outcome(outcome.task_id, output, None, outcome.hops, outcome.slot)
 
@@ -211,7 +202,13 @@ class Celery(Strategy):
             started = time.monotonic()
             references = self._place_inputs(chunk)
             id_ = f"{self._batch}-{chunk[0].id}"
-            order = Order(VERSION, id_, chunk[0].kernel, self._transport_name, _pairs(chunk, references))
+            order = Order(
+                VERSION,
+                id_,
+                chunk[0].kernel,
+                self._transport_name,
+                list(zip((task.id for task in chunk), references, strict=True)),
+            )
             size = sum(reference.get("size", 0) for reference in references)
             name = task_name(chunk[0].stage)
             publisher.add(name, id_, order.as_message(), self._transport.serializer, _summary(order))
@@ -232,25 +229,14 @@ class Celery(Strategy):
         """The outcomes that one answer holds, with their outputs brought here."""
         self._to_delete.extend(shipment.references)
         try:
-            if meta["status"] != "SUCCESS":
-                raise ForeignMessage(_what_celery_says(meta["result"]))
-            answer = Answer.from_result(meta["result"])
-        except ForeignMessage as error:
-            yield from (Outcome(task.id, failure=_failure_of(meta, error)) for task in shipment.tasks)
+            answer = answer_of(meta)
+        except ForeignMessageError as error:
+            yield from unanswered(shipment, meta, error)
             return
         outputs = self._outputs(answer.entries)
-        done_at = time.monotonic()
-        entries = {entry.task_id: entry for entry in answer.entries}
-        for task in shipment.tasks:
-            entry = entries.get(task.id)
-            if entry is None:
-                yield Outcome(task.id, failure=Failure(LOST, "the worker's answer leaves this task out"))
-                continue
-            yield self._outcome(
-                entry, outputs.get(task.id), answer, self._hops(entry, answer, shipment, done_at)
-            )
+        yield from outcomes(shipment, answer, outputs, time.monotonic(), self._fleet.offset_of(answer.worker))
 
-    def _outputs(self, entries: Sequence[Entry]) -> dict[int, Payload | PayloadMissing]:
+    def _outputs(self, entries: Sequence[Entry]) -> dict[int, Payload | PayloadMissingError]:
         """Task id to output, fetched in one round trip; nothing for resident ones."""
         with_output = [entry for entry in entries if entry.output is not None]
         references = [entry.output for entry in with_output if entry.output is not None]
@@ -261,32 +247,6 @@ class Celery(Strategy):
             return {}
         found = self._transport.get_many(references, take=True)
         return {entry.task_id: output for entry, output in zip(with_output, found, strict=True)}
-
-    def _outcome(
-        self, entry: Entry, output: Payload | PayloadMissing | None, answer: Answer, hops: Hops
-    ) -> Outcome:
-        if entry.failure is not None:
-            return Outcome(entry.task_id, failure=entry.failure, hops=hops, slot=answer.slot)
-        if isinstance(output, PayloadMissing):
-            return Outcome(entry.task_id, failure=Failure(LOST, str(output)), hops=hops, slot=answer.slot)
-        stored = "resident" if self._resident else None
-        return Outcome(entry.task_id, output, None, hops, answer.slot, stored)
-
-    def _hops(self, entry: Entry, answer: Answer, shipment: Shipment, done_at: float) -> Hops:
-        """The task's time, leg by leg; what crosses machines is shifted by the worker's clock offset."""
-        offset = self._fleet.offset_of(answer.worker)
-        shift = None if offset is None else offset.offset_s
-        return Hops(
-            compute_s=entry.compute_s,
-            compute_cpu_s=entry.compute_cpu_s,
-            publish_s=shipment.sent_at - shipment.started_at,
-            queue_s=None if shift is None else entry.started_at - shift - shipment.sent_at,
-            fetch_s=entry.fetch_s,
-            store_s=entry.store_s,
-            return_s=None if shift is None else done_at - (entry.ended_at - shift),
-            latency_s=done_at - shipment.started_at,
-            clock_bound_s=None if offset is None else offset.bound_s,
-        )
 
     def _given_up(self, quiet_s: float) -> bool:
         """Whether to stop waiting: no serving worker is left, or nothing came for longer than a task may take."""
@@ -313,8 +273,8 @@ class Celery(Strategy):
         while under_way and time.monotonic() < deadline:
             for id_, meta in self._results.receive(under_way, 0.1):
                 under_way.pop(id_, None)
-                with suppress(ForeignMessage):
-                    entries = Answer.from_result(meta["result"]).entries
+                with suppress(ForeignMessageError):
+                    entries = answer_of(meta).entries
                     self._to_delete.extend(entry.output for entry in entries if entry.output is not None)
         under_way.clear()
 
@@ -326,23 +286,8 @@ class Celery(Strategy):
         self._to_forget.clear()
 
 
-def _pairs(chunk: Sequence[Task], references: Sequence[Reference]) -> list[tuple[int, Reference]]:
-    return [(task.id, reference) for task, reference in zip(chunk, references, strict=True)]
-
-
 def _summary(order: Order) -> str:
     """What Flower shows of a message: readable, and short whatever its payloads are."""
     ids = [id_ for id_, _ in order.tasks]
     span = f"image {ids[0]}" if len(ids) == 1 else f"images {ids[0]} to {ids[-1]}"
     return f"{{{span}, kernel {order.kernel}, transport {order.transport}}}"
-
-
-def _what_celery_says(error: Any) -> str:
-    """Celery's own word on a task that did not return: its process died, or its time was up."""
-    return f"{type(error).__name__}: {error}" if isinstance(error, BaseException) else str(error)
-
-
-def _failure_of(meta: dict[str, Any], error: ForeignMessage) -> Failure:
-    result = meta["result"]
-    name = type(result).__name__ if isinstance(result, BaseException) else type(error).__name__
-    return Failure(LOST if name == "WorkerLostError" else name, str(error))

@@ -70,7 +70,7 @@ class Results:
     def _subscribe(self) -> None:
         if self._pubsub is not None:
             self._pubsub.close()
-        self._pubsub = self._client.pubsub(ignore_subscribe_messages=True)
+        self._pubsub = self._client.pubsub(ignore_subscribe_messages=True)  # type: ignore[no-untyped-call]  # redis-py's own gap
         self._pubsub.psubscribe(self._pattern)
 
     def _look_up(self, awaited: Collection[str]) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -82,7 +82,7 @@ class Results:
                 if stored is not None:
                     yield from self._if_ready(stored)
 
-    def _if_ready(self, data: bytes) -> Iterator[tuple[str, dict[str, Any]]]:
+    def _if_ready(self, data: Any) -> Iterator[tuple[str, dict[str, Any]]]:
         """The result, unless it only tells that the task goes on, as after a retry."""
         meta = self._backend.decode_result(data)
         if meta["status"] in READY_STATES:

@@ -14,7 +14,7 @@ import math
 import numpy as np
 
 from worker.contract import Payload
-from worker.payloads.transport import PayloadMissing, Reference
+from worker.payloads.transport import PayloadMissingError, Reference
 
 
 def as_bytes(payload: Payload) -> bytes | memoryview:
@@ -29,7 +29,7 @@ def as_bytes(payload: Payload) -> bytes | memoryview:
         return payload
     if payload.dtype != np.uint8:
         raise TypeError(f"a payload of {payload.dtype} pixels; only uint8 travels")
-    return memoryview(np.ascontiguousarray(payload).reshape(-1))
+    return np.ascontiguousarray(payload).reshape(-1).data
 
 
 def describe(payload: bytes | np.ndarray) -> Reference:
@@ -43,11 +43,11 @@ def from_bytes(raw: bytes | memoryview, reference: Reference) -> Payload:
     """The payload in `raw`; pixels are a view of it, not a copy.
 
     Raises:
-        PayloadMissing: `raw` is not as long as the reference says, so it is not that payload.
+        PayloadMissingError: `raw` is not as long as the reference says, so it is not that payload.
     """
     size, shape = reference["size"], reference["shape"]
     if len(raw) != size or (shape is not None and math.prod(shape) != size):
-        raise PayloadMissing(f"payload of {len(raw)} bytes where {size} were stored")
+        raise PayloadMissingError(f"payload of {len(raw)} bytes where {size} were stored")
     if shape is None:
         return bytes(raw)
     return np.frombuffer(raw, dtype=np.uint8).reshape(shape)

@@ -9,7 +9,7 @@ from typing import ClassVar, Self
 
 from worker.contract import Payload
 from worker.payloads import codec
-from worker.payloads.transport import PayloadMissing, Reference, Transport
+from worker.payloads.transport import PayloadMissingError, Reference, Transport
 from worker.settings import Settings
 
 SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,200}")
@@ -29,13 +29,15 @@ class Files(Transport):
         """The folder of `BREAKEVEN_PAYLOAD_DIR`.
 
         Raises:
-            PayloadMissing: it is not set, or is no folder.
+            PayloadMissingError: it is not set, or is no folder.
         """
         if settings.payload_dir is None:
-            raise PayloadMissing("transport 'files' needs BREAKEVEN_PAYLOAD_DIR: a folder that workers share")
+            raise PayloadMissingError(
+                "transport 'files' needs BREAKEVEN_PAYLOAD_DIR: a folder that workers share"
+            )
         folder = Path(settings.payload_dir)
         if not folder.is_dir():
-            raise PayloadMissing(f"BREAKEVEN_PAYLOAD_DIR is {folder}, which is no folder here")
+            raise PayloadMissingError(f"BREAKEVEN_PAYLOAD_DIR is {folder}, which is no folder here")
         return cls(folder)
 
     def put(self, key: str, payload: Payload) -> Reference:
@@ -55,7 +57,7 @@ class Files(Transport):
         try:
             raw = self._path(reference["key"]).read_bytes()
         except FileNotFoundError:
-            raise PayloadMissing(
+            raise PayloadMissingError(
                 f"no payload file {reference['key']}: it was removed, or the folder differs"
             ) from None
         return codec.from_bytes(raw, reference)
@@ -68,5 +70,5 @@ class Files(Transport):
 
     def _path(self, key: str) -> Path:
         if not SAFE_NAME.fullmatch(key):
-            raise PayloadMissing(f"{key!r} is no name of a payload")
+            raise PayloadMissingError(f"{key!r} is no name of a payload")
         return self._folder / key

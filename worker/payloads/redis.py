@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import ClassVar, Any, Self
+from typing import Any, ClassVar, Self
 
 import redis
 
 from worker.contract import Payload
 from worker.payloads import codec
-from worker.payloads.transport import PayloadMissing, Reference, Transport
+from worker.payloads.transport import PayloadMissingError, Reference, Transport
 from worker.settings import Settings
 
 EXPIRY_S = 3600
@@ -74,7 +74,9 @@ class Redis(Transport):
         raw: Any = self._client.get(reference["key"])
         return _found(raw, reference)
 
-    def get_many(self, references: Sequence[Reference], take: bool = False) -> list[Payload | PayloadMissing]:
+    def get_many(
+        self, references: Sequence[Reference], take: bool = False
+    ) -> list[Payload | PayloadMissingError]:
         """All GETs (or GETDELs) in one round trip."""
         stored = [reference for reference in references if "key" in reference]
         with self._client.pipeline(transaction=False) as pipe:
@@ -84,14 +86,14 @@ class Redis(Transport):
                 else:
                     pipe.get(reference["key"])
             raws = iter(pipe.execute())
-        found: list[Payload | PayloadMissing] = []
+        found: list[Payload | PayloadMissingError] = []
         for reference in references:
             if "url" in reference:
                 found.append(str(reference["url"]))
                 continue
             try:
                 found.append(_found(next(raws), reference))
-            except PayloadMissing as missing:
+            except PayloadMissingError as missing:
                 found.append(missing)
         return found
 
@@ -108,5 +110,7 @@ class Redis(Transport):
 
 def _found(raw: bytes | None, reference: Reference) -> Payload:
     if raw is None:
-        raise PayloadMissing(f"no payload under {reference['key']}: it expired, or its store was emptied")
+        raise PayloadMissingError(
+            f"no payload under {reference['key']}: it expired, or its store was emptied"
+        )
     return codec.from_bytes(raw, reference)

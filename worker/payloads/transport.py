@@ -13,7 +13,7 @@ Reference: TypeAlias = dict[str, Any]
 """What the message carries instead of, or around, a payload; plain JSON or msgpack values."""
 
 
-class PayloadMissing(LookupError):
+class PayloadMissingError(LookupError):
     """A reference to a payload that is no longer, or never was, where it should be."""
 
 
@@ -46,20 +46,22 @@ class Transport(ABC):
         """The payload again.
 
         Raises:
-            PayloadMissing: there is none (any more).
+            PayloadMissingError: there is none (any more).
         """
 
     def put_many(self, items: Sequence[tuple[str, Payload]]) -> list[Reference]:
         """Store several payloads; a transport that can do it in one round trip does."""
         return [self.put(key, payload) for key, payload in items]
 
-    def get_many(self, references: Sequence[Reference], take: bool = False) -> list[Payload | PayloadMissing]:
+    def get_many(
+        self, references: Sequence[Reference], take: bool = False
+    ) -> list[Payload | PayloadMissingError]:
         """Several payloads, each or the reason why it is missing; `take` removes what was read."""
-        found: list[Payload | PayloadMissing] = []
+        found: list[Payload | PayloadMissingError] = []
         for reference in references:
             try:
                 found.append(self.get(reference))
-            except PayloadMissing as missing:
+            except PayloadMissingError as missing:
                 found.append(missing)
         if take:
             self.delete(references)

@@ -31,7 +31,7 @@ def test_rank_sum_equals_the_enumeration_of_all_orders(m: int, n: int) -> None:
 
 @pytest.mark.parametrize(("m", "n"), [(5, 5), (7, 9), (20, 15)])
 def test_rank_sum_equals_scipys_exact_test(m: int, n: int) -> None:
-    low, high = np.arange(m) * 2.0, np.arange(n) * 2.0 + m / 2 + 0.5
+    low, high = np.arange(m) * 2.0, np.arange(n) * 2.0 + m / 2 + 0.3
     outcome = stats.mannwhitneyu(low, high, alternative="less", method="exact")
     assert distributions.rank_sum(m, n)[int(outcome.statistic)] == pytest.approx(outcome.pvalue, rel=1e-9)
 
@@ -58,10 +58,10 @@ def test_kendall_equals_scipys_exact_test() -> None:
     ],
     ids=["signed rank", "rank sum", "kendall"],
 )
-def test_normal_approximation_takes_over_within_a_thousandth(
+def test_normal_approximation_takes_over_within_two_thousandths(
     approximate: np.ndarray, exact: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for limit in ("EXACT_SIGNED_RANKS", "EXACT_RANK_SUM", "EXACT_KENDALL"):
         monkeypatch.setattr(distributions, limit, 10**9)
     sizes = {5152: (101,), 1641: (41, 40), 1831: (61,)}[len(approximate)]
-    np.testing.assert_allclose(exact(*sizes), approximate, atol=1e-3)
+    np.testing.assert_allclose(exact(*sizes), approximate, atol=2e-3)

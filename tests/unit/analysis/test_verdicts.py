@@ -1,0 +1,216 @@
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from made_runs import (
+    HOPS,
+    INLINE,
+    PROCESSES,
+    REDIS,
+    RESIDENT,
+    SERIAL,
+    SERIAL_AGAIN,
+    STEADY,
+    THREADS,
+    result,
+    run_at,
+    run_of,
+)
+
+from orchestrator.analysis.verdicts import classify, rounds_needed, verdicts
+from orchestrator.model import CellResult, Estimate, Run, Verdict
+
+
+def against_serial(run: Run) -> Verdict:
+    return next(verdict for verdict in verdicts(run) if verdict.against == "serial")
+
+
+def against_best(run: Run) -> Verdict:
+    return next(verdict for verdict in verdicts(run) if verdict.against == "best in-process")
+
+
+@pytest.mark.parametrize(
+    ("point", "low", "high", "verdict"),
+    [
+        (0.80, 0.70, 0.90, "helps"),
+        (0.90, 0.80, 0.99, "helps"),
+        (0.97, 0.93, 0.99, "inconclusive"),  # surely faster, perhaps by too little
+        (0.97, 0.96, 0.99, "ties"),  # surely faster, surely by too little
+        (0.90, 0.80, 1.01, "inconclusive"),
+        (1.00, 0.96, 1.04, "ties"),
+        (1.00, 0.90, 1.10, "inconclusive"),
+        (1.03, 1.01, 1.04, "ties"),
+        (1.03, 1.01, 1.09, "inconclusive"),
+        (1.10, 0.99, 1.20, "inconclusive"),
+        (1.10, 1.01, 1.20, "hurts"),
+        (2.00, 1.90, 2.10, "hurts"),
+    ],
+)
+def test_every_position_of_an_interval_has_one_verdict(
+    point: float, low: float, high: float, verdict: str
+) -> None:
+    assert classify(Estimate(point, low, high, 0.95), 0.05) == verdict
+
+
+def test_no_interval_is_inconclusive() -> None:
+    assert classify(Estimate(5.0), 0.05) == "inconclusive"
+    assert classify(None, 0.05) == "inconclusive"
+
+
+@given(st.floats(0.5, 1.9), st.floats(0.001, 1), st.floats(0.001, 1), st.floats(0.001, 0.5))
+def test_the_inverse_ratio_has_the_opposite_verdict(
+    point: float, below: float, above: float, margin: float
+) -> None:
+    ratio = Estimate(point, point / (1 + below), point * (1 + above), 0.95)
+    opposite = {"helps": "hurts", "hurts": "helps"}
+    verdict, inverse = classify(ratio, margin), classify(ratio.inverse, margin)
+    assert opposite.get(verdict, verdict) == inverse
+
+
+def test_rounds_needed_narrow_the_interval_to_the_points_distance_from_1() -> None:
+    # half width 0.2, distance 0.1 on the logarithmic scale: four times the rounds
+    ratio = Estimate(2.718281828 ** (0.1), 2.718281828 ** (-0.1), 2.718281828 ** (0.3), 0.95)
+    assert rounds_needed(ratio, 7, 0.05) == pytest.approx(21, abs=1)
+
+
+def test_rounds_needed_for_a_tie_go_by_the_distance_from_the_margin() -> None:
+    ratio = Estimate(1.0, 1 / 1.05**2, 1.05**2, 0.95)
+    assert rounds_needed(ratio, 7, 0.05) == pytest.approx(21, abs=1)
+
+
+def test_no_number_of_rounds_decides_what_lies_at_the_margin() -> None:
+    assert rounds_needed(Estimate(1.05, 0.9, 1.2, 0.95), 7, 0.05) is None
+
+
+def test_celery_twice_as_slow_hurts_and_the_sentence_says_so() -> None:
+    verdict = against_serial(run_at({SERIAL: 1.0, REDIS: 2.0}))
+    assert verdict.verdict == "hurts"
+    assert (verdict.celery, verdict.versus) == (REDIS, SERIAL)
+    assert verdict.reason.startswith(
+        "Celery with numpy on 2 slots (redis, chunk 4) took 2.01 times as long as serial with numpy ("
+    )
+    assert verdict.reason.endswith("95 % interval, 7 rounds)")
+
+
+def test_celery_twice_as_fast_helps_and_the_sentence_turns_the_ratio_round() -> None:
+    verdict = against_serial(run_at({SERIAL: 2.0, REDIS: 1.0}))
+    assert verdict.verdict == "helps"
+    assert "was 1.99 times as fast as serial with numpy" in verdict.reason
+
+
+def test_equal_within_the_margin_ties() -> None:
+    assert against_serial(run_at({SERIAL: 1.0, REDIS: 1.01})).verdict == "ties"
+
+
+def test_a_wide_interval_is_inconclusive_and_says_how_many_rounds_would_decide() -> None:
+    wild = (1.0, 1.5, 0.7, 1.2, 0.8, 1.6, 0.9)
+    verdict = against_serial(run_at({SERIAL: 1.0, REDIS: 1.2}, wild))
+    assert verdict.verdict == "inconclusive"
+    assert verdict.rounds_needed is not None
+    assert f"about {verdict.rounds_needed} more rounds would" in verdict.reason
+
+
+@pytest.mark.parametrize(("rounds", "needed"), [(1, 4), (3, 2), (4, 1)])
+def test_too_few_rounds_are_inconclusive_and_say_how_many_are_lacking(rounds: int, needed: int) -> None:
+    verdict = against_serial(run_at({SERIAL: 1.0, REDIS: 9.0}, STEADY[:rounds]))
+    assert (verdict.verdict, verdict.rounds_needed) == ("inconclusive", needed)
+
+
+def test_picking_costs_one_round_more() -> None:
+    run = run_at({SERIAL: 1.0, REDIS: 9.0, INLINE: 8.0}, STEADY[:5])
+    assert (against_serial(run).verdict, against_serial(run).rounds_needed) == ("inconclusive", 1)
+    assert against_serial(run_at({SERIAL: 1.0, REDIS: 9.0, INLINE: 8.0}, STEADY[:6])).verdict == "hurts"
+
+
+def test_the_best_cell_of_each_side_is_held_up() -> None:
+    run = run_at({SERIAL: 4.0, THREADS: 2.0, PROCESSES: 1.0, INLINE: 3.0, REDIS: 1.5})
+    best, serial = against_best(run), against_serial(run)
+    assert (best.celery, best.versus, best.verdict) == (REDIS, PROCESSES, "hurts")
+    assert (serial.celery, serial.versus, serial.verdict) == (REDIS, SERIAL, "helps")
+
+
+def test_the_second_of_the_pair_never_stands_for_its_side() -> None:
+    run = run_at({SERIAL: 4.0, SERIAL_AGAIN: 1.0, REDIS: 2.0})
+    assert against_serial(run).versus == SERIAL
+
+
+def test_resident_data_stands_for_celery_only_where_nothing_else_does() -> None:
+    assert against_serial(run_at({SERIAL: 4.0, REDIS: 2.0, RESIDENT: 1.0})).celery == REDIS
+    alone = against_serial(run_at({SERIAL: 4.0, RESIDENT: 1.0}))
+    assert alone.celery == RESIDENT
+    assert "data resident" in alone.reason
+
+
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        ({"lost": 1, "ok": 7}, "lost 7 tasks"),
+        ({"duplicated": 1}, "ended 7 tasks more than once"),
+        ({"wrong": 2}, "gave 14 outputs that differ from the reference's"),
+        ({"ok": 0, "failed": 8}, "ended no task well"),
+    ],
+)
+def test_a_fault_in_a_compared_cell_is_invalid_and_names_it(fault: dict[str, int], words: str) -> None:
+    run = run_of(result(SERIAL, STEADY), result(REDIS, STEADY, **fault))
+    verdict = against_serial(run)
+    assert (verdict.verdict, verdict.ratio) == ("invalid", None)
+    assert (
+        verdict.reason == f"Celery with numpy on 2 slots (redis, chunk 4) {words}, so its time may not stand"
+    )
+
+
+def test_one_side_failing_more_tasks_is_invalid() -> None:
+    run = run_of(result(SERIAL, STEADY), result(REDIS, STEADY, ok=7, failed=1))
+    assert against_serial(run).verdict == "invalid"
+    assert "failed 1 task of round 0 and serial with numpy 0" in against_serial(run).reason
+
+
+def test_both_sides_failing_the_same_tasks_is_judged() -> None:
+    factors = [2 * each for each in STEADY]
+    run = run_of(result(SERIAL, STEADY, ok=7, failed=1), result(REDIS, factors, ok=7, failed=1))
+    assert against_serial(run).verdict == "hurts"
+
+
+def test_a_fault_in_a_cell_that_was_not_picked_leaves_the_verdict() -> None:
+    run = run_of(result(SERIAL, STEADY), result(REDIS, [2.0] * 7), result(INLINE, [9.0] * 7, lost=1))
+    assert against_serial(run).verdict == "hurts"
+
+
+def test_no_celery_asked_for_gives_no_verdict() -> None:
+    assert verdicts(run_at({SERIAL: 1.0, THREADS: 1.0})) == ()
+    assert verdicts(run_at({REDIS: 1.0})) == ()
+
+
+def test_celery_asked_for_and_not_measured_is_inconclusive() -> None:
+    run = run_of(result(SERIAL, STEADY), planned=[REDIS], complete=False)
+    verdict = against_serial(run)
+    assert (verdict.verdict, verdict.celery, verdict.versus) == ("inconclusive", None, SERIAL)
+    assert "No Celery cell of grayscale was measured" in verdict.reason
+
+
+def test_cells_without_a_common_round_are_inconclusive() -> None:
+    late = tuple(replace(each, round=each.round + 20) for each in result(REDIS, STEADY).samples)
+    verdict = against_serial(run_of(result(SERIAL, STEADY), CellResult(REDIS, None, late)))
+    assert verdict.verdict == "inconclusive"
+    assert "no round in common" in verdict.reason
+
+
+def test_the_margin_is_the_plans() -> None:
+    run = run_at({SERIAL: 1.0, REDIS: 1.2})
+    assert against_serial(run).verdict == "hurts"
+    assert against_serial(replace(run, plan=replace(run.plan, margin=0.3))).verdict == "ties"
+
+
+def test_what_holds_celery_back_is_named() -> None:
+    # 8 tasks of 13 ms in 0.1 s keep 1.04 of 2 slots busy: the slots are the bottleneck, by computing
+    busy = run_of(result(SERIAL, STEADY), result(REDIS, [0.1] * 7, hops=HOPS))
+    assert against_serial(busy).bound == "compute"
+    idle = run_of(result(SERIAL, STEADY), result(REDIS, [1.0] * 7, hops=HOPS))
+    assert against_serial(idle).bound == "queue"
+
+
+def test_stages_have_verdicts_of_their_own_in_the_plans_order() -> None:
+    decode = {replace(cell, stage="decode"): 1.0 for cell in (SERIAL, REDIS)}
+    run = run_at({**decode, SERIAL: 1.0, REDIS: 2.0})
+    assert [each.stage for each in verdicts(run)] == ["decode", "decode", "grayscale", "grayscale"]
