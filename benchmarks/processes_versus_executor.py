@@ -1,6 +1,8 @@
-"""`processes` against `ProcessPoolExecutor.map` with pickled arrays: python -m benchmarks.processes_versus_executor
+"""The strategy `processes` against `ProcessPoolExecutor.map` with pickled arrays.
 
-Both pools spawn, have two slots, are warm, and run the same kernels; rounds are interleaved in shuffled order.
+    python -m benchmarks.processes_versus_executor --rounds 15
+
+Both pools are spawned, have two slots, are warm and run the same kernels; rounds are interleaved.
 The ratio of a round is the executor's makespan over ours, so above 1 we are faster; medians and quartiles of
 the rounds' ratios are printed. Every output is checked once, off the clock.
 
@@ -61,7 +63,7 @@ def makespan(do: Callable[[], object]) -> float:
 
 
 def interleaved(rounds: int, sides: dict[str, Callable[[], object]]) -> dict[str, list[float]]:
-    """Makespans of every side, a round after the other, each round in a fresh order; two rounds of warm-up."""
+    """Makespans of every side, a round after the other, each in a fresh order; two to warm up."""
     order = random.Random(1)  # noqa: S311 - no secret
     makespans: dict[str, list[float]] = {name: [] for name in sides}
     for number in range(-2, rounds):
@@ -91,7 +93,7 @@ def versus_executor(rounds: int) -> None:
             payloads = [task.payload for task in tasks]
             reference = STAGES["grayscale"].reference
             assert all(
-                np.array_equal(outcome.output, reference(payloads[outcome.task_id]))
+                np.array_equal(outcome.output, reference(payloads[outcome.task_id]))  # type: ignore[arg-type]
                 for outcome in ours.run(tasks)
             )
             makespans = interleaved(

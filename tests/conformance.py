@@ -4,7 +4,7 @@ A strategy is put through these checks by a class in a test file:
 
     class TestThreads(StrategyConformance):
         @classmethod
-    def make(cls, slots: int) -> Strategy:
+        def make(cls, slots: int) -> Strategy:
             return Threads(slots)
 
 One that needs more than its slots (a fleet, say) gets it from a fixture of its own, by overriding `strategy`.
@@ -15,7 +15,7 @@ from __future__ import annotations
 import gc
 import io
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 
@@ -35,7 +35,7 @@ SIZES = ((8, 8), (1, 1), (1, 7), (7, 1), (5, 4), (4, 5), (33, 20), (8, 8), (3, 3
 BROKEN_PIXELS: tuple[Payload, ...] = (
     np.zeros((4, 5), dtype=np.uint8),
     np.zeros((4, 5, 4), dtype=np.uint8),
-    np.zeros((4, 5, 3), dtype=np.float64),  # type: ignore[arg-type]  # broken on purpose
+    np.zeros((4, 5, 3), dtype=np.float64),
     b"no pixels",
     "no pixels",
 )
@@ -158,7 +158,7 @@ def encoded(height: int, width: int, seed: int = 0) -> bytes:
 
 def batch(stage: str, kernel: str, count: int, *, scale: int = 1, first_id: int = 0) -> list[Task]:
     """`count` tasks on pictures of mixed sizes, no two of them alike."""
-    make = {"pixels": pixels, "encoded": encoded}[STAGES[stage].takes]
+    make: Callable[[int, int, int], Payload] = encoded if STAGES[stage].takes == "encoded" else pixels
     sizes = [SIZES[i % len(SIZES)] for i in range(count)]
     return [
         Task(first_id + i, stage, kernel, make(height * scale, width * scale, first_id + i))
@@ -166,7 +166,7 @@ def batch(stage: str, kernel: str, count: int, *, scale: int = 1, first_id: int 
     ]
 
 
-def broken(stage: str) -> Sequence[Payload]:
+def broken(stage: str) -> tuple[Payload, ...]:
     """Payloads that no kernel of the stage can do."""
     if STAGES[stage].takes == "pixels":
         return BROKEN_PIXELS

@@ -4,8 +4,8 @@ The fastest of many measured cells looks faster than it is, for it was picked fo
 round is judged with the cell that was best in the rounds *before* it: whatever luck picked that cell, the
 round that judges it comes later, and its noise is as likely to be above as below.
 Source: the prequential principle of Dawid, "Statistical theory: the prequential approach", J. R. Stat.
-Soc. A 147, 1984. (Leaving out the judged round alone, which would spare the first round, calls three
-times as many equal sides different as it should: benchmarks/coverage.py, docs/verdicts.md.)
+Soc. A 147, 1984. Picking by all rounds but the judged one would spare the first round, but calls up to
+four times as many equal sides different as it should: benchmarks/coverage.py measures both.
 """
 
 from __future__ import annotations

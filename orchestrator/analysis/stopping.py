@@ -43,9 +43,9 @@ def narrow(run: Run, target: float) -> bool:
 
     A verdict that is invalid has no interval, and no more rounds will give it one.
     """
-    open_ = [verdict for verdict in verdicts(run) if verdict.verdict != "invalid"]
-    if open_:
-        return all(half_width(verdict.ratio) <= target for verdict in open_)
+    judged = verdicts(run)
+    if judged:
+        return all(half_width(each.ratio) <= target for each in judged if each.verdict != "invalid")
     measured = [result for result in run.cells if result.samples]
     return all(half_width(makespan(result)) <= target for result in measured)
 

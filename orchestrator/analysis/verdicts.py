@@ -109,7 +109,7 @@ def rounds_needed(ratio: Estimate | None, rounds: int, margin: float) -> int | N
 
     To call a difference the half width must fall below the point's distance from 1, to call a tie below
     its distance from the margin, on the logarithmic scale. `None` where that takes more than
-    `MOST_ROUNDS`: then the truth lies at the margin, or no pair of cells could be made.
+    `MOST_ROUNDS`: then the truth lies too near the margin, or the times are too unsteady.
     """
     if ratio is None or ratio.low is None or ratio.high is None:
         return max(1, FEWEST_ROUNDS - rounds)
@@ -188,5 +188,8 @@ def _reason(
             f"{celery} {compared}: too few for an interval, {count(needed or 1, 'more round')} would give one"
         )
     if needed is None:
-        return f"{celery} {compared}: too close to the margin of {percent(margin)} for more rounds to decide"
+        return (
+            f"{celery} {compared}: so unsteady, or so close to the margin of {percent(margin)}, "
+            "that more rounds would not decide"
+        )
     return f"{celery} {compared}: too wide to decide, about {count(needed, 'more round')} would"

@@ -18,6 +18,7 @@ from orchestrator.inputs.workload import Workload, prepare
 from orchestrator.model import Plan
 
 READY_S = 60.0
+"""How long an origin may take to start, and as much again for every thousand pictures it has to make."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +70,7 @@ def start_origin(processes: Processes, origin: Origin) -> str:
     # The guardian ends it, so it need not watch a standard input.
     argv = [part for part in origin.command if part != "--end-with-stdin"]
     processes.start("origin", argv)
-    deadline = time.monotonic() + READY_S
+    deadline = time.monotonic() + READY_S * (1 + (origin.images or 0) / 1000)
     while time.monotonic() < deadline and "origin" not in processes.ended:
         lines: Sequence[str] = processes.log("origin").splitlines()
         if lines and lines[0].startswith("{"):

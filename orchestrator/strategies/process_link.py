@@ -25,6 +25,13 @@ from worker.contract import LOST, Failure, Hops, Outcome, Pixels, Task
 UNNEEDED_AT_ONCE = 256
 """Cells given back with one message, so that no message ever fills the socket."""
 
+AHEAD_BYTES = 64 << 10
+"""Payloads that a slot may have before its third task: small tasks are sent many at a time, pictures are not."""
+
+ALLOCATOR = {"MALLOC_MMAP_THRESHOLD_": str(32 << 20), "MALLOC_TRIM_THRESHOLD_": str(256 << 20)}
+"""Has glibc keep memory that a kernel frees. It would give a picture's worth back to the system each time, and
+the page faults of getting it again took half of the time of the grayscale kernel."""
+
 END_S = 2.0
 """By then a slot whose socket was closed is gone, or is killed."""
 
@@ -41,7 +48,7 @@ class _Flight:
 class SlotProcess:
     """One slot process with its control socket and its two shared files; it starts at once.
 
-    It takes up to `LANES` tasks and does them in order; `ready` tells whether it has answered at all.
+    It takes a few tasks and does them in order; `ready` tells whether it has answered at all.
     """
 
     def __init__(self) -> None:
@@ -66,6 +73,8 @@ class SlotProcess:
         self.since = time.monotonic()
         self._name = f"{socket.gethostname()}:{self.pid}"
         self._messages = msgpack.Unpacker()
+        self._unsent = bytearray()
+        self._ahead_bytes = 0
         self._lanes = list(range(LANES))
         self._flying: deque[_Flight] = deque()
         self._unneeded: deque[tuple[int, int]] = deque()
@@ -79,8 +88,20 @@ class SlotProcess:
         """How many tasks it has, those that were taken back included until it has said so."""
         return len(self._flying)
 
+    @property
+    def has_room(self) -> bool:
+        """Whether it may be given another task: it always has one behind the one that it does."""
+        return len(self._flying) < 2 or (bool(self._lanes) and self._ahead_bytes < AHEAD_BYTES)
+
+    @property
+    def is_hungry(self) -> bool:
+        """Whether it is time for new tasks: small ones are sent once half of them are done."""
+        return self.ready and self.has_room and len(self._flying) <= LANES // 2
+
     def send(self, task: Task) -> None:
-        """Copy the payload into shared memory and queue the task. A slot that is gone shows when it is heard.
+        """Copy the payload into shared memory and queue the task; it leaves at once if the slot has no other.
+
+        A slot that is gone shows when it is heard.
 
         Raises:
             TypeError: the payload cannot be shared.
@@ -89,24 +110,33 @@ class SlotProcess:
         place = put(self._inputs, task.payload)
         lane = self._lanes.pop()
         self._inputs.bytes[2 * lane : 2 * lane + 2] = 0
-        if not self._flying:
-            self.since = time.monotonic()
+        idle = not self._flying
         self._flying.append(_Flight(lane, place, task))
+        self._ahead_bytes += place[2]
         unneeded = [self._unneeded.popleft() for _ in range(min(len(self._unneeded), UNNEEDED_AT_ONCE))]
-        with suppress(BrokenPipeError, ConnectionResetError):
-            self._control.sendall(msgpack.packb([lane, task.stage, task.kernel, place, unneeded]))
+        self._unsent += msgpack.packb([lane, task.stage, task.kernel, place, unneeded])
+        if idle:
+            self.since = time.monotonic()
+            self.flush()
+
+    def flush(self) -> None:
+        """Send what is queued."""
+        if self._unsent:
+            with suppress(BrokenPipeError, ConnectionResetError):
+                self._control.sendall(self._unsent)
+            self._unsent = bytearray()
 
     def take_back(self) -> Task | None:
         """The last task it was given, if it has not begun it: it never will."""
-        if not self._flying:
-            return None
-        flight = self._flying[-1]
-        flags = self._inputs.bytes[2 * flight.lane : 2 * flight.lane + 2]
-        flags[1] = 1
-        if flags[0]:
-            return None
-        task, flight.task = flight.task, None
-        return task
+        for flight in reversed(self._flying):
+            if flight.task is not None:
+                flags = self._inputs.bytes[2 * flight.lane : 2 * flight.lane + 2]
+                flags[1] = 1
+                if flags[0]:
+                    return None
+                task, flight.task = flight.task, None
+                return task
+        return None
 
     def forget(self) -> None:
         """Take no more notice of the tasks it has; those that it has not begun are not done."""
@@ -137,10 +167,12 @@ class SlotProcess:
             return None
         flight = self._flying.popleft()
         self._inputs.free(flight.place[1], flight.place[2])
+        self._ahead_bytes -= flight.place[2]
         self._lanes.append(flight.lane)
         if len(message) == 1:
             if flight.task is not None:  # it was begun just when it was asked for, so nobody else has it
                 self.send(flight.task)
+                self.flush()
             return None
         _, place, failure, compute_s, compute_cpu_s = message
         if flight.task is None:
@@ -158,9 +190,13 @@ class SlotProcess:
     def _leased(self, place: list[Any]) -> Pixels:
         _, offset, nbytes, shape, dtype, size = place
         memory = self._outputs.grown_to(size)
-        return np.asarray(
-            _Lease(memory[offset : offset + nbytes], shape, dtype, self._unneeded, (offset, nbytes))
-        )
+        interface = {
+            "version": 3,
+            "shape": tuple(shape),
+            "typestr": dtype,
+            "data": (self._outputs.address + offset, False),
+        }
+        return np.asarray(_Lease(interface, memory, (offset, nbytes), self._unneeded))
 
     def condemn(self, reason: str) -> None:
         """Kill the process; `reason` is what its task's failure will say."""
@@ -216,19 +252,13 @@ class _Lease:
 
     def __init__(
         self,
+        interface: dict[str, Any],
         memory: Pixels,
-        shape: list[int],
-        dtype: str,
-        unneeded: deque[tuple[int, int]],
         cell: tuple[int, int],
+        unneeded: deque[tuple[int, int]],
     ) -> None:
-        self._memory, self._unneeded, self._cell = memory, unneeded, cell
-        self.__array_interface__ = {
-            "version": 3,
-            "shape": tuple(shape),
-            "typestr": dtype,
-            "data": (memory.ctypes.data, False),
-        }
+        self.__array_interface__ = interface
+        self._memory, self._cell, self._unneeded = memory, cell, unneeded
 
     def __del__(self) -> None:
         self._unneeded.append(self._cell)
@@ -250,7 +280,7 @@ def _started(*descriptors: int) -> subprocess.Popen[bytes]:
     path = os.pathsep.join(entry or str(Path.cwd()) for entry in sys.path)
     return subprocess.Popen(  # noqa: S603 - our own interpreter and our own file
         [sys.executable, "-P", process_slot.__file__, *map(str, descriptors)],
-        env={**os.environ, "PYTHONPATH": path},
+        env={**ALLOCATOR, **os.environ, "PYTHONPATH": path},
         pass_fds=descriptors,
         process_group=0,
         stdin=subprocess.DEVNULL,

@@ -33,7 +33,7 @@ from numpy.typing import NDArray
 from worker.contract import Payload, Task
 from worker.execution import describe, execute
 
-LANES = 2
+LANES = 16
 HEADER_BYTES = mmap.PAGESIZE
 FIRST_BYTES = 4 << 20
 """What each file holds at first: two 800x800 pictures. It grows while a batch warms up."""
@@ -54,6 +54,7 @@ class Window:
         # Every page is put in place now: a first touch of each would be on a task's clock.
         flags = mmap.MAP_SHARED | getattr(mmap, "MAP_POPULATE", 0)
         self.bytes = np.frombuffer(mmap.mmap(self.fd, os.fstat(self.fd).st_size, flags=flags), dtype=np.uint8)
+        self.address: int = self.bytes.__array_interface__["data"][0]
 
     def grown_to(self, size: int) -> NDArray[np.uint8]:
         """All bytes of the file, known to hold `size` at least; views on older mappings stay valid."""

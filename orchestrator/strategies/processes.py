@@ -28,7 +28,6 @@ from typing import Self
 
 from orchestrator.errors import UnavailableError
 from orchestrator.strategies.process_link import SlotProcess
-from orchestrator.strategies.process_slot import LANES
 from orchestrator.strategies.strategy import Strategy
 from worker.contract import Outcome, Task
 from worker.execution import describe
@@ -105,29 +104,31 @@ class Processes(Strategy):
                 self._abandon()
 
     def _hand_out(self, waiting: deque[Task]) -> list[Outcome]:
-        """Give tasks to free slots, then one more to each, as long as there are any.
+        """Give tasks to the slots that have the fewest, as long as there are tasks and room.
 
         Returns:
             The outcomes of tasks whose payload cannot be shared.
         """
         refused = []
-        for depth in range(1, LANES + 1):
-            for slot in self._slots:
-                if (
-                    slot.ready
-                    and len(slot) < depth
-                    and (waiting or (depth == 1 and self._rebalance(waiting)))
-                ):
-                    task = waiting.popleft()
-                    try:
-                        slot.send(task)
-                    except (TypeError, OSError) as error:
-                        refused.append(Outcome(task.id, failure=describe(error)))
+        hungry = [slot for slot in self._slots if slot.is_hungry]
+        while hungry and (waiting or self._take_back(waiting, hungry)):
+            slot = min(hungry, key=len)
+            task = waiting.popleft()
+            try:
+                slot.send(task)
+            except (TypeError, OSError) as error:
+                refused.append(Outcome(task.id, failure=describe(error)))
+            if not slot.has_room:
+                hungry.remove(slot)
+        for slot in self._slots:
+            slot.flush()
         return refused
 
-    def _rebalance(self, waiting: deque[Task]) -> bool:
-        """Take back one task that waits behind another; whether there was one."""
-        for slot in self._slots:
+    def _take_back(self, waiting: deque[Task], hungry: Sequence[SlotProcess]) -> bool:
+        """If a slot has nothing to do, let a task wait again that waits behind another; whether there was one."""
+        if all(map(len, hungry)):
+            return False
+        for slot in sorted(self._slots, key=len, reverse=True):
             if len(slot) > 1 and (task := slot.take_back()) is not None:
                 waiting.append(task)
                 return True

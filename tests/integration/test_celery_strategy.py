@@ -158,11 +158,18 @@ def test_a_slot_that_is_killed_once_loses_nothing(fleet: Fleet):
 def test_no_key_and_no_file_of_a_batch_is_left(fleet: Fleet):
     with fleet.client() as client:
         before = set(client.keys("*"))
-        for transport, data in (("redis", "local"), ("redis", "resident"), ("files", "local"), ("inline", "local")):
+        for transport, data in (
+            ("redis", "local"),
+            ("redis", "resident"),
+            ("files", "local"),
+            ("inline", "local"),
+        ):
             with Celery(2, fleet, transport, 2, data) as strategy:
                 done(strategy, gray_tasks(5))
         left = {key for key in set(client.keys("*")) - before if fleet.run_id.encode() not in key}
-        of_ours = {key for key in client.keys("*") if b":in:" in key or b":out:" in key or b"task-meta" in key}
+        of_ours = {
+            key for key in client.keys("*") if b":in:" in key or b":out:" in key or b"task-meta" in key
+        }
     assert (left, of_ours) == (set(), set())
     assert os.listdir(fleet.settings.payload_dir) == []
 

@@ -98,8 +98,13 @@ def test_two_runs_on_one_broker_never_meet(fleet: Fleet):
         run_id = other.run_id.encode()
     with fleet.client() as client:
         assert [key for key in client.keys("*") if run_id in key] == []
-        assert [member for key in client.keys("_kombu.binding*") if client.type(key) == b"set"
-                for member in client.smembers(key) if run_id in member] == []
+        assert [
+            member
+            for key in client.keys("_kombu.binding*")
+            if client.type(key) == b"set"
+            for member in client.smembers(key)
+            if run_id in member
+        ] == []
 
 
 def test_an_external_fleet_finds_the_workers_and_leaves_them_as_they_were(fleet: Fleet):
@@ -123,7 +128,9 @@ def test_a_broker_url_shows_no_password():
     assert "hush" not in str(caught.value)
 
 
-@pytest.mark.parametrize("url", ["", "nonsense", "http://host/", "redis://", "redis://host:port/0", "amqp://host"])
+@pytest.mark.parametrize(
+    "url", ["", "nonsense", "http://host/", "redis://", "redis://host:port/0", "amqp://host"]
+)
 def test_a_url_that_is_no_redis_is_a_usage_error(url):
     with pytest.raises(UsageError, match="write redis://host:6379/0"):
         external.inspect_broker(url, embedded=False)
@@ -133,7 +140,9 @@ def test_a_broker_that_evicts_is_refused(fleet: Fleet):
     with fleet.client() as client:
         client.config_set("maxmemory-policy", "allkeys-lru")
         try:
-            with pytest.raises(UnavailableError, match=r"allkeys-lru.*CONFIG SET maxmemory-policy noeviction"):
+            with pytest.raises(
+                UnavailableError, match=r"allkeys-lru.*CONFIG SET maxmemory-policy noeviction"
+            ):
                 external.inspect_broker(fleet.settings.broker_url, embedded=False)
         finally:
             client.config_set("maxmemory-policy", "noeviction")

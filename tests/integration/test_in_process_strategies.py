@@ -17,7 +17,7 @@ import psutil
 import pytest
 
 from orchestrator.errors import UnavailableError
-from orchestrator.strategies import process_link
+from orchestrator.strategies import process_slot
 from orchestrator.strategies.processes import Processes
 from orchestrator.strategies.serial import Serial
 from orchestrator.strategies.strategy import Strategy
@@ -149,9 +149,12 @@ def test_a_slot_killed_between_batches_costs_nothing() -> None:
     with Processes(2) as strategy:
         victim = min(children())
         os.kill(victim, signal.SIGKILL)
-        check(strategy, batch("grayscale", "numpy", 20))
-        check(strategy, batch("grayscale", "numpy", 20))
+        for _ in range(1000):  # the other slot may do a whole batch before this one is quite dead
+            check(strategy, batch("grayscale", "numpy", 20))
+            if victim not in children():
+                break
         assert victim not in children()
+        check(strategy, batch("grayscale", "numpy", 20))
 
 
 def test_a_task_over_its_time_limit_is_ended_with_its_slot(server: HoldingServer) -> None:
@@ -220,7 +223,7 @@ def test_memory_does_not_grow_with_the_batch_when_outputs_are_let_go() -> None:
         for _ in strategy.run([Task(i, "grayscale", "numpy", picture) for i in range(500)]):
             pass
         (slot,) = strategy._slots
-        assert slot._outputs.grown_to(0).size == process_link.process_slot.FIRST_BYTES
+        assert slot._outputs.grown_to(0).size == process_slot.FIRST_BYTES
 
 
 def test_a_slot_that_cannot_start_is_reported_with_its_fate(
@@ -228,7 +231,7 @@ def test_a_slot_that_cannot_start_is_reported_with_its_fate(
 ) -> None:
     program = tmp_path / "broken.py"
     program.write_text("raise SystemExit(7)")
-    monkeypatch.setattr(process_link.process_slot, "__file__", str(program))
+    monkeypatch.setattr(process_slot, "__file__", str(program))
     with pytest.raises(
         UnavailableError, match=r"slot process \d+ ended with exit code 7 before it was ready"
     ):

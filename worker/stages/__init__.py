@@ -20,8 +20,8 @@ Kind = Literal["url", "encoded", "pixels"]
 class Stage:
     """A stage: what goes in, what comes out, and the implementations there are.
 
-    `reference` is the kernel that defines the right output; it is none of `kernels`, so that a fault in
-    one of them cannot hide. `batch_kernels` take the stacked batch, (N, H, W, 3), at once.
+    `reference` defines the right output; where there is arithmetic it is none of `kernels`, so that a fault
+    in one of them cannot hide. `batch_kernels` take the stacked batch, (N, H, W, 3), at once.
     """
 
     takes: Kind

@@ -3,10 +3,10 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from made_runs import HOPS, REDIS, SERIAL, result, samples
 
 from orchestrator.analysis.ledger import beyond_bound, bound, ledger, mean_hops
 from orchestrator.model import CellResult, MeanHops
+from tests.unit.analysis.made_runs import HOPS, REDIS, SERIAL, result, samples
 from worker.contract import Hops
 
 seconds = st.floats(0, 10)

@@ -3,9 +3,9 @@ from math import log
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from made_runs import INLINE, PROCESSES, REDIS, SERIAL, THREADS, result
 
 from orchestrator.analysis.picking import contest, pick, round_levels
+from tests.unit.analysis.made_runs import INLINE, PROCESSES, REDIS, SERIAL, THREADS, result
 
 
 def test_each_round_is_judged_with_the_best_of_the_rounds_before_it() -> None:
@@ -40,8 +40,8 @@ def test_nothing_measured_gives_no_pick() -> None:
 
 def test_drift_does_not_choose() -> None:
     """A cell that missed the slow last rounds is not the best for that."""
-    slower = result(REDIS, [1.1, 1.1])
-    faster = result(INLINE, [1.0, 1.0, 5.0, 5.0])
+    slower = result(REDIS, [1.1, 1.1, 1.1])
+    faster = result(INLINE, [1.0, 1.0, 1.0, 5.0, 5.0])
     picked = pick([slower, faster])
     assert picked is not None
     assert picked.best is faster

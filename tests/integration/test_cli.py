@@ -1,0 +1,237 @@
+"""The command line as users meet it: what it prints, the files it leaves, and how it exits."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from orchestrator import strategies
+from orchestrator.commands import comparison
+from orchestrator.fleet.fleet import Fleet
+from orchestrator.inputs.synthetic import encode, photograph
+from orchestrator.options import Options
+from orchestrator.strategies import STRATEGIES
+from orchestrator.strategies.serial import Serial
+from worker.contract import Outcome
+
+SMALL = [
+    "--images",
+    "3",
+    "--size",
+    "32x24",
+    "--rounds",
+    "1",
+    "--warmup",
+    "0",
+    "--latency-ms",
+    "0",
+    "--slots",
+    "2",
+]
+
+
+def orchestrator(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end, as from a shell, with no terminal."""
+    command = [sys.executable, "-m", "orchestrator", *arguments]
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=120, check=False)
+
+
+def only_result(folder: Path) -> dict:
+    (path,) = (folder / "results").iterdir()
+    return json.loads(path.read_text())
+
+
+@pytest.fixture
+def left_behind() -> Iterator[None]:
+    """Fails if a test leaves a process or a temporary folder of ours."""
+
+    def ours() -> tuple[set[int], set[str]]:
+        children = {child.pid for child in psutil.Process().children(recursive=True)}
+        return children, {
+            entry for entry in os.listdir(tempfile.gettempdir()) if entry.startswith("breakeven-")
+        }
+
+    before = ours()
+    yield
+    after = ours()
+    assert (after[0] - before[0], after[1] - before[1]) == (set(), set())
+
+
+@pytest.mark.usefixtures("left_behind")
+def test_run_compares_everything_and_exits_0(tmp_path):
+    done = orchestrator("run", *SMALL, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    result = only_result(tmp_path)
+    assert result["complete"] is True
+    assert {cell["strategy"] for cell in result["cells"]} == set(STRATEGIES)
+    assert all(cell["verified"] for cell in result["cells"])
+    for stage in ("download", "decode", "grayscale", "pipeline"):
+        assert f"\n{stage}: " in done.stdout
+    assert max(map(len, done.stdout.splitlines())) <= 80
+    assert "\x1b" not in done.stdout + done.stderr
+    assert "result: results/" in done.stderr
+
+
+def test_json_to_stdout_is_the_result_and_nothing_else(tmp_path):
+    done = orchestrator(
+        "run", *SMALL, "--strategy", "serial", "--stage", "decode", "--json", "-", cwd=tmp_path
+    )
+    assert json.loads(done.stdout) == only_result(tmp_path)
+
+
+def test_report_renders_a_saved_result_in_every_format(tmp_path):
+    run = orchestrator("run", *SMALL, "--strategy", "serial", "--json", "r.json", cwd=tmp_path)
+    assert orchestrator("report", "r.json", cwd=tmp_path).stdout == run.stdout
+    assert (
+        "| session | serial | 1 |"
+        in orchestrator("report", "r.json", "--format", "markdown", cwd=tmp_path).stdout
+    )
+    lines = orchestrator("report", "r.json", "--format", "csv", cwd=tmp_path).stdout.splitlines()
+    assert lines[0].startswith("stage,kernel,strategy,slots")
+    assert len(lines) == 1 + len(json.loads((tmp_path / "r.json").read_text())["cells"])
+
+
+def test_a_url_that_fails_is_the_same_failure_in_every_strategy_and_the_run_exits_1(tmp_path, origin_url):
+    template = f"{origin_url}/images/{{i}}.jpg"  # the origin has 6
+    done = orchestrator(
+        "run", *SMALL, "--images", "7", "--source", template, "--stage", "download", cwd=tmp_path
+    )
+    assert done.returncode == 1
+    result = only_result(tmp_path)
+    failures = {json.dumps(cell["failures"]) for cell in result["cells"]}
+    url = template.replace("{i}", "6")
+    expected = [{"task": 6, "type": "DownloadError", "message": f"{url} answered 404 Not Found"}]
+    assert failures == {json.dumps(expected)}
+    assert {(s["ok"], s["failed"], s["wrong"]) for c in result["cells"] for s in c["samples"]} == {(6, 1, 0)}
+    assert "answered 404" in " ".join(done.stdout.split())
+
+
+def test_a_picture_that_does_not_decode_fails_and_the_others_go_on(tmp_path):
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    for i in range(2):
+        (folder / f"{i}.jpg").write_bytes(encode(photograph(1, i, 40, 24)))
+    (folder / "2.jpg").write_bytes(b"GIF89a, or so it says")
+    done = orchestrator("run", *SMALL, "--source", str(folder), cwd=tmp_path)
+    assert done.returncode == 1
+    cells = only_result(tmp_path)["cells"]
+    types = {
+        stage: {f["type"] for c in cells if c["stage"] == stage for f in c["failures"]}
+        for stage in ("download", "decode", "grayscale", "pipeline")
+    }
+    assert types == {
+        "download": set(),
+        "decode": {"DecodeError"},
+        "grayscale": set(),
+        "pipeline": {"DecodeError"},
+    }
+    assert len({json.dumps(c["failures"]) for c in cells if c["stage"] in ("decode", "pipeline")}) == 1
+    assert all(cell["verified"] for cell in cells)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["run", "--size", "huge"], 2, "WIDTHxHEIGHT"),
+        (["run", "--images", "none"], 2, "should be a valid integer"),
+        (["run", "--stage", "greyscale"], 2, "did you mean 'grayscale'?"),
+        (["run", "--source", "http://example.org/pictures"], 2, "{i}"),
+        (["run", "--broker", "amqp://localhost"], 2, "write redis://host:6379/0"),
+        (["run", "--output", "/dev/null/results"], 2, "cannot be written to"),
+        (["fly"], 2, "No such command"),
+        (["run", "--fly"], 2, "No such option"),
+        (["report", "none.json"], 2, "No such file"),
+        (["report", "none.json", "--format", "pdf"], 2, "choose from terminal, markdown"),
+        (["run", "--broker", "redis://127.0.0.1:1/0"], 3, "cannot be reached"),
+        (["run", "--source", "no/such/folder"], 3, "no/such/folder"),
+        (["run", "--source", "."], 3, "holds no files"),
+        (["run", "--source", "http://127.0.0.1:1/{i}.jpg"], 3, "--source"),
+        (["doctor", "--broker", "redis://127.0.0.1:1/0"], 3, "cannot be reached"),
+    ],
+)
+@pytest.mark.usefixtures("left_behind")
+def test_a_user_s_mistake_gets_one_line_and_its_exit_code(tmp_path, arguments, code, words):
+    done = orchestrator(*arguments, cwd=tmp_path)
+    assert done.returncode == code, done.stderr
+    assert words in done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    assert len(done.stderr.splitlines()) <= 1
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.usefixtures("left_behind")
+def test_an_interrupted_run_saves_what_was_measured_and_exits_130(tmp_path, number):
+    command = [sys.executable, "-m", "orchestrator", "run", *SMALL, "--rounds", "1000", "--stage", "decode"]
+    child = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    results = tmp_path / "results"
+    with child:
+        while child.poll() is None and not (results.is_dir() and list(results.glob("2*.json"))):
+            os.sched_yield()
+        child.send_signal(number)
+        _, errors = child.communicate(timeout=30)
+    assert child.returncode == 130, errors
+    result = only_result(tmp_path)
+    assert result["complete"] is False
+    assert any(cell["samples"] for cell in result["cells"])
+    assert "Traceback" not in errors
+    report = orchestrator("report", str(next(results.iterdir())), cwd=tmp_path)
+    assert (report.returncode, "INCOMPLETE" in report.stdout) == (0, True)
+
+
+def test_an_external_broker_s_workers_are_used_and_left_running(tmp_path, fleet: Fleet):
+    chosen = [
+        "--broker",
+        fleet.settings.broker_url,
+        "--stage",
+        "decode",
+        "--strategy",
+        "celery",
+        "--slots",
+        "1",
+    ]
+    done = orchestrator("run", *SMALL, *chosen, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    result = only_result(tmp_path)
+    assert result["environment"]["broker"]["embedded"] is False
+    assert {worker["name"] for worker in result["environment"]["workers"]} == {m.name for m in fleet.members}
+    assert {cell["slots"] for cell in result["cells"]} == {1}
+
+
+def test_a_strategy_that_gives_a_wrong_output_ends_the_run_with_1_and_is_named(tmp_path, monkeypatch, capsys):
+    class Broken(Serial):
+        """Does everything, and one of them wrong."""
+
+        def run(self, tasks):
+            for outcome in super().run(tasks):
+                wrong = outcome.task_id == 1
+                yield Outcome(outcome.task_id, b"wrong", hops=outcome.hops) if wrong else outcome
+
+    kind = STRATEGIES["threads"]
+    broken = {**STRATEGIES, "threads": type(kind)(kind.summary, lambda cell, _: Broken(1), many_slots=True)}
+    for module in (strategies, comparison.session, sys.modules["orchestrator.planning"]):
+        monkeypatch.setattr(module, "STRATEGIES", broken)
+    options = Options(
+        stages=("decode",),
+        kernels=("asarray",),
+        strategies=("serial", "threads"),
+        images=3,
+        size="32x24",
+        rounds=2,
+        warmup=0,
+        latency_ms=0.0,
+    )
+    code = comparison.run_and_report(options, "run", comparison.Destination(str(tmp_path / "results"), None))
+    assert code == 1
+    cells = {cell["strategy"]: cell for cell in only_result(tmp_path)["cells"] if not cell["replica"]}
+    assert {name: cell["verified"] for name, cell in cells.items()} == {"serial": True, "threads": False}
+    assert [sample["wrong"] for sample in cells["threads"]["samples"]] == [1, 1]
+    assert "invalid: decode asarray threads" in capsys.readouterr().out

@@ -1,0 +1,82 @@
+"""Imports go one way: the house of DESIGN, held by a test."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+# From the lowest floor up: a module may import its own floor and those below.
+FLOORS = [
+    ("orchestrator.errors", "orchestrator.model"),
+    ("orchestrator.analysis",),
+    ("orchestrator.reports",),
+    ("orchestrator.options", "orchestrator.machine"),
+    ("orchestrator.fleet", "orchestrator.inputs"),
+    ("orchestrator.strategies",),
+    ("orchestrator.catalogue", "orchestrator.planning", "orchestrator.preflight", "orchestrator.measurement"),
+    ("orchestrator.results", "orchestrator.session", "orchestrator.diagnosis"),
+    ("orchestrator.commands",),
+    ("orchestrator.cli", "orchestrator.__main__"),
+]
+
+
+def imports_of(path: Path) -> Iterator[str]:
+    """Every module that a file imports, inside functions too."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def floor_of(module: str) -> int | None:
+    for number, rooms in enumerate(FLOORS):
+        if any(module == room or module.startswith(f"{room}.") for room in rooms):
+            return number
+    return None
+
+
+def modules(package: str) -> list[tuple[str, Path]]:
+    return [
+        (".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"), path)
+        for path in sorted((ROOT / package).rglob("*.py"))
+    ]
+
+
+@pytest.mark.parametrize(("name", "path"), modules("worker"))
+def test_the_worker_imports_nothing_of_the_orchestrator(name, path):
+    assert [module for module in imports_of(path) if module.split(".")[0] == "orchestrator"] == []
+
+
+@pytest.mark.parametrize(("name", "path"), modules("orchestrator"))
+def test_a_module_imports_its_own_floor_and_those_below(name, path):
+    if name == "orchestrator":
+        return
+    floor = floor_of(name)
+    assert floor is not None, f"{name} stands on no floor: add it to FLOORS"
+    above = {module for module in imports_of(path) if (floor_of(module) or 0) > floor}
+    assert above == set()
+
+
+@pytest.mark.parametrize("package", ["orchestrator/analysis", "orchestrator/reports"])
+def test_analysis_and_reports_measure_nothing(package):
+    """So a saved run can always be analysed again: no clock, no process, no network, no Celery."""
+    forbidden = {
+        "time",
+        "subprocess",
+        "socket",
+        "celery",
+        "kombu",
+        "redis",
+        "requests",
+        "threading",
+        "psutil",
+    }
+    for _, path in modules(package):
+        assert {module.split(".")[0] for module in imports_of(path)} & forbidden == set(), path

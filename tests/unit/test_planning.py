@@ -1,0 +1,100 @@
+"""From options to a plan."""
+
+from __future__ import annotations
+
+import pytest
+
+from orchestrator.errors import UsageError
+from orchestrator.options import PROFILES, Options
+from orchestrator.planning import plan
+from orchestrator.strategies import STRATEGIES
+from worker.stages import STAGES
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_every_profile_contains_every_stage_kernel_and_strategy(profile):
+    cells = plan(Options(profile=profile)).cells
+    assert {(cell.stage, cell.kernel) for cell in cells} == {
+        (name, kernel) for name, stage in STAGES.items() for kernel in stage.kernels
+    }
+    for stage in STAGES.values():
+        assert stage.best in stage.kernels
+    assert {cell.strategy for cell in cells} == set(STRATEGIES)
+
+
+def test_the_notebook_profile_is_the_notebook_s_workload():
+    made = plan(Options(profile="notebook"))
+    assert (made.images, made.width, made.height, made.slots) == (20, 800, 800, 4)
+
+
+def test_each_cell_is_there_once_and_one_of_them_again():
+    cells = plan(Options()).cells
+    assert len(set(cells)) == len(cells)
+    (again,) = [cell for cell in cells if cell.replica]
+    assert again.original in cells
+    assert again.strategy == "celery"
+
+
+def test_without_celery_the_pair_is_in_process():
+    cells = plan(Options(strategies=("serial",), stages=("decode",), kernels=("asarray",))).cells
+    assert [(cell.strategy, cell.replica) for cell in cells] == [("serial", 0), ("serial", 1)]
+
+
+def test_choices_narrow_the_cells():
+    made = plan(
+        Options(
+            stages=("grayscale",),
+            kernels=("numpy",),
+            strategies=("celery", "vectorized"),
+            transports=("inline", "files"),
+            chunks=(1, 2),
+            data=("local", "resident"),
+            slots=3,
+        )
+    )
+    places = [(c.strategy, c.slots, c.transport, c.chunk, c.data) for c in made.cells if not c.replica]
+    assert ("vectorized", 1, None, None, None) in places
+    assert ("celery", 3, "files", 2, "resident") in places
+    assert ("celery", 3, "inline", 1, "local") in places
+    assert not [place for place in places if place[2] == "inline" and place[4] == "resident"]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (Options(profile="fast"), "unknown profile 'fast'; choose from quick, notebook"),
+        (Options(stages=("grey",)), "unknown stage 'grey'"),
+        (Options(kernels=("nunpy",)), r"did you mean 'numpy'\?"),
+        (Options(strategies=("celry",)), "choose from serial, threads, processes, vectorized, celery"),
+        (Options(transports=("http",)), "choose from inline, redis, files"),
+        (Options(data=("remote",)), "choose from local, resident"),
+        (Options(images=0), "--images 0 is out of range; give a whole number from 1"),
+        (Options(images=10**9), "--images 1000000000 is out of range"),
+        (Options(slots=-1), "--slots -1"),
+        (Options(rounds=0), "--rounds 0"),
+        (Options(warmup=-1), "--warmup -1"),
+        (Options(chunks=(0,)), "--chunk 0"),
+        (Options(size="800"), "--size '800' is not WIDTHxHEIGHT"),
+        (Options(size="0x10"), "sides of 8 to 8192"),
+        (Options(size="9999999x1"), "sides of 8 to 8192"),
+        (Options(latency_ms=-1.0), "--latency-ms -1"),
+        (Options(latency_ms=float("nan")), "--latency-ms nan"),
+        (Options(bandwidth_mbit=0.0), "--bandwidth-mbit 0"),
+        (Options(margin=0.0), "--margin 0"),
+        (Options(seed=-1), "--seed -1"),
+        (Options(strategies=("vectorized",), stages=("download",)), "nothing is left to compare"),
+        (
+            Options(transports=("inline",), data=("resident",), strategies=("celery",)),
+            "nothing is left to compare",
+        ),
+    ],
+)
+def test_what_makes_no_sense_says_what_is_allowed(options, message):
+    with pytest.raises(UsageError, match=message) as caught:
+        plan(options)
+    assert "\n" not in str(caught.value)
+
+
+def test_an_external_fleet_s_slots_are_the_default_number():
+    assert plan(Options(), fleet_slots=6).slots == 6
+    assert plan(Options(slots=2), fleet_slots=6).slots == 2

@@ -1,0 +1,136 @@
+"""The result file: written whole, read again, and refused in one line where it is no result."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from orchestrator import results
+from orchestrator.errors import UsageError
+from tests.examples import example_run
+
+
+def test_a_run_that_is_written_and_read_is_the_same_run(tmp_path):
+    run = example_run()
+    path = tmp_path / results.file_name(run)
+    results.write(run, path)
+    again = results.read(path)
+    assert replace(again, plan=replace(again.plan, cells=())) == replace(
+        run, plan=replace(run.plan, cells=())
+    )
+    assert again.plan.cells == run.plan.cells
+    assert [entry.name for entry in tmp_path.iterdir()] == [path.name]
+
+
+def test_the_file_has_the_shape_of_schema_1():
+    document = results.to_json(example_run())
+    assert document["schema"] == 1
+    assert {
+        "id",
+        "command",
+        "started_at",
+        "finished_at",
+        "complete",
+        "environment",
+        "plan",
+        "preflight",
+        "cells",
+        "verdicts",
+    } <= set(document)
+    cell = document["cells"][0]
+    assert {
+        "stage",
+        "kernel",
+        "strategy",
+        "slots",
+        "transport",
+        "chunk",
+        "data",
+        "startup_s",
+        "verified",
+        "samples",
+        "makespan_s",
+        "throughput_per_s",
+        "speedup",
+        "failures",
+    } <= set(cell)
+    assert {
+        "round",
+        "makespan_s",
+        "tasks",
+        "ok",
+        "failed",
+        "lost",
+        "duplicated",
+        "slots_seen",
+        "hops",
+    } <= set(cell["samples"][0])
+    assert {"point", "low", "high", "level"} == set(cell["makespan_s"])
+    assert {"stage", "verdict", "celery", "versus", "ratio", "bound", "reason"} <= set(
+        document["verdicts"][0]
+    )
+    assert (cell["transport"], cell["chunk"], cell["data"]) == (None, None, None)
+
+
+def test_nothing_in_the_file_is_nan():
+    json.loads(results.dumps(example_run()), parse_constant=lambda name: pytest.fail(f"{name} in the result"))
+
+
+def test_an_incomplete_run_without_samples_is_written_too():
+    run = example_run()
+    bare = replace(
+        run,
+        complete=False,
+        finished_at=None,
+        cells=tuple(replace(result, samples=()) for result in run.cells),
+    )
+    document = json.loads(results.dumps(bare))
+    assert (document["complete"], document["finished_at"]) == (False, None)
+    assert {cell["verified"] for cell in document["cells"]} == {None}
+    assert {cell["makespan_s"] for cell in document["cells"]} == {None}
+
+
+def test_what_was_concluded_is_not_read_back():
+    document = results.to_json(example_run())
+    document["verdicts"] = "forged"
+    document["cells"][0]["makespan_s"] = {"point": 1e-9}
+    assert results.to_json(results.from_json(document)) == results.to_json(example_run())
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("", "is not a result file"),
+        ("{", "is not a result file"),
+        ("[1, 2]", "it has no schema number"),
+        ('{"schema": "1"}', "it has no schema number"),
+        ('{"schema": 99}', "use a newer release"),
+        ('{"schema": 1}', "not a whole result"),
+        ('{"schema": 1, "plan": {}, "cells": [{}]}', "not a whole result"),
+        ('{"schema": 1, "plan": {}, "cells": 5}', "not a whole result"),
+        ("[" * 100_000, "is not a result file"),
+        ("\x00\xff", "is not a result file"),
+    ],
+)
+def test_what_is_no_result_is_refused_in_one_line(tmp_path, content, message):
+    path = tmp_path / "result.json"
+    path.write_bytes(content.encode("latin-1"))
+    with pytest.raises(UsageError, match=message) as caught:
+        results.read(path)
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(UsageError, match="No such file"):
+        results.read(tmp_path / "none.json")
+
+
+def test_a_folder_that_cannot_be_written_to_is_named_and_nothing_is_left(tmp_path):
+    file = tmp_path / "file"
+    file.touch()
+    with pytest.raises(UsageError, match="choose another --output"):
+        results.write(example_run(), file / "result.json")
+    assert list(tmp_path.iterdir()) == [file]
