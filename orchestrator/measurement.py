@@ -72,6 +72,7 @@ def measure(
         ),
         slots_seen=len({outcome.slot for outcome in ended if outcome.slot is not None}) or None,
         hops=mean_hops([outcome.hops for outcome in ended if outcome.hops is not None]),
+        stations=strategy.stations,
     )
     failures = [
         TaskFailure(outcome.task_id, outcome.failure.type, outcome.failure.message)

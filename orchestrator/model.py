@@ -19,7 +19,8 @@ IN_PROCESS = ("serial", "threads", "processes", "vectorized")
 class Cell:
     """One row of the table. `transport`, `chunk` and `data` are `None` where the strategy has none.
 
-    `replica` tells the two halves of the A/A pair apart: the same cell, measured twice a round.
+    `replica` tells the two halves of the A/A pair apart: the same cell, measured twice a round. `width`,
+    `height` and `latency_ms` are the cell's own work where it differs from the plan's, as in a sweep.
     """
 
     stage: str
@@ -30,6 +31,9 @@ class Cell:
     chunk: int | None = None
     data: Data | None = None
     replica: int = 0
+    width: int | None = None
+    height: int | None = None
+    latency_ms: float | None = None
 
     @property
     def original(self) -> Cell:
@@ -78,6 +82,24 @@ class MeanHops:
 
 
 @dataclass(frozen=True, slots=True)
+class Stations:
+    """What one batch asked of each station on a Celery task's way, in seconds over the whole batch.
+
+    `publish_s` and `collect_s` are the orchestrator's time busy with sending and with taking in, payloads
+    included; `broker_cpu_s` is the broker's own CPU time, `None` where it does not tell; `slot_s` the time
+    that tasks held a slot, from before the fetch to after the store, summed over tasks; `payload_bytes` what
+    was put into the payload store and got out of it by both sides; `messages` the Celery messages.
+    """
+
+    publish_s: float
+    collect_s: float
+    slot_s: float
+    payload_bytes: int
+    messages: int
+    broker_cpu_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Sample:
     """One timed batch of one cell in one round.
 
@@ -97,6 +119,7 @@ class Sample:
     wrong: int = 0
     slots_seen: int | None = None
     hops: MeanHops | None = None
+    stations: Stations | None = None
 
     @property
     def throughput_per_s(self) -> float:
@@ -234,6 +257,15 @@ class Load:
 
 
 @dataclass(frozen=True, slots=True)
+class Proof:
+    """One picture before and after, as a cell gave it: PNG thumbnails in base64."""
+
+    before_png: str
+    after_png: str
+    cell: str
+
+
+@dataclass(frozen=True, slots=True)
 class Run:
     """All that one command measured."""
 
@@ -247,6 +279,7 @@ class Run:
     preflight: Preflight | None = None
     cells: tuple[CellResult, ...] = ()
     loads: tuple[Load, ...] = ()
+    proof: Proof | None = None
     schema: int = 1
 
     def of_stage(self, stage: str) -> tuple[CellResult, ...]:

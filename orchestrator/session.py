@@ -26,6 +26,7 @@ from orchestrator.planning import plan as make_plan
 from orchestrator.preflight import preflight
 from orchestrator.strategies import STRATEGIES
 from orchestrator.strategies.strategy import Strategy
+from worker.memory import keep_freed_memory
 from worker.settings import Settings
 
 
@@ -88,6 +89,7 @@ def compare(options: Options, command: str, watcher: Watcher, save: Callable[[Ru
         BreakevenError: what was asked makes no sense, or something needed is not there.
         KeyboardInterrupt: the user has had enough; what was measured was saved.
     """
+    keep_freed_memory()
     plan = make_plan(options)
     with ExitStack() as stack:
         processes = stack.enter_context(Processes())

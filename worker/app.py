@@ -9,7 +9,9 @@ import math
 from typing import Any
 
 from celery import Celery
+from celery.signals import worker_init
 
+from worker.memory import keep_freed_memory
 from worker.settings import Settings, settings
 
 PREFIX = "breakeven"
@@ -93,3 +95,9 @@ def _patience(config: Settings) -> dict[str, Any]:
 
 
 app = make_app(settings())
+
+
+@worker_init.connect
+def _prepare_worker(**_: Any) -> None:
+    """Before the pool forks, so that every slot inherits it."""
+    keep_freed_memory()

@@ -15,8 +15,8 @@ from kombu.exceptions import OperationalError
 
 from orchestrator.errors import UnavailableError
 from orchestrator.fleet.fleet import Fleet
-from orchestrator.model import Data
-from orchestrator.strategies.celery_outcomes import Shipment, answer_of, outcomes, unanswered
+from orchestrator.model import Data, Stations
+from orchestrator.strategies.celery_outcomes import Shipment, Tally, answer_of, outcomes, unanswered
 from orchestrator.strategies.celery_publishing import Publisher
 from orchestrator.strategies.celery_results import Results
 from orchestrator.strategies.strategy import Strategy
@@ -71,6 +71,7 @@ class Celery(Strategy):
         self._to_delete: list[Reference] = []
         self._to_forget: list[str] = []
         self._answered: set[str] = set()
+        self._tally = Tally(0.0)
         self._duplicated = 0
 
     def __enter__(self) -> Self:
@@ -95,6 +96,11 @@ class Celery(Strategy):
     def duplicated(self) -> int:
         """Answers of the last batch that came a second time."""
         return self._duplicated
+
+    @property
+    def stations(self) -> Stations | None:
+        """What the last batch asked of the orchestrator, the payload store and the slots; `None` if it broke off."""
+        return self._tally.stations
 
     def prepare(self, tasks: Sequence[Task]) -> None:
         """Choose the slots and, for `resident` data, put the inputs into the payload store."""
@@ -141,9 +147,12 @@ class Celery(Strategy):
             UnavailableError: the broker went away.
         """
         under_way: dict[str, Shipment] = {}
+        self._tally = Tally(self._results.waited_s)
         try:
             with Publisher(self._fleet.app, self._fleet.queue) as publisher:
+                self._tally.begin()
                 yield from self._exchange(publisher, tasks, under_way)
+                self._tally.end(self._results.waited_s)
         except (redis.RedisError, OperationalError, OSError) as error:
             raise UnavailableError(
                 f"the broker went away during a batch ({error}); see if it still runs"
@@ -175,7 +184,8 @@ class Celery(Strategy):
             room = WINDOW_MESSAGES - len(under_way) if size < WINDOW_BYTES else 0
             burst = min(room, len(chunks), BURST_MESSAGES if len(under_way) >= 2 * self.slots else 1)
             if burst:
-                size += self._publish(publisher, [chunks.popleft() for _ in range(burst)], under_way)
+                with self._tally.publishing():
+                    size += self._publish(publisher, [chunks.popleft() for _ in range(burst)], under_way)
             wait = 0.0 if burst and chunks else 0.5
             for id_, meta in self._results.receive(under_way, wait):
                 quiet_since = time.monotonic()
@@ -234,6 +244,7 @@ class Celery(Strategy):
             yield from unanswered(shipment, meta, error)
             return
         outputs = self._outputs(answer.entries)
+        self._tally.count(shipment, answer, copies=1 if self._resident else 2)
         yield from outcomes(shipment, answer, outputs, time.monotonic(), self._fleet.offset_of(answer.worker))
 
     def _outputs(self, entries: Sequence[Entry]) -> dict[int, Payload | PayloadMissingError]:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from orchestrator.fleet.roster import Offset
+from orchestrator.model import Stations
 from worker.contract import LOST, Failure, Hops, Outcome, Payload, Task
 from worker.messages import Answer, Entry, ForeignMessageError
 from worker.payloads.transport import PayloadMissingError, Reference
@@ -23,6 +26,43 @@ class Shipment:
     size: int
     started_at: float
     sent_at: float = 0.0
+
+
+@dataclass(slots=True)
+class Tally:
+    """Adds up what one batch asks of each station, while it goes on."""
+
+    waited_before_s: float
+    publish_s: float = 0.0
+    slot_s: float = 0.0
+    payload_bytes: int = 0
+    messages: int = 0
+    began_at: float = 0.0
+    stations: Stations | None = None
+
+    def begin(self) -> None:
+        """The exchange begins: from now on the orchestrator publishes, collects or waits."""
+        self.began_at = time.monotonic()
+
+    @contextmanager
+    def publishing(self) -> Iterator[None]:
+        """Counts the time within as spent on publishing."""
+        started = time.monotonic()
+        yield
+        self.publish_s += time.monotonic() - started
+
+    def count(self, shipment: Shipment, answer: Answer, copies: int) -> None:
+        """Add one answered message; each payload was moved `copies` times, in and out of the store."""
+        self.messages += 1
+        self.slot_s += sum(entry.ended_at - entry.started_at for entry in answer.entries)
+        outputs = sum(entry.output.get("size", 0) for entry in answer.entries if entry.output is not None)
+        self.payload_bytes += copies * (shipment.size + outputs)
+
+    def end(self, waited_s: float) -> None:
+        """The exchange is over; what was neither publishing nor waiting was collecting."""
+        waited = waited_s - self.waited_before_s
+        collect_s = time.monotonic() - self.began_at - self.publish_s - waited
+        self.stations = Stations(self.publish_s, collect_s, self.slot_s, self.payload_bytes, self.messages)
 
 
 def answer_of(meta: Mapping[str, Any]) -> Answer:

@@ -32,6 +32,8 @@ class Results:
         self._pattern = f"{self._backend.task_keyprefix.decode()}{prefix}*"
         self._pubsub: Any = None
         self._looked_up_at = time.monotonic()
+        self.waited_s = 0.0
+        """Seconds that `receive` has waited for something to come, all in all."""
         self._subscribe()
 
     def receive(self, awaited: Collection[str], timeout_s: float) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -42,14 +44,14 @@ class Results:
             timeout_s: how long to wait for the first; 0 takes only what has arrived.
         """
         try:
-            message = self._pubsub.get_message(timeout=timeout_s)
+            message = self._await(timeout_s)
             while message is not None:
                 if message["type"] == "pmessage":
                     self._looked_up_at = time.monotonic()
                     yield from self._if_ready(message["data"])
                     message = self._pubsub.get_message(timeout=0)
                 else:
-                    message = self._pubsub.get_message(timeout=timeout_s)
+                    message = self._await(timeout_s)
         except (redis.ConnectionError, redis.TimeoutError, OSError):
             self._subscribe()
             yield from self._look_up(awaited)
@@ -66,6 +68,12 @@ class Results:
         """Stop listening."""
         self._pubsub.close()
         self._client.close()
+
+    def _await(self, timeout_s: float) -> Any:
+        started = time.monotonic()
+        message = self._pubsub.get_message(timeout=timeout_s)
+        self.waited_s += time.monotonic() - started
+        return message
 
     def _subscribe(self) -> None:
         if self._pubsub is not None:

@@ -28,10 +28,6 @@ UNNEEDED_AT_ONCE = 256
 AHEAD_BYTES = 64 << 10
 """Payloads that a slot may have before its third task: small tasks are sent many at a time, pictures are not."""
 
-ALLOCATOR = {"MALLOC_MMAP_THRESHOLD_": str(32 << 20), "MALLOC_TRIM_THRESHOLD_": str(256 << 20)}
-"""Has glibc keep memory that a kernel frees. It would give a picture's worth back to the system each time, and
-the page faults of getting it again took half of the time of the grayscale kernel."""
-
 END_S = 2.0
 """By then a slot whose socket was closed is gone, or is killed."""
 
@@ -280,7 +276,7 @@ def _started(*descriptors: int) -> subprocess.Popen[bytes]:
     path = os.pathsep.join(entry or str(Path.cwd()) for entry in sys.path)
     return subprocess.Popen(  # noqa: S603 - our own interpreter and our own file
         [sys.executable, "-P", process_slot.__file__, *map(str, descriptors)],
-        env={**ALLOCATOR, **os.environ, "PYTHONPATH": path},
+        env={**os.environ, "PYTHONPATH": path},
         pass_fds=descriptors,
         process_group=0,
         stdin=subprocess.DEVNULL,

@@ -32,6 +32,7 @@ from numpy.typing import NDArray
 
 from worker.contract import Payload, Task
 from worker.execution import describe, execute
+from worker.memory import keep_freed_memory
 
 LANES = 16
 HEADER_BYTES = mmap.PAGESIZE
@@ -137,6 +138,7 @@ def get(window: Window, place: list[Any]) -> Payload:
 
 def main(control_fd: int, inputs_fd: int, outputs_fd: int) -> None:
     """Answer until the orchestrator closes its end of the control socket."""
+    keep_freed_memory()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the orchestrator's, which then ends its slots
     control = socket.socket(fileno=control_fd)
     threading.Thread(target=_end_with, args=(control,), daemon=True).start()

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from types import TracebackType
 from typing import Self
 
+from orchestrator.model import Stations
 from worker.contract import Outcome, Task
 
 
@@ -51,3 +52,8 @@ class Strategy(ABC):
     def duplicated(self) -> int:
         """Tasks of the last batch that were done more than once."""
         return 0
+
+    @property
+    def stations(self) -> Stations | None:
+        """What the last batch asked of each station on the way; `None` where there is no way to go."""
+        return None

@@ -102,7 +102,10 @@ def pids(outcomes: list[Outcome]) -> set[int]:
 
 
 def children() -> set[int]:
-    return {child.pid for child in psutil.Process().children()}
+    """Children of this test that other tests' fleets, which stay up, did not start."""
+    return {child.pid for child in psutil.Process().children()} - {
+        child.pid for child in psutil.Process().children() if "guardian.py" in " ".join(child.cmdline())
+    }
 
 
 def connected(port: int) -> psutil.Process:
