@@ -10,11 +10,14 @@ from typing import Any, NoReturn
 
 import typer
 
+from orchestrator.commands.breakeven import breakeven
+from orchestrator.commands.compare import compare
 from orchestrator.commands.doctor import doctor
 from orchestrator.commands.list_ import list_
 from orchestrator.commands.origin import origin
 from orchestrator.commands.report import report
 from orchestrator.commands.run import run
+from orchestrator.commands.scale import scale
 from orchestrator.errors import BreakevenError
 
 INTERRUPTED = 130
@@ -29,6 +32,9 @@ app = typer.Typer(
 )
 COMMANDS: dict[str, Callable[..., Any]] = {
     "run": run,
+    "scale": scale,
+    "breakeven": breakeven,
+    "compare": compare,
     "report": report,
     "doctor": doctor,
     "origin": origin,

@@ -168,7 +168,11 @@ class CellResult:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What is to be measured, settled before anything starts."""
+    """What is to be measured, settled before anything starts.
+
+    With a `target`, the largest relative half width of an interval, `rounds` is the most there may be and
+    `budget_s` the time after which no further round begins. `axis` is what a sweep sweeps.
+    """
 
     profile: str
     seed: int
@@ -184,6 +188,9 @@ class Plan:
     cells: tuple[Cell, ...] = ()
     margin: float = 0.05
     arguments: tuple[str, ...] = ()
+    target: float | None = None
+    budget_s: float | None = None
+    axis: Literal["slots", "size", "latency", "chunk"] | None = None
 
 
 @dataclass(frozen=True, slots=True)

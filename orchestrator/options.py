@@ -23,7 +23,9 @@ class Options:
     latency_ms: float | None = None
     bandwidth_mbit: float | None = None
     slots: int | None = None
-    rounds: int | None = None
+    rounds: str | None = None
+    target: float = 0.05
+    budget_s: float = 300.0
     warmup: int | None = None
     seed: int = 1
     margin: float = 0.05

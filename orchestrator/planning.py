@@ -6,8 +6,10 @@ import difflib
 import math
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import TypeVar
 
+from orchestrator.analysis.stopping import LOOKS
 from orchestrator.errors import UsageError
 from orchestrator.model import Cell, Data, Plan
 from orchestrator.options import PROFILES, Options, Profile
@@ -18,6 +20,7 @@ from worker.stages import STAGES
 
 T = TypeVar("T")
 
+AUTO = "auto"
 MAX_IMAGES = 100_000
 MAX_SLOTS = 10_000
 MAX_ROUNDS = 1_000
@@ -35,38 +38,76 @@ def plan(options: Options, fleet_slots: int | None = None) -> Plan:
     Raises:
         UsageError: a name is not known, a number makes no sense, or nothing is left to compare.
     """
-    profile = PROFILES[_known("profile", [options.profile], PROFILES)[0]]
-    width, height = parse_size(options.size) if options.size else (profile.width, profile.height)
-    slots = options.slots or fleet_slots or profile.slots or max(2, min(4, usable_cpus()))
-    cells = tuple(_cells(options, profile, _within("--slots", slots, 1, MAX_SLOTS)))
+    slots = _first(options.slots, fleet_slots, profile_of(options).slots, max(2, min(4, usable_cpus())))
+    slots = within("--slots", slots, 1, MAX_SLOTS)
+    cells = tuple(cells_of(options, slots))
     if not cells:
         raise UsageError(
             "nothing is left to compare: no chosen strategy can run a chosen kernel; see 'orchestrator list'"
         )
+    return frame(options, slots, (*cells, *again(cells)))
+
+
+def frame(options: Options, slots: int, cells: tuple[Cell, ...]) -> Plan:
+    """A plan for `cells`, with everything else as the options and their profile say.
+
+    Raises:
+        UsageError: a number makes no sense.
+    """
+    profile = profile_of(options)
+    width, height = parse_size(options.size) if options.size else (profile.width, profile.height)
+    rounds, auto = _rounds(options, profile)
     return Plan(
         profile=options.profile,
-        seed=_within("--seed", options.seed, 0, 2**32 - 1),
-        images=_within("--images", _given(options.images, profile.images), 1, MAX_IMAGES),
+        seed=within("--seed", options.seed, 0, 2**32 - 1),
+        images=within("--images", _first(options.images, profile.images), 1, MAX_IMAGES),
         width=width,
         height=height,
         slots=slots,
-        rounds=_within("--rounds", _given(options.rounds, profile.rounds), 1, MAX_ROUNDS),
-        warmup=_within("--warmup", _given(options.warmup, profile.warmup), 0, MAX_ROUNDS),
+        rounds=rounds,
+        warmup=within("--warmup", _first(options.warmup, profile.warmup), 0, MAX_ROUNDS),
         source=options.source,
-        latency_ms=_number("--latency-ms", _given(options.latency_ms, profile.latency_ms), 0.0, 60_000.0),
+        latency_ms=number("--latency-ms", _first(options.latency_ms, profile.latency_ms), 0.0, 60_000.0),
         bandwidth_mbit=_bandwidth(options, profile),
-        cells=(*cells, *_again(cells)),
-        margin=_number("--margin", options.margin, 0.001, 1.0),
+        cells=cells,
+        margin=number("--margin", options.margin, 0.001, 1.0),
         arguments=options.arguments,
+        target=number("--target", options.target, 0.001, 1.0) if auto else None,
+        budget_s=number("--budget", options.budget_s, 1.0, 86_400.0) if auto else None,
     )
 
 
-def _cells(options: Options, profile: Profile, slots: int) -> Iterator[Cell]:
-    """Every combination that can be run, in the order of the registries."""
-    stages = _known("stage", options.stages, STAGES) or list(STAGES)
+def profile_of(options: Options) -> Profile:
+    """The profile that the options name.
+
+    Raises:
+        UsageError: there is none of that name.
+    """
+    return PROFILES[known("profile", [options.profile], PROFILES)[0]]
+
+
+def _rounds(options: Options, profile: Profile) -> tuple[int, bool]:
+    """How many rounds, at most, and whether fewer may do."""
+    asked = options.rounds
+    if asked == AUTO:
+        return LOOKS[-1], True
+    if asked is None:
+        return profile.rounds, False
+    if not asked.isascii() or not asked.isdigit():
+        raise UsageError(f"--rounds {asked!r} is neither 'auto' nor a whole number from 1 to {MAX_ROUNDS}")
+    return within("--rounds", int(asked[:9]), 1, MAX_ROUNDS), False
+
+
+def cells_of(options: Options, slots: int) -> Iterator[Cell]:
+    """Every combination that can be run, in the order of the registries.
+
+    Raises:
+        UsageError: a name is not known.
+    """
+    stages = known("stage", options.stages, STAGES) or list(STAGES)
     every_kernel = dict.fromkeys(kernel for stage in stages for kernel in STAGES[stage].kernels)
-    kernels = _known("kernel", options.kernels, every_kernel) or list(every_kernel)
-    strategies = _known("strategy", options.strategies, STRATEGIES) or list(STRATEGIES)
+    kernels = known("kernel", options.kernels, every_kernel) or list(every_kernel)
+    strategies = known("strategy", options.strategies, STRATEGIES) or list(STRATEGIES)
     for stage in stages:
         for kernel in STAGES[stage].kernels:
             if kernel not in kernels:
@@ -76,16 +117,17 @@ def _cells(options: Options, profile: Profile, slots: int) -> Iterator[Cell]:
                 if kind.batched and kernel not in STAGES[stage].batch_kernels:
                     continue
                 if kind.needs_fleet:
-                    yield from _distributed_cells(options, profile, Cell(stage, kernel, strategy, slots))
+                    yield from _distributed_cells(options, Cell(stage, kernel, strategy, slots))
                 else:
                     yield Cell(stage, kernel, strategy, slots if kind.many_slots else 1)
 
 
-def _distributed_cells(options: Options, profile: Profile, cell: Cell) -> Iterator[Cell]:
+def _distributed_cells(options: Options, cell: Cell) -> Iterator[Cell]:
     """One cell for each way to send the payloads; what stays in the store needs a transport that stores."""
-    transports = _known("transport", options.transports, TRANSPORTS) or list(profile.transports)
-    chunks = [_within("--chunk", chunk, 1, MAX_IMAGES) for chunk in options.chunks or profile.chunks]
-    placements = _known("data", options.data, dict.fromkeys(PLACEMENTS)) or list(profile.data)
+    profile = profile_of(options)
+    transports = known("transport", options.transports, TRANSPORTS) or list(profile.transports)
+    chunks = [within("--chunk", chunk, 1, MAX_IMAGES) for chunk in options.chunks or profile.chunks]
+    placements = known("data", options.data, dict.fromkeys(PLACEMENTS)) or list(profile.data)
     for transport in dict.fromkeys(transports):
         for chunk in dict.fromkeys(chunks):
             for data in PLACEMENTS:
@@ -94,17 +136,19 @@ def _distributed_cells(options: Options, profile: Profile, cell: Cell) -> Iterat
                     yield Cell(cell.stage, cell.kernel, cell.strategy, cell.slots, transport, chunk, data)
 
 
-def _again(cells: Sequence[Cell]) -> Iterator[Cell]:
+def again(cells: Sequence[Cell]) -> Iterator[Cell]:
     """The second half of the A/A pair: the last distributed cell, or else the last cell, once more."""
     last = next((cell for cell in reversed(cells) if cell.distributed), cells[-1])
-    yield Cell(
-        last.stage, last.kernel, last.strategy, last.slots, last.transport, last.chunk, last.data, replica=1
-    )
+    yield replace(last, replica=1)
 
 
-def _known(what: str, names: Sequence[str], known: Iterable[str]) -> list[str]:
-    """The names, each once, if all are known."""
-    choices = list(known)
+def known(what: str, names: Sequence[str], allowed: Iterable[str]) -> list[str]:
+    """The names, each once.
+
+    Raises:
+        UsageError: one is not among those allowed; says which are.
+    """
+    choices = list(allowed)
     for name in names:
         if name not in choices:
             close = difflib.get_close_matches(name, choices, n=1)
@@ -131,21 +175,32 @@ def parse_size(text: str) -> tuple[int, int]:
 
 
 def _bandwidth(options: Options, profile: Profile) -> float | None:
-    asked = _given(options.bandwidth_mbit, profile.bandwidth_mbit)
-    return None if asked is None else _number("--bandwidth-mbit", asked, 0.001, 1_000_000.0)
+    asked = profile.bandwidth_mbit if options.bandwidth_mbit is None else options.bandwidth_mbit
+    return None if asked is None else number("--bandwidth-mbit", asked, 0.001, 1_000_000.0)
 
 
-def _within(option: str, value: int, low: int, high: int) -> int:
+def within(option: str, value: int, low: int, high: int) -> int:
+    """The value, if it is within the range.
+
+    Raises:
+        UsageError: it is not; says what is.
+    """
     if not low <= value <= high:
         raise UsageError(f"{option} {value} is out of range; give a whole number from {low} to {high}")
     return value
 
 
-def _number(option: str, value: float, low: float, high: float) -> float:
+def number(option: str, value: float, low: float, high: float) -> float:
+    """The value, if it is a number within the range.
+
+    Raises:
+        UsageError: it is not; says what is.
+    """
     if not math.isfinite(value) or not low <= value <= high:
         raise UsageError(f"{option} {value:g} is out of range; give a number from {low:g} to {high:g}")
     return value
 
 
-def _given(value: T | None, default: T) -> T:
-    return default if value is None else value
+def _first(*values: T | None) -> T:
+    """The first value that was given."""
+    return next(value for value in values if value is not None)

@@ -1,84 +1,48 @@
-"""A session: everything a comparison needs is brought up, measured round by round, and put away."""
+"""A session: everything a measurement needs is brought up, measured round by round, and put away."""
 
 from __future__ import annotations
 
-import os
-import random
 import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
-from typing import Protocol
+from dataclasses import dataclass, replace
 
 from orchestrator.fleet.embedded import embedded_fleet
-from orchestrator.fleet.external import external_fleet
+from orchestrator.fleet.external import external_fleet, inspect_broker
 from orchestrator.fleet.fleet import Fleet
 from orchestrator.fleet.processes import Processes
 from orchestrator.inputs.serving import Inputs, prepared_inputs
-from orchestrator.inputs.workload import Workload
-from orchestrator.machine import LoadMeter, environment
-from orchestrator.measurement import Place, measure
-from orchestrator.model import Cell, CellResult, Load, Plan, Run, Sample, TaskFailure
-from orchestrator.options import Options
-from orchestrator.planning import plan as make_plan
+from orchestrator.machine import environment
+from orchestrator.model import Cell, Plan, Run
 from orchestrator.preflight import preflight
+from orchestrator.record import Record, now
+from orchestrator.rounds import Rounds, Watcher
 from orchestrator.strategies import STRATEGIES
 from orchestrator.strategies.strategy import Strategy
 from worker.memory import keep_freed_memory
 from worker.settings import Settings
 
 
-class Watcher(Protocol):
-    """Whoever wants to know how far the session is."""
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What to measure, and on whose workers.
 
-    def step(self, what: str) -> None:
-        """Something else begins."""
+    `plan` makes the plan, given the slots of an external fleet (`None` before they are known, and for an
+    embedded one). `broker` is the URL of the external fleet's broker, `None` for an embedded fleet.
+    """
 
-    def sample(self, done: int, total: int, cell: Cell) -> None:
-        """A sample of `cell` is about to be taken; `done` of `total` are."""
-
-
-@dataclass
-class Record:
-    """What was measured so far; `as_run` freezes it."""
-
-    run: Run
-    startups: dict[Cell, float] = field(default_factory=dict)
-    samples: dict[Cell, list[Sample]] = field(default_factory=dict)
-    failures: dict[Cell, dict[int, TaskFailure]] = field(default_factory=dict)
-    loads: list[Load] = field(default_factory=list)
-
-    def add(self, cell: Cell, sample: Sample, failures: tuple[TaskFailure, ...]) -> None:
-        """Keep a sample, and each task's first failure."""
-        self.samples.setdefault(cell, []).append(sample)
-        for failure in failures:
-            self.failures.setdefault(cell, {}).setdefault(failure.task, failure)
-
-    def as_run(self, complete: bool) -> Run:
-        """All of it, frozen."""
-        results = tuple(
-            CellResult(
-                cell,
-                self.startups.get(cell),
-                tuple(self.samples.get(cell, ())),
-                tuple(self.failures.get(cell, {}).values()),
-            )
-            for cell in self.run.plan.cells
-        )
-        finished = _now() if complete else None
-        return replace(
-            self.run, cells=results, loads=tuple(self.loads), finished_at=finished, complete=complete
-        )
+    command: str
+    plan: Callable[[int | None], Plan]
+    broker: str | None = None
+    events: bool = False
 
 
-def compare(options: Options, command: str, watcher: Watcher, save: Callable[[Run], None]) -> Run:
-    """Measure the comparison that `options` ask for.
+def measure_job(job: Job, watcher: Watcher, save: Callable[[Run], None]) -> Run:
+    """Measure everything that the job plans.
 
     Args:
-        options: as the user gave them.
-        command: the command's name, kept in the result.
+        job: what to measure.
         watcher: is told how far it is.
         save: is given what was measured, after every round and at the end, whatever the end is.
 
@@ -90,20 +54,21 @@ def compare(options: Options, command: str, watcher: Watcher, save: Callable[[Ru
         KeyboardInterrupt: the user has had enough; what was measured was saved.
     """
     keep_freed_memory()
-    plan = make_plan(options)
+    plan = job.plan(None)
+    if job.broker is not None:
+        inspect_broker(job.broker, embedded=False)  # before anything else is started
     with ExitStack() as stack:
         processes = stack.enter_context(Processes())
-        inputs = stack.enter_context(prepared_inputs(plan, processes, watcher.step))
-        fleet, fleet_startup_s = _fleet(stack, options, plan, processes, inputs, watcher)
-        if options.broker is not None and fleet is not None:
-            plan = make_plan(options, fleet.slots)
-        record = _begin(plan, command, fleet, inputs.workload)
-        if fleet is not None:
-            watcher.step("Preflight")
+        inputs = prepared_inputs(plan, processes, job.broker, watcher.step)
+        fleet, fleet_startup_s = _fleet(stack, job, plan, processes, inputs, watcher)
+        if job.broker is not None and fleet is not None:
+            plan = job.plan(fleet.slots)
+        record = _begin(job.command, plan, fleet, inputs)
+        watcher.step("Preflight")
         record.run = replace(record.run, preflight=preflight(fleet))
         strategies = stack.enter_context(_strategies(record, fleet, fleet_startup_s, watcher))
         try:
-            _rounds(record, strategies, inputs.workload, fleet, watcher, save)
+            Rounds(record, strategies, inputs, fleet, watcher).take(save)
         except BaseException:
             save(record.as_run(complete=False))
             raise
@@ -113,31 +78,32 @@ def compare(options: Options, command: str, watcher: Watcher, save: Callable[[Ru
 
 
 def _fleet(
-    stack: ExitStack, options: Options, plan: Plan, processes: Processes, inputs: Inputs, watcher: Watcher
+    stack: ExitStack, job: Job, plan: Plan, processes: Processes, inputs: Inputs, watcher: Watcher
 ) -> tuple[Fleet | None, float | None]:
     """The fleet that the plan's cells need, and how long it took to be there."""
-    if not any(STRATEGIES[cell.strategy].needs_fleet for cell in plan.cells):
+    wanted = [cell.slots for cell in plan.cells if STRATEGIES[cell.strategy].needs_fleet]
+    if not wanted:
         return None, None
     started = time.perf_counter()
-    if options.broker is None:
-        watcher.step(f"Starting a broker and {plan.slots} workers")
-        fleet = stack.enter_context(embedded_fleet(processes, plan.slots, options.flower, inputs.origins))
+    if job.broker is None:
+        watcher.step(f"Starting a broker and {max(wanted)} workers")
+        fleet = stack.enter_context(embedded_fleet(processes, max(wanted), job.events, inputs.origins))
     else:
         watcher.step("Looking for workers")
-        fleet = stack.enter_context(external_fleet(Settings(broker_url=options.broker)))
+        fleet = stack.enter_context(external_fleet(Settings(broker_url=job.broker)))
     fleet.synchronise()
     return fleet, time.perf_counter() - started
 
 
-def _begin(plan: Plan, command: str, fleet: Fleet | None, workload: Workload) -> Record:
+def _begin(command: str, plan: Plan, fleet: Fleet | None, inputs: Inputs) -> Record:
     """An empty record of a run that starts now; cells whose stage got no input at all are left out."""
-    cells = tuple(cell for cell in plan.cells if workload.tasks(cell.stage, cell.kernel))
+    cells = tuple(cell for cell in plan.cells if inputs.tasks(cell))
     workers = tuple(member.as_worker() for member in fleet.members) if fleet else ()
     return Record(
         Run(
             id=secrets.token_hex(4),
             command=command,
-            started_at=_now(),
+            started_at=now(),
             finished_at=None,
             complete=False,
             environment=environment(fleet.broker if fleet else None, workers),
@@ -152,55 +118,18 @@ def _strategies(
 ) -> Iterator[Mapping[Cell, Strategy]]:
     """A strategy for every cell, entered and timed; cells that differ only in the work share one."""
     ready: dict[Cell, tuple[Strategy, float]] = {}
+    startups: dict[Cell, float] = {}
+    by_cell: dict[Cell, Strategy] = {}
     with ExitStack() as stack:
-        by_cell: dict[Cell, Strategy] = {}
         for cell in record.run.plan.cells:
-            place = replace(cell, stage="", kernel="", replica=0)
+            place = replace(cell, stage="", kernel="", replica=0, width=None, height=None, latency_ms=None)
             if place not in ready:
                 watcher.step(f"Starting {cell.label}")
                 started = time.perf_counter()
                 strategy = stack.enter_context(STRATEGIES[cell.strategy].make(cell, fleet))
                 ready[place] = strategy, time.perf_counter() - started
-            by_cell[cell], startup_s = ready[place]
+            by_cell[cell], startups[cell] = ready[place]
             if STRATEGIES[cell.strategy].needs_fleet:
-                startup_s += fleet_startup_s or 0.0
-            record.startups[cell] = startup_s
+                startups[cell] += fleet_startup_s or 0.0
+        record.startups = startups
         yield by_cell
-
-
-def _rounds(
-    record: Record,
-    strategies: Mapping[Cell, Strategy],
-    workload: Workload,
-    fleet: Fleet | None,
-    watcher: Watcher,
-    save: Callable[[Run], None],
-) -> None:
-    """Warm-up rounds, then the rounds that count, each in a freshly shuffled order."""
-    plan = record.run.plan
-    order = random.Random(plan.seed)  # noqa: S311 - an order that can be had again, not a secret
-    total = (plan.warmup + plan.rounds) * len(plan.cells)
-    done = 0
-    began = time.perf_counter()
-    meter = LoadMeter(lambda: [os.getpid()])
-    for number in range(-plan.warmup, plan.rounds):
-        if number == 0:
-            began = time.perf_counter()
-            meter.load(number)
-        if fleet is not None:
-            fleet.synchronise()
-        for position, cell in enumerate(order.sample(plan.cells, len(plan.cells))):
-            watcher.sample(done, total, cell)
-            tasks = workload.tasks(cell.stage, cell.kernel)
-            place = Place(number, position, time.perf_counter() - began)
-            sample, failures = measure(strategies[cell], tasks, workload.expected[cell.stage], place)
-            done += 1
-            if number >= 0:
-                record.add(cell, sample, failures)
-        if number >= 0:
-            record.loads.append(meter.load(number))
-            save(record.as_run(complete=False))
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -13,8 +13,8 @@ from orchestrator.analysis.findings import analyse
 from orchestrator.commands.progress import progress
 from orchestrator.errors import UsageError
 from orchestrator.model import Run
-from orchestrator.options import Options
 from orchestrator.reports import terminal
+from orchestrator.session import Job
 
 STDOUT = "-"
 
@@ -44,7 +44,7 @@ class Destination:
             ) from None
 
 
-def run_and_report(options: Options, command: str, destination: Destination) -> int:
+def run_and_report(job: Job, destination: Destination) -> int:
     """Measure, save as it goes, report, and give the exit code: 1 if anything in it is not sound."""
     destination.check()
     saved: list[Run] = []
@@ -55,7 +55,7 @@ def run_and_report(options: Options, command: str, destination: Destination) -> 
 
     try:
         with progress() as watcher:
-            run = session.compare(options, command, watcher, save)
+            run = session.measure_job(job, watcher, save)
     except KeyboardInterrupt:
         if saved:
             sys.stderr.write(f"\nwhat was measured is in {destination.path(saved[0])}\n")

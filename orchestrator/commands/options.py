@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Annotated, Any
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import fields
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+if TYPE_CHECKING:
+    from orchestrator.options import Options
 
 
 def _stages(incomplete: str) -> list[str]:
@@ -44,39 +49,22 @@ Profile = Annotated[
 ]
 Stages = Annotated[
     list[str] | None,
-    _option(
-        "--stage",
-        help_="Only this stage (repeatable): download, decode, grayscale, pipeline.",
-        completion=_stages,
-    ),
+    _option("--stage", help_="Only this stage (repeatable).", completion=_stages),
 ]
 Kernels = Annotated[
     list[str] | None,
-    _option(
-        "--kernel",
-        help_="Only this kernel (repeatable); 'orchestrator list' names them.",
-        completion=_kernels,
-    ),
+    _option("--kernel", help_="Only this kernel (repeatable); 'list' names them.", completion=_kernels),
 ]
 Strategies = Annotated[
-    list[str] | None,
-    _option(
-        "--strategy",
-        help_="Only this strategy (repeatable): serial, threads, processes, vectorized, celery.",
-        completion=_strategies,
-    ),
+    list[str] | None, _option("--strategy", help_="Only this strategy (repeatable).", completion=_strategies)
 ]
 Transports = Annotated[
     list[str] | None,
-    _option(
-        "--transport",
-        help_="How payloads reach Celery workers (repeatable): inline, redis, files.",
-        completion=_transports,
-    ),
+    _option("--transport", help_="How payloads reach Celery workers (repeatable).", completion=_transports),
 ]
 Chunks = Annotated[list[int] | None, _option("--chunk", help_="Tasks in one Celery message (repeatable).")]
 Placements = Annotated[
-    list[str] | None, _option("--data", help_="Where Celery's data is (repeatable): local or resident.")
+    list[str] | None, _option("--data", help_="Where Celery's data is: local or resident (repeatable).")
 ]
 Images = Annotated[int | None, _option("--images", help_="Images in a batch.")]
 Size = Annotated[str | None, _option("--size", help_="Size of the synthetic images, WIDTHxHEIGHT.")]
@@ -88,7 +76,16 @@ BandwidthMbit = Annotated[
     float | None, _option("--bandwidth-mbit", help_="Bandwidth of every connection to the origin.")
 ]
 Slots = Annotated[int | None, _option("--slots", help_="Threads, processes and Celery slots to use.")]
-Rounds = Annotated[int | None, _option("--rounds", help_="Rounds that count; each measures every cell once.")]
+Rounds = Annotated[
+    str | None,
+    _option("--rounds", help_="Rounds that count, each with every cell once; auto goes on until it is sure."),
+]
+Target = Annotated[
+    float, _option("--target", help_="With --rounds auto: stop when intervals are this narrow (0.05 is 5 %).")
+]
+Budget = Annotated[
+    float, _option("--budget", help_="With --rounds auto: begin no round after so many seconds.")
+]
 Warmup = Annotated[int | None, _option("--warmup", help_="Rounds before them that do not count.")]
 Seed = Annotated[int, _option("--seed", help_="Of the images and of the order within rounds.")]
 Margin = Annotated[
@@ -97,11 +94,35 @@ Margin = Annotated[
 Broker = Annotated[
     str | None, _option("--broker", help_="URL of a Redis whose workers to use, instead of embedded ones.")
 ]
-Flower = Annotated[bool, _option("--flower", help_="Start Flower beside the embedded workers and say where.")]
 Output = Annotated[str, _option("--output", help_="Folder for the result file.")]
 Json = Annotated[
     str | None,
-    _option(
-        "--json", help_="Also write the result to this file; - puts it, and nothing else, on standard output."
-    ),
+    _option("--json", help_="Write the result to this file too; - is standard output, and no report."),
 ]
+
+# What the user's words are called in Options, where that differs.
+FIELDS = {
+    "stage": "stages",
+    "kernel": "kernels",
+    "strategy": "strategies",
+    "transport": "transports",
+    "chunk": "chunks",
+    "budget": "budget_s",
+}
+
+
+def options_of(given: Mapping[str, Any]) -> Options:
+    """The options among a command's parameters; lists become tuples, what is not an option is left out."""
+    # Imported here: --help has no use for it.
+    from orchestrator.options import Options  # noqa: PLC0415
+
+    names = {field.name for field in fields(Options)}
+    values: dict[str, Any] = {"arguments": tuple(sys.argv[1:])}
+    for parameter, value in given.items():
+        name = FIELDS.get(parameter, parameter)
+        if name in names:
+            values[name] = tuple(value or ()) if name in TUPLES else value
+    return Options(**values)
+
+
+TUPLES = frozenset({"stages", "kernels", "strategies", "transports", "chunks", "data"})

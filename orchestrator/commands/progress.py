@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from orchestrator.model import Cell
-from orchestrator.session import Watcher
+from orchestrator.rounds import Watcher
 
 
 class Silent:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-
 from orchestrator.commands import options as o
 
 
@@ -22,39 +20,21 @@ def run(
     bandwidth_mbit: o.BandwidthMbit = None,
     slots: o.Slots = None,
     rounds: o.Rounds = None,
+    target: o.Target = 0.05,
+    budget: o.Budget = 300.0,
     warmup: o.Warmup = None,
     seed: o.Seed = 1,
     margin: o.Margin = 0.05,
     broker: o.Broker = None,
-    flower: o.Flower = False,
     output: o.Output = "results",
     json: o.Json = None,
 ) -> int:
     """Compare every stage, kernel and strategy, and say where Celery helps."""
+    asked = o.options_of(locals())
     # Imported here: they load Celery, NumPy and pydantic, which --help can do without.
     from orchestrator.commands.comparison import Destination, run_and_report  # noqa: PLC0415
-    from orchestrator.options import Options  # noqa: PLC0415
+    from orchestrator.planning import plan  # noqa: PLC0415
+    from orchestrator.session import Job  # noqa: PLC0415
 
-    asked = Options(
-        profile=profile,
-        stages=tuple(stage or ()),
-        kernels=tuple(kernel or ()),
-        strategies=tuple(strategy or ()),
-        transports=tuple(transport or ()),
-        chunks=tuple(chunk or ()),
-        data=tuple(data or ()),
-        images=images,
-        size=size,
-        source=source,
-        latency_ms=latency_ms,
-        bandwidth_mbit=bandwidth_mbit,
-        slots=slots,
-        rounds=rounds,
-        warmup=warmup,
-        seed=seed,
-        margin=margin,
-        broker=broker,
-        flower=flower,
-        arguments=tuple(sys.argv[1:]),
-    )
-    return run_and_report(asked, "run", Destination(output, json))
+    job = Job("run", lambda fleet_slots: plan(asked, fleet_slots), broker)
+    return run_and_report(job, Destination(output, json))

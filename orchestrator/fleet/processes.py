@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import os
 import selectors
+import shutil
 import subprocess
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
@@ -55,6 +57,7 @@ class Processes:
             guardian.kill()
             guardian.wait()
         _close(guardian.stdout)
+        shutil.rmtree(self.folder, ignore_errors=True)  # the guardian has done so, unless it was killed
 
     def start(self, name: str, argv: list[str], env: dict[str, str] | None = None) -> int:
         """Start a child named `name` and give its process id; its output goes to `log(name)`.
@@ -125,4 +128,5 @@ class Processes:
 
 def _close(stream: IO[bytes] | None) -> None:
     if stream is not None:
-        stream.close()
+        with suppress(BrokenPipeError):
+            stream.close()

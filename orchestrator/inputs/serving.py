@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -14,54 +14,79 @@ from orchestrator.errors import UnavailableError
 from orchestrator.fleet.processes import Processes
 from orchestrator.inputs import source
 from orchestrator.inputs.origin import Origin
-from orchestrator.inputs.workload import Workload, prepare
-from orchestrator.model import Plan
+from orchestrator.inputs.source import Source
+from orchestrator.inputs.workload import Expectation, Workload, prepare
+from orchestrator.model import Cell, Plan
+from worker.contract import Task
 
 READY_S = 60.0
 """How long an origin may take to start, and as much again for every thousand pictures it has to make."""
 
 
 @dataclass(frozen=True, slots=True)
+class Work:
+    """What makes a difference to the inputs: the pictures' size and the origin's latency."""
+
+    width: int
+    height: int
+    latency_ms: float
+
+    @classmethod
+    def of(cls, cell: Cell, plan: Plan) -> Work:
+        """A cell's own work, or the plan's where it has none of its own."""
+        return cls(
+            plan.width if cell.width is None else cell.width,
+            plan.height if cell.height is None else cell.height,
+            plan.latency_ms if cell.latency_ms is None else cell.latency_ms,
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Inputs:
     """What the batches are made of, and the origins (scheme://host:port) that they may be fetched from."""
 
-    workload: Workload
+    plan: Plan
+    workloads: Mapping[Work, Workload]
     origins: tuple[str, ...]
 
+    def tasks(self, cell: Cell) -> tuple[Task, ...]:
+        """The cell's batch."""
+        return self.workloads[Work.of(cell, self.plan)].tasks(cell.stage, cell.kernel)
 
-@contextmanager
-def prepared_inputs(plan: Plan, processes: Processes, say: Callable[[str], None]) -> Iterator[Inputs]:
+    def expected(self, cell: Cell) -> Mapping[int, Expectation]:
+        """Task id to what must come of it."""
+        return self.workloads[Work.of(cell, self.plan)].expected[cell.stage]
+
+
+def prepared_inputs(plan: Plan, processes: Processes, broker: str | None, say: Callable[[str], None]) -> Inputs:
     """Start the plan's source if it has to be served, and work out the batches.
 
-    `BREAKEVEN_ORIGIN_URL` names an origin that runs already, where the workers cannot reach this machine's.
+    `BREAKEVEN_ORIGIN_URL` names an origin that runs already, for a plan whose cells all do the same work.
+    Any other is started here, on an address that workers on `broker` can reach.
 
     Raises:
         UsageError: the source makes no sense.
         UnavailableError: the source is not there, or gives no picture.
     """
     chosen = source.parse(plan.source)
-    base_url = os.environ.get("BREAKEVEN_ORIGIN_URL")
-    if chosen.served and (base_url is None or chosen.kind == "directory"):
-        say("Starting the origin")
-        base_url = start_origin(
-            processes,
-            Origin(
-                images=plan.images,
-                width=plan.width,
-                height=plan.height,
-                seed=plan.seed,
-                latency_ms=plan.latency_ms,
-                bandwidth_mbit=plan.bandwidth_mbit,
-                directory=chosen.directory,
-            ),
-        )
-    urls = chosen.urls(base_url, plan.images)
-    say(f"Fetching {len(urls)} images")
-    stages = dict.fromkeys(cell.stage for cell in plan.cells)
-    yield Inputs(prepare(urls, stages), tuple(dict.fromkeys(map(_origin_of, urls))))
+    works = tuple(dict.fromkeys(Work.of(cell, plan) for cell in plan.cells))
+    given = os.environ.get("BREAKEVEN_ORIGIN_URL") if len(works) == 1 else None
+    workloads: dict[Work, Workload] = {}
+    origins: list[str] = []
+    for number, work in enumerate(works, start=1):
+        of = f" {number} of {len(works)}" if len(works) > 1 else ""
+        say(f"Making and fetching {plan.images} images{of}")
+        base = given
+        if chosen.served and (given is None or chosen.kind == "directory"):
+            base = start_origin(processes, _origin(plan, work, chosen, reachable_address(broker)), f"origin{number}")
+        urls = chosen.urls(base, plan.images)
+        stages = dict.fromkeys(cell.stage for cell in plan.cells)
+        workloads[work] = prepare(urls, stages)
+        origins += map(_origin_of, urls)
+    return Inputs(plan, workloads, tuple(dict.fromkeys(origins)))
 
 
-def start_origin(processes: Processes, origin: Origin) -> str:
+def start_origin(processes: Processes, origin: Origin, name: str = "origin") -> str:
     """Start an origin as a child process and give its address.
 
     Raises:
@@ -69,14 +94,41 @@ def start_origin(processes: Processes, origin: Origin) -> str:
     """
     # The guardian ends it, so it need not watch a standard input.
     argv = [part for part in origin.command if part != "--end-with-stdin"]
-    processes.start("origin", argv)
+    processes.start(name, argv)
     deadline = time.monotonic() + READY_S * (1 + (origin.images or 0) / 1000)
-    while time.monotonic() < deadline and "origin" not in processes.ended:
-        lines: Sequence[str] = processes.log("origin").splitlines()
+    while time.monotonic() < deadline and name not in processes.ended:
+        lines: Sequence[str] = processes.log(name).splitlines()
         if lines and lines[0].startswith("{"):
             return str(json.loads(lines[0])["url"])
         processes.watch(timeout_s=0.02)
-    raise UnavailableError(f"the origin did not start: {processes.log('origin') or 'no answer'}")
+    raise UnavailableError(f"the origin did not start: {processes.log(name) or 'no answer'}")
+
+
+def reachable_address(broker: str | None) -> str:
+    """This machine's address as the workers on `broker` see it: loopback for an embedded or local broker."""
+    parts = urlsplit(broker or "")
+    if not parts.hostname:
+        return "127.0.0.1"
+    try:
+        # Connecting a datagram socket sends nothing; it makes the system choose the way, and so the address.
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            probe.connect((parts.hostname, parts.port or 6379))
+            return str(probe.getsockname()[0])
+    except OSError:
+        return "127.0.0.1"
+
+
+def _origin(plan: Plan, work: Work, chosen: Source, host: str) -> Origin:
+    return Origin(
+        images=plan.images,
+        width=work.width,
+        height=work.height,
+        seed=plan.seed,
+        latency_ms=work.latency_ms,
+        bandwidth_mbit=plan.bandwidth_mbit,
+        directory=chosen.directory,
+        host=host,
+    )
 
 
 def _origin_of(url: str) -> str:

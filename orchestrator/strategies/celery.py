@@ -35,7 +35,7 @@ WINDOW_BYTES = 256 << 20
 BURST_MESSAGES = 50
 """Messages in one round trip, once every slot has its first."""
 
-WITHDRAW_S = 2.0
+WITHDRAW_S = 5.0
 """How long a batch that is given up waits for what the workers have begun, so that it can be cleaned away."""
 
 QUIET_S = 5.0
@@ -191,7 +191,7 @@ class Celery(Strategy):
                 quiet_since = time.monotonic()
                 shipment = under_way.pop(id_, None)
                 if shipment is None:
-                    self._duplicated += id_ in self._answered
+                    self._unawaited(id_, meta)
                     continue
                 self._answered.add(id_)
                 size -= shipment.size
@@ -277,17 +277,28 @@ class Celery(Strategy):
             return
         for shipment in under_way.values():
             self._to_delete.extend(shipment.references)
-        self._to_forget.extend(under_way)
         for id_ in self._fleet.recall():
             under_way.pop(id_, None)
         deadline = time.monotonic() + WITHDRAW_S
         while under_way and time.monotonic() < deadline:
             for id_, meta in self._results.receive(under_way, 0.1):
                 under_way.pop(id_, None)
-                with suppress(ForeignMessageError):
-                    entries = answer_of(meta).entries
-                    self._to_delete.extend(entry.output for entry in entries if entry.output is not None)
+                self._discard(id_, meta)
         under_way.clear()
+
+    def _unawaited(self, id_: str, meta: dict[str, Any]) -> None:
+        """Count an answer that came a second time; throw away one that an earlier batch did not wait for."""
+        if id_ in self._answered:
+            self._duplicated += 1
+        else:
+            self._discard(id_, meta)
+
+    def _discard(self, id_: str, meta: dict[str, Any]) -> None:
+        """Have an answer that nobody waits for deleted, with the outputs it names."""
+        self._to_forget.append(id_)
+        with suppress(ForeignMessageError):
+            entries = answer_of(meta).entries
+            self._to_delete.extend(entry.output for entry in entries if entry.output is not None)
 
     def _tidy(self) -> None:
         """Delete inputs that were used, and results that were read."""

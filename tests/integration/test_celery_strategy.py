@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import os
 import signal
+from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from orchestrator.fleet.fleet import Fleet
 from orchestrator.strategies.celery import Celery
@@ -102,10 +105,6 @@ def test_a_task_that_fails_is_that_task_s_failure_and_the_others_go_on(fleet: Fl
 
 
 def _png() -> bytes:
-    import io
-
-    from PIL import Image
-
     out = io.BytesIO()
     Image.new("RGB", (5, 4), (1, 2, 3)).save(out, "PNG")
     return out.getvalue()
@@ -171,7 +170,7 @@ def test_no_key_and_no_file_of_a_batch_is_left(fleet: Fleet):
             key for key in client.keys("*") if b":in:" in key or b":out:" in key or b"task-meta" in key
         }
     assert (left, of_ours) == (set(), set())
-    assert os.listdir(fleet.settings.payload_dir) == []
+    assert list(Path(fleet.settings.payload_dir).iterdir()) == []
 
 
 def test_settings_are_in_force_on_the_workers(fleet: Fleet):

@@ -19,6 +19,8 @@ from orchestrator.commands import comparison
 from orchestrator.fleet.fleet import Fleet
 from orchestrator.inputs.synthetic import encode, photograph
 from orchestrator.options import Options
+from orchestrator.planning import plan
+from orchestrator.session import Job
 from orchestrator.strategies import STRATEGIES
 from orchestrator.strategies.serial import Serial
 from worker.contract import Outcome
@@ -56,9 +58,7 @@ def left_behind() -> Iterator[None]:
 
     def ours() -> tuple[set[int], set[str]]:
         children = {child.pid for child in psutil.Process().children(recursive=True)}
-        return children, {
-            entry for entry in os.listdir(tempfile.gettempdir()) if entry.startswith("breakeven-")
-        }
+        return children, {entry.name for entry in Path(tempfile.gettempdir()).glob("breakeven-*")}
 
     before = ours()
     yield
@@ -225,11 +225,12 @@ def test_a_strategy_that_gives_a_wrong_output_ends_the_run_with_1_and_is_named(t
         strategies=("serial", "threads"),
         images=3,
         size="32x24",
-        rounds=2,
+        rounds="2",
         warmup=0,
         latency_ms=0.0,
     )
-    code = comparison.run_and_report(options, "run", comparison.Destination(str(tmp_path / "results"), None))
+    job = Job("run", lambda fleet_slots: plan(options, fleet_slots))
+    code = comparison.run_and_report(job, comparison.Destination(str(tmp_path / "results"), None))
     assert code == 1
     cells = {cell["strategy"]: cell for cell in only_result(tmp_path)["cells"] if not cell["replica"]}
     assert {name: cell["verified"] for name, cell in cells.items()} == {"serial": True, "threads": False}

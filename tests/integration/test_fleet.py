@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
@@ -13,7 +12,7 @@ import pytest
 
 from orchestrator.errors import UnavailableError, UsageError
 from orchestrator.fleet import external, roster
-from orchestrator.fleet.embedded import embedded_fleet
+from orchestrator.fleet.embedded import embedded_fleet, start_broker, start_workers
 from orchestrator.fleet.external import external_fleet
 from orchestrator.fleet.fleet import Fleet
 from orchestrator.fleet.processes import Processes
@@ -25,7 +24,7 @@ NOOPS = [Task(i, "diagnostics", "noop", "") for i in range(4)]
 
 ORPHAN = """
 import sys
-from orchestrator.fleet.embedded import embedded_fleet
+from orchestrator.fleet.embedded import embedded_fleet, start_broker, start_workers
 from orchestrator.fleet.processes import Processes
 with Processes() as processes, embedded_fleet(processes, 1, False, ()) as fleet:
     print(processes.folder, flush=True)
@@ -55,20 +54,21 @@ def test_sigkill_of_the_orchestrator_ends_everything_and_removes_its_folder():
 
 def test_sigkill_of_the_guardian_ends_its_children():
     with Processes() as processes:
-        with pytest.raises(UnavailableError), embedded_fleet(processes, 1, False, ()):
-            (guardian,) = [
-                child
-                for child in psutil.Process().children()
-                if str(processes.folder) in " ".join(child.cmdline())
-            ]
-            family = guardian.children(recursive=True)
-            guardian.send_signal(signal.SIGKILL)
-            _, alive = psutil.wait_procs(family, timeout=5)
-            assert alive == []
-            raise UnavailableError("the body ends as a run would")
-        import shutil
-
-        shutil.rmtree(processes.folder, ignore_errors=True)
+        url = start_broker(processes)
+        start_workers(processes, url, 1, False, ())
+        (guardian,) = [
+            child
+            for child in psutil.Process().children()
+            if str(processes.folder) in " ".join(child.cmdline())
+        ]
+        family = guardian.children(recursive=True)
+        assert len(family) >= 2
+        guardian.send_signal(signal.SIGKILL)
+        _, alive = psutil.wait_procs(family, timeout=5)
+        assert alive == []
+        with pytest.raises(UnavailableError, match="guardian"):
+            processes.start("late", ["true"])
+    assert not processes.folder.exists()
 
 
 def test_two_fleets_side_by_side_never_meet(fleet: Fleet):
@@ -151,8 +151,6 @@ def test_a_broker_that_evicts_is_refused(fleet: Fleet):
 def test_a_broker_with_no_workers_says_how_to_start_one(monkeypatch):
     monkeypatch.setattr(external, "FIND_S", 0.5)
     with Processes() as processes:
-        from orchestrator.fleet.embedded import start_broker
-
         url = start_broker(processes)
         with (
             pytest.raises(UnavailableError, match=r"no Celery worker answered.*docker compose up worker"),
@@ -164,7 +162,7 @@ def test_a_broker_with_no_workers_says_how_to_start_one(monkeypatch):
 def test_the_broker_listens_on_no_port_and_its_folder_is_private(fleet: Fleet, processes: Processes):
     broker = psutil.Process(processes.pids["broker"])
     assert [c for c in broker.net_connections(kind="inet") if c.status == psutil.CONN_LISTEN] == []
-    assert os.stat(processes.folder).st_mode & 0o777 == 0o700
+    assert processes.folder.stat().st_mode & 0o777 == 0o700
 
 
 def test_clock_offsets_of_this_machine_s_workers_are_nil_and_the_estimate_agrees(fleet: Fleet):

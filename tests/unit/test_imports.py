@@ -19,7 +19,9 @@ FLOORS = [
     ("orchestrator.fleet", "orchestrator.inputs"),
     ("orchestrator.strategies",),
     ("orchestrator.catalogue", "orchestrator.planning", "orchestrator.preflight", "orchestrator.measurement"),
-    ("orchestrator.results", "orchestrator.session", "orchestrator.diagnosis"),
+    ("orchestrator.results", "orchestrator.record", "orchestrator.sweeps"),
+    ("orchestrator.rounds",),
+    ("orchestrator.session", "orchestrator.diagnosis"),
     ("orchestrator.commands",),
     ("orchestrator.cli", "orchestrator.__main__"),
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -119,8 +120,6 @@ def test_pixels_of_another_shape_content_or_type_are_wrong(other):
 
 
 def test_garbage_is_collected_before_and_not_during_a_batch():
-    import gc
-
     states = []
 
     class Watching(Scripted):

@@ -71,7 +71,10 @@ def test_choices_narrow_the_cells():
         (Options(images=0), "--images 0 is out of range; give a whole number from 1"),
         (Options(images=10**9), "--images 1000000000 is out of range"),
         (Options(slots=-1), "--slots -1"),
-        (Options(rounds=0), "--rounds 0"),
+        (Options(rounds="0"), "--rounds 0"),
+        (Options(rounds="many"), "--rounds 'many' is neither 'auto' nor a whole number from 1 to 1000"),
+        (Options(rounds="auto", target=0.0), "--target 0"),
+        (Options(rounds="auto", budget_s=0.0), "--budget 0"),
         (Options(warmup=-1), "--warmup -1"),
         (Options(chunks=(0,)), "--chunk 0"),
         (Options(size="800"), "--size '800' is not WIDTHxHEIGHT"),
@@ -98,3 +101,10 @@ def test_what_makes_no_sense_says_what_is_allowed(options, message):
 def test_an_external_fleet_s_slots_are_the_default_number():
     assert plan(Options(), fleet_slots=6).slots == 6
     assert plan(Options(slots=2), fleet_slots=6).slots == 2
+
+
+def test_auto_rounds_have_a_target_and_a_budget_and_others_have_neither():
+    auto = plan(Options(rounds="auto", target=0.1, budget_s=60.0))
+    assert (auto.rounds, auto.target, auto.budget_s) == (112, 0.1, 60.0)
+    fixed = plan(Options(rounds="9"))
+    assert (fixed.rounds, fixed.target, fixed.budget_s) == (9, None, None)

@@ -1,0 +1,87 @@
+"""Real rounds of cells, through the product's own measuring path: its strategies, its clock, its fleet.
+
+What is left out of a session is what these scripts have no use for: the origin server, the preflight, the
+result file. Every sample is checked as a run's is: one that is not sound ends the script.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+
+from orchestrator.fleet.embedded import embedded_fleet
+from orchestrator.fleet.fleet import Fleet
+from orchestrator.fleet.processes import Processes
+from orchestrator.measurement import Place, measure
+from orchestrator.model import Cell
+from orchestrator.strategies import STRATEGIES
+from orchestrator.strategies.strategy import Strategy
+from worker.contract import Failure, Payload, Task
+from worker.stages import STAGES
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What a cell has to do in each sample, and what must come of it."""
+
+    tasks: tuple[Task, ...]
+    expected: Mapping[int, Payload | Failure]
+
+
+def batch(stage: str, kernel: str, payloads: Sequence[Payload]) -> Batch:
+    """One task a payload; what must come of it is what the stage's reference makes of it."""
+    reference = STAGES[stage].reference
+    return Batch(
+        tuple(Task(index, stage, kernel, payload) for index, payload in enumerate(payloads)),
+        {index: reference(payload) for index, payload in enumerate(payloads)},
+    )
+
+
+@contextmanager
+def fleet_of(slots: int) -> Iterator[Fleet]:
+    """An embedded fleet, its clocks known."""
+    with Processes() as processes, embedded_fleet(processes, slots, False, ()) as fleet:
+        fleet.synchronise()
+        yield fleet
+
+
+@contextmanager
+def entered(cells: Sequence[Cell], fleet: Fleet) -> Iterator[Mapping[Cell, Strategy]]:
+    """A strategy for every cell, warm; cells that differ only in the work share one, as in a session."""
+    ready: dict[Cell, Strategy] = {}
+    with ExitStack() as stack:
+        for cell in cells:
+            place = _place(cell)
+            if place not in ready:
+                ready[place] = stack.enter_context(STRATEGIES[cell.strategy].make(cell, fleet))
+        yield {cell: ready[_place(cell)] for cell in cells}
+
+
+def makespans(
+    strategies: Mapping[Cell, Strategy],
+    batches: Mapping[Cell, Batch],
+    fleet: Fleet,
+    order: random.Random,
+    rounds: int,
+) -> dict[Cell, dict[int, float]]:
+    """Each cell's makespans by round: one round to warm up, then `rounds`, each in a fresh order."""
+    found: dict[Cell, dict[int, float]] = {cell: {} for cell in batches}
+    for number in range(-1, rounds):
+        fleet.synchronise()
+        for position, cell in enumerate(order.sample(list(batches), len(batches))):
+            work = batches[cell]
+            sample, failures = measure(
+                strategies[cell], work.tasks, work.expected, Place(number, position, 0.0)
+            )
+            if failures or not sample.sound:
+                raise RuntimeError(f"{cell} gave {sample} with {failures}")
+            if number >= 0:
+                found[cell][number] = sample.makespan_s
+    return found
+
+
+def _place(cell: Cell) -> Cell:
+    """What a strategy depends on of a cell."""
+    return replace(cell, stage="", kernel="", replica=0, width=None, height=None)

@@ -1,0 +1,266 @@
+"""What a Celery task asks of each station, from what a run measured of it.
+
+Source of the way to look at it: Denning & Buzen, "The Operational Analysis of Queueing Network Models", ACM
+Computing Surveys 10, 1978: demands are busy time over completions, so they need no model to be measured.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from math import ceil
+from statistics import median
+from typing import Final
+
+from orchestrator.analysis.estimates import estimate
+from orchestrator.analysis.system import System
+from orchestrator.model import Cell, CellResult, Estimate, Run, Sample, Stations
+
+SATURATED: Final = 0.8
+"""A station that was busy for this share of a batch may have been what the slots waited for."""
+
+CONTENDED: Final = 0.7
+"""From this share of the cores' time on, tasks take longer for want of a core."""
+
+
+@dataclass(frozen=True, slots=True)
+class Demands:
+    """Seconds of each station's time that one task needs; `overhead_s` alone is a message's.
+
+    `held_s` is from before the fetch to after the store; `overhead_s` is what a message keeps its slot
+    beyond that: delivery, the result, the acknowledgement. `cpu_s` is the worker's CPU time. `payload_s` is
+    of each direction of the payload path, 0 where its time is known as the broker's. `broker_s` is 0 where
+    the broker does not tell.
+    """
+
+    publish_s: float
+    collect_s: float
+    broker_s: float
+    payload_bytes: float
+    payload_s: float
+    held_s: float
+    overhead_s: float
+    cpu_s: float
+
+    def system(self, chunk: int, slots: int, cores: float | None, shared: bool) -> System:
+        """The stations as one message meets them."""
+        return System(
+            chunk=chunk,
+            slots=slots,
+            publish_s=chunk * self.publish_s,
+            collect_s=chunk * self.collect_s,
+            slot_s=chunk * self.held_s + self.overhead_s,
+            broker_s=chunk * self.broker_s,
+            payload_s=chunk * self.payload_s,
+            cpu_s=chunk * self.cpu_s,
+            cores=cores,
+            shared=shared,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class MeasuredDemands:
+    """A cell's demands in each round, and what they were measured on.
+
+    `slots` are the numbers of slots that they come from. `cores` is how many serve the slots together,
+    `None` where more slots bring more cores; with `shared` the orchestrator and the broker use them, too.
+    `overhead_known` tells whether the slots were seen to be busy: if not, a message's overhead is taken from
+    the preflight's empty task, or is at most what is stated.
+    """
+
+    cell: Cell
+    tasks: int
+    chunk: int
+    slots: tuple[int, ...]
+    by_round: Mapping[int, Demands]
+    cores: float | None
+    shared: bool
+    overhead_known: bool
+    broker_known: bool
+
+    @property
+    def rounds(self) -> tuple[int, ...]:
+        """The rounds that have demands, in order."""
+        return tuple(sorted(self.by_round))
+
+    @property
+    def typical(self) -> Demands:
+        """Each demand's median over the rounds."""
+        return typical(list(self.by_round.values()))
+
+    def drawn(self, rounds: Sequence[int]) -> Demands:
+        """Each demand's median over the given rounds, one of them as often as it is named."""
+        return typical([self.by_round[round_] for round_ in rounds])
+
+    def system(self, slots: int, of: Demands | None = None) -> System:
+        """The stations as a message meets them on this many slots."""
+        return (of or self.typical).system(self.chunk, slots, self.cores, self.shared)
+
+    def estimate(self, figure: Callable[[Demands], float]) -> Estimate:
+        """A figure of the demands over the rounds, with its interval where all are positive."""
+        values = [figure(each) for each in self.by_round.values()]
+        found = estimate(values) if min(values) > 0 else None
+        return Estimate(median(values)) if found is None else found
+
+
+def demands(results: Sequence[CellResult], run: Run) -> MeasuredDemands | None:
+    """What a task asks of each station; `None` where no sample tells.
+
+    Args:
+        results: one Celery cell, or several that differ in slots alone. Of several, those stand for a task's
+            own times that left the cores some time; if none did, the one with the fewest slots.
+        run: where they were measured.
+    """
+    able = sorted(
+        (each for each in results if each.sound and any(sample.stations for sample in each.samples)),
+        key=lambda each: each.cell.slots,
+    )
+    if not able:
+        return None
+    cores, shared = cores_of(run)
+    of_cells = {
+        each.cell: {
+            sample.round: _of_sample(sample, sample.stations, each.cell, run)
+            for sample in each.samples
+            if sample.stations is not None and sample.ok
+        }
+        for each in able
+    }
+    free = [each for each in able if not _contended(each, of_cells[each.cell], cores)] or able[:1]
+    busy = [each for each in free if _slots_busy(each)]
+    rounds = sorted({round_ for each in free for round_ in of_cells[each.cell]})
+    if not rounds:
+        return None
+    most_cpu_s = _most_cpu(able, cores if shared else None)
+    by_round = {}
+    for round_ in rounds:
+        plain = typical([of_cells[each.cell][round_] for each in free if round_ in of_cells[each.cell]])
+        seen = [of_cells[each.cell][round_].overhead_s for each in busy if round_ in of_cells[each.cell]]
+        overhead_s = median(seen) if seen else _overhead_unseen(plain, run, able[0].cell.chunk or 1)
+        by_round[round_] = _limited(replace(plain, overhead_s=overhead_s), most_cpu_s.get(round_))
+    first = able[0]
+    return MeasuredDemands(
+        cell=first.cell,
+        tasks=first.samples[0].tasks,
+        chunk=min(first.cell.chunk or 1, first.samples[0].tasks),
+        slots=tuple(each.cell.slots for each in able),
+        by_round=by_round,
+        cores=cores if shared else None,
+        shared=shared,
+        overhead_known=bool(busy),
+        broker_known=all(s.stations.broker_cpu_s is not None for e in able for s in e.samples if s.stations),
+    )
+
+
+def typical(of: Sequence[Demands]) -> Demands:
+    """Each demand's median."""
+    return Demands(*(median(getattr(each, field.name) for each in of) for field in fields(Demands)))
+
+
+def cores_of(run: Run) -> tuple[float | None, bool]:
+    """How many cores serve all of the run's slots together, and whether orchestrator and broker share them.
+
+    An embedded fleet has this machine's. Elsewhere it is the sum over the workers' machines, told apart by
+    the part of a worker's name after the @; `None` where none tells.
+    """
+    broker = run.environment.broker
+    if broker is None or broker.embedded:
+        return float(run.environment.cpu.usable), True
+    machines: dict[str, int] = {}
+    for worker in run.environment.workers:
+        name = worker.name.rpartition("@")[2]
+        machines[name] = max(machines.get(name, 0), worker.usable_cpus)
+    return float(sum(machines.values())) or None, False
+
+
+def _of_sample(sample: Sample, seen: Stations, cell: Cell, run: Run) -> Demands:
+    """One batch's demands.
+
+    The overhead is what the makespan leaves unexplained where the slots are the bottleneck: in a batch of M
+    messages on s slots the last one waits for k + 1 publications, k = (M - 1) mod s, and is the w-th of its
+    slot, w = ceil(M / s), so T = (k + 1) p + w (h + o) + c, with p, h, c a message's publishing, holding
+    and collecting.
+    """
+    tasks, messages = sample.tasks, seen.messages
+    waves, before = ceil(messages / cell.slots), (messages - 1) % cell.slots + 1
+    ends_s = (before * seen.publish_s + seen.collect_s) / messages
+    overhead_s = max(0.0, (sample.makespan_s - ends_s) / waves - seen.slot_s / messages)
+    plain = Demands(
+        publish_s=seen.publish_s / tasks,
+        collect_s=seen.collect_s / tasks,
+        broker_s=(seen.broker_cpu_s or 0.0) / tasks,
+        payload_bytes=seen.payload_bytes / tasks,
+        payload_s=_payload_s(seen, run) / tasks,
+        held_s=seen.slot_s / tasks,
+        overhead_s=overhead_s,
+        cpu_s=0.0,
+    )
+    cpu_s = 0.0 if sample.hops is None else sample.hops.compute_cpu_s
+    computed_s = 0.0 if sample.hops is None else sample.hops.compute_s
+    handling_s = max(0.0, plain.held_s - computed_s)
+    return replace(plain, cpu_s=cpu_s + (handling_s if cores_of(run)[1] else 0.0))
+
+
+def _payload_s(seen: Stations, run: Run) -> float:
+    """Seconds that a batch's payloads take on the slower direction of their path, as the preflight had it.
+
+    Half of the bytes go in, half come out. On one machine there is no path but the CPU, so where the broker
+    tells its CPU time nothing is left over.
+    """
+    path, broker = run.preflight, run.environment.broker
+    on_this_machine = broker is None or broker.embedded
+    if path is None or (on_this_machine and seen.broker_cpu_s is not None):
+        return 0.0
+    rates = [rate for rate in (path.payload_put_bytes_per_s, path.payload_get_bytes_per_s) if rate]
+    return seen.payload_bytes / 2 / min(rates) if rates else 0.0
+
+
+def _overhead_unseen(plain: Demands, run: Run, chunk: int) -> float:
+    """A message's overhead where the slots waited for others: an empty task's time, if that is less."""
+    empty_s = None if run.preflight is None else run.preflight.noop_task_s
+    if empty_s is None:
+        return plain.overhead_s
+    return min(plain.overhead_s, max(0.0, empty_s - chunk * (plain.publish_s + plain.collect_s)))
+
+
+def _limited(found: Demands, most_cpu_s: float | None) -> Demands:
+    """With the CPU time that handling a message takes, and no more CPU time than the cores can have given."""
+    return found if most_cpu_s is None else replace(found, cpu_s=min(found.cpu_s, most_cpu_s))
+
+
+def _most_cpu(results: Sequence[CellResult], cores: float | None) -> dict[int, float]:
+    """Round to the CPU seconds that a task's worker can have had at most: no core is busier than always.
+
+    The utilisation law, U = X D <= m, for every batch of the round.
+    """
+    limits: dict[int, float] = {}
+    for result in results if cores is not None else ():
+        for sample in result.samples:
+            if sample.stations is not None and cores is not None:
+                others_s = sample.stations.publish_s + sample.stations.collect_s
+                limit = max(0.0, (cores * sample.makespan_s - others_s) / sample.tasks)
+                limits[sample.round] = min(limit, limits.get(sample.round, limit))
+    return limits
+
+
+def _contended(result: CellResult, of_rounds: Mapping[int, Demands], cores: float | None) -> bool:
+    """Whether a cell's tasks, by their own CPU time, kept the cores busy enough to wait for one."""
+    if cores is None or not of_rounds:
+        return False
+    shares = [
+        (of_rounds[s.round].cpu_s * s.tasks + s.stations.publish_s + s.stations.collect_s)
+        / (cores * s.makespan_s)
+        for s in result.samples
+        if s.stations is not None and s.round in of_rounds
+    ]
+    return median(shares) > CONTENDED
+
+
+def _slots_busy(result: CellResult) -> bool:
+    """Whether neither the orchestrator nor the broker was busy enough for the slots to have waited for it."""
+    shares = [
+        max(s.stations.publish_s + s.stations.collect_s, s.stations.broker_cpu_s or 0.0) / s.makespan_s
+        for s in result.samples
+        if s.stations is not None
+    ]
+    return median(shares) < SATURATED

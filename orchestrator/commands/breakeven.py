@@ -1,0 +1,55 @@
+"""`breakeven`: the size of the work from which Celery pays."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from orchestrator.commands import options as o
+
+Axis = Annotated[str, typer.Option("--axis", help="What is swept: size, latency or chunk.")]
+From = Annotated[float | None, typer.Option("--from", help="Where the sweep begins.", show_default=False)]
+To = Annotated[float | None, typer.Option("--to", help="Where it ends.", show_default=False)]
+Points = Annotated[int, typer.Option("--points", help="How many points, at even steps of the logarithm.")]
+
+
+def breakeven(
+    axis: Axis = "size",
+    from_: From = None,
+    to: To = None,
+    points: Points = 7,
+    profile: o.Profile = "quick",
+    stage: o.Stages = None,
+    kernel: o.Kernels = None,
+    strategy: o.Strategies = None,
+    transport: o.Transports = None,
+    chunk: o.Chunks = None,
+    data: o.Placements = None,
+    images: o.Images = None,
+    size: o.Size = None,
+    source: o.Source = "origin",
+    latency_ms: o.LatencyMs = None,
+    bandwidth_mbit: o.BandwidthMbit = None,
+    slots: o.Slots = None,
+    rounds: o.Rounds = None,
+    target: o.Target = 0.05,
+    budget: o.Budget = 300.0,
+    warmup: o.Warmup = None,
+    seed: o.Seed = 1,
+    margin: o.Margin = 0.05,
+    broker: o.Broker = None,
+    output: o.Output = "results",
+    json: o.Json = None,
+) -> int:
+    """Sweep the work of a task and find where Celery starts to pay, with an interval."""
+    asked = o.options_of(locals())
+    # Imported here: they load Celery, NumPy and pydantic, which --help can do without.
+    from orchestrator.commands.comparison import Destination, run_and_report  # noqa: PLC0415
+    from orchestrator.session import Job  # noqa: PLC0415
+    from orchestrator.sweeps import breakeven_plan  # noqa: PLC0415
+
+    job = Job(
+        "breakeven", lambda fleet_slots: breakeven_plan(asked, axis, from_, to, points, fleet_slots), broker
+    )
+    return run_and_report(job, Destination(output, json))

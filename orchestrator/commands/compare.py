@@ -1,0 +1,51 @@
+"""`compare`: two saved results, cell by cell."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+
+def compare(
+    old: Annotated[str, typer.Argument(help="The result file to compare with.", show_default=False)],
+    new: Annotated[str, typer.Argument(help="The result file that is judged.", show_default=False)],
+    across: Annotated[
+        bool,
+        typer.Option("--across", help="Compare different machines or versions, and say so in every line."),
+    ] = False,
+    json: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
+    format_: Annotated[
+        str | None, typer.Option("--format", help="terminal (the default), markdown or json.")
+    ] = None,
+) -> int:
+    """Say what became slower or faster from one result to another; exit 1 on a regression."""
+    # Imported here: they load NumPy and pydantic, which --help can do without.
+    import sys  # noqa: PLC0415
+    from pathlib import Path  # noqa: PLC0415
+
+    from rich.console import Console  # noqa: PLC0415
+
+    from orchestrator import results  # noqa: PLC0415
+    from orchestrator.analysis.compare import compare as compare_runs  # noqa: PLC0415
+    from orchestrator.errors import UsageError  # noqa: PLC0415
+    from orchestrator.reports.comparison import COMPARISON_REPORTS, terminal  # noqa: PLC0415
+
+    if json and format_ not in (None, "json"):
+        raise UsageError(f"--json and --format {format_} are two formats; choose one")
+    chosen = "json" if json else format_ or "terminal"
+    if chosen not in COMPARISON_REPORTS:
+        raise UsageError(f"unknown format {chosen!r}; choose from {', '.join(COMPARISON_REPORTS)}")
+    before, after = results.read(Path(old)), results.read(Path(new))
+    comparison = compare_runs(before, after, across)
+    if not comparison.changes:
+        raise UsageError(
+            f"{old} and {new} have no measured cell in common; measure both with the same --stage, --kernel, "
+            "--strategy, --slots, --transport and --chunk"
+        )
+    console = Console(highlight=False)
+    if chosen == "terminal" and console.is_terminal:
+        console.print(terminal.report(comparison, before, after, console.width))
+    else:
+        sys.stdout.write(COMPARISON_REPORTS[chosen](comparison, before, after))
+    return int(comparison.regression)

@@ -1,0 +1,47 @@
+"""What was measured so far: grows sample by sample, and can be frozen into a run at any time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+
+from orchestrator.model import Cell, CellResult, Load, Run, Sample, TaskFailure
+
+
+@dataclass
+class Record:
+    """The samples, failures and loads of a run that goes on; `run` holds what is known from the start."""
+
+    run: Run
+    startups: Mapping[Cell, float] = field(default_factory=dict)
+    samples: dict[Cell, list[Sample]] = field(default_factory=dict)
+    failures: dict[Cell, dict[int, TaskFailure]] = field(default_factory=dict)
+    loads: list[Load] = field(default_factory=list)
+
+    def add(self, cell: Cell, sample: Sample, failures: tuple[TaskFailure, ...]) -> None:
+        """Keep a sample, and each task's first failure."""
+        self.samples.setdefault(cell, []).append(sample)
+        for failure in failures:
+            self.failures.setdefault(cell, {}).setdefault(failure.task, failure)
+
+    def as_run(self, complete: bool) -> Run:
+        """All of it, frozen."""
+        results = tuple(
+            CellResult(
+                cell,
+                self.startups.get(cell),
+                tuple(self.samples.get(cell, ())),
+                tuple(self.failures.get(cell, {}).values()),
+            )
+            for cell in self.run.plan.cells
+        )
+        finished = now() if complete else None
+        return replace(
+            self.run, cells=results, loads=tuple(self.loads), finished_at=finished, complete=complete
+        )
+
+
+def now() -> str:
+    """The time of day in UTC, to the millisecond, as ISO 8601 writes it."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,145 @@
+"""Every sample over the rounds, so that drift and outliers can be seen: a line a cell, around its own median."""
+
+from __future__ import annotations
+
+import math
+from statistics import median
+from typing import Any, Final
+
+import altair as alt
+
+from orchestrator.model import CellResult, Findings, Run
+from orchestrator.reports.charts.drawing import Drawing, Spec
+from orchestrator.reports.charts.look import ROW_PX, colour, config, shape
+from orchestrator.reports.charts.rows import (
+    BY_PLACE,
+    Row,
+    figures_axis,
+    grouped,
+    names_axis,
+    short_name,
+    values,
+)
+from orchestrator.reports.typeset import TIMES, about, time
+
+LARGEST: Final = 2.0
+"""A sample further from its median than this factor is drawn at the edge of its row."""
+POINTS: Final = 40
+"""With more rounds than this, lines alone are drawn."""
+MOST_IN_TABLE: Final = 12
+"""With more rounds than this, the table names the lowest, median and highest instead of each."""
+
+
+def draw(run: Run, findings: Findings) -> tuple[Drawing, ...]:
+    """A chart a stage, of its cells that have a sample."""
+    drawings = (_of_stage(run, findings, stage) for stage in run.stages)
+    return tuple(each for each in drawings if each is not None)
+
+
+def _of_stage(run: Run, findings: Findings, stage: str) -> Drawing | None:
+    shown = [result for result in run.of_stage(stage) if result.samples]
+    if not shown:
+        return None
+    worst, sample_round, factor = _furthest(shown)
+    reach = _reach(factor)
+    return Drawing(
+        name=f"samples-{stage}",
+        title=stage,
+        caption="Makespan of each round against the cell's own median (the line); a row's height is "
+        f"{reach:.2g} times as long upwards, {reach:.2g} times as short downwards.",
+        description=f"Samples of {stage} over the rounds, each against its cell's median. Furthest: "
+        f"{worst.cell.kernel} {short_name(worst.cell)} in round {sample_round + 1}, {factor:.2f} times its median.",
+        head=_head(shown),
+        rows=tuple(_row(result, _head(shown)) for result in shown),
+        spec=_spec(shown, findings, reach),
+    )
+
+
+def _median(result: CellResult) -> float:
+    return median(sample.makespan_s for sample in result.samples)
+
+
+def _furthest(shown: list[CellResult]) -> tuple[CellResult, int, float]:
+    """The sample that is furthest from its cell's median: its cell, round, and how many times the median."""
+    factors = (
+        (result, sample.round, sample.makespan_s / _median(result))
+        for result in shown
+        for sample in result.samples
+    )
+    return max(factors, key=lambda each: abs(math.log(each[2])))
+
+
+def _reach(factor: float) -> float:
+    """The factor that fills half a row: the furthest sample's, within reason."""
+    return min(LARGEST, max(1.1, factor, 1 / factor))
+
+
+def _head(shown: list[CellResult]) -> tuple[str, ...]:
+    rounds = sorted({sample.round for result in shown for sample in result.samples})
+    if len(rounds) > MOST_IN_TABLE:
+        return ("kernel", "cell", "rounds", "shortest", "median", "longest")
+    return ("kernel", "cell", *(f"round {number + 1}" for number in rounds))
+
+
+def _row(result: CellResult, head: tuple[str, ...]) -> tuple[str, ...]:
+    name = (result.cell.kernel, short_name(result.cell))
+    if head[2] == "rounds":
+        makespans = sorted(result.makespans_s.values())
+        return (*name, str(len(makespans)), time(makespans[0]), time(_median(result)), time(makespans[-1]))
+    by_round = {f"round {number + 1}": makespan for number, makespan in result.makespans_s.items()}
+    return (*name, *(time(by_round.get(each)) for each in head[2:]))
+
+
+def _spec(shown: list[CellResult], findings: Findings, reach: float) -> Spec:
+    rows = grouped(
+        Row(result.cell.kernel, short_name(result.cell), about(findings.makespans.get(result.cell)))
+        for result in shown
+    )
+    places = [place for place, row in enumerate(rows) if row.name]
+    data = [
+        datum
+        for place, result in zip(places, shown, strict=True)
+        for datum in _data(result, place, rows[place], reach)
+    ]
+    rounds = sorted({each["round"] for each in data})
+    bottom = alt.Axis(title="round", format="d", tickMinStep=1, tickCount=min(len(rounds), 10), grid=False)
+    x = alt.X("round:Q", scale=alt.Scale(domain=[rounds[0] - 0.3, rounds[-1] + 0.3], nice=False), axis=bottom)
+    scale = alt.Scale(domain=[len(rows) - 0.5, -0.5], nice=False)
+    keys = [row.key for row in rows]
+    base = alt.Chart(values(data)).encode(x=x, detail="place:N", color=alt.Color("colour:N", scale=None))
+    zero = alt.Chart(values([{"place": place} for place in places]))
+    left = names_axis(rows, BY_PLACE, range(len(rows)))
+    right = figures_axis(BY_PLACE, range(len(rows)))
+    chart = alt.layer(
+        zero.mark_rule(color=colour("line")).encode(y=alt.Y("place:Q", scale=scale, axis=left)),
+        base.mark_line(strokeWidth=1.5, interpolate="linear").encode(y=alt.Y("y:Q", scale=scale, axis=right)),
+        base.mark_point(filled=True, size=34 if len(rounds) <= POINTS else 0, opacity=1).encode(
+            y=alt.Y("y:Q", scale=scale, axis=None),
+            shape=alt.Shape("shape:N", scale=None),
+            tooltip=[alt.Tooltip(f"{name}:N") for name in ("cell", "round", "makespan", "of its median")],
+        ),
+    ).resolve_axis(y="independent")
+    chart = chart.properties(height=(ROW_PX + 4) * len(rows))
+    return {**chart.to_dict(), "params": [{"name": "rows", "value": keys}], "config": config()}
+
+
+def _data(result: CellResult, place: int, row: Row, reach: float) -> list[dict[str, Any]]:
+    """Where each sample stands: half a row up for `reach` times the median, and never beyond."""
+    middle = _median(result)
+    data = []
+    for sample in result.samples:
+        factor = sample.makespan_s / middle
+        up = max(-1.0, min(1.0, math.log(factor) / math.log(reach)))
+        data.append(
+            {
+                "place": place,
+                "round": sample.round + 1,
+                "y": round(place - 0.42 * up, 4),
+                "colour": colour(result.cell.strategy),
+                "shape": shape(result.cell.strategy),
+                "cell": f"{row.heading} {row.name}",
+                "makespan": time(sample.makespan_s),
+                "of its median": f"{factor:.2f}{TIMES}",
+            }
+        )
+    return data

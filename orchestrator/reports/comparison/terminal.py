@@ -1,0 +1,103 @@
+"""The terminal: what is compared, a table a stage, and what changed last, where it stays in sight."""
+
+from __future__ import annotations
+
+import io
+
+from rich.console import Console, Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from orchestrator.analysis.compare import Change, Comparison
+from orchestrator.analysis.estimates import makespan
+from orchestrator.model import CellResult, Run
+from orchestrator.reports.comparison import words
+from orchestrator.reports.figures import seconds
+
+COLOURS = {
+    "regression": "bold red",
+    "invalid": "bold red",
+    "improvement": "green",
+    "inconclusive": "magenta",
+    "same": "dim",
+}
+SAID_IN_FULL = ("invalid", "regression", "improvement")
+WIDE = 110
+"""From this many columns on, the makespans are shown as well."""
+
+
+def render(comparison: Comparison, old: Run, new: Run) -> str:
+    """The report as plain text of 80 columns."""
+    text = io.StringIO()
+    Console(file=text, width=80, no_color=True, highlight=False).print(report(comparison, old, new, 80))
+    return "\n".join(line.rstrip() for line in text.getvalue().split("\n"))
+
+
+def report(comparison: Comparison, old: Run, new: Run, width: int) -> RenderableType:
+    """The report, for a console of `width` columns."""
+    parts: list[RenderableType] = [_heading(comparison, old, new)]
+    for stage in dict.fromkeys(each.cell.stage for each in comparison.changes):
+        parts += [Text(), _table(comparison, old, new, stage, wide=width >= WIDE)]
+    parts += [Text(), Text(words.MEANING, style="dim")]
+    only = list(words.only_in_one(comparison))
+    if only:
+        parts += [Text(), *(Text(words.marked(comparison, line), style="yellow") for line in only)]
+    return Group(*parts, Text(), *_in_full(comparison), _summary(comparison))
+
+
+def _heading(comparison: Comparison, old: Run, new: Run) -> Text:
+    lines = [words.of_run("old", old), words.of_run("new", new), words.threshold(comparison, old, new)]
+    lines = [words.marked(comparison, line) for line in lines]
+    return Text("\n".join(lines + words.across(comparison)), style="dim")
+
+
+def _table(comparison: Comparison, old: Run, new: Run, stage: str, wide: bool) -> Table:
+    """A stage's cells; every stage's table has the same columns, so that they can be read down."""
+    table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="bold")
+    table.add_column(stage, no_wrap=True, min_width=9)
+    table.add_column("", no_wrap=True, min_width=20)
+    table.add_column("slots" if wide else "", justify="right", no_wrap=True, min_width=2)
+    if wide:
+        table.add_column("old", justify="right", no_wrap=True, min_width=8)
+        table.add_column("new", justify="right", no_wrap=True, min_width=8)
+    table.add_column("change", justify="right", no_wrap=True, min_width=7)
+    table.add_column("", justify="right", no_wrap=True, min_width=14)
+    table.add_column("", no_wrap=True, min_width=12)
+    table.add_column("", no_wrap=True)
+    olds, news = ({result.cell: result for result in run.cells} for run in (old, new))
+    kernel = None
+    for each in comparison.changes:
+        if each.cell.stage == stage:
+            first, kernel = (each.cell.kernel if each.cell.kernel != kernel else ""), each.cell.kernel
+            times = [_makespan(olds[each.cell]), _makespan(news[each.cell])] if wide else []
+            table.add_row(first, *_row(each, times), words.marked(comparison, "").strip())
+    return table
+
+
+def _row(each: Change, times: list[str]) -> list[str | Text]:
+    name = [words.label(each.cell), str(each.cell.slots)]
+    figures = [words.change(each.ratio), words.interval(each.ratio)]
+    return [*name, *times, *figures, Text(each.change, style=COLOURS[each.change])]
+
+
+def _makespan(result: CellResult) -> str:
+    estimate = makespan(result)
+    return seconds(None if estimate is None else estimate.point)
+
+
+def _in_full(comparison: Comparison) -> list[RenderableType]:
+    """What changed, a sentence each, the regressions last but for the summary."""
+    lines: list[RenderableType] = []
+    for word in reversed(SAID_IN_FULL):
+        for each in comparison.changes:
+            if each.change == word:
+                text = Text(f"{each.cell.stage}: ", style="bold")
+                text.append(word, style=COLOURS[word])
+                lines.append(text.append(f": {each.reason}", style="not bold"))
+    return lines
+
+
+def _summary(comparison: Comparison) -> Text:
+    shift = words.shift(comparison)
+    line = words.summary(comparison) + (f"; {shift}" if shift else "")
+    return Text(words.marked(comparison, line), style="bold")

@@ -1,0 +1,110 @@
+"""What every report of a comparison says in the same words.
+
+Where the runs are of different machines or versions, `marked` sees to it that a line says so.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from math import log, log1p
+
+from orchestrator.analysis.compare import ChangeWord, Comparison
+from orchestrator.analysis.noise import noise_floor
+from orchestrator.analysis.sentences import count, describe, figure, percent
+from orchestrator.model import Cell, Estimate, Run
+
+ORDER: tuple[ChangeWord, ...] = ("invalid", "regression", "improvement", "inconclusive", "same")
+"""The findings in the order in which they matter to whoever changed something."""
+
+MEANING = (
+    "The change is that of the makespan: +10 % takes 10 % longer than before. Inconclusive is neither "
+    "surely changed nor surely the same: measure more rounds."
+)
+
+
+def marked(comparison: Comparison, line: str) -> str:
+    """The line, saying that it is across machines or versions where it is."""
+    return f"{line} (across)" if comparison.differences and "across" not in line else line
+
+
+def of_run(which: str, run: Run) -> str:
+    """Which run it is: `old 0123abcd of 2026-01-02 03:04, 7 rounds`."""
+    started = run.started_at[:16].replace("T", " ")
+    end = "" if run.complete else ", INCOMPLETE"
+    return f"{which} {run.id} of {started}, {count(run.plan.rounds, 'round')}{end}"
+
+
+def across(comparison: Comparison) -> list[str]:
+    """What the machines and versions differ in, a line each."""
+    return [f"across: {difference}" for difference in comparison.differences]
+
+
+def threshold(comparison: Comparison, old: Run, new: Run) -> str:
+    """From what on a change is large enough, and why from there."""
+    large_enough = f"large enough to count from {percent(comparison.threshold)} on"
+    return f"{large_enough}: {threshold_source(old, new)}"
+
+
+def threshold_source(old: Run, new: Run) -> str:
+    """What set the threshold: the new run's margin, or an A/A pair that differs from itself by more."""
+    sources = {f"the new run's margin is {percent(new.plan.margin)}": log1p(new.plan.margin)}
+    for which, run in (("old", old), ("new", new)):
+        floor = noise_floor(run)
+        if floor is not None:
+            text = f"the {which} run's A/A pair, one cell measured twice, shows {figure(floor.point)} times"
+            sources[text] = abs(log(floor.point))
+    return max(sources, key=lambda source: sources[source])
+
+
+def shift(comparison: Comparison) -> str | None:
+    """Whether the cells moved together, which tells of the machine rather than of any cell."""
+    if comparison.shift is None:
+        return None
+    line = f"the median cell takes {figure(comparison.shift)} times as long as before"
+    together = abs(log(comparison.shift)) > log1p(comparison.threshold)
+    return f"{line}: all moved together, so see first if the machine changed" if together else line
+
+
+def summary(comparison: Comparison) -> str:
+    """How many cells ended how: `1 regression, 3 same`."""
+    words = Counter(each.change for each in comparison.changes)
+    return ", ".join(f"{words[word]} {word}" for word in ORDER if words[word])
+
+
+def only_in_one(comparison: Comparison) -> Iterator[str]:
+    """The cells that cannot be compared, a line each."""
+    for which, cells in (("old", comparison.only_old), ("new", comparison.only_new)):
+        for cell in cells:
+            yield f"only in the {which} run: {cell.stage}: {describe(cell)}{_work(cell)}"
+
+
+def label(cell: Cell) -> str:
+    """The cell's name in a table, without its kernel: `celery redis/4`, and its work where that is its own."""
+    if not cell.distributed:
+        return f"{cell.strategy}{_work(cell)}"
+    stays = " stays" if cell.data == "resident" else ""
+    return f"{cell.strategy} {cell.transport}/{cell.chunk}{stays}{_work(cell)}"
+
+
+def change(ratio: Estimate | None) -> str:
+    """How much longer it takes: `+20.1 %`; a dash where there is no ratio."""
+    return "-" if ratio is None else f"{_percent(ratio.point)} %"
+
+
+def interval(ratio: Estimate | None) -> str:
+    """The interval of that: `+18.2..+22.0 %`; empty where there is none."""
+    if ratio is None or ratio.low is None or ratio.high is None:
+        return ""
+    return f"{_percent(ratio.low)}..{_percent(ratio.high)} %"
+
+
+def _percent(ratio: float) -> str:
+    longer = 100 * (ratio - 1)
+    return f"{longer:+.0f}" if abs(longer) >= 99.95 else f"{round(longer, 1) + 0.0:+.1f}"
+
+
+def _work(cell: Cell) -> str:
+    """What the cell's own work is, as in a sweep."""
+    size = "" if cell.width is None else f" {cell.width}x{cell.height}"
+    return size if cell.latency_ms is None else f"{size} {cell.latency_ms:g} ms"

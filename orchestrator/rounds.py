@@ -1,0 +1,83 @@
+"""Rounds: every cell once in a freshly shuffled order, again and again, until there are enough."""
+
+from __future__ import annotations
+
+import os
+import random
+import time
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
+from orchestrator.analysis.stopping import enough
+from orchestrator.fleet.fleet import Fleet
+from orchestrator.inputs.serving import Inputs
+from orchestrator.machine import LoadMeter
+from orchestrator.measurement import Place, measure
+from orchestrator.model import Cell, Run
+from orchestrator.record import Record
+from orchestrator.strategies.strategy import Strategy
+
+
+class Watcher(Protocol):
+    """Whoever wants to know how far the session is."""
+
+    def step(self, what: str) -> None:
+        """Something else begins."""
+
+    def sample(self, done: int, total: int, cell: Cell) -> None:
+        """A sample of `cell` is about to be taken; `done` of `total` are."""
+
+
+class Rounds:
+    """Takes the samples of one run into its record."""
+
+    def __init__(
+        self,
+        record: Record,
+        strategies: Mapping[Cell, Strategy],
+        inputs: Inputs,
+        fleet: Fleet | None,
+        watcher: Watcher,
+    ) -> None:
+        """Everything that is needed is up: strategies entered, inputs made, the fleet found."""
+        self._record = record
+        self._plan = record.run.plan
+        self._strategies = strategies
+        self._inputs = inputs
+        self._fleet = fleet
+        self._watcher = watcher
+        self._order = random.Random(self._plan.seed)  # noqa: S311 - an order to be had again, not a secret
+        self._done = 0
+
+    def take(self, save: Callable[[Run], None]) -> None:
+        """Warm up, then measure round after round; what there is after each is given to `save`."""
+        for number in range(-self._plan.warmup, 0):
+            self._round(number, began=time.perf_counter(), counts=False)
+        meter = LoadMeter(lambda: [os.getpid()])
+        began = time.perf_counter()
+        for number in range(self._plan.rounds):
+            self._round(number, began, counts=True)
+            self._record.loads.append(meter.load(number))
+            run = self._record.as_run(complete=False)
+            save(run)
+            if self._enough(run, time.perf_counter() - began):
+                return
+
+    def _round(self, number: int, began: float, counts: bool) -> None:
+        if self._fleet is not None:
+            self._fleet.synchronise()
+        cells = self._order.sample(self._plan.cells, len(self._plan.cells))
+        for position, cell in enumerate(cells):
+            self._watcher.sample(self._done, (self._plan.warmup + self._plan.rounds) * len(cells), cell)
+            place = Place(number, position, time.perf_counter() - began)
+            tasks, expected = self._inputs.tasks(cell), self._inputs.expected(cell)
+            sample, failures = measure(self._strategies[cell], tasks, expected, place)
+            self._done += 1
+            if counts:
+                self._record.add(cell, sample, failures)
+
+    def _enough(self, run: Run, elapsed_s: float) -> bool:
+        """Whether `--rounds auto` may stop: narrow enough, or out of time."""
+        if self._plan.target is None:
+            return False
+        return enough(run, self._plan.target) or elapsed_s > (self._plan.budget_s or float("inf"))

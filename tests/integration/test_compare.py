@@ -1,0 +1,97 @@
+"""`compare` as users meet it: exit codes, refusals, and what stands on which stream."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from orchestrator import results
+from orchestrator.model import Run
+from tests.unit.analysis.made_runs import REDIS, SERIAL, THREADS, run_at
+
+
+def compare(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    """Run the command to its end, as from a shell, with no terminal."""
+    command = [sys.executable, "-m", "orchestrator", "compare", *arguments]
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=60, check=False)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Result files of runs that differ in one thing each."""
+    old = run_at({SERIAL: 1.0, REDIS: 2.0})
+    runs: dict[str, Run] = {
+        "old": old,
+        "slower": run_at({SERIAL: 1.0, REDIS: 2.4}),
+        "faster": run_at({SERIAL: 1.0, REDIS: 1.6}),
+        "other": run_at({THREADS: 1.0}),
+    }
+    for name, run in runs.items():
+        results.write(run, tmp_path / f"{name}.json")
+    document = json.loads((tmp_path / "old.json").read_text())
+    document["environment"]["python"] = "3.14.0"
+    (tmp_path / "elsewhere.json").write_text(json.dumps(document))
+    document["plan"]["images"] = 9
+    (tmp_path / "more.json").write_text(json.dumps(document))
+    (tmp_path / "no-json.json").write_text("{")
+    (tmp_path / "no-result.json").write_text('{"schema": 1}')
+    (tmp_path / "list.json").write_text("[]")
+    return tmp_path
+
+
+@pytest.mark.parametrize(("new", "code"), [("old", 0), ("faster", 0), ("slower", 1)])
+def test_a_regression_alone_exits_1(folder: Path, new: str, code: int) -> None:
+    done = compare("old.json", f"{new}.json", cwd=folder)
+    assert (done.returncode, done.stderr) == (code, "")
+    assert max(map(len, done.stdout.splitlines())) <= 80
+    assert "\x1b" not in done.stdout
+
+
+def test_json_is_the_document_and_nothing_else(folder: Path) -> None:
+    done = compare("old.json", "slower.json", "--json", cwd=folder)
+    assert (done.returncode, done.stderr) == (1, "")
+    assert [each["change"] for each in json.loads(done.stdout)["changes"]] == ["same", "regression"]
+    assert compare("old.json", "slower.json", "--format", "json", cwd=folder).stdout == done.stdout
+
+
+def test_markdown_is_a_table(folder: Path) -> None:
+    done = compare("old.json", "slower.json", "--format", "markdown", cwd=folder)
+    assert done.returncode == 1
+    assert "| **regression** | grayscale | numpy | celery redis/4 | 2 |" in done.stdout
+
+
+def test_another_version_is_refused_with_the_remedy_and_compared_with_it(folder: Path) -> None:
+    refused = compare("old.json", "elsewhere.json", cwd=folder)
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert "Python 3.13.1 and 3.14.0" in refused.stderr
+    assert "use --across" in refused.stderr
+    done = compare("old.json", "elsewhere.json", "--across", cwd=folder)
+    assert done.returncode == 0
+    assert "across: Python 3.13.1 and 3.14.0" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["old.json", "none.json"], "No such file"),
+        (["none.json", "old.json"], "No such file"),
+        (["old.json", "."], "cannot be read"),
+        (["old.json", "no-json.json"], "is not a result file"),
+        (["old.json", "no-result.json"], "not a whole result"),
+        (["old.json", "list.json"], "not a result of Breakeven"),
+        (["old.json", "more.json", "--across"], "did not do the same work (images 8 and 9)"),
+        (["old.json", "other.json"], "have no measured cell in common"),
+        (["old.json", "old.json", "--format", "pdf"], "choose from terminal, markdown, json"),
+        (["old.json", "old.json", "--json", "--format", "markdown"], "choose one"),
+        (["old.json"], "Missing argument 'new'"),
+    ],
+)
+def test_a_mistake_gets_one_line_and_exits_2(folder: Path, arguments: list[str], words: str) -> None:
+    done = compare(*arguments, cwd=folder)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert words in done.stderr
+    assert len(done.stderr.splitlines()) == 1

@@ -1,0 +1,86 @@
+"""Plans that sweep."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from orchestrator.errors import UsageError
+from orchestrator.options import Options
+from orchestrator.sweeps import breakeven_plan, parse_slots, scale_plan, spaced
+
+
+def test_scale_has_every_many_slot_strategy_at_every_number_of_slots_and_serial_once():
+    made = scale_plan(Options(), (1, 2, 4))
+    cells = [cell for cell in made.cells if not cell.replica]
+    for strategy in ("threads", "processes", "celery"):
+        assert sorted(cell.slots for cell in cells if cell.strategy == strategy) == [1, 2, 4]
+    assert [cell.slots for cell in cells if cell.strategy == "serial"] == [1]
+    assert (made.axis, made.slots, {cell.stage for cell in cells}) == ("slots", 4, {"pipeline"})
+
+
+def test_scale_wants_no_more_slots_than_the_fleet_has():
+    with pytest.raises(
+        UsageError, match="--slots 8 is more than the 4 slots of this fleet; start more workers"
+    ):
+        scale_plan(Options(), (1, 8), fleet_slots=4)
+
+
+@pytest.mark.parametrize("text", ["", "1,", "a", "1;2", "-1", "1.5", "1,,2"])
+def test_slots_that_are_no_list_say_what_is(text):
+    with pytest.raises(UsageError, match="list of whole numbers such as 1,2,4"):
+        parse_slots(text)
+
+
+def test_slots_zero_is_out_of_range():
+    with pytest.raises(UsageError, match="--slots 0 is out of range"):
+        scale_plan(Options(), parse_slots("0,1"))
+
+
+def test_breakeven_sweeps_the_size_at_log_spaced_points():
+    made = breakeven_plan(Options(), "size", 100, 3200, 6)
+    sizes = sorted({cell.width for cell in made.cells})
+    assert sizes == [100, 200, 400, 800, 1600, 3200]
+    assert all(cell.width == cell.height and cell.latency_ms is None for cell in made.cells)
+    for size in sizes:
+        strategies = {cell.strategy for cell in made.cells if cell.width == size}
+        assert {"serial", "threads", "processes", "celery"} <= strategies
+
+
+def test_breakeven_sweeps_the_latency():
+    made = breakeven_plan(Options(), "latency", 1, 32, 6)
+    assert sorted({cell.latency_ms for cell in made.cells}) == [1, 2, 4, 8, 16, 32]
+    assert {cell.width for cell in made.cells} == {None}
+
+
+def test_breakeven_sweeps_the_chunk_of_celery_alone_on_a_batch_that_fills_it():
+    made = breakeven_plan(Options(slots=2), "chunk", 1, 32, 6)
+    cells = [cell for cell in made.cells if not cell.replica]
+    assert sorted(cell.chunk for cell in cells if cell.strategy == "celery") == [1, 2, 4, 8, 16, 32]
+    assert len([cell for cell in cells if cell.strategy == "serial"]) == 1
+    assert made.images == 2 * 2 * 32
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("weight", None, None, 7), "unknown axis 'weight'; choose from size, latency, chunk"),
+        (("size", None, None, 5), "--points 5 is out of range; give a whole number from 6"),
+        (("size", 100, 100, 6), "--from 100 is not below --to 100"),
+        (("size", 1, None, 6), "--from 1 is out of range"),
+        (("chunk", 1, 4, 6), "there are not 6 different whole numbers"),
+    ],
+)
+def test_a_sweep_that_makes_no_sense_says_what_is_allowed(arguments, message):
+    with pytest.raises(UsageError, match=message):
+        breakeven_plan(Options(), *arguments)
+
+
+@given(low=st.floats(0.1, 100), factor=st.floats(2, 1000), points=st.integers(6, 20))
+def test_points_rise_from_the_first_to_the_last(low, factor, points):
+    values = spaced(low, low * factor, points, whole=False)
+    assert len(values) == points
+    assert list(values) == sorted(values)
+    assert values[0] == pytest.approx(low, rel=1e-3)
+    assert values[-1] == pytest.approx(low * factor, rel=1e-3)
