@@ -118,37 +118,24 @@ def demands(results: Sequence[CellResult], run: Run) -> MeasuredDemands | None:
     if not able:
         return None
     cores, shared = cores_of(run)
-    of_cells = {
-        each.cell: {
-            sample.round: _of_sample(sample, sample.stations, each.cell, run)
-            for sample in each.samples
-            if sample.stations is not None and sample.ok
-        }
-        for each in able
-    }
+    of_cells = {each.cell: _of_rounds(each, run) for each in able}
     free = [each for each in able if not _contended(each, of_cells[each.cell], cores)] or able[:1]
-    busy = [each for each in free if _slots_busy(each)]
-    rounds = sorted({round_ for each in free for round_ in of_cells[each.cell]})
-    if not rounds:
-        return None
-    most_cpu_s = _most_cpu(able, cores if shared else None)
-    by_round = {}
-    for round_ in rounds:
-        plain = typical([of_cells[each.cell][round_] for each in free if round_ in of_cells[each.cell]])
-        seen = [of_cells[each.cell][round_].overhead_s for each in busy if round_ in of_cells[each.cell]]
-        overhead_s = median(seen) if seen else _overhead_unseen(plain, run, able[0].cell.chunk or 1)
-        by_round[round_] = _limited(replace(plain, overhead_s=overhead_s), most_cpu_s.get(round_))
-    first = able[0]
+    by_round = _pooled(free, of_cells, run)
+    if shared and cores is not None:
+        limits = _most_cpu(able, cores)
+        by_round = {r: _with_cpu(found, able[0].cell.chunk or 1, limits[r]) for r, found in by_round.items()}
+    tasks = able[0].samples[0].tasks
+    stations = [sample.stations for each in able for sample in each.samples if sample.stations is not None]
     return MeasuredDemands(
-        cell=first.cell,
-        tasks=first.samples[0].tasks,
-        chunk=min(first.cell.chunk or 1, first.samples[0].tasks),
+        cell=able[0].cell,
+        tasks=tasks,
+        chunk=min(able[0].cell.chunk or 1, tasks),
         slots=tuple(each.cell.slots for each in able),
         by_round=by_round,
         cores=cores if shared else None,
         shared=shared,
-        overhead_known=bool(busy),
-        broker_known=all(s.stations.broker_cpu_s is not None for e in able for s in e.samples if s.stations),
+        overhead_known=any(_slots_busy(each) for each in free),
+        broker_known=all(each.broker_cpu_s is not None for each in stations),
     )
 
 
@@ -171,6 +158,29 @@ def cores_of(run: Run) -> tuple[float | None, bool]:
         name = worker.name.rpartition("@")[2]
         machines[name] = max(machines.get(name, 0), worker.usable_cpus)
     return float(sum(machines.values())) or None, False
+
+
+def _of_rounds(result: CellResult, run: Run) -> dict[int, Demands]:
+    return {
+        sample.round: _of_sample(sample, sample.stations, result.cell, run)
+        for sample in result.samples
+        if sample.stations is not None
+    }
+
+
+def _pooled(
+    results: Sequence[CellResult], of_cells: Mapping[Cell, Mapping[int, Demands]], run: Run
+) -> dict[int, Demands]:
+    """Round to the median over cells, the overhead from those whose slots were busy."""
+    busy = [each.cell for each in results if _slots_busy(each)]
+    pooled = {}
+    for round_ in sorted({round_ for each in results for round_ in of_cells[each.cell]}):
+        here = {e.cell: of_cells[e.cell][round_] for e in results if round_ in of_cells[e.cell]}
+        plain = typical(list(here.values()))
+        seen = [found.overhead_s for cell, found in here.items() if cell in busy]
+        overhead_s = median(seen) if seen else _overhead_unseen(plain, run, results[0].cell.chunk or 1)
+        pooled[round_] = replace(plain, overhead_s=overhead_s)
+    return pooled
 
 
 def _of_sample(sample: Sample, seen: Stations, cell: Cell, run: Run) -> Demands:
@@ -223,20 +233,20 @@ def _overhead_unseen(plain: Demands, run: Run, chunk: int) -> float:
     return min(plain.overhead_s, max(0.0, empty_s - chunk * (plain.publish_s + plain.collect_s)))
 
 
-def _limited(found: Demands, most_cpu_s: float | None) -> Demands:
-    """With the CPU time that handling a message takes, and no more CPU time than the cores can have given."""
-    return found if most_cpu_s is None else replace(found, cpu_s=min(found.cpu_s, most_cpu_s))
+def _with_cpu(found: Demands, chunk: int, most_cpu_s: float) -> Demands:
+    """With the overhead taken as CPU time, and no more CPU time in all than the cores can have given."""
+    return replace(found, cpu_s=min(found.cpu_s + found.overhead_s / chunk, most_cpu_s))
 
 
-def _most_cpu(results: Sequence[CellResult], cores: float | None) -> dict[int, float]:
+def _most_cpu(results: Sequence[CellResult], cores: float) -> dict[int, float]:
     """Round to the CPU seconds that a task's worker can have had at most: no core is busier than always.
 
     The utilisation law, U = X D <= m, for every batch of the round.
     """
     limits: dict[int, float] = {}
-    for result in results if cores is not None else ():
+    for result in results:
         for sample in result.samples:
-            if sample.stations is not None and cores is not None:
+            if sample.stations is not None:
                 others_s = sample.stations.publish_s + sample.stations.collect_s
                 limit = max(0.0, (cores * sample.makespan_s - others_s) / sample.tasks)
                 limits[sample.round] = min(limit, limits.get(sample.round, limit))

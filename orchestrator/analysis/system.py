@@ -8,7 +8,8 @@ and of the slots' seconds. docs/scaling.md has the picture and every assumption.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from math import ceil, inf
 from typing import Final, Literal, TypeAlias
 
@@ -106,16 +107,20 @@ def stations(system: System) -> tuple[Station, ...]:
     )
 
 
-def bottleneck(system: System) -> Station:
+def holding(among: Sequence[Station], system: System) -> Station:
     """The station with the lowest limit; of equal ones the first.
 
     An orchestrator that mostly waits for the payload path is not what holds it: that path is.
     """
-    known = stations(system)
-    lowest = min(known, key=lambda station: station.limit_per_s)
+    lowest = min(among, key=lambda station: station.limit_per_s)
     if lowest.name == "orchestrator" and system.payload_s > MOSTLY * system.orchestrator_s:
-        return next(station for station in known if station.name == "payload")
+        return next(station for station in among if station.name == "payload")
     return lowest
+
+
+def bottleneck(system: System) -> Station:
+    """The station that holds a long batch back most."""
+    return holding(stations(system), system)
 
 
 def throughput_per_s(system: System) -> float:
@@ -125,3 +130,22 @@ def throughput_per_s(system: System) -> float:
     10, 1978, sec. 6; Lazowska et al., "Quantitative System Performance", 1984, ch. 5.
     """
     return min(station.limit_per_s for station in stations(system))
+
+
+def beyond_slots(system: System) -> tuple[Station, ...]:
+    """The stations that are left when there are slots without end; the window is always one of them."""
+    endless = replace(system, slots=max(system.slots, system.window + 1))
+    return tuple(station for station in stations(endless) if station.name != "slots")
+
+
+def ceiling_per_s(system: System) -> float:
+    """Tasks a second that slots can ever give."""
+    return min(station.limit_per_s for station in beyond_slots(system))
+
+
+def knee_slots(system: System) -> float:
+    """The number of slots at which they give as much as the next station lets through: N* = D_slot X_max.
+
+    Below it the slots are the bottleneck, above it that station is.
+    """
+    return ceiling_per_s(system) * system.slot_s / system.chunk

@@ -10,11 +10,13 @@ from collections.abc import Callable, Mapping
 
 from orchestrator.model import Findings, Run
 from orchestrator.reports import csv as csv
+from orchestrator.reports import html as html
 from orchestrator.reports import markdown as markdown
 from orchestrator.reports import terminal as terminal
 
 REPORTS: Mapping[str, Callable[[Run, Findings], str]] = {
     "terminal": terminal.render,
     "markdown": markdown.render,
+    "html": html.render,
     "csv": csv.render,
 }

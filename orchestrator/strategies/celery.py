@@ -80,6 +80,7 @@ class Celery(Strategy):
         # Every strategy has ids of its own, so that none hears another's results.
         self._prefix = f"{self._fleet.run_id}-{id(self):x}-"
         self._results = Results(self._fleet.app, self._fleet.client(), self._prefix)
+        self._publisher = Publisher(self._fleet.app, self._fleet.queue)
         self._choose_slots()
         return self
 
@@ -89,6 +90,7 @@ class Celery(Strategy):
         """Delete what is still stored and close the connections."""
         with suppress(redis.RedisError, OSError):
             self._tidy()
+        self._publisher.close()
         self._results.close()
         self._transport.close()
 
@@ -149,11 +151,12 @@ class Celery(Strategy):
         under_way: dict[str, Shipment] = {}
         self._tally = Tally(self._results.waited_s)
         try:
-            with Publisher(self._fleet.app, self._fleet.queue) as publisher:
-                self._tally.begin()
-                yield from self._exchange(publisher, tasks, under_way)
-                self._tally.end(self._results.waited_s)
+            self._publisher.open()
+            self._tally.begin()
+            yield from self._exchange(tasks, under_way)
+            self._tally.end(self._results.waited_s)
         except (redis.RedisError, OperationalError, OSError) as error:
+            self._publisher.close()
             raise UnavailableError(
                 f"the broker went away during a batch ({error}); see if it still runs"
             ) from error
@@ -172,9 +175,7 @@ class Celery(Strategy):
             return Outcome(outcome.task_id, None, Failure(LOST, str(output)), outcome.hops, outcome.slot)
         return Outcome(outcome.task_id, output, None, outcome.hops, outcome.slot)
 
-    def _exchange(
-        self, publisher: Publisher, tasks: Sequence[Task], under_way: dict[str, Shipment]
-    ) -> Iterator[Outcome]:
+    def _exchange(self, tasks: Sequence[Task], under_way: dict[str, Shipment]) -> Iterator[Outcome]:
         """Publish while there is room, take in what has come, until every message is answered or given up."""
         self._resident_outputs: dict[int, Reference] = {}
         chunks = deque(tasks[start : start + self._chunk] for start in range(0, len(tasks), self._chunk))
@@ -185,7 +186,7 @@ class Celery(Strategy):
             burst = min(room, len(chunks), BURST_MESSAGES if len(under_way) >= 2 * self.slots else 1)
             if burst:
                 with self._tally.publishing():
-                    size += self._publish(publisher, [chunks.popleft() for _ in range(burst)], under_way)
+                    size += self._publish([chunks.popleft() for _ in range(burst)], under_way)
             wait = 0.0 if burst and chunks else 0.5
             for id_, meta in self._results.receive(under_way, wait):
                 quiet_since = time.monotonic()
@@ -203,32 +204,32 @@ class Celery(Strategy):
                     yield from self._give_up(under_way)
                     return
 
-    def _publish(
-        self, publisher: Publisher, chunks: Sequence[Sequence[Task]], under_way: dict[str, Shipment]
-    ) -> int:
+    def _publish(self, chunks: Sequence[Sequence[Task]], under_way: dict[str, Shipment]) -> int:
         """Store the inputs of some chunks and send their messages in one round trip; gives their bytes."""
         shipments = []
-        for chunk in chunks:
-            started = time.monotonic()
-            references = self._place_inputs(chunk)
-            id_ = f"{self._batch}-{chunk[0].id}"
-            order = Order(
-                VERSION,
-                id_,
-                chunk[0].kernel,
-                self._transport_name,
-                list(zip((task.id for task in chunk), references, strict=True)),
-            )
-            size = sum(reference.get("size", 0) for reference in references)
-            name = task_name(chunk[0].stage)
-            publisher.add(name, id_, order.as_message(), self._transport.serializer, _summary(order))
-            under_way[id_] = shipment = Shipment(chunk, references, size, started)
-            shipments.append(shipment)
-        sent = time.monotonic()
-        for shipment in shipments:
-            shipment.sent_at = sent
-        publisher.flush()
+        with self._publisher.burst() as flush:
+            for chunk in chunks:
+                shipment = self._add(chunk)
+                shipments.append(shipment)
+                under_way[self._id(chunk)] = shipment
+            sent = time.monotonic()
+            for shipment in shipments:
+                shipment.sent_at = sent
+            flush()
         return sum(shipment.size for shipment in shipments)
+
+    def _add(self, chunk: Sequence[Task]) -> Shipment:
+        """Store a chunk's inputs and put its message into the burst."""
+        started = time.monotonic()
+        references = self._place_inputs(chunk)
+        pairs = [(task.id, reference) for task, reference in zip(chunk, references, strict=True)]
+        order = Order(VERSION, self._id(chunk), chunk[0].kernel, self._transport_name, pairs)
+        name, message = task_name(chunk[0].stage), order.as_message()
+        self._publisher.add(name, order.key, message, self._transport.serializer, _summary(order))
+        return Shipment(chunk, references, sum(reference.get("size", 0) for reference in references), started)
+
+    def _id(self, chunk: Sequence[Task]) -> str:
+        return f"{self._batch}-{chunk[0].id}"
 
     def _place_inputs(self, chunk: Sequence[Task]) -> Sequence[Reference]:
         if self._resident and self._resident_inputs:

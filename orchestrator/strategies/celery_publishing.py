@@ -7,40 +7,43 @@ same two functions of Celery that it calls.
 
 from __future__ import annotations
 
-from contextlib import ExitStack
-from types import TracebackType
-from typing import Any, Self
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
 
 from celery import Celery
 from kombu import Queue
 
 
 class Publisher:
-    """Sends task messages to one queue, several in one round trip. Used as a context."""
+    """Sends task messages to one queue, as many as there are in one round trip."""
 
     def __init__(self, app: Celery, queue: Queue) -> None:
-        """Send to `queue`, which is declared when the context is entered."""
+        """Send to `queue`; nothing is connected before `open`."""
         self._app = app
         self._queue = queue
-        self._stack = ExitStack()
+        self._held = ExitStack()
         self._producer: Any = None
-        self._batch: Any = None
 
-    def __enter__(self) -> Self:
-        """Take a connection, declare the queue and open a batch."""
-        self._producer = self._stack.enter_context(self._app.producer_pool.acquire(block=True, timeout=10))
-        self._queue(self._producer.channel).declare()
-        self._batch = self._stack.enter_context(self._producer.batch(max_size=1000))
-        return self
+    def open(self) -> None:
+        """Connect and declare the queue, unless that is done."""
+        if self._producer is None:
+            self._producer = self._held.enter_context(self._app.producer_pool.acquire(block=True, timeout=10))
+            self._queue(self._producer.channel).declare()
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Send what is left and give the connection back; after an error, drop it."""
-        self._stack.__exit__(kind, error, trace)
+    def close(self) -> None:
+        """Give the connection back."""
+        self._producer = None
+        self._held.close()
+
+    @contextmanager
+    def burst(self) -> Iterator[Callable[[], None]]:
+        """What is added within goes out together when the function that this gives is called."""
+        with self._producer.batch(max_size=1000) as batch:
+            yield batch.flush
 
     def add(self, name: str, task_id: str, message: dict[str, Any], serializer: str, summary: str) -> None:
-        """Put one task message into the batch.
+        """Put one task message into the burst.
 
         Args:
             name: the Celery task.
@@ -61,7 +64,3 @@ class Publisher:
             declare=[],
             retry=False,
         )
-
-    def flush(self) -> None:
-        """Send what was added."""
-        self._batch.flush()

@@ -87,7 +87,13 @@ def _spec(ledgers: list[Ledger]) -> Spec:
         color=alt.Color(
             "hop:N",
             scale=alt.Scale(domain=used, range=[FILLS[name][0] for name in used]),
-            legend=alt.Legend(title=None, orient="top", columns=4, symbolType="square", labelLimit=90),
+            legend=alt.Legend(
+                title=None,
+                orient="top",
+                columns=alt.ExprRef("width < 480 ? 3 : 7"),
+                symbolType="square",
+                labelLimit=90,
+            ),
         ),
         tooltip=[alt.Tooltip(f"{name}:N") for name in ("cell", "hop", "a task", "share")],
     )

@@ -67,6 +67,7 @@ def names_axis(rows: Sequence[Row], key: str = BY_KEY, places: Sequence[int] | N
     return alt.Axis(
         title=None,
         orient="left",
+        grid=False,
         domain=False,
         ticks=False,
         labelAlign="left",

@@ -45,8 +45,8 @@ def _of_stage(run: Run, findings: Findings, stage: str) -> Drawing | None:
     return Drawing(
         name=f"samples-{stage}",
         title=stage,
-        caption="Makespan of each round against the cell's own median (the line); a row's height is "
-        f"{reach:.2g} times as long upwards, {reach:.2g} times as short downwards.",
+        caption="Each round's makespan against the cell's own median, the line; higher took longer, and half "
+        f"a row is a factor of {reach:.2g}. At the right the makespan and half its interval.",
         description=f"Samples of {stage} over the rounds, each against its cell's median. Furthest: "
         f"{worst.cell.kernel} {short_name(worst.cell)} in round {sample_round + 1}, {factor:.2f} times its median.",
         head=_head(shown),
@@ -102,7 +102,9 @@ def _spec(shown: list[CellResult], findings: Findings, reach: float) -> Spec:
         for datum in _data(result, place, rows[place], reach)
     ]
     rounds = sorted({each["round"] for each in data})
-    bottom = alt.Axis(title="round", format="d", tickMinStep=1, tickCount=min(len(rounds), 10), grid=False)
+    bottom = alt.Axis(
+        title="round", format="d", tickMinStep=1, tickCount=min(len(rounds), 10), gridDash=[2, 3]
+    )
     x = alt.X("round:Q", scale=alt.Scale(domain=[rounds[0] - 0.3, rounds[-1] + 0.3], nice=False), axis=bottom)
     scale = alt.Scale(domain=[len(rows) - 0.5, -0.5], nice=False)
     keys = [row.key for row in rows]

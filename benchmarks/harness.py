@@ -1,0 +1,185 @@
+"""What the harness costs: each in-process strategy under the product's clock, against a bare loop.
+
+    python benchmarks/harness.py [--quick] [--update-docs]
+
+Held against each other, in turns, in a fresh order each round, on two slots (serial: one):
+
+- serial: a plain `for` loop that calls the kernel;
+- threads: a hand-written pool of as many threads that take payloads from one shared iterator;
+- processes: as many warm processes that each hold half of the payloads from the start and do them in a plain
+  loop when told to. Outputs stay there, so nothing crosses at all, which no pool can have. The pictures are
+  small (5 to 21 kB), so what is left is the cost of handing out and taking in.
+
+The product's side is `measure` with the strategy, as a run has it: every task's wall and CPU time is taken,
+every output kept and checked (off the clock). The ratio is the project's own paired estimate. The kernels:
+`loop` is pure Python and holds the GIL, `numpy` lets it go. Goal: at most 1 % more than the bare loop.
+
+The second table is what an empty task costs more than in a bare loop, which is known far more precisely than
+a hundredth of a millisecond's work on a machine that is not still.
+Takes about four minutes on two cores, with --quick half a minute.
+"""
+
+from __future__ import annotations
+
+import random
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+import numpy as np
+from bare_loops import BareLoop, BareProcesses, BareSerial, BareThreads
+from page import Page, parser
+from real_rounds import Batch, batch
+
+from orchestrator.analysis.estimates import estimate, ratio
+from orchestrator.inputs.synthetic import photograph
+from orchestrator.measurement import Place, measure
+from orchestrator.model import Estimate
+from orchestrator.strategies.processes import Processes
+from orchestrator.strategies.serial import Serial
+from orchestrator.strategies.strategy import Strategy
+from orchestrator.strategies.threads import Threads
+from worker.contract import Payload, Task
+from worker.memory import keep_freed_memory
+
+SLOTS = 2
+ROUNDS, QUICK_ROUNDS = 61, 7
+ALLOWED = 1.01
+EMPTY_TASKS = 4000
+WORK = (("loop", 40, 40, 120), ("loop", 84, 84, 28), ("numpy", 1280, 1024, 100))
+"""Kernel, width, height and tasks: of about 1.3 ms, 6 ms and 1 ms."""
+
+
+@dataclass(frozen=True)
+class Match:
+    """A strategy and its bare loop, and the batch that both do."""
+
+    strategy: str
+    work: str
+    batch: Batch
+    harness: Strategy
+    bare: BareLoop
+
+
+def strategies(stack: ExitStack) -> dict[str, Strategy]:
+    """The product's side, up and ready."""
+    made = {"serial": Serial(1), "threads": Threads(SLOTS), "processes": Processes(SLOTS)}
+    return {name: stack.enter_context(strategy) for name, strategy in made.items()}
+
+
+def bare_loop(strategy: str, tasks: tuple[Task, ...]) -> BareLoop:
+    """The other side."""
+    stage, kernel, payloads = tasks[0].stage, tasks[0].kernel, [task.payload for task in tasks]
+    makers: dict[str, Callable[[], BareLoop]] = {
+        "serial": lambda: BareSerial(stage, kernel, payloads),
+        "threads": lambda: BareThreads(stage, kernel, payloads, SLOTS),
+        "processes": lambda: BareProcesses(stage, kernel, payloads, SLOTS),
+    }
+    return makers[strategy]()
+
+
+def matches(stack: ExitStack, ready: dict[str, Strategy]) -> Iterator[Match]:
+    """Every strategy with every kernel that tells of the harness; pictures for `numpy` cost processes a copy."""
+    for kernel, width, height, count in WORK:
+        picture: Payload = photograph(1, 0, width, height)
+        work = batch("grayscale", kernel, [picture] * count)
+        for name, strategy in ready.items():
+            if (kernel, name) != ("numpy", "processes"):
+                yield _match(stack, name, f"{kernel} {width}x{height}", work, strategy)
+
+
+def empty_matches(stack: ExitStack, ready: dict[str, Strategy]) -> Iterator[Match]:
+    """Every strategy with tasks that do nothing."""
+    tasks = tuple(Task(index, "diagnostics", "noop", "nothing") for index in range(EMPTY_TASKS))
+    work = Batch(tasks, dict.fromkeys(range(EMPTY_TASKS), "nothing"))
+    for name, strategy in ready.items():
+        yield _match(stack, name, "nothing", work, strategy)
+
+
+def _match(stack: ExitStack, name: str, label: str, work: Batch, strategy: Strategy) -> Match:
+    bare = bare_loop(name, work.tasks)
+    stack.callback(bare.close)
+    return Match(name, label, work, strategy, bare)
+
+
+def rounds(each: Match, order: random.Random, count: int) -> tuple[dict[int, float], dict[int, float]]:
+    """Makespans by round of the harness and of the bare loop, one right after the other; two to warm up."""
+    ours: dict[int, float] = {}
+    bare: dict[int, float] = {}
+    for number in range(-2, count):
+        for side in order.sample(("ours", "bare"), 2):
+            if side == "bare":
+                bare[number] = each.bare.seconds()
+            else:
+                place = Place(number, 0, 0.0)
+                sample, failures = measure(each.harness, each.batch.tasks, each.batch.expected, place)
+                if failures or not sample.sound:
+                    raise RuntimeError(f"{each.strategy} gave {sample} with {failures}")
+                ours[number] = sample.makespan_s
+    return {n: ours[n] for n in range(count)}, {n: bare[n] for n in range(count)}
+
+
+def say_work(page: Page, found: list[tuple[Match, dict[int, float], dict[int, float]]]) -> list[float]:
+    """Print the table of real work, and give the ratios."""
+    page.head("strategy", "work", "tasks", "CPU a task", "bare loop", "harness / bare", "95 % interval")
+    points = []
+    for each, ours, bare in found:
+        times = ratio(ours, bare)
+        assert times is not None
+        points.append(times.point)
+        seconds = float(np.median([*bare.values()]))
+        tasks = len(each.batch.tasks)
+        slots = SLOTS if each.strategy != "serial" else 1
+        parallel = 1 if (each.strategy, each.work.split()[0]) == ("threads", "loop") else slots
+        page.row(
+            each.strategy,
+            each.work,
+            str(tasks),
+            f"{1e3 * seconds * parallel / tasks:.2f} ms",
+            f"{1e3 * seconds:.1f} ms",
+            f"{times.point:.4f}",
+            _interval(times, 4),
+        )
+    return points
+
+
+def say_empty(page: Page, found: list[tuple[Match, dict[int, float], dict[int, float]]]) -> None:
+    """Print what is added to an empty task."""
+    page.say()
+    page.head("an empty task", "costs more than in a bare loop", "95 % interval", "of 1 ms")
+    for each, ours, bare in found:
+        more = [(ours[n] - bare[n]) / len(each.batch.tasks) * 1e6 for n in ours]
+        added = estimate(more)
+        assert added is not None
+        page.row(each.strategy, f"{added.point:.2f} us", _interval(added, 2), f"{added.point / 1e3:.2%}")
+
+
+def _interval(found: Estimate, digits: int) -> str:
+    return f"{found.low:.{digits}f} to {found.high:.{digits}f}"
+
+
+def main() -> int:
+    """Print both tables; 1 if a strategy costs more than it may."""
+    options = parser(__doc__).parse_args()
+    count = QUICK_ROUNDS if options.quick else ROUNDS
+    keep_freed_memory()
+    page = Page("harness", options)
+    order = random.Random(1)  # noqa: S311 - an order that can be had again, not a secret
+    with ExitStack() as stack:
+        ready = strategies(stack)
+        found = []
+        for each in matches(stack, ready):
+            print(f"{each.strategy}, {each.work}", file=sys.stderr, flush=True)
+            found.append((each, *rounds(each, order, count)))
+        empty = [(each, *rounds(each, order, count)) for each in empty_matches(stack, ready)]
+    points = say_work(page, found)
+    say_empty(page, empty)
+    return page.verdict(
+        max(points) <= ALLOWED,
+        f"the dearest takes {max(points):.4f} times as long as its bare loop (at most {ALLOWED:.2f}).",
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,61 @@
+"""How long a batch takes to pass the stations: a formula, quick enough for a thousand resamples.
+
+It is the asymptotic bound with two things that a bound leaves out and a batch has: an end (the last message
+still has its way to go when its station is free of all others) and waves (M messages on s slots take whole
+turns, ceil(M / s) of them, where each takes about as long). The simulation checks it: docs/scaling.md.
+"""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from orchestrator.analysis.system import BURST_MESSAGES, System
+
+Floats: TypeAlias = NDArray[np.float64]
+SlotCounts: TypeAlias = NDArray[np.int64]
+
+
+def makespan_s(system: System, tasks: int) -> float:
+    """Seconds that a batch of `tasks` tasks takes on the system's slots."""
+    return float(makespans_s(system, tasks, np.array([system.slots]))[0])
+
+
+def makespans_s(system: System, tasks: int, slots: SlotCounts) -> Floats:
+    """Seconds that a batch of `tasks` tasks takes on each number of slots; the system's own is not regarded.
+
+    The slots: T = k p + w S + c + b, with k = (M - 1) mod s + 1 publications before the last slot's first
+    message and w = ceil(M / s) turns of a message's slot time S. Any other station i: n D_i / m_i and the
+    rest of one message's way. The batch takes as long as the slowest of them.
+    """
+    messages = system.messages(tasks)
+    serving = np.minimum(slots, min(system.window, messages)).astype(np.float64)
+    flushes = np.minimum(messages, 2 * slots)
+    flushes = flushes + (messages - flushes) / BURST_MESSAGES
+    there_s = system.publish_s + system.flush_s
+    first_s = ((messages - 1) % serving + 1) * there_s
+    turns_s = np.ceil(messages / serving) * system.slot_s
+    by_slots = first_s + turns_s + system.collect_s + system.broker_s + system.flight_s
+    orchestrator_s = messages * (system.publish_s + system.collect_s) + flushes * system.flush_s
+    way_s = system.latency_s
+    times = [
+        by_slots,
+        orchestrator_s + way_s - there_s - system.collect_s,
+        np.full(len(slots), messages * system.broker_s + way_s - system.broker_s),
+        np.full(len(slots), messages * system.payload_s + way_s - system.payload_s),
+    ]
+    if system.cores is not None:
+        # The last tasks have the cores to themselves as those before them had: nothing is left of the way.
+        ends_s = way_s - system.slot_s
+        times.append(np.full(len(slots), messages * system.all_cpu_s / system.cores + ends_s))
+    found: Floats = np.max(np.stack(times), axis=0)
+    return found
+
+
+def fewest_slots(system: System, tasks: int, within_s: float, most: int) -> int | None:
+    """The fewest slots, of 1 to `most`, with which a batch takes less than `within_s`; `None` if none do."""
+    counts = np.arange(1, most + 1)
+    enough = makespans_s(system, tasks, counts) < within_s
+    return int(counts[int(np.argmax(enough))]) if enough.any() else None

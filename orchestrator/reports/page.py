@@ -1,0 +1,183 @@
+"""What the HTML page says, as plain data for its template: every text and every figure, no markup."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from dataclasses import dataclass
+from typing import Any, Final
+
+from orchestrator.model import Cell, CellResult, Findings, Run, Verdict
+from orchestrator.reports import typeset
+from orchestrator.reports.charts.rows import short_name
+from orchestrator.reports.faults import faults
+from orchestrator.reports.figures import digits, rate
+from orchestrator.reports.headline import headline
+
+SIGNS: Final = {
+    "helps": "\u25b2",
+    "hurts": "\u25bc",
+    "ties": "=",
+    "inconclusive": "?",
+    "invalid": "\u2715",
+}
+"""A verdict's sign, so that colour is not all that tells it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """A stage's verdicts."""
+
+    stage: str
+    verdicts: tuple[Verdict, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A row of a stage's table."""
+
+    cell: Cell
+    name: str
+    makespan: str
+    makespan_span: str
+    throughput: str
+    versus_serial: str
+    versus_serial_span: str
+    versus_best: str
+    versus_best_span: str
+    startup: str
+    verified: bool | None
+    sound: bool
+    fastest: bool
+
+
+def content(run: Run, findings: Findings) -> dict[str, Any]:
+    """Everything that the template names but for charts and scripts."""
+    stages = dict.fromkeys(each.stage for each in findings.verdicts)
+    return {
+        "run": run,
+        "findings": findings,
+        "headline": headline(run, findings),
+        "cards": [
+            Card(stage, tuple(each for each in findings.verdicts if each.stage == stage)) for stage in stages
+        ],
+        "signs": SIGNS,
+        "figure": speed,
+        "noise_floor": noise_floor(findings),
+        "tables": {stage: lines(run, findings, stage) for stage in run.stages},
+        "faults": faults(run),
+        "name_of": lambda cell: f"{cell.stage} {cell.kernel} {short_name(cell)}",
+        "facts": facts(run),
+        "environment": environment(run),
+        "command": command(run),
+        "level": typeset.level,
+        "span": typeset.span,
+    }
+
+
+def speed(verdict: Verdict) -> str:
+    """A verdict's figure: `1.84× as fast`, `2.10× as long`; empty where there is none."""
+    if verdict.ratio is None:
+        return ""
+    faster = verdict.ratio.point < 1
+    return f"{typeset.ratio(verdict.ratio.inverse if faster else verdict.ratio)} as {'fast' if faster else 'long'}"
+
+
+def noise_floor(findings: Findings) -> str:
+    """The noise floor in one sentence."""
+    floor = findings.noise_floor
+    if floor is None:
+        return "No cell was measured twice, so this run does not tell its noise floor."
+    within = f" ({typeset.span(floor)}, {typeset.level(floor)} interval)" if typeset.span(floor) else ""
+    return (
+        f"Noise floor: the same cell, measured twice, differs from itself by {typeset.ratio(floor)}{within}."
+    )
+
+
+def lines(run: Run, findings: Findings, stage: str) -> list[Line]:
+    """A stage's table."""
+    measured = [each for each in run.of_stage(stage) if each.cell in findings.makespans and each.sound]
+    best = min(measured, key=lambda each: findings.makespans[each.cell].point, default=None)
+    return [_line(result, findings, result is best) for result in run.of_stage(stage)]
+
+
+def _line(result: CellResult, findings: Findings, fastest: bool) -> Line:
+    cell = result.cell
+    makespan = findings.makespans.get(cell)
+    serial, best = findings.versus_serial.get(cell), findings.versus_best.get(cell)
+    done = result.samples[-1].ok if result.samples else 0
+    return Line(
+        cell=cell,
+        name=short_name(cell),
+        makespan=typeset.time(makespan.point if makespan else None),
+        makespan_span=typeset.time_span(makespan),
+        throughput=digits(done / makespan.point) if done and makespan else typeset.NONE,
+        versus_serial=typeset.ratio(serial),
+        versus_serial_span=typeset.span(serial),
+        versus_best=typeset.ratio(best),
+        versus_best_span=typeset.span(best),
+        startup=typeset.time(result.startup_s),
+        verified=result.verified,
+        sound=result.sound,
+        fastest=fastest,
+    )
+
+
+def facts(run: Run) -> list[tuple[str, str]]:
+    """What was measured, in short."""
+    plan = run.plan
+    pictures = (
+        f"{plan.images} of {plan.width}{typeset.TIMES}{plan.height}"
+        if plan.source == "origin"
+        else str(plan.images)
+    )
+    origin = f"{plan.latency_ms:g} ms latency"
+    if plan.bandwidth_mbit is not None:
+        origin += f", {plan.bandwidth_mbit:g} Mbit/s"
+    measured = max((len(result.samples) for result in run.cells), default=0)
+    rounds = str(plan.rounds) if run.complete else f"{measured} of {plan.rounds}"
+    return [
+        ("images", pictures),
+        ("source", f"origin, {origin}" if plan.source == "origin" else plan.source),
+        ("slots", str(plan.slots)),
+        ("rounds", rounds),
+        ("processors", f"{run.environment.cpu.usable} of {run.environment.cpu.logical}"),
+    ]
+
+
+def environment(run: Run) -> list[tuple[str, str]]:
+    """Where it was measured, and what the broker and the clock cost."""
+    where, ahead = run.environment, run.preflight
+    rows = [
+        ("processor", f"{where.cpu.model or 'unknown'}, {where.cpu.usable} of {where.cpu.logical} usable"),
+        ("memory", typeset.size(where.memory_bytes)),
+        ("platform", where.platform),
+        ("Python", f"{where.python}{'' if where.gil else ', without the GIL'}"),
+    ]
+    if where.broker is not None:
+        whose = "embedded" if where.broker.embedded else "external"
+        rows.append(("broker", f"{where.broker.name} {where.broker.version}, {whose}"))
+    for worker in where.workers:
+        clock = "" if worker.clock_bound_s is None else f", clock within {typeset.time(worker.clock_bound_s)}"
+        slots = f"{worker.slots} slot{'' if worker.slots == 1 else 's'}"
+        rows.append(
+            (
+                "worker",
+                f"{worker.name}: {slots}, {worker.usable_cpus} processors, Python {worker.python}{clock}",
+            )
+        )
+    if ahead is not None:
+        rows.append(("timer resolution", typeset.time(ahead.timer_resolution_s)))
+        if ahead.broker_rtt_s is not None:
+            rows.append(("broker round trip", typeset.time(ahead.broker_rtt_s)))
+            rows.append(("empty task, end to end", typeset.time(ahead.noop_task_s)))
+            rows.append(("payload into the store", rate(ahead.payload_put_bytes_per_s)))
+            rows.append(("payload out of the store", rate(ahead.payload_get_bytes_per_s)))
+    rows.append(("packages", ", ".join(f"{name} {version}" for name, version in where.packages.items())))
+    return rows
+
+
+def command(run: Run) -> str:
+    """The command that makes it again; a password in a URL is left out."""
+    arguments = run.plan.arguments or (run.command,)
+    return re.sub(r"(://[^/@\s:]*):[^/@\s]*@", r"\1:PASSWORD@", shlex.join(["orchestrator", *arguments]))
