@@ -7,6 +7,7 @@ turns, ceil(M / s) of them, where each takes about as long). The simulation chec
 
 from __future__ import annotations
 
+from math import sqrt
 from typing import TypeAlias
 
 import numpy as np
@@ -38,7 +39,7 @@ def makespans_s(system: System, tasks: int, slots: SlotCounts) -> Floats:
     first_s = ((messages - 1) % serving + 1) * there_s
     turns_s = np.ceil(messages / serving) * system.slot_s
     by_slots = first_s + turns_s + system.collect_s + system.broker_s + system.flight_s
-    orchestrator_s = messages * (system.publish_s + system.collect_s) + flushes * system.flush_s
+    orchestrator_s = messages * _orchestrator_s(system) + flushes * system.flush_s
     way_s = system.latency_s
     times = [
         by_slots,
@@ -47,11 +48,20 @@ def makespans_s(system: System, tasks: int, slots: SlotCounts) -> Floats:
         np.full(len(slots), messages * system.payload_s + way_s - system.payload_s),
     ]
     if system.cores is not None:
-        # The last tasks have the cores to themselves as those before them had: nothing is left of the way.
-        ends_s = way_s - system.slot_s
-        times.append(np.full(len(slots), messages * system.all_cpu_s / system.cores + ends_s))
+        rest_s = max(0.0, way_s - system.all_cpu_s)
+        times.append(np.full(len(slots), messages * system.all_cpu_s / system.cores + rest_s))
     found: Floats = np.max(np.stack(times), axis=0)
     return found
+
+
+def _orchestrator_s(system: System) -> float:
+    """The orchestrator's time for a message, with its waits behind the workers on the payload path.
+
+    Half of each direction's load is the workers', so of D + u P / 2 seconds, P the path's and u the share of
+    it that they keep busy, u = (P / 2) / D_eff: D_eff = (D + sqrt(D^2 + P^2)) / 2.
+    """
+    own_s = system.publish_s + system.collect_s
+    return (own_s + sqrt(own_s**2 + system.payload_s**2)) / 2
 
 
 def fewest_slots(system: System, tasks: int, within_s: float, most: int) -> int | None:

@@ -17,7 +17,7 @@ from typing import Final, TypeAlias
 
 import simpy
 
-from orchestrator.analysis.system import BURST_MESSAGES, StationName, System
+from orchestrator.analysis.system import BURST_MESSAGES, MOSTLY, StationName, System
 
 Steps: TypeAlias = Generator[simpy.Event, object, None]
 
@@ -27,11 +27,15 @@ MOST_MESSAGES: Final = 30_000
 
 @dataclass(frozen=True, slots=True)
 class Simulated:
-    """A simulated batch: its makespan, its tasks a second, and each station's share of its time."""
+    """A simulated batch: its makespan, and the share of it that each station was busy.
+
+    `path_waits` is the share that the orchestrator spent with the payload path, of its own busy share.
+    """
 
     tasks: int
     makespan_s: float
     busy: dict[StationName, float]
+    path_waits: float = 0.0
 
     @property
     def throughput_per_s(self) -> float:
@@ -40,8 +44,10 @@ class Simulated:
 
     @property
     def bottleneck(self) -> StationName:
-        """The station that was busy for the largest share."""
-        return max(self.busy, key=lambda name: self.busy[name])
+        """The station that was busy for the largest share; the payload path, if that is whom it waited for."""
+        busiest = max(self.busy, key=lambda name: self.busy[name])
+        waits = busiest == "orchestrator" and self.path_waits > MOSTLY * self.busy[busiest]
+        return "payload" if waits else busiest
 
 
 def simulate(system: System, tasks: int) -> Simulated:
@@ -53,7 +59,7 @@ def simulate(system: System, tasks: int) -> Simulated:
     if messages > len(ended):
         first, last = len(ended) // 3, 2 * len(ended) // 3
         makespan_s += (messages - len(ended)) * (ended[last] - ended[first]) / (last - first)
-    return Simulated(tasks, makespan_s, run.busy())
+    return Simulated(tasks, makespan_s, run.busy(), run.path_waits_s / ended[-1])
 
 
 @dataclass(slots=True)
@@ -86,9 +92,12 @@ class _Batch:
         self.cores = None if cores is None else _Servers([0.0] * ceil(cores))
         self.answers = 0
         self.answered = self.env.event()
-        self.orchestrator_s = 0.0
+        self.orchestrator_s = self.path_waits_s = 0.0
         self.env.process(self._orchestrate())
         self.env.run()
+        if self.cores is not None:
+            # What the orchestrator had of the cores it had before the end, though nobody waited for it here.
+            self.ended_at[-1] = max(self.ended_at[-1], *self.cores.free_at)
 
     def _orchestrate(self) -> Steps:
         """The orchestrator's one thread: publish while there is room, take in what has come."""
@@ -143,7 +152,9 @@ class _Batch:
         half_s = self.system.payload_s / 2
         if not half_s:
             return own_s
-        return max(0.0, own_s - half_s) + path.wait_s(self.env.now, half_s)
+        waits_s = path.wait_s(self.env.now, half_s)
+        self.path_waits_s += waits_s
+        return max(0.0, own_s - half_s) + waits_s
 
     def _worked_s(self) -> float:
         """Seconds that a slot works on a message, with its wait for a core but not for the payload path."""

@@ -11,8 +11,8 @@ DOES: dict[VerdictWord, str] = {
     "helps": "it helps in {}",
     "hurts": "it hurts in {}",
     "ties": "it makes no difference in {}",
-    "inconclusive": "{} cannot be told yet",
-    "invalid": "{} does not count",
+    "inconclusive": "of {} it cannot be told yet",
+    "invalid": "in {} the work was not done right",
 }
 
 
@@ -32,9 +32,9 @@ def headline(run: Run, findings: Findings) -> Headline:
         return Headline(
             "Nothing to judge", "No stage has both a Celery cell and an in-process one to hold it against."
         )
-    lead = f"Against the best that this machine does without it, {_sentence(best)}."
+    lead = f"Against the best that this machine does without it: {_sentence(best)}."
     if serial:
-        lead += f" Against serial work, {_sentence(serial)}."
+        lead += f" Against serial work: {_sentence(serial)}."
     return Headline(_answer(best), lead)
 
 
@@ -56,13 +56,13 @@ def _answer(verdicts: Sequence[Verdict]) -> str:
 
 
 def _sentence(verdicts: Sequence[Verdict]) -> str:
-    """What it does, and where: `it helps in download and hurts in decode`."""
+    """What it does, and where: `it helps in download; it hurts in decode`."""
     clauses = []
     for word, clause in DOES.items():
         stages = [each.stage for each in verdicts if each.verdict == word]
         if stages:
             clauses.append(clause.format(listed(stages)))
-    return listed(clauses)
+    return "; ".join(clauses)
 
 
 def listed(words: Iterable[str]) -> str:

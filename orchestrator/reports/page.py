@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from orchestrator.model import Cell, CellResult, Findings, Run, Verdict
 from orchestrator.reports import typeset
+from orchestrator.reports.best import fastest
 from orchestrator.reports.charts.rows import short_name
 from orchestrator.reports.faults import faults
 from orchestrator.reports.figures import digits, rate
@@ -96,9 +97,8 @@ def noise_floor(findings: Findings) -> str:
 
 def lines(run: Run, findings: Findings, stage: str) -> list[Line]:
     """A stage's table."""
-    measured = [each for each in run.of_stage(stage) if each.cell in findings.makespans and each.sound]
-    best = min(measured, key=lambda each: findings.makespans[each.cell].point, default=None)
-    return [_line(result, findings, result is best) for result in run.of_stage(stage)]
+    best = fastest(findings, [result.cell for result in run.of_stage(stage)])
+    return [_line(result, findings, result.cell == best) for result in run.of_stage(stage)]
 
 
 def _line(result: CellResult, findings: Findings, fastest: bool) -> Line:

@@ -16,9 +16,9 @@ Spec: TypeAlias = dict[str, Any]
 class Drawing:
     """One chart with its words.
 
-    `name` is fit for a file name and unique in a report. `description` says in a sentence what the chart
-    shows, for who cannot see it; `head` and `rows` are its figures as a table. `spec` has no width: whoever
-    shows it sets one.
+    `name` is fit for a file name and unique in a report; `caption` may be empty. `description` says in a
+    sentence what the chart shows, for who cannot see it; `head` and `rows` are its figures as a table. `spec`
+    has no width: whoever shows it sets one.
     """
 
     name: str

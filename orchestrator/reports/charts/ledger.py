@@ -90,7 +90,7 @@ def _spec(ledgers: list[Ledger]) -> Spec:
             legend=alt.Legend(
                 title=None,
                 orient="top",
-                columns=alt.ExprRef("width < 480 ? 3 : 7"),
+                columns=alt.ExprRef("width < 240 ? 2 : width < 520 ? 3 : 7"),
                 symbolType="square",
                 labelLimit=90,
             ),

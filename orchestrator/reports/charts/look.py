@@ -106,6 +106,7 @@ def config() -> dict[str, Any]:
             "domainColor": colour("line"),
             "tickColor": colour("line"),
             "labelOverlap": True,
+            "labelSeparation": 8,
         },
         "legend": {
             "labelColor": colour("ink"),

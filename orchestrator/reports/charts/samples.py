@@ -45,8 +45,7 @@ def _of_stage(run: Run, findings: Findings, stage: str) -> Drawing | None:
     return Drawing(
         name=f"samples-{stage}",
         title=stage,
-        caption="Each round's makespan against the cell's own median, the line; higher took longer, and half "
-        f"a row is a factor of {reach:.2g}. At the right the makespan and half its interval.",
+        caption=f"Half a row up is {reach:.2g} times the median, half a row down the median over {reach:.2g}.",
         description=f"Samples of {stage} over the rounds, each against its cell's median. Furthest: "
         f"{worst.cell.kernel} {short_name(worst.cell)} in round {sample_round + 1}, {factor:.2f} times its median.",
         head=_head(shown),

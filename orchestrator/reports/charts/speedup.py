@@ -39,15 +39,13 @@ def _of_stage(run: Run, findings: Findings, stage: str) -> Drawing | None:
     if not shown:
         return None
     best = max(shown, key=lambda cell: shown[cell].point)
-    caption = f"How many times as fast as {baseline}, with its interval; right of the line is faster."
-    if noise(findings) is not None:
-        caption += " Shaded: what the same cell differs from itself."
+    caption = "" if one == "serial" else f"No serial cell was measured: held against {baseline}."
     if left_out := [full_name(cell) for cell in cells if cell not in shown]:
         caption += f" Not shown, for want of a figure that may stand: {'; '.join(left_out)}."
     return Drawing(
         name=f"speedup-{stage}",
         title=stage,
-        caption=caption,
+        caption=caption.strip(),
         description=f"Speedup in {stage} over {baseline}, {len(shown)} cells. "
         f"Largest: {full_name(best)} at {ratio(shown[best])}. "
         f"{_celery(shown)}",

@@ -20,6 +20,13 @@
     root.dataset.drawn = String(Math.round(performance.now() - began));
   };
 
+  // The pictures are in the result, which is in the page: once is enough.
+  const show = () => {
+    const places = document.querySelectorAll("[data-proof]");
+    const proof = places.length ? data("result").proof : {};
+    for (const place of places) place.src = `data:image/png;base64,${proof[place.dataset.proof]}`;
+  };
+
   const save = () => {
     const text = document.getElementById("result").textContent.trim() + "\n";
     const link = document.createElement("a");
@@ -42,5 +49,6 @@
 
   document.getElementById("download").addEventListener("click", save);
   document.getElementById("copy").addEventListener("click", copy);
+  show();
   draw();
 })();

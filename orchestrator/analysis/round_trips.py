@@ -1,0 +1,41 @@
+"""How often a message crosses the network and waits for the answer, counted in the code that does it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from orchestrator.model import Cell
+
+PER_MESSAGE: Final = 5
+"""A slot's round trips for a message, one after the other, before it can have the next (prefetch 1).
+
+BRPOP (kombu's `_brpop_start`), ZADD and HSET of what is not acknowledged (`QoS.append`), GET of the result's
+key and MULTI with SETEX and PUBLISH (celery's `_store_result`, `_set`), ZREM and HDEL (`QoS.ack`).
+"""
+
+URL_STAGES: Final = ("download", "pipeline")
+"""Stages whose input is a URL, which travels in the message: nothing is put into the payload store."""
+
+
+@dataclass(frozen=True, slots=True)
+class RoundTrips:
+    """Round trips for each message (`slot`, `publish`, `collect`); a flush is one more for each burst."""
+
+    slot: int
+    publish: int
+    collect: int
+
+
+def round_trips(cell: Cell, chunk: int) -> RoundTrips:
+    """What a cell's messages of `chunk` tasks need.
+
+    With the transport `redis`: the orchestrator puts a message's inputs in one (`put_many`) and takes its
+    outputs in one (`get_many`); a worker gets and stores task by task (worker/tasks.py, `_serve_one`). Other
+    transports do not ask the payload store. Resident data is neither put nor taken on the clock.
+    """
+    if cell.transport != "redis":
+        return RoundTrips(PER_MESSAGE, 0, 0)
+    fetches = 0 if cell.stage in URL_STAGES else 1
+    local = int(cell.data != "resident")
+    return RoundTrips(PER_MESSAGE + chunk * (fetches + 1), local * fetches, local)
