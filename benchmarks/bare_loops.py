@@ -113,7 +113,7 @@ class BareProcesses(BareLoop):
             theirs.close()
             ours.send((stage, kernel, list(payloads[number::slots])))
             ours.recv_bytes()
-            self._connections.append(ours)  # type: ignore[arg-type]  # a Connection, on this system
+            self._connections.append(ours)
             self._processes.append(process)
 
     def run(self) -> object:

@@ -11,15 +11,17 @@ Hops and the rest add up to the latency by construction, so that alone would pro
 things that can be otherwise, each outcome by itself:
 
 - complete: every task has one outcome, with every hop;
-- sum: the six hops, without the rest, equal the latency within the clock bound (the exact clock has none to
-  speak of, so there within 1 % of the latency or 0.1 ms: the time that no hop accounts for);
+- sum: the hops and the rest equal the latency within the clock bound; with the estimated clock, whose bound
+  is larger than any rest should be, the six hops do without the rest;
+- rest: it is within 1 % of the latency or 0.1 ms, so no leg of the way was left out;
 - signs: no queue, return or rest below minus the bound, and no other hop below zero;
 - latency: no task's latency is longer than its batch had been under way, by a stopwatch around it;
 - slots: no slot was busy for longer than the batch took;
 - offset: the estimate is off by no more than its bound (the truth is 0).
 
 Then the hops are computed again with clocks put wrong by 5 and 50 ms either way: in how many batches that
-shows. Goal: all tasks complete, and sum, signs, latency and offset right in at least 99.9 % of them.
+shows. Goal: all tasks complete, all else right in at least 99.9 %, the rest small in 99 % (a process that is
+put aside between two readings of its clock has a large one).
 Takes about two minutes on two cores, with --quick a quarter of one.
 """
 
@@ -44,18 +46,19 @@ from orchestrator.fleet.fleet import Fleet
 from orchestrator.inputs.synthetic import photograph
 from orchestrator.reports.figures import seconds as shown
 from orchestrator.strategies.celery import Celery
-from worker.contract import Hops, Task
+from worker.contract import Hops, Payload, Task
 
 SLOTS = 2
 BATCH = 48
 TASKS, QUICK_TASKS = 10_000, 768
 NEEDED = 0.999
+NEEDED_OF_RESTS = 0.99
 SMALL_SHARE, SMALL_S = 0.01, 1e-4
 WRONG_BY_S = (-0.050, -0.005, 0.005, 0.050)
 HOPS = ("publish_s", "queue_s", "fetch_s", "compute_s", "store_s", "return_s")
 
 WAYS = tuple((transport, chunk) for transport in ("redis", "inline") for chunk in (1, 8))
-WORK = {
+WORK: dict[str, tuple[str, str, Payload]] = {
     "noop": ("diagnostics", "noop", "nothing"),
     "grayscale": ("grayscale", "numpy", photograph(1, 0, 64, 48)),
 }
@@ -120,6 +123,7 @@ def checks(batch: BatchSeen, exact: bool) -> dict[str, list[bool]]:
     return {
         "complete": [_is_complete(batch.seen.get(task, [])) for task in range(batch.tasks)],
         "sum": [_adds_up(each.hops, exact) for each in whole if each.hops is not None],
+        "rest": [_is_small(each.hops) for each in whole if each.hops is not None],
         "signs": [not beyond_bound(each.hops) for each in whole if each.hops is not None],
         "latency": [
             (each.hops.latency_s or 0.0) <= each.under_way_s for each in whole if each.hops is not None
@@ -138,10 +142,13 @@ def _is_complete(outcomes: Sequence[Seen]) -> bool:
 
 
 def _adds_up(hops: Hops, exact: bool) -> bool:
-    """Whether the six hops alone make up the latency, within what can be explained."""
-    latency = hops.latency_s or 0.0
-    limit = max(SMALL_S, SMALL_SHARE * latency) if exact else (hops.clock_bound_s or 0.0)
-    return abs(sum(getattr(hops, name) for name in HOPS) - latency) <= limit
+    """Whether the hops make up the latency within the clock bound, those of an exact clock with the rest."""
+    total = sum(getattr(hops, name) for name in HOPS) + ((hops.unexplained_s or 0.0) if exact else 0.0)
+    return bool(abs(total - (hops.latency_s or 0.0)) <= (hops.clock_bound_s or 0.0))
+
+
+def _is_small(hops: Hops) -> bool:
+    return abs(hops.unexplained_s or 0.0) <= max(SMALL_S, SMALL_SHARE * (hops.latency_s or 0.0))
 
 
 def _busy(whole: Sequence[Seen]) -> dict[str | None, float]:
@@ -179,7 +186,7 @@ def measured(fleet: Fleet, tasks: int, exact: bool) -> list[BatchSeen]:
 def say_checks(page: Page, results: dict[str, dict[str, list[bool]]]) -> None:
     """Print the share of each check that holds."""
     page.head("share that holds", *results)
-    for check in ("complete", "sum", "signs", "latency", "slots", "offset"):
+    for check in next(iter(results.values())):
         page.row(check, *(_share(each[check]) for each in results.values()))
 
 
@@ -254,16 +261,17 @@ def main() -> int:
     say_checks(page, results)
     say_clocks(page, found)
     say_ledger(page, found["clock shared"])
-    complete = all(all(each["complete"]) for each in results.values())
-    shares = [
-        fmean(each[check])
-        for each in results.values()
-        for check in ("sum", "signs", "latency", "offset", "slots")
+    needed = {"complete": 1.0, "rest": NEEDED_OF_RESTS}
+    missed = [
+        f"{check} ({clock})"
+        for clock, each in results.items()
+        for check, values in each.items()
+        if fmean(values) < needed.get(check, NEEDED)
     ]
     return page.verdict(
-        complete and min(shares) >= NEEDED,
-        f"{'no' if complete else 'some'} task without its hops, and the worst of the other checks holds in "
-        f"{_percent(min(shares))} (at least {NEEDED:.1%} are to).",
+        not missed,
+        f"{', '.join(missed) or 'nothing'} below its goal (complete 100 %, rest {NEEDED_OF_RESTS:.0%}, all else "
+        f"{NEEDED:.1%}).",
     )
 
 

@@ -1,7 +1,7 @@
 """The notebook's published seconds beside ours, row by row.
 
     orchestrator run --profile notebook --json notebook.json
-    python -m benchmarks.notebook notebook.json --update-docs
+    python benchmarks/notebook.py notebook.json --update-docs
 
 The published figures are those that the notebook printed (one run each, on its author's machine, over the
 internet); section numbers are its own. Takes no time: it reads a result.
@@ -14,7 +14,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.page import replaced
+from page import replaced
+
 from orchestrator import results
 from orchestrator.analysis.findings import analyse
 from orchestrator.model import Cell, CellResult, Estimate, Findings, Run

@@ -31,7 +31,7 @@ ROUNDS = 7
 MARGIN = 0.05
 RUNS, QUICK_RUNS = 15, 1
 ALLOWED = 0.01
-DIFFERENT = ("helps", "hurts")
+DIFFERENT: tuple[VerdictWord, ...] = ("helps", "hurts")
 
 CELLS = (
     Cell("grayscale", "loop", "serial", 1),

@@ -39,7 +39,7 @@ TRUTH = SLOW_UNITS / FAST_UNITS
 LOOP_WIDTH, LOOP_ROWS = 64, 8
 NUMPY_WIDTH = 1024
 NUMPY_ROWS = 2 * BLOCK_PAIRS // NUMPY_WIDTH
-TASKS = 16
+TASKS, PICTURES = 48, 4
 
 CELLS = (
     Cell("grayscale", "loop", "serial", 1),
@@ -53,7 +53,8 @@ CELLS = (
 def work(kernel: str, units: int) -> Batch:
     """A batch whose every task is `units` units of work."""
     width, rows = (LOOP_WIDTH, LOOP_ROWS) if kernel == "loop" else (NUMPY_WIDTH, NUMPY_ROWS)
-    return batch("grayscale", kernel, [photograph(1, index, width, rows * units) for index in range(TASKS)])
+    pictures = [photograph(1, index, width, rows * units) for index in range(PICTURES)]
+    return batch("grayscale", kernel, [pictures[index % PICTURES] for index in range(TASKS)])
 
 
 def pairs(runs: int) -> Iterator[tuple[Cell, Estimate, VerdictWord, float]]:

@@ -41,6 +41,13 @@ class Cell:
         return replace(self, replica=0)
 
     @property
+    def work(self) -> str:
+        """What sets this cell's work apart from the plan's, for people: 64x64, 5 ms; empty where nothing does."""
+        size = f"{self.width}x{self.height}" if self.width is not None else ""
+        latency = f"{self.latency_ms:g} ms" if self.latency_ms is not None else ""
+        return f"{size} {latency}".strip()
+
+    @property
     def distributed(self) -> bool:
         """Whether a task leaves this machine's process tree: everything that is not in-process."""
         return self.strategy not in IN_PROCESS
@@ -292,6 +299,14 @@ class Run:
     def of_stage(self, stage: str) -> tuple[CellResult, ...]:
         """The stage's cells, in the plan's order."""
         return tuple(result for result in self.cells if result.cell.stage == stage)
+
+    def of_work(self, stage: str, work: str) -> tuple[CellResult, ...]:
+        """The stage's cells that do the same work, in the plan's order."""
+        return tuple(result for result in self.of_stage(stage) if result.cell.work == work)
+
+    def works(self, stage: str) -> tuple[str, ...]:
+        """What the stage's cells do, one entry a point of a sweep; one empty entry without a sweep."""
+        return tuple(dict.fromkeys(result.cell.work for result in self.of_stage(stage)))
 
     @property
     def stages(self) -> tuple[str, ...]:

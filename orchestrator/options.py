@@ -56,8 +56,8 @@ PROFILES: Mapping[str, Profile] = {
     "quick": Profile(
         description="every stage, kernel and strategy on small pictures, within a minute on two cores",
         images=8,
-        width=320,
-        height=240,
+        width=256,
+        height=192,
         latency_ms=10.0,
         bandwidth_mbit=None,
         slots=None,

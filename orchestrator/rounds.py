@@ -6,6 +6,7 @@ import os
 import random
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Protocol
 
 from orchestrator.analysis.stopping import enough
@@ -13,7 +14,7 @@ from orchestrator.fleet.fleet import Fleet
 from orchestrator.inputs.serving import Inputs
 from orchestrator.machine import LoadMeter
 from orchestrator.measurement import Place, measure
-from orchestrator.model import Cell, Run
+from orchestrator.model import Cell, Load, Run
 from orchestrator.record import Record
 from orchestrator.strategies.strategy import Strategy
 
@@ -57,7 +58,7 @@ class Rounds:
         began = time.perf_counter()
         for number in range(self._plan.rounds):
             self._round(number, began, counts=True)
-            self._record.loads.append(meter.load(number))
+            self._record.loads.append(self._load(meter, number))
             run = self._record.as_run(complete=False)
             save(run)
             if self._enough(run, time.perf_counter() - began):
@@ -75,6 +76,12 @@ class Rounds:
             self._done += 1
             if counts:
                 self._record.add(cell, sample, failures)
+
+    def _load(self, meter: LoadMeter, number: int) -> Load:
+        """The round's load. Workers that somebody else runs may be on this machine: then it cannot be told apart."""
+        load = meter.load(number)
+        external = self._fleet is not None and not self._fleet.broker.embedded
+        return replace(load, other=None) if external else load
 
     def _enough(self, run: Run, elapsed_s: float) -> bool:
         """Whether `--rounds auto` may stop: narrow enough, or out of time."""

@@ -16,6 +16,7 @@ from orchestrator.inputs.serving import Inputs, prepared_inputs
 from orchestrator.machine import environment
 from orchestrator.model import Cell, Plan, Run
 from orchestrator.preflight import preflight
+from orchestrator.proving import prove
 from orchestrator.record import Record, now
 from orchestrator.rounds import Rounds, Watcher
 from orchestrator.strategies import STRATEGIES
@@ -67,6 +68,7 @@ def measure_job(job: Job, watcher: Watcher, save: Callable[[Run], None]) -> Run:
         watcher.step("Preflight")
         record.run = replace(record.run, preflight=preflight(fleet))
         strategies = stack.enter_context(_strategies(record, fleet, fleet_startup_s, watcher))
+        record.run = replace(record.run, proof=prove(record.run.plan.cells, strategies, inputs))
         try:
             Rounds(record, strategies, inputs, fleet, watcher).take(save)
         except BaseException:

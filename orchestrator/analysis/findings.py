@@ -9,6 +9,9 @@ from orchestrator.analysis.verdicts import BASELINES, contestants, verdicts
 from orchestrator.analysis.warnings import warnings
 from orchestrator.model import Cell, CellResult, Estimate, Findings, Run
 
+SWEPT_WORK = ("size", "latency")
+"""Axes along which cells of one stage do different work, so that the stage as a whole has no verdict."""
+
 
 def analyse(run: Run) -> Findings:
     """Everything that is concluded from a run; of an incomplete one, whatever its samples allow.
@@ -20,7 +23,7 @@ def analyse(run: Run) -> Findings:
         makespans={result.cell: each for result in run.cells if (each := makespan(result)) is not None},
         versus_serial=_versus_serial(run),
         versus_best=_versus_best(run),
-        verdicts=verdicts(run),
+        verdicts=() if run.plan.axis in SWEPT_WORK else verdicts(run),
         noise_floor=noise_floor(run),
         warnings=warnings(run),
     )
@@ -29,13 +32,13 @@ def analyse(run: Run) -> Findings:
 def _versus_serial(run: Run) -> dict[Cell, Estimate]:
     """Each cell's speedup over the serial cell of its own kernel, which itself is exactly 1."""
     serial = {
-        (result.cell.stage, result.cell.kernel): result
+        (result.cell.stage, result.cell.kernel, result.cell.work): result
         for result in contestants(run.cells, BASELINES["serial"])
         if result.sound
     }
     speedups = {}
     for result in run.cells:
-        baseline = serial.get((result.cell.stage, result.cell.kernel))
+        baseline = serial.get((result.cell.stage, result.cell.kernel, result.cell.work))
         if baseline is not None:
             speedups[result.cell] = _speedup(result, baseline)
     return _present(speedups)
@@ -47,11 +50,11 @@ def _versus_best(run: Run) -> dict[Cell, Estimate]:
     That cell is held up as it was measured, luck included; only a verdict makes good for the picking.
     """
     speedups = {}
-    for stage in run.stages:
-        able = contestants(run.of_stage(stage), BASELINES["best in-process"])
+    for stage, work in dict.fromkeys((result.cell.stage, result.cell.work) for result in run.cells):
+        able = contestants(run.of_work(stage, work), BASELINES["best in-process"])
         best = pick([result for result in able if result.sound])
         if best is not None:
-            for result in run.of_stage(stage):
+            for result in run.of_work(stage, work):
                 speedups[result.cell] = _speedup(result, best.best)
     return _present(speedups)
 

@@ -8,7 +8,7 @@ turns, ceil(M / s) of them, where each takes about as long). The simulation chec
 from __future__ import annotations
 
 from math import sqrt
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,9 @@ from orchestrator.analysis.system import BURST_MESSAGES, System
 
 Floats: TypeAlias = NDArray[np.float64]
 SlotCounts: TypeAlias = NDArray[np.int64]
+
+TINY_S: Final = 1e-12
+"""Stands for a time of nothing where it divides."""
 
 
 def makespan_s(system: System, tasks: int) -> float:
@@ -27,25 +30,30 @@ def makespan_s(system: System, tasks: int) -> float:
 def makespans_s(system: System, tasks: int, slots: SlotCounts) -> Floats:
     """Seconds that a batch of `tasks` tasks takes on each number of slots; the system's own is not regarded.
 
-    The slots: T = k p + w S + c + b, with k = (M - 1) mod s + 1 publications before the last slot's first
-    message and w = ceil(M / s) turns of a message's slot time S. Any other station i: n D_i / m_i and the
-    rest of one message's way. The batch takes as long as the slowest of them.
+    The slots: T = k p + w S + c, with k = (M - 1) mod s + 1 publications before the last slot's first message
+    and w = ceil(M / s) turns of a message's slot time S. The orchestrator: M p + (M - m) c + S + c, with
+    1 <= m = S / (p + c) <= min(M, s) messages under way when it publishes the last; or, where it waits for the first
+    answer, p + S + M c. Any other station i: M D_i / m_i and the rest of a message's way. The batch takes as
+    long as the slowest of them.
     """
     messages = system.messages(tasks)
     serving = np.minimum(slots, min(system.window, messages)).astype(np.float64)
     flushes = np.minimum(messages, 2 * slots)
     flushes = flushes + (messages - flushes) / BURST_MESSAGES
-    there_s = system.publish_s + system.flush_s
-    first_s = ((messages - 1) % serving + 1) * there_s
-    turns_s = np.ceil(messages / serving) * system.slot_s
-    by_slots = first_s + turns_s + system.collect_s + system.broker_s + system.flight_s
-    orchestrator_s = messages * _orchestrator_s(system) + flushes * system.flush_s
+    slower = _orchestrator_slower(system)
+    publish_s, collect_s = slower * system.publish_s, slower * system.collect_s
+    turns = (messages - 1) % serving + 1
+    between_s = system.slot_s + system.broker_s + system.flight_s
+    lag = np.clip(between_s / max(publish_s + collect_s, TINY_S), 1.0, serving)
+    published_s = messages * publish_s + flushes * system.flush_s
+    first_s = system.publish_s + system.flush_s
     way_s = system.latency_s
     times = [
-        by_slots,
-        orchestrator_s + way_s - there_s - system.collect_s,
-        np.full(len(slots), messages * system.broker_s + way_s - system.broker_s),
-        np.full(len(slots), messages * system.payload_s + way_s - system.payload_s),
+        turns * first_s + (np.ceil(messages / serving) - 1) * system.slot_s + between_s + system.collect_s,
+        published_s + (messages - lag) * collect_s + between_s + collect_s,
+        np.full(len(slots), first_s + between_s + messages * collect_s),
+        np.full(len(slots), (messages - 1) * system.broker_s + way_s),
+        np.full(len(slots), (messages - 1) * system.payload_s + way_s),
     ]
     if system.cores is not None:
         rest_s = max(0.0, way_s - system.all_cpu_s)
@@ -54,14 +62,14 @@ def makespans_s(system: System, tasks: int, slots: SlotCounts) -> Floats:
     return found
 
 
-def _orchestrator_s(system: System) -> float:
-    """The orchestrator's time for a message, with its waits behind the workers on the payload path.
+def _orchestrator_slower(system: System) -> float:
+    """How many times as long the orchestrator takes for its waits behind the workers on the payload path.
 
     Half of each direction's load is the workers', so of D + u P / 2 seconds, P the path's and u the share of
     it that they keep busy, u = (P / 2) / D_eff: D_eff = (D + sqrt(D^2 + P^2)) / 2.
     """
     own_s = system.publish_s + system.collect_s
-    return (own_s + sqrt(own_s**2 + system.payload_s**2)) / 2
+    return (1 + sqrt(1 + (system.payload_s / own_s) ** 2)) / 2 if own_s else 1.0
 
 
 def fewest_slots(system: System, tasks: int, within_s: float, most: int) -> int | None:

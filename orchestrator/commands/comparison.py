@@ -13,7 +13,7 @@ from orchestrator.analysis.findings import analyse
 from orchestrator.commands.progress import progress
 from orchestrator.errors import UsageError
 from orchestrator.model import Run
-from orchestrator.reports import terminal
+from orchestrator.reports import html, terminal
 from orchestrator.session import Job
 
 STDOUT = "-"
@@ -83,8 +83,20 @@ def show(run: Run) -> None:
 def _show(run: Run, destination: Destination) -> None:
     if destination.json == STDOUT:
         sys.stdout.write(results.dumps(run))
-        return
-    if destination.json is not None:
-        results.write(run, Path(destination.json))
-    show(run)
-    sys.stderr.write(f"result: {destination.path(run)}\n")
+    else:
+        if destination.json is not None:
+            results.write(run, Path(destination.json))
+        show(run)
+        sys.stderr.write(f"result: {destination.path(run)}\n")
+    sys.stderr.write(f"report: {_write_page(run, destination.path(run).with_suffix('.html'))}\n")
+
+
+def _write_page(run: Run, path: Path) -> Path:
+    """The HTML report beside the result, renamed into place as that is."""
+    part = path.with_name(f".{path.name}.part")
+    try:
+        part.write_text(html.render(run, analyse(run)), encoding="utf-8")
+        part.replace(path)
+    except OSError as error:
+        raise UsageError(f"the report cannot be written to {path}: {error.strerror}") from None
+    return path

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -9,23 +11,52 @@ import typer
 
 def report(
     result: Annotated[str, typer.Argument(help="A result file.", show_default=False)],
-    format_: Annotated[str, typer.Option("--format", help="terminal, markdown or csv.")] = "terminal",
+    format_: Annotated[
+        str, typer.Option("--format", help="terminal, markdown, html, csv, svg or png.")
+    ] = "terminal",
+    output: Annotated[
+        str | None,
+        typer.Option(
+            help="Write to this file instead of standard output; for svg and png: to this folder, a file a chart.",
+            show_default=False,
+        ),
+    ] = None,
 ) -> int:
     """Render a saved result again."""
-    # Imported here: they load NumPy and pydantic, which --help can do without.
-    from pathlib import Path  # noqa: PLC0415
-
+    # Imported here: they load NumPy, altair and pydantic, which --help can do without.
     from orchestrator import results  # noqa: PLC0415
     from orchestrator.analysis.findings import analyse  # noqa: PLC0415
     from orchestrator.commands.comparison import show  # noqa: PLC0415
     from orchestrator.errors import UsageError  # noqa: PLC0415
-    from orchestrator.reports import REPORTS  # noqa: PLC0415
+    from orchestrator.reports import PICTURES, REPORTS  # noqa: PLC0415
 
-    if format_ not in REPORTS:
-        raise UsageError(f"unknown format {format_!r}; choose from {', '.join(REPORTS)}")
+    formats = (*REPORTS, *PICTURES)
+    if format_ not in formats:
+        raise UsageError(f"unknown format {format_!r}; choose from {', '.join(formats)}")
     run = results.read(Path(result))
-    if format_ == "terminal":
+    if format_ in PICTURES:
+        if output is None:
+            raise UsageError(f"--format {format_} makes a file a chart: name a folder for them with --output")
+        for name, content in PICTURES[format_](run, analyse(run)).items():
+            _write(Path(output) / name, content)
+    elif output is not None:
+        _write(Path(output), REPORTS[format_](run, analyse(run)).encode())
+    elif format_ == "terminal":
         show(run)
+    elif format_ == "html" and sys.stdout.isatty():
+        raise UsageError("--format html is a page, not a text to read here: name a file for it with --output")
     else:
         typer.echo(REPORTS[format_](run, analyse(run)), nl=False)
     return 0
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Write a file, its folder too, and say on stderr where it is."""
+    from orchestrator.errors import UsageError  # noqa: PLC0415 - as above
+
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    except OSError as error:
+        raise UsageError(f"{path} cannot be written: {error.strerror}; choose another --output") from None
+    typer.echo(path, err=True)

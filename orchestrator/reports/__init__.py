@@ -1,7 +1,7 @@
 """Findings as text and pictures: a file a format.
 
-`REPORTS` is the registry: a new format is one new file and one line here. A report is a pure function of a
-run; it returns text.
+`REPORTS` and `PICTURES` are the registries: a new format is one new file and one line here. A report is a pure
+function of a run; it returns text, or for pictures the content of each file by its name.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from orchestrator.model import Findings, Run
 from orchestrator.reports import csv as csv
 from orchestrator.reports import html as html
 from orchestrator.reports import markdown as markdown
+from orchestrator.reports import pictures as pictures
 from orchestrator.reports import terminal as terminal
 
 REPORTS: Mapping[str, Callable[[Run, Findings], str]] = {
@@ -19,4 +20,8 @@ REPORTS: Mapping[str, Callable[[Run, Findings], str]] = {
     "markdown": markdown.render,
     "html": html.render,
     "csv": csv.render,
+}
+PICTURES: Mapping[str, Callable[[Run, Findings], Mapping[str, bytes]]] = {
+    "svg": pictures.svg,
+    "png": pictures.png,
 }

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from orchestrator.model import Cell, Findings
+from orchestrator.model import Cell, CellResult, Findings
 
 
-def fastest(findings: Findings, cells: Iterable[Cell]) -> Cell | None:
-    """The fastest of a stage's cells, Celery's among them.
+def fastest(findings: Findings, results: Iterable[CellResult]) -> Cell | None:
+    """The fastest of a stage's sound cells, Celery's among them.
 
     By the same paired rounds as the column of speedups over the best in-process cell, lest the row that is
     held up says that another is faster; by the makespan where there is no such column.
     """
-    known = list(cells)
-    speedups = {cell: findings.versus_best[cell].point for cell in known if cell in findings.versus_best}
+    sound = [result.cell for result in results if result.sound]
+    speedups = {cell: findings.versus_best[cell].point for cell in sound if cell in findings.versus_best}
     if speedups:
         return max(speedups, key=lambda cell: speedups[cell])
-    makespans = {cell: findings.makespans[cell].point for cell in known if cell in findings.makespans}
+    makespans = {cell: findings.makespans[cell].point for cell in sound if cell in findings.makespans}
     return min(makespans, key=lambda cell: makespans[cell], default=None)

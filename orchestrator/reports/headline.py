@@ -46,7 +46,7 @@ def _answer(verdicts: Sequence[Verdict]) -> str:
             "hurts": "Celery hurts in {}",
             "ties": "Celery makes no difference in {}",
             "inconclusive": "Whether Celery helps in {} cannot be told yet",
-            "invalid": "{} does not count: its work was not done right",
+            "invalid": "The work of {} was not done right",
         }
         return answers[alone.verdict].format(alone.stage)
     helps = sum(each.verdict == "helps" for each in verdicts)

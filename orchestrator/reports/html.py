@@ -23,9 +23,6 @@ from orchestrator.model import Findings, Run
 from orchestrator.reports import page
 from orchestrator.reports.charts import CHARTS, look
 
-VEGA_LITE: Final = "6.4"
-"""The release of Vega-Lite that altair writes and vl-convert brings along."""
-
 
 def render(run: Run, findings: Findings) -> str:
     """The report as one HTML page."""
@@ -53,7 +50,7 @@ def render(run: Run, findings: Findings) -> str:
 @cache
 def _library() -> str:
     """Vega, Vega-Lite and vega-embed as one script, which leaves `vegaEmbed` behind; ends no element early."""
-    bundle: str = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;", VEGA_LITE)
+    bundle: str = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;", look.VEGA_LITE)
     return _normal(bundle).replace("</script", "<\\/script").replace("<!--", "<\\!--")
 
 

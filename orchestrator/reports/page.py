@@ -97,7 +97,7 @@ def noise_floor(findings: Findings) -> str:
 
 def lines(run: Run, findings: Findings, stage: str) -> list[Line]:
     """A stage's table."""
-    best = fastest(findings, [result.cell for result in run.of_stage(stage)])
+    best = fastest(findings, run.of_stage(stage))
     return [_line(result, findings, result.cell == best) for result in run.of_stage(stage)]
 
 

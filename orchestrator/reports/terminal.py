@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
@@ -37,7 +38,8 @@ def report(run: Run, findings: Findings, width: int) -> RenderableType:
     """The report, for a console of `width` columns."""
     parts: list[RenderableType] = [_heading(run)]
     for stage in run.stages:
-        parts += [Text(), _table(run, findings, stage, wide=width >= WIDE)]
+        for work in run.works(stage):
+            parts += [Text(), _table(run, findings, stage, work, wide=width >= WIDE)]
     parts += [Text(), Text(LEGEND, style="dim")]
     parts += [*_failures(run), *_warnings(findings), *_noise_floor(findings)]
     parts += [Text(), *(_verdict(verdict) for verdict in findings.verdicts)]
@@ -70,22 +72,21 @@ def _heading(run: Run) -> Text:
     return Text("\n".join(lines), style="dim")
 
 
-def _table(run: Run, findings: Findings, stage: str, wide: bool) -> Table:
+def _table(run: Run, findings: Findings, stage: str, work: str, wide: bool) -> Table:
     """A stage's cells; every stage's table has the same columns, so that they can be read down."""
     table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="bold")
-    table.add_column(stage, no_wrap=True, min_width=8)
-    table.add_column("", no_wrap=True, min_width=25 if wide else 20)
+    table.add_column(stage, no_wrap=True, min_width=9)
+    table.add_column(work, no_wrap=True, min_width=25 if wide else 20)
     table.add_column("slots" if wide else "", justify="right", no_wrap=True, min_width=2)
     # A figure and the uncertainty beside it are two columns under one heading.
-    for name, width in (("makespan", 8), ("tasks/s", 7), ("vs serial", 6), ("vs best", 6)):
-        table.add_column(
-            name if wide or " " not in name else name.split()[1], justify="right", min_width=width
-        )
-        if name != "tasks/s":
+    for name, width in (("makespan", 8), ("per s", 6), ("vs serial", 6), ("vs best", 6)):
+        table.add_column(name if wide else name.removeprefix("vs "), justify="right", min_width=width)
+        if name != "per s":
             table.add_column("", no_wrap=True, min_width=12 if wide and " " in name else 5)
-    best = _best(run, findings, stage)
+    results = run.of_work(stage, work)
+    best = _best(results, findings)
     kernel = None
-    for result in run.of_stage(stage):
+    for result in results:
         first = result.cell.kernel if result.cell.kernel != kernel else ""
         kernel = result.cell.kernel
         table.add_row(first, *_row(result, findings, wide), style="bold" if result is best else None)
@@ -115,10 +116,8 @@ def short_label(cell: Cell) -> str:
     return " ".join([*parts, *(["again"] if cell.replica else [])])
 
 
-def _best(run: Run, findings: Findings, stage: str) -> CellResult | None:
-    measured = [
-        result for result in run.of_stage(stage) if result.cell in findings.makespans and result.sound
-    ]
+def _best(results: Sequence[CellResult], findings: Findings) -> CellResult | None:
+    measured = [result for result in results if result.cell in findings.makespans and result.sound]
     return min(measured, key=lambda result: findings.makespans[result.cell].point, default=None)
 
 

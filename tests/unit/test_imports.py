@@ -12,15 +12,16 @@ ROOT = Path(__file__).parents[2]
 
 # From the lowest floor up: a module may import its own floor and those below.
 FLOORS = [
-    ("orchestrator.errors", "orchestrator.model"),
+    ("orchestrator.errors", "orchestrator.model", "orchestrator.proof"),
     ("orchestrator.analysis",),
+    ("orchestrator.results",),
     ("orchestrator.reports",),
     ("orchestrator.options", "orchestrator.machine"),
     ("orchestrator.fleet", "orchestrator.inputs"),
     ("orchestrator.strategies",),
     ("orchestrator.catalogue", "orchestrator.planning", "orchestrator.preflight", "orchestrator.measurement"),
-    ("orchestrator.results", "orchestrator.record", "orchestrator.sweeps"),
-    ("orchestrator.rounds",),
+    ("orchestrator.record", "orchestrator.sweeps"),
+    ("orchestrator.rounds", "orchestrator.proving"),
     ("orchestrator.session", "orchestrator.diagnosis"),
     ("orchestrator.commands",),
     ("orchestrator.cli", "orchestrator.__main__"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -16,13 +17,16 @@ Spec: TypeAlias = dict[str, Any]
 class Drawing:
     """One chart with its words.
 
-    `name` is fit for a file name and unique in a report; `caption` may be empty. `description` says in a
-    sentence what the chart shows, for who cannot see it; `head` and `rows` are its figures as a table. `spec`
-    has no width: whoever shows it sets one.
+    `name` is fit for a file name and unique in a report. `title` is for where it stands alone, `short` for
+    where the heading of its kind stands above. `legend` says how to read every chart of its kind, `caption`
+    what is to be said of this one, if anything; `description` in a sentence what it shows, for who cannot
+    see it. `head` and `rows` are its figures as a table. `spec` has no width: whoever shows it sets one.
     """
 
     name: str
     title: str
+    short: str
+    legend: str
     caption: str
     description: str
     head: tuple[str, ...]
@@ -32,3 +36,8 @@ class Drawing:
 
 Draw: TypeAlias = Callable[[Run, Findings], tuple[Drawing, ...]]
 """The drawings of one kind that a run gives; none where it has nothing for them."""
+
+
+def slug(text: str) -> str:
+    """A name that is fit for a file name and an id, whatever a result file says."""
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")

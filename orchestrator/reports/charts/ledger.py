@@ -29,8 +29,11 @@ def draw(run: Run, findings: Findings) -> tuple[Drawing, ...]:
         Drawing(
             name="hops",
             title="Where a Celery task's time goes",
-            caption="Each hop's share of a task's latency, from its publishing to its output's return; at the "
-            "right the latency of one task. Queue includes the wait behind the batch's other tasks.",
+            short="Where a Celery task's time goes",
+            legend="Each hop's share of a task's latency, from its publishing to its output's return; at the "
+            "right the latency of one task. Queue holds the wait behind the batch's other tasks, return the wait "
+            "for the others of its chunk.",
+            caption="",
             description="Hops of a Celery task as shares of its latency. "
             + " ".join(f"{_name(each)}: {_largest(each)}." for each in ledgers),
             head=("stage", "kernel", "cell", *LEGS, "latency", "CPU in compute"),

@@ -13,6 +13,9 @@ from __future__ import annotations
 import re
 from typing import Any, Final
 
+VEGA_LITE: Final = "6.4"
+"""The release of Vega-Lite that altair writes and vl-convert brings along."""
+
 LIGHT: Final = {
     "paper": "#ffffff",
     "raised": "#f6f7f9",

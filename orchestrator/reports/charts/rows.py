@@ -13,6 +13,7 @@ from orchestrator.model import Cell
 from orchestrator.reports.charts.look import CHARACTER_PX
 from orchestrator.reports.typeset import TIMES
 
+LONGEST_NAME_PX: Final = 200
 SEPARATOR: Final = "\x1f"
 BY_KEY: Final = "datum.value"
 BY_PLACE: Final = "rows[datum.value]"
@@ -71,8 +72,8 @@ def names_axis(rows: Sequence[Row], key: str = BY_KEY, places: Sequence[int] | N
         domain=False,
         ticks=False,
         labelAlign="left",
-        labelPadding=math.ceil(longest * CHARACTER_PX) + 8,
-        labelLimit=240,
+        labelPadding=min(math.ceil(longest * CHARACTER_PX), LONGEST_NAME_PX) + 8,
+        labelLimit=LONGEST_NAME_PX,
         labelOverlap=False,
         labelExpr=f"{heading} ? {_part(key, 0)} : {_part(key, 1)}",
         **_at(places),

@@ -9,7 +9,7 @@ from typing import Any, Final
 import altair as alt
 
 from orchestrator.model import CellResult, Findings, Run
-from orchestrator.reports.charts.drawing import Drawing, Spec
+from orchestrator.reports.charts.drawing import Drawing, Spec, slug
 from orchestrator.reports.charts.look import ROW_PX, colour, config, shape
 from orchestrator.reports.charts.rows import (
     BY_PLACE,
@@ -22,6 +22,11 @@ from orchestrator.reports.charts.rows import (
 )
 from orchestrator.reports.typeset import TIMES, about, time
 
+LEGEND: Final = (
+    "Each round's makespan against the cell's own median, the line in its row: higher took longer. A drift slopes, "
+    "an outlier sticks out, a disturbance of the machine shows in many rows at once. At the right the makespan and "
+    "half its interval."
+)
 LARGEST: Final = 2.0
 """A sample further from its median than this factor is drawn at the edge of its row."""
 POINTS: Final = 40
@@ -43,8 +48,10 @@ def _of_stage(run: Run, findings: Findings, stage: str) -> Drawing | None:
     worst, sample_round, factor = _furthest(shown)
     reach = _reach(factor)
     return Drawing(
-        name=f"samples-{stage}",
-        title=stage,
+        name=f"samples-{slug(stage)}",
+        title=f"{stage.capitalize()}, round after round",
+        short=stage,
+        legend=LEGEND,
         caption=f"Half a row up is {reach:.2g} times the median, half a row down the median over {reach:.2g}.",
         description=f"Samples of {stage} over the rounds, each against its cell's median. Furthest: "
         f"{worst.cell.kernel} {short_name(worst.cell)} in round {sample_round + 1}, {factor:.2f} times its median.",

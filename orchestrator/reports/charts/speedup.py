@@ -7,7 +7,7 @@ from typing import Any
 import altair as alt
 
 from orchestrator.model import Cell, Estimate, Findings, Run
-from orchestrator.reports.charts.drawing import Drawing, Spec
+from orchestrator.reports.charts.drawing import Drawing, Spec, slug
 from orchestrator.reports.charts.look import ROW_PX, colour, config, shape
 from orchestrator.reports.charts.rows import (
     Row,
@@ -43,8 +43,10 @@ def _of_stage(run: Run, findings: Findings, stage: str) -> Drawing | None:
     if left_out := [full_name(cell) for cell in cells if cell not in shown]:
         caption += f" Not shown, for want of a figure that may stand: {'; '.join(left_out)}."
     return Drawing(
-        name=f"speedup-{stage}",
-        title=stage,
+        name=f"speedup-{slug(stage)}",
+        title=f"Speedup in {stage}",
+        short=stage,
+        legend=_legend(findings),
         caption=caption.strip(),
         description=f"Speedup in {stage} over {baseline}, {len(shown)} cells. "
         f"Largest: {full_name(best)} at {ratio(shown[best])}. "
@@ -56,6 +58,16 @@ def _of_stage(run: Run, findings: Findings, stage: str) -> Drawing | None:
         ),
         spec=_spec(shown, findings, f"← slower · {one} = 1 · faster →"),
     )
+
+
+def _legend(findings: Findings) -> str:
+    text = (
+        "How many times as fast each cell is as serial work with the same kernel, on a logarithmic scale: right "
+        "of the line is faster, the bar is its interval."
+    )
+    if noise(findings) is None:
+        return text
+    return f"{text} Shaded: what the same cell, measured twice, differs from itself; nothing within it means much."
 
 
 def _celery(shown: dict[Cell, Estimate]) -> str:

@@ -39,9 +39,11 @@ def draw(run: Run, findings: Findings) -> tuple[Drawing, ...]:
     return (
         Drawing(
             name="verdicts",
-            title="How much, and how surely",
-            caption="How many times as fast Celery's best cell is as its opponent, with its interval. "
+            title="How much faster or slower Celery is, and how surely",
+            short="How much, and how surely",
+            legend="How many times as fast Celery's best cell is as its opponent, with its interval. "
             f"Shaded: too close to matter, {100 * run.plan.margin:.2g} % either way.",
+            caption="",
             description="Celery's speed against its opponents. "
             + "; ".join(
                 f"{each.stage} against {each.against}: {_speed(each)}, {each.verdict}" for each in shown
