@@ -2,13 +2,14 @@
 
     python benchmarks/harness.py [--quick] [--update-docs]
 
-Held against each other, in turns, in a fresh order each round, on two slots (serial: one):
+Held against each other, in turns, in a fresh order each round, on two slots unless it says otherwise (serial: one):
 
 - serial: a plain `for` loop that calls the kernel;
 - threads: a hand-written pool of as many threads that take payloads from one shared iterator;
 - processes: as many warm processes that each hold half of the payloads from the start and do them in a plain
   loop when told to. Outputs stay there, so nothing crosses at all, which no pool can have. The pictures are
-  small (5 to 21 kB), so what is left is the cost of handing out and taking in.
+  small (5 to 21 kB), so what is left is the cost of handing out and taking in. Once with two slots, so that
+  on two processors the orchestrator has none to itself, and once with one.
 
 The product's side is `measure` with the strategy, as a run has it: every task's wall and CPU time is taken,
 every output kept and checked (off the clock). The ratio is the project's own paired estimate. The kernels:
@@ -66,7 +67,12 @@ class Match:
 
 def strategies(stack: ExitStack) -> dict[str, Strategy]:
     """The product's side, up and ready."""
-    made = {"serial": Serial(1), "threads": Threads(SLOTS), "processes": Processes(SLOTS)}
+    made: dict[str, Strategy] = {
+        "serial": Serial(1),
+        "threads": Threads(SLOTS),
+        "processes": Processes(SLOTS),
+    }
+    made["processes, 1 slot"] = Processes(1)
     return {name: stack.enter_context(strategy) for name, strategy in made.items()}
 
 
@@ -77,6 +83,7 @@ def bare_loop(strategy: str, tasks: tuple[Task, ...]) -> BareLoop:
         "serial": lambda: BareSerial(stage, kernel, payloads),
         "threads": lambda: BareThreads(stage, kernel, payloads, SLOTS),
         "processes": lambda: BareProcesses(stage, kernel, payloads, SLOTS),
+        "processes, 1 slot": lambda: BareProcesses(stage, kernel, payloads, 1),
     }
     return makers[strategy]()
 
@@ -87,7 +94,7 @@ def matches(stack: ExitStack, ready: dict[str, Strategy]) -> Iterator[Match]:
         picture: Payload = photograph(1, 0, width, height)
         work = batch("grayscale", kernel, [picture] * count)
         for name, strategy in ready.items():
-            if (kernel, name) != ("numpy", "processes"):
+            if kernel == "loop" or name in ("serial", "threads"):
                 yield _match(stack, name, f"{kernel} {width}x{height}", work, strategy)
 
 
@@ -132,7 +139,7 @@ def say_work(page: Page, found: list[tuple[Match, dict[int, float], dict[int, fl
         points.append(times.point)
         seconds = float(np.median([*bare.values()]))
         tasks = len(each.batch.tasks)
-        slots = SLOTS if each.strategy != "serial" else 1
+        slots = SLOTS if each.strategy in ("threads", "processes") else 1
         parallel = 1 if (each.strategy, each.work.split()[0]) == ("threads", "loop") else slots
         page.row(
             each.strategy,

@@ -111,7 +111,10 @@ class Sample:
     """One timed batch of one cell in one round.
 
     `at_s` is when it began, in seconds since the first round; `position` its place in the round's order.
-    `wrong` counts outputs that differ from the reference's; `slots_seen` the places that did work.
+    A batch that is too short to be timed well is done `batches` times in a row: `makespan_s` is their median,
+    `tasks`, `ok` and `failed` are a batch's, and what must not happen is counted over all of them: tasks
+    `lost` or `duplicated`, and outputs that differ from the reference's (`wrong`). `slots_seen` are the
+    places that did work.
     """
 
     round: int
@@ -127,6 +130,7 @@ class Sample:
     slots_seen: int | None = None
     hops: MeanHops | None = None
     stations: Stations | None = None
+    batches: int = 1
 
     @property
     def throughput_per_s(self) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import random
 import time
@@ -29,6 +30,17 @@ class Watcher(Protocol):
         """A sample of `cell` is about to be taken; `done` of `total` are."""
 
 
+SAMPLE_S = 0.05
+"""A sample lasts at least so long: a batch that is shorter is done several times in a row."""
+
+MOST_BATCHES = 20
+
+
+def batches_for(makespan_s: float) -> int:
+    """How many batches of this makespan, seen in the warm-up, make a sample that is long enough."""
+    return max(1, min(MOST_BATCHES, math.ceil(SAMPLE_S / max(makespan_s, 1e-9))))
+
+
 class Rounds:
     """Takes the samples of one run into its record."""
 
@@ -49,6 +61,7 @@ class Rounds:
         self._watcher = watcher
         self._order = random.Random(self._plan.seed)  # noqa: S311 - an order to be had again, not a secret
         self._done = 0
+        self._batches: dict[Cell, int] = {}
 
     def take(self, save: Callable[[Run], None]) -> None:
         """Warm up, then measure round after round; what there is after each is given to `save`."""
@@ -72,10 +85,13 @@ class Rounds:
             self._watcher.sample(self._done, (self._plan.warmup + self._plan.rounds) * len(cells), cell)
             place = Place(number, position, time.perf_counter() - began)
             tasks, expected = self._inputs.tasks(cell), self._inputs.expected(cell)
-            sample, failures = measure(self._strategies[cell], tasks, expected, place)
+            batches = self._batches.get(cell.original, 1) if counts else 1
+            sample, failures = measure(self._strategies[cell], tasks, expected, place, batches=batches)
             self._done += 1
             if counts:
                 self._record.add(cell, sample, failures)
+            else:
+                self._batches[cell] = batches_for(sample.makespan_s)
 
     def _load(self, meter: LoadMeter, number: int) -> Load:
         """The round's load. Workers that somebody else runs may be on this machine: then it cannot be told apart."""

@@ -14,7 +14,7 @@ from math import exp, log, log1p
 from statistics import median
 from typing import Final, Literal, TypeAlias
 
-from orchestrator.analysis.estimates import FEWEST_ROUNDS, unpaired_ratio
+from orchestrator.analysis.estimates import FEWEST_ROUNDS, beyond_one, unpaired_ratio
 from orchestrator.analysis.noise import noise_floor
 from orchestrator.analysis.sentences import describe, figure, percent
 from orchestrator.errors import UsageError
@@ -97,10 +97,8 @@ def changed(ratio: Estimate, threshold: float) -> ChangeWord:
     """What a ratio of new to old says, for a change that is large enough from `threshold` on."""
     if ratio.low is None or ratio.high is None:
         return "inconclusive"
-    if ratio.low > 1 and ratio.point > 1 + threshold:
-        return "regression"
-    if ratio.high < 1 and ratio.point < 1 / (1 + threshold):
-        return "improvement"
+    if side := beyond_one(ratio, threshold):
+        return "regression" if side > 0 else "improvement"
     within = ratio.low >= 1 / (1 + threshold) and ratio.high <= 1 + threshold
     return "same" if within else "inconclusive"
 

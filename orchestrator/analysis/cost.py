@@ -6,7 +6,7 @@ Outperforms a Single Thread. Where the slots that were measured do not reach it,
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import inf
 from typing import Final, Literal, TypeAlias
@@ -22,7 +22,7 @@ from orchestrator.analysis.resampling import bootstrapped, resamples
 from orchestrator.analysis.sentences import count, describe, evidence, figure
 from orchestrator.analysis.system import StationName, System, beyond_slots, holding
 from orchestrator.analysis.verdicts import BASELINES, Against, contestants
-from orchestrator.model import Cell, Estimate, Run
+from orchestrator.model import Cell, CellResult, Estimate, Run
 
 CostKind: TypeAlias = Literal["measured", "predicted", "never", "unknown"]
 Limit: TypeAlias = Literal[StationName, "latency"]
@@ -74,10 +74,9 @@ class Cost:
 def costs(run: Run, stage: str) -> tuple[Cost, ...]:
     """The COST of a stage against each baseline; beside one that the cores forbid, what it is elsewhere."""
     found = []
-    ours = contestants(run.of_stage(stage), lambda cell: cell.distributed)
+    best = pick(_sound(run, stage, lambda cell: cell.distributed))
     for against, is_baseline in BASELINES.items():
-        theirs = pick(contestants(run.of_stage(stage), is_baseline))
-        best = pick(ours)
+        theirs = pick(_sound(run, stage, is_baseline))
         if best is None or theirs is None:
             continue
         here = _measured(run, stage, against, theirs) or _predicted(run, stage, against, best, theirs, False)
@@ -89,11 +88,11 @@ def costs(run: Run, stage: str) -> tuple[Cost, ...]:
 
 def ratios_by_slots(run: Run, stage: str, theirs: Pick) -> dict[int, tuple[Cell, Estimate]]:
     """Slots to Celery's best cell with so many, and its time over the baseline's."""
-    ours = contestants(run.of_stage(stage), lambda cell: cell.distributed)
+    ours = _sound(run, stage, lambda cell: cell.distributed)
     found = {}
     for slots in sorted({result.cell.slots for result in ours}):
         best = pick([result for result in ours if result.cell.slots == slots])
-        against = best and contest(best, theirs)
+        against = None if best is None else contest(best, theirs)
         if best is not None and against is not None:
             found[slots] = best.best.cell, against
     return found
@@ -197,6 +196,11 @@ def _limit(system: System, tasks: int) -> tuple[Limit, float]:
     station = holding(beyond_slots(system), system)
     name: Limit = station.name if 2 * tasks / station.limit_per_s > least_s else "latency"
     return name, tasks / least_s
+
+
+def _sound(run: Run, stage: str, belongs: Callable[[Cell], bool]) -> tuple[CellResult, ...]:
+    """The cells of one side whose times may stand."""
+    return tuple(each for each in contestants(run.of_stage(stage), belongs) if each.sound)
 
 
 def _elsewhere(system: System) -> System:

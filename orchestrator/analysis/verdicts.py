@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from math import ceil, log
 from typing import Final, Literal, TypeAlias
 
-from orchestrator.analysis.estimates import FEWEST_ROUNDS, paired
+from orchestrator.analysis.estimates import CLEARANCE, FEWEST_ROUNDS, beyond_one, paired
 from orchestrator.analysis.ledger import bound
 from orchestrator.analysis.picking import Pick, contest, pick
 from orchestrator.analysis.sentences import count, describe, percent, took
@@ -90,15 +90,14 @@ def judge(
 def classify(ratio: Estimate | None, margin: float) -> VerdictWord:
     """What a ratio of Celery's time to a baseline's says, for a practical margin such as 0.05.
 
-    Faster or slower: the interval excludes 1 and the point lies beyond the margin. A tie: the whole
-    interval lies within the margin, 1 / (1 + margin) to 1 + margin. Anything else is inconclusive.
+    Faster or slower: the interval stays clear of 1 (`estimates.beyond_one`) and the point lies beyond the
+    margin. A tie: the whole interval lies within the margin, 1 / (1 + margin) to 1 + margin. Anything else is
+    inconclusive.
     """
     if ratio is None or ratio.low is None or ratio.high is None:
         return "inconclusive"
-    if ratio.high < 1 and ratio.point < 1 / (1 + margin):
-        return "helps"
-    if ratio.low > 1 and ratio.point > 1 + margin:
-        return "hurts"
+    if side := beyond_one(ratio, margin):
+        return "helps" if side < 0 else "hurts"
     if ratio.low >= 1 / (1 + margin) and ratio.high <= 1 + margin:
         return "ties"
     return "inconclusive"
@@ -107,15 +106,15 @@ def classify(ratio: Estimate | None, margin: float) -> VerdictWord:
 def rounds_needed(ratio: Estimate | None, rounds: int, margin: float) -> int | None:
     """How many more rounds would decide, if the point stays and the interval narrows as 1 / sqrt(rounds).
 
-    To call a difference the half width must fall below the point's distance from 1, to call a tie below
-    its distance from the margin, on the logarithmic scale. `None` where that takes more than
+    To call a difference the half width and the clearance beyond it must fall below the point's distance from
+    1, to call a tie the half width below its distance from the margin, on the logarithmic scale. `None` where that takes more than
     `MOST_ROUNDS`: then the truth lies too near the margin, or the times are too unsteady.
     """
     if ratio is None or ratio.low is None or ratio.high is None:
         return max(1, FEWEST_ROUNDS - rounds)
     half_width = log(ratio.high / ratio.low) / 2
     distance, limit = abs(log(ratio.point)), log(1 + margin)
-    to_reach = distance if distance > limit else limit - distance
+    to_reach = distance / (1 + 2 * CLEARANCE) if distance > limit else limit - distance
     if to_reach <= 0 or rounds * (half_width / to_reach) ** 2 > MOST_ROUNDS:
         return None
     return max(1, ceil(rounds * (half_width / to_reach) ** 2) - rounds)

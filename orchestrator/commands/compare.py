@@ -22,6 +22,7 @@ def compare(
     """Say what became slower or faster from one result to another; exit 1 on a regression."""
     # Imported here: they load NumPy and pydantic, which --help can do without.
     import sys  # noqa: PLC0415
+    from math import inf  # noqa: PLC0415
     from pathlib import Path  # noqa: PLC0415
 
     from rich.console import Console  # noqa: PLC0415
@@ -37,6 +38,9 @@ def compare(
     if chosen not in COMPARISON_REPORTS:
         raise UsageError(f"unknown format {chosen!r}; choose from {', '.join(COMPARISON_REPORTS)}")
     before, after = results.read(Path(old)), results.read(Path(new))
+    for path, run in ((old, before), (new, after)):
+        if not all(0 < sample.makespan_s < inf for each in run.cells for sample in each.samples):
+            raise UsageError(f"{path}: not a whole result: a makespan is not a positive number of seconds")
     comparison = compare_runs(before, after, across)
     if not comparison.changes:
         raise UsageError(

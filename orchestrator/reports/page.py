@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 import shlex
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from orchestrator.model import Cell, CellResult, Findings, Run, Verdict
 from orchestrator.reports import typeset
 from orchestrator.reports.best import fastest
-from orchestrator.reports.charts.rows import short_name
+from orchestrator.reports.charts.rows import full_name, short_name
 from orchestrator.reports.faults import faults
 from orchestrator.reports.figures import digits, rate
 from orchestrator.reports.headline import headline
@@ -65,9 +66,13 @@ def content(run: Run, findings: Findings) -> dict[str, Any]:
         "signs": SIGNS,
         "figure": speed,
         "noise_floor": noise_floor(findings),
-        "tables": {stage: lines(run, findings, stage) for stage in run.stages},
+        "tables": {
+            f"{stage} {work}".strip(): lines(run.of_work(stage, work), findings)
+            for stage in run.stages
+            for work in run.works(stage)
+        },
         "faults": faults(run),
-        "name_of": lambda cell: f"{cell.stage} {cell.kernel} {short_name(cell)}",
+        "name_of": lambda cell: f"{cell.stage}, {full_name(cell)}",
         "facts": facts(run),
         "environment": environment(run),
         "command": command(run),
@@ -95,10 +100,10 @@ def noise_floor(findings: Findings) -> str:
     )
 
 
-def lines(run: Run, findings: Findings, stage: str) -> list[Line]:
-    """A stage's table."""
-    best = fastest(findings, run.of_stage(stage))
-    return [_line(result, findings, result.cell == best) for result in run.of_stage(stage)]
+def lines(results: Sequence[CellResult], findings: Findings) -> list[Line]:
+    """The table of cells that do the same work."""
+    best = fastest(findings, results)
+    return [_line(result, findings, result.cell == best) for result in results]
 
 
 def _line(result: CellResult, findings: Findings, fastest: bool) -> Line:

@@ -75,6 +75,7 @@ class SlotProcess:
         self._flying: deque[_Flight] = deque()
         self._unneeded: deque[tuple[int, int]] = deque()
         self._reason: str | None = None
+        self._last_s = 0.0
 
     def fileno(self) -> int:
         """The control socket's descriptor, readable when there is something to `receive`."""
@@ -93,6 +94,14 @@ class SlotProcess:
     def is_hungry(self) -> bool:
         """Whether it is time for new tasks: small ones are sent once half of them are done."""
         return self.ready and self.has_room and len(self._flying) <= LANES // 2
+
+    @property
+    def spare_s(self) -> float:
+        """How long it will surely not be hungry, if its tasks take as long as the last ones did.
+
+        A shorter task than before counts at once, a longer one by and by.
+        """
+        return (len(self._flying) - LANES // 2) * self._last_s if self.ready else 0.0
 
     def send(self, task: Task) -> None:
         """Copy the payload into shared memory and queue the task; it leaves at once if the slot has no other.
@@ -171,6 +180,7 @@ class SlotProcess:
                 self.flush()
             return None
         _, place, failure, compute_s, compute_cpu_s = message
+        self._last_s = min(compute_s, 2 * self._last_s + 1e-4)
         if flight.task is None:
             self._unneeded.append((place[1], place[2]))
             return None

@@ -37,6 +37,8 @@ def folder(tmp_path: Path) -> Path:
     (tmp_path / "elsewhere.json").write_text(json.dumps(document))
     document["plan"]["images"] = 9
     (tmp_path / "more.json").write_text(json.dumps(document))
+    document["cells"][0]["samples"][0]["makespan_s"] = -1.0
+    (tmp_path / "negative.json").write_text(json.dumps(document))
     (tmp_path / "no-json.json").write_text("{")
     (tmp_path / "no-result.json").write_text('{"schema": 1}')
     (tmp_path / "list.json").write_text("[]")
@@ -82,6 +84,7 @@ def test_another_version_is_refused_with_the_remedy_and_compared_with_it(folder:
         (["old.json", "."], "cannot be read"),
         (["old.json", "no-json.json"], "is not a result file"),
         (["old.json", "no-result.json"], "not a whole result"),
+        (["old.json", "negative.json"], "a makespan is not a positive number of seconds"),
         (["old.json", "list.json"], "not a result of Breakeven"),
         (["old.json", "more.json", "--across"], "did not do the same work (images 8 and 9)"),
         (["old.json", "other.json"], "have no measured cell in common"),

@@ -103,9 +103,14 @@ def pids(outcomes: list[Outcome]) -> set[int]:
 
 def children() -> set[int]:
     """Children of this test that other tests' fleets, which stay up, did not start."""
-    return {child.pid for child in psutil.Process().children()} - {
-        child.pid for child in psutil.Process().children() if "guardian.py" in " ".join(child.cmdline())
-    }
+    return {child.pid for child in psutil.Process().children() if not is_guardian(child)}
+
+
+def is_guardian(child: psutil.Process) -> bool:
+    try:
+        return "guardian.py" in " ".join(child.cmdline())
+    except psutil.ZombieProcess:
+        return False
 
 
 def connected(port: int) -> psutil.Process:

@@ -130,3 +130,22 @@ def test_garbage_is_collected_before_and_not_during_a_batch():
     clock = Clock()
     measure(Watching(clock, [right(0), right(1), right(2)]), TASKS, RIGHT, PLACE, clock)
     assert (states, gc.isenabled()) == ([False], True)
+
+
+def test_a_short_batch_is_done_several_times_and_their_median_counts():
+    clock = Clock()
+
+    class Slowing(Scripted):
+        """Each batch takes a second longer than the one before."""
+
+        extra = 0.0
+
+        def run(self, tasks):
+            self._clock.advance(self.extra)
+            self.extra += 1.0
+            yield from super().run(tasks)
+
+    strategy = Slowing(clock, [right(0), right(1), Outcome(2, b"something else")])
+    sample, _ = measure(strategy, TASKS, RIGHT, PLACE, clock, batches=3)
+    assert (sample.batches, sample.makespan_s) == (3, 4.0)
+    assert (sample.tasks, sample.ok, sample.wrong) == (3, 3, 3)

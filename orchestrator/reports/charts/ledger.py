@@ -11,7 +11,16 @@ from orchestrator.model import Findings, Run
 from orchestrator.reports.charts.drawing import Drawing, Spec
 from orchestrator.reports.charts.look import LEGS as FILLS
 from orchestrator.reports.charts.look import ROW_PX, colour, config
-from orchestrator.reports.charts.rows import Row, figures_axis, grouped, names_axis, short_name, values, y
+from orchestrator.reports.charts.rows import (
+    Row,
+    figures_axis,
+    full_name,
+    grouped,
+    named,
+    names_axis,
+    values,
+    y,
+)
 from orchestrator.reports.typeset import NONE, time
 
 
@@ -36,7 +45,7 @@ def draw(run: Run, findings: Findings) -> tuple[Drawing, ...]:
             caption="",
             description="Hops of a Celery task as shares of its latency. "
             + " ".join(f"{_name(each)}: {_largest(each)}." for each in ledgers),
-            head=("stage", "kernel", "cell", *LEGS, "latency", "CPU in compute"),
+            head=("stage", "cell", *LEGS, "latency", "CPU in compute"),
             rows=tuple(_row(each) for each in ledgers),
             spec=_spec(ledgers),
         ),
@@ -44,7 +53,7 @@ def draw(run: Run, findings: Findings) -> tuple[Drawing, ...]:
 
 
 def _name(each: Ledger) -> str:
-    return f"{each.cell.stage} {each.cell.kernel} {short_name(each.cell)}"
+    return f"{each.cell.stage}, {full_name(each.cell)}"
 
 
 def _largest(each: Ledger) -> str:
@@ -61,8 +70,7 @@ def _row(each: Ledger) -> tuple[str, ...]:
     legs = {leg.name: f"{time(leg.seconds)} ({_percent(leg)})" for leg in each.legs}
     return (
         each.cell.stage,
-        each.cell.kernel,
-        short_name(each.cell),
+        full_name(each.cell),
         *(legs.get(name, NONE) for name in LEGS),
         time(each.latency_s),
         time(each.compute_cpu_s),
@@ -70,12 +78,12 @@ def _row(each: Ledger) -> tuple[str, ...]:
 
 
 def _spec(ledgers: list[Ledger]) -> Spec:
+    by_cell = {each.cell: each for each in ledgers}
+    stages = dict.fromkeys(each.cell.stage for each in ledgers)
+    names = named(by_cell)
+    ledgers = [by_cell[cell] for stage in stages for cell in names if cell.stage == stage]
     keys = [
-        Row(
-            each.cell.stage,
-            f"{each.cell.kernel} {short_name(each.cell).removeprefix('celery ')}",
-            time(each.latency_s),
-        )
+        Row(each.cell.stage, " ".join(names[each.cell]).replace(" celery", ""), time(each.latency_s))
         for each in ledgers
     ]
     rows = grouped(keys)

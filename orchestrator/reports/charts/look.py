@@ -96,8 +96,6 @@ def config() -> dict[str, Any]:
     return {
         "font": FONT,
         "background": "transparent",
-        # The page tells screen readers in its own words what a chart shows.
-        "aria": False,
         "view": {"stroke": None},
         "axis": {
             "labelColor": colour("ink"),

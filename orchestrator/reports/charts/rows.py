@@ -48,7 +48,32 @@ def short_name(cell: Cell) -> str:
 
 def full_name(cell: Cell) -> str:
     """The cell's name where its kernel is not beside it."""
-    return f"{short_name(cell)}, {cell.kernel}, {cell.slots} slot{'s' if cell.slots > 1 else ''}"
+    slots = f"{cell.slots} slot{'s' if cell.slots > 1 else ''}"
+    return ", ".join(part for part in (short_name(cell), cell.kernel, cell.work, slots) if part)
+
+
+def named(cells: Iterable[Cell]) -> dict[Cell, tuple[str, str]]:
+    """Each cell's heading and name in a stage's chart, in the chart's order: what belongs together, together.
+
+    The slots are said where they tell cells apart.
+    """
+    known = list(cells)
+    headings = {cell: " ".join(filter(None, (cell.kernel, cell.work))) for cell in known}
+    kinds = {cell: (headings[cell], short_name(cell)) for cell in known}
+    slots: dict[tuple[str, str], set[int]] = {}
+    for cell in known:
+        slots.setdefault(kinds[cell], set()).add(cell.slots)
+    heading_order, kind_order = list(dict.fromkeys(headings.values())), list(slots)
+    known.sort(
+        key=lambda cell: (heading_order.index(headings[cell]), kind_order.index(kinds[cell]), cell.slots)
+    )
+    return {
+        cell: (
+            headings[cell],
+            f"{short_name(cell)} on {cell.slots}" if len(slots[kinds[cell]]) > 1 else short_name(cell),
+        )
+        for cell in known
+    }
 
 
 def grouped(rows: Iterable[Row]) -> list[Row]:

@@ -8,16 +8,17 @@ from typing import Any, Final
 
 import altair as alt
 
-from orchestrator.model import CellResult, Findings, Run
+from orchestrator.model import Cell, CellResult, Findings, Run
 from orchestrator.reports.charts.drawing import Drawing, Spec, slug
 from orchestrator.reports.charts.look import ROW_PX, colour, config, shape
 from orchestrator.reports.charts.rows import (
     BY_PLACE,
     Row,
     figures_axis,
+    full_name,
     grouped,
+    named,
     names_axis,
-    short_name,
     values,
 )
 from orchestrator.reports.typeset import TIMES, about, time
@@ -42,9 +43,11 @@ def draw(run: Run, findings: Findings) -> tuple[Drawing, ...]:
 
 
 def _of_stage(run: Run, findings: Findings, stage: str) -> Drawing | None:
-    shown = [result for result in run.of_stage(stage) if result.samples]
-    if not shown:
+    measured = {result.cell: result for result in run.of_stage(stage) if result.samples}
+    if not measured:
         return None
+    names = named(measured)
+    shown = [measured[cell] for cell in names]
     worst, sample_round, factor = _furthest(shown)
     reach = _reach(factor)
     return Drawing(
@@ -54,10 +57,10 @@ def _of_stage(run: Run, findings: Findings, stage: str) -> Drawing | None:
         legend=LEGEND,
         caption=f"Half a row up is {reach:.2g} times the median, half a row down the median over {reach:.2g}.",
         description=f"Samples of {stage} over the rounds, each against its cell's median. Furthest: "
-        f"{worst.cell.kernel} {short_name(worst.cell)} in round {sample_round + 1}, {factor:.2f} times its median.",
+        f"{full_name(worst.cell)} in round {sample_round + 1}, {factor:.2f} times its median.",
         head=_head(shown),
-        rows=tuple(_row(result, _head(shown)) for result in shown),
-        spec=_spec(shown, findings, reach),
+        rows=tuple(_row(result, names[result.cell], _head(shown)) for result in shown),
+        spec=_spec(shown, names, findings, reach),
     )
 
 
@@ -87,8 +90,7 @@ def _head(shown: list[CellResult]) -> tuple[str, ...]:
     return ("kernel", "cell", *(f"round {number + 1}" for number in rounds))
 
 
-def _row(result: CellResult, head: tuple[str, ...]) -> tuple[str, ...]:
-    name = (result.cell.kernel, short_name(result.cell))
+def _row(result: CellResult, name: tuple[str, str], head: tuple[str, ...]) -> tuple[str, ...]:
     if head[2] == "rounds":
         makespans = sorted(result.makespans_s.values())
         return (*name, str(len(makespans)), time(makespans[0]), time(_median(result)), time(makespans[-1]))
@@ -96,11 +98,10 @@ def _row(result: CellResult, head: tuple[str, ...]) -> tuple[str, ...]:
     return (*name, *(time(by_round.get(each)) for each in head[2:]))
 
 
-def _spec(shown: list[CellResult], findings: Findings, reach: float) -> Spec:
-    rows = grouped(
-        Row(result.cell.kernel, short_name(result.cell), about(findings.makespans.get(result.cell)))
-        for result in shown
-    )
+def _spec(
+    shown: list[CellResult], names: dict[Cell, tuple[str, str]], findings: Findings, reach: float
+) -> Spec:
+    rows = grouped(Row(*names[result.cell], about(findings.makespans.get(result.cell))) for result in shown)
     places = [place for place, row in enumerate(rows) if row.name]
     data = [
         datum

@@ -14,10 +14,10 @@ from orchestrator.reports.charts.rows import (
     figures_axis,
     full_name,
     grouped,
+    named,
     names_axis,
     ratio_axis,
     ratio_domain,
-    short_name,
     values,
     y,
 )
@@ -53,8 +53,8 @@ def _of_stage(run: Run, findings: Findings, stage: str) -> Drawing | None:
         f"{_celery(shown)}",
         head=("kernel", "cell", "speedup", "interval", "level"),
         rows=tuple(
-            (cell.kernel, short_name(cell), ratio(each), span(each), level(each))
-            for cell, each in shown.items()
+            (*names, ratio(shown[cell]), span(shown[cell]), level(shown[cell]))
+            for cell, names in named(shown).items()
         ),
         spec=_spec(shown, findings, f"← slower · {one} = 1 · faster →"),
     )
@@ -89,7 +89,7 @@ def noise(findings: Findings) -> tuple[float, float] | None:
 
 
 def _spec(shown: dict[Cell, Estimate], findings: Findings, title: str) -> Spec:
-    keys = {cell: Row(cell.kernel, short_name(cell), ratio(each)) for cell, each in shown.items()}
+    keys = {cell: Row(*names, ratio(shown[cell])) for cell, names in named(shown).items()}
     rows = grouped(keys.values())
     ends = [end for each in shown.values() for end in (each.low, each.high, each.point) if end]
     band = noise(findings)

@@ -12,6 +12,8 @@
       try {
         // Expressions are interpreted, not compiled: the page's policy forbids making code from text.
         await vegaEmbed(place, spec, { renderer: "svg", actions: false, ast: true, defaultStyle: false });
+        // What is told of a chart is the label of its place; its marks would be read out one by one.
+        place.querySelector("svg").setAttribute("aria-hidden", "true");
       } catch (error) {
         place.textContent = "This chart could not be drawn; its figures are in the table below.";
         console.error(error);

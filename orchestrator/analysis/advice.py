@@ -1,0 +1,143 @@
+"""What to change, from measured cells alone: another chunk, transport, placement, or number of slots."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Final, Literal, TypeAlias
+
+from orchestrator.analysis.demands import demands
+from orchestrator.analysis.estimates import estimate, ratio
+from orchestrator.analysis.prediction import family
+from orchestrator.analysis.scaling_sentences import REMEDIES, STATIONS, interval
+from orchestrator.analysis.sentences import count, evidence, figure
+from orchestrator.analysis.system import bottleneck, ceiling_per_s, knee_slots, stations
+from orchestrator.model import Cell, CellResult, Estimate, Run
+
+Change: TypeAlias = Literal["chunk", "transport", "data", "slots"]
+
+CHANGES: Final[tuple[Change, ...]] = ("chunk", "transport", "data", "slots")
+
+CAVEATS: Final[dict[Change, str]] = {
+    "chunk": "",
+    "transport": "",
+    "data": ", where inputs and outputs may stay in the payload store",
+    "slots": "",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Saving:
+    """Two measured cells that differ in one thing: what the better one saves, seconds a task."""
+
+    change: Change
+    worse: Cell
+    better: Cell
+    saved_s: float
+    ratio: Estimate
+    rounds: int
+
+    @property
+    def sentence(self) -> str:
+        """The saving in words."""
+        return (
+            f"{_value(self.better, self.change)} instead of {_value(self.worse, self.change)} saves "
+            f"{1e3 * self.saved_s:.3g} ms a task{CAVEATS[self.change]} (measured: {figure(self.ratio.point)} times "
+            f"the time; {evidence(self.ratio, self.rounds)})"
+        )
+
+
+def advice(run: Run, stage: str) -> tuple[str, ...]:
+    """What holds Celery's best cell of a stage back, and which changes were measured to save time.
+
+    Only sound cells, only savings whose interval lies below 1 and whose point lies beyond the margin.
+    """
+    celery = [
+        each
+        for each in run.of_stage(stage)
+        if each.cell.distributed and each.samples and each.sound and not each.cell.replica
+    ]
+    said = [f"{stage}: {each.sentence}." for each in savings(celery, run.plan.margin)]
+    best = _best([each for each in celery if each.cell.data != "resident"] or celery)
+    return (*said, *_hold(run, best)) if best else tuple(said)
+
+
+def savings(celery: Sequence[CellResult], margin: float) -> tuple[Saving, ...]:
+    """The largest sure saving of each kind of change, in the order of `CHANGES`."""
+    found = []
+    for change in CHANGES:
+        pairs = [
+            saving
+            for worse in celery
+            for better in celery
+            if worse is not better and _differ_only_in(worse.cell, better.cell, change)
+            if (saving := _saving(change, worse, better)) is not None
+            if saving.ratio.high is not None and saving.ratio.high < 1
+            if saving.ratio.point < 1 / (1 + margin)
+        ]
+        # From the best of all: who has it gains nothing by advice about worse cells.
+        best = max(pairs, key=lambda each: (-_time(celery, each.better), each.saved_s), default=None)
+        found += [best] if best else []
+    return tuple(found)
+
+
+def _saving(change: Change, worse: CellResult, better: CellResult) -> Saving | None:
+    times = ratio(better.makespans_s, worse.makespans_s)
+    long = estimate(list(worse.makespans_s.values()))
+    if times is None or long is None:
+        return None
+    saved_s = long.point * (1 - times.point) / worse.samples[0].tasks
+    rounds = len(better.makespans_s.keys() & worse.makespans_s.keys())
+    return Saving(change, worse.cell, better.cell, saved_s, times, rounds)
+
+
+def _differ_only_in(one: Cell, other: Cell, change: Change) -> bool:
+    if getattr(one, change) == getattr(other, change):
+        return False
+    if change == "slots":
+        return replace(one, slots=other.slots) == other
+    if change == "chunk":
+        return replace(one, chunk=other.chunk) == other
+    if change == "transport":
+        return replace(one, transport=other.transport) == other
+    return replace(one, data=other.data) == other
+
+
+def _hold(run: Run, best: CellResult) -> tuple[str, ...]:
+    """What holds the best cell back now, from its own stations, and what would help against it."""
+    measured = demands(family(run, best.cell), run)
+    if measured is None:
+        return ()
+    system = measured.system(best.cell.slots)
+    station = bottleneck(system)
+    demand_s = next(each.demand_s for each in stations(system) if each.name == station.name)
+    text = (
+        f"{best.cell.stage}: at {count(best.cell.slots, 'slot')} Celery is held back by {STATIONS[station.name]}, "
+        f"{1e3 * demand_s:.3g} ms of it a task"
+    )
+    if station.name == "slots":
+        most = measured.estimate(lambda each: ceiling_per_s(measured.system(1, each)))
+        knee = measured.estimate(lambda each: knee_slots(measured.system(1, each)))
+        return (
+            f"{text}; more slots help up to about {interval(knee)}, which give {interval(most)} tasks/s.",
+        )
+    return (f"{text}; more slots do not help, {REMEDIES[station.name]} would.",)
+
+
+def _best(celery: Sequence[CellResult]) -> CellResult | None:
+    return min(celery, key=lambda each: _time(celery, each.cell), default=None)
+
+
+def _time(celery: Sequence[CellResult], cell: Cell) -> float:
+    result = next(each for each in celery if each.cell == cell)
+    found = estimate(list(result.makespans_s.values()))
+    return float("inf") if found is None else found.point
+
+
+def _value(cell: Cell, change: Change) -> str:
+    """What a cell has of a thing, as a person says it."""
+    if change == "slots":
+        return count(cell.slots, "slot")
+    if change == "data":
+        return "resident data" if cell.data == "resident" else "local data"
+    return f"{change} {getattr(cell, change)}"

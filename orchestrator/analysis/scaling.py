@@ -1,0 +1,125 @@
+"""What a run tells about more slots: for each way to do a stage a curve, its law, its bounds, and the COST."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from statistics import median
+
+from orchestrator.analysis.bounds import Bounds, bounds
+from orchestrator.analysis.cost import Cost, costs
+from orchestrator.analysis.demands import cores_of, demands
+from orchestrator.analysis.estimates import estimate, ratio
+from orchestrator.analysis.usl import Refusal, Scalability, fit
+from orchestrator.model import Cell, CellResult, Estimate, Run
+
+
+@dataclass(frozen=True, slots=True)
+class ScalingPoint:
+    """One number of slots: tasks a second, and the speedup over the serial cell of the same kernel."""
+
+    cell: Cell
+    throughput_per_s: Estimate
+    speedup: Estimate | None
+
+    @property
+    def slots(self) -> int:
+        """The number of slots."""
+        return self.cell.slots
+
+
+@dataclass(frozen=True, slots=True)
+class ScalingCurve:
+    """The cells that differ in slots alone, the fewest slots first.
+
+    `law` is the fitted one or why there is none. `bounds` are Celery's, at the most slots measured; `None`
+    where samples do not hold their stations' times.
+    """
+
+    points: tuple[ScalingPoint, ...]
+    law: Scalability | Refusal
+    bounds: Bounds | None
+
+    @property
+    def cell(self) -> Cell:
+        """The cell with the fewest slots; the others differ from it in slots alone."""
+        return self.points[0].cell
+
+
+@dataclass(frozen=True, slots=True)
+class ScalingFindings:
+    """All that a run says about slots, computed from the run alone."""
+
+    curves: tuple[ScalingCurve, ...]
+    costs: tuple[Cost, ...]
+
+    def of_stage(self, stage: str) -> tuple[ScalingCurve, ...]:
+        """The stage's curves, in the plan's order."""
+        return tuple(curve for curve in self.curves if curve.cell.stage == stage)
+
+
+def scaling(run: Run) -> ScalingFindings:
+    """Everything that is concluded about slots; cells measured at one number of slots make no curve."""
+    families: dict[Cell, list[CellResult]] = {}
+    for result in run.cells:
+        if result.samples and result.sound and not result.cell.replica:
+            families.setdefault(replace(result.cell, slots=0), []).append(result)
+    curves = tuple(_curve(run, family) for family in families.values() if len(family) > 1)
+    stages = dict.fromkeys(curve.cell.stage for curve in curves if curve.cell.distributed)
+    return ScalingFindings(curves, tuple(cost for stage in stages for cost in costs(run, stage)))
+
+
+def servable_slots(results: Sequence[CellResult], run: Run) -> float | None:
+    """How many slots of a cell the cores can truly run: cores over the share of its time that a task computes.
+
+    That share is what is left when waiting within the kernel is taken away (wall less CPU seconds), at the
+    fewest slots, where nobody waits for a core yet; `None` where no cores are known.
+    """
+    fewest = min(results, key=lambda each: each.cell.slots)
+    cores = cores_of(run)[0] if fewest.cell.distributed else float(run.environment.cpu.usable)
+    if cores is None:
+        return None
+    waits = [
+        each.tasks
+        * max(0.0, each.hops.compute_s - each.hops.compute_cpu_s)
+        / (min(fewest.cell.slots, each.tasks) * each.makespan_s)
+        for each in fewest.samples
+        if each.hops is not None
+    ]
+    share = 1 - min(1.0, median(waits)) if waits else 1.0
+    return cores / max(share, 1e-6)
+
+
+def _curve(run: Run, family: Sequence[CellResult]) -> ScalingCurve:
+    ordered = sorted(family, key=lambda each: each.cell.slots)
+    throughputs = {
+        each.cell.slots: {s.round: s.throughput_per_s for s in each.samples if s.ok} for each in ordered
+    }
+    measured = demands(ordered, run) if ordered[0].cell.distributed else None
+    return ScalingCurve(
+        points=tuple(_point(run, each) for each in ordered),
+        law=fit(throughputs, servable_slots(ordered, run)),
+        bounds=None if measured is None else bounds(measured, ordered[-1].cell.slots),
+    )
+
+
+def _point(run: Run, result: CellResult) -> ScalingPoint:
+    found = estimate([each.throughput_per_s for each in result.samples if each.ok])
+    serial = next((each for each in run.of_stage(result.cell.stage) if _is_serial_of(each, result)), None)
+    return ScalingPoint(
+        result.cell,
+        Estimate(0.0) if found is None else found,
+        None if serial is None else ratio(serial.makespans_s, result.makespans_s),
+    )
+
+
+def _is_serial_of(result: CellResult, other: CellResult) -> bool:
+    """Whether a result is the sound serial cell of the other's kernel and work."""
+    one, two = result.cell, other.cell
+    same = (one.kernel, one.width, one.height, one.latency_ms) == (
+        two.kernel,
+        two.width,
+        two.height,
+        two.latency_ms,
+    )
+    return one.strategy == "serial" and not one.replica and same and result.sound and bool(result.samples)

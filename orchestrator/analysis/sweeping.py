@@ -1,0 +1,104 @@
+"""What a run tells that swept the work of a task: the break-even of each stage against each baseline."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final, Literal, TypeAlias
+
+from orchestrator.analysis.crossing import BreakEven, SweepPoint, break_even
+from orchestrator.analysis.estimates import paired
+from orchestrator.analysis.picking import pick
+from orchestrator.analysis.verdicts import BASELINES, Against, contestants
+from orchestrator.model import Cell, CellResult, Run
+
+Axis: TypeAlias = Literal["pixels", "latency_ms", "chunk"]
+
+AXES: Final[tuple[Axis, ...]] = ("pixels", "latency_ms", "chunk")
+
+
+@dataclass(frozen=True, slots=True)
+class Sweep:
+    """One stage's sweep against a baseline.
+
+    The axis is `pixels` of an image, `latency_ms` of the origin, or the `chunk`. `celery` and `versus` are
+    the best cells at each place, in the order of `found.points`.
+    """
+
+    stage: str
+    against: Against
+    axis: Axis
+    found: BreakEven
+    celery: tuple[Cell, ...]
+    versus: tuple[Cell, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class BreakevenFindings:
+    """All that a sweep says, computed from the run alone."""
+
+    sweeps: tuple[Sweep, ...]
+
+
+def sweeping(run: Run) -> BreakevenFindings:
+    """Each stage's sweeps; a stage whose work was not swept has none."""
+    return BreakevenFindings(
+        tuple(
+            sweep
+            for stage in run.stages
+            if (axis := axis_of(run, stage)) is not None
+            for against in BASELINES
+            if (sweep := _sweep(run, stage, against, axis)) is not None
+        )
+    )
+
+
+def axis_of(run: Run, stage: str) -> Axis | None:
+    """What was swept: the first axis on which the stage's cells lie at several places."""
+    cells = [result.cell for result in run.of_stage(stage) if result.samples]
+    for axis in AXES[:2]:
+        if len({place(run, cell, axis) for cell in cells}) > 1:
+            return axis
+    return "chunk" if len({cell.chunk for cell in cells if cell.distributed}) > 1 else None
+
+
+def place(run: Run, cell: Cell, axis: Axis) -> float:
+    """Where on the axis a cell lies: its own work, or else the plan's."""
+    if axis == "pixels":
+        return float((cell.width or run.plan.width) * (cell.height or run.plan.height))
+    if axis == "latency_ms":
+        return run.plan.latency_ms if cell.latency_ms is None else cell.latency_ms
+    return float(cell.chunk or 1)
+
+
+def _sweep(run: Run, stage: str, against: Against, axis: Axis) -> Sweep | None:
+    """A stage against a baseline. The baseline has no chunk, so on that axis it is the same everywhere."""
+    ours = _by_place(run, contestants(run.of_stage(stage), lambda cell: cell.distributed), axis)
+    baseline = contestants(run.of_stage(stage), BASELINES[against])
+    theirs = {at: list(baseline) for at in ours} if axis == "chunk" else _by_place(run, baseline, axis)
+    points, celery, versus = [], [], []
+    for at in sorted(ours.keys() & theirs.keys()):
+        one, other = pick(ours[at]), pick(theirs[at])
+        # A logarithmic axis has no place for an origin that answers at once.
+        if at <= 0 or one is None or other is None:
+            continue
+        points.append(SweepPoint(at, _ratios(one.makespans_s, other.makespans_s)))
+        celery.append(one.best.cell)
+        versus.append(other.best.cell)
+    if not points:
+        return None
+    return Sweep(stage, against, axis, break_even(points, run.plan.margin), tuple(celery), tuple(versus))
+
+
+def _by_place(run: Run, results: tuple[CellResult, ...], axis: Axis) -> dict[float, list[CellResult]]:
+    """Place to the sound cells there."""
+    found: dict[float, list[CellResult]] = {}
+    for result in results:
+        if result.sound:
+            found.setdefault(place(run, result.cell, axis), []).append(result)
+    return found
+
+
+def _ratios(ours: Mapping[int, float], theirs: Mapping[int, float]) -> dict[int, float]:
+    """Round to how many times as long Celery took."""
+    return {round_: ours[round_] / theirs[round_] for round_ in paired(ours, theirs)}

@@ -1,0 +1,183 @@
+"""The HTML report in a real browser: it asks for nothing, draws everything, fits, and can be read by everyone."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page
+
+from orchestrator import results
+from orchestrator.analysis.findings import analyse
+from orchestrator.reports import html
+from orchestrator.reports.charts import look
+from tests.unit.reports.made_runs import every_run, quick_sized
+
+pytestmark = pytest.mark.browser
+
+RUNS = {**every_run(), "quick": quick_sized()}
+SIZES = {"wide": 1400, "phone": 360}
+
+
+@dataclass
+class Opened:
+    """A page that was opened, and what it did that it should not have done."""
+
+    page: Page
+    complaints: list[str] = field(default_factory=list)
+    requests: list[str] = field(default_factory=list)
+
+
+Open = Callable[..., Opened]
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """Where a run's page is, made when it is first asked for."""
+    folder = tmp_path_factory.mktemp("pages")
+
+    def file(name: str) -> Path:
+        path = folder / f"{name.replace(' ', '-')}.html"
+        if not path.exists():
+            path.write_text(html.render(RUNS[name], analyse(RUNS[name])), encoding="utf-8")
+        return path
+
+    return file
+
+
+@pytest.fixture
+def open_page(browser: Browser, files: Callable[[str], Path]) -> Iterator[Open]:
+    """Open a run's page, at a width and in a colour scheme, and wait until its charts are drawn."""
+    contexts = []
+
+    def opened(name: str, width: int = 1400, scheme: Any = "light", **options: Any) -> Opened:
+        context = browser.new_context(
+            viewport={"width": width, "height": 900}, color_scheme=scheme, offline=True, **options
+        )
+        contexts.append(context)
+        made = Opened(context.new_page())
+        made.page.on("console", lambda message: made.complaints.append(message.text))
+        made.page.on("pageerror", lambda error: made.complaints.append(str(error)))
+        made.page.on("request", lambda request: made.requests.append(request.url))
+        made.page.goto(files(name).as_uri())
+        made.page.wait_for_selector("html[data-drawn]", timeout=20_000)
+        return made
+
+    yield opened
+    for context in contexts:
+        context.close()
+
+
+def marks(page: Page) -> dict[str, int]:
+    """Each chart to how many marks it has."""
+    found: dict[str, int] = page.evaluate(
+        """() => Object.fromEntries([...document.querySelectorAll("[data-chart]")].map(chart =>
+            [chart.dataset.chart, chart.querySelectorAll("svg .mark-symbol path, svg .mark-rect path").length]))"""
+    )
+    return found
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("size", SIZES)
+def test_every_chart_is_drawn_without_a_complaint_a_request_or_an_overflow(open_page: Open, size, scheme):
+    opened = open_page("quick", SIZES[size], scheme)
+    assert opened.complaints == []
+    assert [url for url in opened.requests if not url.startswith("data:")] == [opened.page.url]
+    drawn = marks(opened.page)
+    assert len(drawn) == 1 + 4 + 1 + 4
+    assert all(drawn.values()), drawn
+    assert opened.page.evaluate("document.documentElement.scrollWidth") == SIZES[size]
+    widths = opened.page.evaluate(
+        """() => [...document.querySelectorAll("[data-chart]")].map(chart =>
+            chart.querySelector("svg").getBoundingClientRect().width - chart.clientWidth)"""
+    )
+    assert max(widths) <= 1
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_every_run_opens_without_a_complaint_or_a_request(open_page: Open, name):
+    opened = open_page(name, SIZES["phone"])
+    assert opened.complaints == []
+    assert [url for url in opened.requests if not url.startswith("data:")] == [opened.page.url]
+    assert opened.page.evaluate("document.documentElement.scrollWidth") == SIZES["phone"]
+    assert all(marks(opened.page).values())
+
+
+def test_a_quick_run_s_charts_are_drawn_within_2_seconds(open_page: Open):
+    page = open_page("quick").page
+    assert int(page.evaluate("document.documentElement.dataset.drawn")) < 2000
+
+
+def test_charts_follow_the_colour_scheme_and_are_light_on_paper(open_page: Open):
+    page = open_page("quick", scheme="light").page
+
+    def fill() -> str:
+        text = page.query_selector("[data-chart=hops] svg text")
+        assert text is not None
+        return str(text.evaluate("text => getComputedStyle(text).fill"))
+
+    def rgb(colour: str) -> str:
+        return f"rgb({', '.join(str(int(colour[i : i + 2], 16)) for i in (1, 3, 5))})"
+
+    assert fill() == rgb(look.LIGHT["ink"])
+    page.emulate_media(color_scheme="dark")
+    assert fill() == rgb(look.DARK["ink"])
+    page.emulate_media(color_scheme="dark", media="print")
+    assert fill() == rgb(look.LIGHT["ink"])
+
+
+def test_hovering_shows_figures(open_page: Open):
+    page = open_page("quick").page
+    page.locator("[data-chart=speedup-decode]").scroll_into_view_if_needed()
+    page.locator("[data-chart=speedup-decode] svg .mark-symbol path").nth(1).hover()
+    tooltip = page.locator("#vg-tooltip-element.visible")
+    tooltip.wait_for(timeout=5000)
+    for word in ("cell", "interval", "makespan", "threads, getdata, 2 slots"):
+        assert word in tooltip.inner_text()
+
+
+def test_the_download_is_the_result(open_page: Open, tmp_path: Path):
+    page = open_page("quick", accept_downloads=True).page
+    with page.expect_download() as download:
+        page.locator("#download").click()
+    assert download.value.suggested_filename == results.file_name(RUNS["quick"])
+    download.value.save_as(tmp_path / "result.json")
+    assert json.loads((tmp_path / "result.json").read_text()) == json.loads(results.dumps(RUNS["quick"]))
+    assert results.read(tmp_path / "result.json").cells == RUNS["quick"].cells
+
+
+def test_the_pictures_before_and_after_are_shown(open_page: Open):
+    page = open_page("quick").page
+    sizes = page.evaluate('[...document.querySelectorAll("[data-proof]")].map(each => each.naturalWidth)')
+    assert sizes == [320, 320]
+
+
+def test_a_script_that_got_into_the_page_would_not_run(open_page: Open):
+    opened = open_page("quick")
+    opened.page.evaluate(
+        """() => { const script = document.createElement("script");
+            script.textContent = "window.ran = true"; document.body.append(script); }"""
+    )
+    assert opened.page.evaluate("window.ran") is None
+    assert any("Content Security Policy" in each for each in opened.complaints)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("name", ["quick", "outputs differ"])
+def test_axe_finds_nothing_serious(open_page: Open, axe: str, name, size, scheme):
+    page = open_page(name, SIZES[size], scheme).page
+    page.evaluate("document.querySelectorAll('details').forEach(each => { each.open = true })")
+    page.evaluate(axe)
+    found = page.evaluate("axe.run()")
+    grave = [
+        f"{each['id']}: {each['help']}: {each['nodes'][0]['html'][:200]}"
+        for each in found["violations"]
+        if each["impact"] in ("serious", "critical")
+    ]
+    assert grave == []
+    assert len(found["passes"]) > 20

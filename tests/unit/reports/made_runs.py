@@ -1,0 +1,85 @@
+"""Runs that a report must be able to show, however little or odd there is in them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from orchestrator.inputs.synthetic import photograph
+from orchestrator.model import Cell, Cpu, Run, TaskFailure
+from orchestrator.proof import thumbnails
+from tests.examples import CELERY, HOPS, SERIAL, THREADS, example_run, result
+
+PROCESSES = replace(THREADS, strategy="processes")
+CHUNKED = replace(CELERY, chunk=4)
+
+EVIL = "</script><script>alert(1)</script><img src=x onerror=alert(2)>&'\"../../x"
+
+
+def hostile() -> Run:
+    """A run whose every name wants out of the page."""
+    run = example_run()
+    cell = Cell(EVIL, EVIL, EVIL, 2, EVIL, 1, "local")
+    renamed = tuple(replace(each, cell=replace(each.cell, stage=EVIL, kernel=EVIL)) for each in run.cells)
+    failed = replace(result(cell, 0.01, HOPS), failures=(TaskFailure(0, EVIL, EVIL),))
+    return replace(
+        run,
+        plan=replace(run.plan, source=EVIL, profile=EVIL, arguments=("run", "--source", EVIL)),
+        environment=replace(run.environment, cpu=Cpu(EVIL, 2, 2), platform=EVIL, packages={EVIL: EVIL}),
+        cells=(*renamed, failed),
+    )
+
+
+def _samples(run: Run, **changes: int) -> Run:
+    return replace(
+        run,
+        cells=tuple(
+            replace(each, samples=tuple(replace(sample, **changes) for sample in each.samples))
+            for each in run.cells
+        ),
+    )
+
+
+def every_run() -> dict[str, Run]:
+    """Runs by what is odd in them."""
+    run = example_run()
+    return {
+        "example": run,
+        "no cells": replace(run, cells=()),
+        "no samples": replace(
+            run, complete=False, cells=tuple(replace(each, samples=()) for each in run.cells)
+        ),
+        "one round": replace(
+            run, complete=False, cells=tuple(replace(each, samples=each.samples[:1]) for each in run.cells)
+        ),
+        "serial alone": replace(run, cells=run.cells[:1]),
+        "Celery alone": replace(run, cells=run.cells[2:]),
+        "outputs differ": _samples(run, wrong=1),
+        "every task failed": _samples(run, ok=0, failed=8),
+        "tasks lost": _samples(run, ok=7, lost=1),
+        "no preflight": replace(run, preflight=None),
+        "hostile names": hostile(),
+    }
+
+
+def quick_sized() -> Run:
+    """As many cells and samples as a quick run has, with the proof that the work was done."""
+    run = example_run()
+    kernels = {
+        "download": ("requests", "session"),
+        "decode": ("getdata", "asarray"),
+        "grayscale": ("loop", "numpy"),
+        "pipeline": ("best",),
+    }
+    cells = []
+    for stage, names in kernels.items():
+        for number, kernel in enumerate(names):
+            for place, like in enumerate((SERIAL, THREADS, PROCESSES, CELERY, CHUNKED)):
+                cell = replace(like, stage=stage, kernel=kernel)
+                hops = HOPS if cell.distributed else None
+                cells.append(result(cell, 0.01 * (1 + place) / (1 + 20 * number), hops, shift=place))
+    last = cells[-1]
+    cells.append(result(replace(last.cell, replica=1), 0.05, HOPS, shift=3))
+    before = photograph(1, 0, 320, 240)
+    proof = thumbnails(before, before[..., 1], "celery")
+    plan = replace(run.plan, cells=tuple(each.cell for each in cells))
+    return replace(run, cells=tuple(cells), plan=plan, proof=proof)

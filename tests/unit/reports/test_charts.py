@@ -1,0 +1,141 @@
+"""Charts: what they are drawn from, what they say, and that they can be drawn."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from dataclasses import replace
+from io import BytesIO
+from itertools import pairwise
+
+import pytest
+import vl_convert
+from PIL import Image
+
+from orchestrator.analysis.findings import analyse
+from orchestrator.reports import pictures
+from orchestrator.reports.charts import CHARTS, drawings, look, samples, speedup
+from orchestrator.reports.charts.rows import ratio_ticks
+from tests.examples import AGAIN, CELERY, SERIAL, THREADS, example_run
+from tests.unit.reports.made_runs import EVIL, every_run
+
+RUNS = every_run()
+
+
+def data_of(spec: dict) -> list[dict]:
+    """Every datum of a specification, in all its layers."""
+    return [datum for values in spec["datasets"].values() for datum in values]
+
+
+def channel_contrast(one: str, other: str) -> float:
+    """The contrast ratio of two colours. Source: WCAG 2.2, "contrast ratio" and "relative luminance"."""
+
+    def luminance(colour: str) -> float:
+        channels = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+        linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+        return sum(weight * value for weight, value in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+
+    light, dark = sorted((luminance(one), luminance(other)), reverse=True)
+    return (light + 0.05) / (dark + 0.05)
+
+
+def test_the_example_has_every_kind_of_chart_that_a_comparison_has():
+    run = example_run()
+    names = [each.name for each in drawings(run, analyse(run))]
+    assert names == ["verdicts", "speedup-grayscale", "hops", "samples-grayscale"]
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_every_chart_of_every_run_compiles_and_has_its_words(name):
+    run = RUNS[name]
+    for drawing in drawings(run, analyse(run)):
+        vl_convert.vegalite_to_vega(json.dumps({**drawing.spec, "width": 300}), look.VEGA_LITE)
+        assert all((drawing.title, drawing.short, drawing.legend, drawing.description, drawing.rows))
+        assert {len(row) for row in drawing.rows} == {len(drawing.head)}
+        assert re.fullmatch(r"[a-z0-9-]+", drawing.name)
+
+
+@pytest.mark.parametrize("name", ["no cells", "no samples"])
+def test_a_run_without_samples_has_no_chart(name):
+    assert drawings(RUNS[name], analyse(RUNS[name])) == ()
+
+
+def test_speedups_and_intervals_are_those_of_the_findings():
+    run = example_run()
+    findings = analyse(run)
+    (drawing,) = speedup.draw(run, findings)
+    drawn = [(each["speedup"], each["low"], each["high"]) for each in data_of(drawing.spec) if "low" in each]
+    expected = [findings.versus_serial[cell] for cell in (SERIAL, THREADS, CELERY, AGAIN)]
+    assert set(drawn) == {(each.point, each.low or each.point, each.high or each.point) for each in expected}
+
+
+def test_a_cell_whose_figure_may_not_stand_is_named_and_not_drawn():
+    run = RUNS["tasks lost"]
+    assert speedup.draw(run, analyse(run)) == ()
+    mixed = replace(run, cells=(RUNS["example"].cells[0], run.cells[1]))
+    (drawing,) = speedup.draw(mixed, analyse(mixed))
+    assert "Not shown, for want of a figure that may stand: threads, numpy, 2 slots." in drawing.caption
+
+
+def test_a_ledger_s_segments_fill_its_bar():
+    run = example_run()
+    (drawing,) = CHARTS["hops"](run, analyse(run))
+    segments = [each for each in data_of(drawing.spec) if "hop" in each]
+    assert segments[0]["from"] == 0
+    assert segments[-1]["to"] == pytest.approx(1)
+    assert all(a["to"] == b["from"] for a, b in pairwise(segments))
+
+
+def test_a_sample_at_its_median_lies_on_the_line_and_none_leaves_its_row():
+    run = example_run()
+    (drawing,) = samples.draw(run, analyse(run))
+    points = [each for each in data_of(drawing.spec) if "round" in each]
+    assert len(points) == sum(len(result.samples) for result in run.cells)
+    assert all(abs(each["y"] - each["place"]) <= 0.42 for each in points)
+    assert {each["place"] for each in points if each["of its median"].startswith("1.00")} == {1, 2, 3, 4}
+
+
+@pytest.mark.parametrize(("low", "high"), [(0.8, 1.25), (0.02, 3), (0.95, 40), (1e-4, 1e4), (0.99, 1.3)])
+def test_ratio_ticks_lie_within_and_are_few_and_have_1(low, high):
+    ticks = ratio_ticks(low, high)
+    assert 1 in ticks
+    assert all(low <= tick <= high for tick in ticks)
+    assert 2 <= len(ticks) <= 14
+    assert ticks == sorted(ticks, key=math.log)
+
+
+@pytest.mark.parametrize("colours", [look.LIGHT, look.DARK])
+def test_text_has_a_contrast_of_4_5_and_marks_of_3(colours):
+    for name in ("ink", "muted", "link", "helps", "hurts", "ties", "inconclusive", "invalid"):
+        for ground in ("paper", "raised"):
+            assert channel_contrast(colours[name], colours[ground]) >= 4.5, (name, ground)
+    for name in look.SHAPES:
+        assert channel_contrast(colours[name], colours["paper"]) >= 3, name
+    for name, (fill, text) in look.LEGS.items():
+        assert channel_contrast(fill, text) >= 4.5, name
+
+
+def test_light_and_dark_name_the_same_colours_and_every_name_in_a_chart_is_one():
+    assert list(look.LIGHT) == list(look.DARK)
+    run = example_run()
+    text = json.dumps([each.spec for each in drawings(run, analyse(run))])
+    assert set(re.findall(r"var\(--([a-z]+)\)", text)) <= set(look.LIGHT)
+
+
+def test_pictures_have_the_colours_themselves_and_a_white_ground():
+    run = example_run()
+    for name, content in pictures.svg(run, analyse(run)).items():
+        assert name.endswith(".svg")
+        assert content.startswith(b"<svg")
+        assert b"var(--" not in content
+    picture = Image.open(BytesIO(pictures.png(run, analyse(run))["hops.png"]))
+    assert (picture.format, picture.getpixel((0, 0))) == ("PNG", (255, 255, 255))
+
+
+def test_hostile_names_leave_no_folder_and_no_markup_in_pictures():
+    run = RUNS["hostile names"]
+    for name, content in pictures.svg(run, analyse(run)).items():
+        assert "/" not in name
+        assert b"<script" not in content
+        assert EVIL.encode() not in content

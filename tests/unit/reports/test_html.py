@@ -1,0 +1,152 @@
+"""The HTML page as text: what it holds, and that nothing in it can break out. tests/browser opens it."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+from itertools import pairwise
+
+import pytest
+
+from orchestrator import results
+from orchestrator.analysis.findings import analyse
+from orchestrator.inputs.synthetic import photograph
+from orchestrator.model import Run
+from orchestrator.proof import thumbnails
+from orchestrator.reports import html
+from orchestrator.reports.headline import headline
+from tests.examples import example_run
+from tests.unit.reports.made_runs import every_run, quick_sized
+
+RUNS = every_run()
+
+
+class Page(HTMLParser):
+    """What a browser would find in a page: elements with their attributes, and each script's text."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.scripts: list[tuple[dict[str, str | None], str]] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.elements.append((tag, dict(attrs)))
+        if tag == "script":
+            self.scripts.append((dict(attrs), ""))
+
+    def handle_data(self, data):
+        if self.cdata_elem == "script":
+            attributes, text = self.scripts[-1]
+            self.scripts[-1] = attributes, text + data
+
+    def all(self, tag: str) -> list[dict[str, str | None]]:
+        return [attributes for name, attributes in self.elements if name == tag]
+
+
+def page(run: Run) -> Page:
+    return Page(html.render(run, analyse(run)))
+
+
+def text_of(run: Run) -> str:
+    return html.render(run, analyse(run))
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_every_run_has_a_page_with_two_scripts_and_two_data_blocks_and_no_address_to_load(name):
+    made = page(RUNS[name])
+    assert [attributes.get("type") for attributes, _ in made.scripts] == [
+        "application/json",
+        "application/json",
+        None,
+        None,
+    ]
+    assert [each for _, each in made.elements if "src" in each or "onerror" in each] == []
+    assert [each["href"] for each in made.all("link")] == ["data:,"]
+    assert all(each["href"].startswith("#") for each in made.all("a"))
+
+
+def test_the_policy_allows_the_page_s_own_scripts_and_no_request():
+    made = page(example_run())
+    (policy,) = (each["content"] for each in made.all("meta") if each.get("http-equiv"))
+    for _, text in made.scripts[2:]:
+        digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+        assert f"'sha256-{digest}'" in policy
+    assert policy.startswith("default-src 'none'; script-src 'sha256-")
+    assert "http" not in policy
+
+
+@pytest.mark.parametrize("name", ["example", "hostile names", "no samples"])
+def test_the_result_in_the_page_is_the_run_and_gives_the_same_page_again(name):
+    run = RUNS[name]
+    made = page(run)
+    (text,) = (text for attributes, text in made.scripts if attributes.get("id") == "result")
+    assert json.loads(text) == json.loads(results.dumps(run))
+    if name == "example":
+        again = results.from_json(json.loads(text))
+        assert text_of(again) == text_of(run)
+
+
+def test_headings_descend_without_a_gap_and_there_is_one_of_the_first_order():
+    levels = [int(tag[1]) for tag, _ in page(example_run()).elements if re.fullmatch(r"h[1-6]", tag)]
+    assert levels.count(1) == 1
+    assert levels[0] == 1
+    assert all(after <= before + 1 for before, after in pairwise(levels))
+
+
+def test_every_chart_has_a_text_alternative_and_a_table_of_its_figures():
+    made = page(example_run())
+    charts = [each for each in made.all("div") if "data-chart" in each]
+    assert len(charts) == 4
+    assert all(each["role"] == "img" and each["aria-label"] for each in charts)
+    assert len(made.all("details")) == len(charts)
+
+
+def test_ids_are_unique_and_every_link_within_the_page_leads_somewhere():
+    made = page(example_run())
+    ids = [each["id"] for _, each in made.elements if "id" in each]
+    assert len(ids) == len(set(ids))
+    assert {each["href"][1:] for each in made.all("a")} <= set(ids)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("example", "Celery hurts in grayscale"),
+        ("no samples", "Whether Celery helps in grayscale cannot be told yet"),
+        ("tasks lost", "The work of grayscale was not done right"),
+        ("serial alone", "Nothing to judge"),
+    ],
+)
+def test_the_headline_answers_the_question(name, text):
+    run = RUNS[name]
+    if name == "serial alone":
+        run = replace(run, plan=replace(run.plan, cells=tuple(each.cell for each in run.cells)))
+    assert headline(run, analyse(run)).text == text
+    assert f"<h1>{text}</h1>" in text_of(run)
+
+
+def test_the_command_that_makes_it_again_is_quoted_and_holds_no_password():
+    arguments = ("run", "--source", "my pictures", "--broker", "redis://user:secret@host:6379/0")
+    run = replace(example_run(), plan=replace(example_run().plan, arguments=arguments))
+    shown = re.search(r'<code id="command">(.*?)</code>', text_of(run))
+    assert shown is not None
+    assert shown[1] == (
+        "orchestrator run --source &#39;my pictures&#39; --broker redis://user:PASSWORD@host:6379/0"
+    )
+
+
+def test_a_picture_before_and_after_is_in_the_page_once():
+    before = photograph(1, 0, 400, 300)
+    proof = thumbnails(before, before[..., 0], "celery")
+    text = text_of(replace(example_run(), proof=proof))
+    assert (text.count(proof.before_png), text.count(proof.after_png)) == (1, 1)
+    assert 'data-proof="before_png"' in text
+
+
+def test_the_page_of_a_quick_run_is_under_3_megabytes():
+    assert len(text_of(quick_sized()).encode()) < 3_000_000
