@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
 
-.PHONY: help run test lint format clean
+.PHONY: help run test test-browser lint format clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1: /p' $(MAKEFILE_LIST)
@@ -14,6 +14,9 @@ run: $(VENV)/.installed ## Run the comparison on an embedded broker (ARGS="--pro
 
 test: $(VENV)/.installed ## Run the tests
 	$(BIN)/pytest $(ARGS)
+
+test-browser: $(VENV)/.installed ## Open reports in headless Chromium (needs Debian's chromium, and npm for axe-core)
+	$(BIN)/pytest tests/browser $(ARGS)
 
 lint: $(VENV)/.installed ## Check style and types
 	$(BIN)/ruff check .

@@ -5,8 +5,8 @@
 A task's work grows along the axis. In-process it takes its work; Celery takes an overhead, a share of the
 work for moving payloads and the work over its slots. The true crossing is drawn anywhere within the middle of
 the range, so it falls on a point as seldom as a real one does. Every sweep goes through the functions that
-judge real ones. Exits with 1 where coverage lies outside of 90 to 97 % (three binomial errors more at
-Student's t, whose level at 9 rounds is 94.5 %), or where the sweep is not called by what it is.
+judge real ones. Exits with 1 where coverage lies outside of 90 to 97 % by more than two binomial errors, or
+where more than one sweep in twenty that surely lies on one side is called something else.
 """
 
 from __future__ import annotations

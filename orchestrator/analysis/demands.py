@@ -7,55 +7,20 @@ Computing Surveys 10, 1978: demands are busy time over completions, so they need
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
-from math import ceil
+from dataclasses import dataclass, replace
 from statistics import median
 from typing import Final
 
 from orchestrator.analysis.estimates import estimate
+from orchestrator.analysis.sample_demands import Demands, cores_of, of_sample, overhead_unseen_s, typical
 from orchestrator.analysis.system import System
-from orchestrator.model import Cell, CellResult, Estimate, Run, Sample, Stations
+from orchestrator.model import Cell, CellResult, Estimate, Run
 
 SATURATED: Final = 0.8
 """A station that was busy for this share of a batch may have been what the slots waited for."""
 
 CONTENDED: Final = 0.7
 """From this share of the cores' time on, tasks take longer for want of a core."""
-
-
-@dataclass(frozen=True, slots=True)
-class Demands:
-    """Seconds of each station's time that one task needs; `overhead_s` alone is a message's.
-
-    `held_s` is from before the fetch to after the store; `overhead_s` is what a message keeps its slot
-    beyond that: delivery, the result, the acknowledgement. `cpu_s` is the worker's CPU time. `payload_s` is
-    of each direction of the payload path, 0 where its time is known as the broker's. `broker_s` is 0 where
-    the broker does not tell.
-    """
-
-    publish_s: float
-    collect_s: float
-    broker_s: float
-    payload_bytes: float
-    payload_s: float
-    held_s: float
-    overhead_s: float
-    cpu_s: float
-
-    def system(self, chunk: int, slots: int, cores: float | None, shared: bool) -> System:
-        """The stations as one message meets them."""
-        return System(
-            chunk=chunk,
-            slots=slots,
-            publish_s=chunk * self.publish_s,
-            collect_s=chunk * self.collect_s,
-            slot_s=chunk * self.held_s + self.overhead_s,
-            broker_s=chunk * self.broker_s,
-            payload_s=chunk * self.payload_s,
-            cpu_s=chunk * self.cpu_s,
-            cores=cores,
-            shared=shared,
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +59,8 @@ class MeasuredDemands:
 
     def system(self, slots: int, of: Demands | None = None) -> System:
         """The stations as a message meets them on this many slots."""
-        return (of or self.typical).system(self.chunk, slots, self.cores, self.shared)
+        found = (of or self.typical).system(self.chunk, slots, self.cores, self.shared)
+        return replace(found, resident=self.cell.data == "resident")
 
     def estimate(self, figure: Callable[[Demands], float]) -> Estimate:
         """A figure of the demands over the rounds, with its interval where all are positive."""
@@ -139,30 +105,9 @@ def demands(results: Sequence[CellResult], run: Run) -> MeasuredDemands | None:
     )
 
 
-def typical(of: Sequence[Demands]) -> Demands:
-    """Each demand's median."""
-    return Demands(*(median(getattr(each, field.name) for each in of) for field in fields(Demands)))
-
-
-def cores_of(run: Run) -> tuple[float | None, bool]:
-    """How many cores serve all of the run's slots together, and whether orchestrator and broker share them.
-
-    An embedded fleet has this machine's. Elsewhere it is the sum over the workers' machines, told apart by
-    the part of a worker's name after the @; `None` where none tells.
-    """
-    broker = run.environment.broker
-    if broker is None or broker.embedded:
-        return float(run.environment.cpu.usable), True
-    machines: dict[str, int] = {}
-    for worker in run.environment.workers:
-        name = worker.name.rpartition("@")[2]
-        machines[name] = max(machines.get(name, 0), worker.usable_cpus)
-    return float(sum(machines.values())) or None, False
-
-
 def _of_rounds(result: CellResult, run: Run) -> dict[int, Demands]:
     return {
-        sample.round: _of_sample(sample, sample.stations, result.cell, run)
+        sample.round: of_sample(sample, sample.stations, result.cell, run)
         for sample in result.samples
         if sample.stations is not None
     }
@@ -178,59 +123,9 @@ def _pooled(
         here = {e.cell: of_cells[e.cell][round_] for e in results if round_ in of_cells[e.cell]}
         plain = typical(list(here.values()))
         seen = [found.overhead_s for cell, found in here.items() if cell in busy]
-        overhead_s = median(seen) if seen else _overhead_unseen(plain, run, results[0].cell.chunk or 1)
+        overhead_s = median(seen) if seen else overhead_unseen_s(plain, run, results[0].cell.chunk or 1)
         pooled[round_] = replace(plain, overhead_s=overhead_s)
     return pooled
-
-
-def _of_sample(sample: Sample, seen: Stations, cell: Cell, run: Run) -> Demands:
-    """One batch's demands.
-
-    The overhead is what the makespan leaves unexplained where the slots are the bottleneck: in a batch of M
-    messages on s slots the last one waits for k + 1 publications, k = (M - 1) mod s, and is the w-th of its
-    slot, w = ceil(M / s), so T = (k + 1) p + w (h + o) + c, with p, h, c a message's publishing, holding
-    and collecting.
-    """
-    tasks, messages = sample.tasks, seen.messages
-    waves, before = ceil(messages / cell.slots), (messages - 1) % cell.slots + 1
-    ends_s = (before * seen.publish_s + seen.collect_s) / messages
-    overhead_s = max(0.0, (sample.makespan_s - ends_s) / waves - seen.slot_s / messages)
-    plain = Demands(
-        publish_s=seen.publish_s / tasks,
-        collect_s=seen.collect_s / tasks,
-        broker_s=(seen.broker_cpu_s or 0.0) / tasks,
-        payload_bytes=seen.payload_bytes / tasks,
-        payload_s=_payload_s(seen, run) / tasks,
-        held_s=seen.slot_s / tasks,
-        overhead_s=overhead_s,
-        cpu_s=0.0,
-    )
-    cpu_s = 0.0 if sample.hops is None else sample.hops.compute_cpu_s
-    computed_s = 0.0 if sample.hops is None else sample.hops.compute_s
-    handling_s = max(0.0, plain.held_s - computed_s)
-    return replace(plain, cpu_s=cpu_s + (handling_s if cores_of(run)[1] else 0.0))
-
-
-def _payload_s(seen: Stations, run: Run) -> float:
-    """Seconds that a batch's payloads take on the slower direction of their path, as the preflight had it.
-
-    Half of the bytes go in, half come out. On one machine there is no path but the CPU, so where the broker
-    tells its CPU time nothing is left over.
-    """
-    path, broker = run.preflight, run.environment.broker
-    on_this_machine = broker is None or broker.embedded
-    if path is None or (on_this_machine and seen.broker_cpu_s is not None):
-        return 0.0
-    rates = [rate for rate in (path.payload_put_bytes_per_s, path.payload_get_bytes_per_s) if rate]
-    return seen.payload_bytes / 2 / min(rates) if rates else 0.0
-
-
-def _overhead_unseen(plain: Demands, run: Run, chunk: int) -> float:
-    """A message's overhead where the slots waited for others: an empty task's time, if that is less."""
-    empty_s = None if run.preflight is None else run.preflight.noop_task_s
-    if empty_s is None:
-        return plain.overhead_s
-    return min(plain.overhead_s, max(0.0, empty_s - chunk * (plain.publish_s + plain.collect_s)))
 
 
 def _with_cpu(found: Demands, chunk: int, most_cpu_s: float) -> Demands:

@@ -30,26 +30,31 @@ def makespan_s(system: System, tasks: int) -> float:
 def makespans_s(system: System, tasks: int, slots: SlotCounts) -> Floats:
     """Seconds that a batch of `tasks` tasks takes on each number of slots; the system's own is not regarded.
 
-    The slots: T = k p + w S + c, with k = (M - 1) mod s + 1 publications before the last slot's first message
-    and w = ceil(M / s) turns of a message's slot time S. The orchestrator: M p + (M - m) c + S + c, with
-    1 <= m = S / (p + c) <= min(M, s) messages under way when it publishes the last; or, where it waits for the first
-    answer, p + S + M c. Any other station i: M D_i / m_i and the rest of a message's way. The batch takes as
-    long as the slowest of them.
+    The slots: T = p + (k - 1) max(p, c) + w S + c, with w = ceil(M / s) turns of a message's slot time S, and
+    k = (M - 1) mod s + 1 messages in the last turn, apart by what publishing or collecting one takes. The
+    orchestrator: M p + (M - m) c + S + c, with 1 <= m = S / (p + c) <= min(M, s) messages under way when it
+    publishes the last; or, where it waits for the first answer, p + S + M c. Any other station i: M D_i / m_i
+    and the rest of a message's way. The batch takes as long as the slowest of them.
     """
     messages = system.messages(tasks)
     serving = np.minimum(slots, min(system.window, messages)).astype(np.float64)
-    flushes = np.minimum(messages, 2 * slots)
-    flushes = flushes + (messages - flushes) / BURST_MESSAGES
     slower = _orchestrator_slower(system)
     publish_s, collect_s = slower * system.publish_s, slower * system.collect_s
     turns = (messages - 1) % serving + 1
     between_s = system.slot_s + system.broker_s + system.flight_s
+    # With more slots than may be under way, the next message waits for the last one's answer.
+    turn_s = np.where(slots > system.window, system.latency_s, system.slot_s)
+    flushes = _flushes(system, messages, slots, between_s)
     lag = np.clip(between_s / max(publish_s + collect_s, TINY_S), 1.0, serving)
     published_s = messages * publish_s + flushes * system.flush_s
     first_s = system.publish_s + system.flush_s
     way_s = system.latency_s
     times = [
-        turns * first_s + (np.ceil(messages / serving) - 1) * system.slot_s + between_s + system.collect_s,
+        first_s
+        + (turns - 1) * max(first_s, system.collect_s)
+        + (np.ceil(messages / serving) - 1) * turn_s
+        + between_s
+        + system.collect_s,
         published_s + (messages - lag) * collect_s + between_s + collect_s,
         np.full(len(slots), first_s + between_s + messages * collect_s),
         np.full(len(slots), (messages - 1) * system.broker_s + way_s),
@@ -62,6 +67,19 @@ def makespans_s(system: System, tasks: int, slots: SlotCounts) -> Floats:
     return found
 
 
+def _flushes(system: System, messages: int, slots: SlotCounts, between_s: float) -> Floats:
+    """How often the orchestrator flushes: twice for every slot, then once a burst; or, without bursts, always.
+
+    Bursts begin once two messages for every slot are under way. That comes about before the first answer,
+    or as the slots are slower than the orchestrator.
+    """
+    single_s = system.publish_s + system.flush_s
+    bursts = slots * min(2 * single_s, single_s + system.collect_s) < between_s
+    alone = np.minimum(messages, 2 * slots)
+    found: Floats = np.where(bursts, alone + (messages - alone) / BURST_MESSAGES, messages).astype(np.float64)
+    return found
+
+
 def _orchestrator_slower(system: System) -> float:
     """How many times as long the orchestrator takes for its waits behind the workers on the payload path.
 
@@ -69,7 +87,7 @@ def _orchestrator_slower(system: System) -> float:
     it that they keep busy, u = (P / 2) / D_eff: D_eff = (D + sqrt(D^2 + P^2)) / 2.
     """
     own_s = system.publish_s + system.collect_s
-    return (1 + sqrt(1 + (system.payload_s / own_s) ** 2)) / 2 if own_s else 1.0
+    return (1 + sqrt(1 + (2 * system.own_leg_s / own_s) ** 2)) / 2 if own_s else 1.0
 
 
 def fewest_slots(system: System, tasks: int, within_s: float, most: int) -> int | None:

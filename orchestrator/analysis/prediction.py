@@ -6,10 +6,11 @@ from dataclasses import dataclass, replace
 from math import log
 from typing import Final
 
-from orchestrator.analysis.demands import Demands, MeasuredDemands, demands
+from orchestrator.analysis.demands import MeasuredDemands, demands
 from orchestrator.analysis.passage import makespan_s
 from orchestrator.analysis.resampling import bootstrapped, resamples
-from orchestrator.analysis.round_trips import round_trips
+from orchestrator.analysis.round_trips import round_trips, window
+from orchestrator.analysis.sample_demands import Demands
 from orchestrator.analysis.sentences import count, describe, figure
 from orchestrator.analysis.simulation import Simulated, simulate
 from orchestrator.analysis.system import (
@@ -19,13 +20,15 @@ from orchestrator.analysis.system import (
     bottleneck,
     ceiling_per_s,
     stations,
-    throughput_per_s,
 )
 from orchestrator.errors import UsageError
 from orchestrator.model import Cell, CellResult, Estimate, Run
 
 MODEL_MARGIN: Final = 0.05
 """What the model alone may be off by, where formula and simulation agree; docs/scaling.md has the measured."""
+
+LONG_TURNS: Final = 20
+"""Messages a slot in a batch so long that its ends do not count."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +120,7 @@ def predict(
         makespan_s=_widened(noise, margin).scaled(simulated.makespan_s),
         bottleneck=bottleneck(system).name,
         stations=stations(system),
-        sustained_per_s=throughput_per_s(system),
+        sustained_per_s=_sustained_per_s(system),
         ceiling_per_s=ceiling_per_s(system),
         simulated=simulated,
         margin=margin,
@@ -144,18 +147,26 @@ def on_fleet(run: Run, measured: MeasuredDemands, fleet: Fleet, of: Demands | No
     rtt_s = max(0.0, (fleet.rtt_s or 0.0) - _measured_rtt_s(run))
     bytes_ = measured.chunk * (of or measured.typical).payload_bytes / 2
     link_s = max(0.0, bytes_ / (fleet.bandwidth_bytes_per_s or float("inf")) - system.payload_s)
+    longer = replace(system, payload_s=link_s)
     system = replace(
         system,
-        publish_s=system.publish_s + trips.publish * rtt_s + link_s / 2,
-        collect_s=system.collect_s + trips.collect * rtt_s + link_s / 2,
-        slot_s=system.slot_s + trips.slot * rtt_s + link_s,
+        publish_s=system.publish_s + trips.publish * rtt_s + longer.own_leg_s,
+        collect_s=system.collect_s + trips.collect * rtt_s + longer.own_leg_s,
+        slot_s=system.slot_s + trips.slot * rtt_s + 2 * longer.slot_leg_s,
         payload_s=system.payload_s + link_s,
         flush_s=rtt_s,
         flight_s=rtt_s,
+        window=window(measured.cell, run.plan, (of or measured.typical).payload_bytes, measured.chunk),
     )
     if fleet.hosts is None:
         return system
     return replace(system, cores=fleet.hosts * _cores_of_a_host(run), shared=False)
+
+
+def _sustained_per_s(system: System) -> float:
+    """Tasks a second in the middle of a long batch: what a second half adds to a first."""
+    tasks = LONG_TURNS * system.slots * system.chunk
+    return tasks / (makespan_s(system, 2 * tasks) - makespan_s(system, tasks))
 
 
 def _measured_rtt_s(run: Run) -> float:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from orchestrator.model import Cell
+from orchestrator.analysis.system import WINDOW_MESSAGES
+from orchestrator.model import Cell, Plan
 
 PER_MESSAGE: Final = 5
 """A slot's round trips for a message, one after the other, before it can have the next (prefetch 1).
@@ -16,6 +17,12 @@ key and MULTI with SETEX and PUBLISH (celery's `_store_result`, `_set`), ZREM an
 
 URL_STAGES: Final = ("download", "pipeline")
 """Stages whose input is a URL, which travels in the message: nothing is put into the payload store."""
+
+WINDOW_BYTES: Final = 256 << 20
+"""Input bytes under way at once, at most: strategies/celery.py, `WINDOW_BYTES`."""
+
+CHANNELS: Final = 3
+"""Bytes a pixel of an RGB picture."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,3 +46,21 @@ def round_trips(cell: Cell, chunk: int) -> RoundTrips:
     fetches = 0 if cell.stage in URL_STAGES else 1
     local = int(cell.data != "resident")
     return RoundTrips(PER_MESSAGE + chunk * (fetches + 1), local * fetches, local)
+
+
+def window(cell: Cell, plan: Plan, payload_bytes: float, chunk: int) -> int:
+    """How many messages of `chunk` tasks the orchestrator has under way at most.
+
+    Args:
+        cell: what is sent.
+        plan: its picture size, where the cell has none of its own.
+        payload_bytes: what a task's payloads move, as `Stations` counts them.
+        chunk: tasks in a message.
+    """
+    pixels = (cell.width or plan.width) * (cell.height or plan.height)
+    moved = payload_bytes if cell.data == "resident" else payload_bytes / 2
+    inputs = {
+        "decode": max(0.0, moved - CHANNELS * pixels),
+        "grayscale": min(moved, float(CHANNELS * pixels)),
+    }.get(cell.stage, 0.0)
+    return int(min(WINDOW_MESSAGES, WINDOW_BYTES / max(1.0, chunk * inputs) + 1))

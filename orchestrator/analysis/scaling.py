@@ -8,8 +8,9 @@ from statistics import median
 
 from orchestrator.analysis.bounds import Bounds, bounds
 from orchestrator.analysis.cost import Cost, costs
-from orchestrator.analysis.demands import cores_of, demands
+from orchestrator.analysis.demands import demands
 from orchestrator.analysis.estimates import estimate, ratio
+from orchestrator.analysis.sample_demands import cores_of
 from orchestrator.analysis.usl import Refusal, Scalability, fit
 from orchestrator.model import Cell, CellResult, Estimate, Run
 

@@ -115,9 +115,10 @@ def prediction_sentence(found: Prediction) -> str:
     spread = (
         "" if made.low is None or made.high is None else f" ({_seconds(made.low)} to {_seconds(made.high)})"
     )
+    batch = f"{count(found.tasks, 'task')}, {figure(found.throughput_per_s.point)} tasks/s"
     return (
         f"{found.cell.stage}: predicted, not measured: {describe(found.cell)} would take "
-        f"{_seconds(made.point)}{spread} for {count(found.tasks, 'task')}, {figure(found.throughput_per_s.point)} tasks/s. What holds a long batch "
+        f"{_seconds(made.point)}{spread} for {batch}. What holds a long batch "
         f"back is {STATIONS[found.bottleneck]} ({_demand(found.stations, found.bottleneck)}), at "
         f"{figure(found.sustained_per_s)} tasks/s; slots without end would give {figure(found.ceiling_per_s)}."
     )

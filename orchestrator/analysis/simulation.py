@@ -133,10 +133,10 @@ class _Batch:
         yield env.timeout(system.flight_s / 2 + self.broker.wait_s(env.now, system.broker_s))
         yield self.slots.get(1)
         if system.payload_s:
-            yield env.timeout(self.out_of.wait_s(env.now, system.payload_s / 2))
+            yield env.timeout(self.out_of.wait_s(env.now, system.slot_leg_s))
         yield env.timeout(self._worked_s())
         if system.payload_s:
-            yield env.timeout(self.into.wait_s(env.now, system.payload_s / 2))
+            yield env.timeout(self.into.wait_s(env.now, system.slot_leg_s))
         self.slots.put(1)
         if system.flight_s:
             yield env.timeout(system.flight_s / 2)
@@ -149,16 +149,16 @@ class _Batch:
         if self.cores is not None and self.system.shared:
             # The scheduler gives the orchestrator its turn at once; the slots' tasks feel that it had it.
             self.cores.wait_s(self.env.now, own_s / self.core_speed)
-        half_s = self.system.payload_s / 2
-        if not half_s:
+        leg_s = self.system.own_leg_s
+        if not leg_s:
             return own_s
-        waits_s = path.wait_s(self.env.now, half_s)
+        waits_s = path.wait_s(self.env.now, leg_s)
         self.path_waits_s += waits_s
-        return max(0.0, own_s - half_s) + waits_s
+        return max(0.0, own_s - leg_s) + waits_s
 
     def _worked_s(self) -> float:
         """Seconds that a slot works on a message, with its wait for a core but not for the payload path."""
-        own_s = max(0.0, self.system.slot_s - self.system.payload_s)
+        own_s = max(0.0, self.system.slot_s - 2 * self.system.slot_leg_s)
         if self.cores is None:
             return own_s
         waiting_s = max(0.0, own_s - self.system.cpu_s)

@@ -48,7 +48,8 @@ class System:
     from serving the next: fetch, compute and store of its tasks and the message's own overhead. `payload_s`
     is the time on each direction of the payload path. `cpu_s` is the worker's CPU time, of which `cores`
     serve; with `shared` the orchestrator's seconds are asked of the same cores. No `cores`, no such limit.
-    `flight_s` is on the way of every message and keeps nobody busy.
+    `flight_s` is on the way of every message and keeps nobody busy. With `resident` data the slots alone use
+    the payload path.
     """
 
     chunk: int
@@ -64,11 +65,26 @@ class System:
     flush_s: float = 0.0
     flight_s: float = 0.0
     window: int = WINDOW_MESSAGES
+    resident: bool = False
 
     @property
     def orchestrator_s(self) -> float:
-        """The orchestrator's time for a message among many, when flushes are shared by a full burst."""
-        return self.publish_s + self.collect_s + self.flush_s / BURST_MESSAGES
+        """The orchestrator's time for a message at least: flushes are shared by full bursts, where there are any.
+
+        There are none where twice the slots are more than may be under way: a message a flush, then.
+        """
+        burst = BURST_MESSAGES if 2 * self.slots < self.window else 1
+        return self.publish_s + self.collect_s + self.flush_s / burst
+
+    @property
+    def own_leg_s(self) -> float:
+        """The orchestrator's time on the payload path for a message, each way: half of that way's load."""
+        return 0.0 if self.resident else self.payload_s / 2
+
+    @property
+    def slot_leg_s(self) -> float:
+        """A slot's time on the payload path for a message, each way: the rest of that way's load."""
+        return self.payload_s - self.own_leg_s
 
     @property
     def all_cpu_s(self) -> float:
@@ -113,7 +129,7 @@ def holding(among: Sequence[Station], system: System) -> Station:
     An orchestrator that mostly waits for the payload path is not what holds it: that path is.
     """
     lowest = min(among, key=lambda station: station.limit_per_s)
-    if lowest.name == "orchestrator" and system.payload_s > MOSTLY * system.orchestrator_s:
+    if lowest.name == "orchestrator" and 2 * system.own_leg_s > MOSTLY * system.orchestrator_s:
         return next(station for station in among if station.name == "payload")
     return lowest
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import fields
@@ -117,12 +118,15 @@ def options_of(given: Mapping[str, Any]) -> Options:
     from orchestrator.options import Options  # noqa: PLC0415
 
     names = {field.name for field in fields(Options)}
-    values: dict[str, Any] = {"arguments": tuple(sys.argv[1:])}
+    values: dict[str, Any] = {"arguments": tuple(PASSWORD.sub("://***@", word) for word in sys.argv[1:])}
     for parameter, value in given.items():
         name = FIELDS.get(parameter, parameter)
         if name in names:
             values[name] = tuple(value or ()) if name in TUPLES else value
     return Options(**values)
 
+
+PASSWORD = re.compile(r"://[^/@\s]*@")
+"""What stands before the host in a URL: never kept."""
 
 TUPLES = frozenset({"stages", "kernels", "strategies", "transports", "chunks", "data"})

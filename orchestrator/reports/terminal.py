@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
 
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from orchestrator.model import Cell, CellResult, Findings, Run, Verdict
+from orchestrator.reports.best import fastest
+from orchestrator.reports.faults import faults
 from orchestrator.reports.figures import digits, interval, rate, seconds, spread, times
+from orchestrator.reports.track import track
 
 COLOURS = {
     "helps": "green",
@@ -25,6 +27,10 @@ LEGEND = (
 )
 WIDE = 110
 """From this many columns on, intervals are written out."""
+LEAST_TRACK = 20
+MOST_TRACK = 60
+TRACKED = 136
+"""From this many columns on, speedups are drawn, so many characters wide."""
 
 
 def render(run: Run, findings: Findings) -> str:
@@ -39,7 +45,7 @@ def report(run: Run, findings: Findings, width: int) -> RenderableType:
     parts: list[RenderableType] = [_heading(run)]
     for stage in run.stages:
         for work in run.works(stage):
-            parts += [Text(), _table(run, findings, stage, work, wide=width >= WIDE)]
+            parts += [Text(), _table(run, findings, stage, work, width)]
     parts += [Text(), Text(LEGEND, style="dim")]
     parts += [*_failures(run), *_warnings(findings), *_noise_floor(findings)]
     parts += [Text(), *(_verdict(verdict) for verdict in findings.verdicts)]
@@ -64,32 +70,40 @@ def _heading(run: Run) -> Text:
     if run.preflight is not None and run.preflight.broker_rtt_s is not None:
         ahead = run.preflight
         lines.append(
-            f"broker round trip {seconds(ahead.broker_rtt_s)}, empty task {seconds(ahead.noop_task_s)}, "
-            f"payload in {rate(ahead.payload_put_bytes_per_s)}, out {rate(ahead.payload_get_bytes_per_s)}"
+            f"round trip {seconds(ahead.broker_rtt_s)}, empty task {seconds(ahead.noop_task_s)}, payloads "
+            f"{rate(ahead.payload_put_bytes_per_s)} in, {rate(ahead.payload_get_bytes_per_s)} out"
         )
     if not run.complete:
         lines.append("INCOMPLETE: the run was ended before all rounds were measured")
     return Text("\n".join(lines), style="dim")
 
 
-def _table(run: Run, findings: Findings, stage: str, work: str, wide: bool) -> Table:
+def _table(run: Run, findings: Findings, stage: str, work: str, width: int) -> Table:
     """A stage's cells; every stage's table has the same columns, so that they can be read down."""
+    wide = width >= WIDE
     table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="bold")
     table.add_column(stage, no_wrap=True, min_width=9)
     table.add_column(work, no_wrap=True, min_width=25 if wide else 20)
     table.add_column("slots" if wide else "", justify="right", no_wrap=True, min_width=2)
     # A figure and the uncertainty beside it are two columns under one heading.
-    for name, width in (("makespan", 8), ("per s", 6), ("vs serial", 6), ("vs best", 6)):
-        table.add_column(name if wide else name.removeprefix("vs "), justify="right", min_width=width)
+    for name, least in (("makespan", 8), ("per s", 5), ("vs serial", 6), ("vs best", 6)):
+        table.add_column(name if wide else name.removeprefix("vs "), justify="right", min_width=least)
         if name != "per s":
             table.add_column("", no_wrap=True, min_width=12 if wide and " " in name else 5)
     results = run.of_work(stage, work)
-    best = _best(results, findings)
+    best = fastest(findings, results)
+    speedups = [findings.versus_serial[each.cell] for each in results if each.cell in findings.versus_serial]
+    axis = track(speedups, min(MOST_TRACK, width - TRACKED + LEAST_TRACK)) if width >= TRACKED else None
+    if axis is not None:
+        table.add_column("vs serial, drawn", no_wrap=True, min_width=axis.width)
     kernel = None
     for result in results:
         first = result.cell.kernel if result.cell.kernel != kernel else ""
         kernel = result.cell.kernel
-        table.add_row(first, *_row(result, findings, wide), style="bold" if result is best else None)
+        row = [first, *_row(result, findings, wide)]
+        if axis is not None:
+            row.append(axis.drawn(findings.versus_serial.get(result.cell)))
+        table.add_row(*row, style="bold" if result.cell == best else None)
     return table
 
 
@@ -116,36 +130,18 @@ def short_label(cell: Cell) -> str:
     return " ".join([*parts, *(["again"] if cell.replica else [])])
 
 
-def _best(results: Sequence[CellResult], findings: Findings) -> CellResult | None:
-    measured = [result for result in results if result.cell in findings.makespans and result.sound]
-    return min(measured, key=lambda result: findings.makespans[result.cell].point, default=None)
-
-
 def _failures(run: Run) -> list[RenderableType]:
     """What went wrong, each message once, with the cells it befell."""
-    befell: dict[str, list[CellResult]] = {}
-    for result in run.cells:
-        for failure in result.failures:
-            where = befell.setdefault(f"{failure.type}: {failure.message}", [])
-            if result not in where:
-                where.append(result)
+    found = faults(run)
+    failed = [fault for fault in found if fault.kind == "failed"]
     lines: list[RenderableType] = []
-    for message, results in list(befell.items())[:20]:
-        cells = f"{results[0].cell.stage} {results[0].cell.kernel} {results[0].cell.label}"
-        more = f" and {len(results) - 1} more cells" if len(results) > 1 else ""
-        lines.append(Text(f"failed: {message} ({cells}{more})", style="red"))
-    for result in run.cells:
-        if not result.sound:
-            samples = result.samples
-            counts = ", ".join(
-                f"{total} {name}"
-                for name in ("lost", "duplicated", "wrong")
-                if (total := sum(getattr(sample, name) for sample in samples))
-            )
-            cell = result.cell
-            lines.append(
-                Text(f"invalid: {cell.stage} {cell.kernel} {cell.label}: {counts}", style="bold red")
-            )
+    for fault in (*failed[:20], *(fault for fault in found if fault.kind != "failed")):
+        cells = f"{fault.cells[0].stage} {fault.cells[0].kernel} {fault.cells[0].label}"
+        more = f" and {len(fault.cells) - 1} more cells" if len(fault.cells) > 1 else ""
+        if fault.kind == "failed":
+            lines.append(Text(f"failed: {fault.message} ({cells}{more})", style="red"))
+        else:
+            lines.append(Text(f"{fault.kind}: {cells}: {fault.message}", style="bold red"))
     return [Text(), *lines] if lines else []
 
 

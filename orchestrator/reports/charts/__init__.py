@@ -10,11 +10,13 @@ from collections.abc import Mapping
 from typing import Final
 
 from orchestrator.model import Findings, Run
-from orchestrator.reports.charts import ledger, samples, speedup, verdicts
+from orchestrator.reports.charts import breakeven, ledger, samples, scaling, speedup, verdicts
 from orchestrator.reports.charts.drawing import Draw, Drawing
 
 CHARTS: Final[Mapping[str, Draw]] = {
     "verdicts": verdicts.draw,
+    "scaling": scaling.draw,
+    "breakeven": breakeven.draw,
     "speedup": speedup.draw,
     "hops": ledger.draw,
     "samples": samples.draw,

@@ -20,7 +20,8 @@ class Drawing:
     `name` is fit for a file name and unique in a report. `title` is for where it stands alone, `short` for
     where the heading of its kind stands above. `legend` says how to read every chart of its kind, `caption`
     what is to be said of this one, if anything; `description` in a sentence what it shows, for who cannot
-    see it. `head` and `rows` are its figures as a table. `spec` has no width: whoever shows it sets one.
+    see it; `sentences` are the findings that it stands for. `head` and `rows` are its figures as a table.
+    `spec` has no width: whoever shows it sets one.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Drawing:
     head: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     spec: Spec
+    sentences: tuple[str, ...] = ()
 
 
 Draw: TypeAlias = Callable[[Run, Findings], tuple[Drawing, ...]]

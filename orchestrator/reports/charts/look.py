@@ -96,6 +96,8 @@ def config() -> dict[str, Any]:
     return {
         "font": FONT,
         "background": "transparent",
+        # Marks without roles: who shows a chart tells in its own words what it shows.
+        "aria": False,
         "view": {"stroke": None},
         "axis": {
             "labelColor": colour("ink"),

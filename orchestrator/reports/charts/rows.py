@@ -14,7 +14,8 @@ from orchestrator.reports.charts.look import CHARACTER_PX
 from orchestrator.reports.typeset import TIMES
 
 LONGEST_NAME_PX: Final = 200
-SEPARATOR: Final = "\x1f"
+SEPARATOR: Final = "\u241f"
+"""A sign for a separator, for the separator itself may not stand in an SVG."""
 BY_KEY: Final = "datum.value"
 BY_PLACE: Final = "rows[datum.value]"
 """Where an axis finds a row's key: in its value, or under its number in the parameter `rows`."""
@@ -121,7 +122,7 @@ def figures_axis(key: str = BY_KEY, places: Sequence[int] | None = None) -> alt.
 
 
 def _part(key: str, number: int) -> str:
-    return f"split({key}, '\\u001f')[{number}]"
+    return f"split({key}, '\\u241f')[{number}]"
 
 
 def _at(places: Sequence[int] | None) -> dict[str, Any]:

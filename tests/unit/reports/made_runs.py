@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from orchestrator.inputs.synthetic import photograph
-from orchestrator.model import Cell, Cpu, Run, TaskFailure
+from orchestrator.model import Cell, Cpu, Run, TaskFailure, Worker
 from orchestrator.proof import thumbnails
 from tests.examples import CELERY, HOPS, SERIAL, THREADS, example_run, result
 
@@ -58,6 +58,8 @@ def every_run() -> dict[str, Run]:
         "tasks lost": _samples(run, ok=7, lost=1),
         "no preflight": replace(run, preflight=None),
         "hostile names": hostile(),
+        "sweep of the size": swept(),
+        "sweep of the slots": scaled(),
     }
 
 
@@ -83,3 +85,34 @@ def quick_sized() -> Run:
     proof = thumbnails(before, before[..., 1], "celery")
     plan = replace(run.plan, cells=tuple(each.cell for each in cells))
     return replace(run, cells=tuple(cells), plan=plan, proof=proof)
+
+
+def swept() -> Run:
+    """A sweep of the size in which Celery starts to pay between 200 and 400 pixels a side."""
+    run = example_run()
+    cells = []
+    for side in (64, 96, 144, 216, 324, 486, 729):
+        for like, fixed_s, pixel_s in (
+            (SERIAL, 0.0001, 4e-8),
+            (THREADS, 0.0002, 3e-8),
+            (CELERY, 0.001, 2e-8),
+        ):
+            cell = replace(like, width=side, height=side)
+            hops = HOPS if cell.distributed else None
+            cells.append(result(cell, fixed_s + pixel_s * side * side, hops, shift=len(cells)))
+    plan = replace(run.plan, axis="size", cells=tuple(each.cell for each in cells))
+    return replace(run, command="breakeven", cells=tuple(cells), plan=plan)
+
+
+def scaled() -> Run:
+    """1 to 8 slots on 16 processors: threads do not scale, Celery does, and passes serial with 3 slots."""
+    run = example_run()
+    cells = [result(SERIAL, 0.010)]
+    for slots in (1, 2, 3, 4, 6, 8):
+        cells.append(result(replace(THREADS, slots=slots), 0.010 + 0.0004 * slots, shift=slots))
+        makespan_s = 0.024 * (1 + 0.05 * (slots - 1) + 0.004 * slots * (slots - 1)) / slots
+        cells.append(result(replace(CELERY, slots=slots), makespan_s, HOPS, shift=slots + 1))
+    workers = (Worker("fleet", 8, 16, "3.13.0", 0.0, 1e-6),)
+    environment = replace(run.environment, cpu=Cpu("Example CPU", 16, 16), workers=workers)
+    plan = replace(run.plan, axis="slots", slots=8, cells=tuple(each.cell for each in cells))
+    return replace(run, command="scale", cells=tuple(cells), plan=plan, environment=environment)

@@ -1,0 +1,204 @@
+"""Tasks a second over slots: what was measured, the law through it, what bounds it, and the COST."""
+
+from __future__ import annotations
+
+from math import ceil
+from typing import Any, Final
+
+import altair as alt
+
+from orchestrator.analysis.scaling import ScalingCurve, ScalingFindings, ScalingPoint, scaling
+from orchestrator.analysis.scaling_sentences import bounds_sentence, curve_sentence, law_sentence
+from orchestrator.analysis.usl import Scalability
+from orchestrator.model import Cell, Estimate, Findings, Run
+from orchestrator.reports.charts.drawing import Drawing, Spec, slug
+from orchestrator.reports.charts.look import colour, config, shape
+from orchestrator.reports.charts.rows import full_name, values
+from orchestrator.reports.figures import digits
+from orchestrator.reports.headline import listed
+from orchestrator.reports.typeset import NONE, TO, level, ratio
+
+LEGEND: Final = (
+    "Tasks a second over slots: points are measured, with their intervals; a thick line is the fitted law with "
+    "its band, where the points tell one. Dashed: each first point times the slots, which is the most one could "
+    "hope for; and, level, the most that slots can ever give Celery. COST is the fewest slots that beat the opponent."
+)
+HEIGHT: Final = 320
+BEYOND: Final = 1.5
+"""The law is drawn so far beyond the most slots measured."""
+STEPS: Final = 40
+
+
+def draw(run: Run, findings: Findings) -> tuple[Drawing, ...]:
+    """A chart a stage, of a run that swept the slots."""
+    if run.plan.axis != "slots":
+        return ()
+    found = scaling(run)
+    stages = dict.fromkeys(curve.cell.stage for curve in found.curves)
+    return tuple(_drawing(run, findings, found, stage) for stage in stages)
+
+
+def _drawing(run: Run, findings: Findings, found: ScalingFindings, stage: str) -> Drawing:
+    curves = found.of_stage(stage)
+    costs = [cost for cost in found.costs if cost.stage == stage]
+    celery = [curve for curve in curves if curve.cell.distributed]
+    sentences = [*(_sentence(cost.sentence) for cost in costs)]
+    for curve in celery:
+        sentences += [curve_sentence(curve), law_sentence(curve.law)]
+        sentences += [] if curve.bounds is None else [bounds_sentence(curve.bounds)]
+    return Drawing(
+        name=f"scaling-{slug(stage)}",
+        title=f"What more slots do in {stage}",
+        short=stage,
+        legend=LEGEND,
+        caption="",
+        description=f"Tasks a second over slots in {stage}. "
+        + " ".join(curve_sentence(curve) for curve in curves),
+        head=("cell", "slots", "tasks/s", "interval", "level", "vs serial"),
+        rows=tuple(_row(point) for curve in curves for point in curve.points),
+        spec=_spec(curves, [(cost.slots, cost.against) for cost in costs if cost.slots is not None], stage),
+        sentences=tuple(dict.fromkeys(sentences)),
+    )
+
+
+def _sentence(text: str) -> str:
+    return text if text.endswith(".") else f"{text}."
+
+
+def _row(point: ScalingPoint) -> tuple[str, ...]:
+    each = point.throughput_per_s
+    return (
+        full_name(point.cell),
+        str(point.slots),
+        digits(each.point),
+        _span(each),
+        level(each),
+        ratio(point.speedup),
+    )
+
+
+def _span(each: Estimate) -> str:
+    return NONE if each.low is None or each.high is None else f"{digits(each.low)}{TO}{digits(each.high)}"
+
+
+def _spec(curves: tuple[ScalingCurve, ...], costs: list[tuple[Estimate, str]], stage: str) -> Spec:
+    most = max(point.slots for curve in curves for point in curve.points)
+    end = ceil(most * BEYOND) if any(isinstance(curve.law, Scalability) for curve in curves) else most
+    points = [_datum(point) for curve in curves for point in curve.points]
+    top = 1.15 * max(each["high"] for each in points)
+    x = alt.X(
+        "slots:Q",
+        scale=alt.Scale(domain=[0.7, end + 0.3], nice=False),
+        axis=alt.Axis(title="slots", format="d", tickMinStep=1, grid=False),
+    )
+    scale = alt.Scale(domain=[0, top], nice=True)
+    y = alt.Y("rate:Q", scale=scale, axis=alt.Axis(title="tasks a second", gridDash=[2, 3]))
+    families = {curve.cell: _family(curve) for curve in curves}
+    colours = [colour(cell.strategy) for cell in families]
+    legend = alt.Legend(
+        title=None, orient="top", columns=alt.ExprRef("width < 520 ? 1 : 3"), labelLimit=300, symbolOpacity=1
+    )
+    paint = alt.Color(
+        "family:N", scale=alt.Scale(domain=list(families.values()), range=colours), legend=legend
+    )
+    shapes = alt.Scale(domain=list(families.values()), range=[shape(cell.strategy) for cell in families])
+    base = alt.Chart(values(points))
+    law = alt.Chart(values([datum for curve in curves for datum in _law(curve, end, top)]))
+    linear = alt.Chart(values([datum for curve in curves for datum in _linear(curve, end, top)]))
+    bound = alt.Chart(values([datum for curve in curves for datum in _ceiling(curve, top)]))
+    cost = alt.Chart(values(_costs(costs, end)))
+    tooltip = [
+        alt.Tooltip(f"{name}:N") for name in ("cell", "slots", "tasks a second", "interval", "vs serial")
+    ]
+    chart = alt.layer(
+        law.mark_area(opacity=0.16).encode(x=x, y=alt.Y("low:Q", scale=scale), y2="high:Q", color=paint),
+        linear.mark_line(strokeDash=[4, 4], opacity=0.6, clip=True).encode(x=x, y=y, color=paint),
+        bound.mark_rule(strokeDash=[8, 3], strokeWidth=1.5).encode(y=y, color=paint),
+        bound.mark_text(align="right", baseline="bottom", dy=-3, x="width").encode(y=y, text="name:N"),
+        law.mark_line(strokeWidth=3).encode(x=x, y=y, color=paint),
+        base.mark_line(strokeWidth=1, opacity=0.7).encode(x=x, y=y, color=paint),
+        base.mark_rule(strokeWidth=2.5, strokeCap="round").encode(
+            x=x, y=alt.Y("low:Q", scale=scale), y2="high:Q", color=paint, tooltip=tooltip
+        ),
+        base.mark_point(filled=True, size=100, opacity=1, stroke=colour("paper"), strokeWidth=1).encode(
+            x=x, y=y, color=paint, shape=alt.Shape("family:N", scale=shapes, legend=legend), tooltip=tooltip
+        ),
+        cost.mark_rule(color=colour("celery"), strokeWidth=2).encode(x=x),
+        cost.mark_text(align="left", dx=5, y=4, baseline="top", fontWeight="bold").encode(x=x, text="name:N"),
+    )
+    return {**chart.properties(height=HEIGHT).to_dict(), "config": config()}
+
+
+def _family(curve: ScalingCurve) -> str:
+    """What a curve's points have in common, as its legend says it."""
+    return _without_slots(curve.cell)
+
+
+def _without_slots(cell: Cell) -> str:
+    return full_name(cell).rsplit(",", 1)[0]
+
+
+def _datum(point: ScalingPoint) -> dict[str, Any]:
+    each = point.throughput_per_s
+    return {
+        "family": _without_slots(point.cell),
+        "slots": point.slots,
+        "rate": each.point,
+        "low": each.low or each.point,
+        "high": each.high or each.point,
+        "cell": full_name(point.cell),
+        "tasks a second": digits(each.point),
+        "interval": _span(each),
+        "vs serial": ratio(point.speedup),
+    }
+
+
+def _law(curve: ScalingCurve, end: float, top: float) -> list[dict[str, Any]]:
+    """The fitted law with its band, from one slot on; nothing where there is none."""
+    if not isinstance(curve.law, Scalability):
+        return []
+    data = []
+    for step in range(STEPS + 1):
+        slots = 1 + (end - 1) * step / STEPS
+        each = curve.law.throughput_per_s(slots)
+        data.append(
+            {
+                "family": _family(curve),
+                "slots": round(slots, 3),
+                "rate": each.point,
+                "low": min(top, each.low or each.point),
+                "high": min(top, each.high or each.point),
+            }
+        )
+    return data
+
+
+def _linear(curve: ScalingCurve, end: float, top: float) -> list[dict[str, Any]]:
+    """Each slot as good as the first, as far as there is room."""
+    first = curve.points[0]
+    one = first.throughput_per_s.point / first.slots
+    furthest = min(end, top / one) if one > 0 else end
+    return [
+        {"family": _family(curve), "slots": slots, "rate": one * slots}
+        for slots in (first.slots, furthest)
+        if furthest > first.slots
+    ]
+
+
+def _ceiling(curve: ScalingCurve, top: float) -> list[dict[str, Any]]:
+    """The most that slots can ever give; nothing where it is not known or lies beyond the chart."""
+    if curve.bounds is None or curve.bounds.ceiling_per_s.point > top:
+        return []
+    ceiling = curve.bounds.ceiling_per_s.point
+    return [{"rate": ceiling, "family": _family(curve), "name": f"Celery's bound, {digits(ceiling)} tasks/s"}]
+
+
+def _costs(costs: list[tuple[Estimate, str]], end: int) -> list[dict[str, Any]]:
+    """A mark for each number of slots, with the opponents that so many beat."""
+    beaten: dict[int, list[str]] = {}
+    for slots, against in costs:
+        if slots.point <= end:
+            beaten.setdefault(round(slots.point), []).append(against)
+    if len(beaten) == 1:
+        return [{"slots": slots, "name": f"COST: {slots}"} for slots in beaten]
+    return [{"slots": slots, "name": f"COST: {slots} vs {listed(names)}"} for slots, names in beaten.items()]

@@ -1,0 +1,58 @@
+from dataclasses import replace
+
+import pytest
+
+from orchestrator.analysis.advice import advice, savings
+from tests.unit.analysis.made_fleets import CELERY, SERIAL, celery_result, fleet_run, plain_result
+from tests.unit.analysis.made_runs import STEADY
+
+ONE = replace(CELERY, slots=2)
+FOUR = replace(ONE, chunk=4)
+INLINE = replace(ONE, transport="inline")
+RESIDENT = replace(ONE, data="resident")
+
+
+def test_a_larger_chunk_that_was_measured_to_save_is_advised_with_what_it_saves() -> None:
+    run = fleet_run(plain_result(SERIAL, 1.0), plain_result(ONE, 0.24), plain_result(FOUR, 0.12))
+    assert advice(run, "download") == (
+        "download: chunk 4 instead of chunk 1 saves 5 ms a task (measured: 0.50 times the time; "
+        "0.50 to 0.50, 95 % interval, 7 rounds).",
+    )
+
+
+def test_each_kind_of_change_has_its_largest_saving() -> None:
+    cells = [
+        plain_result(cell, s) for cell, s in ((ONE, 0.24), (FOUR, 0.12), (INLINE, 0.48), (RESIDENT, 0.06))
+    ]
+    found = {each.change: each for each in savings(cells, 0.05)}
+    assert set(found) == {"chunk", "transport", "data"}
+    assert found["transport"].better == ONE
+    assert found["data"].saved_s == pytest.approx(0.18 / 24, rel=0.001)
+    assert "where inputs and outputs may stay in the payload store" in found["data"].sentence
+
+
+def test_a_change_within_the_margin_or_the_noise_is_no_advice() -> None:
+    wild = (1.0, 2.5, 0.4, 1.6, 0.6, 1.15, 0.85)
+    assert savings([plain_result(ONE, 0.24), plain_result(FOUR, 0.235)], 0.05) == ()
+    assert savings([plain_result(ONE, 0.24), plain_result(FOUR, 0.2, factors=wild)], 0.05) == ()
+    assert savings([plain_result(ONE, 0.24, factors=STEADY[:4]), plain_result(FOUR, 0.1)], 0.05) == ()
+
+
+def test_cells_that_differ_in_two_things_are_not_compared() -> None:
+    assert savings([plain_result(ONE, 0.24), plain_result(replace(FOUR, data="resident"), 0.1)], 0.05) == ()
+
+
+def test_what_holds_the_best_cell_back_is_said_from_its_stations() -> None:
+    said = advice(fleet_run(celery_result(1), celery_result(2)), "download")
+    assert said[0].startswith("download: 2 slots instead of 1 slot saves 52")
+    assert said[-1].startswith(
+        "download: at 2 slots Celery is held back by the slots, 105 ms of it a task; more slots"
+    )
+    slow = fleet_run(celery_result(4, publish_s=0.08, makespan_s=24 * 0.0805 + 0.105))
+    assert "more slots do not help, a larger --chunk" in advice(slow, "download")[-1]
+
+
+def test_unsound_cells_advise_nothing() -> None:
+    bad = plain_result(FOUR, 0.01)
+    bad = replace(bad, samples=tuple(replace(each, wrong=1) for each in bad.samples))
+    assert advice(fleet_run(plain_result(ONE, 0.24), bad), "download") == ()

@@ -1,0 +1,101 @@
+from dataclasses import replace
+
+import pytest
+
+from orchestrator.analysis.demands import demands
+from orchestrator.analysis.sample_demands import cores_of
+from orchestrator.model import Worker
+from tests.unit.analysis.made_fleets import (
+    CELERY,
+    COLLECT_S,
+    ELSEWHERE,
+    HELD_S,
+    OVERHEAD_S,
+    PUBLISH_S,
+    SERIAL,
+    celery_result,
+    fleet_run,
+    plain_result,
+)
+from tests.unit.analysis.made_runs import STEADY
+
+
+@pytest.mark.parametrize("slots", [1, 2, 3, 5, 7])
+def test_demands_that_were_set_are_found_at_any_number_of_slots(slots: int) -> None:
+    result = celery_result(slots)
+    found = demands([result], fleet_run(result))
+    assert found is not None
+    typical = found.typical
+    assert typical.publish_s == pytest.approx(PUBLISH_S)
+    assert typical.collect_s == pytest.approx(COLLECT_S)
+    assert typical.held_s == pytest.approx(HELD_S)
+    assert typical.overhead_s == pytest.approx(OVERHEAD_S)
+    assert typical.broker_s == pytest.approx(0.0002)
+    assert found.overhead_known
+    assert found.broker_known
+
+
+def test_of_a_chunk_the_overhead_is_the_messages_and_all_else_the_tasks() -> None:
+    result = celery_result(2, cell=replace(CELERY, chunk=4))
+    found = demands([result], fleet_run(result))
+    assert found is not None
+    assert found.typical.overhead_s == pytest.approx(OVERHEAD_S)
+    assert found.typical.publish_s == pytest.approx(PUBLISH_S / 4)
+    assert found.system(2).slot_s == pytest.approx(4 * HELD_S + OVERHEAD_S)
+    assert found.system(2).publish_s == pytest.approx(PUBLISH_S)
+
+
+def test_a_demand_has_an_interval_over_rounds() -> None:
+    result = celery_result(2)
+    found = demands([result], fleet_run(result))
+    assert found is not None
+    held = found.estimate(lambda each: each.held_s)
+    assert held.low is not None
+    assert held.high is not None
+    assert held.low < HELD_S < held.high
+    assert held.low >= HELD_S * min(STEADY)
+
+
+def test_slots_that_wait_for_the_orchestrator_do_not_tell_their_overhead() -> None:
+    # 24 messages of 40 ms: the orchestrator is busy all of the time, and slots mostly wait
+    result = celery_result(8, publish_s=0.04, makespan_s=24 * 0.0405 + 0.105)
+    found = demands([result], fleet_run(result))
+    assert found is not None
+    assert not found.overhead_known
+    assert found.typical.overhead_s == 0.0  # an empty task's 4 ms, less 40 ms of publishing
+
+
+def test_cells_that_fill_the_cores_do_not_stand_for_a_tasks_time() -> None:
+    free = celery_result(1, held_s=0.1, cpu_s=0.099)
+    crowded = celery_result(4, held_s=0.2, cpu_s=0.099)
+    found = demands([crowded, free], fleet_run(crowded, free))
+    assert found is not None
+    assert found.slots == (1, 4)
+    assert found.typical.held_s == pytest.approx(0.1)
+
+
+def test_cpu_time_is_no_more_than_the_cores_can_have_given() -> None:
+    result = celery_result(4, held_s=0.1, cpu_s=0.099, makespan_s=24 * 0.05)
+    found = demands([result], fleet_run(result))
+    assert found is not None
+    assert found.typical.cpu_s == pytest.approx(2 * 0.05 - PUBLISH_S - COLLECT_S)
+
+
+def test_a_cell_without_stations_has_no_demands() -> None:
+    serial = plain_result(SERIAL, 2.0)
+    assert demands([serial], fleet_run(serial)) is None
+    assert demands([], fleet_run(serial)) is None
+
+
+def test_unsound_cells_tell_nothing() -> None:
+    result = celery_result(2)
+    lost = replace(result, samples=tuple(replace(each, lost=1) for each in result.samples))
+    assert demands([lost], fleet_run(lost)) is None
+
+
+def test_cores_are_this_machines_or_the_sum_over_the_workers_machines() -> None:
+    result = celery_result(2)
+    assert cores_of(fleet_run(result)) == (2.0, True)
+    workers = [Worker("a@one", 2, 4, "3.13"), Worker("b@one", 2, 4, "3.13"), Worker("a@two", 2, 8, "3.13")]
+    assert cores_of(fleet_run(result, broker=ELSEWHERE, workers=workers)) == (12.0, False)
+    assert cores_of(fleet_run(result, broker=ELSEWHERE)) == (None, False)

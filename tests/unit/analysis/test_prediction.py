@@ -1,0 +1,157 @@
+from dataclasses import replace
+from math import ceil
+
+import pytest
+
+from orchestrator.analysis.demands import demands
+from orchestrator.analysis.prediction import Fleet, family, on_fleet, predict
+from orchestrator.analysis.round_trips import round_trips, window
+from orchestrator.analysis.simulation import simulate
+from orchestrator.errors import UsageError
+from orchestrator.model import Cell, Run, Worker
+from tests.unit.analysis.made_fleets import (
+    CELERY,
+    ELSEWHERE,
+    SERIAL,
+    celery_result,
+    fleet_run,
+    plain_result,
+)
+
+ROOMY = fleet_run(*(celery_result(slots) for slots in (1, 2, 3)), usable=64)
+"""So many cores that no slot waits for one, as the made-up makespans have it."""
+
+RUN = fleet_run(plain_result(SERIAL, 2.4), *(celery_result(slots) for slots in (1, 2, 3)))
+
+
+@pytest.mark.parametrize("slots", [1, 4, 5, 8, 24])
+def test_slots_that_were_not_measured_are_predicted_from_those_that_were(slots: int) -> None:
+    found = predict(ROOMY, CELERY, slots)
+    truth = celery_result(slots).samples[0].makespan_s
+    assert found.makespan_s.point == pytest.approx(truth, rel=0.01)
+    assert found.makespan_s.low is not None
+    assert found.makespan_s.high is not None
+    assert found.makespan_s.low < truth < found.makespan_s.high
+    assert found.throughput_per_s.point == pytest.approx(24 / found.makespan_s.point)
+
+
+def test_the_interval_is_never_narrower_than_the_models_margin() -> None:
+    found = predict(RUN, CELERY, 8)
+    assert found.makespan_s.high is not None
+    assert found.makespan_s.high / found.makespan_s.point >= 1 + found.margin >= 1.05
+
+
+def test_a_longer_network_costs_a_slot_every_round_trip_that_the_code_makes() -> None:
+    # a URL in the message: 5 round trips a message and 1 to store the output
+    near, far = predict(RUN, CELERY, 1), predict(RUN, CELERY, 1, rtt_s=0.010)
+    assert round_trips(CELERY, 1).slot == 6
+    assert far.makespan_s.point - near.makespan_s.point == pytest.approx(24 * 0.060, rel=0.05)
+
+
+@pytest.mark.parametrize(
+    ("cell", "chunk", "slot", "publish", "collect"),
+    [
+        (Cell("grayscale", "numpy", "celery", 2, "redis", 4, "local"), 4, 5 + 8, 1, 1),
+        (Cell("grayscale", "numpy", "celery", 2, "redis", 4, "resident"), 4, 5 + 8, 0, 0),
+        (Cell("download", "session", "celery", 2, "redis", 4, "local"), 4, 5 + 4, 0, 1),
+        (Cell("grayscale", "numpy", "celery", 2, "inline", 4, "local"), 4, 5, 0, 0),
+        (Cell("grayscale", "numpy", "celery", 2, "files", 4, "local"), 4, 5, 0, 0),
+    ],
+)
+def test_round_trips_are_those_of_the_code(
+    cell: Cell, chunk: int, slot: int, publish: int, collect: int
+) -> None:
+    found = round_trips(cell, chunk)
+    assert (found.slot, found.publish, found.collect) == (slot, publish, collect)
+
+
+def test_a_network_measured_elsewhere_counts_only_for_what_it_is_longer() -> None:
+    run = fleet_run(celery_result(1), broker=ELSEWHERE)  # its round trip is 0.1 ms
+    assert predict(run, CELERY, 1, rtt_s=0.0001).makespan_s == predict(run, CELERY, 1).makespan_s
+
+
+def test_payloads_that_a_link_cannot_carry_are_the_bottleneck() -> None:
+    # 2 MB in and 2 MB out of the store for each task, over 100 Mbit/s: 160 ms a task each way
+    run = fleet_run(*(celery_result(slots, payload_bytes=4_000_000) for slots in (1, 2, 3)))
+    found = predict(run, CELERY, 16, bandwidth_bytes_per_s=12.5e6)
+    assert found.bottleneck == found.simulated.bottleneck == "payload"
+    assert found.throughput_per_s.point <= 12.5e6 / 2e6
+
+
+def test_cores_that_slots_share_hold_here_and_other_hosts_take_it_away() -> None:
+    run = fleet_run(*(celery_result(slots, cpu_s=0.099) for slots in (1, 2)))
+    here, elsewhere = predict(run, CELERY, 8), predict(run, CELERY, 8, hosts=4)
+    assert (here.bottleneck, elsewhere.bottleneck) == ("cpu", "slots")
+    assert here.sustained_per_s == pytest.approx(2 / 0.1055, rel=0.02)
+    assert elsewhere.sustained_per_s == pytest.approx(8 / 0.105, rel=0.02)
+
+
+def test_ten_thousand_slots_are_held_by_the_orchestrator_and_its_window() -> None:
+    found = predict(RUN, CELERY, 10_000, hosts=5_000, tasks=20_000)
+    assert found.bottleneck == "orchestrator"
+    assert found.sustained_per_s == pytest.approx(1 / 0.0015, rel=0.02)
+    assert any("at most 1000 messages" in each for each in found.assumptions)
+
+
+def test_everything_taken_for_granted_is_said() -> None:
+    said = " ".join(predict(RUN, CELERY, 64, 0.001, 125e6, 8).assumptions)
+    for words in ("1, 2, 3 slots", "6 round trips on its slot", "1000 Mbit/s", "8 machines", "24 messages"):
+        assert words in said
+
+
+def test_formula_and_simulation_check_each_other_within_the_margin() -> None:
+    run = fleet_run(*(celery_result(slots, payload_bytes=10_000) for slots in (1, 2)))
+    for slots in (1, 4, 16, 64):
+        for rtt_s in (None, 0.001, 0.02):
+            found = predict(run, CELERY, slots, rtt_s, 12.5e6, 8, tasks=20 * slots)
+            assert found.margin < 0.15, (slots, rtt_s, found.margin)
+
+
+def test_where_formula_and_simulation_disagree_the_interval_says_so() -> None:
+    # Bursts of 50 that take a second to publish leave four slots without work: the formula knows of none.
+    run = fleet_run(*(celery_result(slots, publish_s=0.022) for slots in (1, 2)))
+    found = predict(run, CELERY, 4, hosts=8, tasks=80)
+    assert found.margin > 0.2
+    assert found.makespan_s.high is not None
+    assert found.makespan_s.high > 1.2 * found.makespan_s.point
+
+
+def test_the_window_is_narrower_for_large_inputs() -> None:
+    gray = Cell("grayscale", "numpy", "celery", 2, "redis", 1, "local", width=800, height=800)
+    plan = RUN.plan
+    assert window(CELERY, plan, 4e6, 1) == 1000
+    assert window(gray, plan, 2 * (1_920_000 + 640_000), 1) == ceil((256 << 20) / 1_920_000)
+
+
+def test_a_cell_whose_demands_are_not_known_is_refused_with_what_to_do() -> None:
+    with pytest.raises(
+        UsageError, match="does not tell where serial with session spends its time; measure it"
+    ):
+        predict(RUN, SERIAL, 4)
+
+
+def test_a_family_differs_in_slots_alone() -> None:
+    other = celery_result(2, cell=replace(CELERY, chunk=4))
+    again = celery_result(2, cell=replace(CELERY, replica=1))
+    run = fleet_run(celery_result(1), celery_result(2), other, again)
+    assert [each.cell.slots for each in family(run, replace(CELERY, slots=64))] == [1, 2]
+
+
+def test_resident_data_leaves_the_orchestrator_off_the_link() -> None:
+    cell = replace(CELERY, stage="grayscale", data="resident")
+    run: Run = fleet_run(celery_result(1, cell=cell, payload_bytes=2_000_000))
+    measured = demands(family(run, cell), run)
+    assert measured is not None
+    near, far = measured.system(4), on_fleet(run, measured, Fleet(4, bandwidth_bytes_per_s=1e7))
+    assert far.publish_s == near.publish_s
+    assert far.slot_s - near.slot_s == pytest.approx(0.2)
+    assert simulate(far, 100).busy["payload"] <= 1
+
+
+def test_a_host_is_like_the_measured_ones() -> None:
+    workers = [Worker("w@one", 2, 16, "3.13")]
+    run = fleet_run(celery_result(1), broker=ELSEWHERE, workers=workers)
+    measured = demands(family(run, CELERY), run)
+    assert measured is not None
+    assert on_fleet(run, measured, Fleet(8, hosts=3)).cores == 48
+    assert on_fleet(run, measured, Fleet(8)).cores is None

@@ -1,0 +1,76 @@
+from dataclasses import replace
+
+import pytest
+
+from orchestrator.analysis.scaling import scaling, servable_slots
+from orchestrator.analysis.scaling_sentences import bounds_sentence, curve_sentence, law_sentence
+from orchestrator.analysis.usl import Refusal, Scalability
+from tests.unit.analysis.made_fleets import CELERY, SERIAL, celery_result, fleet_run, plain_result
+
+THREADS = replace(SERIAL, strategy="threads")
+
+
+def test_cells_that_differ_in_slots_alone_make_a_curve() -> None:
+    threads = [plain_result(replace(THREADS, slots=n), 2.4 / n) for n in (1, 2, 4)]
+    again = celery_result(4, cell=replace(CELERY, replica=1))
+    run = fleet_run(plain_result(SERIAL, 2.4), *(celery_result(n) for n in (4, 1, 2)), *threads, again)
+    found = scaling(run)
+    assert [(each.cell.strategy, [p.slots for p in each.points]) for each in found.curves] == [
+        ("celery", [1, 2, 4]),
+        ("threads", [1, 2, 4]),
+    ]
+    celery, in_process = found.of_stage("download")
+    assert celery.bounds is not None
+    assert celery.bounds.slots == 4
+    assert in_process.bounds is None
+    assert in_process.points[-1].speedup is not None
+    assert in_process.points[-1].speedup.point == pytest.approx(4.0)
+    assert in_process.points[-1].throughput_per_s.point == pytest.approx(40.0, rel=0.01)
+    assert {cost.against for cost in found.costs} == {"serial", "best in-process"}
+
+
+def test_a_law_is_fitted_where_the_cores_can_serve_the_slots() -> None:
+    waiting = fleet_run(*(celery_result(n) for n in (1, 2, 3, 4, 6, 8)))
+    law = scaling(waiting).curves[0].law
+    assert isinstance(law, Scalability)
+    assert law.left_out == ()
+    computing = fleet_run(*(celery_result(n, cpu_s=0.1) for n in (1, 2, 3, 4, 6, 8)))
+    refused = scaling(computing).curves[0].law
+    assert isinstance(refused, Refusal)
+    assert refused.kind == "more slots than cores"
+
+
+def test_servable_slots_are_the_cores_over_the_share_of_time_that_is_not_waited() -> None:
+    # 98 of about 106.5 ms are waited: two cores serve 25 slots
+    result = celery_result(1)
+    share = 1 - 24 * 0.098 / result.samples[0].makespan_s
+    assert servable_slots([celery_result(4), result], fleet_run(result)) == pytest.approx(2 / share)
+
+
+def test_unsound_cells_make_no_point() -> None:
+    bad = celery_result(2)
+    bad = replace(bad, samples=tuple(replace(each, wrong=1) for each in bad.samples))
+    assert scaling(fleet_run(celery_result(1), bad)).curves == ()
+
+
+def test_sentences_say_what_holds_it_back_and_where_that_moves() -> None:
+    run = fleet_run(plain_result(SERIAL, 2.4), *(celery_result(n) for n in (1, 2, 3, 4)))
+    (curve,) = scaling(run).curves
+    assert curve.bounds is not None
+    text = bounds_sentence(curve.bounds)
+    assert text.startswith("At 4 slots the slots hold it back (105 ms of it a task). From about ")
+    assert "it would be the cores that all slots share" in text
+    assert "One slot does" in law_sentence(curve.law)
+    assert curve_sentence(curve).startswith(
+        "Celery with session (redis, chunk 1): from 1 slot to 4 it does 3.9"
+    )
+
+
+def test_a_station_that_more_slots_do_not_help_is_said_with_what_would() -> None:
+    slow = [celery_result(n, publish_s=0.08, makespan_s=24 * 0.0805 + 0.105) for n in (2, 4)]
+    (curve,) = scaling(fleet_run(*slow)).curves
+    assert curve.bounds is not None
+    text = bounds_sentence(curve.bounds)
+    assert "so more slots do not help" in text
+    assert "a larger --chunk" in text
+    assert law_sentence(curve.law).startswith("No scalability law is fitted: 2 numbers of slots")

@@ -1,0 +1,96 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+
+from orchestrator.analysis.passage import fewest_slots, makespan_s, makespans_s
+from orchestrator.analysis.simulation import MOST_MESSAGES, simulate
+from orchestrator.analysis.system import System
+from tests.unit.analysis.test_bounds import systems
+
+PLAIN = System(chunk=1, slots=4, publish_s=0.001, collect_s=0.002, slot_s=0.1, broker_s=0.0005)
+
+
+def test_one_message_takes_its_way_through_an_empty_system() -> None:
+    system = replace(PLAIN, flush_s=0.003, flight_s=0.004)
+    assert simulate(system, 1).makespan_s == pytest.approx(0.001 + 0.003 + 0.0005 + 0.004 + 0.1 + 0.002)
+    assert makespan_s(system, 1) == pytest.approx(simulate(system, 1).makespan_s)
+
+
+def test_a_batch_goes_in_waves() -> None:
+    # 12 messages on 4 slots: three turns, and four answers to take in at the end; 13: four turns, and one
+    assert simulate(PLAIN, 12).makespan_s == pytest.approx(0.001 + 0.0005 + 3 * 0.1 + 4 * 0.002)
+    assert simulate(PLAIN, 13).makespan_s == pytest.approx(0.001 + 0.0005 + 4 * 0.1 + 0.002)
+    # the fourth slot begins after four publications
+    quick = replace(PLAIN, collect_s=0.0)
+    assert simulate(quick, 12).makespan_s == pytest.approx(4 * 0.001 + 0.0005 + 3 * 0.1)
+    assert makespan_s(quick, 12) == pytest.approx(simulate(quick, 12).makespan_s)
+    assert makespan_s(PLAIN, 12) == pytest.approx(simulate(PLAIN, 12).makespan_s)
+
+
+def test_a_chunk_is_one_message() -> None:
+    assert simulate(replace(PLAIN, chunk=4), 48).makespan_s == pytest.approx(simulate(PLAIN, 12).makespan_s)
+
+
+def test_bursts_share_a_flush_once_every_slot_has_two_messages() -> None:
+    # 2 slots: 4 messages alone, then all 46 others in one burst, while the slots are busy for long
+    system = System(chunk=1, slots=2, publish_s=0.0, collect_s=0.0, slot_s=10.0, flush_s=0.1)
+    found = simulate(system, 50)
+    assert found.busy["orchestrator"] * found.makespan_s == pytest.approx(5 * 0.1)
+
+
+def test_no_more_than_a_window_of_messages_is_under_way() -> None:
+    system = replace(PLAIN, slots=100, window=10, publish_s=1e-6, collect_s=1e-6, broker_s=0.0)
+    assert simulate(system, 100).makespan_s == pytest.approx(10 * 0.1, rel=0.01)
+
+
+def test_cores_serve_no_more_than_they_have() -> None:
+    system = replace(PLAIN, slots=8, cpu_s=0.1, cores=2.0)
+    assert simulate(system, 80).makespan_s == pytest.approx(80 * 0.1 / 2, rel=0.01)
+    assert simulate(replace(system, cores=1.5), 80).makespan_s == pytest.approx(80 * 0.1 / 1.5, rel=0.02)
+
+
+@pytest.mark.parametrize("slots", [1, 10, 100, 1000, 10_000])
+def test_formula_and_simulation_agree_from_one_slot_to_ten_thousand(slots: int) -> None:
+    system = replace(
+        PLAIN, slots=slots, window=20_000, publish_s=5e-6, collect_s=5e-6, broker_s=1e-6, slot_s=1.0
+    )
+    assert makespan_s(system, 3 * slots) == pytest.approx(simulate(system, 3 * slots).makespan_s, rel=0.02)
+
+
+def test_more_messages_than_are_simulated_one_by_one_come_at_the_pace_of_the_others() -> None:
+    system = replace(PLAIN, slots=100, publish_s=1e-5, collect_s=1e-5, broker_s=0.0, slot_s=0.01)
+    found = simulate(system, 10 * MOST_MESSAGES)
+    assert found.makespan_s == pytest.approx(10 * MOST_MESSAGES * 0.01 / 100, rel=0.02)
+
+
+@settings(deadline=None, max_examples=200)
+@given(systems())
+def test_formula_and_simulation_agree_where_one_station_stands_out(system: System) -> None:
+    # Publishing so quick that no burst leaves the slots without work: the formula knows of none.
+    system = replace(system, window=1000, publish_s=system.publish_s / 50)
+    demands = sorted(
+        (
+            system.slot_s / system.slots,
+            system.publish_s + system.collect_s + system.flush_s,
+            system.broker_s,
+            0.0 if system.cores is None else system.all_cpu_s / system.cores,
+        )
+    )
+    if system.payload_s or demands[-1] < 3 * demands[-2]:
+        return
+    tasks = 40 * system.chunk * system.slots
+    assert makespan_s(system, tasks) == pytest.approx(simulate(system, tasks).makespan_s, rel=0.1)
+
+
+def test_makespans_of_many_slots_are_those_of_each() -> None:
+    counts = np.array([1, 2, 3, 8, 50])
+    alone = [makespan_s(replace(PLAIN, slots=int(each)), 30) for each in counts]
+    assert makespans_s(PLAIN, 30, counts) == pytest.approx(alone)
+
+
+def test_fewest_slots_are_the_first_that_are_quick_enough() -> None:
+    # 24 tasks of 100 ms: 8 slots take 3 turns
+    assert fewest_slots(PLAIN, 24, 0.35, 100) == 8
+    assert fewest_slots(PLAIN, 24, 0.05, 100) is None
