@@ -15,6 +15,7 @@ from orchestrator.commands.compare import compare
 from orchestrator.commands.doctor import doctor
 from orchestrator.commands.list_ import list_
 from orchestrator.commands.origin import origin
+from orchestrator.commands.predict import predict
 from orchestrator.commands.report import report
 from orchestrator.commands.run import run
 from orchestrator.commands.scale import scale
@@ -35,6 +36,7 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "scale": scale,
     "breakeven": breakeven,
     "compare": compare,
+    "predict": predict,
     "report": report,
     "doctor": doctor,
     "origin": origin,

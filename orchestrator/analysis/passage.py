@@ -74,7 +74,7 @@ def _flushes(system: System, messages: int, slots: SlotCounts, between_s: float)
     or as the slots are slower than the orchestrator.
     """
     single_s = system.publish_s + system.flush_s
-    bursts = slots * min(2 * single_s, single_s + system.collect_s) < between_s
+    bursts = ((2 * slots - 1) * single_s < between_s) | (slots * (single_s + system.collect_s) < between_s)
     alone = np.minimum(messages, 2 * slots)
     found: Floats = np.where(bursts, alone + (messages - alone) / BURST_MESSAGES, messages).astype(np.float64)
     return found

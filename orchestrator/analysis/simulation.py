@@ -86,9 +86,9 @@ class _Batch:
         self.env = simpy.Environment()
         self.slots = simpy.Container(self.env, system.slots, system.slots)
         self.broker, self.into, self.out_of = _Servers([0.0]), _Servers([0.0]), _Servers([0.0])
-        # Cores come as whole numbers or, of a share of a machine, not: then each is as much slower.
+        # A share of a machine may be a broken number of cores: slots that fill it are each as much slower.
         cores = system.cores
-        self.core_speed = 1.0 if cores is None else cores / ceil(cores)
+        self.core_speed = 1.0 if cores is None else min(1.0, cores / min(ceil(cores), system.slots))
         self.cores = None if cores is None else _Servers([0.0] * ceil(cores))
         self.answers = 0
         self.answered = self.env.event()
@@ -159,7 +159,7 @@ class _Batch:
     def _worked_s(self) -> float:
         """Seconds that a slot works on a message, with its wait for a core but not for the payload path."""
         own_s = max(0.0, self.system.slot_s - 2 * self.system.slot_leg_s)
-        if self.cores is None:
+        if self.cores is None or not self.system.cpu_s:
             return own_s
         waiting_s = max(0.0, own_s - self.system.cpu_s)
         return waiting_s + self.cores.wait_s(self.env.now, self.system.cpu_s / self.core_speed)

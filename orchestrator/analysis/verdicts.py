@@ -107,8 +107,9 @@ def rounds_needed(ratio: Estimate | None, rounds: int, margin: float) -> int | N
     """How many more rounds would decide, if the point stays and the interval narrows as 1 / sqrt(rounds).
 
     To call a difference the half width and the clearance beyond it must fall below the point's distance from
-    1, to call a tie the half width below its distance from the margin, on the logarithmic scale. `None` where that takes more than
-    `MOST_ROUNDS`: then the truth lies too near the margin, or the times are too unsteady.
+    1, to call a tie the half width below its distance from the margin, on the logarithmic scale. `None`
+    where that takes more than `MOST_ROUNDS`: then the truth lies too near the margin, or the times are too
+    unsteady.
     """
     if ratio is None or ratio.low is None or ratio.high is None:
         return max(1, FEWEST_ROUNDS - rounds)

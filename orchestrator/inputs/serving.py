@@ -58,7 +58,9 @@ class Inputs:
         return self.workloads[Work.of(cell, self.plan)].expected[cell.stage]
 
 
-def prepared_inputs(plan: Plan, processes: Processes, broker: str | None, say: Callable[[str], None]) -> Inputs:
+def prepared_inputs(
+    plan: Plan, processes: Processes, broker: str | None, say: Callable[[str], None]
+) -> Inputs:
     """Start the plan's source if it has to be served, and work out the batches.
 
     `BREAKEVEN_ORIGIN_URL` names an origin that runs already, for a plan whose cells all do the same work.
@@ -78,7 +80,9 @@ def prepared_inputs(plan: Plan, processes: Processes, broker: str | None, say: C
         say(f"Making and fetching {plan.images} images{of}")
         base = given
         if chosen.served and (given is None or chosen.kind == "directory"):
-            base = start_origin(processes, _origin(plan, work, chosen, reachable_address(broker)), f"origin{number}")
+            base = start_origin(
+                processes, _origin(plan, work, chosen, reachable_address(broker)), f"origin{number}"
+            )
         urls = chosen.urls(base, plan.images)
         stages = dict.fromkeys(cell.stage for cell in plan.cells)
         workloads[work] = prepare(urls, stages)

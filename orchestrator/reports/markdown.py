@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from orchestrator.analysis.conclusions import conclusions
 from orchestrator.model import CellResult, Estimate, Findings, Run
 from orchestrator.reports.figures import digits, interval, seconds, spread, times
 
@@ -22,6 +23,7 @@ def render(run: Run, findings: Findings) -> str:
         lines += ["**Incomplete**: the run was ended before all rounds were measured.", ""]
     for verdict in findings.verdicts:
         lines.append(f"- **{verdict.stage}: {verdict.verdict}** against {verdict.against}: {verdict.reason}")
+    lines += [f"- {sentence}" for sentence in conclusions(run)]
     for stage in run.stages:
         lines += ["", f"### {stage}", "", HEAD, RULE]
         lines += [_row(result, findings) for result in run.of_stage(stage)]

@@ -8,6 +8,7 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from orchestrator.analysis.conclusions import conclusions
 from orchestrator.model import Cell, CellResult, Findings, Run, Verdict
 from orchestrator.reports.best import fastest
 from orchestrator.reports.faults import faults
@@ -48,7 +49,9 @@ def report(run: Run, findings: Findings, width: int) -> RenderableType:
             parts += [Text(), _table(run, findings, stage, work, width)]
     parts += [Text(), Text(LEGEND, style="dim")]
     parts += [*_failures(run), *_warnings(findings), *_noise_floor(findings)]
-    parts += [Text(), *(_verdict(verdict) for verdict in findings.verdicts)]
+    said = conclusions(run)
+    parts += [Text(), *(Text(sentence) for sentence in said)] if said else []
+    parts += [Text(), *(_verdict(verdict) for verdict in findings.verdicts)] if findings.verdicts else []
     return Group(*parts)
 
 

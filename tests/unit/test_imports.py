@@ -20,7 +20,7 @@ FLOORS = [
     ("orchestrator.fleet", "orchestrator.inputs"),
     ("orchestrator.strategies",),
     ("orchestrator.catalogue", "orchestrator.planning", "orchestrator.preflight", "orchestrator.measurement"),
-    ("orchestrator.record", "orchestrator.sweeps"),
+    ("orchestrator.record", "orchestrator.sweeps", "orchestrator.forecast"),
     ("orchestrator.rounds", "orchestrator.proving"),
     ("orchestrator.session", "orchestrator.diagnosis"),
     ("orchestrator.commands",),

@@ -1,0 +1,40 @@
+"""`predict`: what-if, from a measured result."""
+
+from __future__ import annotations
+
+import json as json_
+from typing import Annotated
+
+import typer
+
+
+def predict(
+    result: Annotated[str, typer.Argument(help="A result file with a Celery cell.", show_default=False)],
+    slots: Annotated[int, typer.Option("--slots", help="Slots of the fleet.", show_default=False)],
+    rtt_ms: Annotated[
+        float | None, typer.Option("--rtt-ms", help="Its network round trip.", show_default=False)
+    ] = None,
+    bandwidth_mbit: Annotated[
+        float | None,
+        typer.Option("--bandwidth-mbit", help="What each machine's link carries.", show_default=False),
+    ] = None,
+    hosts: Annotated[
+        int | None, typer.Option("--hosts", help="Machines its slots are spread over.", show_default=False)
+    ] = None,
+    tasks: Annotated[
+        int | None, typer.Option("--tasks", help="Tasks in the batch.", show_default=False)
+    ] = None,
+    stage: Annotated[str | None, typer.Option("--stage", help="Only this stage.", show_default=False)] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")] = False,
+) -> int:
+    """Say what a fleet that is not here would make of the measured work, and on what assumptions."""
+    # Imported here: they load NumPy, pydantic and simpy, which --help can do without.
+    from pathlib import Path  # noqa: PLC0415
+
+    from orchestrator import results  # noqa: PLC0415
+    from orchestrator.forecast import Asked, as_document, forecasts, render  # noqa: PLC0415
+
+    asked = Asked.checked(slots, rtt_ms, bandwidth_mbit, hosts, tasks, stage)
+    found = forecasts(results.read(Path(result)), asked)
+    typer.echo(json_.dumps(as_document(found), indent=1) if json else render(found))
+    return 0
