@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Final, Literal, TypeAlias
 
 from orchestrator.analysis.demands import demands
-from orchestrator.analysis.estimates import estimate, ratio
+from orchestrator.analysis.estimates import beyond_one, estimate, ratio
 from orchestrator.analysis.prediction import family
 from orchestrator.analysis.scaling_sentences import REMEDIES, STATIONS, interval
 from orchestrator.analysis.sentences import count, evidence, figure
@@ -50,7 +50,7 @@ class Saving:
 def advice(run: Run, stage: str) -> tuple[str, ...]:
     """What holds Celery's best cell of a stage back, and which changes were measured to save time.
 
-    Only sound cells, only savings whose interval lies below 1 and whose point lies beyond the margin.
+    Only sound cells, only savings that a verdict would call a difference (`estimates.beyond_one`).
     """
     celery = [
         each
@@ -72,8 +72,7 @@ def savings(celery: Sequence[CellResult], margin: float) -> tuple[Saving, ...]:
             for better in celery
             if worse is not better and _differ_only_in(worse.cell, better.cell, change)
             if (saving := _saving(change, worse, better)) is not None
-            if saving.ratio.high is not None and saving.ratio.high < 1
-            if saving.ratio.point < 1 / (1 + margin)
+            if beyond_one(saving.ratio, margin) < 0
         ]
         # From the best of all: who has it gains nothing by advice about worse cells.
         best = max(pairs, key=lambda each: (-_time(celery, each.better), each.saved_s), default=None)

@@ -14,7 +14,7 @@ from typing import Final, Literal, TypeAlias
 import numpy as np
 
 from orchestrator.analysis.demands import MeasuredDemands, demands
-from orchestrator.analysis.estimates import FEWEST_ROUNDS, estimate
+from orchestrator.analysis.estimates import FEWEST_ROUNDS, beyond_one, estimate
 from orchestrator.analysis.passage import fewest_slots, makespans_s
 from orchestrator.analysis.picking import Pick, contest, pick
 from orchestrator.analysis.prediction import family
@@ -32,6 +32,11 @@ MOST_SLOTS: Final = 10_000
 
 DRAWS: Final = 200
 """Resamples for a predicted number of slots: each looks at all numbers of slots."""
+
+NAMES: Final[dict[Against, str]] = {
+    "serial": "one thread",
+    "best in-process": "the best in-process cell",
+}
 
 WHERE: Final[dict[bool, str]] = {
     False: "here",
@@ -53,10 +58,11 @@ LIMITS: Final[dict[Limit, str]] = {
 class Cost:
     """The fewest slots with which Celery beats a baseline.
 
-    `measured`: with `slots` slots the interval of the times' ratio lay below 1; the estimate's `low` is the
-    fewest with which it may have. `predicted`: from the stations, with an interval over rounds. `never`:
-    `bound` holds Celery at `limit_per_s` tasks a second, whatever the slots. With `elsewhere` every slot has
-    a core of its own, where here they share this machine's.
+    To beat is what a verdict calls `helps`: surely, and by more than the margin. `measured`: with `slots`
+    slots it did; the estimate's `low` is the fewest with which the interval reached below 1. `predicted`:
+    from the stations, with an interval over rounds. `never`: `bound` holds Celery at `limit_per_s` tasks a
+    second, whatever the slots. With `elsewhere` every slot has a core of its own, where here they share this
+    machine's.
     """
 
     stage: str
@@ -101,7 +107,7 @@ def ratios_by_slots(run: Run, stage: str, theirs: Pick) -> dict[int, tuple[Cell,
 def _measured(run: Run, stage: str, against: Against, theirs: Pick) -> Cost | None:
     """The COST where the measured slots reach it."""
     ratios = ratios_by_slots(run, stage, theirs)
-    sure = [slots for slots, (_, each) in ratios.items() if each.high is not None and each.high < 1]
+    sure = [slots for slots, (_, each) in ratios.items() if beyond_one(each, run.plan.margin) < 0]
     if not sure:
         return None
     cell, won = ratios[sure[0]]
@@ -110,8 +116,8 @@ def _measured(run: Run, stage: str, against: Against, theirs: Pick) -> Cost | No
         stage,
         against,
         "measured",
-        f"{stage}: with {count(sure[0], 'slot')} {describe(cell)} beats {describe(theirs.best.cell)}: "
-        f"{figure(1 / won.point)} times as fast "
+        f"{stage}: {count(sure[0], 'slot')} of {describe(replace(cell, slots=1))} beat {NAMES[against]}, "
+        f"{describe(theirs.best.cell)}: {figure(1 / won.point)} times as fast "
         f"({evidence(won.inverse, len(theirs.best.makespans_s))})",
         slots=Estimate(sure[0], min(perhaps), sure[0], won.level),
         celery=cell,
@@ -127,8 +133,9 @@ def _predicted(run: Run, stage: str, against: Against, ours: Pick, theirs: Pick,
     if measured is None or within is None:
         return replace(plain, sentence=f"{stage}: the result does not tell where Celery's time goes")
     system = _elsewhere(measured.system(1)) if elsewhere else measured.system(1)
-    fewest = fewest_slots(system, measured.tasks, within.point, MOST_SLOTS) or inf
-    drawn = _drawn(measured, theirs.best.makespans_s, elsewhere)
+    least = 1 + run.plan.margin
+    fewest = fewest_slots(system, measured.tasks, within.point / least, MOST_SLOTS) or inf
+    drawn = _drawn(measured, theirs.best.makespans_s, elsewhere, least)
     tried = 0 if elsewhere else max(ratios_by_slots(run, stage, theirs), default=0)
     return _judged(plain, measured, system, within.point, fewest, drawn, tried)
 
@@ -143,7 +150,7 @@ def _judged(
     tried: int,
 ) -> Cost:
     stage, where = plain.stage, WHERE[plain.elsewhere]
-    versus = describe(plain.versus) if plain.versus else "the baseline"
+    versus = NAMES[plain.against] + (f" ({describe(plain.versus)})" if plain.versus else "")
     name, limit_per_s = _limit(system, measured.tasks)
     plain = replace(plain, bound=name, limit_per_s=limit_per_s)
     spread = bootstrapped(fewest, drawn, len(measured.rounds)) if fewest < inf else None
@@ -176,7 +183,9 @@ def _judged(
     )
 
 
-def _drawn(measured: MeasuredDemands, baseline: Mapping[int, float], elsewhere: bool) -> list[float]:
+def _drawn(
+    measured: MeasuredDemands, baseline: Mapping[int, float], elsewhere: bool, least: float
+) -> list[float]:
     """The fewest slots in each resample of the rounds that both sides have; infinite where none are enough."""
     rounds = [round_ for round_ in measured.rounds if round_ in baseline]
     if len(rounds) < FEWEST_ROUNDS:
@@ -184,7 +193,7 @@ def _drawn(measured: MeasuredDemands, baseline: Mapping[int, float], elsewhere: 
     found = []
     for drawn in resamples(rounds, DRAWS):
         system = measured.system(1, measured.drawn(drawn))
-        within_s = float(np.median([baseline[round_] for round_ in drawn]))
+        within_s = float(np.median([baseline[round_] for round_ in drawn])) / least
         system = _elsewhere(system) if elsewhere else system
         found.append(fewest_slots(system, measured.tasks, within_s, MOST_SLOTS) or inf)
     return found

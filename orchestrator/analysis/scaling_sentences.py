@@ -59,7 +59,7 @@ def law_sentence(found: Scalability | Refusal) -> str:
         f"{interval(found.kappa)}"
     )
     if found.peak_slots is None:
-        return f"{text}: more slots never give less."
+        return f"{text}: no number of slots is known from which more would give less."
     measured = "measured" if found.peak_slots.point <= max(found.points) else "extrapolated"
     return f"{text}: the most comes from about {interval(found.peak_slots)} slots ({measured})."
 
@@ -106,7 +106,7 @@ def place_name(sweep: Sweep, run: Run, at: float) -> str:
     if sweep.axis == "pixels":
         shape = run.plan.width / run.plan.height
         return f"{sqrt(at * shape):.0f}x{sqrt(at / shape):.0f} pixels"
-    return f"{figure(at)} ms of latency" if sweep.axis == "latency_ms" else f"chunk {figure(at)}"
+    return f"{at:.3g} ms of latency" if sweep.axis == "latency_ms" else f"chunk {at:.3g}"
 
 
 def prediction_sentence(found: Prediction) -> str:

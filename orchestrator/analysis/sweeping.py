@@ -14,7 +14,8 @@ from orchestrator.model import Cell, CellResult, Run
 
 Axis: TypeAlias = Literal["pixels", "latency_ms", "chunk"]
 
-AXES: Final[tuple[Axis, ...]] = ("pixels", "latency_ms", "chunk")
+AXES: Final[dict[str, Axis]] = {"size": "pixels", "latency": "latency_ms", "chunk": "chunk"}
+"""What a plan calls what it swept, and what that is measured in here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +55,10 @@ def sweeping(run: Run) -> BreakevenFindings:
 
 
 def axis_of(run: Run, stage: str) -> Axis | None:
-    """What was swept: the first axis on which the stage's cells lie at several places."""
-    cells = [result.cell for result in run.of_stage(stage) if result.samples]
-    for axis in AXES[:2]:
-        if len({place(run, cell, axis) for cell in cells}) > 1:
-            return axis
-    return "chunk" if len({cell.chunk for cell in cells if cell.distributed}) > 1 else None
+    """What the plan swept, if the stage's Celery cells lie at several places of it."""
+    axis = AXES.get(run.plan.axis or "")
+    cells = [result.cell for result in run.of_stage(stage) if result.samples and result.cell.distributed]
+    return axis if axis is not None and len({place(run, cell, axis) for cell in cells}) > 1 else None
 
 
 def place(run: Run, cell: Cell, axis: Axis) -> float:

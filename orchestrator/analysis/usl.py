@@ -44,7 +44,7 @@ ROUNDING: Final = 1e-9
 class Scalability:
     """The law fitted: one slot's tasks a second, contention, coherency, and the slots of the peak.
 
-    `peak_slots` is `None` where coherency is none: then more slots never give less. `points` are the
+    `peak_slots` is `None` where coherency is none, or may be: then more slots need never give less. `points` are the
     numbers of slots that it was fitted to, `left_out` those that the cores could not serve. `misfit` is the
     typical relative distance of the points from the curve.
     """
@@ -171,7 +171,7 @@ def _scalability(
         bootstrapped(curve[index], [drawn[index] for drawn in draws], rounds) for index in range(3)
     )
     peak = bootstrapped(peak_slots(curve), [peak_slots(drawn) for drawn in draws], rounds)
-    peak_known = kappa.point > ROUNDING
+    peak_known = kappa.point > ROUNDING and (peak.high is None or peak.high < inf)
     return Scalability(
         one, sigma, kappa, peak if peak_known else None, points, left_out, misfit, rounds, draws
     )

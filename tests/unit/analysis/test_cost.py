@@ -29,7 +29,7 @@ def test_slots_that_were_measured_to_win_are_the_cost() -> None:
     assert (found.slots.point, found.slots.low, found.slots.high) == (2, 2, 2)
     assert found.celery == replace(CELERY, slots=2)
     assert found.sentence.startswith(
-        "download: with 2 slots Celery with session on 2 slots (redis, chunk 1) beats serial with session: "
+        "download: 2 slots of Celery with session (redis, chunk 1) beat one thread, serial with session: 1.90"
     )
 
 

@@ -28,7 +28,12 @@ def by_size(truth: int) -> Run:
         results.append(
             plain_result(replace(CELERY, **size), work / 2 + 0.5e-7 * truth**2, factors=turned(6 - turn))
         )
-    return fleet_run(*results)
+    return swept("size", *results)
+
+
+def swept(axis: str, *results: CellResult) -> Run:
+    run = fleet_run(*results)
+    return replace(run, plan=replace(run.plan, axis=axis))  # type: ignore[arg-type]
 
 
 def against_serial(run: Run) -> Sweep:
@@ -59,7 +64,7 @@ def test_the_chunk_is_an_axis_on_which_the_baseline_stays() -> None:
     results = [
         plain_result(replace(CELERY, chunk=c), 0.8 / c + 0.1, factors=turned(c % 5)) for c in (1, 2, 4, 8, 16)
     ]
-    run = fleet_run(plain_result(SERIAL, 0.3), *results)
+    run = swept("chunk", plain_result(SERIAL, 0.3), *results)
     sweep = against_serial(run)
     assert sweep.axis == "chunk"
     assert sweep.found.crossings[0].at == pytest.approx(4.0, rel=0.1)
@@ -73,7 +78,7 @@ def test_the_origins_latency_is_an_axis_and_0_has_no_place_on_it() -> None:
         results.append(
             plain_result(replace(CELERY, latency_ms=ms), 0.02 + ms / 4e3, factors=turned(6 - turn))
         )
-    run = fleet_run(*results)
+    run = swept("latency", *results)
     sweep = against_serial(run)
     assert sweep.axis == "latency_ms"
     assert sweep.found.low == 1.0
