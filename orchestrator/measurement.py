@@ -51,7 +51,8 @@ def measure(
     Returns:
         The sample, and the failures of its tasks.
     """
-    timed = [_measure_batch(strategy, tasks, expected, place, clock) for _ in range(batches)]
+    with _no_collection():
+        timed = [_measure_batch(strategy, tasks, expected, place, clock) for _ in range(batches)]
     samples = [sample for sample, _ in timed]
     middle = sorted(samples, key=lambda sample: sample.makespan_s)[len(samples) // 2]
     sample = replace(
@@ -74,11 +75,10 @@ def _measure_batch(
 ) -> tuple[Sample, tuple[TaskFailure, ...]]:
     strategy.prepare(tasks)
     outcomes: list[Outcome] = []
-    with _no_collection():
-        started = finished = clock()
-        for outcome in strategy.run(tasks):
-            finished = clock()
-            outcomes.append(outcome)
+    started = finished = clock()
+    for outcome in strategy.run(tasks):
+        finished = clock()
+        outcomes.append(outcome)
     ended = _one_each(tasks, [strategy.fetch(outcome) for outcome in outcomes])
     sample = Sample(
         round=place.round,

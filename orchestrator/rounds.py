@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import math
 import os
 import random
@@ -65,6 +66,15 @@ class Rounds:
 
     def take(self, save: Callable[[Run], None]) -> None:
         """Warm up, then measure round after round; what there is after each is given to `save`."""
+        # What is here now stays to the end: no collection before a sample need look at it again.
+        gc.collect()
+        gc.freeze()
+        try:
+            self._take(save)
+        finally:
+            gc.unfreeze()
+
+    def _take(self, save: Callable[[Run], None]) -> None:
         for number in range(-self._plan.warmup, 0):
             self._round(number, began=time.perf_counter(), counts=False)
         meter = LoadMeter(lambda: [os.getpid()])

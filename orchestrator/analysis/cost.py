@@ -15,7 +15,7 @@ import numpy as np
 
 from orchestrator.analysis.demands import MeasuredDemands, demands
 from orchestrator.analysis.estimates import FEWEST_ROUNDS, beyond_one, estimate
-from orchestrator.analysis.passage import fewest_slots, makespans_s
+from orchestrator.analysis.passage import fewest_slots, makespans_s, useful_slots
 from orchestrator.analysis.picking import Pick, contest, pick
 from orchestrator.analysis.prediction import family
 from orchestrator.analysis.resampling import bootstrapped, resamples
@@ -201,7 +201,7 @@ def _drawn(
 
 def _limit(system: System, tasks: int) -> tuple[Limit, float]:
     """What holds a batch when there are slots without end, and the tasks a second that it then gets through."""
-    least_s = float(makespans_s(system, tasks, np.arange(1, MOST_SLOTS + 1)).min())
+    least_s = float(makespans_s(system, tasks, useful_slots(system, tasks, MOST_SLOTS)).min())
     station = holding(beyond_slots(system), system)
     name: Limit = station.name if 2 * tasks / station.limit_per_s > least_s else "latency"
     return name, tasks / least_s

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from statistics import median
 from typing import Final
 
+from orchestrator.analysis.calibration import calibrate
 from orchestrator.analysis.estimates import estimate
 from orchestrator.analysis.sample_demands import Demands, cores_of, of_sample, overhead_unseen_s, typical
 from orchestrator.analysis.system import System
@@ -86,35 +87,104 @@ def demands(results: Sequence[CellResult], run: Run) -> MeasuredDemands | None:
     cores, shared = cores_of(run)
     of_cells = {each.cell: _of_rounds(each, run) for each in able}
     free = [each for each in able if not _contended(each, of_cells[each.cell], cores)] or able[:1]
-    by_round = _pooled(free, of_cells, run)
-    if shared and cores is not None:
-        limits = _most_cpu(able, cores)
-        by_round = {r: _with_cpu(found, able[0].cell.chunk or 1, limits[r]) for r, found in by_round.items()}
     tasks = able[0].samples[0].tasks
+    machine = _Machine(min(able[0].cell.chunk or 1, tasks), cores if shared else None, shared)
+    calibrated = {each.cell: _with_less_overhead(each, of_cells[each.cell], machine) for each in free}
+    by_round = _pooled(free, calibrated)
+    if machine.cores is not None:
+        limits = _most_cpu(able, machine.cores)
+        by_round = {r: _with_cpu(found, machine.chunk, limits[r]) for r, found in by_round.items()}
+        crowded = [each for each in able if each not in free]
+        by_round = _with_crowded_cpu(by_round, crowded[-1], machine, limits) if crowded else by_round
     stations = [sample.stations for each in able for sample in each.samples if sample.stations is not None]
     return MeasuredDemands(
         cell=able[0].cell,
         tasks=tasks,
-        chunk=min(able[0].cell.chunk or 1, tasks),
+        chunk=machine.chunk,
         slots=tuple(each.cell.slots for each in able),
         by_round=by_round,
-        cores=cores if shared else None,
+        cores=machine.cores,
         shared=shared,
         overhead_known=any(_slots_busy(each) for each in free),
         broker_known=all(each.broker_cpu_s is not None for each in stations),
     )
 
 
+@dataclass(frozen=True, slots=True)
+class _Machine:
+    """What a cell's stations are made of beside its demands."""
+
+    chunk: int
+    cores: float | None
+    shared: bool
+
+    def system(self, found: Demands, cell: Cell) -> System:
+        """The stations as a message of the cell meets them."""
+        system = found.system(self.chunk, cell.slots, self.cores, self.shared)
+        return replace(system, resident=cell.data == "resident")
+
+
 def _of_rounds(result: CellResult, run: Run) -> dict[int, Demands]:
-    return {
+    """A cell's demands by round; where its slots waited for others, its waits are not taken as overhead."""
+    found = {
         sample.round: of_sample(sample, sample.stations, result.cell, run)
         for sample in result.samples
         if sample.stations is not None
     }
+    if not found or _slots_busy(result):
+        return found
+    chunk = result.cell.chunk or 1
+    return {r: replace(each, overhead_s=overhead_unseen_s(each, run, chunk)) for r, each in found.items()}
+
+
+def _with_less_overhead(
+    result: CellResult, of_rounds: Mapping[int, Demands], machine: _Machine
+) -> Mapping[int, Demands]:
+    """The rounds with less overhead, by what the simulation of the typical round has of waits of its own."""
+    if not of_rounds or not _slots_busy(result):
+        return of_rounds
+    plain = typical(list(of_rounds.values()))
+
+    def system_of(overhead_s: float) -> System:
+        found = replace(plain, overhead_s=overhead_s)
+        if machine.cores is not None:
+            most_s = median(_most_cpu([result], machine.cores).values())
+            found = _with_cpu(found, machine.chunk, most_s)
+        return machine.system(found, result.cell)
+
+    tasks, makespan_s = result.samples[0].tasks, median(result.makespans_s.values())
+    found_s = calibrate(system_of, tasks, makespan_s, 0.0, plain.overhead_s)
+    less_s = 0.0 if found_s is None else plain.overhead_s - found_s
+    return {
+        round_: replace(each, overhead_s=max(0.0, each.overhead_s - less_s))
+        for round_, each in of_rounds.items()
+    }
+
+
+def _with_crowded_cpu(
+    by_round: Mapping[int, Demands], crowded: CellResult, machine: _Machine, limits: Mapping[int, float]
+) -> dict[int, Demands]:
+    """The rounds with as much more CPU time as the most crowded cell shows that its tasks asked for.
+
+    What no clock of ours counts is in it: the broker's part, the system's, and what tasks that run beside
+    each other take longer for.
+    """
+    plain = typical(list(by_round.values()))
+    most_s = max(plain.cpu_s, median(limits.values()))
+    tasks, makespan_s = crowded.samples[0].tasks, median(crowded.makespans_s.values())
+    found_s = calibrate(
+        lambda cpu_s: machine.system(replace(plain, cpu_s=cpu_s), crowded.cell),
+        tasks,
+        makespan_s,
+        plain.cpu_s,
+        most_s,
+    )
+    more_s = 0.0 if found_s is None else found_s - plain.cpu_s
+    return {round_: replace(each, cpu_s=each.cpu_s + more_s) for round_, each in by_round.items()}
 
 
 def _pooled(
-    results: Sequence[CellResult], of_cells: Mapping[Cell, Mapping[int, Demands]], run: Run
+    results: Sequence[CellResult], of_cells: Mapping[Cell, Mapping[int, Demands]]
 ) -> dict[int, Demands]:
     """Round to the median over cells, the overhead from those whose slots were busy."""
     busy = [each.cell for each in results if _slots_busy(each)]
@@ -123,8 +193,7 @@ def _pooled(
         here = {e.cell: of_cells[e.cell][round_] for e in results if round_ in of_cells[e.cell]}
         plain = typical(list(here.values()))
         seen = [found.overhead_s for cell, found in here.items() if cell in busy]
-        overhead_s = median(seen) if seen else overhead_unseen_s(plain, run, results[0].cell.chunk or 1)
-        pooled[round_] = replace(plain, overhead_s=overhead_s)
+        pooled[round_] = replace(plain, overhead_s=median(seen)) if seen else plain
     return pooled
 
 
@@ -149,11 +218,16 @@ def _most_cpu(results: Sequence[CellResult], cores: float) -> dict[int, float]:
 
 
 def _contended(result: CellResult, of_rounds: Mapping[int, Demands], cores: float | None) -> bool:
-    """Whether a cell's tasks, by their own CPU time, kept the cores busy enough to wait for one."""
+    """Whether a cell's tasks, by their CPU time, kept the cores busy enough to wait for one."""
     if cores is None or not of_rounds:
         return False
     shares = [
-        (of_rounds[s.round].cpu_s * s.tasks + s.stations.publish_s + s.stations.collect_s)
+        (
+            of_rounds[s.round].cpu_s * s.tasks
+            + of_rounds[s.round].overhead_s * s.stations.messages
+            + s.stations.publish_s
+            + s.stations.collect_s
+        )
         / (cores * s.makespan_s)
         for s in result.samples
         if s.stations is not None and s.round in of_rounds

@@ -92,6 +92,11 @@ def _orchestrator_slower(system: System) -> float:
 
 def fewest_slots(system: System, tasks: int, within_s: float, most: int) -> int | None:
     """The fewest slots, of 1 to `most`, with which a batch takes less than `within_s`; `None` if none do."""
-    counts = np.arange(1, most + 1)
+    counts = useful_slots(system, tasks, most)
     enough = makespans_s(system, tasks, counts) < within_s
     return int(counts[int(np.argmax(enough))]) if enough.any() else None
+
+
+def useful_slots(system: System, tasks: int, most: int) -> SlotCounts:
+    """Numbers of slots from 1 to `most`, as far as a batch has messages for them."""
+    return np.arange(1, min(most, system.messages(tasks)) + 1)

@@ -105,14 +105,15 @@ def cores_of(run: Run) -> tuple[float | None, bool]:
 
 
 def _payload_s(seen: Stations, run: Run) -> float:
-    """Seconds that a batch's payloads take on the slower direction of their path, as the preflight had it.
+    """Seconds that a batch's payloads take on each direction of their path, as the preflight had it.
 
-    Half of the bytes go in, half come out. On one machine there is no path but the CPU, so where the broker
-    tells its CPU time nothing is left over.
+    Half of the bytes go in, half come out. The path carries at least what one connection had of it in the
+    quicker direction. On one machine there is no path but the CPU, so where the broker tells its CPU time
+    nothing is left over.
     """
     path, broker = run.preflight, run.environment.broker
     on_this_machine = broker is None or broker.embedded
     if path is None or (on_this_machine and seen.broker_cpu_s is not None):
         return 0.0
     rates = [rate for rate in (path.payload_put_bytes_per_s, path.payload_get_bytes_per_s) if rate]
-    return seen.payload_bytes / 2 / min(rates) if rates else 0.0
+    return seen.payload_bytes / 2 / max(rates) if rates else 0.0

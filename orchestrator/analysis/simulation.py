@@ -161,8 +161,10 @@ class _Batch:
         own_s = max(0.0, self.system.slot_s - 2 * self.system.slot_leg_s)
         if self.cores is None or not self.system.cpu_s:
             return own_s
-        waiting_s = max(0.0, own_s - self.system.cpu_s)
-        return waiting_s + self.cores.wait_s(self.env.now, self.system.cpu_s / self.core_speed)
+        computing_s = min(own_s, self.system.cpu_s)
+        # Moving payloads is CPU time, too; the cores have to give it, but nobody waits for it twice.
+        self.cores.wait_s(self.env.now, (self.system.cpu_s - computing_s) / self.core_speed)
+        return own_s - computing_s + self.cores.wait_s(self.env.now, computing_s / self.core_speed)
 
     def busy(self) -> dict[StationName, float]:
         """Each station's share of the makespan and of its servers."""

@@ -114,7 +114,7 @@ def test_more_slots_never_lower_the_bound_and_never_pass_the_ceiling(system: Sys
 
 def test_bounds_of_a_measured_cell_have_intervals_about_what_was_set() -> None:
     result = celery_result(2)
-    measured = demands([result], fleet_run(result))
+    measured = demands([result], fleet_run(result, usable=64))
     assert measured is not None
     found = bounds(measured, 2)
     assert found.bottleneck == "slots"
@@ -122,7 +122,9 @@ def test_bounds_of_a_measured_cell_have_intervals_about_what_was_set() -> None:
     assert found.throughput_per_s.low is not None
     assert found.throughput_per_s.low < 2 / 0.105
     assert found.demands["slots"].point == pytest.approx(0.105, rel=0.01)
-    # cpu: 2 ms of computing, 5 of overhead and 1.5 of the orchestrator, on two cores
-    assert found.next_bottleneck == "cpu"
-    assert found.ceiling_per_s.point == pytest.approx(2 / 0.0085, rel=0.01)
-    assert found.knee_slots.point == pytest.approx(0.105 * 2 / 0.0085, rel=0.01)
+    assert found.next_bottleneck == "orchestrator"
+    assert found.ceiling_per_s.point == pytest.approx(1 / 0.0015, rel=0.01)
+    assert found.knee_slots.point == pytest.approx(0.105 / 0.0015, rel=0.01)
+    # cpu: 2 ms of computing, 5 of overhead and 1.5 of the orchestrator
+    (cpu_s,) = (each.demand_s for each in found.stations if each.name == "cpu")
+    assert cpu_s == pytest.approx(0.0085, rel=0.05)

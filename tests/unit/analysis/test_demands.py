@@ -2,8 +2,11 @@ from dataclasses import replace
 
 import pytest
 
+from orchestrator.analysis.bounds import bounds
 from orchestrator.analysis.demands import demands
 from orchestrator.analysis.sample_demands import cores_of
+from orchestrator.analysis.simulation import simulate
+from orchestrator.analysis.system import System
 from orchestrator.model import Worker
 from tests.unit.analysis.made_fleets import (
     CELERY,
@@ -23,13 +26,13 @@ from tests.unit.analysis.made_runs import STEADY
 @pytest.mark.parametrize("slots", [1, 2, 3, 5, 7])
 def test_demands_that_were_set_are_found_at_any_number_of_slots(slots: int) -> None:
     result = celery_result(slots)
-    found = demands([result], fleet_run(result))
+    found = demands([result], fleet_run(result, usable=64))
     assert found is not None
     typical = found.typical
     assert typical.publish_s == pytest.approx(PUBLISH_S)
     assert typical.collect_s == pytest.approx(COLLECT_S)
     assert typical.held_s == pytest.approx(HELD_S)
-    assert typical.overhead_s == pytest.approx(OVERHEAD_S)
+    assert typical.overhead_s == pytest.approx(OVERHEAD_S, rel=0.05)  # less the broker's moment
     assert typical.broker_s == pytest.approx(0.0002)
     assert found.overhead_known
     assert found.broker_known
@@ -37,11 +40,11 @@ def test_demands_that_were_set_are_found_at_any_number_of_slots(slots: int) -> N
 
 def test_of_a_chunk_the_overhead_is_the_messages_and_all_else_the_tasks() -> None:
     result = celery_result(2, cell=replace(CELERY, chunk=4))
-    found = demands([result], fleet_run(result))
+    found = demands([result], fleet_run(result, usable=64))
     assert found is not None
-    assert found.typical.overhead_s == pytest.approx(OVERHEAD_S)
+    assert found.typical.overhead_s == pytest.approx(OVERHEAD_S, rel=0.1)
     assert found.typical.publish_s == pytest.approx(PUBLISH_S / 4)
-    assert found.system(2).slot_s == pytest.approx(4 * HELD_S + OVERHEAD_S)
+    assert found.system(2).slot_s == pytest.approx(4 * HELD_S + OVERHEAD_S, rel=0.001)
     assert found.system(2).publish_s == pytest.approx(PUBLISH_S)
 
 
@@ -99,3 +102,25 @@ def test_cores_are_this_machines_or_the_sum_over_the_workers_machines() -> None:
     workers = [Worker("a@one", 2, 4, "3.13"), Worker("b@one", 2, 4, "3.13"), Worker("a@two", 2, 8, "3.13")]
     assert cores_of(fleet_run(result, broker=ELSEWHERE, workers=workers)) == (12.0, False)
     assert cores_of(fleet_run(result, broker=ELSEWHERE)) == (None, False)
+
+
+def test_idle_moments_that_a_burst_explains_are_no_overhead() -> None:
+    # two messages for the one slot, then 22 in a burst of 22 x 20 ms: the slot has nothing to do for a while
+    system = System(chunk=1, slots=1, publish_s=0.02, collect_s=0.0005, slot_s=0.105)
+    made = celery_result(1, publish_s=0.02, broker_s=None, makespan_s=simulate(system, 24).makespan_s)
+    result = replace(
+        made, samples=tuple(replace(s, stations=replace(s.stations, payload_bytes=0)) for s in made.samples)
+    )
+    found = demands([result], fleet_run(result, usable=64))
+    assert found is not None
+    assert found.typical.overhead_s == pytest.approx(OVERHEAD_S, rel=0.01)
+
+
+def test_what_crowded_slots_take_longer_for_is_cpu_time() -> None:
+    # alone a task takes 105 ms; four slots on two cores get no further than 20 a second: 100 ms of CPU each
+    alone = celery_result(1, cpu_s=0.080)
+    crowded = celery_result(4, cpu_s=0.080, held_s=0.2, makespan_s=24 * 0.100 / 2)
+    found = demands([alone, crowded], fleet_run(alone, crowded))
+    assert found is not None
+    limit = bounds(found, 4)
+    assert (limit.bottleneck, limit.throughput_per_s.point) == ("cpu", pytest.approx(24 / 1.2, rel=0.05))
