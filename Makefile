@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
 
-.PHONY: help run test test-browser lint format clean
+.PHONY: help run test test-browser lint format docs images clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1: /p' $(MAKEFILE_LIST)
@@ -32,6 +32,12 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
 	@touch $@
+
+docs: $(VENV)/.installed ## Write docs/commands.md and docs/result.schema.json from the code
+	$(BIN)/python docs/make_reference.py
+
+images: $(VENV)/.installed ## Measure anew and take the pictures of docs/images (needs Debian's chromium)
+	$(BIN)/python docs/make_images.py
 
 clean: ## Remove the virtual environment and caches
 	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

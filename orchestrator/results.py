@@ -16,7 +16,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from orchestrator.analysis.findings import analyse
 from orchestrator.errors import UsageError
-from orchestrator.model import Cell, CellResult, Estimate, Findings, Run
+from orchestrator.model import Cell, CellResult, Estimate, Findings, Run, Verdict, Warning
 
 SCHEMA = 1
 MAX_BYTES = 512 << 20
@@ -110,6 +110,43 @@ def read(path: Path) -> Run:
         return from_json(document)
     except UsageError as error:
         raise UsageError(f"{path}: {error}") from None
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON Schema of a result file: what was measured in full, what was concluded by its outline."""
+    schema = _run_adapter().json_schema(ref_template="#/$defs/{model}")
+    defs, properties = schema["$defs"], schema["properties"]
+    estimate = TypeAdapter(Estimate | None).json_schema(ref_template="#/$defs/{model}")
+    defs.update(estimate.pop("$defs"))
+    for name in ("Verdict", "Warning"):
+        made = TypeAdapter({"Verdict": Verdict, "Warning": Warning}[name]).json_schema(
+            ref_template="#/$defs/{model}"
+        )
+        defs.update(made.pop("$defs", {}))
+        defs[name] = made
+    result = defs["CellResult"]["properties"]
+    cell = {**defs["Cell"]["properties"], **{name: each for name, each in result.items() if name != "cell"}}
+    speedup = {"anyOf": [{"type": "object", "properties": {"versus": {"type": "string"}}}, {"type": "null"}]}
+    concluded = {
+        "verified": {"type": ["boolean", "null"]},
+        "makespan_s": estimate,
+        "throughput_per_s": estimate,
+        "speedup": speedup,
+        "speedup_versus_best": speedup,
+    }
+    defs["CellResult"] = {"type": "object", "properties": {**cell, **concluded}, "required": [*cell, *concluded]}
+    defs["Plan"]["properties"]["cells"] = {"type": "integer"}
+    properties["schema"] = {"const": SCHEMA}
+    properties["verdicts"] = {"type": "array", "items": {"$ref": "#/$defs/Verdict"}}
+    properties["noise_floor"] = estimate
+    properties["warnings"] = {"type": "array", "items": {"$ref": "#/$defs/Warning"}}
+    schema["required"] = sorted(properties)
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "A result of Breakeven",
+        "description": "Times are seconds, sizes bytes. Readers accept every older schema number.",
+        **{name: each for name, each in schema.items() if name not in ("title", "description")},
+    }
 
 
 @cache
