@@ -32,16 +32,18 @@ def parser(description: str | None) -> argparse.ArgumentParser:
 class Page:
     """The lines that a script prints, kept for the docs."""
 
-    def __init__(self, name: str, options: argparse.Namespace) -> None:
+    def __init__(self, name: str, options: argparse.Namespace, document: Path = DOCS) -> None:
         """Begin with where and how it is measured.
 
         Args:
             name: the script's, and its place's in the docs.
+            document: where the figures go.
             options: parsed; figures of a quick run are refused a place in the docs.
         """
         if options.update_docs and options.quick:
             sys.exit("--quick shows that the script works; the docs take figures of a full run alone")
         self._name = name
+        self._document = document
         self._update = bool(options.update_docs)
         self._lines: list[str] = []
         cpu = environment(None, ()).cpu
@@ -71,7 +73,8 @@ class Page:
         self.say()
         self.say(f"{'Met' if met else '**Missed**'}: {text}")
         if self._update:
-            DOCS.write_text(replaced(DOCS.read_text("utf-8"), self._name, "\n".join(self._lines)), "utf-8")
+            text = replaced(self._document.read_text("utf-8"), self._name, "\n".join(self._lines))
+            self._document.write_text(text, "utf-8")
         return int(not met)
 
 

@@ -37,7 +37,9 @@ def commands() -> str:
         parts.append(f"\n## orchestrator {name}\n\n{(command.help or '').strip()}\n")
         rows = [_row(parameter) for parameter in command.params if parameter.name != "help"]
         if rows:
-            parts.append("\n| option | default | what it does |\n| --- | --- | --- |\n" + "\n".join(rows) + "\n")
+            parts.append(
+                "\n| option | default | what it does |\n| --- | --- | --- |\n" + "\n".join(rows) + "\n"
+            )
     return "".join(parts)
 
 

@@ -16,7 +16,8 @@ from pydantic import TypeAdapter, ValidationError
 
 from orchestrator.analysis.findings import analyse
 from orchestrator.errors import UsageError
-from orchestrator.model import Cell, CellResult, Estimate, Findings, Run, Verdict, Warning
+from orchestrator.model import Cell, CellResult, Estimate, Findings, Run, Verdict
+from orchestrator.model import Warning as Caution
 
 SCHEMA = 1
 MAX_BYTES = 512 << 20
@@ -118,10 +119,9 @@ def json_schema() -> dict[str, Any]:
     defs, properties = schema["$defs"], schema["properties"]
     estimate = TypeAdapter(Estimate | None).json_schema(ref_template="#/$defs/{model}")
     defs.update(estimate.pop("$defs"))
-    for name in ("Verdict", "Warning"):
-        made = TypeAdapter({"Verdict": Verdict, "Warning": Warning}[name]).json_schema(
-            ref_template="#/$defs/{model}"
-        )
+    kinds: dict[str, Any] = {"Verdict": Verdict, "Warning": Caution}
+    for name, kind in kinds.items():
+        made = TypeAdapter(kind).json_schema(ref_template="#/$defs/{model}")
         defs.update(made.pop("$defs", {}))
         defs[name] = made
     result = defs["CellResult"]["properties"]
@@ -134,7 +134,11 @@ def json_schema() -> dict[str, Any]:
         "speedup": speedup,
         "speedup_versus_best": speedup,
     }
-    defs["CellResult"] = {"type": "object", "properties": {**cell, **concluded}, "required": [*cell, *concluded]}
+    defs["CellResult"] = {
+        "type": "object",
+        "properties": {**cell, **concluded},
+        "required": [*cell, *concluded],
+    }
     defs["Plan"]["properties"]["cells"] = {"type": "integer"}
     properties["schema"] = {"const": SCHEMA}
     properties["verdicts"] = {"type": "array", "items": {"$ref": "#/$defs/Verdict"}}

@@ -41,6 +41,7 @@ class Fleet:
         self.on_check: Callable[[], None] | None = None
         self._offsets: dict[str, Offset] = {}
         self._serving: list[Member] = []
+        self._asking: redis.Redis | None = None
 
     @property
     def slots(self) -> int:
@@ -50,6 +51,16 @@ class Fleet:
     def client(self, timeout_s: float = 30.0) -> redis.Redis:
         """A new connection to the broker's Redis."""
         return connect(self.settings.broker_url, timeout_s)
+
+    def broker_cpu_s(self) -> float | None:
+        """CPU seconds that the broker has used since it started; `None` where it does not tell."""
+        try:
+            if self._asking is None:
+                self._asking = self.client(timeout_s=5.0)
+            cpu = self._asking.info("cpu")
+        except (redis.RedisError, OSError):
+            return None
+        return float(cpu["used_cpu_user"]) + float(cpu["used_cpu_sys"])
 
     def check(self) -> None:
         """Raise if a part of the fleet that we look after has ended."""
@@ -118,6 +129,8 @@ class Fleet:
         self._serving = []
         with suppress(redis.RedisError, OSError):
             self.sweep()
+        if self._asking is not None:
+            self._asking.close()
         self.app.close()
 
     def sweep(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self
@@ -16,6 +16,7 @@ from kombu.exceptions import OperationalError
 from orchestrator.errors import UnavailableError
 from orchestrator.fleet.fleet import Fleet
 from orchestrator.model import Data, Stations
+from orchestrator.strategies.celery_leavings import Leavings
 from orchestrator.strategies.celery_outcomes import Shipment, Tally, answer_of, outcomes, unanswered
 from orchestrator.strategies.celery_publishing import Publisher
 from orchestrator.strategies.celery_results import Results
@@ -34,9 +35,6 @@ WINDOW_BYTES = 256 << 20
 
 BURST_MESSAGES = 50
 """Messages in one round trip, once every slot has its first."""
-
-WITHDRAW_S = 5.0
-"""How long a batch that is given up waits for what the workers have begun, so that it can be cleaned away."""
 
 QUIET_S = 5.0
 """After this long without an answer the workers are asked whether they are there."""
@@ -68,11 +66,9 @@ class Celery(Strategy):
         self._resident = data == "resident"
         self._batches = itertools.count()
         self._resident_inputs: dict[int, Reference] = {}
-        self._to_delete: list[Reference] = []
-        self._to_forget: list[str] = []
-        self._answered: set[str] = set()
         self._tally = Tally(0.0)
-        self._duplicated = 0
+        self._broker_cpu_s: float | None = None
+        self._running: Generator[Outcome, None, None] | None = None
 
     def __enter__(self) -> Self:
         """Open the payload store and the subscription, and prove that every slot answers."""
@@ -80,6 +76,7 @@ class Celery(Strategy):
         # Every strategy has ids of its own, so that none hears another's results.
         self._prefix = f"{self._fleet.run_id}-{id(self):x}-"
         self._results = Results(self._fleet.app, self._fleet.client(), self._prefix)
+        self._leavings = Leavings(self._transport, self._results)
         self._publisher = Publisher(self._fleet.app, self._fleet.queue)
         self._choose_slots()
         return self
@@ -88,8 +85,10 @@ class Celery(Strategy):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Delete what is still stored and close the connections."""
+        if self._running is not None:
+            self._running.close()
         with suppress(redis.RedisError, OSError):
-            self._tidy()
+            self._leavings.clear()
         self._publisher.close()
         self._results.close()
         self._transport.close()
@@ -97,7 +96,7 @@ class Celery(Strategy):
     @property
     def duplicated(self) -> int:
         """Answers of the last batch that came a second time."""
-        return self._duplicated
+        return self._leavings.duplicated
 
     @property
     def stations(self) -> Stations | None:
@@ -108,18 +107,14 @@ class Celery(Strategy):
         """Choose the slots and, for `resident` data, put the inputs into the payload store."""
         self._fleet.check()
         self._choose_slots()
-        self._start_batch()
+        self._broker_cpu_s = self._fleet.broker_cpu_s()
         if self._resident:
-            items = [(f"{self._batch}:in:{task.id}", task.payload) for task in tasks]
+            stays = f"{self._prefix}{next(self._batches)}"
+            items = [(f"{stays}:in:{task.id}", task.payload) for task in tasks]
             references = self._transport.put_many(items)
             self._resident_inputs = {
                 task.id: reference for task, reference in zip(tasks, references, strict=True)
             }
-
-    def _start_batch(self) -> None:
-        self._batch = f"{self._prefix}{next(self._batches)}"
-        self._answered.clear()
-        self._duplicated = 0
 
     def _choose_slots(self) -> None:
         """Have the right number of slots serve, and after a change let tasks prove that they all do.
@@ -133,7 +128,6 @@ class Celery(Strategy):
         deadline = time.monotonic() + PROVEN_S
         answered: set[str | None] = set()
         while time.monotonic() < deadline:
-            self._start_batch()
             answered |= {outcome.slot for outcome in self.run(probes)}
             if len(answered - {None}) >= self.slots:
                 return
@@ -148,22 +142,30 @@ class Celery(Strategy):
         Raises:
             UnavailableError: the broker went away.
         """
+        self._running = self._run(tasks)
+        return self._running
+
+    def _run(self, tasks: Sequence[Task]) -> Generator[Outcome, None, None]:
+        self._batch = f"{self._prefix}{next(self._batches)}"
+        self._leavings.begin()
         under_way: dict[str, Shipment] = {}
-        self._tally = Tally(self._results.waited_s)
+        self._tally = Tally(self._results.waited_s, broker_cpu_before_s=self._broker_cpu_s)
         try:
             self._publisher.open()
             self._tally.begin()
             yield from self._exchange(tasks, under_way)
-            self._tally.end(self._results.waited_s)
+            self._tally.end(self._results.waited_s, self._fleet.broker_cpu_s)
         except (redis.RedisError, OperationalError, OSError) as error:
             self._publisher.close()
             raise UnavailableError(
                 f"the broker went away during a batch ({error}); see if it still runs"
             ) from error
         finally:
+            self._resident_inputs = {}
             with suppress(redis.RedisError, OSError):
-                self._withdraw(under_way)
-                self._tidy()
+                if under_way:
+                    self._leavings.withdraw(under_way, self._fleet.recall())
+                self._leavings.clear()
 
     def fetch(self, outcome: Outcome) -> Outcome:
         """Bring a resident output here."""
@@ -192,11 +194,10 @@ class Celery(Strategy):
                 quiet_since = time.monotonic()
                 shipment = under_way.pop(id_, None)
                 if shipment is None:
-                    self._unawaited(id_, meta)
+                    self._leavings.unawaited(id_, meta)
                     continue
-                self._answered.add(id_)
+                self._leavings.answered(id_, shipment)
                 size -= shipment.size
-                self._to_forget.append(id_)
                 yield from self._take_in(shipment, meta)
             if under_way and time.monotonic() - quiet_since > QUIET_S:
                 self._fleet.check()
@@ -232,13 +233,12 @@ class Celery(Strategy):
         return f"{self._batch}-{chunk[0].id}"
 
     def _place_inputs(self, chunk: Sequence[Task]) -> Sequence[Reference]:
-        if self._resident and self._resident_inputs:
+        if self._resident_inputs:
             return [self._resident_inputs[task.id] for task in chunk]
         return self._transport.put_many([(f"{self._batch}:in:{task.id}", task.payload) for task in chunk])
 
     def _take_in(self, shipment: Shipment, meta: dict[str, Any]) -> Iterator[Outcome]:
         """The outcomes that one answer holds, with their outputs brought here."""
-        self._to_delete.extend(shipment.references)
         try:
             answer = answer_of(meta)
         except ForeignMessageError as error:
@@ -271,42 +271,6 @@ class Celery(Strategy):
         message = f"no answer, with {alive} of {self.slots} slots' workers still answering"
         for shipment in under_way.values():
             yield from (Outcome(task.id, failure=Failure(LOST, message)) for task in shipment.tasks)
-
-    def _withdraw(self, under_way: dict[str, Shipment]) -> None:
-        """After an early end: take back the messages that nobody has begun, and wait a while for the others."""
-        if not under_way:
-            return
-        for shipment in under_way.values():
-            self._to_delete.extend(shipment.references)
-        for id_ in self._fleet.recall():
-            under_way.pop(id_, None)
-        deadline = time.monotonic() + WITHDRAW_S
-        while under_way and time.monotonic() < deadline:
-            for id_, meta in self._results.receive(under_way, 0.1):
-                under_way.pop(id_, None)
-                self._discard(id_, meta)
-        under_way.clear()
-
-    def _unawaited(self, id_: str, meta: dict[str, Any]) -> None:
-        """Count an answer that came a second time; throw away one that an earlier batch did not wait for."""
-        if id_ in self._answered:
-            self._duplicated += 1
-        else:
-            self._discard(id_, meta)
-
-    def _discard(self, id_: str, meta: dict[str, Any]) -> None:
-        """Have an answer that nobody waits for deleted, with the outputs it names."""
-        self._to_forget.append(id_)
-        with suppress(ForeignMessageError):
-            entries = answer_of(meta).entries
-            self._to_delete.extend(entry.output for entry in entries if entry.output is not None)
-
-    def _tidy(self) -> None:
-        """Delete inputs that were used, and results that were read."""
-        self._transport.delete(self._to_delete)
-        self._results.forget(self._to_forget)
-        self._to_delete.clear()
-        self._to_forget.clear()
 
 
 def _summary(order: Order) -> str:

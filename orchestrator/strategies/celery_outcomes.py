@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -38,6 +38,7 @@ class Tally:
     payload_bytes: int = 0
     messages: int = 0
     began_at: float = 0.0
+    broker_cpu_before_s: float | None = None
     stations: Stations | None = None
 
     def begin(self) -> None:
@@ -58,11 +59,20 @@ class Tally:
         outputs = sum(entry.output.get("size", 0) for entry in answer.entries if entry.output is not None)
         self.payload_bytes += copies * (shipment.size + outputs)
 
-    def end(self, waited_s: float) -> None:
-        """The exchange is over; what was neither publishing nor waiting was collecting."""
+    def end(self, waited_s: float, broker_cpu_s: Callable[[], float | None]) -> None:
+        """The exchange is over; what was neither publishing nor waiting was collecting.
+
+        Args:
+            waited_s: what the collector has waited, all in all.
+            broker_cpu_s: asks for the CPU seconds that the broker has used, all in all.
+        """
         waited = waited_s - self.waited_before_s
         collect_s = time.monotonic() - self.began_at - self.publish_s - waited
-        self.stations = Stations(self.publish_s, collect_s, self.slot_s, self.payload_bytes, self.messages)
+        before, after = self.broker_cpu_before_s, broker_cpu_s()
+        used = None if before is None or after is None else after - before
+        self.stations = Stations(
+            self.publish_s, collect_s, self.slot_s, self.payload_bytes, self.messages, used
+        )
 
 
 def answer_of(meta: Mapping[str, Any]) -> Answer:

@@ -46,7 +46,9 @@ def test_a_result_that_lacks_its_cells_does_not_follow_the_schema():
         jsonschema.validate(document, json.loads((DOCS / "result.schema.json").read_text()))
 
 
-@pytest.mark.parametrize("page", sorted([*ROOT.glob("*.md"), *DOCS.rglob("*.md")]), ids=lambda path: path.name)
+@pytest.mark.parametrize(
+    "page", sorted([*ROOT.glob("*.md"), *DOCS.rglob("*.md")]), ids=lambda path: path.name
+)
 def test_links_between_pages_lead_somewhere(page):
     targets = re.findall(r"\]\(([^)#]+?)(?:#[^)]*)?\)", page.read_text())
     missing = [each for each in targets if "://" not in each and not (page.parent / each).exists()]
