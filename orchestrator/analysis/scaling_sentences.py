@@ -102,9 +102,10 @@ def sweep_sentence(sweep: Sweep, run: Run) -> str:
 
 
 def place_name(sweep: Sweep, run: Run, at: float) -> str:
-    """A place on the axis as a person says it: an image size of the plan's shape, a latency, a chunk."""
+    """A place on the axis as a person says it: an image size of the shape that was swept, a latency, a chunk."""
     if sweep.axis == "pixels":
-        shape = run.plan.width / run.plan.height
+        cell = sweep.celery[0]
+        shape = (cell.width or run.plan.width) / (cell.height or run.plan.height)
         return f"{sqrt(at * shape):.0f}x{sqrt(at / shape):.0f} pixels"
     return f"{at:.3g} ms of latency" if sweep.axis == "latency_ms" else f"chunk {at:.3g}"
 

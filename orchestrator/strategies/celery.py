@@ -66,6 +66,7 @@ class Celery(Strategy):
         self._resident = data == "resident"
         self._batches = itertools.count()
         self._resident_inputs: dict[int, Reference] = {}
+        self._resident_outputs: dict[int, Reference] = {}
         self._tally = Tally(0.0)
         self._broker_cpu_s: float | None = None
         self._running: Generator[Outcome, None, None] | None = None
@@ -88,6 +89,8 @@ class Celery(Strategy):
         if self._running is not None:
             self._running.close()
         with suppress(redis.RedisError, OSError):
+            self._drop(self._resident_inputs)
+            self._drop(self._resident_outputs)
             self._leavings.clear()
         self._publisher.close()
         self._results.close()
@@ -109,6 +112,7 @@ class Celery(Strategy):
         self._choose_slots()
         self._broker_cpu_s = self._fleet.broker_cpu_s()
         if self._resident:
+            self._drop(self._resident_inputs)
             stays = f"{self._prefix}{next(self._batches)}"
             items = [(f"{stays}:in:{task.id}", task.payload) for task in tasks]
             references = self._transport.put_many(items)
@@ -151,6 +155,7 @@ class Celery(Strategy):
         under_way: dict[str, Shipment] = {}
         self._tally = Tally(self._results.waited_s, broker_cpu_before_s=self._broker_cpu_s)
         try:
+            self._drop(self._resident_outputs)
             self._publisher.open()
             self._tally.begin()
             yield from self._exchange(tasks, under_way)
@@ -161,11 +166,11 @@ class Celery(Strategy):
                 f"the broker went away during a batch ({error}); see if it still runs"
             ) from error
         finally:
-            self._resident_inputs = {}
             with suppress(redis.RedisError, OSError):
                 if under_way:
                     self._leavings.withdraw(under_way, self._fleet.recall())
                 self._leavings.clear()
+                self._drop(self._resident_inputs)
 
     def fetch(self, outcome: Outcome) -> Outcome:
         """Bring a resident output here."""
@@ -177,9 +182,13 @@ class Celery(Strategy):
             return Outcome(outcome.task_id, None, Failure(LOST, str(output)), outcome.hops, outcome.slot)
         return Outcome(outcome.task_id, output, None, outcome.hops, outcome.slot)
 
+    def _drop(self, resident: dict[int, Reference]) -> None:
+        """Delete what stays in the store and has served, or that nobody came for."""
+        self._transport.delete(resident.values())
+        resident.clear()
+
     def _exchange(self, tasks: Sequence[Task], under_way: dict[str, Shipment]) -> Iterator[Outcome]:
         """Publish while there is room, take in what has come, until every message is answered or given up."""
-        self._resident_outputs: dict[int, Reference] = {}
         chunks = deque(tasks[start : start + self._chunk] for start in range(0, len(tasks), self._chunk))
         quiet_since = time.monotonic()
         size = 0

@@ -158,7 +158,6 @@ PIXELS = np.arange(24, dtype=np.uint8).reshape(2, 4, 3)
         (PIXELS, Outcome(0, PIXELS + np.uint8(1)), False),
         (PIXELS, Outcome(0, PIXELS.tobytes()), False),
         (PIXELS, Outcome(0), False),
-        (PIXELS, Outcome(0, stored="key"), False),
         (PIXELS, Outcome(0, failure=NO_PICTURE), False),
         (b"bytes", Outcome(0, b"bytes"), True),
         (b"bytes", Outcome(0, b"byteS"), False),
