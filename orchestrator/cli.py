@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
 from collections.abc import Callable
 from typing import Any, NoReturn
 
 import typer
 
+from orchestrator import interruption
 from orchestrator.commands.breakeven import breakeven
 from orchestrator.commands.compare import compare
 from orchestrator.commands.doctor import doctor
@@ -61,7 +61,7 @@ def common(
 
 def main() -> NoReturn:
     """Run a command and exit with its code: 0, 1 unsound, 2 usage, 3 something is not there, 130 interrupted."""
-    signal.signal(signal.SIGTERM, _as_interrupt)
+    interruption.install()
     sys.exit(_run(sys.argv[1:]))
 
 
@@ -91,8 +91,3 @@ def _run(arguments: list[str]) -> int:
 def _say(message: str, code: int) -> int:
     sys.stderr.write(f"orchestrator: {message}\n")
     return code
-
-
-def _as_interrupt(*_: object) -> NoReturn:
-    """SIGTERM ends a run as Ctrl-C does: what was measured is saved, and nothing is left behind."""
-    raise KeyboardInterrupt

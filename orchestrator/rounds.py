@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Protocol
 
+from orchestrator import interruption
 from orchestrator.analysis.stopping import enough
 from orchestrator.fleet.fleet import Fleet
 from orchestrator.inputs.serving import Inputs
@@ -92,6 +93,7 @@ class Rounds:
             self._fleet.synchronise()
         cells = self._order.sample(self._plan.cells, len(self._plan.cells))
         for position, cell in enumerate(cells):
+            interruption.check()
             self._watcher.sample(self._done, (self._plan.warmup + self._plan.rounds) * len(cells), cell)
             place = Place(number, position, time.perf_counter() - began)
             tasks, expected = self._inputs.tasks(cell), self._inputs.expected(cell)

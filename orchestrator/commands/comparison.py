@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,22 +45,46 @@ class Destination:
             ) from None
 
 
+class Saver:
+    """Writes the result as it grows, with no more than a tenth of the time spent on writing."""
+
+    def __init__(self, destination: Destination) -> None:
+        """Nothing is written before there is a run."""
+        self._destination = destination
+        self._written: Run | None = None
+        self._due_at = 0.0
+        self.last: Run | None = None
+        """What was measured so far."""
+
+    def __call__(self, run: Run) -> None:
+        """Take what was measured so far, and write it if it is time."""
+        self.last = run
+        if time.monotonic() >= self._due_at:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what is not written yet."""
+        if self.last is None or self.last is self._written:
+            return
+        started = time.monotonic()
+        results.write(self.last, self._destination.path(self.last))
+        self._written = self.last
+        self._due_at = time.monotonic() + 9 * (time.monotonic() - started)
+
+
 def run_and_report(job: Job, destination: Destination) -> int:
     """Measure, save as it goes, report, and give the exit code: 1 if anything in it is not sound."""
     destination.check()
-    saved: list[Run] = []
-
-    def save(run: Run) -> None:
-        results.write(run, destination.path(run))
-        saved[:] = [run]
-
+    saver = Saver(destination)
     try:
         with progress() as watcher:
-            run = session.measure_job(job, watcher, save)
+            run = session.measure_job(job, watcher, saver)
     except KeyboardInterrupt:
-        if saved:
-            sys.stderr.write(f"\nwhat was measured is in {destination.path(saved[0])}\n")
+        if saver.last is not None:
+            sys.stderr.write(f"\nwhat was measured is in {destination.path(saver.last)}\n")
         raise
+    finally:
+        saver.flush()
     _show(run, destination)
     return exit_code(run)
 

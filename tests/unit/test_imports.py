@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[2]
 
 # From the lowest floor up: a module may import its own floor and those below.
 FLOORS = [
-    ("orchestrator.errors", "orchestrator.model", "orchestrator.proof"),
+    ("orchestrator.errors", "orchestrator.model", "orchestrator.proof", "orchestrator.interruption"),
     ("orchestrator.analysis",),
     ("orchestrator.results",),
     ("orchestrator.reports",),
