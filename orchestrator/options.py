@@ -30,7 +30,6 @@ class Options:
     seed: int = 1
     margin: float = 0.05
     broker: str | None = None
-    flower: bool = False
     arguments: tuple[str, ...] = ()
 
 
