@@ -2,11 +2,11 @@
 
     python benchmarks/pairs_alike.py [--quick] [--update-docs]
 
-Runs of 7 rounds, fewer than the default, each of 14 cells, each cell twice a round in one shuffled order, as a run's
+Runs of 40 rounds, the default, each of 14 cells, each cell twice a round in one shuffled order, as a run's
 A/A pair is. Every pair goes through the functions that judge a verdict: its ratio, and the rule with the
 margin of 5 %. The fast kernels work on 8 pictures of 320x240, the slow ones (`loop`,
 `getdata`) on 4 of 128x96. Goal: at most 1 % of the pairs called different, 2 of 200.
-Takes about five minutes on two cores, with --quick half a minute.
+Takes about ten minutes on two cores, with --quick half a minute.
 """
 
 from __future__ import annotations
@@ -25,9 +25,10 @@ from orchestrator.analysis.estimates import ratio
 from orchestrator.analysis.verdicts import classify
 from orchestrator.inputs.synthetic import encode, photograph
 from orchestrator.model import Cell, Estimate, VerdictWord
+from orchestrator.options import PROFILES
 
 SLOTS = 2
-ROUNDS = 7
+ROUNDS = PROFILES["quick"].rounds
 MARGIN = 0.05
 RUNS, QUICK_RUNS = 15, 1
 ALLOWED = 0.01

@@ -6,6 +6,7 @@ result file. Every sample is checked as a run's is: one that is not sound ends t
 
 from __future__ import annotations
 
+import gc
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -16,7 +17,7 @@ from orchestrator.fleet.fleet import Fleet
 from orchestrator.fleet.processes import Processes
 from orchestrator.measurement import Place, measure
 from orchestrator.model import Cell
-from orchestrator.rounds import batches_for
+from orchestrator.rounds import batches_for, shuffled
 from orchestrator.strategies import STRATEGIES
 from orchestrator.strategies.strategy import Strategy
 from worker.contract import Failure, Payload, Task
@@ -70,9 +71,11 @@ def makespans(
     """Each cell's makespans by round: one round to warm up, then `rounds`, each in a fresh order."""
     found: dict[Cell, dict[int, float]] = {cell: {} for cell in batches}
     times: dict[Cell, int] = {}
+    gc.collect()
+    gc.freeze()
     for number in range(-1, rounds):
         fleet.synchronise()
-        for position, cell in enumerate(order.sample(list(batches), len(batches))):
+        for position, cell in enumerate(shuffled(list(batches), order)):
             work = batches[cell]
             place, often = Place(number, position, 0.0), times.get(cell.original, 1)
             sample, failures = measure(strategies[cell], work.tasks, work.expected, place, batches=often)
@@ -82,6 +85,7 @@ def makespans(
                 times[cell] = batches_for(sample.makespan_s)
             else:
                 found[cell][number] = sample.makespan_s
+    gc.unfreeze()
     return found
 
 

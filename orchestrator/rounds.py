@@ -1,4 +1,8 @@
-"""Rounds: every cell once in a freshly shuffled order, again and again, until there are enough."""
+"""Rounds: every cell once in a freshly shuffled order, again and again, until there are enough.
+
+Many short rounds, and cells that are compared close together: what disturbs a shared machine mostly lasts a
+tenth of a second to a few, so it meets both cells of a pair, or few of the pairs (docs/verdicts.md).
+"""
 
 from __future__ import annotations
 
@@ -7,8 +11,9 @@ import math
 import os
 import random
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from itertools import chain
 from typing import Protocol
 
 from orchestrator import interruption
@@ -32,7 +37,7 @@ class Watcher(Protocol):
         """A sample of `cell` is about to be taken; `done` of `total` are."""
 
 
-SAMPLE_S = 0.05
+SAMPLE_S = 0.01
 """A sample lasts at least so long: a batch that is shorter is done several times in a row."""
 
 MOST_BATCHES = 20
@@ -41,6 +46,19 @@ MOST_BATCHES = 20
 def batches_for(makespan_s: float) -> int:
     """How many batches of this makespan, seen in the warm-up, make a sample that is long enough."""
     return max(1, min(MOST_BATCHES, math.ceil(SAMPLE_S / max(makespan_s, 1e-9))))
+
+
+def shuffled(cells: Sequence[Cell], order: random.Random) -> list[Cell]:
+    """A round's order: cells that do the same work follow each other, and who comes first is drawn by lot.
+
+    Each group (a stage at one size and latency) is shuffled, and so are the groups. Of two cells that are
+    compared either is as likely to come first, which is all that the paired interval rests on.
+    """
+    groups: dict[object, list[Cell]] = {}
+    for cell in cells:
+        groups.setdefault((cell.stage, cell.width, cell.height, cell.latency_ms), []).append(cell)
+    shuffles = [order.sample(group, len(group)) for group in groups.values()]
+    return list(chain.from_iterable(order.sample(shuffles, len(shuffles))))
 
 
 class Rounds:
@@ -91,7 +109,7 @@ class Rounds:
     def _round(self, number: int, began: float, counts: bool) -> None:
         if self._fleet is not None:
             self._fleet.synchronise()
-        cells = self._order.sample(self._plan.cells, len(self._plan.cells))
+        cells = shuffled(self._plan.cells, self._order)
         for position, cell in enumerate(cells):
             interruption.check()
             self._watcher.sample(self._done, (self._plan.warmup + self._plan.rounds) * len(cells), cell)

@@ -11,7 +11,18 @@ from typing import Literal
 from orchestrator.errors import UsageError
 from orchestrator.model import Cell, Plan
 from orchestrator.options import Options
-from orchestrator.planning import MAX_IMAGES, MAX_SLOTS, SIDE, again, cells_of, frame, known, number, within
+from orchestrator.planning import (
+    MAX_IMAGES,
+    MAX_SLOTS,
+    SIDE,
+    again,
+    cells_of,
+    frame,
+    known,
+    number,
+    profile_of,
+    within,
+)
 from orchestrator.strategies import STRATEGIES
 from worker.stages import STAGES
 
@@ -19,6 +30,9 @@ Axis = Literal["size", "latency", "chunk"]
 
 DEFAULT_STAGE = "pipeline"
 DEFAULT_SLOTS = (1, 2, 3, 4)
+SWEEP_ROUNDS = 10
+"""A sweep's points support each other, so each needs fewer rounds than a run's cells."""
+
 FEWEST_POINTS = 6
 MOST_POINTS = 50
 
@@ -119,11 +133,12 @@ def parse_slots(text: str) -> tuple[int, ...]:
 
 
 def _with_defaults(options: Options) -> Options:
-    """One stage with its best kernel, one message form, unless more was asked for."""
+    """One stage with its best kernel, one message form, fewer rounds, unless something else was asked for."""
     stages = options.stages or (DEFAULT_STAGE,)
     known("stage", stages, STAGES)
     kernels = options.kernels or tuple(dict.fromkeys(STAGES[stage].best for stage in stages))
-    return replace(options, stages=stages, kernels=kernels, chunks=options.chunks or (1,))
+    rounds = options.rounds or str(min(SWEEP_ROUNDS, profile_of(options).rounds))
+    return replace(options, stages=stages, kernels=kernels, chunks=options.chunks or (1,), rounds=rounds)
 
 
 def _cells_at(options: Options, slots: int, axis: Axis, value: float) -> Iterator[Cell]:

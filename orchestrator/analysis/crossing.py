@@ -2,7 +2,7 @@
 
 Between two points of the axis a round's log-ratio is interpolated on the logarithm of the axis, by the cubic
 through the four nearest points: a weighted mean of measured log-ratios of that same round. So at any place
-the rounds give a sample to which the exact signed-rank test applies, as it does at a measured point. A place
+the rounds give a sample to which the exact test applies, as it does at a measured point. A place
 belongs to a crossing's interval if that test does not tell its ratio from 1.
 Source: inverting a test, Hollander, Wolfe & Chicken, "Nonparametric Statistical Methods", 3rd ed., 2014,
 sec. 3.3; the set where two lines may cross, Fieller, J. R. Stat. Soc. B 16, 1954. benchmarks/crossing.py
@@ -20,8 +20,7 @@ from typing import Final, Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from orchestrator.analysis import distributions
-from orchestrator.analysis.estimates import FEWEST_ROUNDS, cut, estimate
+from orchestrator.analysis.estimates import FEWEST_ROUNDS, candidates, cut, estimate, rank_test
 from orchestrator.model import Estimate
 
 Floats: TypeAlias = NDArray[np.float64]
@@ -47,7 +46,7 @@ class SweepPoint:
 
     @property
     def ratio(self) -> Estimate | None:
-        """The pseudo-median of the rounds' ratios with its interval."""
+        """The middle of the rounds' ratios with its interval."""
         return estimate([self.ratios[round_] for round_ in sorted(self.ratios)])
 
 
@@ -142,7 +141,7 @@ def _places(axis: Floats) -> Floats:
 
 @dataclass(frozen=True, slots=True)
 class _Curve:
-    """The log-ratio along the axis: its pseudo-median at each place, and its interval."""
+    """The log-ratio along the axis: its middle at each place, and its interval."""
 
     places: Floats
     points: Floats
@@ -157,11 +156,9 @@ class _Curve:
 
 def _curve(places: Floats, logarithms: Floats) -> _Curve:
     """`estimates.estimate` at every place at once, from log-ratios of shape (places, rounds)."""
-    rounds = logarithms.shape[1]
-    first, second = np.triu_indices(rounds)
-    averages = np.sort((logarithms[:, first] + logarithms[:, second]) / 2, axis=1)
-    k, level = cut(distributions.signed_rank(rounds))
-    return _Curve(places, np.median(averages, axis=1), averages[:, k], averages[:, -1 - k], level)
+    ordered = np.sort(candidates(logarithms), axis=1)
+    k, level = cut(rank_test(logarithms.shape[1]))
+    return _Curve(places, np.median(ordered, axis=1), ordered[:, k], ordered[:, -1 - k], level)
 
 
 def _stretches(curve: _Curve) -> list[Stretch]:

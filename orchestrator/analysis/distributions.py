@@ -9,7 +9,7 @@ Source: Hollander, Wolfe & Chicken, "Nonparametric Statistical Methods", 3rd ed.
 from __future__ import annotations
 
 from functools import cache
-from math import sqrt
+from math import comb, sqrt
 from statistics import NormalDist
 from typing import Final, TypeAlias
 
@@ -41,6 +41,12 @@ def signed_rank(n: int) -> Probabilities:
         shifted[rank:] = mass[:-rank]
         mass = (mass + shifted) / 2
     return _cumulated(mass)
+
+
+@cache
+def signs(n: int) -> Probabilities:
+    """How many of `n` values lie below their median, were each as likely to lie above: P(B <= k)."""
+    return _cumulated(np.array([comb(n, k) / 2**n for k in range(n + 1)]))
 
 
 @cache

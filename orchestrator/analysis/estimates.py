@@ -1,13 +1,17 @@
 """Points with labelled intervals: of a cell's times, and of the ratio of two cells.
 
 All are distribution-free and computed on the logarithms, for times are positive and skewed, and a ratio
-is a difference of logarithms. Point: Hodges and Lehmann's pseudo-median. Interval: the ordered Walsh
-averages that Wilcoxon's signed-rank test does not reject. Its level is exact where logarithms lie
-symmetrically about their centre, which the shuffled order of cells gives to paired log-ratios of cells
-with like noise; docs/verdicts.md has the measured coverage.
+is a difference of logarithms. Below `MANY_ROUNDS`, the point is Hodges and Lehmann's pseudo-median and the
+interval the ordered Walsh averages that Wilcoxon's signed-rank test does not reject. Its level is exact where
+logarithms lie symmetrically about their centre, which the shuffled order of cells gives to paired log-ratios
+of cells with like noise. From `MANY_ROUNDS` on, the point is the median and the interval the ordered values
+that the sign test does not reject, which needs no symmetry: few rounds leave that test too few levels, but
+with many its interval is half as wide where a shared machine disturbs a good part of the rounds.
+docs/verdicts.md has the measured coverage.
 Sources: Hodges & Lehmann, "Estimates of location based on rank tests", Ann. Math. Statist. 34, 1963;
 Wilcoxon, "Individual comparisons by ranking methods", Biometrics Bulletin 1, 1945; Hollander, Wolfe &
-Chicken, "Nonparametric Statistical Methods", 3rd ed., 2014, sec. 3.2, 3.3 (paired) and 4.2, 4.3 (unpaired).
+Chicken, "Nonparametric Statistical Methods", 3rd ed., 2014, sec. 3.2, 3.3 (signed ranks), 3.5, 3.6 (signs)
+and 4.2, 4.3 (unpaired).
 """
 
 from __future__ import annotations
@@ -28,15 +32,18 @@ Floats: TypeAlias = NDArray[np.float64]
 ASKED_LEVEL: Final = 0.95
 """The level that intervals come as close to as their number of rounds allows."""
 
-CLEARANCE: Final = 0.25
+CLEARANCE: Final = 0.2
 """How far from 1 a difference's interval must stay, as a share of its own width."""
 
 FEWEST_ROUNDS: Final = 5
 """With fewer rounds no interval is given: at 4 even the widest one covers only 87.5 %."""
 
+MANY_ROUNDS: Final = 17
+"""From so many rounds on medians and the sign test take the place of pseudo-medians and signed ranks."""
+
 
 def estimate(values: Sequence[float]) -> Estimate | None:
-    """The pseudo-median of positive values, with its signed-rank interval.
+    """The middle of positive values, with its interval.
 
     Args:
         values: positive figures, one a round.
@@ -47,8 +54,7 @@ def estimate(values: Sequence[float]) -> Estimate | None:
     if not values:
         return None
     enough = len(values) >= FEWEST_ROUNDS
-    cumulated = distributions.signed_rank(len(values)) if enough else None
-    return _interval(_walsh_averages(_logarithms(values)), cumulated)
+    return _interval(candidates(_logarithms(values)), rank_test(len(values)) if enough else None)
 
 
 def makespan(result: CellResult) -> Estimate | None:
@@ -64,7 +70,7 @@ def ratio(numerator: Mapping[int, float], denominator: Mapping[int, float]) -> E
         denominator: round to seconds.
 
     Returns:
-        The pseudo-median of the rounds' ratios with its interval; `None` where no round has both.
+        The middle of the rounds' ratios with its interval; `None` where no round has both.
     """
     return estimate([numerator[round_] / denominator[round_] for round_ in paired(numerator, denominator)])
 
@@ -92,7 +98,7 @@ def unpaired_ratio(numerator: Sequence[float], denominator: Sequence[float]) -> 
 def beyond_one(ratio: Estimate, margin: float) -> int:
     """-1 where a ratio is surely below 1 and by more than `margin`, 1 where above, 0 where neither is sure.
 
-    Surely: the interval must not merely exclude 1, but stay clear of it by a quarter of its own width, on the
+    Surely: the interval must not merely exclude 1, but stay clear of it by a fifth of its own width, on the
     logarithmic scale. At 95 % one in twenty pairs of identical cells would be called different wherever the
     noise exceeds the margin; with the clearance fewer than one in a hundred are (benchmarks/coverage.py).
     The exact test has no level that strict at 7 rounds.
@@ -108,8 +114,31 @@ def beyond_one(ratio: Estimate, margin: float) -> int:
 
 
 def centre(logarithms: Floats) -> float:
-    """Hodges and Lehmann's pseudo-median: the median of all means of two (of one with itself, too)."""
-    return float(np.median(_walsh_averages(logarithms)))
+    """The point of an estimate: the median of the candidates."""
+    return float(np.median(candidates(logarithms)))
+
+
+def candidates(logarithms: Floats) -> Floats:
+    """What the point is the median of, and the interval's ends are some of, in no order.
+
+    Args:
+        logarithms: of shape (..., rounds).
+
+    Returns:
+        Below `MANY_ROUNDS` the n (n + 1) / 2 means of two of the values, each with itself included (Walsh's
+        averages), else the n values; of shape (..., candidates).
+    """
+    rounds = logarithms.shape[-1]
+    if rounds >= MANY_ROUNDS:
+        return logarithms
+    first, second = _triangle(rounds)
+    averages: Floats = (logarithms[..., first] + logarithms[..., second]) / 2
+    return averages
+
+
+def rank_test(rounds: int) -> Floats:
+    """P(statistic <= k) of the test that says which candidates an interval of so many rounds leaves out."""
+    return distributions.signs(rounds) if rounds >= MANY_ROUNDS else distributions.signed_rank(rounds)
 
 
 def cut(cumulated: Floats) -> tuple[int, float]:
@@ -125,9 +154,9 @@ def cut(cumulated: Floats) -> tuple[int, float]:
     return k, float(levels[k])
 
 
-def _interval(candidates: Floats, cumulated: Floats | None) -> Estimate:
+def _interval(logarithms: Floats, cumulated: Floats | None) -> Estimate:
     """The median of candidate logarithms, and the ordered ones that the rank test leaves, as figures."""
-    ordered = np.sort(candidates)
+    ordered = np.sort(logarithms)
     point = exp(float(np.median(ordered)))
     if cumulated is None:
         return Estimate(point)
@@ -139,13 +168,6 @@ def _logarithms(values: Sequence[float]) -> Floats:
     if min(values) <= 0:
         raise ValueError(f"a time is {min(values)}; only positive ones can be compared")
     return np.array([log(value) for value in values])
-
-
-def _walsh_averages(logarithms: Floats) -> Floats:
-    """The n (n + 1) / 2 means of two of the values, each with itself included, in no order."""
-    first, second = _triangle(len(logarithms))
-    averages: Floats = (logarithms[first] + logarithms[second]) / 2
-    return averages
 
 
 @lru_cache(maxsize=64)

@@ -96,7 +96,7 @@ def round_levels(results: Sequence[CellResult]) -> dict[int, float]:
 
 
 def _lowest(times: Sequence[Logarithms]) -> int:
-    """Which cell has the lowest pseudo-median, each round less its level, so that drift does not choose."""
+    """Which cell has the lowest middle, each round less its level, so that drift does not choose."""
     levels = _levels(times)
     steady = [np.array([each - levels[round_] for round_, each in known.items()]) for known in times]
     return min(range(len(times)), key=lambda index: centre(steady[index]))

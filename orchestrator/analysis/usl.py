@@ -130,7 +130,7 @@ def fit(
 
 
 def _curve(throughputs: Mapping[int, Mapping[int, float]], rounds: Sequence[int]) -> Curve:
-    """The curve through the rounds' pseudo-medians, with the least relative errors of 1 / X.
+    """The curve through the rounds' middles, with the least relative errors of 1 / X.
 
     N / X = a + b (N - 1) + c N (N - 1) is linear in a = 1 / lambda, b = sigma / lambda, c = kappa / lambda,
     and a relative error of 1 / X is one of X, to first order. So the best of all bounded curves is found

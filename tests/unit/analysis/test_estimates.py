@@ -96,7 +96,20 @@ def test_hundreds_of_rounds_take_no_time() -> None:
     found = estimate(many)
     assert perf_counter() - started < 2
     assert found is not None
-    assert found.level == pytest.approx(0.95, abs=1e-4)
+    assert found.level == pytest.approx(0.95, abs=0.01)
+
+
+@pytest.mark.parametrize(("n", "level", "cut"), [(17, 0.9510, 4), (30, 0.9572, 9), (40, 0.9615, 13)])
+def test_many_rounds_give_the_median_and_the_values_that_the_sign_test_leaves(
+    n: int, level: float, cut: int
+) -> None:
+    logarithms = [2.0**i / 1e9 for i in range(n)]
+    found = estimate([exp(each) for each in np.random.default_rng(1).permutation(logarithms)])
+    assert found is not None
+    assert found.level == pytest.approx(level, abs=1e-4)
+    assert log(found.point) == pytest.approx(np.median(logarithms))
+    assert log(found.low or 0) == pytest.approx(logarithms[cut])
+    assert log(found.high or 0) == pytest.approx(logarithms[-1 - cut])
 
 
 @given(st.lists(times, min_size=5, max_size=12), st.floats(1e-3, 1e3))
