@@ -17,7 +17,7 @@ from orchestrator.analysis.estimates import makespan
 from orchestrator.analysis.verdicts import verdicts
 from orchestrator.model import Estimate, Run
 
-LOOKS: Final = (7, 10, 14, 19, 25, 35, 47, 63, 84, 112)
+LOOKS: Final = (7, 10, 14, 20, 27, 35, 47, 63, 84, 112)
 """The numbers of rounds after which the widths are looked at; the last ends the run."""
 
 

@@ -26,7 +26,7 @@ def test_half_width_is_relative_to_the_middle_of_the_interval() -> None:
 
 
 def test_it_stops_only_at_a_look_and_never_at_the_first() -> None:
-    assert [rounds for rounds in range(1, 30) if enough(run_for(rounds), 0.05)] == [10, 14, 19, 25]
+    assert [rounds for rounds in range(1, 30) if enough(run_for(rounds), 0.05)] == [10, 14, 20, 27]
 
 
 def test_it_goes_on_while_an_interval_is_wide() -> None:
