@@ -8,8 +8,10 @@ Held against each other, in turns, in a fresh order each round, on two slots unl
 - threads: a hand-written pool of as many threads that take payloads from one shared iterator;
 - processes: as many warm processes that each hold half of the payloads from the start and do them in a plain
   loop when told to. Outputs stay there, so nothing crosses at all, which no pool can have. The pictures are
-  small (5 to 21 kB), so what is left is the cost of handing out and taking in. Once with two slots, so that
-  on two processors the orchestrator has none to itself, and once with one.
+  small (11 to 43 kB), so what is left is the cost of handing out and taking in. Once with two slots, so that
+  on two processors the orchestrator has none to itself, and once with one. One process does the same Python
+  loop some percent faster than another for as long as it lives, by where its memory happens to lie: so both
+  sides are started anew again and again.
 
 The product's side is `measure` with the strategy, as a run has it: every task's wall and CPU time is taken,
 every output kept and checked (off the clock). The ratio is the project's own paired estimate. The kernels:
@@ -17,7 +19,7 @@ every output kept and checked (off the clock). The ratio is the project's own pa
 
 The second table is CPU time, of this process and its children together, which other work on the machine
 changes less: what a task costs more than in the bare loop, for empty tasks and for those of about 1 ms.
-Takes about four minutes on two cores, with --quick half a minute.
+Takes about six minutes on two cores, with --quick one.
 """
 
 from __future__ import annotations
@@ -25,9 +27,10 @@ from __future__ import annotations
 import random
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import psutil
@@ -49,6 +52,9 @@ from worker.memory import keep_freed_memory
 SLOTS = 2
 ROUNDS, QUICK_ROUNDS = 61, 7
 ALLOWED = 1.01
+ROUNDS_A_LIFE = 3
+"""Processes are started anew after so many."""
+
 EMPTY_TASKS = 4000
 WORK = (("loop", 60, 60, 60), ("loop", 120, 120, 16), ("numpy", 1600, 1500, 60))
 """Kernel, width, height and tasks: of about 1.5 ms, 6 ms and 2 ms; none below 1 ms."""
@@ -63,6 +69,7 @@ class Match:
     batch: Batch
     harness: Strategy
     bare: BareLoop
+    restart: Callable[[], tuple[Strategy, BareLoop]] | None = None
 
 
 def strategies(stack: ExitStack) -> dict[str, Strategy]:
@@ -88,6 +95,11 @@ def bare_loop(strategy: str, tasks: tuple[Task, ...]) -> BareLoop:
     return makers[strategy]()
 
 
+def processes_anew(strategy: str, tasks: tuple[Task, ...]) -> tuple[Strategy, BareLoop]:
+    """New processes on both sides, the strategy not entered."""
+    return Processes(1 if "1 slot" in strategy else SLOTS), bare_loop(strategy, tasks)
+
+
 def matches(stack: ExitStack, ready: dict[str, Strategy]) -> Iterator[Match]:
     """Every strategy with every kernel that tells of the harness; pictures for `numpy` cost processes a copy."""
     for kernel, width, height, count in WORK:
@@ -109,14 +121,32 @@ def empty_matches(stack: ExitStack, ready: dict[str, Strategy]) -> Iterator[Matc
 def _match(stack: ExitStack, name: str, label: str, work: Batch, strategy: Strategy) -> Match:
     bare = bare_loop(name, work.tasks)
     stack.callback(bare.close)
-    return Match(name, label, work, strategy, bare)
+    anew = partial(processes_anew, name, work.tasks) if name.startswith("processes") else None
+    return Match(name, label, work, strategy, bare, anew)
 
 
 def rounds(each: Match, order: random.Random, count: int) -> tuple[dict[int, float], dict[int, float]]:
     """Makespans by round of the harness and of the bare loop, one right after the other; two to warm up."""
+    if each.restart is None:
+        return _rounds(each, order, range(count))
     ours: dict[int, float] = {}
     bare: dict[int, float] = {}
-    for number in range(-2, count):
+    for start in range(0, count, ROUNDS_A_LIFE):
+        harness, loop = each.restart()
+        with harness, closing(loop):
+            alive = replace(each, harness=harness, bare=loop)
+            one, other = _rounds(alive, order, range(start, min(count, start + ROUNDS_A_LIFE)))
+        ours |= one
+        bare |= other
+    return ours, bare
+
+
+def _rounds(
+    each: Match, order: random.Random, numbers: Sequence[int]
+) -> tuple[dict[int, float], dict[int, float]]:
+    ours: dict[int, float] = {}
+    bare: dict[int, float] = {}
+    for number in (-2, -1, *numbers):
         for side in order.sample(("ours", "bare"), 2):
             if side == "bare":
                 bare[number] = each.bare.seconds()
@@ -126,7 +156,7 @@ def rounds(each: Match, order: random.Random, count: int) -> tuple[dict[int, flo
                 if failures or not sample.sound:
                     raise RuntimeError(f"{each.strategy} gave {sample} with {failures}")
                 ours[number] = sample.makespan_s
-    return {n: ours[n] for n in range(count)}, {n: bare[n] for n in range(count)}
+    return {n: ours[n] for n in numbers}, {n: bare[n] for n in numbers}
 
 
 def say_work(page: Page, found: list[tuple[Match, dict[int, float], dict[int, float]]]) -> list[float]:
