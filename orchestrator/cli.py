@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 
 import typer
 
-from orchestrator import interruption
+from orchestrator import interruption, spelling
 from orchestrator.commands.breakeven import breakeven
 from orchestrator.commands.compare import compare
 from orchestrator.commands.doctor import doctor
@@ -20,6 +20,7 @@ from orchestrator.commands.report import report
 from orchestrator.commands.run import run
 from orchestrator.commands.scale import scale
 from orchestrator.errors import BreakevenError
+from worker.wording import printable
 
 INTERRUPTED = 130
 
@@ -62,6 +63,7 @@ def common(
 def main() -> NoReturn:
     """Run a command and exit with its code: 0, 1 unsound, 2 usage, 3 something is not there, 130 interrupted."""
     interruption.install()
+    spelling.install()
     sys.exit(_run(sys.argv[1:]))
 
 
@@ -89,5 +91,7 @@ def _run(arguments: list[str]) -> int:
 
 
 def _say(message: str, code: int) -> int:
-    sys.stderr.write(f"orchestrator: {message}\n")
+    # A child's log may be quoted in lines; nothing else in a message may move the cursor.
+    lines = (printable(line, longest=4000) for line in message.splitlines() or [""])
+    sys.stderr.write("orchestrator: " + "\n".join(lines) + "\n")
     return code

@@ -10,13 +10,16 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 
 from orchestrator.errors import BreakevenError
+from orchestrator.fleet import flower
 from orchestrator.fleet.embedded import embedded_fleet
-from orchestrator.fleet.external import external_fleet, safe_url
+from orchestrator.fleet.external import external_fleet, settings_for
 from orchestrator.fleet.fleet import Fleet
+from orchestrator.fleet.payload_reach import payloads_out_of_reach
 from orchestrator.fleet.processes import Processes
 from orchestrator.machine import environment
+from orchestrator.model import Broker
 from orchestrator.preflight import preflight
-from worker.settings import Settings
+from worker.masking import masked
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +32,13 @@ class Check:
     remedy: str | None = None
 
 
-def diagnose(broker: str | None) -> Iterator[Check]:
-    """Check after check, as each is made. With no broker an embedded fleet of one worker is tried."""
+def diagnose(broker: str | None, flower_url: str) -> Iterator[Check]:
+    """Check after check, as each is made. With no broker an embedded fleet of one worker is tried.
+
+    Raises:
+        UsageError: `flower_url` is not where a Flower may be.
+    """
+    flower.check_url(flower_url)
     yield from _machine()
     try:
         with ExitStack() as stack:
@@ -39,12 +47,13 @@ def diagnose(broker: str | None) -> Iterator[Check]:
                 fleet = stack.enter_context(embedded_fleet(processes, 1, events=False, origins=()))
                 where = "embedded"
             else:
-                fleet = stack.enter_context(external_fleet(Settings(broker_url=broker)))
-                where = safe_url(broker)
+                fleet = stack.enter_context(external_fleet(settings_for(broker)))
+                where = masked(broker)
             yield from _fleet(fleet, where)
     except BreakevenError as error:
         what, _, remedy = str(error).partition("; ")
         yield Check("fleet", False, what, remedy or None)
+    yield _flower(flower_url)
 
 
 def _machine() -> Iterator[Check]:
@@ -67,7 +76,9 @@ def _machine() -> Iterator[Check]:
 
 
 def _fleet(fleet: Fleet, where: str) -> Iterator[Check]:
-    yield Check("broker", True, f"{fleet.broker.name} {fleet.broker.version}, {where}, never evicts")
+    yield _server("broker", fleet.broker, where)
+    if fleet.payload_store is not None:
+        yield _server("payload store", fleet.payload_store, masked(fleet.settings.payload_store_url))
     fleet.synchronise()
     for member in fleet.members:
         offset = member.offset
@@ -79,10 +90,44 @@ def _fleet(fleet: Fleet, where: str) -> Iterator[Check]:
         yield Check(
             f"worker {member.name}",
             offset is not None,
-            f"{member.slots} slots, {member.usable_cpus} processors, Python {member.python}, {clock}",
+            f"{member.slots} slots, {member.usable_cpus:g} processors, Python {member.python}, {clock}",
             None if offset else "it answers no clock question; restart it",
         )
+    yield _payloads(fleet)
     ahead = preflight(fleet)
     if ahead.noop_task_s is not None and ahead.broker_rtt_s is not None:
         found = f"{ahead.noop_task_s * 1e3:.2f} ms end to end, {ahead.broker_rtt_s * 1e3:.3f} ms to the broker and back"
         yield Check("empty task", True, found)
+
+
+def _payloads(fleet: Fleet) -> Check:
+    """Whether every worker finds what this side puts into the payload store."""
+    lost = payloads_out_of_reach(fleet)
+    if not lost:
+        return Check("payloads", True, "every worker finds what is put into the payload store")
+    found = ", ".join(f"worker {name} {why}" for name, why in lost.items())
+    remedy = (
+        "set BREAKEVEN_PAYLOAD_URL to the same Redis for workers and orchestrator, or use --transport inline"
+    )
+    return Check("payloads", False, found, remedy)
+
+
+def _server(what: str, server: Broker, where: str) -> Check:
+    found = f"{server.name} {server.version}, {where}"
+    if server.evicts is None:
+        remedy = (
+            "see to it yourself that its maxmemory-policy is noeviction: any other loses tasks without a word"
+        )
+        return Check(what, None, f"{found}, does not tell whether it evicts", remedy)
+    return Check(what, True, f"{found}, never evicts")
+
+
+def _flower(url: str) -> Check:
+    """Flower is nothing that a run needs, so that there is none is no fault."""
+    if not flower.is_up(url):
+        remedy = "start it with 'docker compose up flower', or see a run in it with 'run --flower'"
+        return Check("flower", None, f"not up at {url}", remedy)
+    if not flower.asks_for_password(url):
+        remedy = "give it a password: FLOWER_BASIC_AUTH=user:password in its environment"
+        return Check("flower", None, f"up at {url}, and open to whoever can reach it", remedy)
+    return Check("flower", True, f"up at {url}, with a password")

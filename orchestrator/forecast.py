@@ -7,11 +7,13 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from orchestrator.analysis.estimates import makespan
 from orchestrator.analysis.picking import pick
 from orchestrator.analysis.prediction import Prediction, predict
-from orchestrator.analysis.scaling_sentences import prediction_sentence
+from orchestrator.analysis.scaling_sentences import interval, prediction_sentence
+from orchestrator.analysis.sentences import describe, figure
 from orchestrator.errors import UsageError
-from orchestrator.model import Run
+from orchestrator.model import Cell, Estimate, Run
 from orchestrator.planning import MAX_IMAGES, MAX_SLOTS, known, number, within
 
 WIDTH = 80
@@ -59,57 +61,106 @@ class Asked:
         )
 
 
-def forecasts(run: Run, asked: Asked) -> tuple[Prediction, ...]:
-    """A prediction for each stage's best Celery cell.
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """A prediction, the work it is of where a sweep has several, and what did best in-process where it was measured."""
+
+    prediction: Prediction
+    work: str
+    versus: Cell | None
+    versus_per_s: float | None
+
+    @property
+    def speedup(self) -> Estimate | None:
+        """The predicted throughput over that of the best in-process cell; `None` where none was measured."""
+        return (
+            None
+            if self.versus_per_s is None
+            else self.prediction.throughput_per_s.scaled(1 / self.versus_per_s)
+        )
+
+    @property
+    def sentence(self) -> str:
+        """What it would take, and whether that beats what there is."""
+        said = (
+            f"{self.prediction.cell.stage} {self.work}".strip() + f": {prediction_sentence(self.prediction)}"
+        )
+        if self.versus is None or self.versus_per_s is None or self.speedup is None:
+            return said
+        return (
+            f"{said} In-process, {describe(self.versus)} did {figure(self.versus_per_s)} tasks/s here: Celery would do "
+            f"{interval(self.speedup)} times that."
+        )
+
+
+def forecasts(run: Run, asked: Asked) -> tuple[Forecast, ...]:
+    """A prediction for the best Celery cell of each stage, and of each work that a sweep gave it.
 
     Raises:
         UsageError: the result has no such stage, or no Celery cell whose stations were timed.
     """
     stages = run.stages if asked.stage is None else known("stage", [asked.stage], run.stages)
-    found = []
-    for stage in stages:
-        celery = [
-            each for each in run.of_stage(stage) if each.cell.distributed and each.samples and each.sound
-        ]
-        best = pick([each for each in celery if each.cell.data == "local"] or celery)
-        if best is not None:
-            cell = best.best.cell
-            found.append(
-                predict(
-                    run, cell, asked.slots, asked.rtt_s, asked.bandwidth_bytes_per_s, asked.hosts, asked.tasks
-                )
-            )
+    found = [
+        forecast
+        for stage in stages
+        for work in run.works(stage)
+        if (forecast := _forecast(run, stage, work, asked)) is not None
+    ]
     if not found:
         raise UsageError("the result has no Celery cell to predict from; measure one with 'orchestrator run'")
     return tuple(found)
 
 
-def render(found: Sequence[Prediction]) -> str:
-    """The predictions in sentences, and what each assumes."""
-    lines: list[str] = []
-    for each in found:
-        lines += textwrap.wrap(prediction_sentence(each), WIDTH)
-    assumed = dict.fromkeys(text for each in found for text in each.assumptions)
+def _forecast(run: Run, stage: str, work: str, asked: Asked) -> Forecast | None:
+    sound = [each for each in run.of_work(stage, work) if each.samples and each.sound]
+    celery = [each for each in sound if each.cell.distributed]
+    best = pick([each for each in celery if each.cell.data == "local"] or celery)
+    if best is None:
+        return None
+    theirs = pick([each for each in sound if not each.cell.distributed])
+    within = None if theirs is None else makespan(theirs.best)
+    return Forecast(
+        predict(
+            run,
+            best.best.cell,
+            asked.slots,
+            asked.rtt_s,
+            asked.bandwidth_bytes_per_s,
+            asked.hosts,
+            asked.tasks,
+        ),
+        work,
+        None if theirs is None else theirs.best.cell,
+        None if theirs is None or within is None else theirs.best.samples[0].tasks / within.point,
+    )
+
+
+def render(found: Sequence[Forecast]) -> str:
+    """The predictions in sentences, and what they assume."""
+    lines = [line for each in found for line in textwrap.wrap(each.sentence, WIDTH)]
+    assumed = dict.fromkeys(text for each in found for text in each.prediction.assumptions)
     lines += ["", "It is assumed that"]
     for text in assumed:
         lines += textwrap.wrap(f"- {text}", WIDTH, subsequent_indent="  ")
     return "\n".join(lines)
 
 
-def as_document(found: Sequence[Prediction]) -> list[dict[str, Any]]:
+def as_document(found: Sequence[Forecast]) -> list[dict[str, Any]]:
     """The predictions for programs."""
     return [
         {
-            "stage": each.cell.stage,
-            "cell": asdict(each.cell),
-            "slots": each.fleet.slots,
-            "tasks": each.tasks,
-            "makespan_s": asdict(each.makespan_s),
-            "throughput_per_s": asdict(each.throughput_per_s),
-            "bottleneck": each.bottleneck,
-            "sustained_per_s": each.sustained_per_s,
-            "ceiling_per_s": each.ceiling_per_s,
-            "assumptions": list(each.assumptions),
+            "stage": each.prediction.cell.stage,
+            "cell": asdict(each.prediction.cell),
+            "slots": each.prediction.fleet.slots,
+            "tasks": each.prediction.tasks,
+            "makespan_s": asdict(each.prediction.makespan_s),
+            "throughput_per_s": asdict(each.prediction.throughput_per_s),
+            "bottleneck": each.prediction.bottleneck,
+            "sustained_per_s": each.prediction.sustained_per_s,
+            "ceiling_per_s": each.prediction.ceiling_per_s,
+            "versus": None if each.versus is None else asdict(each.versus),
+            "versus_per_s": each.versus_per_s,
+            "assumptions": list(each.prediction.assumptions),
         }
         for each in found
     ]

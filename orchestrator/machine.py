@@ -15,7 +15,7 @@ import cpuinfo
 import psutil
 
 from orchestrator.model import Broker, Cpu, Environment, Load, Worker
-from worker.remote_control import usable_cpus
+from worker.remote_control import CGROUPS, usable_cpus
 
 PACKAGES = (
     "breakeven",
@@ -127,13 +127,17 @@ def _tree_cpu_s(pid: int) -> float:
 
 
 def _throttled_s() -> float | None:
-    """Seconds that this cgroup was held back by its CPU quota."""
-    try:
-        for line in Path("/sys/fs/cgroup/cpu.stat").read_text(encoding="ascii").splitlines():
-            if line.startswith("throttled_usec"):
-                return int(line.split()[1]) / 1e6
-    except (OSError, ValueError):
-        pass
+    """Seconds that this cgroup was held back by its CPU quota: microseconds in version 2, nanoseconds in version 1."""
+    for file, name, unit_s in (
+        ("cpu.stat", "throttled_usec", 1e-6),
+        ("cpu/cpu.stat", "throttled_time", 1e-9),
+    ):
+        try:
+            for line in (CGROUPS / file).read_text(encoding="ascii").splitlines():
+                if line.startswith(name):
+                    return int(line.split()[1]) * unit_s
+        except (OSError, ValueError):
+            continue
     return None
 
 

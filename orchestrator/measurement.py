@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from orchestrator.analysis.ledger import mean_hops
+from orchestrator.analysis.sentences import count
 from orchestrator.inputs.workload import verify
 from orchestrator.model import Sample, TaskFailure
 from orchestrator.strategies.strategy import Strategy
@@ -49,7 +50,7 @@ def measure(
         batches: how many times in a row to do the batch; the sample's makespan is their median.
 
     Returns:
-        The sample, and the failures of its tasks.
+        The sample, which says itself if something disturbed it, and the failures of its tasks.
     """
     with _no_collection():
         timed = [_measure_batch(strategy, tasks, expected, place, clock) for _ in range(batches)]
@@ -63,7 +64,16 @@ def measure(
         wrong=sum(each.wrong for each in samples),
         batches=batches,
     )
-    return sample, tuple(failure for _, failures in timed for failure in failures)
+    failures = tuple(failure for _, failures in timed for failure in failures)
+    return replace(sample, disturbed=strategy.disturbance() or _disordered(sample, failures)), failures
+
+
+def _disordered(sample: Sample, failures: Sequence[TaskFailure]) -> str | None:
+    """What the tasks themselves tell of a disturbance: no place that works as it should loses or repeats one."""
+    if sample.lost:
+        why = next((f" ({each.message})" for each in failures if each.type == LOST), "")
+        return f"{count(sample.lost, 'task')} lost{why}"
+    return f"{count(sample.duplicated, 'task')} ended more than once" if sample.duplicated else None
 
 
 def _measure_batch(

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 Data = Literal["local", "resident"]
+Events = Literal["on", "off"]
 VerdictWord = Literal["helps", "ties", "hurts", "inconclusive", "invalid"]
 
 IN_PROCESS = ("serial", "threads", "processes", "vectorized")
@@ -19,8 +20,9 @@ IN_PROCESS = ("serial", "threads", "processes", "vectorized")
 class Cell:
     """One row of the table. `transport`, `chunk` and `data` are `None` where the strategy has none.
 
-    `replica` tells the two halves of the A/A pair apart: the same cell, measured twice a round. `width`,
-    `height` and `latency_ms` are the cell's own work where it differs from the plan's, as in a sweep.
+    `events` says whether the workers sent task events, what Flower reads; `None` where that was left as the
+    fleet has it. `replica` tells the two halves of the A/A pair apart: the same cell, measured twice a round.
+    `width`, `height` and `latency_ms` are the cell's own work where it differs from the plan's, as in a sweep.
     """
 
     stage: str
@@ -30,6 +32,7 @@ class Cell:
     transport: str | None = None
     chunk: int | None = None
     data: Data | None = None
+    events: Events | None = None
     replica: int = 0
     width: int | None = None
     height: int | None = None
@@ -60,6 +63,8 @@ class Cell:
             parts += [str(self.transport), f"chunk {self.chunk}"]
             if self.data == "resident":
                 parts.append("resident")
+            if self.events == "on":
+                parts.append("events")
         if self.replica:
             parts.append("again")
         return " ".join(parts)
@@ -114,7 +119,8 @@ class Sample:
     A batch that is too short to be timed well is done `batches` times in a row: `makespan_s` is their median,
     `tasks`, `ok` and `failed` are a batch's, and what must not happen is counted over all of them: tasks
     `lost` or `duplicated`, and outputs that differ from the reference's (`wrong`). `slots_seen` are the
-    places that did work.
+    places that did work. `disturbed` says what befell it from outside, such as a worker that died: such a
+    sample is kept as it was, and stands for no time.
     """
 
     round: int
@@ -131,6 +137,7 @@ class Sample:
     hops: MeanHops | None = None
     stations: Stations | None = None
     batches: int = 1
+    disturbed: str | None = None
 
     @property
     def throughput_per_s(self) -> float:
@@ -154,21 +161,31 @@ class TaskFailure:
 
 @dataclass(frozen=True, slots=True)
 class CellResult:
-    """A cell with all that was measured of it. `startup_s` is the time until its slots were ready."""
+    """A cell with all that was measured of it. `startup_s` is the time until its slots were ready.
+
+    `samples` are those that stand for a time. Those that something befell are in `disturbed`: whatever is
+    computed from `samples` leaves them out.
+    """
 
     cell: Cell
     startup_s: float | None
     samples: tuple[Sample, ...] = ()
     failures: tuple[TaskFailure, ...] = ()
+    disturbed: tuple[Sample, ...] = ()
+
+    @property
+    def taken(self) -> tuple[Sample, ...]:
+        """Every sample there is, disturbed or not, in the order in which they were taken."""
+        return tuple(sorted((*self.samples, *self.disturbed), key=lambda sample: (sample.round, sample.at_s)))
 
     @property
     def verified(self) -> bool | None:
         """Whether every output of every sample equalled the reference's; `None` where there is no sample."""
-        return all(not sample.wrong for sample in self.samples) if self.samples else None
+        return all(not sample.wrong for sample in self.taken) if self.taken else None
 
     @property
     def sound(self) -> bool:
-        """Whether every sample may stand as a time."""
+        """Whether every one of `samples` may stand as a time."""
         return all(sample.sound for sample in self.samples)
 
     @property
@@ -215,28 +232,38 @@ class Cpu:
 
 @dataclass(frozen=True, slots=True)
 class Broker:
-    """The server that queues tasks."""
+    """A server that queues tasks, or holds payloads.
+
+    `evicts` is whether it drops keys when memory is short. One that does is refused, so it is False, or
+    `None` where the server does not tell.
+    """
 
     name: str
     version: str
     embedded: bool
+    evicts: bool | None = False
 
 
 @dataclass(frozen=True, slots=True)
 class Worker:
-    """A Celery worker as it described itself; its clock's offset from ours, known to within the bound."""
+    """A Celery worker as it described itself; its clock's offset from ours, known to within the bound.
+
+    `usable_cpus` counts a container's quota, such as 0.25; `events` is whether it sent task events when the
+    run began.
+    """
 
     name: str
     slots: int
-    usable_cpus: int
+    usable_cpus: float
     python: str
     clock_offset_s: float | None = None
     clock_bound_s: float | None = None
+    events: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """Where it was measured."""
+    """Where it was measured. `payload_store` is the Redis that held payloads, `None` where the broker did."""
 
     cpu: Cpu
     memory_bytes: int
@@ -246,6 +273,7 @@ class Environment:
     packages: dict[str, str]
     broker: Broker | None = None
     workers: tuple[Worker, ...] = ()
+    payload_store: Broker | None = None
 
 
 @dataclass(frozen=True, slots=True)

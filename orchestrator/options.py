@@ -17,6 +17,7 @@ class Options:
     transports: tuple[str, ...] = ()
     chunks: tuple[int, ...] = ()
     data: tuple[str, ...] = ()
+    events: tuple[str, ...] = ()
     images: int | None = None
     size: str | None = None
     source: str = "origin"

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from orchestrator.analysis.stopping import LOOKS
 from orchestrator.errors import UsageError
-from orchestrator.model import Cell, Data, Plan
+from orchestrator.model import Cell, Data, Events, Plan
 from orchestrator.options import PROFILES, Options, Profile
 from orchestrator.strategies import STRATEGIES
 from worker.payloads import TRANSPORTS
@@ -26,6 +26,7 @@ MAX_SLOTS = 10_000
 MAX_ROUNDS = 1_000
 SIDE = (8, 8192)
 PLACEMENTS: tuple[Data, ...] = ("local", "resident")
+EVENTS: tuple[Events, ...] = ("on", "off")
 
 
 def plan(options: Options, fleet_slots: int | None = None) -> Plan:
@@ -128,12 +129,16 @@ def _distributed_cells(options: Options, cell: Cell) -> Iterator[Cell]:
     transports = known("transport", options.transports, TRANSPORTS) or list(profile.transports)
     chunks = [within("--chunk", chunk, 1, MAX_IMAGES) for chunk in options.chunks or profile.chunks]
     placements = known("data", options.data, dict.fromkeys(PLACEMENTS)) or list(profile.data)
+    asked = known("events", options.events, EVENTS)
+    # Where nothing is asked for, they stay as the fleet has them.
+    events: list[Events | None] = [each for each in EVENTS if each in asked] or [None]
     for transport in dict.fromkeys(transports):
         for chunk in dict.fromkeys(chunks):
             for data in PLACEMENTS:
                 stays = data == "resident"
                 if data in placements and not (stays and transport == "inline"):
-                    yield Cell(cell.stage, cell.kernel, cell.strategy, cell.slots, transport, chunk, data)
+                    sent = replace(cell, transport=transport, chunk=chunk, data=data)
+                    yield from (replace(sent, events=each) for each in events)
 
 
 def again(cells: Sequence[Cell]) -> Iterator[Cell]:

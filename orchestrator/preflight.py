@@ -44,7 +44,7 @@ def _payload_bandwidth(fleet: Fleet) -> tuple[float, float]:
     """Bytes a second into the payload store and out of it, one picture at a time."""
     key = f"{fleet.run_id}:preflight"
     payload = memoryview(bytes(PAYLOAD_BYTES))
-    with connect(fleet.settings.payload_store_url) as client:
+    with connect(fleet.settings.payload_store_url, tls=fleet.settings.tls) as client:
         put_s = _typical(lambda: client.set(key, payload, ex=60), 10)
         get_s = _typical(lambda: client.get(key), 10)
         client.unlink(key)

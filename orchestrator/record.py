@@ -20,25 +20,27 @@ class Record:
     loads: list[Load] = field(default_factory=list)
 
     def add(self, cell: Cell, sample: Sample, failures: tuple[TaskFailure, ...]) -> None:
-        """Keep a sample, and each task's first failure."""
+        """Keep a sample, disturbed or not, and each task's first failure."""
         self.samples.setdefault(cell, []).append(sample)
         for failure in failures:
             self.failures.setdefault(cell, {}).setdefault(failure.task, failure)
 
     def as_run(self, complete: bool) -> Run:
         """All of it, frozen."""
-        results = tuple(
-            CellResult(
-                cell,
-                self.startups.get(cell),
-                tuple(self.samples.get(cell, ())),
-                tuple(self.failures.get(cell, {}).values()),
-            )
-            for cell in self.run.plan.cells
-        )
+        results = tuple(self._result(cell) for cell in self.run.plan.cells)
         finished = now() if complete else None
         return replace(
             self.run, cells=results, loads=tuple(self.loads), finished_at=finished, complete=complete
+        )
+
+    def _result(self, cell: Cell) -> CellResult:
+        taken = self.samples.get(cell, ())
+        return CellResult(
+            cell,
+            self.startups.get(cell),
+            samples=tuple(sample for sample in taken if sample.disturbed is None),
+            failures=tuple(self.failures.get(cell, {}).values()),
+            disturbed=tuple(sample for sample in taken if sample.disturbed is not None),
         )
 
 

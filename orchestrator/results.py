@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import secrets
@@ -15,12 +16,15 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from orchestrator.analysis.findings import analyse
-from orchestrator.errors import UsageError
+from orchestrator.errors import UnavailableError, UsageError
 from orchestrator.model import Cell, CellResult, Estimate, Findings, Run, Verdict
 from orchestrator.model import Warning as Caution
+from orchestrator.result_checks import MAX_BYTES, checked, content_of, parsed
 
 SCHEMA = 1
-MAX_BYTES = 512 << 20
+
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""A disk, a quota or a limit that is used up."""
 
 
 def file_name(run: Run) -> str:
@@ -56,14 +60,25 @@ def from_json(document: Any) -> Run:
         raise UsageError(
             f"a result of schema {document['schema']}, and this release reads up to {SCHEMA}: use a newer release"
         )
+    where: tuple[str | int, ...] = ()
     try:
-        cells = [_cell_from_json(cell) for cell in document["cells"]]
-        plan = {**document["plan"], "cells": [cell["cell"] for cell in cells]}
-        return _run_adapter().validate_python({**document, "plan": plan, "cells": cells})
+        measured = checked(_measured(document))
+        cells = []
+        for number, cell in enumerate(measured["cells"]):
+            # One by one: of a file that is wrong all over, the first wrong cell is enough to know of.
+            where = ("cells", number)
+            cells.append(_cell_adapter().validate_python(_cell_from_json(cell)))
+        where = ()
+        if len({each.cell for each in cells}) < len(cells):
+            raise UsageError("not a whole result: a cell is in it twice")
+        plan = {**measured["plan"], "cells": tuple(each.cell for each in cells)}
+        return _run_adapter().validate_python({**measured, "plan": plan, "cells": tuple(cells)})
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        where = ".".join(map(str, first["loc"]))
-        raise UsageError(f"not a whole result: {where}: {first['msg']}") from None
+        named = ".".join(map(str, (*where, *first["loc"])))
+        raise UsageError(f"not a whole result: {named}: {first['msg']}") from None
+    except ValueError as error:
+        raise UsageError(f"not a whole result: {error}") from None
     except (KeyError, TypeError, AttributeError) as error:
         raise UsageError(f"not a whole result: {type(error).__name__}: {error}") from None
 
@@ -73,6 +88,7 @@ def write(run: Run, path: Path, findings: Findings | None = None) -> None:
 
     Raises:
         UsageError: the folder cannot be written to.
+        UnavailableError: there is no room left in it.
     """
     text = dumps(run, findings)
     part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
@@ -83,9 +99,10 @@ def write(run: Run, path: Path, findings: Findings | None = None) -> None:
     except OSError as error:
         with suppress(OSError):
             part.unlink(missing_ok=True)
-        raise UsageError(
-            f"the result cannot be written to {path}: {os.strerror(error.errno or 0)}; choose another --output"
-        ) from None
+        reason = f"the result cannot be written to {path}: {os.strerror(error.errno or 0)}"
+        if error.errno in NO_ROOM:
+            raise UnavailableError(f"{reason}; make room there, or choose another --output") from None
+        raise UsageError(f"{reason}; choose another --output") from None
 
 
 def dumps(run: Run, findings: Findings | None = None) -> str:
@@ -100,12 +117,16 @@ def read(path: Path) -> Run:
         UsageError: there is no such file, or it is no result.
     """
     try:
-        if path.stat().st_size > MAX_BYTES:
-            raise UsageError(f"{path} is over {MAX_BYTES >> 20} MiB: no result of ours is that large")
-        document = json.loads(path.read_text(encoding="utf-8"))
+        content = content_of(path)
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {os.strerror(error.errno or 0)}") from None
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
+        raise UsageError(f"{str(path)!r} cannot be read: {error}") from None
+    if len(content) > MAX_BYTES:
+        raise UsageError(f"{path} is over {MAX_BYTES >> 20} MiB: no result of ours is that large")
+    try:
+        document = parsed(content)
+    except ValueError as error:
         raise UsageError(f"{path} is not a result file: {error}") from None
     try:
         return from_json(document)
@@ -125,7 +146,14 @@ def json_schema() -> dict[str, Any]:
         defs.update(made.pop("$defs", {}))
         defs[name] = made
     result = defs["CellResult"]["properties"]
-    cell = {**defs["Cell"]["properties"], **{name: each for name, each in result.items() if name != "cell"}}
+    apart = (
+        "cell",
+        "disturbed",
+    )  # a cell's own fields lie beside the rest, disturbed samples among the others
+    cell = {
+        **defs["Cell"]["properties"],
+        **{name: each for name, each in result.items() if name not in apart},
+    }
     speedup = {"anyOf": [{"type": "object", "properties": {"versus": {"type": "string"}}}, {"type": "null"}]}
     concluded = {
         "verified": {"type": ["boolean", "null"]},
@@ -158,13 +186,31 @@ def _run_adapter() -> TypeAdapter[Run]:
     return TypeAdapter(Run)
 
 
+@cache
+def _cell_adapter() -> TypeAdapter[CellResult]:
+    return TypeAdapter(CellResult)
+
+
+def _measured(document: dict[str, Any]) -> dict[str, Any]:
+    """The part of a result file that is read back: what was measured, and nothing that was concluded."""
+    names = {field.name for field in fields(Run)}
+    parts = {field.name for kind in (Cell, CellResult) for field in fields(kind)}
+    cells = document["cells"]
+    if not isinstance(cells, list) or not all(isinstance(cell, dict) for cell in cells):
+        raise ValueError("cells are no list of objects")
+    return {
+        **{name: value for name, value in document.items() if name in names},
+        "cells": [{name: value for name, value in cell.items() if name in parts} for cell in cells],
+    }
+
+
 def _cell_to_json(result: CellResult, findings: Findings) -> dict[str, Any]:
     makespan = findings.makespans.get(result.cell)
     return {
         **asdict(result.cell),
         "startup_s": result.startup_s,
         "verified": result.verified,
-        "samples": [_plain(sample) for sample in result.samples],
+        "samples": [_plain(sample) for sample in result.taken],
         "makespan_s": _plain(makespan),
         "throughput_per_s": _plain(_throughput(result, makespan)),
         "speedup": _speedup("serial", findings.versus_serial.get(result.cell)),
@@ -175,10 +221,12 @@ def _cell_to_json(result: CellResult, findings: Findings) -> dict[str, Any]:
 
 def _cell_from_json(document: Mapping[str, Any]) -> dict[str, Any]:
     names = {field.name for field in fields(Cell)}
+    samples = document["samples"]
     return {
         "cell": {name: value for name, value in document.items() if name in names},
         "startup_s": document["startup_s"],
-        "samples": document["samples"],
+        "samples": [sample for sample in samples if sample.get("disturbed") is None],
+        "disturbed": [sample for sample in samples if sample.get("disturbed") is not None],
         "failures": document["failures"],
     }
 

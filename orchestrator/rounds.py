@@ -22,7 +22,7 @@ from orchestrator.fleet.fleet import Fleet
 from orchestrator.inputs.serving import Inputs
 from orchestrator.machine import LoadMeter
 from orchestrator.measurement import Place, measure
-from orchestrator.model import Cell, Load, Run
+from orchestrator.model import Cell, Load, Run, Sample
 from orchestrator.record import Record
 from orchestrator.strategies.strategy import Strategy
 
@@ -41,6 +41,9 @@ SAMPLE_S = 0.01
 """A sample lasts at least so long: a batch that is shorter is done several times in a row."""
 
 MOST_BATCHES = 20
+
+REPEATS = 2
+"""So often a sample that was disturbed is taken again at once; then the round goes on without it."""
 
 
 def batches_for(makespan_s: float) -> int:
@@ -111,17 +114,24 @@ class Rounds:
             self._fleet.synchronise()
         cells = shuffled(self._plan.cells, self._order)
         for position, cell in enumerate(cells):
-            interruption.check()
             self._watcher.sample(self._done, (self._plan.warmup + self._plan.rounds) * len(cells), cell)
-            place = Place(number, position, time.perf_counter() - began)
-            tasks, expected = self._inputs.tasks(cell), self._inputs.expected(cell)
-            batches = self._batches.get(cell.original, 1) if counts else 1
-            sample, failures = measure(self._strategies[cell], tasks, expected, place, batches=batches)
+            for _ in range(1 + REPEATS):
+                interruption.check()
+                place = Place(number, position, time.perf_counter() - began)
+                if self._sample(cell, place, counts).disturbed is None:
+                    break
             self._done += 1
-            if counts:
-                self._record.add(cell, sample, failures)
-            else:
-                self._batches[cell] = batches_for(sample.makespan_s)
+
+    def _sample(self, cell: Cell, place: Place, counts: bool) -> Sample:
+        """Take a sample into the record or, of a warm-up, what it shows of how many batches are needed."""
+        tasks, expected = self._inputs.tasks(cell), self._inputs.expected(cell)
+        batches = self._batches.get(cell.original, 1) if counts else 1
+        sample, failures = measure(self._strategies[cell], tasks, expected, place, batches=batches)
+        if counts or sample.disturbed is not None:
+            self._record.add(cell, sample, failures)  # a task that is lost in a warm-up is lost, too
+        if not counts:
+            self._batches[cell] = batches_for(sample.makespan_s)
+        return sample
 
     def _load(self, meter: LoadMeter, number: int) -> Load:
         """The round's load. Workers that somebody else runs may be on this machine: then it cannot be told apart."""

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import secrets
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 
+import redis
+
+from orchestrator.errors import UsageError
+from orchestrator.fleet.claim import Claim
 from orchestrator.fleet.embedded import embedded_fleet
-from orchestrator.fleet.external import external_fleet, inspect_broker
+from orchestrator.fleet.external import external_fleet, inspect_broker, settings_for
 from orchestrator.fleet.fleet import Fleet
+from orchestrator.fleet.flower import Access, start_flower
 from orchestrator.fleet.processes import Processes
 from orchestrator.inputs.serving import Inputs, prepared_inputs
 from orchestrator.machine import environment
@@ -22,7 +28,8 @@ from orchestrator.rounds import Rounds, Watcher
 from orchestrator.strategies import STRATEGIES
 from orchestrator.strategies.strategy import Strategy
 from worker.memory import keep_freed_memory
-from worker.settings import Settings
+from worker.settings import allowing
+from worker.wording import told
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,24 +37,32 @@ class Job:
     """What to measure, and on whose workers.
 
     `plan` makes the plan, given the slots of an external fleet (`None` before they are known, and for an
-    embedded one). `broker` is the URL of the external fleet's broker, `None` for an embedded fleet.
+    embedded one). `broker` is the URL of the external fleet's broker, `None` for an embedded fleet. Where
+    `flower` is given, a Flower is started beside an embedded fleet, and it is told how to get there.
     """
 
     command: str
     plan: Callable[[int | None], Plan]
     broker: str | None = None
-    events: bool = False
+    flower: Callable[[Access], None] | None = None
 
 
 def measure_job(job: Job, watcher: Watcher, save: Callable[[Run], None]) -> Run:
-    """Measure everything that the job plans.
+    """Measure everything that the job plans, and put everything away; see `measured`."""
+    with measured(job, watcher, save) as run:
+        return run
+
+
+@contextmanager
+def measured(job: Job, watcher: Watcher, save: Callable[[Run], None]) -> Iterator[Run]:
+    """Measure everything that the job plans; the fleet and its Flower stay for as long as the context does.
 
     Args:
         job: what to measure.
         watcher: is told how far it is.
         save: is given what was measured, after every round and at the end, whatever the end is.
 
-    Returns:
+    Yields:
         The complete run.
 
     Raises:
@@ -56,11 +71,13 @@ def measure_job(job: Job, watcher: Watcher, save: Callable[[Run], None]) -> Run:
     """
     keep_freed_memory()
     plan = job.plan(None)
+    _check_flower(job, plan)
     if job.broker is not None:
-        inspect_broker(job.broker, embedded=False)  # before anything else is started
+        inspect_broker(settings_for(job.broker), embedded=False)  # before anything else is started
     with ExitStack() as stack:
         processes = stack.enter_context(Processes())
         inputs = prepared_inputs(plan, processes, job.broker, watcher.step)
+        stack.enter_context(allowing(inputs.origins))
         fleet, fleet_startup_s = _fleet(stack, job, plan, processes, inputs, watcher)
         if job.broker is not None and fleet is not None:
             plan = job.plan(fleet.slots)
@@ -74,9 +91,22 @@ def measure_job(job: Job, watcher: Watcher, save: Callable[[Run], None]) -> Run:
         except BaseException:
             save(record.as_run(complete=False))
             raise
-    run = record.as_run(complete=True)
-    save(run)
-    return run
+        run = record.as_run(complete=True)
+        save(run)
+        yield run
+
+
+def _check_flower(job: Job, plan: Plan) -> None:
+    """Raise `UsageError` where a Flower of ours would have nothing to show, or not be the only one."""
+    if job.flower is None:
+        return
+    if job.broker is not None:
+        raise UsageError(
+            "--flower is for embedded workers, and --broker names others; see theirs with "
+            "'docker compose up flower' or 'celery -A worker.app flower'"
+        )
+    if not any(STRATEGIES[cell.strategy].needs_fleet for cell in plan.cells):
+        raise UsageError("--flower has nothing to show without Celery; add --strategy celery")
 
 
 def _fleet(
@@ -89,12 +119,39 @@ def _fleet(
     started = time.perf_counter()
     if job.broker is None:
         watcher.step(f"Starting a broker and {max(wanted)} workers")
-        fleet = stack.enter_context(embedded_fleet(processes, max(wanted), job.events, inputs.origins))
+        events = job.flower is not None or any(cell.events == "on" for cell in plan.cells)
+        fleet = stack.enter_context(embedded_fleet(processes, max(wanted), events, inputs.origins))
     else:
         watcher.step("Looking for workers")
-        fleet = stack.enter_context(external_fleet(Settings(broker_url=job.broker)))
+        stack.callback(processes.bid_farewell, [], {})  # once the fleet is put away, nothing is left to clear
+        fleet = stack.enter_context(external_fleet(settings_for(job.broker)))
+        stack.enter_context(_alone(fleet, processes))
     fleet.synchronise()
-    return fleet, time.perf_counter() - started
+    startup_s = time.perf_counter() - started
+    if job.flower is not None:
+        watcher.step("Starting Flower")
+        job.flower(start_flower(processes, fleet.settings.broker_url, len(fleet.members)))
+    return fleet, startup_s
+
+
+@contextmanager
+def _alone(fleet: Fleet, processes: Processes) -> Iterator[None]:
+    """Nobody else measures on the fleet's broker meanwhile, and nothing stays there if this process is killed.
+
+    Raises:
+        UnavailableError: another run does.
+    """
+    claim = Claim(fleet.settings, fleet.run_id)
+    claim.stake()
+    clear = [sys.executable, "-m", "orchestrator.fleet.farewell", fleet.run_id]
+    processes.bid_farewell(clear, {"BREAKEVEN_BROKER_URL": fleet.settings.broker_url})
+    fleet.claim = claim
+    try:
+        yield
+    finally:
+        fleet.claim = None
+        with suppress(redis.RedisError, OSError):
+            claim.release()
 
 
 def _begin(command: str, plan: Plan, fleet: Fleet | None, inputs: Inputs) -> Record:
@@ -108,8 +165,11 @@ def _begin(command: str, plan: Plan, fleet: Fleet | None, inputs: Inputs) -> Rec
             started_at=now(),
             finished_at=None,
             complete=False,
-            environment=environment(fleet.broker if fleet else None, workers),
-            plan=replace(plan, cells=cells),
+            environment=replace(
+                environment(fleet.broker if fleet else None, workers),
+                payload_store=fleet.payload_store if fleet else None,
+            ),
+            plan=replace(plan, cells=cells, source=told(plan.source)),
         )
     )
 

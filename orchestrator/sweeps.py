@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from math import exp, log
+from math import ceil, exp, lcm, log
 from typing import Literal
 
 from orchestrator.errors import UsageError
@@ -33,6 +33,10 @@ DEFAULT_SLOTS = (1, 2, 3, 4)
 SWEEP_ROUNDS = 10
 """A sweep's points support each other, so each needs fewer rounds than a run's cells."""
 
+MOST_TIMES = 10
+"""More images than so many times the profile's are not chosen for the sake of whole turns."""
+
+FEWEST_TURNS = 4
 FEWEST_POINTS = 6
 MOST_POINTS = 50
 
@@ -66,7 +70,7 @@ def scale_plan(options: Options, slots: Sequence[int], fleet_slots: int | None =
         raise UsageError(
             f"--slots {counts[-1]} is more than the {fleet_slots} slots of this fleet; start more workers"
         )
-    chosen = _with_defaults(options)
+    chosen = _with_whole_turns(_with_defaults(options), counts)
     cells = dict.fromkeys(cell for count in counts for cell in cells_of(chosen, count))
     many = [cell for cell in cells if STRATEGIES[cell.strategy].many_slots]
     if not many:
@@ -139,6 +143,21 @@ def _with_defaults(options: Options) -> Options:
     kernels = options.kernels or tuple(dict.fromkeys(STAGES[stage].best for stage in stages))
     rounds = options.rounds or str(min(SWEEP_ROUNDS, profile_of(options).rounds))
     return replace(options, stages=stages, kernels=kernels, chunks=options.chunks or (1,), rounds=rounds)
+
+
+def _with_whole_turns(options: Options, counts: Sequence[int]) -> Options:
+    """With as many images as fill every slot's turns, unless a number is asked for or the source has its own.
+
+    A last turn that is part-filled looks like contention. Where no number of images within reason is a
+    multiple of every number of slots, there are at least `FEWEST_TURNS` turns.
+    """
+    if options.images is not None or options.source != "origin":
+        return options
+    chunk = lcm(*options.chunks)
+    least, step = profile_of(options).images, chunk * lcm(*counts)
+    whole = step * ceil(least / step)
+    few = whole <= MOST_TIMES * least
+    return replace(options, images=whole if few else max(least, FEWEST_TURNS * chunk * counts[-1]))
 
 
 def _cells_at(options: Options, slots: int, axis: Axis, value: float) -> Iterator[Cell]:

@@ -78,8 +78,8 @@ def example_run() -> Run:
             packages={"celery": "5.7.0", "numpy": "2.4.6"},
             broker=Broker("valkey", "9.1.2", embedded=True),
             workers=(
-                Worker("slot1@embedded", 1, 2, "3.13.0", 0.0, 1e-6),
-                Worker("slot2@embedded", 1, 2, "3.13.0", 0.0, 1e-6),
+                Worker("slot1@embedded", 1, 2.0, "3.13.0", 0.0, 1e-6),
+                Worker("slot2@embedded", 1, 2.0, "3.13.0", 0.0, 1e-6),
             ),
         ),
         plan=Plan(

@@ -6,16 +6,22 @@ Every setting below has its reason beside it; `docs/decisions/celery-settings.md
 from __future__ import annotations
 
 import math
+import sys
 from typing import Any
 
 from celery import Celery
 from celery.signals import worker_init
 
+from worker import channel
 from worker.memory import keep_freed_memory
-from worker.settings import Settings, settings
+from worker.readiness import refused
+from worker.settings import Settings, SettingsError, settings
 
 PREFIX = "breakeven"
 """Begins the name of every queue, task and key of ours."""
+
+WRONG_SETTING, TURNED_AWAY = 2, 3
+"""Exit codes: a setting makes no sense; a server that is needed does not let us in."""
 
 
 def make_app(config: Settings) -> Celery:
@@ -26,7 +32,8 @@ def make_app(config: Settings) -> Celery:
         backend=config.broker_url,
         include=["worker.tasks", "worker.remote_control"],
     )
-    app.conf.update(_delivery(config), **_wire(), **_patience(config))
+    app.loader.override_backends = dict.fromkeys(("redis", "rediss"), "worker.backend:TellingBackend")
+    app.conf.update(_delivery(config), **_wire(), **_patience(config), **_encryption(config))
     return app
 
 
@@ -85,6 +92,8 @@ def _patience(config: Settings) -> dict[str, Any]:
         "broker_connection_retry_on_startup": True,
         "broker_connection_max_retries": math.ceil(config.connect_timeout_s * 2),
         "broker_connection_timeout": config.connect_timeout_s,
+        # Every strategy of a run keeps one; with Celery's ten the eleventh would be waited for without end.
+        "broker_pool_limit": 1000,
         "task_publish_retry_policy": {
             "max_retries": 3,
             "interval_start": 0,
@@ -94,10 +103,35 @@ def _patience(config: Settings) -> dict[str, Any]:
     }
 
 
-app = make_app(settings())
+def _encryption(config: Settings) -> dict[str, Any]:
+    """Certificates for `rediss://`: kombu verifies none unless it is told to."""
+    if not config.broker_url.startswith("rediss://"):
+        return {}
+    return {"broker_use_ssl": config.tls, "redis_backend_use_ssl": config.tls}
+
+
+def _configured_app() -> Celery:
+    """The application of this process's environment; where that makes no sense, it says so and ends."""
+    try:
+        return make_app(settings())
+    except SettingsError as error:
+        raise _end(str(error), WRONG_SETTING) from None
+
+
+def _end(message: str, code: int) -> SystemExit:
+    """What ends this process with a line instead of a traceback."""
+    sys.stderr.write(f"breakeven: {message}\n")
+    return SystemExit(code)
+
+
+app = _configured_app()
 
 
 @worker_init.connect
 def _prepare_worker(**_: Any) -> None:
-    """Before the pool forks, so that every slot inherits it."""
+    """Before the pool forks: see that the servers will have us, and set what every slot inherits."""
+    reason = refused(settings())
+    if reason is not None:
+        raise _end(reason, TURNED_AWAY)
+    channel.install()
     keep_freed_memory()

@@ -11,6 +11,8 @@ from typing import Final, Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from worker.wording import printable, told
+
 Pixels: TypeAlias = NDArray[np.uint8]
 """A picture as an array: (H, W, 3) RGB or (H, W) gray, uint8, C order."""
 
@@ -35,10 +37,19 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why a task gave no output: the exception's class name and its message, the same in every strategy."""
+    """Why a task gave no output: the exception's class name and its message, the same in every strategy.
+
+    What an origin, a picture or a worker made us say is shown to people, so both are as `told` leaves them:
+    one printable line of bounded length, without a URL's secrets.
+    """
 
     type: str
     message: str
+
+    def __post_init__(self) -> None:
+        """See that nothing else gets into a failure, whoever makes it."""
+        object.__setattr__(self, "type", printable(self.type, longest=200))
+        object.__setattr__(self, "message", told(self.message))
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,10 +11,25 @@ from dataclasses import dataclass
 from typing import Any
 
 from worker.contract import Failure
-from worker.payloads.transport import Reference
+from worker.payloads import TRANSPORTS
+from worker.payloads.transport import KEY, Reference, checked_reference
+from worker.wording import printable
 
-VERSION = 1
+VERSION = 2
 """Counted up when a worker of another version could misunderstand a message."""
+
+
+MOST_TASKS = 100_000
+"""Tasks in one message; a chunk cannot be larger, and neither can an answer."""
+
+MOST_LETTERS = 250
+"""Of a name: a kernel's, a transport's, a worker's, a payload's."""
+
+LONGEST_S = 1e12
+"""No monotonic clock has counted so far."""
+
+STORE_FAILED = "PayloadStoreError"
+"""The failure type of a task whose payload store let it down."""
 
 
 class ForeignMessageError(ValueError):
@@ -43,21 +58,26 @@ class Order:
 
     @classmethod
     def from_message(cls, message: dict[str, Any]) -> Order:
-        """The order that a message holds.
+        """The order that a message holds, every part of it of the kind and size that it may be.
 
         Raises:
-            ForeignMessageError: it is of another version, or lacks a part.
+            ForeignMessageError: it is of another version, lacks a part, or has one that is none of ours.
         """
         if message.get("version") != VERSION:
             raise ForeignMessageError(
-                f"message of version {message.get('version')!r}, this worker speaks {VERSION}: "
+                f"message of version {message.get('version')!r:.80}, this worker speaks {VERSION}: "
                 "use the same release of Breakeven for workers and orchestrator"
             )
         try:
-            tasks = [(int(id_), dict(reference)) for id_, reference in message["tasks"]]
-            return cls(VERSION, str(message["key"]), str(message["kernel"]), str(message["transport"]), tasks)
+            key, transport = _text(message["key"]), _text(message["transport"])
+            if transport not in TRANSPORTS:
+                raise ValueError(f"transport {transport!r}; this worker knows {', '.join(TRANSPORTS)}")
+            if not KEY.fullmatch(key):
+                raise ValueError(f"{key!r} is no name of a payload")
+            tasks = [(_id(id_), checked_reference(reference)) for id_, reference in _rows(message["tasks"])]
+            return cls(VERSION, key, _text(message["kernel"]), transport, tasks)
         except (KeyError, TypeError, ValueError) as error:
-            raise ForeignMessageError(f"a message that is not ours: {error!r}") from None
+            raise ForeignMessageError(f"a message that is not ours: {_brief(error)}") from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,20 +119,25 @@ class Entry:
         """
         try:
             task_id, output, failure, *times = row
-            started, fetch, compute, cpu, store, ended = map(float, times)
-            why = None if failure is None else Failure(str(failure[0]), str(failure[1]))
-            return cls(int(task_id), output, why, started, fetch, compute, cpu, store, ended)
-        except (TypeError, ValueError, IndexError) as error:
-            raise ForeignMessageError(f"an answer that is not ours: {error!r}") from None
+            started, fetch, compute, cpu, store, ended = map(_seconds, times)
+            why = None if failure is None else Failure(*map(str, failure))
+            reference = None if output is None else checked_reference(output)
+            return cls(_id(task_id), reference, why, started, fetch, compute, cpu, store, ended)
+        except (TypeError, ValueError) as error:
+            raise ForeignMessageError(f"an answer that is not ours: {_brief(error)}") from None
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came of an order: who did it, and an entry a task."""
+    """What came of an order: who did it, and an entry a task.
+
+    `repeated`: the order was given before, to a worker that was lost or did not answer in time.
+    """
 
     worker: str
     slot: str
     entries: Sequence[Entry]
+    repeated: bool = False
 
     def as_result(self) -> dict[str, Any]:
         """The Celery task's result."""
@@ -120,6 +145,7 @@ class Answer:
             "version": VERSION,
             "worker": self.worker,
             "slot": self.slot,
+            "repeated": self.repeated,
             "entries": [entry.as_row() for entry in self.entries],
         }
 
@@ -133,7 +159,41 @@ class Answer:
         if not isinstance(result, dict) or result.get("version") != VERSION:
             raise ForeignMessageError("a result that no worker of this version wrote")
         try:
-            entries = [Entry.from_row(row) for row in result["entries"]]
-            return cls(str(result["worker"]), str(result["slot"]), entries)
+            entries = [Entry.from_row(row) for row in _rows(result["entries"])]
+            worker, slot = (printable(str(result[name]), longest=MOST_LETTERS) for name in ("worker", "slot"))
+            return cls(worker, slot, entries, bool(result["repeated"]))
+        except ForeignMessageError:
+            raise
         except KeyError as error:
             raise ForeignMessageError(f"an answer without {error}") from None
+        except (TypeError, ValueError) as error:
+            raise ForeignMessageError(f"an answer that is not ours: {_brief(error)}") from None
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str) or len(value) > MOST_LETTERS:
+        raise ValueError(f"a name that is {value!r:.80}")
+    return value
+
+
+def _id(value: Any) -> int:
+    if type(value) is not int or not 0 <= value < 1 << 63:
+        raise ValueError(f"a task of number {value!r:.80}")
+    return value
+
+
+def _rows(value: Any) -> Sequence[Any]:
+    if not isinstance(value, list | tuple) or len(value) > MOST_TASKS:
+        raise ValueError(f"no list of up to {MOST_TASKS} tasks")
+    return value
+
+
+def _seconds(value: Any) -> float:
+    if type(value) not in (int, float) or not abs(value) <= LONGEST_S:  # no NaN either
+        raise ValueError(f"a time of {value!r:.80} s")
+    return float(value)
+
+
+def _brief(error: Exception) -> str:
+    """What is wrong, in a line: it goes into logs and results, and whoever wrote the message chose what it quotes."""
+    return printable(f"{error!r}" if isinstance(error, KeyError) else str(error), longest=300)

@@ -8,14 +8,15 @@ import time
 from functools import cache
 from typing import Any
 
+import redis
 from celery import shared_task
 
 from worker.app import PREFIX
 from worker.contract import Failure, Payload, Task
 from worker.execution import describe, execute
-from worker.messages import Answer, Entry, Order
+from worker.messages import STORE_FAILED, Answer, Entry, Order
 from worker.payloads import TRANSPORTS
-from worker.payloads.transport import Reference, Transport
+from worker.payloads.transport import PayloadMissingError, Reference, Transport
 from worker.settings import settings
 from worker.stages import DIAGNOSTICS, STAGES
 
@@ -25,13 +26,13 @@ def task_name(stage: str) -> str:
     return f"{PREFIX}.{stage}"
 
 
-def serve(stage: str, worker: str, message: dict[str, Any]) -> dict[str, Any]:
+def serve(stage: str, worker: str, message: dict[str, Any], repeated: bool = False) -> dict[str, Any]:
     """Do the chunk of tasks that a message orders: fetch, execute and store each, and say how long it took."""
     order = Order.from_message(message)
     transport = _transport(order.transport)
     slot = f"{socket.gethostname()}:{os.getpid()}"
     entries = [_serve_one(stage, order, transport, task_id, reference) for task_id, reference in order.tasks]
-    return Answer(worker, slot, entries).as_result()
+    return Answer(worker, slot, entries, repeated).as_result()
 
 
 def _serve_one(stage: str, order: Order, transport: Transport, task_id: int, reference: Reference) -> Entry:
@@ -56,6 +57,8 @@ def _serve_one(stage: str, order: Order, transport: Transport, task_id: int, ref
 def _fetch(transport: Transport, reference: Reference) -> tuple[Payload | None, Failure | None]:
     try:
         return transport.get(reference), None
+    except (redis.RedisError, OSError, PayloadMissingError) as error:
+        return None, _store_failed("fetched", error)
     except Exception as error:  # noqa: BLE001 - a payload that cannot be had is that task's failure, kept as data
         return None, describe(error)
 
@@ -63,8 +66,15 @@ def _fetch(transport: Transport, reference: Reference) -> tuple[Payload | None, 
 def _store(transport: Transport, key: str, output: Payload) -> tuple[Reference | None, Failure | None]:
     try:
         return transport.put(key, output), None
+    except (redis.RedisError, OSError) as error:
+        return None, _store_failed("stored", error)
     except Exception as error:  # noqa: BLE001 - an output that cannot be stored is that task's failure
         return None, describe(error)
+
+
+def _store_failed(how: str, error: Exception) -> Failure:
+    """The failure of a task that could do nothing about it: the store is full, or cannot be reached."""
+    return Failure(STORE_FAILED, f"a payload could not be {how}: {error}")
 
 
 @cache
@@ -76,7 +86,9 @@ def _transport(name: str) -> Transport:
 def _task_for(stage: str) -> Any:
     @shared_task(bind=True, name=task_name(stage), typing=False)
     def face(self: Any, **message: Any) -> dict[str, Any]:
-        return serve(stage, str(self.request.hostname), message)
+        request = self.request
+        repeated = bool(request.retries or (request.delivery_info or {}).get("redelivered"))
+        return serve(stage, str(request.hostname), message, repeated)
 
     return face
 

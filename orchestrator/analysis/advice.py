@@ -6,12 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Literal, TypeAlias
 
+from orchestrator.analysis.bounds import bounds
+from orchestrator.analysis.cost import costs
+from orchestrator.analysis.cost_sentences import cost_sentences
 from orchestrator.analysis.demands import demands
 from orchestrator.analysis.estimates import beyond_one, estimate, ratio
 from orchestrator.analysis.prediction import family
-from orchestrator.analysis.scaling_sentences import REMEDIES, STATIONS, interval
+from orchestrator.analysis.scaling_sentences import bounds_sentence
 from orchestrator.analysis.sentences import count, evidence, figure
-from orchestrator.analysis.system import bottleneck, ceiling_per_s, knee_slots, stations
 from orchestrator.model import Cell, CellResult, Estimate, Run
 
 Change: TypeAlias = Literal["chunk", "transport", "data", "slots"]
@@ -41,25 +43,31 @@ class Saving:
     def sentence(self) -> str:
         """The saving in words."""
         return (
-            f"{_value(self.better, self.change)} instead of {_value(self.worse, self.change)} saves "
-            f"{1e3 * self.saved_s:.3g} ms a task{CAVEATS[self.change]} (measured: {figure(self.ratio.point)} times "
-            f"the time; {evidence(self.ratio, self.rounds)})"
+            f"{_value(self.better, self.change)} instead of {getattr(self.worse, self.change)} saves "
+            f"{1e3 * self.saved_s:.3g} ms a task{CAVEATS[self.change]}: {figure(self.ratio.inverse.point)} times as "
+            f"fast ({evidence(self.ratio.inverse, self.rounds)})"
         )
 
 
 def advice(run: Run, stage: str) -> tuple[str, ...]:
     """What holds Celery's best cell of a stage back, and which changes were measured to save time.
 
-    Only sound cells, only savings that a verdict would call a difference (`estimates.beyond_one`).
+    Only sound cells, only savings that a verdict would call a difference (`estimates.beyond_one`). Of a run
+    over slots the curves say what holds it back, and what slots save.
     """
     celery = [
         each
         for each in run.of_stage(stage)
         if each.cell.distributed and each.samples and each.sound and not each.cell.replica
     ]
-    said = [f"{stage}: {each.sentence}." for each in savings(celery, run.plan.margin)]
+    over_slots = run.plan.axis == "slots"
+    said = [
+        f"{stage}: {each.sentence}."
+        for each in savings(celery, run.plan.margin)
+        if not (over_slots and each.change == "slots")
+    ]
     best = _best([each for each in celery if each.cell.data != "resident"] or celery)
-    return (*said, *_hold(run, best)) if best else tuple(said)
+    return (*said, *_hold(run, best)) if best and not over_slots else tuple(said)
 
 
 def savings(celery: Sequence[CellResult], margin: float) -> tuple[Saving, ...]:
@@ -103,24 +111,16 @@ def _differ_only_in(one: Cell, other: Cell, change: Change) -> bool:
 
 
 def _hold(run: Run, best: CellResult) -> tuple[str, ...]:
-    """What holds the best cell back now, from its own stations, and what would help against it."""
+    """What holds the best cell back now, from its own stations, and whether anything against it would be enough."""
+    stage = best.cell.stage
     measured = demands(family(run, best.cell), run)
     if measured is None:
         return ()
-    system = measured.system(best.cell.slots)
-    station = bottleneck(system)
-    demand_s = next(each.demand_s for each in stations(system) if each.name == station.name)
-    text = (
-        f"{best.cell.stage}: at {count(best.cell.slots, 'slot')} Celery is held back by {STATIONS[station.name]}, "
-        f"{1e3 * demand_s:.3g} ms of it a task"
-    )
-    if station.name == "slots":
-        most = measured.estimate(lambda each: ceiling_per_s(measured.system(1, each)))
-        knee = measured.estimate(lambda each: knee_slots(measured.system(1, each)))
-        return (
-            f"{text}; more slots help up to about {interval(knee)}, which give {interval(most)} tasks/s.",
-        )
-    return (f"{text}; more slots do not help, {REMEDIES[station.name]} would.",)
+    against_best = [each for each in costs(run, stage) if each.against == "best in-process"]
+    # A batch too short for any slots tells nothing of longer ones: then what holds them is said.
+    if against_best and against_best[0].bound != "latency" and all(c.kind == "never" for c in against_best):
+        return tuple(f"{stage}: {each}" for each in cost_sentences(against_best))
+    return (f"{stage}: {bounds_sentence(bounds(measured, best.cell.slots))}",)
 
 
 def _best(celery: Sequence[CellResult]) -> CellResult | None:
@@ -135,8 +135,4 @@ def _time(celery: Sequence[CellResult], cell: Cell) -> float:
 
 def _value(cell: Cell, change: Change) -> str:
     """What a cell has of a thing, as a person says it."""
-    if change == "slots":
-        return count(cell.slots, "slot")
-    if change == "data":
-        return "resident data" if cell.data == "resident" else "local data"
-    return f"{change} {getattr(cell, change)}"
+    return count(cell.slots, "slot") if change == "slots" else f"{change} {getattr(cell, change)}"

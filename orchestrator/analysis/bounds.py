@@ -34,7 +34,8 @@ class Bounds:
     `stations` are those that a task needs, each with its demand in seconds a task; `demands` are the same
     demands by station with their intervals over the rounds. `knee_slots` is the number of slots at which the
     next station takes over from the slots, `next_bottleneck` which one, and `ceiling_per_s` the tasks a
-    second that slots can ever give.
+    second that slots can ever give. Of the orchestrator's time, `publishing_share` is publishing, and the rest
+    collecting.
     """
 
     cell: Cell
@@ -48,6 +49,7 @@ class Bounds:
     next_bottleneck: StationName
     knee_slots: Estimate
     ceiling_per_s: Estimate
+    publishing_share: float
 
 
 def bounds(measured: MeasuredDemands, slots: int) -> Bounds:
@@ -69,6 +71,7 @@ def bounds(measured: MeasuredDemands, slots: int) -> Bounds:
         next_bottleneck=holding(beyond_slots(system), system).name,
         knee_slots=over_rounds(knee_slots),
         ceiling_per_s=over_rounds(ceiling_per_s),
+        publishing_share=system.publishing_share,
     )
 
 

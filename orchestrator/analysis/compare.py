@@ -168,7 +168,7 @@ def _differences(old: Run, new: Run) -> list[str]:
 
 def _facts(environment: Environment) -> Mapping[str, object]:
     broker = environment.broker
-    workers = sorted(f"{each.slots} slots of {each.usable_cpus} CPUs" for each in environment.workers)
+    workers = sorted(f"{each.slots} slots of {each.usable_cpus:g} CPUs" for each in environment.workers)
     return {
         "CPU": environment.cpu.model,
         "usable CPUs": environment.cpu.usable,

@@ -1,18 +1,19 @@
-"""What is to be said beside the verdicts: of a curve over slots, of a sweep of the work, and what to change."""
+"""What is to be said beside the verdicts: of a curve over slots, of a sweep, of task events, and what to change."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from orchestrator.analysis.advice import advice
-from orchestrator.analysis.scaling import scaling
-from orchestrator.analysis.scaling_sentences import (
-    bounds_sentence,
-    curve_sentence,
-    law_sentence,
-    sweep_sentence,
-)
-from orchestrator.analysis.sweeping import sweeping
+from orchestrator.analysis.bounds import bounds
+from orchestrator.analysis.cost_sentences import cost_sentences
+from orchestrator.analysis.demands import demands
+from orchestrator.analysis.events import events_costs
+from orchestrator.analysis.prediction import family
+from orchestrator.analysis.scaling import part_filled, scaling
+from orchestrator.analysis.scaling_sentences import bounds_sentence, curve_sentences, turns_sentence
+from orchestrator.analysis.sweep_sentences import distinct, place_name, sweep_sentence
+from orchestrator.analysis.sweeping import Sweep, sweeping
 from orchestrator.model import Run
 
 SWEEPS = ("size", "latency", "chunk")
@@ -20,18 +21,45 @@ SWEEPS = ("size", "latency", "chunk")
 
 def conclusions(run: Run) -> tuple[str, ...]:
     """Plain sentences, each from measured figures, the answer to the command's own question first."""
+    return (*answers(run), *changes(run))
+
+
+def answers(run: Run) -> tuple[str, ...]:
+    """What the command was asked: of a sweep from where Celery pays, of slots the curves and the COST."""
     if run.plan.axis in SWEEPS:
-        return tuple(sweep_sentence(sweep, run) for sweep in sweeping(run).sweeps)
-    said = _of_slots(run) if run.plan.axis == "slots" else ()
-    return (*said, *(sentence for stage in run.stages for sentence in advice(run, stage)))
+        sweeps = distinct(sweeping(run).sweeps)
+        return tuple(f"{sweep.stage}: {sweep_sentence(sweep, run)}" for sweep in sweeps)
+    return tuple(_of_slots(run)) if run.plan.axis == "slots" else ()
+
+
+def changes(run: Run) -> tuple[str, ...]:
+    """What holds Celery back, what was measured to change it, and what task events cost."""
+    if run.plan.axis in SWEEPS:
+        said = tuple(_in_the_way(run, distinct(sweeping(run).sweeps)))
+    else:
+        said = tuple(sentence for stage in run.stages for sentence in advice(run, stage))
+    return (*said, *(cost.sentence for cost in events_costs(run)))
+
+
+def _in_the_way(run: Run, sweeps: Sequence[Sweep]) -> Iterator[str]:
+    """What holds Celery back where the swept work is least; nothing of a stage that always pays."""
+    least = {sweep.stage: sweep for sweep in sweeps if sweep.found.kind != "always"}
+    for stage, sweep in least.items():
+        cell = sweep.celery[0]
+        measured = demands(family(run, cell), run)
+        if measured is not None:
+            where = place_name(sweep, run, sweep.found.low)
+            yield f"{stage}, {where}: {bounds_sentence(bounds(measured, cell.slots))}"
 
 
 def _of_slots(run: Run) -> Iterator[str]:
+    """Of each stage its curves, Celery's law and bounds, and last the COST."""
     found = scaling(run)
-    for curve in found.curves:
-        yield f"{curve.cell.stage}: {curve_sentence(curve)}"
-        if curve.cell.distributed:
-            yield f"{curve.cell.stage}: {law_sentence(curve.law)}"
-            if curve.bounds is not None:
-                yield f"{curve.cell.stage}: {bounds_sentence(curve.bounds)}"
-    yield from dict.fromkeys(f"{cost.stage}: {cost.sentence}" for cost in found.costs)
+    for stage in run.stages:
+        idle = part_filled(run, found.of_stage(stage))
+        said = (
+            *curve_sentences(found.of_stage(stage)),
+            *([f"{turns_sentence(run.plan.images, idle)}."] if idle else []),
+            *cost_sentences(found.of_costs(stage)),
+        )
+        yield from (f"{stage}: {text}" for text in said)

@@ -6,7 +6,7 @@ Outperforms a Single Thread. Where the slots that were measured do not reach it,
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from math import inf
 from typing import Final, Literal, TypeAlias
@@ -19,7 +19,7 @@ from orchestrator.analysis.passage import fewest_slots, makespans_s, useful_slot
 from orchestrator.analysis.picking import Pick, contest, pick
 from orchestrator.analysis.prediction import family
 from orchestrator.analysis.resampling import bootstrapped, resamples
-from orchestrator.analysis.sentences import count, describe, evidence, figure
+from orchestrator.analysis.sample_demands import cores_of
 from orchestrator.analysis.system import StationName, System, beyond_slots, holding
 from orchestrator.analysis.verdicts import BASELINES, Against, contestants
 from orchestrator.model import Cell, CellResult, Estimate, Run
@@ -33,68 +33,95 @@ MOST_SLOTS: Final = 10_000
 DRAWS: Final = 200
 """Resamples for a predicted number of slots: each looks at all numbers of slots."""
 
-NAMES: Final[dict[Against, str]] = {
-    "serial": "one thread",
-    "best in-process": "the best in-process cell",
-}
-
-WHERE: Final[dict[bool, str]] = {
-    False: "here",
-    True: "with slots on other machines, a core each",
-}
-
-LIMITS: Final[dict[Limit, str]] = {
-    "orchestrator": "the orchestrator's one thread",
-    "broker": "the broker",
-    "payload": "the way of the payloads",
-    "slots": "the slots",
-    "cpu": "this machine's cores",
-    "window": "the messages that may be under way at once",
-    "latency": "the way of a single message",
-}
-
 
 @dataclass(frozen=True, slots=True)
 class Cost:
     """The fewest slots with which Celery beats a baseline.
 
     To beat is what a verdict calls `helps`: surely, and by more than the margin. `measured`: with `slots`
-    slots it did; the estimate's `low` is the fewest with which the interval reached below 1. `predicted`:
-    from the stations, with an interval over rounds. `never`: `bound` holds Celery at `limit_per_s` tasks a
-    second, whatever the slots. With `elsewhere` every slot has a core of its own, where here they share this
-    machine's.
+    slots it did, by `ratio` (of its time to the baseline's) in `rounds` rounds; the estimate's `low` is the
+    fewest with which the interval reached below 1. `predicted`: from the stations, with an interval over
+    rounds. `never`: `bound` holds Celery at `limit_per_s` tasks a second, whatever the slots. `unknown`:
+    `perhaps` slots, by the stations, but resamples disagree or measured slots did not win; `None` where the
+    result has no times of stations. `versus_per_s` is what the baseline does, in tasks a second, with a
+    batch of `tasks`, and `tried` the most slots measured. With `elsewhere` every slot has a core of its own,
+    where here they share this machine's (`shared`).
     """
 
     stage: str
     against: Against
     kind: CostKind
-    sentence: str
+    celery: Cell
+    versus: Cell
+    versus_per_s: float
+    tasks: int
+    tried: int
+    shared: bool
     slots: Estimate | None = None
-    celery: Cell | None = None
-    versus: Cell | None = None
+    ratio: Estimate | None = None
+    rounds: int = 0
+    perhaps: float | None = None
     bound: Limit | None = None
     limit_per_s: float | None = None
     elsewhere: bool = False
 
 
 def costs(run: Run, stage: str) -> tuple[Cost, ...]:
-    """The COST of a stage against each baseline; beside one that the cores forbid, what it is elsewhere."""
-    found = []
-    best = pick(_sound(run, stage, lambda cell: cell.distributed))
+    """The COST of a stage against each baseline; beside one that the cores forbid, what it is elsewhere.
+
+    Where the best in-process cell is the serial one, the two baselines are one.
+    """
+    found: list[Cost] = []
+    best = pick(_sound(run, stage, _distributed))
     for against, is_baseline in BASELINES.items():
         theirs = pick(_sound(run, stage, is_baseline))
-        if best is None or theirs is None:
+        within = None if theirs is None else estimate(list(theirs.best.makespans_s.values()))
+        if best is None or theirs is None or within is None:
             continue
-        here = _measured(run, stage, against, theirs) or _predicted(run, stage, against, best, theirs, False)
+        if any(each.versus == theirs.best.cell for each in found):
+            continue
+        match = _Match(run, stage, against, best, theirs, within.point)
+        here = _measured(match) or _predicted(match, elsewhere=False)
         found.append(here)
         if here.kind != "measured" and here.bound == "cpu":
-            found.append(_predicted(run, stage, against, best, theirs, True))
+            found.append(_predicted(match, elsewhere=True))
     return tuple(found)
+
+
+@dataclass(frozen=True, slots=True)
+class _Match:
+    """A stage's two sides, and how long the baseline takes for a batch."""
+
+    run: Run
+    stage: str
+    against: Against
+    ours: Pick
+    theirs: Pick
+    within_s: float
+
+    def cost(self, kind: CostKind) -> Cost:
+        """A COST of this kind, with what does not depend on it."""
+        tasks = self.theirs.best.samples[0].tasks
+        return Cost(
+            self.stage,
+            self.against,
+            kind,
+            celery=self.ours.best.cell,
+            versus=self.theirs.best.cell,
+            versus_per_s=tasks / self.within_s,
+            tasks=tasks,
+            tried=max(each.cell.slots for each in _sound(self.run, self.stage, _distributed)),
+            shared=cores_of(self.run)[1],
+        )
+
+
+def _distributed(cell: Cell) -> bool:
+    return cell.distributed
 
 
 def ratios_by_slots(run: Run, stage: str, theirs: Pick) -> dict[int, tuple[Cell, Estimate]]:
     """Slots to Celery's best cell with so many, and its time over the baseline's."""
-    ours = _sound(run, stage, lambda cell: cell.distributed)
+    ours = _sound(run, stage, _distributed)
     found = {}
     for slots in sorted({result.cell.slots for result in ours}):
         best = pick([result for result in ours if result.cell.slots == slots])
@@ -104,83 +131,41 @@ def ratios_by_slots(run: Run, stage: str, theirs: Pick) -> dict[int, tuple[Cell,
     return found
 
 
-def _measured(run: Run, stage: str, against: Against, theirs: Pick) -> Cost | None:
+def _measured(match: _Match) -> Cost | None:
     """The COST where the measured slots reach it."""
-    ratios = ratios_by_slots(run, stage, theirs)
-    sure = [slots for slots, (_, each) in ratios.items() if beyond_one(each, run.plan.margin) < 0]
+    ratios = ratios_by_slots(match.run, match.stage, match.theirs)
+    sure = [slots for slots, (_, each) in ratios.items() if beyond_one(each, match.run.plan.margin) < 0]
     if not sure:
         return None
     cell, won = ratios[sure[0]]
     perhaps = [slots for slots, (_, each) in ratios.items() if each.low is not None and each.low < 1]
-    return Cost(
-        stage,
-        against,
-        "measured",
-        f"{stage}: {count(sure[0], 'slot')} of {describe(replace(cell, slots=1))} beat {NAMES[against]}, "
-        f"{describe(theirs.best.cell)}: {figure(1 / won.point)} times as fast "
-        f"({evidence(won.inverse, len(theirs.best.makespans_s))})",
-        slots=Estimate(sure[0], min(perhaps), sure[0], won.level),
-        celery=cell,
-        versus=theirs.best.cell,
-    )
-
-
-def _predicted(run: Run, stage: str, against: Against, ours: Pick, theirs: Pick, elsewhere: bool) -> Cost:
-    """What the stations say where no measured number of slots was enough."""
-    plain = Cost(stage, against, "unknown", "", None, ours.best.cell, theirs.best.cell, elsewhere=elsewhere)
-    measured = demands(family(run, ours.best.cell), run)
-    within = estimate(list(theirs.best.makespans_s.values()))
-    if measured is None or within is None:
-        return replace(plain, sentence=f"{stage}: the result does not tell where Celery's time goes")
-    system = _elsewhere(measured.system(1)) if elsewhere else measured.system(1)
-    least = 1 + run.plan.margin
-    fewest = fewest_slots(system, measured.tasks, within.point / least, MOST_SLOTS) or inf
-    drawn = _drawn(measured, theirs.best.makespans_s, elsewhere, least)
-    tried = 0 if elsewhere else max(ratios_by_slots(run, stage, theirs), default=0)
-    return _judged(plain, measured, system, within.point, fewest, drawn, tried)
-
-
-def _judged(
-    plain: Cost,
-    measured: MeasuredDemands,
-    system: System,
-    within_s: float,
-    fewest: float,
-    drawn: Sequence[float],
-    tried: int,
-) -> Cost:
-    stage, where = plain.stage, WHERE[plain.elsewhere]
-    versus = NAMES[plain.against] + (f" ({describe(plain.versus)})" if plain.versus else "")
-    name, limit_per_s = _limit(system, measured.tasks)
-    plain = replace(plain, bound=name, limit_per_s=limit_per_s)
-    spread = bootstrapped(fewest, drawn, len(measured.rounds)) if fewest < inf else None
-    if fewest == inf and (not drawn or min(drawn) == inf):
-        return replace(
-            plain,
-            kind="never",
-            sentence=f"{stage}, {where}: never, however many slots: {LIMITS[name]} holds Celery at "
-            f"{figure(limit_per_s)} tasks/s, and {versus} does {figure(measured.tasks / within_s)}",
-        )
-    if spread is None or spread.high == inf:
-        least = min((each for each in (fewest, *drawn) if each < inf), default=inf)
-        return replace(
-            plain,
-            sentence=f"{stage}, {where}: from {figure(least)} slots on, or never: {LIMITS[name]} would hold "
-            f"Celery at {figure(limit_per_s)} tasks/s, about what {versus} does; more rounds would tell",
-        )
-    if fewest <= tried:
-        return replace(
-            plain,
-            sentence=f"{stage}, {where}: the stations say {figure(fewest)} slots, and {tried} were measured "
-            f"without a sure win over {versus}; measure more rounds",
-        )
-    interval = "" if spread.low is None else f" ({spread.low:.0f} to {spread.high:.0f}, 95 % interval)"
     return replace(
-        plain,
-        kind="predicted",
-        slots=spread,
-        sentence=f"{stage}, {where}: predicted, not measured: {fewest:.0f} slots{interval} would beat {versus}",
+        match.cost("measured"),
+        celery=cell,
+        slots=Estimate(sure[0], min(perhaps), sure[0], won.level),
+        ratio=won,
+        rounds=len(match.theirs.best.makespans_s),
     )
+
+
+def _predicted(match: _Match, elsewhere: bool) -> Cost:
+    """What the stations say where no measured number of slots was enough."""
+    unknown = replace(match.cost("unknown"), elsewhere=elsewhere)
+    measured = demands(family(match.run, match.ours.best.cell), match.run)
+    if measured is None:
+        return unknown
+    system = _elsewhere(measured.system(1)) if elsewhere else measured.system(1)
+    least = 1 + match.run.plan.margin
+    fewest = fewest_slots(system, measured.tasks, match.within_s / least, MOST_SLOTS) or inf
+    drawn = _drawn(measured, match.theirs.best.makespans_s, elsewhere, least)
+    name, limit_per_s = _limit(system, measured.tasks)
+    bound = replace(unknown, bound=name, limit_per_s=limit_per_s)
+    if fewest == inf and (not drawn or min(drawn) == inf):
+        return replace(bound, kind="never")
+    spread = bootstrapped(fewest, drawn, len(measured.rounds)) if fewest < inf else None
+    if spread is None or spread.high == inf or (fewest <= unknown.tried and not elsewhere):
+        return replace(bound, perhaps=min(each for each in (fewest, *drawn) if each < inf))
+    return replace(bound, kind="predicted", slots=spread)
 
 
 def _drawn(

@@ -13,12 +13,16 @@ from typing import Final
 
 from orchestrator.analysis.calibration import calibrate
 from orchestrator.analysis.estimates import estimate
-from orchestrator.analysis.sample_demands import Demands, cores_of, of_sample, overhead_unseen_s, typical
+from orchestrator.analysis.sample_demands import (
+    SATURATED,
+    Demands,
+    cores_of,
+    of_sample,
+    overhead_unseen_s,
+    typical,
+)
 from orchestrator.analysis.system import System
 from orchestrator.model import Cell, CellResult, Estimate, Run
-
-SATURATED: Final = 0.8
-"""A station that was busy for this share of a batch may have been what the slots waited for."""
 
 CONTENDED: Final = 0.7
 """From this share of the cores' time on, tasks take longer for want of a core."""

@@ -68,3 +68,18 @@ def frequency(run: model.Run) -> model.Warning | None:
         f"the CPU's mean frequency went from {min(means):.0f} to {max(means):.0f} MHz between rounds",
         "set the governor to 'performance' (cpupower frequency-set -g performance), and let the machine cool",
     )
+
+
+def eviction_unknown(run: model.Run) -> model.Warning | None:
+    """A server did not tell whether it drops keys when memory is short, as some hosted ones do not."""
+    where = run.environment
+    servers = {"the broker": where.broker, "the payload store": where.payload_store}
+    silent = [what for what, server in servers.items() if server is not None and server.evicts is None]
+    if not silent:
+        return None
+    return model.Warning(
+        "eviction unknown",
+        f"{' and '.join(silent)} did not tell the maxmemory-policy: with any but noeviction tasks are lost "
+        "without a word",
+        "see in the server's configuration that its maxmemory-policy is noeviction",
+    )

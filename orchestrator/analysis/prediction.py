@@ -11,7 +11,7 @@ from orchestrator.analysis.passage import makespan_s
 from orchestrator.analysis.resampling import bootstrapped, resamples
 from orchestrator.analysis.round_trips import round_trips, window
 from orchestrator.analysis.sample_demands import Demands
-from orchestrator.analysis.sentences import count, describe, figure
+from orchestrator.analysis.sentences import count, describe
 from orchestrator.analysis.simulation import Simulated, simulate
 from orchestrator.analysis.system import (
     Station,
@@ -65,6 +65,7 @@ class Prediction:
     ceiling_per_s: float
     simulated: Simulated
     margin: float
+    publishing_share: float
     assumptions: tuple[str, ...]
 
     @property
@@ -124,6 +125,7 @@ def predict(
         ceiling_per_s=ceiling_per_s(system),
         simulated=simulated,
         margin=margin,
+        publishing_share=system.publishing_share,
         assumptions=tuple(_assumptions(run, measured, fleet, system, tasks)),
     )
 
@@ -206,13 +208,13 @@ def _assumptions(run: Run, measured: MeasuredDemands, fleet: Fleet, system: Syst
         )
     if fleet.bandwidth_bytes_per_s is not None:
         said.append(
-            f"a task's {measured.typical.payload_bytes / 2e6:.2g} MB go into the payload store and out of it "
-            f"over one link of {8e-6 * fleet.bandwidth_bytes_per_s:g} Mbit/s each way"
+            f"a {measured.cell.stage} task's {measured.typical.payload_bytes / 2e3:,.3g} kB go into the payload store "
+            f"and out of it over one link of {8e-6 * fleet.bandwidth_bytes_per_s:g} Mbit/s each way"
         )
     if fleet.hosts is not None:
         said.append(
-            f"{count(fleet.hosts, 'machine')} of {figure(_cores_of_a_host(run))} cores for the slots, and one "
-            "more for orchestrator and broker"
+            f"{count(fleet.hosts, 'machine')} of {_cores_of_a_host(run):g} cores for the slots, and one more for "
+            "orchestrator and broker"
         )
     elif measured.shared:
         said.append(f"all slots, the orchestrator and the broker share {cpu.usable} cores, as measured")
@@ -221,7 +223,9 @@ def _assumptions(run: Run, measured: MeasuredDemands, fleet: Fleet, system: Syst
     if not measured.broker_known:
         said.append("the broker's CPU time was not told, so that limit is left out")
     if system.messages(tasks) < fleet.slots:
-        said.append(f"{count(system.messages(tasks), 'message')}: the other slots have nothing to do")
+        said.append(
+            f"a batch of {count(system.messages(tasks), 'message')} keeps no more slots busy than that"
+        )
     if system.window < fleet.slots:
         said.append(f"at most {system.window} messages are under way at once, as the strategy has it")
     return said

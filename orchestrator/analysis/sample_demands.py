@@ -6,9 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from math import ceil
 from statistics import median
+from typing import Final
 
 from orchestrator.analysis.system import System
 from orchestrator.model import Cell, Run, Sample, Stations
+
+SATURATED: Final = 0.8
+"""A station that was busy for this share of a batch may have been what the others waited for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +62,9 @@ def of_sample(sample: Sample, seen: Stations, cell: Cell, run: Run) -> Demands:
     slots take w = ceil(M / s) turns, of which the last has k = (M - 1) mod s + 1 messages, so
     T = p + (k - 1) max(p, c) + w (h + o) + c, with p, h, c a message's publishing, holding and collecting
     (`passage.makespans_s`).
+
+    Where the payload path was busy nearly all of the time, fetching and storing was mostly waiting for it: a
+    slot is then said to be held for what it moves and computes.
     """
     tasks, messages = sample.tasks, seen.messages
     waves, before = ceil(messages / cell.slots), (messages - 1) % cell.slots + 1
@@ -76,16 +83,26 @@ def of_sample(sample: Sample, seen: Stations, cell: Cell, run: Run) -> Demands:
     )
     cpu_s = 0.0 if sample.hops is None else sample.hops.compute_cpu_s
     computed_s = 0.0 if sample.hops is None else sample.hops.compute_s
+    if plain.payload_s * tasks > SATURATED * sample.makespan_s:
+        moving_s = (2 if cell.data == "resident" else 1) * plain.payload_s
+        plain = replace(plain, held_s=min(plain.held_s, computed_s + moving_s))
     handling_s = max(0.0, plain.held_s - computed_s)
     return replace(plain, cpu_s=cpu_s + (handling_s if cores_of(run)[1] else 0.0))
 
 
 def overhead_unseen_s(plain: Demands, run: Run, chunk: int) -> float:
-    """A message's overhead where the slots waited for others: an empty task's time, if that is less."""
+    """A message's overhead where the slots waited for others: an empty task's time, if that is less.
+
+    Of that time, publishing and collecting are not the slot's. They are known from the batch alone, where they
+    may have taken longer than for an empty task, for payloads or for a broker that had no time. But of an empty
+    task's round trips one is the orchestrator's and all others are the slot's (`round_trips`): so half of its
+    time is the slot's at least.
+    """
     empty_s = None if run.preflight is None else run.preflight.noop_task_s
     if empty_s is None:
         return plain.overhead_s
-    return min(plain.overhead_s, max(0.0, empty_s - chunk * (plain.publish_s + plain.collect_s)))
+    others_s = chunk * (plain.publish_s + plain.collect_s)
+    return min(plain.overhead_s, max(empty_s / 2, empty_s - others_s))
 
 
 def cores_of(run: Run) -> tuple[float | None, bool]:
@@ -95,13 +112,20 @@ def cores_of(run: Run) -> tuple[float | None, bool]:
     the part of a worker's name after the @; `None` where none tells.
     """
     broker = run.environment.broker
+    shared = broker is None or broker.embedded
+    return float(sum(cores_by_machine(run))) or None, shared
+
+
+def cores_by_machine(run: Run) -> tuple[float, ...]:
+    """The cores of each machine that serves slots; a container with a share of a core is a machine with so much."""
+    broker = run.environment.broker
     if broker is None or broker.embedded:
-        return float(run.environment.cpu.usable), True
-    machines: dict[str, int] = {}
+        return (float(run.environment.cpu.usable),)
+    machines: dict[str, float] = {}
     for worker in run.environment.workers:
         name = worker.name.rpartition("@")[2]
-        machines[name] = max(machines.get(name, 0), worker.usable_cpus)
-    return float(sum(machines.values())) or None, False
+        machines[name] = max(machines.get(name, 0.0), worker.usable_cpus)
+    return tuple(machines.values())
 
 
 def _payload_s(seen: Stations, run: Run) -> float:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from math import ceil
 from statistics import median
 
 from orchestrator.analysis.bounds import Bounds, bounds
 from orchestrator.analysis.cost import Cost, costs
 from orchestrator.analysis.demands import demands
 from orchestrator.analysis.estimates import estimate, ratio
-from orchestrator.analysis.sample_demands import cores_of
+from orchestrator.analysis.sample_demands import cores_by_machine
 from orchestrator.analysis.usl import Refusal, Scalability, fit
 from orchestrator.model import Cell, CellResult, Estimate, Run
 
@@ -58,6 +59,10 @@ class ScalingFindings:
         """The stage's curves, in the plan's order."""
         return tuple(curve for curve in self.curves if curve.cell.stage == stage)
 
+    def of_costs(self, stage: str) -> tuple[Cost, ...]:
+        """The stage's COST against each baseline."""
+        return tuple(cost for cost in self.costs if cost.stage == stage)
+
 
 def scaling(run: Run) -> ScalingFindings:
     """Everything that is concluded about slots; cells measured at one number of slots make no curve."""
@@ -70,15 +75,30 @@ def scaling(run: Run) -> ScalingFindings:
     return ScalingFindings(curves, tuple(cost for stage in stages for cost in costs(run, stage)))
 
 
+def part_filled(run: Run, curves: Sequence[ScalingCurve]) -> tuple[int, ...]:
+    """The numbers of slots on which a batch makes no whole turns: some slots have nothing to do in the last one."""
+    return tuple(
+        sorted(
+            {
+                point.slots
+                for curve in curves
+                for point in curve.points
+                if ceil(run.plan.images / (point.cell.chunk or 1)) % point.slots
+            }
+        )
+    )
+
+
 def servable_slots(results: Sequence[CellResult], run: Run) -> float | None:
     """How many slots of a cell the cores can truly run: cores over the share of its time that a task computes.
 
     That share is what is left when waiting within the kernel is taken away (wall less CPU seconds), at the
-    fewest slots, where nobody waits for a core yet; `None` where no cores are known.
+    fewest slots, where nobody waits for a core yet; `None` where no cores are known. A machine, however small
+    a share of a core it has, can run one slot: that one is as slow alone as it is beside those of others.
     """
     fewest = min(results, key=lambda each: each.cell.slots)
-    cores = cores_of(run)[0] if fewest.cell.distributed else float(run.environment.cpu.usable)
-    if cores is None:
+    machines = cores_by_machine(run) if fewest.cell.distributed else (float(run.environment.cpu.usable),)
+    if not machines:
         return None
     waits = [
         each.tasks
@@ -88,7 +108,7 @@ def servable_slots(results: Sequence[CellResult], run: Run) -> float | None:
         if each.hops is not None
     ]
     share = 1 - min(1.0, median(waits)) if waits else 1.0
-    return cores / max(share, 1e-6)
+    return sum(max(1.0, cores / max(share, 1e-6)) for cores in machines)
 
 
 def _curve(run: Run, family: Sequence[CellResult]) -> ScalingCurve:

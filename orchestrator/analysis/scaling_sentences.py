@@ -1,23 +1,20 @@
-"""Findings about slots, sizes and fleets in words: one or two plain sentences each."""
+"""Findings about slots and fleets in words: one or two plain sentences each."""
 
 from __future__ import annotations
 
-from math import sqrt
+from collections.abc import Sequence
 from typing import Final
 
 from orchestrator.analysis.bounds import Bounds
-from orchestrator.analysis.crossing import BreakEven, Crossing
 from orchestrator.analysis.prediction import Prediction
 from orchestrator.analysis.scaling import ScalingCurve
 from orchestrator.analysis.sentences import count, describe, figure
-from orchestrator.analysis.sweeping import Sweep
 from orchestrator.analysis.system import Station, StationName
 from orchestrator.analysis.usl import Refusal, Scalability
-from orchestrator.model import Estimate, Run
+from orchestrator.model import Estimate
 
 STATIONS: Final[dict[StationName, str]] = {
     "slots": "the slots",
-    "orchestrator": "the orchestrator's one thread, which publishes and takes in",
     "broker": "the broker",
     "payload": "moving payloads",
     "cpu": "the cores that all slots share",
@@ -33,29 +30,42 @@ REMEDIES: Final[dict[StationName, str]] = {
     "window": "a larger --chunk",
 }
 
+MOSTLY: Final = 2 / 3
+"""From this share of the orchestrator's time on, one half of its work is named alone."""
+
+
+def station_name(name: StationName, publishing_share: float) -> str:
+    """A station as a person says it; of the orchestrator, what its time goes to."""
+    if name != "orchestrator":
+        return STATIONS[name]
+    does = "publishes and takes in answers"
+    if publishing_share >= MOSTLY:
+        does = "mostly publishes"
+    elif publishing_share <= 1 - MOSTLY:
+        does = "mostly takes in answers"
+    return f"the orchestrator's one thread, which {does}"
+
 
 def bounds_sentence(found: Bounds) -> str:
     """What holds a cell back now, where that moves, and what it can give at most."""
-    now, later = STATIONS[found.bottleneck], STATIONS[found.next_bottleneck]
-    demand = _demand(found.stations, found.bottleneck)
-    most = f"{interval(found.ceiling_per_s)} tasks/s"
-    if found.bottleneck == "slots":
-        return (
-            f"At {count(found.slots, 'slot')} {now} hold it back ({demand}). From about "
-            f"{interval(found.knee_slots)} slots on it would be {later}; more than {most} no number of slots gives."
-        )
-    return (
-        f"At {count(found.slots, 'slot')} {now} holds it back ({demand}), so more slots do not help: {most} is the "
-        f"most. What would: {REMEDIES[found.bottleneck]}."
+    now, later = (
+        station_name(each, found.publishing_share) for each in (found.bottleneck, found.next_bottleneck)
     )
+    at = f"at {count(found.slots, 'slot')} Celery is held back by {now}"
+    most = f"{interval(found.ceiling_per_s)} tasks/s is the most that any number of slots gives"
+    demand = _demand(found.stations, found.bottleneck)
+    if found.bottleneck == "slots":
+        knee = f"about {_whole(found.knee_slots)}"
+        return f"{at} ({demand}); more help up to {knee}, then it is {later}; {most}."
+    return f"{at} ({demand}), so more slots do not help: {most}. What would: {REMEDIES[found.bottleneck]}."
 
 
 def law_sentence(found: Scalability | Refusal) -> str:
     """What the Universal Scalability Law says of a curve, or why it says nothing."""
     if isinstance(found, Refusal):
-        return f"No scalability law is fitted: {found.reason}."
+        return f"no scalability law is fitted: {found.reason}."
     text = (
-        f"One slot does {interval(found.lambda_per_s)} tasks/s; contention {interval(found.sigma)}, coherency "
+        f"one slot does {interval(found.lambda_per_s)} tasks/s; contention {interval(found.sigma)}, coherency "
         f"{interval(found.kappa)}"
     )
     if found.peak_slots is None:
@@ -64,50 +74,43 @@ def law_sentence(found: Scalability | Refusal) -> str:
     return f"{text}: the most comes from about {interval(found.peak_slots)} slots ({measured})."
 
 
-def curve_sentence(curve: ScalingCurve) -> str:
-    """How far a cell got from its fewest slots to its most."""
-    first, last = curve.points[0], curve.points[-1]
-    gain = last.throughput_per_s.point / first.throughput_per_s.point
-    times = last.slots / first.slots
+def curve_sentences(curves: Sequence[ScalingCurve]) -> tuple[str, ...]:
+    """What a stage's curves say: how far each got, and of Celery's what holds it and the law."""
+    celery = [curve for curve in curves if curve.cell.distributed]
+    said = [curves_sentence(curves)] if curves else []
+    for curve in celery:
+        whose = f"{describe(curve.cell)}: " if len(celery) > 1 else ""
+        said.append(f"{whose}{law_sentence(curve.law)}")
+        said += [] if curve.bounds is None else [f"{whose}{bounds_sentence(curve.bounds)}"]
+    return tuple(said)
+
+
+def turns_sentence(images: int, slots: Sequence[int]) -> str:
+    """That some slots had nothing to do in the last turn, which is none of their fault."""
     return (
-        f"{describe(first.cell)}: from {count(first.slots, 'slot')} to {last.slots} it does {figure(gain)} times as "
-        f"much ({figure(last.throughput_per_s.point)} tasks/s), of {figure(times)} at best."
+        f"a batch of {images} makes no whole turns on {', '.join(map(str, slots))} slots, so some of them are idle "
+        "at its end, which looks like contention; take --images that are a multiple of every number of slots, and "
+        "of the chunk"
     )
 
 
-def sweep_sentence(sweep: Sweep, run: Run) -> str:
-    """Whether, and from where, Celery pays on a swept axis."""
-    found, stage = sweep.found, sweep.stage
-    who = "the best in-process" if sweep.against == "best in-process" else "serial"
-
-    def named(at: float) -> str:
-        return place_name(sweep, run, at)
-
-    tested = f"{named(found.low)} to {named(found.high)}"
-    if found.kind == "always":
-        return f"{stage}: Celery beats {who} wherever it was tested, {tested}{_unsure(found, sweep, run)}."
-    if found.kind == "never":
-        return f"{stage}: Celery never beats {who} in the tested range, {tested}{_unsure(found, sweep, run)}."
-    if found.kind == "undecided":
-        return (
-            f"{stage}: from {tested} no difference between Celery and {who} could be shown; measure more rounds, or "
-            "a wider range."
+def curves_sentence(curves: Sequence[ScalingCurve]) -> str:
+    """How far each cell of a stage got from its fewest slots to its most, the furthest first."""
+    said = []
+    for curve in sorted(curves, key=_gain, reverse=True):
+        done = curve.points[-1].throughput_per_s.point
+        said.append(
+            f"{describe(curve.cell)} does {figure(_gain(curve))} times as much ({figure(done)} tasks/s)"
         )
-    parts = [
-        f"{'from' if each.pays_above else 'up to'} {named(each.at)} ({_ends(each, sweep, run)})"
-        for each in found.crossings
-    ]
-    several = "; it crosses more than once, so look at the curve" if found.kind == "several" else ""
-    return f"{stage}: Celery beats {who} {', '.join(parts)}, tested {tested}{several}."
+    first, last = curves[0].points[0].slots, curves[0].points[-1].slots
+    return (
+        f"from {count(first, 'slot')} to {last}, of {figure(last / first)} times at best: {'; '.join(said)}."
+    )
 
 
-def place_name(sweep: Sweep, run: Run, at: float) -> str:
-    """A place on the axis as a person says it: an image size of the shape that was swept, a latency, a chunk."""
-    if sweep.axis == "pixels":
-        cell = sweep.celery[0]
-        shape = (cell.width or run.plan.width) / (cell.height or run.plan.height)
-        return f"{sqrt(at * shape):.0f}x{sqrt(at / shape):.0f} pixels"
-    return f"{at:.3g} ms of latency" if sweep.axis == "latency_ms" else f"chunk {at:.3g}"
+def _gain(curve: ScalingCurve) -> float:
+    first, last = curve.points[0], curve.points[-1]
+    return last.throughput_per_s.point / first.throughput_per_s.point if first.throughput_per_s.point else 0.0
 
 
 def prediction_sentence(found: Prediction) -> str:
@@ -116,11 +119,11 @@ def prediction_sentence(found: Prediction) -> str:
     spread = (
         "" if made.low is None or made.high is None else f" ({_seconds(made.low)} to {_seconds(made.high)})"
     )
-    batch = f"{count(found.tasks, 'task')}, {figure(found.throughput_per_s.point)} tasks/s"
+    holds = station_name(found.bottleneck, found.publishing_share)
     return (
-        f"{found.cell.stage}: predicted, not measured: {describe(found.cell)} would take "
-        f"{_seconds(made.point)}{spread} for {batch}. What holds a long batch "
-        f"back is {STATIONS[found.bottleneck]} ({_demand(found.stations, found.bottleneck)}), at "
+        f"{describe(found.cell)} would take {_seconds(made.point)}{spread} for "
+        f"{count(found.tasks, 'task')}, {figure(found.throughput_per_s.point)} tasks/s: predicted, not measured. A "
+        f"long batch is held back by {holds} ({_demand(found.stations, found.bottleneck)}), at "
         f"{figure(found.sustained_per_s)} tasks/s; slots without end would give {figure(found.ceiling_per_s)}."
     )
 
@@ -134,27 +137,14 @@ def interval(found: Estimate) -> str:
 
 def _demand(stations: tuple[Station, ...], name: StationName) -> str:
     station = next(each for each in stations if each.name == name)
-    return f"{1e3 * station.demand_s:.3g} ms of it a task"
+    return f"{1e3 * station.demand_s:.3g} ms a task"
 
 
-def _ends(found: Crossing, sweep: Sweep, run: Run) -> str:
-    level = f"{100 * found.level:.0f} % interval"
-    if found.low is None and found.high is None:
-        return f"{level}: anywhere in the range"
-    if found.low is None:
-        return (
-            f"{level}: up to {place_name(sweep, run, found.high or 0.0)}, and perhaps below the tested range"
-        )
-    if found.high is None:
-        return f"{level}: from {place_name(sweep, run, found.low)}, and perhaps beyond the tested range"
-    return f"{level}: {place_name(sweep, run, found.low)} to {place_name(sweep, run, found.high)}"
-
-
-def _unsure(found: BreakEven, sweep: Sweep, run: Run) -> str:
-    if not found.unsure:
-        return ""
-    parts = [f"{place_name(sweep, run, low)} to {place_name(sweep, run, high)}" for low, high in found.unsure]
-    return f"; one cannot tell at {', '.join(parts)}"
+def _whole(found: Estimate) -> str:
+    """A number of slots with its interval: `5 (4 to 6)`."""
+    if found.low is None or found.high is None:
+        return f"{found.point:.0f}"
+    return f"{found.point:.0f} ({found.low:.0f} to {found.high:.0f})"
 
 
 def _seconds(seconds: float) -> str:

@@ -15,6 +15,7 @@ def describe(cell: Cell) -> str:
     details = [] if cell.transport is None else [cell.transport]
     details += [] if cell.chunk is None else [f"chunk {cell.chunk}"]
     details += ["data resident"] if cell.data == "resident" else []
+    details += ["task events on"] if cell.events == "on" else []
     details += ["again"] if cell.replica else []
     return f"{name} ({', '.join(details)})" if details else name
 

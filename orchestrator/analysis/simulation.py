@@ -1,6 +1,6 @@
 """The stations as a discrete-event simulation, to check the formulas and to see what they leave out.
 
-The orchestrator does as strategies/celery.py does: single messages until two for every slot are under way,
+The orchestrator does as strategies/celery_batch.py does: single messages until two for every slot are under way,
 then bursts, at most a window of them, and between flushes it takes in every answer that has come. A slot
 takes its next message when it is done with the last (prefetch 1). All service times are constant, so a
 simulation always gives the same. A machine's cores serve whole tasks in the order they come, which gives
@@ -9,17 +9,14 @@ each task another time than shared cores would, but all of them together the sam
 
 from __future__ import annotations
 
-import heapq
-from collections.abc import Generator
 from dataclasses import dataclass
 from math import ceil
-from typing import Final, TypeAlias
+from typing import Final
 
 import simpy
 
+from orchestrator.analysis.servers import PATHS, LinkOrder, Path, Servers, Steps
 from orchestrator.analysis.system import BURST_MESSAGES, MOSTLY, StationName, System
-
-Steps: TypeAlias = Generator[simpy.Event, object, None]
 
 MOST_MESSAGES: Final = 30_000
 """More messages than this are not simulated one by one: the rest comes at the pace of the middle ones."""
@@ -50,10 +47,18 @@ class Simulated:
         return "payload" if waits else busiest
 
 
-def simulate(system: System, tasks: int) -> Simulated:
-    """One batch of `tasks` tasks, at least 1, through the stations."""
+def simulate(system: System, tasks: int, link: LinkOrder = "shared") -> Simulated:
+    """One batch of `tasks` tasks, at least 1, through the stations.
+
+    Args:
+        system: the stations.
+        tasks: in the batch.
+        link: whether transfers beside each other share the payload path, each as much as any other, as TCP
+            connections do, or one goes after the other. A path that is shared takes longer where tasks fall
+            into step: all of them fetch, and then all of them store.
+    """
     messages = system.messages(tasks)
-    run = _Batch(system, min(messages, MOST_MESSAGES))
+    run = _Batch(system, min(messages, MOST_MESSAGES), link)
     ended = run.ended_at
     makespan_s = ended[-1]
     if messages > len(ended):
@@ -62,34 +67,21 @@ def simulate(system: System, tasks: int) -> Simulated:
     return Simulated(tasks, makespan_s, run.busy(), run.path_waits_s / ended[-1])
 
 
-@dataclass(slots=True)
-class _Servers:
-    """A station that serves in the order of arrival: when each of its servers is free again."""
-
-    free_at: list[float]
-    busy_s: float = 0.0
-
-    def wait_s(self, now: float, service_s: float) -> float:
-        """Seconds from arrival to the end of the service, which begins as soon as a server is free."""
-        done = max(now, self.free_at[0]) + service_s
-        heapq.heapreplace(self.free_at, done)
-        self.busy_s += service_s
-        return done - now
-
-
 class _Batch:
     """A batch of messages; it is over when it has been made."""
 
-    def __init__(self, system: System, messages: int) -> None:
+    def __init__(self, system: System, messages: int, link: LinkOrder) -> None:
         self.system, self.messages = system, messages
         self.ended_at: list[float] = []
         self.env = simpy.Environment()
         self.slots = simpy.Container(self.env, system.slots, system.slots)
-        self.broker, self.into, self.out_of = _Servers([0.0]), _Servers([0.0]), _Servers([0.0])
+        self.broker = Servers([0.0])
+        self.into: Path = PATHS[link]()
+        self.out_of: Path = PATHS[link]()
         # A share of a machine may be a broken number of cores: slots that fill it are each as much slower.
         cores = system.cores
         self.core_speed = 1.0 if cores is None else min(1.0, cores / min(ceil(cores), system.slots))
-        self.cores = None if cores is None else _Servers([0.0] * ceil(cores))
+        self.cores = None if cores is None else Servers([0.0] * ceil(cores))
         self.answers = 0
         self.answered = self.env.event()
         self.orchestrator_s = self.path_waits_s = 0.0
@@ -109,7 +101,7 @@ class _Batch:
             if burst > 0:
                 started = env.now
                 for _ in range(burst):
-                    yield env.timeout(self._with_path(self.into, system.publish_s))
+                    yield from self._with_path(self.into, system.publish_s)
                 if system.flush_s:
                     yield env.timeout(system.flush_s)
                 self.orchestrator_s += env.now - started
@@ -119,7 +111,7 @@ class _Batch:
             while self.answers:
                 self.answers -= 1
                 started = env.now
-                yield env.timeout(self._with_path(self.out_of, system.collect_s))
+                yield from self._with_path(self.out_of, system.collect_s)
                 self.orchestrator_s += env.now - started
                 under_way -= 1
                 self.ended_at.append(env.now)
@@ -133,10 +125,10 @@ class _Batch:
         yield env.timeout(system.flight_s / 2 + self.broker.wait_s(env.now, system.broker_s))
         yield self.slots.get(1)
         if system.payload_s:
-            yield env.timeout(self.out_of.wait_s(env.now, system.slot_leg_s))
+            yield self.out_of.passed(env, system.slot_leg_s)
         yield env.timeout(self._worked_s())
         if system.payload_s:
-            yield env.timeout(self.into.wait_s(env.now, system.slot_leg_s))
+            yield self.into.passed(env, system.slot_leg_s)
         self.slots.put(1)
         if system.flight_s:
             yield env.timeout(system.flight_s / 2)
@@ -144,17 +136,17 @@ class _Batch:
         if not self.answered.triggered:
             self.answered.succeed()
 
-    def _with_path(self, path: _Servers, own_s: float) -> float:
-        """Seconds of the orchestrator with its half of the payload path's; they include that path's wait."""
+    def _with_path(self, path: Path, own_s: float) -> Steps:
+        """The orchestrator's time with its half of the payload path's, and its wait for that path."""
         if self.cores is not None and self.system.shared:
             # The scheduler gives the orchestrator its turn at once; the slots' tasks feel that it had it.
             self.cores.wait_s(self.env.now, own_s / self.core_speed)
         leg_s = self.system.own_leg_s
-        if not leg_s:
-            return own_s
-        waits_s = path.wait_s(self.env.now, leg_s)
-        self.path_waits_s += waits_s
-        return max(0.0, own_s - leg_s) + waits_s
+        if leg_s:
+            began = self.env.now
+            yield path.passed(self.env, leg_s)
+            self.path_waits_s += self.env.now - began
+        yield self.env.timeout(max(0.0, own_s - leg_s))
 
     def _worked_s(self) -> float:
         """Seconds that a slot works on a message, with its wait for a core but not for the payload path."""

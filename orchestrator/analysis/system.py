@@ -16,10 +16,10 @@ from typing import Final, Literal, TypeAlias
 StationName: TypeAlias = Literal["orchestrator", "broker", "payload", "slots", "cpu", "window"]
 
 BURST_MESSAGES: Final = 50
-"""Messages in one flush, once two for every slot are under way: strategies/celery.py, `BURST_MESSAGES`."""
+"""Messages in one flush, once two for every slot are under way: strategies/celery_batch.py, `BURST_MESSAGES`."""
 
 WINDOW_MESSAGES: Final = 1000
-"""Messages under way at once, at most: strategies/celery.py, `WINDOW_MESSAGES`."""
+"""Messages under way at once, at most: strategies/celery_batch.py, `WINDOW_MESSAGES`."""
 
 MOSTLY: Final = 0.5
 """From this share of the orchestrator's time on, waiting for the payload path is what holds it."""
@@ -75,6 +75,11 @@ class System:
         """
         burst = BURST_MESSAGES if 2 * self.slots < self.window else 1
         return self.publish_s + self.collect_s + self.flush_s / burst
+
+    @property
+    def publishing_share(self) -> float:
+        """Of the orchestrator's time for a message, the share that is publishing; the rest is collecting."""
+        return 1 - self.collect_s / self.orchestrator_s if self.orchestrator_s else 0.0
 
     @property
     def own_leg_s(self) -> float:

@@ -17,7 +17,7 @@ CLOCK_SHARE: Final = 0.5
 
 def incomplete(run: model.Run) -> model.Warning | None:
     """Not everything that was planned was measured."""
-    measured = {result.cell for result in run.cells if result.samples}
+    measured = {result.cell for result in run.cells if result.taken}
     planned = dict.fromkeys((*run.plan.cells, *(result.cell for result in run.cells)))
     missing = [cell for cell in planned if cell not in measured]
     if not missing and run.complete:
@@ -45,6 +45,35 @@ def unsound(run: model.Run) -> model.Warning | None:
         f"{_named(cells, 'cell')}: {lost} tasks lost, {duplicated} ended twice, {wrong} outputs wrong",
         "do not use these cells' times; look for dead workers ('orchestrator doctor') or a broken kernel",
     )
+
+
+def disturbed(run: model.Run) -> model.Warning | None:
+    """Something befell samples from outside. They are kept, stand for no time, and were taken again."""
+    befallen = [(result, sample) for result in run.cells for sample in result.disturbed]
+    if not befallen:
+        return None
+    result, sample = min(befallen, key=lambda each: (each[1].round, each[1].at_s))
+    when = "warm-up" if sample.round < 0 else f"round {sample.round + 1}"
+    first = f"{result.cell.stage}, {describe(result.cell)}, {when}: {sample.disturbed}"
+    return model.Warning(
+        "disturbed",
+        f"{count(len(befallen), 'sample')} disturbed ({'first ' if befallen[1:] else ''}{first})",
+        _remedy(run, "left out of every figure and taken again, so there is nothing to do"),
+    )
+
+
+def _remedy(run: model.Run, settled: str) -> str:
+    """`settled` where every disturbed round was measured in the end, else what is missing."""
+    missing = [
+        f"round {round_ + 1} of {each.cell.stage}, {describe(each.cell)}"
+        for each in run.cells
+        for round_ in sorted({sample.round for sample in each.disturbed} - each.makespans_s.keys())
+        if round_ >= 0
+    ]
+    if not missing:
+        return settled
+    more = f" and {count(len(missing) - 1, 'more round')}" if missing[1:] else ""
+    return f"{missing[0]}{more} stayed without a figure: see to it that broker and workers stay up, and run again"
 
 
 def failed(run: model.Run) -> model.Warning | None:

@@ -40,7 +40,10 @@ def verdicts(run: Run) -> tuple[Verdict, ...]:
             if any(cell.distributed for cell in asked) and any(map(is_baseline, asked)):
                 celery = contestants(run.of_stage(stage), lambda cell: cell.distributed)
                 versus = contestants(run.of_stage(stage), is_baseline)
-                judged.append(judge(stage, against, celery, versus, run.plan.margin))
+                judged.append(
+                    _disturbed(stage, against, run, is_baseline)
+                    or judge(stage, against, celery, versus, run.plan.margin)
+                )
     return tuple(judged)
 
 
@@ -119,6 +122,18 @@ def rounds_needed(ratio: Estimate | None, rounds: int, margin: float) -> int | N
     if to_reach <= 0 or rounds * (half_width / to_reach) ** 2 > MOST_ROUNDS:
         return None
     return max(1, ceil(rounds * (half_width / to_reach) ** 2) - rounds)
+
+
+def _disturbed(stage: str, against: Against, run: Run, is_baseline: Callable[[Cell], bool]) -> Verdict | None:
+    """The verdict where a side has samples and none that stands for a time; `None` where both have one."""
+    sides: tuple[Callable[[Cell], bool], ...] = (lambda cell: cell.distributed, is_baseline)
+    for belongs in sides:
+        taken = [each for each in run.of_stage(stage) if belongs(each.cell) and each.taken]
+        if taken and not any(each.samples for each in taken):
+            why = taken[0].disturbed[0].disturbed
+            reason = f"Every sample of {describe(taken[0].cell)} was disturbed, first by: {why}; run again"
+            return Verdict(stage, "invalid", against, None, None, ratio=None, reason=reason)
+    return None
 
 
 def _unmeasured(stage: str, against: Against, ours: Pick | None, theirs: Pick | None) -> Verdict:

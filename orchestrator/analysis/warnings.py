@@ -13,6 +13,7 @@ Check: TypeAlias = Callable[[model.Run], model.Warning | None]
 CHECKS: Final[tuple[Check, ...]] = (
     task_checks.incomplete,
     task_checks.unsound,
+    task_checks.disturbed,
     task_checks.failed,
     time_checks.too_few_rounds,
     time_checks.aa_differs,
@@ -23,6 +24,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     machine_checks.steal,
     machine_checks.throttling,
     machine_checks.frequency,
+    machine_checks.eviction_unknown,
     task_checks.slots_unseen,
     task_checks.clock_bound,
     task_checks.hops_beyond_bound,

@@ -26,6 +26,7 @@ def breakeven(
     transport: o.Transports = None,
     chunk: o.Chunks = None,
     data: o.Placements = None,
+    events: o.Events = None,
     images: o.Images = None,
     size: o.Size = None,
     source: o.Source = "origin",
@@ -39,17 +40,21 @@ def breakeven(
     seed: o.Seed = 1,
     margin: o.Margin = 0.05,
     broker: o.Broker = None,
+    flower: o.Flower = False,
     output: o.Output = "results",
     json: o.Json = None,
 ) -> int:
     """Sweep the work of a task and find where Celery starts to pay, with an interval."""
     asked = o.options_of(locals())
     # Imported here: they load Celery, NumPy and pydantic, which --help can do without.
-    from orchestrator.commands.comparison import Destination, run_and_report  # noqa: PLC0415
+    from orchestrator.commands.comparison import Destination, announce, run_and_report  # noqa: PLC0415
     from orchestrator.session import Job  # noqa: PLC0415
     from orchestrator.sweeps import breakeven_plan  # noqa: PLC0415
 
     job = Job(
-        "breakeven", lambda fleet_slots: breakeven_plan(asked, axis, from_, to, points, fleet_slots), broker
+        "breakeven",
+        lambda fleet_slots: breakeven_plan(asked, axis, from_, to, points, fleet_slots),
+        broker,
+        announce if flower else None,
     )
     return run_and_report(job, Destination(output, json))

@@ -25,12 +25,11 @@ def compare(
     from math import inf  # noqa: PLC0415
     from pathlib import Path  # noqa: PLC0415
 
-    from rich.console import Console  # noqa: PLC0415
-
     from orchestrator import results  # noqa: PLC0415
     from orchestrator.analysis.compare import compare as compare_runs  # noqa: PLC0415
     from orchestrator.errors import UsageError  # noqa: PLC0415
     from orchestrator.reports.comparison import COMPARISON_REPORTS, terminal  # noqa: PLC0415
+    from orchestrator.reports.screen import screen  # noqa: PLC0415
 
     if json and format_ not in (None, "json"):
         raise UsageError(f"--json and --format {format_} are two formats; choose one")
@@ -47,7 +46,7 @@ def compare(
             f"{old} and {new} have no measured cell in common; measure both with the same --stage, --kernel, "
             "--strategy, --slots, --transport and --chunk"
         )
-    console = Console(highlight=False)
+    console = screen()
     if chosen == "terminal" and console.is_terminal:
         console.print(terminal.report(comparison, before, after, console.width))
     else:

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import sys
 import time
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
-
-from rich.console import Console
 
 from orchestrator import results, session
 from orchestrator.analysis.findings import analyse
 from orchestrator.commands.progress import progress
-from orchestrator.errors import UsageError
+from orchestrator.errors import BreakevenError, UsageError
+from orchestrator.fleet.flower import Access
 from orchestrator.model import Run
 from orchestrator.reports import html, terminal
+from orchestrator.reports.screen import screen
 from orchestrator.session import Job
 
 STDOUT = "-"
+
+AGAIN_S = 1.0
+"""After this long a result that could not be written is tried again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,14 +57,25 @@ class Saver:
         self._destination = destination
         self._written: Run | None = None
         self._due_at = 0.0
+        self._warned = False
         self.last: Run | None = None
         """What was measured so far."""
 
     def __call__(self, run: Run) -> None:
-        """Take what was measured so far, and write it if it is time."""
+        """Take what was measured so far, and write it if it is time.
+
+        A disk that is full now need not be so in the end: it is said once, and the measuring goes on.
+        """
         self.last = run
-        if time.monotonic() >= self._due_at:
+        if time.monotonic() < self._due_at:
+            return
+        try:
             self.flush()
+        except BreakevenError as error:
+            if not self._warned:
+                sys.stderr.write(f"orchestrator: {error}; measuring goes on\n")
+            self._warned = True
+            self._due_at = time.monotonic() + AGAIN_S
 
     def flush(self) -> None:
         """Write what is not written yet."""
@@ -76,29 +91,62 @@ def run_and_report(job: Job, destination: Destination) -> int:
     """Measure, save as it goes, report, and give the exit code: 1 if anything in it is not sound."""
     destination.check()
     saver = Saver(destination)
-    try:
-        with progress() as watcher:
-            run = session.measure_job(job, watcher, saver)
-    except KeyboardInterrupt:
-        if saver.last is not None:
-            sys.stderr.write(f"\nwhat was measured is in {destination.path(saver.last)}\n")
-        raise
-    finally:
-        saver.flush()
-    _show(run, destination)
+    with ExitStack() as stack:
+        try:
+            with progress() as watcher:
+                run = stack.enter_context(session.measured(job, watcher, saver))
+        except (KeyboardInterrupt, BreakevenError):
+            _leave_incomplete(saver, destination)
+            raise
+        try:
+            saver.flush()
+        except BreakevenError:
+            show(run)  # what was measured is not lost, though no file takes it
+            raise
+        _show(run, destination)
+        if job.flower is not None:
+            _let_the_user_look()
     return exit_code(run)
+
+
+def _leave_incomplete(saver: Saver, destination: Destination) -> None:
+    """Of a run that ended early: its result and its report, like a whole run's, and where they are."""
+    if saver.last is None:
+        return
+    path = destination.path(saver.last)
+    try:
+        saver.flush()
+        sys.stderr.write(f"\nincomplete result: {path}\n")
+        sys.stderr.write(f"incomplete report: {_write_page(saver.last, path.with_suffix('.html'))}\n")
+    except BreakevenError as error:
+        sys.stderr.write(f"\norchestrator: {error}\n")  # beside, and not instead of, what ended the run
+
+
+def announce(access: Access) -> None:
+    """Tell the user where Flower is, and how to get in."""
+    sys.stderr.write(f"Flower: {access.url} (user {access.user}, password {access.password})\n")
+
+
+def _let_the_user_look() -> None:
+    """On a terminal, keep Flower and its workers until the user has seen enough; elsewhere they end at once."""
+    if sys.stdin is None or not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return
+    sys.stderr.write("Flower stays until you press Enter\n")
+    with suppress(KeyboardInterrupt):
+        sys.stdin.readline()
 
 
 def exit_code(run: Run) -> int:
     """0 if every task of every cell ended well and as it should, else 1."""
     sound = all(result.sound and not result.failures for result in run.cells)
-    return 0 if sound else 1
+    kept = [sample for result in run.cells for sample in result.disturbed]
+    return 0 if sound and not any(sample.lost or sample.wrong for sample in kept) else 1
 
 
 def show(run: Run) -> None:
     """The report on standard output: in colour and as wide as a terminal is, plain and 80 columns elsewhere."""
     findings = analyse(run)
-    console = Console(highlight=False)
+    console = screen()
     if console.is_terminal:
         console.print(terminal.report(run, findings, console.width))
     else:
@@ -124,4 +172,6 @@ def _write_page(run: Run, path: Path) -> Path:
         part.replace(path)
     except OSError as error:
         raise UsageError(f"the report cannot be written to {path}: {error.strerror}") from None
+    finally:
+        part.unlink(missing_ok=True)
     return path

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
 
 from orchestrator.commands import options as o
 
+FlowerUrl = Annotated[
+    str, typer.Option("--flower-url", envvar="BREAKEVEN_FLOWER_URL", help="Where to look for Flower.")
+]
 
-def doctor(broker: o.Broker = None) -> int:
-    """Check broker, workers, versions and clocks, and say what to do about what is missing."""
+
+def doctor(broker: o.Broker = None, flower_url: FlowerUrl = "http://127.0.0.1:5555") -> int:
+    """Check broker, workers, versions, clocks and Flower, and say what to do about what is missing."""
     # Imported here: they load Celery and psutil, which --help can do without.
     from orchestrator.diagnosis import diagnose  # noqa: PLC0415
 
     healthy = True
-    for check in diagnose(broker):
+    for check in diagnose(broker, flower_url):
         mark = {True: "ok", False: "MISSING", None: "note"}[check.passed]
         typer.echo(f"{mark:<8}{check.what}: {check.found}")
         if check.remedy:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import fields
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from worker.wording import told
 
 if TYPE_CHECKING:
     from orchestrator.options import Options
@@ -41,6 +42,25 @@ def _starting(what: str, incomplete: str) -> list[str]:
     return [name for name in names()[what] if name.startswith(incomplete)]
 
 
+EMBEDDED = "embedded"
+"""A broker and workers of our own, whatever broker is set."""
+
+
+def _broker(given: str | None) -> str | None:
+    """The broker that was named, or that is among Docker's secrets; `None` for an embedded one."""
+    # Imported here: --help has no use for pydantic.
+    from orchestrator.errors import UsageError  # noqa: PLC0415
+    from worker.settings import SettingsError, read_settings  # noqa: PLC0415
+
+    if given is not None:
+        return None if given == EMBEDDED else given
+    try:
+        settings = read_settings()
+    except SettingsError as error:
+        raise UsageError(str(error)) from None
+    return settings.broker_url if "broker_url" in settings.model_fields_set else None
+
+
 def _option(*names: str, help_: str, completion: Callable[[str], list[str]] | None = None) -> Any:
     return typer.Option(*names, help=help_, autocompletion=completion, show_default=False)
 
@@ -66,6 +86,10 @@ Transports = Annotated[
 Chunks = Annotated[list[int] | None, _option("--chunk", help_="Tasks in one Celery message (repeatable).")]
 Placements = Annotated[
     list[str] | None, _option("--data", help_="Where Celery's data is: local or resident (repeatable).")
+]
+Events = Annotated[
+    list[str] | None,
+    _option("--events", help_="Whether Celery's workers send task events: on or off (repeatable)."),
 ]
 Images = Annotated[int | None, _option("--images", help_="Images in a batch.")]
 Size = Annotated[str | None, _option("--size", help_="Size of the synthetic images, WIDTHxHEIGHT.")]
@@ -93,7 +117,17 @@ Margin = Annotated[
     float, _option("--margin", help_="Differences smaller than this share do not matter (0.05 is 5 %).")
 ]
 Broker = Annotated[
-    str | None, _option("--broker", help_="URL of a Redis whose workers to use, instead of embedded ones.")
+    str | None,
+    typer.Option(
+        "--broker",
+        envvar="BREAKEVEN_BROKER_URL",
+        help=f"URL of a Redis whose workers to use, instead of embedded ones; '{EMBEDDED}' if one is set.",
+        show_default=False,
+        callback=_broker,
+    ),
+]
+Flower = Annotated[
+    bool, _option("--flower", help_="Start Flower beside the embedded workers, and say where it is.")
 ]
 Output = Annotated[str, _option("--output", help_="Folder for the result file.")]
 Json = Annotated[
@@ -118,7 +152,7 @@ def options_of(given: Mapping[str, Any]) -> Options:
     from orchestrator.options import Options  # noqa: PLC0415
 
     names = {field.name for field in fields(Options)}
-    values: dict[str, Any] = {"arguments": tuple(PASSWORD.sub("://***@", word) for word in sys.argv[1:])}
+    values: dict[str, Any] = {"arguments": tuple(map(told, sys.argv[1:]))}
     for parameter, value in given.items():
         name = FIELDS.get(parameter, parameter)
         if name in names:
@@ -126,7 +160,4 @@ def options_of(given: Mapping[str, Any]) -> Options:
     return Options(**values)
 
 
-PASSWORD = re.compile(r"://[^/@\s]*@")
-"""What stands before the host in a URL: never kept."""
-
-TUPLES = frozenset({"stages", "kernels", "strategies", "transports", "chunks", "data"})
+TUPLES = frozenset({"stages", "kernels", "strategies", "transports", "chunks", "data", "events"})

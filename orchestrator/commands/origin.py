@@ -21,14 +21,23 @@ def origin(
     directory: Annotated[
         str | None, typer.Option("--directory", help="Serve this folder's files instead.", show_default=False)
     ] = None,
+    on_demand: Annotated[
+        bool,
+        typer.Option("--on-demand", help="Serve whatever image, size, latency and bandwidth a URL asks for."),
+    ] = False,
 ) -> int:
     """Serve the benchmark's images over HTTP with a set latency and bandwidth, until Ctrl-C."""
     # Imported here: they load tornado and NumPy, which --help can do without.
     from pathlib import Path  # noqa: PLC0415
 
+    from orchestrator.inputs.on_demand import serve_on_demand  # noqa: PLC0415
     from orchestrator.inputs.origin import Origin, serve  # noqa: PLC0415
     from orchestrator.planning import parse_size  # noqa: PLC0415
 
+    folder = Path(directory) if directory else None
+    if on_demand:
+        serve_on_demand(host, port, folder, lambda url: typer.echo(f"serving images on demand at {url}"))
+        return 0
     width, height = parse_size(size)
     serve(
         Origin(
@@ -38,7 +47,7 @@ def origin(
             seed=seed,
             latency_ms=latency_ms,
             bandwidth_mbit=bandwidth_mbit,
-            directory=Path(directory) if directory else None,
+            directory=folder,
             host=host,
             port=port,
         ),

@@ -9,25 +9,50 @@ import typer
 
 
 def predict(
-    result: Annotated[str, typer.Argument(help="A result file with a Celery cell.", show_default=False)],
-    slots: Annotated[int, typer.Option("--slots", help="Slots of the fleet.", show_default=False)],
+    result: Annotated[
+        str,
+        typer.Argument(help="A result of run, scale or breakeven with a Celery cell.", show_default=False),
+    ],
+    slots: Annotated[
+        int, typer.Option("--slots", help="Slots of the fleet that is not here.", show_default=False)
+    ],
     rtt_ms: Annotated[
-        float | None, typer.Option("--rtt-ms", help="Its network round trip.", show_default=False)
+        float | None,
+        typer.Option(
+            "--rtt-ms",
+            help="Round trip in ms between the broker and those who use it; without it, as measured.",
+            show_default=False,
+        ),
     ] = None,
     bandwidth_mbit: Annotated[
         float | None,
-        typer.Option("--bandwidth-mbit", help="What each machine's link carries.", show_default=False),
+        typer.Option(
+            "--bandwidth-mbit",
+            help="What each machine's link carries each way, in Mbit/s; without it, as measured.",
+            show_default=False,
+        ),
     ] = None,
     hosts: Annotated[
-        int | None, typer.Option("--hosts", help="Machines its slots are spread over.", show_default=False)
+        int | None,
+        typer.Option(
+            "--hosts",
+            help="Machines like the measured one that the slots are spread over, beside the orchestrator's; without "
+            "it, the slots share the measured ones.",
+            show_default=False,
+        ),
     ] = None,
     tasks: Annotated[
-        int | None, typer.Option("--tasks", help="Tasks in the batch.", show_default=False)
+        int | None,
+        typer.Option("--tasks", help="Tasks in the batch; without it, as measured.", show_default=False),
     ] = None,
     stage: Annotated[str | None, typer.Option("--stage", help="Only this stage.", show_default=False)] = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")] = False,
 ) -> int:
-    """Say what a fleet that is not here would make of the measured work, and on what assumptions."""
+    """Predict what a fleet that is not here would make of the measured work, and say on what assumptions.
+
+    Of each stage the best Celery cell is predicted, on other slots, machines and networks; every figure has an
+    interval. Example: orchestrator predict results/RUN.json --slots 64 --hosts 8 --rtt-ms 1 --bandwidth-mbit 1000
+    """
     # Imported here: they load NumPy, pydantic and simpy, which --help can do without.
     from pathlib import Path  # noqa: PLC0415
 

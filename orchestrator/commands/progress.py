@@ -47,6 +47,11 @@ def progress() -> Iterator[Watcher]:
     if not console.is_terminal:
         yield Silent()
         return
-    columns = (TextColumn("{task.description}"), BarColumn(None), MofNCompleteColumn(), TimeRemainingColumn())
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(None),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
     with Progress(*columns, console=console, auto_refresh=False, transient=True) as bar:
         yield Bar(bar)

@@ -46,7 +46,8 @@ def report(
     elif format_ == "html" and sys.stdout.isatty():
         raise UsageError("--format html is a page, not a text to read here: name a file for it with --output")
     else:
-        typer.echo(REPORTS[format_](run, analyse(run)), nl=False)
+        # As bytes: such a text is a file's, and UTF-8 whatever the terminal's encoding is.
+        typer.echo(REPORTS[format_](run, analyse(run)).encode(), nl=False)
     return 0
 
 

@@ -13,6 +13,7 @@ def run(
     transport: o.Transports = None,
     chunk: o.Chunks = None,
     data: o.Placements = None,
+    events: o.Events = None,
     images: o.Images = None,
     size: o.Size = None,
     source: o.Source = "origin",
@@ -26,15 +27,17 @@ def run(
     seed: o.Seed = 1,
     margin: o.Margin = 0.05,
     broker: o.Broker = None,
+    flower: o.Flower = False,
     output: o.Output = "results",
     json: o.Json = None,
 ) -> int:
     """Compare every stage, kernel and strategy, and say where Celery helps."""
     asked = o.options_of(locals())
     # Imported here: they load Celery, NumPy and pydantic, which --help can do without.
-    from orchestrator.commands.comparison import Destination, run_and_report  # noqa: PLC0415
+    from orchestrator.commands.comparison import Destination, announce, run_and_report  # noqa: PLC0415
     from orchestrator.planning import plan  # noqa: PLC0415
     from orchestrator.session import Job  # noqa: PLC0415
 
-    job = Job("run", lambda fleet_slots: plan(asked, fleet_slots), broker)
+    told = announce if flower else None
+    job = Job("run", lambda fleet_slots: plan(asked, fleet_slots), broker, told)
     return run_and_report(job, Destination(output, json))

@@ -20,6 +20,7 @@ def scale(
     transport: o.Transports = None,
     chunk: o.Chunks = None,
     data: o.Placements = None,
+    events: o.Events = None,
     images: o.Images = None,
     size: o.Size = None,
     source: o.Source = "origin",
@@ -32,16 +33,18 @@ def scale(
     seed: o.Seed = 1,
     margin: o.Margin = 0.05,
     broker: o.Broker = None,
+    flower: o.Flower = False,
     output: o.Output = "results",
     json: o.Json = None,
 ) -> int:
     """Measure the same work on more and more slots: the curve, what bounds it, and the COST."""
     asked = o.options_of({name: value for name, value in locals().items() if name != "slots"})
     # Imported here: they load Celery, NumPy and pydantic, which --help can do without.
-    from orchestrator.commands.comparison import Destination, run_and_report  # noqa: PLC0415
+    from orchestrator.commands.comparison import Destination, announce, run_and_report  # noqa: PLC0415
     from orchestrator.session import Job  # noqa: PLC0415
     from orchestrator.sweeps import parse_slots, scale_plan  # noqa: PLC0415
 
     counts = parse_slots(slots)
-    job = Job("scale", lambda fleet_slots: scale_plan(asked, counts, fleet_slots), broker)
+    told = announce if flower else None
+    job = Job("scale", lambda fleet_slots: scale_plan(asked, counts, fleet_slots), broker, told)
     return run_and_report(job, Destination(output, json))

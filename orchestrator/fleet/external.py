@@ -7,79 +7,148 @@ from contextlib import contextmanager
 from urllib.parse import urlsplit
 
 import redis
+from kombu.exceptions import OperationalError
 
 from orchestrator.errors import UnavailableError, UsageError
-from orchestrator.fleet import roster
+from orchestrator.fleet import roll_call
 from orchestrator.fleet.fleet import Fleet
 from orchestrator.model import Broker
 from worker.app import make_app
+from worker.masking import masked
 from worker.payloads.redis import connect
-from worker.settings import Settings
+from worker.refusals import refusal
+from worker.settings import Settings, SettingsError, read_settings
+from worker.wording import printable
 
 FIND_S = 10.0
 SCHEMES = ("redis", "rediss", "redis+socket")
 
+SAFE_POLICY = "noeviction"
+"""The one maxmemory-policy that fails a command when memory is short, instead of forgetting keys."""
+
+HELD = {"broker": "queued tasks", "payload store": "payloads"}
+
+
+def settings_for(broker: str) -> Settings:
+    """The settings from the environment, with the broker that was asked for.
+
+    Raises:
+        UsageError: that is no URL of a Redis, or a variable has a value that makes no sense.
+    """
+    check_url(broker)
+    try:
+        return read_settings(broker_url=broker)
+    except SettingsError as error:
+        raise UsageError(str(error)) from None
+
 
 @contextmanager
 def external_fleet(settings: Settings) -> Iterator[Fleet]:
-    """The fleet on `settings.broker_url`.
+    """The fleet on `settings.broker_url`; what the servers refuse while it is used is told as such.
 
     Raises:
         UsageError: that is no URL of a Redis.
-        UnavailableError: the broker cannot be reached or would lose tasks, or no worker answers.
+        UnavailableError: the broker or the payload store cannot be reached, does not let us do our work or
+            would lose tasks, or no worker answers.
     """
-    broker = inspect_broker(settings.broker_url, embedded=False)
+    broker, payload_store = inspect_broker(settings, embedded=False), inspect_payload_store(settings)
     app = make_app(settings)
     try:
-        members = roster.find(app, FIND_S)
-        if not members:
-            raise UnavailableError(
-                f"no Celery worker answered on {safe_url(settings.broker_url)} within {FIND_S:.0f} s; "
-                "start one with 'docker compose up worker' or 'celery -A worker.app worker', "
-                "or leave --broker away to use embedded ones"
-            )
-        fleet = Fleet(app, settings, broker, members)
-        try:
-            yield fleet
-        finally:
-            fleet.close()
+        with _refusals_told(settings):
+            members = roll_call.assemble(app, FIND_S)
+            if not members:
+                raise UnavailableError(
+                    f"no Celery worker answered on {masked(settings.broker_url)} within {FIND_S:.0f} s; "
+                    "start one with 'docker compose up worker' or 'celery -A worker.app worker', "
+                    "or leave --broker away to use embedded ones"
+                )
+            fleet = Fleet(app, settings, broker, members, payload_store)
+            try:
+                yield fleet
+            finally:
+                fleet.close()
     finally:
         app.close()
 
 
-def inspect_broker(url: str, embedded: bool) -> Broker:
+@contextmanager
+def _refusals_told(settings: Settings) -> Iterator[None]:
+    """Turns an error of Redis that nobody below has explained into one that says what to do."""
+    servers = f"the broker {masked(settings.broker_url)}"
+    if settings.payload_store_url != settings.broker_url:
+        servers += f" or the payload store {masked(settings.payload_store_url)}"
+    try:
+        yield
+    except (redis.RedisError, OperationalError, UnavailableError) as error:
+        reason = refusal(error, settings)
+        if reason is not None:
+            raise UnavailableError(f"{servers} turned us away: {reason}") from error
+        if isinstance(error, UnavailableError):
+            raise
+        raise UnavailableError(f"{servers} went away ({error}); see if it still runs") from error
+
+
+def inspect_broker(settings: Settings, embedded: bool) -> Broker:
     """What the broker is, after proof that it answers and will not drop tasks.
 
     Raises:
-        UsageError: that is no URL of a Redis.
+        UsageError: its URL is not that of a Redis.
         UnavailableError: it cannot be reached, refuses us, or evicts keys when memory runs short.
     """
-    check_url(url)
+    return _inspect("broker", settings.broker_url, settings, embedded)
+
+
+def inspect_payload_store(settings: Settings) -> Broker | None:
+    """The same of the Redis that holds payloads; `None` where that is the broker.
+
+    Raises:
+        UsageError: its URL is not that of a Redis.
+        UnavailableError: it cannot be reached, refuses us, or evicts keys when memory runs short.
+    """
+    if settings.payload_store_url == settings.broker_url:
+        return None
+    return _inspect("payload store", settings.payload_store_url, settings, embedded=False)
+
+
+def _inspect(what: str, url: str, settings: Settings, embedded: bool) -> Broker:
+    check_url(url, what)
     try:
-        with connect(url, timeout_s=5.0) as client:
+        with connect(url, timeout_s=5.0, tls=settings.tls) as client:
             client.ping()
             server, memory = client.info("server"), client.info("memory")
-    except redis.AuthenticationError:
-        raise UnavailableError(
-            f"the broker {safe_url(url)} refused the password; give it in the URL: redis://:PASSWORD@host:6379/0"
-        ) from None
     except (redis.RedisError, OSError) as error:
+        raise UnavailableError(_unreachable(what, url, error, settings)) from None
+    policy = memory.get("maxmemory_policy")
+    if policy not in (SAFE_POLICY, None):
         raise UnavailableError(
-            f"the broker {safe_url(url)} cannot be reached ({error}); see if it runs and the address is right, "
-            "or leave --broker away to use an embedded one"
-        ) from None
-    policy = str(memory.get("maxmemory_policy", "noeviction"))
-    if policy != "noeviction":
-        raise UnavailableError(
-            f"the broker {safe_url(url)} has maxmemory-policy {policy}, which drops queued tasks without a word; "
-            "set it with 'CONFIG SET maxmemory-policy noeviction'"
+            f"the {what} {masked(url)} has maxmemory-policy {policy}, which drops {HELD[what]} without a word; "
+            f"set it with 'CONFIG SET maxmemory-policy {SAFE_POLICY}'"
         )
-    if "valkey_version" in server:
-        return Broker("valkey", str(server["valkey_version"]), embedded)
-    return Broker("redis", str(server["redis_version"]), embedded)
+    name = "valkey" if "valkey_version" in server else "redis"
+    version = str(server.get(f"{name}_version", "of unknown version"))
+    return Broker(name, printable(version, longest=100), embedded, evicts=None if policy is None else False)
 
 
-def check_url(url: str) -> None:
+def _unreachable(what: str, url: str, error: Exception, settings: Settings) -> str:
+    reason = refusal(error, settings)
+    if reason is not None:
+        return f"the {what} {masked(url)} turned us away: {reason}"
+    closed = "closed" in str(error) or "reset" in str(error)
+    hint = ""
+    if closed and url.startswith("redis://"):
+        hint = "write rediss:// if it speaks TLS there, "
+    elif (closed or "EOF" in str(error)) and url.startswith("rediss://"):
+        hint = "see in its log whether it accepts our certificate, "
+    other = (
+        "leave --broker away to use an embedded one" if what == "broker" else "unset BREAKEVEN_PAYLOAD_URL"
+    )
+    return (
+        f"the {what} {masked(url)} cannot be reached ({error}); {hint}see if it runs and the address is right, "
+        f"or {other}"
+    )
+
+
+def check_url(url: str, what: str = "broker") -> None:
     """Raise `UsageError` unless `url` is that of a Redis."""
     try:
         parts = urlsplit(url)
@@ -87,13 +156,4 @@ def check_url(url: str) -> None:
     except ValueError:
         valid = False
     if not valid:
-        raise UsageError(f"broker {safe_url(url)!r} is no URL of a Redis; write redis://host:6379/0")
-
-
-def safe_url(url: str) -> str:
-    """The URL without its password, for people to see."""
-    head, at, tail = url.rpartition("@")
-    if not at:
-        return url
-    scheme, _, _ = head.partition("://")
-    return f"{scheme}://***@{tail}"
+        raise UsageError(f"{what} {masked(url)!r} is no URL of a Redis; write redis://host:6379/0")

@@ -9,6 +9,7 @@ Orders, one JSON object a line:
 
     {"start": NAME, "argv": [...], "env": {...}, "log": PATH}    start a child; answered by its process id
     {"stop": NAME, "grace_s": SECONDS}                           end one child: SIGTERM, then SIGKILL
+    {"farewell": [...], "env": {...}}                            run this when the line breaks; [] for nothing
 
 Reports, one JSON object a line: `{"started": NAME, "pid": PID}`, `{"ended": NAME, "code": CODE}`.
 The only argument is a folder to remove at the end.
@@ -29,6 +30,7 @@ from pathlib import Path
 from typing import Any
 
 GRACE_S = 1.0
+FAREWELL_S = 30.0
 PR_SET_PDEATHSIG = 1
 
 
@@ -38,15 +40,17 @@ def main() -> None:
         signal.signal(number, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     children: dict[str, subprocess.Popen[bytes]] = {}
+    farewell: dict[str, Any] = {}
     try:
-        serve(children)
+        serve(children, farewell)
     finally:
+        bid(farewell)
         end_all(children)
         for folder in sys.argv[1:]:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def serve(children: dict[str, subprocess.Popen[bytes]]) -> None:
+def serve(children: dict[str, subprocess.Popen[bytes]], farewell: dict[str, Any]) -> None:
     """Read orders and report children that end, until end of file."""
     os.set_blocking(0, False)
     line = b""
@@ -59,13 +63,17 @@ def serve(children: dict[str, subprocess.Popen[bytes]]) -> None:
                     return
                 *orders, line = (line + data).split(b"\n")
                 for order in orders:
-                    obey(json.loads(order), children)
+                    obey(json.loads(order), children, farewell)
             report_ended(children)
 
 
-def obey(order: dict[str, Any], children: dict[str, subprocess.Popen[bytes]]) -> None:
-    """Start or stop one child."""
-    if "start" in order:
+def obey(
+    order: dict[str, Any], children: dict[str, subprocess.Popen[bytes]], farewell: dict[str, Any]
+) -> None:
+    """Start or stop one child, or remember what is to be run in the end."""
+    if "farewell" in order:
+        farewell.update(order)
+    elif "start" in order:
         with Path(order["log"]).open("ab") as log:
             child = subprocess.Popen(  # noqa: S603 - the orchestrator's own command line, given as a list
                 order["argv"],
@@ -80,6 +88,23 @@ def obey(order: dict[str, Any], children: dict[str, subprocess.Popen[bytes]]) ->
         say({"started": order["start"], "pid": child.pid})
     elif order["stop"] in children:
         end([children[order["stop"]]], float(order.get("grace_s", GRACE_S)))
+
+
+def bid(farewell: dict[str, Any]) -> None:
+    """Run what clears away at a server of somebody else's; what hangs there must not keep us."""
+    if farewell.get("farewell"):
+        quiet = subprocess.DEVNULL
+        try:
+            child = subprocess.Popen(  # noqa: S603 - the orchestrator's own command line, given as a list
+                farewell["farewell"], env=farewell["env"], stdin=quiet, stdout=quiet, stderr=quiet
+            )
+        except OSError:
+            return
+        try:
+            child.wait(FAREWELL_S)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            child.wait()
 
 
 def report_ended(children: dict[str, subprocess.Popen[bytes]]) -> None:

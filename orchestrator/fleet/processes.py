@@ -15,6 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
 
+from orchestrator import interruption
 from orchestrator.errors import UnavailableError
 
 
@@ -29,6 +30,7 @@ class Processes:
         self.folder = Path()
         self.pids: dict[str, int] = {}
         self.ended: dict[str, int] = {}
+        self._orders: dict[str, dict[str, Any]] = {}
         self._guardian: subprocess.Popen[bytes] | None = None
         self._unread = b""
 
@@ -71,13 +73,32 @@ class Processes:
             "env": {**os.environ, **(env or {})},
             "log": str(self._log_path(name)),
         }
+        self._orders[name] = order
+        self._start(order)
+        return self.pids[name]
+
+    def restart(self, name: str) -> None:
+        """Start a child that has ended again, just as before; `log(name)` goes on.
+
+        Raises:
+            UnavailableError: as `start`.
+        """
+        self._start(self._orders[name])
+
+    def _start(self, order: dict[str, Any]) -> None:
+        name = order["start"]
         self._order(order)
         deadline = time.monotonic() + 10
         while name not in self.pids and time.monotonic() < deadline:
+            interruption.check()
             self.watch(timeout_s=0.5)
         if name not in self.pids:
-            raise UnavailableError(f"{argv[0]} could not be started: {self.log(name) or 'no answer in 10 s'}")
-        return self.pids[name]
+            program = order["argv"][0]
+            raise UnavailableError(f"{program} could not be started: {self.log(name) or 'no answer in 10 s'}")
+
+    def bid_farewell(self, argv: list[str], env: dict[str, str]) -> None:
+        """Have the guardian run this when this process is gone, however it went; an empty `argv` takes it back."""
+        self._order({"farewell": argv, "env": {**os.environ, **env}})
 
     def stop(self, name: str) -> None:
         """End one child."""

@@ -9,10 +9,12 @@ from typing import Any
 
 from celery import Celery
 
+from orchestrator import interruption
 from orchestrator.errors import UnavailableError
 from orchestrator.model import Worker
 from worker.clock import clock_identity
 from worker.messages import VERSION
+from worker.wording import printable
 
 SAME_CLOCK_BOUND_S = 1e-6
 
@@ -31,7 +33,7 @@ class Member:
 
     name: str
     slots: int
-    usable_cpus: int
+    usable_cpus: float
     python: str
     clock: str | None
     payload_dir: str | None
@@ -42,7 +44,8 @@ class Member:
         """What the result file keeps of it."""
         offset = None if self.offset is None else self.offset.offset_s
         bound = None if self.offset is None else self.offset.bound_s
-        return Worker(self.name, self.slots, self.usable_cpus, self.python, offset, bound)
+        name, python = (printable(text, longest=250) for text in (self.name, self.python))
+        return Worker(name, self.slots, self.usable_cpus, python, offset, bound, self.events)
 
 
 def ask(
@@ -74,6 +77,7 @@ def find(app: Celery, timeout_s: float, expected: int | None = None) -> list[Mem
     deadline = time.monotonic() + timeout_s
     found: dict[str, Any] = {}
     while True:
+        interruption.check()
         wait = min(1.0, max(0.05, deadline - time.monotonic()))
         found.update(_describe(app, wait, expected))
         if (expected is not None and len(found) >= expected) or time.monotonic() >= deadline:
@@ -97,7 +101,7 @@ def _member(name: str, answer: dict[str, Any]) -> Member:
     return Member(
         name=name,
         slots=int(answer["slots"]),
-        usable_cpus=int(answer["usable_cpus"]),
+        usable_cpus=float(answer["usable_cpus"]),
         python=str(answer["python"]),
         clock=answer["clock"],
         payload_dir=answer["payload_dir"],

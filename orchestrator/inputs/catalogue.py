@@ -38,7 +38,7 @@ Catalogue = Mapping[str, Callable[[], Picture]]
 
 def synthetic(seed: int, images: int, width: int, height: int) -> Catalogue:
     """Synthetic photographs 0 to `images` - 1 of the set `seed`, none of them made yet."""
-    return {synthetic_path(i): partial(_make, seed, i, width, height) for i in range(images)}
+    return {synthetic_path(i): partial(synthetic_picture, seed, i, width, height) for i in range(images)}
 
 
 def from_directory(directory: Path, images: int | None = None) -> Catalogue:
@@ -48,7 +48,7 @@ def from_directory(directory: Path, images: int | None = None) -> Catalogue:
         UnavailableError: there is no such directory, or it holds no files.
     """
     files = files_of(directory)[:images]
-    return {file_path(i, file.name): partial(_read, file) for i, file in enumerate(files)}
+    return {file_path(i, file.name): partial(read_picture, file) for i, file in enumerate(files)}
 
 
 def files_of(directory: Path) -> tuple[Path, ...]:
@@ -84,11 +84,21 @@ def file_path(index: int, name: str) -> str:
     return f"/images/{index}{suffix if _PLAIN_SUFFIX.fullmatch(suffix) else ''}"
 
 
-def _make(seed: int, index: int, width: int, height: int) -> Picture:
+def synthetic_picture(seed: int, index: int, width: int, height: int) -> Picture:
+    """A synthetic photograph, made now.
+
+    Raises:
+        UsageError: a number is out of its range.
+    """
     return Picture(encode(photograph(seed, index, width, height)), CONTENT_TYPES[".jpg"])
 
 
-def _read(file: Path) -> Picture:
+def read_picture(file: Path) -> Picture:
+    """A file, read now.
+
+    Raises:
+        UnavailableError: it cannot be read.
+    """
     try:
         body = file.read_bytes()
     except OSError as error:

@@ -15,11 +15,8 @@ import argparse
 import asyncio
 import contextlib
 import json
-import logging
 import math
 import os
-import signal
-import socket
 import sys
 import threading
 from collections.abc import Awaitable, Callable, Sequence
@@ -27,12 +24,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from tornado.httpserver import HTTPServer
-from tornado.netutil import bind_sockets
-
-from orchestrator.errors import BreakevenError, UnavailableError, UsageError
+from orchestrator.errors import BreakevenError, UsageError
 from orchestrator.inputs import catalogue
 from orchestrator.inputs.catalogue import Catalogue, Picture
+from orchestrator.inputs.server import answer, ended_by_signal, listening, url
 from orchestrator.inputs.synthetic import check_size
 from orchestrator.inputs.web import application
 
@@ -121,32 +116,19 @@ def serve(origin: Origin, ready: Callable[[str], None], lifeline: int | None = N
         UnavailableError: the port cannot be listened on, or the directory has nothing to serve.
         UsageError: the pictures do not fit in memory.
     """
-    for name in ("tornado.general", "tornado.access"):
-        logging.getLogger(name).setLevel(logging.ERROR)  # a client's bad request is no news
     asyncio.run(_serve(origin, ready, lifeline))
 
 
 async def _serve(origin: Origin, ready: Callable[[str], None], lifeline: int | None) -> None:
-    ended = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, ended.set)
+    ended = ended_by_signal()
     if lifeline is not None:
+        loop = asyncio.get_running_loop()
         threading.Thread(target=_watch, args=(lifeline, loop, ended), daemon=True).start()
-    sockets = _listen(origin.host, origin.port)
-    try:
+    with listening(origin.host, origin.port) as sockets:
         pictures = await _unless(ended, _fill(origin.catalogue))
-        if pictures is None:
-            return
-        server = HTTPServer(application(pictures, origin.latency_s, origin.bytes_per_s))
-        server.add_sockets(sockets)
-        ready(_url(origin.host, sockets[0].getsockname()[1]))
-        await ended.wait()
-        server.stop()
-        await server.close_all_connections()
-    finally:
-        for listening in sockets:
-            listening.close()
+        if pictures is not None:
+            images = application(pictures, origin.latency_s, origin.bytes_per_s)
+            await answer(images, sockets, lambda port: ready(url(origin.host, port)), ended)
 
 
 async def _fill(offers: Catalogue) -> dict[str, Picture]:
@@ -185,21 +167,6 @@ def _watch(lifeline: int, loop: asyncio.AbstractEventLoop, ended: asyncio.Event)
         pass
     with contextlib.suppress(RuntimeError):  # the loop is closed: a signal came first
         loop.call_soon_threadsafe(ended.set)
-
-
-def _listen(host: str, port: int) -> list[socket.socket]:
-    try:
-        return bind_sockets(port, host, backlog=1024)
-    except OSError as error:
-        raise UnavailableError(
-            f"cannot listen on {host}:{port}: {error.strerror}; choose another --host or --port"
-        ) from None
-
-
-def _url(host: str, port: int) -> str:
-    """The address for a client on this machine: a wildcard is no address."""
-    name = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - not bound here
-    return f"http://[{name}]:{port}" if ":" in name else f"http://{name}:{port}"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -8,19 +8,29 @@ import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from urllib.parse import urlsplit
 
-from orchestrator.errors import UnavailableError
+from orchestrator import interruption
+from orchestrator.errors import UnavailableError, UsageError
 from orchestrator.fleet.processes import Processes
 from orchestrator.inputs import source
+from orchestrator.inputs.on_demand import file_url, pace_of, synthetic_url
 from orchestrator.inputs.origin import Origin
 from orchestrator.inputs.source import Source
 from orchestrator.inputs.workload import Expectation, Workload, prepare
 from orchestrator.model import Cell, Plan
 from worker.contract import Task
+from worker.origins import of_url
+from worker.settings import allowing, settings
+from worker.wording import told
 
 READY_S = 60.0
 """How long an origin may take to start, and as much again for every thousand pictures it has to make."""
+
+
+MOST_ORIGINS = 1000
+"""All of them must fit into a variable of a process's environment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +73,9 @@ def prepared_inputs(
 ) -> Inputs:
     """Start the plan's source if it has to be served, and work out the batches.
 
-    `BREAKEVEN_ORIGIN_URL` names an origin that runs already, for a plan whose cells all do the same work.
-    Any other is started here, on an address that workers on `broker` can reach.
+    `BREAKEVEN_ORIGIN_URL` names an origin that serves on demand, and `BREAKEVEN_ORIGIN_FOLDER` the folder that
+    it has the files of. Where it cannot serve the source, an origin is started here, on an address that
+    workers on `broker` can reach.
 
     Raises:
         UsageError: the source makes no sense.
@@ -72,22 +83,42 @@ def prepared_inputs(
     """
     chosen = source.parse(plan.source)
     works = tuple(dict.fromkeys(Work.of(cell, plan) for cell in plan.cells))
-    given = os.environ.get("BREAKEVEN_ORIGIN_URL") if len(works) == 1 else None
     workloads: dict[Work, Workload] = {}
-    origins: list[str] = []
+    # What the user allows beside the source itself, such as where its redirects lead to.
+    origins = list(settings().allowed_origins)
     for number, work in enumerate(works, start=1):
         of = f" {number} of {len(works)}" if len(works) > 1 else ""
         say(f"Making and fetching {plan.images} images{of}")
-        base = given
-        if chosen.served and (given is None or chosen.kind == "directory"):
-            base = start_origin(
-                processes, _origin(plan, work, chosen, reachable_address(broker)), f"origin{number}"
-            )
-        urls = chosen.urls(base, plan.images)
+        urls = _demanded(plan, work, chosen)
+        if urls is None:
+            origin = _origin(plan, work, chosen, reachable_address(broker))
+            base = start_origin(processes, origin, f"origin{number}") if chosen.served else None
+            urls = chosen.urls(base, plan.images)
         stages = dict.fromkeys(cell.stage for cell in plan.cells)
-        workloads[work] = prepare(urls, stages)
-        origins += map(_origin_of, urls)
+        # What stands before the path is all that makes an origin; a batch has few of them.
+        origins += map(_origin_of, {"/".join(url.split("/", 3)[:3]) + "/": None for url in urls})
+        if len(origins) > MOST_ORIGINS:
+            raise UsageError(
+                f"source {told(plan.source)} is of {len(origins)} origins; it may be of {MOST_ORIGINS}"
+            )
+        with allowing(dict.fromkeys(origins)):
+            workloads[work] = prepare(urls, stages)
     return Inputs(plan, workloads, tuple(dict.fromkeys(origins)))
+
+
+def _demanded(plan: Plan, work: Work, chosen: Source) -> tuple[str, ...] | None:
+    """The batch's URLs on the origin that serves on demand; `None` where there is none, or none for this source."""
+    base = os.environ.get("BREAKEVEN_ORIGIN_URL")
+    if not base:
+        return None
+    pace = pace_of(work.latency_ms, plan.bandwidth_mbit)
+    if chosen.kind == "origin":
+        size = work.width, work.height
+        return tuple(synthetic_url(base, plan.seed, size, i, pace) for i in range(plan.images))
+    folder = os.environ.get("BREAKEVEN_ORIGIN_FOLDER")
+    if chosen.directory is None or not folder or chosen.directory != Path(folder):
+        return None
+    return tuple(file_url(base, name, pace) for name in chosen.files[: plan.images])
 
 
 def start_origin(processes: Processes, origin: Origin, name: str = "origin") -> str:
@@ -101,6 +132,7 @@ def start_origin(processes: Processes, origin: Origin, name: str = "origin") -> 
     processes.start(name, argv)
     deadline = time.monotonic() + READY_S * (1 + (origin.images or 0) / 1000)
     while time.monotonic() < deadline and name not in processes.ended:
+        interruption.check()
         lines: Sequence[str] = processes.log(name).splitlines()
         if lines and lines[0].startswith("{"):
             return str(json.loads(lines[0])["url"])
@@ -136,5 +168,9 @@ def _origin(plan: Plan, work: Work, chosen: Source, host: str) -> Origin:
 
 
 def _origin_of(url: str) -> str:
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc}"
+    try:
+        return of_url(url)
+    except ValueError as error:
+        raise UsageError(
+            f"source {told(url)}: {error}; write it as http://HOST/PATH-WITH-{source.PLACE}"
+        ) from None

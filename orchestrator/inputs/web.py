@@ -34,11 +34,13 @@ def application(
         sleep: waits for a number of seconds without holding up other requests.
         clock: seconds.
     """
-    pace = _Pace(latency_s, bytes_per_s, sleep, clock)
-    return Application(
-        [("/health", _Health), (".*", _Images, {"pictures": pictures, "pace": pace})],
-        log_function=lambda _: None,
-    )
+    pace = Pace(latency_s, bytes_per_s, sleep, clock)
+    return application_of(Images, {"pictures": pictures, "pace": pace})
+
+
+def application_of(images: type[RequestHandler], arguments: dict[str, Any]) -> Application:
+    """A web application that answers for its health, and leaves everything else to `images`; it logs nothing."""
+    return Application([("/health", _Health), (".*", images, arguments)], log_function=lambda _: None)
 
 
 def pieces(size: int, bytes_per_s: float) -> Iterator[tuple[float, int, int]]:
@@ -54,7 +56,9 @@ def pieces(size: int, bytes_per_s: float) -> Iterator[tuple[float, int, int]]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Pace:
+class Pace:
+    """How long an answer takes, and the clock that it is taken from."""
+
     latency_s: float
     bytes_per_s: float | None
     sleep: Callable[[float], Awaitable[None]]
@@ -82,38 +86,49 @@ class _Health(_Handler):
     head = get
 
 
-class _Images(_Handler):
-    def initialize(self, pictures: Mapping[str, Picture], pace: _Pace) -> None:
-        self.pictures = pictures
-        self.pace = pace
+class PacedHandler(_Handler):
+    """Sends a picture after a latency and at a bandwidth."""
 
-    async def get(self) -> None:
-        if self.pace.latency_s:
-            await self.pace.sleep(self.pace.latency_s)
-        picture = self.pictures.get(self.request.path)
+    async def send(self, picture: Picture | None, pace: Pace) -> None:
+        """The picture, or 404 where there is none; the latency has passed already."""
         if picture is None:
             raise HTTPError(404)
         self.set_header("Content-Type", picture.content_type)
         self.set_header("Content-Length", len(picture.body))
         if self.request.method == "HEAD":
             self.finish()
-        elif self.pace.bytes_per_s is None:
+        elif pace.bytes_per_s is None:
             self.finish(picture.body)
         else:
-            await self._paced(picture.body, self.pace.bytes_per_s)
+            await self._paced(picture.body, pace, pace.bytes_per_s)
 
-    head = get
-
-    async def _paced(self, body: bytes, bytes_per_s: float) -> None:
+    async def _paced(self, body: bytes, pace: Pace, bytes_per_s: float) -> None:
         connection = self.request.connection
         if isinstance(connection, HTTP1Connection):
             # A small piece must not wait until the last one is acknowledged.
             connection.stream.set_nodelay(True)
-        began = self.pace.clock()
+        began = pace.clock()
         try:
             for due_s, start, end in pieces(len(body), bytes_per_s):
-                await self.pace.sleep(max(0.0, began + due_s - self.pace.clock()))
+                await pace.sleep(max(0.0, began + due_s - pace.clock()))
                 self.write(body[start:end])
                 await self.flush()
         except StreamClosedError:
             return  # the client went away, which is its right
+
+
+class Images(PacedHandler):
+    """Pictures that are all in memory, every one at the same pace."""
+
+    def initialize(self, pictures: Mapping[str, Picture], pace: Pace) -> None:
+        """What there is, and how it goes out."""
+        self.pictures = pictures
+        self.pace = pace
+
+    async def get(self) -> None:
+        """The picture of this path."""
+        if self.pace.latency_s:
+            await self.pace.sleep(self.pace.latency_s)
+        await self.send(self.pictures.get(self.request.path), self.pace)
+
+    head = get

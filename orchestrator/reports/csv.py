@@ -7,6 +7,7 @@ import io
 from dataclasses import asdict, fields
 
 from orchestrator.model import Cell, Findings, MeanHops, Run, Sample
+from orchestrator.reports.inert import in_csv
 
 CELL = tuple(field.name for field in fields(Cell))
 SAMPLE = tuple(field.name for field in fields(Sample) if field.name != "hops")
@@ -19,11 +20,11 @@ def render(run: Run, findings: Findings) -> str:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow([*CELL, *SAMPLE, *(f"hops_{name}" for name in HOPS)])
     for result in run.cells:
-        for sample in result.samples:
+        for sample in result.taken:
             hops = asdict(sample.hops) if sample.hops is not None else {}
             writer.writerow(
-                [getattr(result.cell, name) for name in CELL]
-                + [getattr(sample, name) for name in SAMPLE]
+                [in_csv(getattr(result.cell, name)) for name in CELL]
+                + [in_csv(getattr(sample, name)) for name in SAMPLE]
                 + [hops.get(name) for name in HOPS]
             )
     return text.getvalue()

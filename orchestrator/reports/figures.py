@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from orchestrator.model import Estimate
+from orchestrator.model import Estimate, Run
 
 
 def digits(value: float, significant: int = 3) -> str:
@@ -16,10 +16,10 @@ def digits(value: float, significant: int = 3) -> str:
 
 
 def seconds(value: float | None) -> str:
-    """A time in the unit that suits it: 12.3 us, 4.56 ms, 7.89 s."""
+    """A time in the unit that suits it: 12.3 µs, 4.56 ms, 7.89 s."""
     if value is None:
         return "-"
-    for factor, unit in ((1.0, "s"), (1e-3, "ms"), (1e-6, "us")):
+    for factor, unit in ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs")):
         if abs(value) >= factor * 0.9995:
             return f"{digits(value / factor)} {unit}"
     return f"{digits(value * 1e9)} ns" if value else "0 s"
@@ -54,3 +54,18 @@ def spread(estimate: Estimate | None) -> str:
 def rate(value: float | None) -> str:
     """Bytes a second in MB/s."""
     return "-" if value is None else f"{digits(value / 1e6)} MB/s"
+
+
+def sizes(run: Run) -> str:
+    """The size of the images, or the range of a sweep of it: `128x96`, `64x64 to 2048x2048`."""
+    swept = [(cell.width, cell.height) for cell in run.plan.cells if cell.width and cell.height]
+    if not swept:
+        return f"{run.plan.width}x{run.plan.height}"
+    return " to ".join(f"{width}x{height}" for width, height in dict.fromkeys((min(swept), max(swept))))
+
+
+def latencies(run: Run) -> str:
+    """The latency of the origin, or the range of a sweep of it: `5 ms`, `1 to 256 ms`."""
+    swept = [cell.latency_ms for cell in run.plan.cells if cell.latency_ms is not None]
+    ends = dict.fromkeys((min(swept), max(swept))) if swept else [run.plan.latency_ms]
+    return f"{' to '.join(f'{each:g}' for each in ends)} ms"

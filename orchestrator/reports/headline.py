@@ -6,8 +6,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from orchestrator.analysis.cost import Cost, CostKind
+from orchestrator.analysis.cost_sentences import cost_sentences
 from orchestrator.analysis.crossing import BreakEvenKind
-from orchestrator.analysis.scaling_sentences import place_name, sweep_sentence
+from orchestrator.analysis.scaling import scaling
+from orchestrator.analysis.sentences import count
+from orchestrator.analysis.sweep_sentences import distinct, place_name, sweep_sentence
 from orchestrator.analysis.sweeping import Sweep, sweeping
 from orchestrator.model import Findings, Run, Verdict, VerdictWord
 
@@ -35,16 +39,42 @@ def headline(run: Run, findings: Findings) -> Headline:
     """Whether Celery helps: against the best that one machine does without it, and then against serial."""
     if run.plan.axis in SWEPT:
         return _of_sweep(run)
+    costs = scaling(run).costs if run.plan.axis == "slots" else ()
+    if costs:
+        return _of_slots(costs)
     best = [each for each in findings.verdicts if each.against == "best in-process"]
     serial = [each for each in findings.verdicts if each.against == "serial"]
     if not best:
         return Headline(
             "Nothing to judge", "No stage has both a Celery cell and an in-process one to hold it against."
         )
-    lead = f"Against the best that this machine does without it: {_sentence(best)}."
-    if serial:
-        lead += f" Against serial work: {_sentence(serial)}."
+    against_best, against_serial = _sentence(best), _sentence(serial)
+    if against_best == against_serial:
+        lead = f"Against the best that this machine does without it, and against serial work: {against_best}."
+    else:
+        lead = f"Against the best that this machine does without it: {against_best}."
+        lead += f" Against serial work: {against_serial}." if serial else ""
     return Headline(_answer(best), lead)
+
+
+def _of_slots(costs: Sequence[Cost]) -> Headline:
+    """From how many slots on Celery pays, of a run that swept them."""
+    best = [each for each in costs if each.against == "best in-process" and not each.elsewhere]
+    stages = dict.fromkeys(each.stage for each in costs)
+    said = {stage: " ".join(cost_sentences([c for c in costs if c.stage == stage])) for stage in stages}
+    if len(best) == 1:
+        cost, slots = best[0], best[0].slots
+        answers: dict[CostKind, str] = {
+            "measured": "In {} Celery pays from {} on",
+            "predicted": "In {} Celery should pay from {} on",
+            "never": "In {} no number of slots makes Celery pay here",
+            "unknown": "From how many slots on Celery pays in {} cannot be told yet",
+        }
+        from_ = "" if slots is None else count(round(slots.point), "slot")
+        return Headline(answers[cost.kind].format(cost.stage, from_), said[cost.stage])
+    pays = sum(each.kind == "measured" for each in best)
+    lead = " ".join(f"{stage}: {text}" for stage, text in said.items())
+    return Headline(f"With these slots Celery pays in {pays or 'none'} of {len(best)} stages", lead)
 
 
 def _of_sweep(run: Run) -> Headline:
@@ -55,8 +85,11 @@ def _of_sweep(run: Run) -> Headline:
         return Headline(
             "Nothing to judge", "No point of the sweep has both a Celery cell and an in-process one."
         )
-    lead = " ".join(sweep_sentence(each, run) for each in sweeps)
-    if len(best) == 1:
+    several = len(best) > 1
+    lead = " ".join(
+        f"{f'{each.stage}: ' if several else ''}{sweep_sentence(each, run)}" for each in distinct(sweeps)
+    )
+    if not several:
         return Headline(_where(best[0], run), lead)
     pays = sum(each.found.kind in ("crosses", "several", "always") for each in best)
     return Headline(f"Celery pays somewhere in {pays or 'none'} of {len(best)} stages", lead)
@@ -89,9 +122,14 @@ def _answer(verdicts: Sequence[Verdict]) -> str:
         }
         return answers[alone.verdict].format(alone.stage)
     helps = sum(each.verdict == "helps" for each in verdicts)
+    told = sum(each.verdict != "inconclusive" for each in verdicts)
+    if not told:
+        return f"Whether Celery helps cannot be told yet in any of {len(verdicts)} stages"
     if helps == len(verdicts):
         return f"Celery helps in all {helps} stages"
-    return f"Celery helps in {helps or 'none'} of {len(verdicts)} stages"
+    return f"Celery helps in {helps or 'none'} of {told} stages" + (
+        f", and in {len(verdicts) - told} it cannot be told yet" if told < len(verdicts) else ""
+    )
 
 
 def _sentence(verdicts: Sequence[Verdict]) -> str:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from orchestrator.analysis.conclusions import conclusions
 from orchestrator.model import CellResult, Estimate, Findings, Run
-from orchestrator.reports.figures import digits, interval, seconds, spread, times
+from orchestrator.reports.figures import digits, interval, seconds, sizes, spread, times
+from orchestrator.reports.inert import in_code, in_markdown
 
 HEAD = "| kernel | strategy | slots | makespan | tasks/s | vs serial | vs best in-process |"
 RULE = "| --- | --- | ---: | ---: | ---: | ---: | ---: |"
@@ -14,23 +15,29 @@ def render(run: Run, findings: Findings) -> str:
     """The report as Markdown."""
     plan = run.plan
     lines = [
-        f"**Breakeven** `{run.command}`, profile `{plan.profile}`: {plan.images} images of "
-        f"{plan.width}x{plan.height}, {plan.rounds} rounds, {run.environment.cpu.usable} processors, "
-        f"Python {run.environment.python}",
+        f"**Breakeven** {in_code(run.command)}, profile {in_code(plan.profile)}: {plan.images} images of "
+        f"{sizes(run)}, {plan.rounds} rounds, {run.environment.cpu.usable} processors, "
+        f"Python {in_markdown(run.environment.python)}",
         "",
     ]
     if not run.complete:
         lines += ["**Incomplete**: the run was ended before all rounds were measured.", ""]
     for verdict in findings.verdicts:
-        lines.append(f"- **{verdict.stage}: {verdict.verdict}** against {verdict.against}: {verdict.reason}")
-    lines += [f"- {sentence}" for sentence in conclusions(run)]
+        stage, reason = in_markdown(verdict.stage), in_markdown(verdict.reason)
+        lines.append(f"- **{stage}: {verdict.verdict}** against {verdict.against}: {reason}")
+    lines += [f"- {in_markdown(sentence)}" for sentence in conclusions(run)]
     for stage in run.stages:
-        lines += ["", f"### {stage}", "", HEAD, RULE]
-        lines += [_row(result, findings) for result in run.of_stage(stage)]
+        for work in run.works(stage):
+            lines += ["", f"### {in_markdown(f'{stage} {work}'.strip())}", "", HEAD, RULE]
+            lines += [_row(result, findings) for result in run.of_work(stage, work)]
     if findings.noise_floor is not None:
         floor = findings.noise_floor
         lines += ["", f"Noise floor: {digits(floor.point)}x {interval(floor)}".rstrip()]
-    lines += [f"- warning: {each.message}; {each.remedy}" for each in findings.warnings]
+    # Without a line between, they would be rows of the table above.
+    lines += [""] if findings.warnings else []
+    lines += [
+        f"- warning: {in_markdown(each.message)}; {in_markdown(each.remedy)}" for each in findings.warnings
+    ]
     return "\n".join(lines) + "\n"
 
 
@@ -38,11 +45,11 @@ def _row(result: CellResult, findings: Findings) -> str:
     cell = result.cell
     makespan = findings.makespans.get(cell)
     if makespan is None:
-        return f"| {cell.kernel} | {cell.label} | {cell.slots} | - | - | - | - |"
+        return f"| {in_markdown(cell.kernel)} | {in_markdown(cell.label)} | {cell.slots} | - | - | - | - |"
     done = result.samples[-1].ok
     cells = [
-        cell.kernel,
-        cell.label,
+        in_markdown(cell.kernel),
+        in_markdown(cell.label),
         str(cell.slots),
         f"{seconds(makespan.point)} {spread(makespan)}".strip(),
         digits(done / makespan.point) if done else "-",

@@ -8,12 +8,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from orchestrator.analysis.conclusions import changes
 from orchestrator.model import Cell, CellResult, Findings, Run, Verdict
 from orchestrator.reports import typeset
 from orchestrator.reports.best import fastest
 from orchestrator.reports.charts.rows import full_name, short_name
 from orchestrator.reports.faults import faults
-from orchestrator.reports.figures import digits, rate
+from orchestrator.reports.figures import digits, latencies, rate, sizes
 from orchestrator.reports.headline import headline
 
 SIGNS: Final = {
@@ -66,6 +67,7 @@ def content(run: Run, findings: Findings) -> dict[str, Any]:
         "signs": SIGNS,
         "figure": speed,
         "noise_floor": noise_floor(findings),
+        "conclusions": changes(run),
         "tables": {
             f"{stage} {work}".strip(): lines(run.of_work(stage, work), findings)
             for stage in run.stages
@@ -132,11 +134,11 @@ def facts(run: Run) -> list[tuple[str, str]]:
     """What was measured, in short."""
     plan = run.plan
     pictures = (
-        f"{plan.images} of {plan.width}{typeset.TIMES}{plan.height}"
+        f"{plan.images} of {sizes(run).replace('x', typeset.TIMES)}"
         if plan.source == "origin"
         else str(plan.images)
     )
-    origin = f"{plan.latency_ms:g} ms latency"
+    origin = f"{latencies(run)} latency"
     if plan.bandwidth_mbit is not None:
         origin += f", {plan.bandwidth_mbit:g} Mbit/s"
     measured = max((len(result.samples) for result in run.cells), default=0)
@@ -144,10 +146,17 @@ def facts(run: Run) -> list[tuple[str, str]]:
     return [
         ("images", pictures),
         ("source", f"origin, {origin}" if plan.source == "origin" else plan.source),
-        ("slots", str(plan.slots)),
+        ("slots", slots(run)),
         ("rounds", rounds),
         ("processors", f"{run.environment.cpu.usable} of {run.environment.cpu.logical}"),
     ]
+
+
+def slots(run: Run) -> str:
+    """How many slots, or all numbers of a sweep of them."""
+    if run.plan.axis != "slots":
+        return str(run.plan.slots)
+    return ", ".join(map(str, sorted({cell.slots for cell in run.plan.cells})))
 
 
 def environment(run: Run) -> list[tuple[str, str]]:
@@ -164,11 +173,12 @@ def environment(run: Run) -> list[tuple[str, str]]:
         rows.append(("broker", f"{where.broker.name} {where.broker.version}, {whose}"))
     for worker in where.workers:
         clock = "" if worker.clock_bound_s is None else f", clock within {typeset.time(worker.clock_bound_s)}"
-        slots = f"{worker.slots} slot{'' if worker.slots == 1 else 's'}"
+        places = f"{worker.slots} slot{'' if worker.slots == 1 else 's'}"
+        events = ", task events on" if worker.events else ""
         rows.append(
             (
                 "worker",
-                f"{worker.name}: {slots}, {worker.usable_cpus} processors, Python {worker.python}{clock}",
+                f"{worker.name}: {places}, {worker.usable_cpus:g} processors, Python {worker.python}{clock}{events}",
             )
         )
     if ahead is not None:

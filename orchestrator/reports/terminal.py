@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -12,7 +12,8 @@ from orchestrator.analysis.conclusions import conclusions
 from orchestrator.model import Cell, CellResult, Findings, Run, Verdict
 from orchestrator.reports.best import fastest
 from orchestrator.reports.faults import faults
-from orchestrator.reports.figures import digits, interval, rate, seconds, spread, times
+from orchestrator.reports.figures import digits, interval, rate, seconds, sizes, spread, times
+from orchestrator.reports.screen import screen
 from orchestrator.reports.track import track
 
 COLOURS = {
@@ -26,6 +27,7 @@ LEGEND = (
     "vs serial: of the same kernel; vs best: the stage's best in-process cell; above 1x is faster.\n"
     "celery redis/4: payloads through Redis, 4 tasks a message; again: the A/A pair. ± is the 95 % interval."
 )
+EVENTS = "-E: with task events, what Flower reads; celery rows without it had them off."
 WIDE = 110
 """From this many columns on, intervals are written out."""
 LEAST_TRACK = 20
@@ -37,7 +39,7 @@ TRACKED = 136
 def render(run: Run, findings: Findings) -> str:
     """The report as plain text of 80 columns."""
     text = io.StringIO()
-    Console(file=text, width=80, no_color=True, highlight=False).print(report(run, findings, 80))
+    screen(text, 80, colour=False).print(report(run, findings, 80))
     return "\n".join(line.rstrip() for line in text.getvalue().split("\n"))
 
 
@@ -48,6 +50,8 @@ def report(run: Run, findings: Findings, width: int) -> RenderableType:
         for work in run.works(stage):
             parts += [Text(), _table(run, findings, stage, work, width)]
     parts += [Text(), Text(LEGEND, style="dim")]
+    if _events_differ(run):
+        parts.append(Text(EVENTS, style="dim"))
     parts += [*_failures(run), *_warnings(findings), *_noise_floor(findings)]
     said = conclusions(run)
     parts += [Text(), *(Text(sentence) for sentence in said)] if said else []
@@ -58,7 +62,7 @@ def report(run: Run, findings: Findings, width: int) -> RenderableType:
 def _heading(run: Run) -> Text:
     plan, cpu, broker = run.plan, run.environment.cpu, run.environment.broker
     lines = [
-        f"{plan.images} images of {plan.width}x{plan.height} from {plan.source}, {plan.rounds} rounds"
+        f"{plan.images} images of {sizes(run)} from {plan.source}, {plan.rounds} rounds"
         if plan.source == "origin"
         else f"{plan.images} images from {plan.source}, {plan.rounds} rounds",
         f"{cpu.model or 'unknown processor'}, {cpu.usable} of {cpu.logical} processors, "
@@ -69,6 +73,7 @@ def _heading(run: Run) -> Text:
         slots = sum(worker.slots for worker in run.environment.workers)
         lines.append(
             f"{whose} {broker.name} {broker.version}, {len(run.environment.workers)} workers, {slots} slots"
+            f"{_events(run)}"
         )
     if run.preflight is not None and run.preflight.broker_rtt_s is not None:
         ahead = run.preflight
@@ -79,6 +84,17 @@ def _heading(run: Run) -> Text:
     if not run.complete:
         lines.append("INCOMPLETE: the run was ended before all rounds were measured")
     return Text("\n".join(lines), style="dim")
+
+
+def _events(run: Run) -> str:
+    """That the fleet sent task events in every cell, where it did."""
+    asked = {result.cell.events for result in run.cells if result.cell.distributed}
+    sent = asked == {"on"} or (asked == {None} and any(each.events for each in run.environment.workers))
+    return ", task events on" if sent else ""
+
+
+def _events_differ(run: Run) -> bool:
+    return {result.cell.events for result in run.cells} >= {"on", "off"}
 
 
 def _table(run: Run, findings: Findings, stage: str, work: str, width: int) -> Table:
@@ -103,7 +119,7 @@ def _table(run: Run, findings: Findings, stage: str, work: str, width: int) -> T
     for result in results:
         first = result.cell.kernel if result.cell.kernel != kernel else ""
         kernel = result.cell.kernel
-        row = [first, *_row(result, findings, wide)]
+        row = [first, short_label(result.cell, _events_differ(run)), *_row(result, findings, wide)]
         if axis is not None:
             row.append(axis.drawn(findings.versus_serial.get(result.cell)))
         table.add_row(*row, style="bold" if result.cell == best else None)
@@ -113,23 +129,25 @@ def _table(run: Run, findings: Findings, stage: str, work: str, width: int) -> T
 def _row(result: CellResult, findings: Findings, wide: bool) -> list[str]:
     cell = result.cell
     makespan = findings.makespans.get(cell)
-    name = [short_label(cell), str(cell.slots)]
     if makespan is None:
-        return [*name, "-", "", "-", "-", "", "-", ""]
+        return [str(cell.slots), "-", "", "-", "-", "", "-", ""]
     done = result.samples[-1].ok
-    row = [*name, seconds(makespan.point), spread(makespan), digits(done / makespan.point) if done else "-"]
+    row = [str(cell.slots), seconds(makespan.point), spread(makespan)]
+    row.append(digits(done / makespan.point) if done else "-")
     for ratio in (findings.versus_serial.get(cell), findings.versus_best.get(cell)):
         row += [times(ratio), interval(ratio) if wide else spread(ratio)]
     return row
 
 
-def short_label(cell: Cell) -> str:
-    """The cell's name in a table: `celery redis/4` is transport and chunk."""
+def short_label(cell: Cell, events: bool) -> str:
+    """The cell's name in a table: `celery redis/4` is transport and chunk, and where `events` are told, -E."""
     if not cell.distributed:
         return f"{cell.strategy}{' again' if cell.replica else ''}"
     parts = [cell.strategy, f"{cell.transport}/{cell.chunk}"]
     if cell.data == "resident":
         parts.append("stays")
+    if events and cell.events == "on":
+        parts.append("-E")
     return " ".join([*parts, *(["again"] if cell.replica else [])])
 
 

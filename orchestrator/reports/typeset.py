@@ -17,7 +17,7 @@ SPACE: Final = "\u00a0"
 
 def time(value: float | None) -> str:
     """A time in the unit that suits it: 12.3 µs."""
-    return seconds(value).replace(" us", " µs").replace("-", NONE if value is None else MINUS)
+    return seconds(value).replace("-", NONE if value is None else MINUS)
 
 
 def ratio(estimate: Estimate | None) -> str:

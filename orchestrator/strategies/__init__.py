@@ -36,7 +36,7 @@ class StrategyKind:
 def _celery(cell: Cell, fleet: Fleet | None) -> Strategy:
     if fleet is None or cell.transport is None or cell.chunk is None or cell.data is None:
         raise ValueError(f"a Celery cell needs a fleet, a transport, a chunk and a placement: {cell}")
-    return Celery(cell.slots, fleet, cell.transport, cell.chunk, cell.data)
+    return Celery(cell.slots, fleet, cell.transport, cell.chunk, cell.data, cell.events)
 
 
 STRATEGIES: Mapping[str, StrategyKind] = {

@@ -3,41 +3,30 @@
 from __future__ import annotations
 
 import itertools
+import secrets
 import time
-from collections import deque
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 import redis
 from kombu.exceptions import OperationalError
 
+from orchestrator import interruption
 from orchestrator.errors import UnavailableError
 from orchestrator.fleet.fleet import Fleet
-from orchestrator.model import Data, Stations
+from orchestrator.model import Data, Events, Stations
+from orchestrator.strategies.celery_batch import Batch
 from orchestrator.strategies.celery_leavings import Leavings
-from orchestrator.strategies.celery_outcomes import Shipment, Tally, answer_of, outcomes, unanswered
+from orchestrator.strategies.celery_outcomes import Tally
+from orchestrator.strategies.celery_placement import Placement
 from orchestrator.strategies.celery_publishing import Publisher
 from orchestrator.strategies.celery_results import Results
+from orchestrator.strategies.celery_way import BROKEN, Way
 from orchestrator.strategies.strategy import Strategy
-from worker.contract import LOST, Failure, Outcome, Payload, Task
-from worker.messages import VERSION, Entry, ForeignMessageError, Order
+from worker.contract import LOST, Failure, Outcome, Task
 from worker.payloads import TRANSPORTS
-from worker.payloads.transport import PayloadMissingError, Reference
-from worker.tasks import task_name
-
-WINDOW_MESSAGES = 1000
-"""Messages under way at once: enough for any fleet, few enough that memory stays flat for any batch."""
-
-WINDOW_BYTES = 256 << 20
-"""Payload bytes under way at once, for the same reason."""
-
-BURST_MESSAGES = 50
-"""Messages in one round trip, once every slot has its first."""
-
-QUIET_S = 5.0
-"""After this long without an answer the workers are asked whether they are there."""
 
 PROBE_S = "0.002"
 """What a probe sleeps: long enough that no slot can answer all of them."""
@@ -57,28 +46,41 @@ class Celery(Strategy):
     data the inputs are put before the batch starts and the outputs stay where they are.
     """
 
-    def __init__(self, slots: int, fleet: Fleet, transport: str, chunk: int, data: Data) -> None:
-        """Use `fleet` with messages of up to `chunk` tasks, payloads by `transport`, placed as `data` says."""
+    def __init__(
+        self, slots: int, fleet: Fleet, transport: str, chunk: int, data: Data, events: Events | None = None
+    ) -> None:
+        """Use `fleet` with messages of up to `chunk` tasks, payloads by `transport`, placed as `data` says.
+
+        With `events` None workers send task events or not, as they did before.
+        """
         super().__init__(slots)
         self._fleet = fleet
         self._transport_name = transport
         self._chunk = chunk
         self._resident = data == "resident"
+        self._events = events
         self._batches = itertools.count()
-        self._resident_inputs: dict[int, Reference] = {}
-        self._resident_outputs: dict[int, Reference] = {}
         self._tally = Tally(0.0)
         self._broker_cpu_s: float | None = None
         self._running: Generator[Outcome, None, None] | None = None
+        self._upset: str | None = None
+        self._broken: UnavailableError | None = None
 
     def __enter__(self) -> Self:
         """Open the payload store and the subscription, and prove that every slot answers."""
-        self._transport = TRANSPORTS[self._transport_name].from_settings(self._fleet.settings)
+        transport = TRANSPORTS[self._transport_name].from_settings(self._fleet.settings)
         # Every strategy has ids of its own, so that none hears another's results.
-        self._prefix = f"{self._fleet.run_id}-{id(self):x}-"
-        self._results = Results(self._fleet.app, self._fleet.client(), self._prefix)
-        self._leavings = Leavings(self._transport, self._results)
-        self._publisher = Publisher(self._fleet.app, self._fleet.queue)
+        self._prefix = f"{self._fleet.run_id}-{secrets.token_hex(4)}-"
+        results = Results(self._fleet.app, self._fleet.client(), self._prefix)
+        self._way = Way(
+            self._fleet,
+            self._transport_name,
+            transport,
+            Placement(transport, self._resident),
+            Publisher(self._fleet.app, self._fleet.queue),
+            results,
+            Leavings(transport, results),
+        )
         self._choose_slots()
         return self
 
@@ -88,37 +90,49 @@ class Celery(Strategy):
         """Delete what is still stored and close the connections."""
         if self._running is not None:
             self._running.close()
-        with suppress(redis.RedisError, OSError):
-            self._drop(self._resident_inputs)
-            self._drop(self._resident_outputs)
-            self._leavings.clear()
-        self._publisher.close()
-        self._results.close()
-        self._transport.close()
+        self._way.close()
 
     @property
     def duplicated(self) -> int:
-        """Answers of the last batch that came a second time."""
-        return self._leavings.duplicated
+        """Answers that came a second time since the last batch began."""
+        return self._way.leavings.duplicated
 
     @property
     def stations(self) -> Stations | None:
         """What the last batch asked of the orchestrator, the payload store and the slots; `None` if it broke off."""
         return self._tally.stations
 
+    def disturbance(self) -> str | None:
+        """What befell the batches, the broker or a worker since this was last asked; asks the workers.
+
+        What can be put right is put right now, lest it disturbs the next sample too.
+        """
+        upset, self._upset = self._upset, None
+        with suppress(
+            *BROKEN, UnavailableError
+        ):  # what stays broken is met again, and told, by the next batch
+            upset = upset or self._fleet.changed()
+            if upset is not None:
+                self._fleet.serve(self.slots)
+                self._fleet.forget_orphans()
+        return upset
+
     def prepare(self, tasks: Sequence[Task]) -> None:
-        """Choose the slots and, for `resident` data, put the inputs into the payload store."""
+        """Choose the slots and their events and, for `resident` data, put the inputs into the payload store."""
+        self._raise_if_broken()
+        try:
+            self._prepare(tasks)
+        except BROKEN as error:
+            self._way.reconnect(error)
+            self._prepare(tasks)
+
+    def _prepare(self, tasks: Sequence[Task]) -> None:
         self._fleet.check()
         self._choose_slots()
+        if self._events is not None:
+            self._fleet.send_events(self._events == "on")
         self._broker_cpu_s = self._fleet.broker_cpu_s()
-        if self._resident:
-            self._drop(self._resident_inputs)
-            stays = f"{self._prefix}{next(self._batches)}"
-            items = [(f"{stays}:in:{task.id}", task.payload) for task in tasks]
-            references = self._transport.put_many(items)
-            self._resident_inputs = {
-                task.id: reference for task, reference in zip(tasks, references, strict=True)
-            }
+        self._way.placement.settle(f"{self._prefix}{next(self._batches)}", tasks)
 
     def _choose_slots(self) -> None:
         """Have the right number of slots serve, and after a change let tasks prove that they all do.
@@ -126,14 +140,18 @@ class Celery(Strategy):
         Raises:
             UnavailableError: a slot did not answer in time.
         """
-        if not self._fleet.serve(self.slots):
+        self._fleet.serve(self.slots)
+        if self._fleet.proven:
             return
         probes = [Task(number, "diagnostics", "sleep", PROBE_S) for number in range(PROBES * self.slots)]
         deadline = time.monotonic() + PROVEN_S
         answered: set[str | None] = set()
         while time.monotonic() < deadline:
+            interruption.check()
             answered |= {outcome.slot for outcome in self.run(probes)}
+            self._raise_if_broken()
             if len(answered - {None}) >= self.slots:
+                self._fleet.proven = True
                 return
         raise UnavailableError(
             f"{len(answered - {None})} of {self.slots} Celery slots answered within {PROVEN_S:.0f} s; "
@@ -143,147 +161,63 @@ class Celery(Strategy):
     def run(self, tasks: Sequence[Task]) -> Iterator[Outcome]:
         """Publish the batch and yield each task's outcome as its answer comes.
 
-        Raises:
-            UnavailableError: the broker went away.
+        Where the broker goes away for good or takes no more, what has no outcome yet is lost, and the next
+        `prepare` raises the error.
         """
         self._running = self._run(tasks)
         return self._running
 
     def _run(self, tasks: Sequence[Task]) -> Generator[Outcome, None, None]:
-        self._batch = f"{self._prefix}{next(self._batches)}"
-        self._leavings.begin()
-        under_way: dict[str, Shipment] = {}
-        self._tally = Tally(self._results.waited_s, broker_cpu_before_s=self._broker_cpu_s)
+        way = self._way
+        way.leavings.begin()
+        self._tally = Tally(way.results.waited_s, broker_cpu_before_s=self._broker_cpu_s)
+        batch = self._batch(f"{self._prefix}{next(self._batches)}")
+        left = {task.id for task in tasks}
         try:
-            self._drop(self._resident_outputs)
-            self._publisher.open()
-            self._tally.begin()
-            yield from self._exchange(tasks, under_way)
-            self._tally.end(self._results.waited_s, self._fleet.broker_cpu_s)
+            with self._errors_told():
+                way.placement.drop_outputs()
+                way.publisher.open()
+                self._tally.begin()
+                for outcome in batch.exchange(tasks):
+                    left.discard(outcome.task_id)
+                    yield outcome
+                self._tally.end(way.results.waited_s, self._fleet.broker_cpu_s)
+        except UnavailableError as error:
+            self._broken = error
+            self._note(str(error))
+            yield from (Outcome(id_, failure=Failure(LOST, str(error))) for id_ in sorted(left))
+        finally:
+            with suppress(*BROKEN, redis.RedisError, OSError):
+                if batch.under_way:
+                    way.leavings.withdraw(batch.under_way, self._fleet.messages.recall())
+                way.leavings.clear()
+                way.placement.drop_inputs()
+
+    @contextmanager
+    def _errors_told(self) -> Iterator[None]:
+        """Whatever the broker fails with is an `UnavailableError` that says what to do."""
+        try:
+            yield
+        except redis.OutOfMemoryError:
+            raise self._fleet.messages.out_of_memory() from None
         except (redis.RedisError, OperationalError, OSError) as error:
-            self._publisher.close()
+            self._way.publisher.close()
             raise UnavailableError(
                 f"the broker went away during a batch ({error}); see if it still runs"
             ) from error
-        finally:
-            with suppress(redis.RedisError, OSError):
-                if under_way:
-                    self._leavings.withdraw(under_way, self._fleet.recall())
-                self._leavings.clear()
-                self._drop(self._resident_inputs)
+
+    def _raise_if_broken(self) -> None:
+        broken, self._broken = self._broken, None
+        if broken is not None:
+            raise broken
+
+    def _batch(self, key: str) -> Batch:
+        return Batch(self._way, key, self.slots, self._chunk, self._tally, self._note)
 
     def fetch(self, outcome: Outcome) -> Outcome:
         """Bring a resident output here."""
-        reference = self._resident_outputs.pop(outcome.task_id, None)
-        if reference is None:
-            return outcome
-        (output,) = self._transport.get_many([reference], take=True)
-        if isinstance(output, PayloadMissingError):
-            return Outcome(outcome.task_id, None, Failure(LOST, str(output)), outcome.hops, outcome.slot)
-        return Outcome(outcome.task_id, output, None, outcome.hops, outcome.slot)
+        return self._way.placement.fetch(outcome)
 
-    def _drop(self, resident: dict[int, Reference]) -> None:
-        """Delete what stays in the store and has served, or that nobody came for."""
-        self._transport.delete(resident.values())
-        resident.clear()
-
-    def _exchange(self, tasks: Sequence[Task], under_way: dict[str, Shipment]) -> Iterator[Outcome]:
-        """Publish while there is room, take in what has come, until every message is answered or given up."""
-        chunks = deque(tasks[start : start + self._chunk] for start in range(0, len(tasks), self._chunk))
-        quiet_since = time.monotonic()
-        size = 0
-        while chunks or under_way:
-            room = WINDOW_MESSAGES - len(under_way) if size < WINDOW_BYTES else 0
-            burst = min(room, len(chunks), BURST_MESSAGES if len(under_way) >= 2 * self.slots else 1)
-            if burst:
-                with self._tally.publishing():
-                    size += self._publish([chunks.popleft() for _ in range(burst)], under_way)
-            wait = 0.0 if burst and chunks else 0.5
-            for id_, meta in self._results.receive(under_way, wait):
-                quiet_since = time.monotonic()
-                shipment = under_way.pop(id_, None)
-                if shipment is None:
-                    self._leavings.unawaited(id_, meta)
-                    continue
-                self._leavings.answered(id_, shipment)
-                size -= shipment.size
-                yield from self._take_in(shipment, meta)
-            if under_way and time.monotonic() - quiet_since > QUIET_S:
-                self._fleet.check()
-                if self._given_up(time.monotonic() - quiet_since):
-                    yield from self._give_up(under_way)
-                    return
-
-    def _publish(self, chunks: Sequence[Sequence[Task]], under_way: dict[str, Shipment]) -> int:
-        """Store the inputs of some chunks and send their messages in one round trip; gives their bytes."""
-        shipments = []
-        with self._publisher.burst() as flush:
-            for chunk in chunks:
-                shipment = self._add(chunk)
-                shipments.append(shipment)
-                under_way[self._id(chunk)] = shipment
-            sent = time.monotonic()
-            for shipment in shipments:
-                shipment.sent_at = sent
-            flush()
-        return sum(shipment.size for shipment in shipments)
-
-    def _add(self, chunk: Sequence[Task]) -> Shipment:
-        """Store a chunk's inputs and put its message into the burst."""
-        started = time.monotonic()
-        references = self._place_inputs(chunk)
-        pairs = [(task.id, reference) for task, reference in zip(chunk, references, strict=True)]
-        order = Order(VERSION, self._id(chunk), chunk[0].kernel, self._transport_name, pairs)
-        name, message = task_name(chunk[0].stage), order.as_message()
-        self._publisher.add(name, order.key, message, self._transport.serializer, _summary(order))
-        return Shipment(chunk, references, sum(reference.get("size", 0) for reference in references), started)
-
-    def _id(self, chunk: Sequence[Task]) -> str:
-        return f"{self._batch}-{chunk[0].id}"
-
-    def _place_inputs(self, chunk: Sequence[Task]) -> Sequence[Reference]:
-        if self._resident_inputs:
-            return [self._resident_inputs[task.id] for task in chunk]
-        return self._transport.put_many([(f"{self._batch}:in:{task.id}", task.payload) for task in chunk])
-
-    def _take_in(self, shipment: Shipment, meta: dict[str, Any]) -> Iterator[Outcome]:
-        """The outcomes that one answer holds, with their outputs brought here."""
-        try:
-            answer = answer_of(meta)
-        except ForeignMessageError as error:
-            yield from unanswered(shipment, meta, error)
-            return
-        outputs = self._outputs(answer.entries)
-        self._tally.count(shipment, answer, copies=1 if self._resident else 2)
-        yield from outcomes(shipment, answer, outputs, time.monotonic(), self._fleet.offset_of(answer.worker))
-
-    def _outputs(self, entries: Sequence[Entry]) -> dict[int, Payload | PayloadMissingError]:
-        """Task id to output, fetched in one round trip; nothing for resident ones."""
-        with_output = [entry for entry in entries if entry.output is not None]
-        references = [entry.output for entry in with_output if entry.output is not None]
-        if self._resident:
-            self._resident_outputs.update(
-                (entry.task_id, reference) for entry, reference in zip(with_output, references, strict=True)
-            )
-            return {}
-        found = self._transport.get_many(references, take=True)
-        return {entry.task_id: output for entry, output in zip(with_output, found, strict=True)}
-
-    def _given_up(self, quiet_s: float) -> bool:
-        """Whether to stop waiting: no serving worker is left, or nothing came for longer than a task may take."""
-        limit = self._fleet.settings.visibility_timeout_s + self._fleet.settings.task_time_limit_s
-        return quiet_s > limit or (quiet_s > 2 * QUIET_S and not self._fleet.alive())
-
-    def _give_up(self, under_way: dict[str, Shipment]) -> Iterator[Outcome]:
-        """Every task that has no answer ends as lost."""
-        alive = len(self._fleet.alive())
-        message = f"no answer, with {alive} of {self.slots} slots' workers still answering"
-        for shipment in under_way.values():
-            yield from (Outcome(task.id, failure=Failure(LOST, message)) for task in shipment.tasks)
-
-
-def _summary(order: Order) -> str:
-    """What Flower shows of a message: readable, and short whatever its payloads are."""
-    ids = [id_ for id_, _ in order.tasks]
-    span = f"image {ids[0]}" if len(ids) == 1 else f"images {ids[0]} to {ids[-1]}"
-    return f"{{{span}, kernel {order.kernel}, transport {order.transport}}}"
+    def _note(self, what: str) -> None:
+        """Remember the first thing that befell the batches; the rest follows from it more often than not."""
+        self._upset = self._upset or what

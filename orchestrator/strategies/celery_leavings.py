@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from contextlib import suppress
 from typing import Any
+
+from celery.states import READY_STATES, SUCCESS
 
 from orchestrator.strategies.celery_outcomes import Shipment, answer_of
 from orchestrator.strategies.celery_results import Results
@@ -15,9 +17,12 @@ from worker.payloads.transport import Reference, Transport
 WITHDRAW_S = 5.0
 """How long a batch that is given up waits for what the workers have begun, so that it can be cleaned away."""
 
+MOST_KEPT = 1000
+"""So much that has served may lie about before it is deleted, lest a long batch fills the broker."""
+
 
 class Leavings:
-    """Keeps account of what has to be deleted, and of which messages were answered."""
+    """Keeps account of what has to be deleted, and of answers that come when nobody awaits them."""
 
     def __init__(self, transport: Transport, results: Results) -> None:
         """Delete payloads by `transport`, and results by `results`."""
@@ -25,39 +30,58 @@ class Leavings:
         self._results = results
         self._payloads: list[Reference] = []
         self._ids: list[str] = []
-        self._answered: set[str] = set()
+        self._given_up: set[str] = set()
         self.duplicated = 0
-        """Answers of this batch that came a second time."""
+        """Answers of this strategy's messages that came a second time, since the last batch began."""
 
     def begin(self) -> None:
         """Another batch begins."""
-        self._answered.clear()
         self.duplicated = 0
 
     def answered(self, id_: str, shipment: Shipment) -> None:
         """A message was answered: its inputs and its result have served."""
-        self._answered.add(id_)
         self._ids.append(id_)
         self._payloads.extend(shipment.references)
+        if len(self._ids) >= MOST_KEPT:
+            self.clear()
 
-    def unawaited(self, id_: str, meta: dict[str, Any]) -> None:
-        """Count an answer that came a second time; throw away one that an earlier batch did not wait for."""
-        if id_ in self._answered:
+    def give_up(self, id_: str, shipment: Shipment) -> None:
+        """Nobody waits for this message's answer any more; should it come, it is the first."""
+        self._given_up.add(id_)
+        self._payloads.extend(shipment.references)
+
+    def unawaited(self, id_: str, meta: dict[str, Any], keep: bool) -> None:
+        """Throw away an answer that nobody awaits, and count it unless it is the first to its message.
+
+        Celery tells of a slot process that it ended twice: first of the time limit, then of the process. Only
+        an answer of a task that was done counts.
+
+        Args:
+            id_: the message's.
+            meta: the answer.
+            keep: leave the outputs that it names, for the first answer names the same.
+        """
+        if meta["status"] not in READY_STATES:
+            return
+        if id_ in self._given_up:
+            self._given_up.remove(id_)
+        elif meta["status"] == SUCCESS:
             self.duplicated += 1
-        else:
-            self._discard(id_, meta)
+        self._discard(id_, meta, keep)
 
-    def withdraw(self, under_way: dict[str, Shipment], recalled: Iterable[str]) -> None:
+    def withdraw(self, under_way: dict[str, Shipment], recalled: Collection[str]) -> None:
         """After an early end: forget the messages that were taken back, and wait a while for the others."""
-        for shipment in under_way.values():
+        for id_, shipment in under_way.items():
             self._payloads.extend(shipment.references)
+            self._given_up.add(id_)
         for id_ in recalled:
             under_way.pop(id_, None)
+            self._given_up.discard(id_)
         deadline = time.monotonic() + WITHDRAW_S
         while under_way and time.monotonic() < deadline:
             for id_, meta in self._results.receive(under_way, 0.1):
-                under_way.pop(id_, None)
-                self._discard(id_, meta)
+                if under_way.pop(id_, None) is not None:
+                    self.unawaited(id_, meta, keep=False)
         under_way.clear()
 
     def clear(self) -> None:
@@ -67,9 +91,13 @@ class Leavings:
         self._payloads.clear()
         self._ids.clear()
 
-    def _discard(self, id_: str, meta: dict[str, Any]) -> None:
+    def _discard(self, id_: str, meta: dict[str, Any], keep: bool) -> None:
         """Have an answer that nobody waits for deleted, with the outputs it names."""
         self._ids.append(id_)
         with suppress(ForeignMessageError):
-            entries = answer_of(meta).entries
-            self._payloads.extend(entry.output for entry in entries if entry.output is not None)
+            if not keep:
+                self._payloads.extend(_outputs(meta))
+
+
+def _outputs(meta: dict[str, Any]) -> Iterable[Reference]:
+    return [entry.output for entry in answer_of(meta).entries if entry.output is not None]

@@ -26,6 +26,12 @@ class Shipment:
     size: int
     started_at: float
     sent_at: float = 0.0
+    accepted: bool = False
+    """Whether the broker has confirmed it; where the connection broke in between, nobody knows."""
+
+    def lost(self, why: str) -> Iterator[Outcome]:
+        """The outcome of each of its tasks where no answer will come."""
+        yield from (Outcome(task.id, failure=Failure(LOST, why)) for task in self.tasks)
 
 
 @dataclass(slots=True)
@@ -90,10 +96,10 @@ def answer_of(meta: Mapping[str, Any]) -> Answer:
 
 
 def unanswered(shipment: Shipment, meta: Mapping[str, Any], error: ForeignMessageError) -> Iterator[Outcome]:
-    """Every task of a message that has no answer, with Celery's own word on it as the failure."""
+    """Every task of a message that ended without an answer, with Celery's own word on it as the failure."""
     result = meta["result"]
     name = type(result).__name__ if isinstance(result, BaseException) else type(error).__name__
-    failure = Failure(LOST if name == "WorkerLostError" else name, str(error))
+    failure = Failure(name, str(error))
     for task in shipment.tasks:
         yield Outcome(task.id, failure=failure)
 

@@ -53,7 +53,7 @@ class Publisher:
             summary: what people read in Flower in place of the arguments.
         """
         amqp = self._app.amqp
-        task = amqp.task_protocols[2](task_id, name, (), message, argsrepr="()", kwargsrepr=summary)
+        task = amqp.task_protocols[2](task_id, name, (), message, argsrepr=summary, kwargsrepr="{}")
         amqp.send_task_message(
             self._producer,
             name,

@@ -16,10 +16,13 @@ from typing import Any
 
 import redis
 from celery import Celery
-from celery.states import READY_STATES
+from celery.states import READY_STATES, RETRY
 
 LOOK_UP_EVERY_S = 1.0
 LOOK_UP_AT_ONCE = 500
+
+READ_S = 30.0
+"""How long the rest of a message may take that has begun to come."""
 
 
 class Results:
@@ -34,28 +37,28 @@ class Results:
         self._looked_up_at = time.monotonic()
         self.waited_s = 0.0
         """Seconds that `receive` has waited for something to come, all in all."""
-        self._subscribe()
+        self.subscribe()
 
     def receive(self, awaited: Collection[str], timeout_s: float) -> Iterator[tuple[str, dict[str, Any]]]:
         """Task ids with their results, at most `timeout_s` after the last one; ends when none is at hand.
 
+        A result of the state RETRY is told as it is heard: the task goes on.
+
         Args:
             awaited: ids of tasks whose results are still missing, to look up if a publication was missed.
             timeout_s: how long to wait for the first; 0 takes only what has arrived.
+
+        Raises:
+            redis.RedisError: the connection broke; `subscribe` listens again.
         """
-        try:
-            message = self._await(timeout_s)
-            while message is not None:
-                if message["type"] == "pmessage":
-                    self._looked_up_at = time.monotonic()
-                    yield from self._if_ready(message["data"])
-                    message = self._pubsub.get_message(timeout=0)
-                else:
-                    message = self._await(timeout_s)
-        except (redis.ConnectionError, redis.TimeoutError, OSError):
-            self._subscribe()
-            yield from self._look_up(awaited)
-            return
+        message = self._await(timeout_s)
+        while message is not None:
+            if message["type"] == "pmessage":
+                self._looked_up_at = time.monotonic()
+                yield from self._read(message["data"])
+                message = self._await(0.0)
+            else:
+                message = self._await(timeout_s)
         if timeout_s and time.monotonic() - self._looked_up_at > LOOK_UP_EVERY_S:
             yield from self._look_up(awaited)
 
@@ -70,12 +73,19 @@ class Results:
         self._client.close()
 
     def _await(self, timeout_s: float) -> Any:
-        started = time.monotonic()
-        message = self._pubsub.get_message(timeout=timeout_s)
-        self.waited_s += time.monotonic() - started
-        return message
+        """The next message, if one begins to come within `timeout_s`.
 
-    def _subscribe(self) -> None:
+        It is read to its end then: with a timeout of its own that short, `get_message` takes a large message
+        that is half here for a broken connection.
+        """
+        started = time.monotonic()
+        comes = self._pubsub.connection.can_read(timeout=timeout_s)
+        self.waited_s += time.monotonic() - started
+        return self._pubsub.get_message(timeout=READ_S) if comes else None
+
+    def subscribe(self) -> None:
+        """Listen, on a new connection; what was said meanwhile is looked up soon."""
+        self._looked_up_at = 0.0
         if self._pubsub is not None:
             self._pubsub.close()
         self._pubsub = self._client.pubsub(ignore_subscribe_messages=True)  # type: ignore[no-untyped-call]  # redis-py's own gap
@@ -88,10 +98,19 @@ class Results:
             keys = [self._backend.get_key_for_task(id_) for id_ in ids[start : start + LOOK_UP_AT_ONCE]]
             for stored in self._client.mget(keys):
                 if stored is not None:
-                    yield from self._if_ready(stored)
+                    yield from self._read(stored, ready=True)
 
-    def _if_ready(self, data: Any) -> Iterator[tuple[str, dict[str, Any]]]:
-        """The result, unless it only tells that the task goes on, as after a retry."""
-        meta = self._backend.decode_result(data)
-        if meta["status"] in READY_STATES:
-            yield str(meta["task_id"]), meta
+    def _read(self, data: Any, ready: bool = False) -> Iterator[tuple[str, dict[str, Any]]]:
+        """The result, if it is one; with `ready` only if the task has ended.
+
+        Anybody who reaches the broker can write there. What is no result of Celery's is passed over: the
+        task that it stands in for has no answer then, and ends as one without.
+        """
+        try:
+            meta = self._backend.decode_result(data)
+            known = meta["status"] in (*READY_STATES, RETRY) and "result" in meta
+            id_ = str(meta["task_id"])
+        except Exception:  # noqa: BLE001 - decoders raise as they like at what is not theirs
+            return
+        if known and not (ready and meta["status"] not in READY_STATES):
+            yield id_, meta

@@ -24,6 +24,7 @@ import signal
 import socket
 import sys
 import threading
+from contextlib import suppress
 from typing import Any
 
 import msgpack
@@ -144,10 +145,12 @@ def main(control_fd: int, inputs_fd: int, outputs_fd: int) -> None:
     threading.Thread(target=_end_with, args=(control,), daemon=True).start()
     inputs, outputs = Window(inputs_fd), Arena(outputs_fd)
     messages = msgpack.Unpacker()
-    while data := control.recv(1 << 16):
-        messages.feed(data)
-        for message in messages:
-            control.sendall(msgpack.packb(_answer(message, inputs, outputs) if message else []))
+    # An orchestrator that closes its end in the middle of something has had enough: no reason for a traceback.
+    with suppress(ConnectionResetError, BrokenPipeError):
+        while data := control.recv(1 << 16):
+            messages.feed(data)
+            for message in messages:
+                control.sendall(msgpack.packb(_answer(message, inputs, outputs) if message else []))
 
 
 def _end_with(control: socket.socket) -> None:

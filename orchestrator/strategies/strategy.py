@@ -48,6 +48,13 @@ class Strategy(ABC):
         """The outcome with its output in the orchestrator's memory, off the clock; most have it there already."""
         return outcome
 
+    def disturbance(self) -> str | None:
+        """What befell the batches since this was last asked, such as a slot that died; `None` where nothing did.
+
+        Asked off the clock, once a sample: whoever has to look around may do so now.
+        """
+        return None
+
     @property
     def duplicated(self) -> int:
         """Tasks of the last batch that were done more than once."""

@@ -13,7 +13,7 @@ from PIL import Image
 
 from orchestrator.fleet.fleet import Fleet
 from orchestrator.strategies.celery import Celery
-from worker.contract import LOST, Outcome, Task
+from worker.contract import Outcome, Task
 from worker.stages import STAGES
 
 PLACES = [
@@ -113,7 +113,8 @@ def _png() -> bytes:
 def test_an_unknown_kernel_fails_its_tasks_by_name(fleet: Fleet):
     with Celery(1, fleet, "redis", 2, "local") as strategy:
         outcomes = done(strategy, gray_tasks(2, kernel="magic"))
-    assert {outcome.failure.type for outcome in outcomes.values()} == {"KeyError"}
+    failures = {(outcome.failure.type, outcome.failure.message) for outcome in outcomes.values()}
+    assert failures == {("UnknownKernelError", "grayscale has no kernel 'magic'; it has loop, numpy")}
 
 
 def test_an_iterator_closed_early_leaves_the_strategy_ready_for_the_next_batch(fleet: Fleet):
@@ -134,11 +135,11 @@ def test_batches_of_none_and_of_one(fleet: Fleet, count):
         assert len(done(strategy, gray_tasks(count))) == count
 
 
-def test_a_task_that_kills_its_slot_each_time_ends_as_lost_and_the_others_go_on(fleet: Fleet, monkeypatch):
+def test_a_task_that_kills_its_slot_each_time_ends_as_failed_and_the_others_go_on(fleet: Fleet):
     tasks = [Task(0, "diagnostics", "die", ""), *(Task(i, "diagnostics", "noop", "") for i in range(1, 6))]
     with Celery(2, fleet, "redis", 1, "local") as strategy:
         outcomes = done(strategy, tasks)
-    assert outcomes[0].failure.type == LOST
+    assert (outcomes[0].status, outcomes[0].failure.type) == ("failed", "WorkerLostError")
     assert {outcomes[i].status for i in range(1, 6)} == {"ok"}
 
 

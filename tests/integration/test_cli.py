@@ -185,6 +185,9 @@ def test_an_interrupted_run_saves_what_was_measured_and_exits_130(tmp_path, numb
     assert "Traceback" not in errors
     report = orchestrator("report", str(next(results.glob("2*.json"))), cwd=tmp_path)
     assert (report.returncode, "INCOMPLETE" in report.stdout) == (0, True)
+    (page,) = results.glob("2*.html")
+    assert f"incomplete report: {page.relative_to(tmp_path)}" in errors
+    assert "<strong>Incomplete:</strong>" in page.read_text(encoding="utf-8")
 
 
 def test_an_external_broker_s_workers_are_used_and_left_running(tmp_path, fleet: Fleet):

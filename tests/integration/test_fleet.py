@@ -119,12 +119,12 @@ def test_an_external_fleet_finds_the_workers_and_leaves_them_as_they_were(fleet:
 
 def test_a_broker_that_is_not_there_is_named_with_the_remedy():
     with pytest.raises(UnavailableError, match=r"127\.0\.0\.1:1.*cannot be reached.*--broker"):
-        external.inspect_broker("redis://127.0.0.1:1/0", embedded=False)
+        external.inspect_broker(Settings(broker_url="redis://127.0.0.1:1/0"), embedded=False)
 
 
 def test_a_broker_url_shows_no_password():
     with pytest.raises(UnavailableError) as caught:
-        external.inspect_broker("redis://:hush@127.0.0.1:1/0", embedded=False)
+        external.inspect_broker(Settings(broker_url="redis://:hush@127.0.0.1:1/0"), embedded=False)
     assert "hush" not in str(caught.value)
 
 
@@ -133,7 +133,7 @@ def test_a_broker_url_shows_no_password():
 )
 def test_a_url_that_is_no_redis_is_a_usage_error(url):
     with pytest.raises(UsageError, match="write redis://host:6379/0"):
-        external.inspect_broker(url, embedded=False)
+        external.inspect_broker(Settings(broker_url=url), embedded=False)
 
 
 def test_a_broker_that_evicts_is_refused(fleet: Fleet):
@@ -143,7 +143,7 @@ def test_a_broker_that_evicts_is_refused(fleet: Fleet):
             with pytest.raises(
                 UnavailableError, match=r"allkeys-lru.*CONFIG SET maxmemory-policy noeviction"
             ):
-                external.inspect_broker(fleet.settings.broker_url, embedded=False)
+                external.inspect_broker(fleet.settings, embedded=False)
         finally:
             client.config_set("maxmemory-policy", "noeviction")
 

@@ -12,9 +12,15 @@ ROOT = Path(__file__).parents[2]
 
 # From the lowest floor up: a module may import its own floor and those below.
 FLOORS = [
-    ("orchestrator.errors", "orchestrator.model", "orchestrator.proof", "orchestrator.interruption"),
+    (
+        "orchestrator.errors",
+        "orchestrator.model",
+        "orchestrator.proof",
+        "orchestrator.interruption",
+        "orchestrator.spelling",
+    ),
     ("orchestrator.analysis",),
-    ("orchestrator.results",),
+    ("orchestrator.results", "orchestrator.result_checks"),
     ("orchestrator.reports",),
     ("orchestrator.options", "orchestrator.machine"),
     ("orchestrator.fleet", "orchestrator.inputs"),

@@ -108,3 +108,19 @@ def test_auto_rounds_have_a_target_and_a_budget_and_others_have_neither():
     assert (auto.rounds, auto.target, auto.budget_s) == (112, 0.1, 60.0)
     fixed = plan(Options(rounds="9"))
     assert (fixed.rounds, fixed.target, fixed.budget_s) == (9, None, None)
+
+
+def test_events_on_and_off_are_two_cells_of_celery_and_of_nobody_else():
+    asked = Options(stages=("decode",), kernels=("asarray",), chunks=(1,), events=("off", "on"))
+    cells = [cell for cell in plan(asked).cells if not cell.replica]
+    assert [cell.events for cell in cells if cell.strategy == "celery"] == ["on", "off"]
+    assert {cell.events for cell in cells if cell.strategy != "celery"} == {None}
+
+
+def test_unasked_events_are_left_as_the_fleet_has_them():
+    assert {cell.events for cell in plan(Options()).cells} == {None}
+
+
+def test_events_are_on_or_off():
+    with pytest.raises(UsageError, match=r"unknown events 'maybe'.*choose from on, off"):
+        plan(Options(events=("maybe",)))

@@ -134,3 +134,12 @@ def test_a_folder_that_cannot_be_written_to_is_named_and_nothing_is_left(tmp_pat
     with pytest.raises(UsageError, match="choose another --output"):
         results.write(example_run(), file / "result.json")
     assert list(tmp_path.iterdir()) == [file]
+
+
+def test_a_file_from_before_events_were_told_apart_is_read_as_it_was_meant():
+    document = json.loads(results.dumps(example_run()))
+    for row in (*document["cells"], *document["environment"]["workers"]):
+        del row["events"]
+    again = results.from_json(document)
+    assert {cell.cell.events for cell in again.cells} == {None}
+    assert {worker.events for worker in again.environment.workers} == {None}

@@ -1,32 +1,105 @@
-import random
-from collections import Counter
+"""Rounds: what is disturbed is measured again, a bounded number of times, and never dropped."""
 
-from orchestrator.model import Cell
-from orchestrator.rounds import MOST_BATCHES, batches_for, shuffled
+from __future__ import annotations
 
-CELLS = tuple(
-    Cell(stage, "kernel", strategy, 1, width=width)
-    for stage in ("decode", "grayscale")
-    for width in (64, 128)
-    for strategy in ("serial", "threads", "processes")
-)
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
+import pytest
 
-def test_cells_that_do_the_same_work_follow_each_other() -> None:
-    order = shuffled(CELLS, random.Random(1))
-    works = [(cell.stage, cell.width) for cell in order]
-    assert set(CELLS) == set(order)
-    assert 4 == sum(one != other for one, other in zip(works, [None, *works], strict=False))
+from orchestrator import interruption
+from orchestrator.model import Cell, Run
+from orchestrator.record import Record
+from orchestrator.rounds import REPEATS, Rounds
+from orchestrator.strategies.strategy import Strategy
+from tests.examples import example_run
+from worker.contract import Outcome, Task
 
-
-def test_either_of_two_cells_comes_first_as_often() -> None:
-    rng = random.Random(1)
-    orders = [shuffled(CELLS, rng) for _ in range(2000)]
-    first = Counter(order.index(CELLS[0]) < order.index(CELLS[1]) for order in orders)
-    assert 900 < first[True] < 1100
-    groups = Counter(order[0].stage for order in orders)
-    assert 900 < groups["decode"] < 1100
+CELL = Cell("grayscale", "numpy", "serial", 1)
 
 
-def test_a_batch_is_repeated_until_a_sample_lasts_10_ms() -> None:
-    assert [1, 1, 2, 10, MOST_BATCHES] == [batches_for(s) for s in (1.0, 0.01, 0.009, 0.001, 1e-6)]
+class Upset(Strategy):
+    """Does its one task; batches are disturbed as it was told, the others are not."""
+
+    def __init__(self, *reasons: str | None) -> None:
+        super().__init__(1)
+        self._reasons = iter(reasons)
+        self.batches = 0
+
+    def run(self, tasks: Sequence[Task]) -> Iterator[Outcome]:
+        self.batches += 1
+        for task in tasks:
+            yield Outcome(task.id, b"right", slot="a:1")
+
+    def disturbance(self) -> str | None:
+        return next(self._reasons, None)
+
+
+class OneTask:
+    """Inputs of one task for every cell."""
+
+    def tasks(self, _: Cell) -> tuple[Task, ...]:
+        return (Task(0, "grayscale", "numpy", b""),)
+
+    def expected(self, _: Cell) -> dict[int, bytes]:
+        return {0: b"right"}
+
+
+class Nobody:
+    def step(self, what: str) -> None: ...
+
+    def sample(self, done: int, total: int, cell: Cell) -> None: ...
+
+
+def measured(strategy: Strategy, rounds: int = 2, warmup: int = 0) -> Run:
+    run = example_run()
+    plan = replace(run.plan, cells=(CELL,), rounds=rounds, warmup=warmup)
+    record = Record(replace(run, plan=plan, cells=(), loads=()))
+    Rounds(record, {CELL: strategy}, OneTask(), None, Nobody()).take(lambda _: None)  # type: ignore[arg-type]
+    return record.as_run(complete=True)
+
+
+def test_a_disturbed_sample_is_kept_and_taken_again_in_its_round():
+    (result,) = measured(Upset(None, "worker a died")).cells
+    assert [(each.round, each.disturbed) for each in result.taken] == [
+        (0, None),
+        (1, "worker a died"),
+        (1, None),
+    ]
+    assert [each.round for each in result.samples] == [0, 1]
+    assert [each.round for each in result.disturbed] == [1]
+
+
+def test_a_sample_that_stays_disturbed_is_given_up_after_a_few_times_and_the_next_round_goes_on():
+    strategy = Upset(*["again"] * (1 + REPEATS))
+    (result,) = measured(strategy).cells
+    assert [each.round for each in result.disturbed] == [0] * (1 + REPEATS)
+    assert [each.round for each in result.samples] == [1]
+
+
+def test_a_run_that_was_disturbed_in_every_round_ends():
+    (result,) = measured(Upset(*["again"] * 100), rounds=3).cells
+    assert result.samples == ()
+    assert len(result.disturbed) == 3 * (1 + REPEATS)
+
+
+def test_a_disturbed_warm_up_does_not_say_how_many_batches_a_sample_takes():
+    strategy = Upset("worker a died", None)
+    measured(strategy, rounds=1, warmup=1)
+    assert strategy.batches > 2  # the warm-up twice, then as many as a short batch needs
+
+
+def test_what_disturbed_a_warm_up_is_kept_too_for_a_task_may_have_been_lost_in_it():
+    (result,) = measured(Upset("worker a died"), rounds=1, warmup=1).cells
+    assert [(each.round, each.disturbed) for each in result.disturbed] == [(-1, "worker a died")]
+    assert [each.round for each in result.samples] == [0]
+
+
+def test_an_interrupt_that_got_lost_ends_the_repeating(monkeypatch):
+    strategy = Upset(*["again"] * 100)
+    monkeypatch.setattr(interruption, "_requested", True)
+    with pytest.raises(KeyboardInterrupt):
+        measured(strategy)
+    assert strategy.batches == 0
+    assert threading.active_count() >= 1

@@ -84,3 +84,15 @@ def test_points_rise_from_the_first_to_the_last(low, factor, points):
     assert list(values) == sorted(values)
     assert values[0] == pytest.approx(low, rel=1e-3)
     assert values[-1] == pytest.approx(low * factor, rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("slots", "chunks", "images"),
+    [((1, 2), (), 8), ((1, 2, 3, 4), (), 12), ((1, 2, 3, 4), (1, 4), 48), ((1, 5, 6, 7, 8), (), 32)],
+)
+def test_images_fill_every_number_of_slots_unless_that_takes_too_many(slots, chunks, images):
+    assert scale_plan(Options(chunks=chunks), slots).images == images
+
+
+def test_a_number_of_images_that_is_asked_for_stays():
+    assert scale_plan(Options(images=7), (1, 2)).images == 7

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from worker.contract import Payload
-from worker.payloads.transport import PayloadMissingError, Reference
+from worker.payloads.transport import PayloadMissingError, Reference, check_layout
 
 PLAIN = "biufc"
 """Kinds of numbers that travel: NumPy's own, and no objects."""
@@ -51,16 +51,26 @@ def from_bytes(raw: bytes | memoryview, reference: Reference) -> Payload:
     """The payload in `raw`; an array is a view of it, not a copy.
 
     Raises:
-        PayloadMissingError: `raw` is not as long as the reference says, so it is not that payload.
+        PayloadMissingError: `raw` is not as long as the reference says, so it is not that payload; or the
+            reference says nothing that can be.
     """
-    size, shape = reference["size"], reference["shape"]
+    try:
+        check_layout(reference)
+        size, shape = reference["size"], reference["shape"]
+        dtype = np.dtype(reference.get("dtype", "|u1"))
+    except (ValueError, TypeError, KeyError) as error:
+        raise PayloadMissingError(f"a reference to no payload: {error}") from None
     if len(raw) != size:
         raise PayloadMissingError(f"payload of {len(raw)} bytes where {size} were stored")
     if shape is None:
         return bytes(raw)
-    dtype = np.dtype(reference.get("dtype", "|u1"))
-    if dtype.kind not in PLAIN or math.prod(shape) * dtype.itemsize != size:
+    if math.prod(shape) * dtype.itemsize != size:
         raise PayloadMissingError(f"payload of {size} bytes that is no {dtype} array of shape {shape}")
-    values: Any = np.frombuffer(raw, dtype=dtype).reshape(shape)
+    try:
+        values: Any = np.frombuffer(raw, dtype=dtype).reshape(shape)
+    except ValueError as error:  # no bytes, and sides that nothing multiplied by them makes small
+        raise PayloadMissingError(
+            f"payload of {size} bytes that is no array of shape {shape}: {error}"
+        ) from None
     payload: Payload = values
     return payload

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import re
+import secrets
+import stat
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import ClassVar, Self
 
@@ -16,7 +21,11 @@ SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,200}")
 
 
 class Files(Transport):
-    """A file a payload, in one flat folder. A name from a message never leaves that folder."""
+    """A file a payload, in one flat folder. A name from a message never leaves that folder.
+
+    Whoever can write to the folder cannot lead us out of it either: links are not followed, files of other
+    kinds are not waited for, and what is longer than its reference says is not read.
+    """
 
     summary: ClassVar[str] = "the message carries a name, the bytes lie in a folder that workers share"
 
@@ -41,24 +50,37 @@ class Files(Transport):
         return cls(folder)
 
     def put(self, key: str, payload: Payload) -> Reference:
-        """Write the file whole, then give it its name, so that no reader sees half of it."""
+        """Write the file whole, then give it its name, so that no reader sees half of it.
+
+        Raises:
+            OSError: it cannot be written; nothing of it is left.
+        """
         if isinstance(payload, str):
             return {"url": payload}
         path = self._path(key)
-        part = path.with_suffix(".part")
-        part.write_bytes(codec.as_bytes(payload))
-        part.rename(path)
+        part = path.with_name(f"{key}.{secrets.token_hex(4)}.part")
+        try:
+            with os.fdopen(
+                os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o666), "wb"
+            ) as file:
+                file.write(codec.as_bytes(payload))
+            part.rename(path)
+        except BaseException:
+            with suppress(OSError):
+                part.unlink(missing_ok=True)
+            raise
         return {"key": key, **codec.describe(payload)}
 
     def get(self, reference: Reference) -> Payload:
         """Read the file."""
         if "url" in reference:
             return str(reference["url"])
+        path = self._path(reference.get("key"))
         try:
-            raw = self._path(reference["key"]).read_bytes()
+            raw = _read(path, reference.get("size"))
         except FileNotFoundError:
             raise PayloadMissingError(
-                f"no payload file {reference['key']}: it was removed, or the folder differs"
+                f"no payload file {path.name}: it was removed, or the folder differs"
             ) from None
         return codec.from_bytes(raw, reference)
 
@@ -68,7 +90,28 @@ class Files(Transport):
             if "key" in reference:
                 self._path(reference["key"]).unlink(missing_ok=True)
 
-    def _path(self, key: str) -> Path:
-        if not SAFE_NAME.fullmatch(key):
-            raise PayloadMissingError(f"{key!r} is no name of a payload")
+    def _path(self, key: object) -> Path:
+        if not isinstance(key, str) or not SAFE_NAME.fullmatch(key):
+            raise PayloadMissingError(f"{key!r:.80} is no name of a payload")
         return self._folder / key
+
+
+def _read(path: Path, size: object) -> bytes:
+    """The content of a file, if it is one, and of that size."""
+    try:
+        # Without waiting: opening a pipe would last until somebody writes to it.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.ENXIO):  # a link, or a socket
+            raise PayloadMissingError(f"{path.name} is no file") from None
+        raise
+    try:
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode):
+            raise PayloadMissingError(f"{path.name} is no file")
+        if found.st_size != size:
+            raise PayloadMissingError(f"payload of {found.st_size} bytes where {size!r:.80} were stored")
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
+            return file.read(found.st_size)
+    finally:
+        os.close(descriptor)

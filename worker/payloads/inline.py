@@ -7,7 +7,7 @@ from typing import ClassVar, Self
 
 from worker.contract import Payload
 from worker.payloads import codec
-from worker.payloads.transport import Reference, Transport
+from worker.payloads.transport import PayloadMissingError, Reference, Transport
 from worker.settings import Settings
 
 
@@ -33,7 +33,10 @@ class Inline(Transport):
         """The payload that the reference holds."""
         if "url" in reference:
             return str(reference["url"])
-        return codec.from_bytes(reference["raw"], reference)
+        raw = reference.get("raw")
+        if not isinstance(raw, bytes):
+            raise PayloadMissingError("a message without the payload that it should carry")
+        return codec.from_bytes(raw, reference)
 
     def delete(self, references: Iterable[Reference]) -> None:
         """Nothing is stored, so nothing is left."""

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar, Self
 
 import redis
+from redis.connection import PythonRespSerializer
 
 from worker.contract import Payload
 from worker.payloads import codec
 from worker.payloads.transport import PayloadMissingError, Reference, Transport
 from worker.settings import Settings
+from worker.tls import tls_options
 
 EXPIRY_S = 3600
 """A payload that nobody fetched is gone after this long, whatever happened to the run."""
@@ -18,17 +20,37 @@ EXPIRY_S = 3600
 READ_BYTES = 1 << 20
 """What one read of the socket takes at most; redis-py's 64 KiB costs thirty reads for one picture."""
 
+PACK_BYTES = 6000
+"""Parts of a command up to this size are put together before they are sent; redis-py's own figure."""
 
-def connect(url: str, timeout_s: float = 30.0) -> redis.Redis:
-    """A client for a broker URL as Celery writes it; every command has a deadline."""
+
+def connect(url: str, timeout_s: float = 30.0, tls: Mapping[str, Any] | None = None) -> redis.Redis:
+    """A client for a broker URL as Celery writes it; every command has a deadline.
+
+    Args:
+        url: `redis://`, `rediss://` or `redis+socket://`.
+        timeout_s: seconds that an answer may take.
+        tls: what a `rediss://` connection is made with (`Settings.tls`); without it only the system's
+            authorities are trusted.
+    """
     plain = url.replace("redis+socket://", "unix://", 1)
+    options: dict[str, Any] = {} if plain.startswith("unix://") else {"socket_keepalive": True}
+    if plain.startswith("rediss://"):
+        options |= tls_options(None, None, None) if tls is None else tls
     return redis.Redis.from_url(
         plain,
         socket_timeout=timeout_s,
         socket_connect_timeout=5.0,
         socket_read_size=READ_BYTES,
-        **({} if plain.startswith("unix://") else {"socket_keepalive": True}),
+        # Sends a payload from where it lies; the packer that redis-py takes with hiredis copies it twice.
+        command_packer=PythonRespSerializer(PACK_BYTES, _encoded),
+        **options,
     )
+
+
+def _encoded(part: bytes | memoryview | str | int | float) -> bytes | memoryview:
+    """One part of a command as it crosses."""
+    return part if isinstance(part, bytes | memoryview) else str(part).encode()
 
 
 class Redis(Transport):
@@ -43,7 +65,7 @@ class Redis(Transport):
     @classmethod
     def from_settings(cls, settings: Settings) -> Self:
         """The payload store of `BREAKEVEN_PAYLOAD_URL`, or the broker's own Redis."""
-        return cls(connect(settings.payload_store_url))
+        return cls(connect(settings.payload_store_url, tls=settings.tls))
 
     def put(self, key: str, payload: Payload) -> Reference:
         """SET, with an expiry."""
@@ -91,6 +113,9 @@ class Redis(Transport):
             if "url" in reference:
                 found.append(str(reference["url"]))
                 continue
+            if "key" not in reference:
+                found.append(PayloadMissingError("a reference without the key of a payload"))
+                continue
             try:
                 found.append(_found(next(raws), reference))
             except PayloadMissingError as missing:
@@ -111,6 +136,7 @@ class Redis(Transport):
 def _found(raw: bytes | None, reference: Reference) -> Payload:
     if raw is None:
         raise PayloadMissingError(
-            f"no payload under {reference['key']}: it expired, or its store was emptied"
+            f"no payload under {reference['key']}: it expired, its store was emptied, or worker and "
+            "orchestrator use different stores (BREAKEVEN_PAYLOAD_URL)"
         )
     return codec.from_bytes(raw, reference)

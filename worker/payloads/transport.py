@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar, Self, TypeAlias
@@ -11,6 +12,55 @@ from worker.settings import Settings
 
 Reference: TypeAlias = dict[str, Any]
 """What the message carries instead of, or around, a payload; plain JSON or msgpack values."""
+
+
+KEY = re.compile(r"breakeven-[A-Za-z0-9:_-]{1,190}")
+"""What a payload may be called in a message: names of ours alone, and none that is a path."""
+
+NUMBERS = re.compile(r"[<>|=]?[biufc]\d{1,2}")
+"""NumPy's plain numbers, as a reference names them; never objects."""
+
+MOST_BYTES = 1 << 40
+MOST_SIDES = 32
+LONGEST_URL = 32 << 10
+
+
+def checked_reference(value: Any) -> Reference:
+    """The reference, if it can be one of ours: a URL, a key, or the payload itself, and nothing beside it.
+
+    Raises:
+        ValueError: it cannot; says what is wrong.
+    """
+    if not isinstance(value, dict):
+        raise ValueError(f"a reference that is {type(value).__name__}")
+    if value.keys() == {"url"}:
+        if not isinstance(value["url"], str) or len(value["url"]) > LONGEST_URL:
+            raise ValueError("a URL that is no text, or too long")
+        return value
+    if value.keys() - {"dtype"} not in ({"key", "size", "shape"}, {"raw", "size", "shape"}):
+        raise ValueError(f"a reference of {', '.join(map(str, value))!r:.80}")
+    if "key" in value and not (isinstance(value["key"], str) and KEY.fullmatch(value["key"])):
+        raise ValueError(f"{value['key']!r:.80} is no name of a payload")
+    if "raw" in value and not isinstance(value["raw"], bytes):
+        raise ValueError(f"a payload that is {type(value['raw']).__name__}")
+    check_layout(value)
+    return value
+
+
+def check_layout(reference: Reference) -> None:
+    """Raise `ValueError` unless a reference says of how many bytes, and of what array, its payload is."""
+    size, shape, numbers = (reference.get(name) for name in ("size", "shape", "dtype"))
+    if not _is_count(size, MOST_BYTES):
+        raise ValueError(f"a payload of {size!r:.80} bytes")
+    sides = isinstance(shape, list | tuple) and len(shape) <= MOST_SIDES
+    if shape is not None and not (sides and all(_is_count(side, MOST_BYTES) for side in shape)):
+        raise ValueError(f"a payload of shape {shape!r:.80}")
+    if numbers is not None and not (isinstance(numbers, str) and NUMBERS.fullmatch(numbers)):
+        raise ValueError(f"a payload of {numbers!r:.80}")
+
+
+def _is_count(value: Any, most: int) -> bool:
+    return type(value) is int and 0 <= value <= most
 
 
 class PayloadMissingError(LookupError):

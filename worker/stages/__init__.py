@@ -45,12 +45,23 @@ DIAGNOSTICS: Mapping[str, Mapping[str, Kernel]] = {"diagnostics": diagnostics.KE
 """Tasks that do no image work: they show what the way there and back costs. No part of a comparison."""
 
 
+class UnknownKernelError(LookupError):
+    """A stage or kernel that this release does not have; the message says which there are."""
+
+
 def kernel_of(stage: str, kernel: str) -> Kernel:
     """The function that implements `kernel` of `stage`.
 
     Raises:
-        KeyError: there is no such stage or kernel.
+        UnknownKernelError: there is no such stage or kernel.
     """
-    if stage in DIAGNOSTICS:
-        return DIAGNOSTICS[stage][kernel]
-    return STAGES[stage].kernels[kernel]
+    try:
+        kernels = DIAGNOSTICS[stage] if stage in DIAGNOSTICS else STAGES[stage].kernels
+    except KeyError:
+        raise UnknownKernelError(f"there is no stage {stage!r:.80}; there are {', '.join(STAGES)}") from None
+    try:
+        return kernels[kernel]
+    except KeyError:
+        raise UnknownKernelError(
+            f"{stage} has no kernel {kernel!r:.80}; it has {', '.join(kernels)}"
+        ) from None

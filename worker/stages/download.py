@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -12,8 +13,13 @@ import requests
 import urllib3
 
 from worker.settings import settings
+from worker.stages.connections import Adapter, ForeignOriginError, bounded
+from worker.wording import told
 
 CHUNK_BYTES = 1 << 18
+
+ASKED = {"Cache-Control": "no-cache", "Accept-Encoding": "identity"}
+"""Pictures are packed as they are; whoever packs them again is understood, and counted by what comes of it."""
 
 
 class DownloadError(OSError):
@@ -21,10 +27,21 @@ class DownloadError(OSError):
 
 
 class _Session(requests.Session):
-    """A session that leaves redirects to `_follow`: requests would read a redirect's whole body."""
+    """A session that asks allowed origins alone, and leaves redirects to `_follow`.
+
+    The environment gives it no proxy, which would be measured in the origin's place and connects to whatever
+    it likes, and no password from a .netrc. Of requests' own it reads REQUESTS_CA_BUNDLE.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.trust_env = False
+        self.verify = os.environ.get("REQUESTS_CA_BUNDLE") or True
+        self.mount("http://", Adapter())
+        self.mount("https://", Adapter())
 
     def get_redirect_target(self, resp: requests.Response) -> None:
-        return None
+        """There is none: requests would read a redirect's whole body."""
 
 
 def connection_each(url: str) -> bytes:
@@ -48,77 +65,87 @@ def _fetch(session: requests.Session, url: str) -> bytes:
     limits = settings()
     deadline = time.monotonic() + limits.download_timeout_s
     try:
-        with _follow(session, url, deadline) as response:
+        with (
+            bounded(deadline, limits.allowed_origins),
+            _follow(session, url, deadline) as response,
+        ):
             if response.status_code != HTTPStatus.OK:
-                raise DownloadError(f"{url} answered {response.status_code} {response.reason}")
+                raise DownloadError(
+                    f"{told(url)} answered {response.status_code} {told(str(response.reason))}"
+                )
             return _read(response, url, limits.download_max_bytes, deadline)
     except (requests.Timeout, urllib3.exceptions.TimeoutError):
-        raise DownloadError(f"{url} gave no answer in time") from None
+        _check_deadline(url, deadline)
+        raise DownloadError(f"{told(url)} gave no answer in time") from None
     except requests.ConnectionError as error:
-        raise DownloadError(f"{url} cannot be reached: {_root_cause(error)}") from None
+        raise DownloadError(f"{told(url)} cannot be reached: {_root_cause(error)}") from None
     except (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema):
-        raise DownloadError(f"{url} is not a URL that can be asked for") from None
+        raise DownloadError(f"{told(url)} is not a URL that can be asked for") from None
     except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
-        raise DownloadError(f"{url} broke off: {type(error).__name__}") from None
+        raise DownloadError(f"{told(url)} broke off: {type(error).__name__}") from None
 
 
 def _follow(session: requests.Session, url: str, deadline: float, redirects: int = 5) -> requests.Response:
-    """The first answer that is no redirect; every address on the way must be an allowed origin."""
+    """The first answer that is no redirect; every address on the way must be of an allowed origin."""
     limits = settings()
     address = url
     for _ in range(redirects + 1):
-        _check_origin(address, limits.allowed_origins)
-        response = session.get(
-            address,
-            stream=True,
-            allow_redirects=False,
-            timeout=(limits.connect_timeout_s, limits.read_timeout_s),
-            headers={"Cache-Control": "no-cache"},
-        )
+        _check_scheme(address)
+        left_s = max(0.001, deadline - time.monotonic())
+        try:
+            response = session.get(
+                address,
+                stream=True,
+                allow_redirects=False,
+                timeout=(min(limits.connect_timeout_s, left_s), min(limits.read_timeout_s, left_s)),
+                headers=ASKED,
+            )
+        except ForeignOriginError as foreign:
+            allowed = ", ".join(limits.allowed_origins)
+            raise DownloadError(
+                f"{told(address)} is no allowed origin ({foreign}); BREAKEVEN_ALLOWED_ORIGINS names {allowed}"
+            ) from None
         if not response.is_redirect:
             return response
         response.close()
         _check_deadline(url, deadline)
         address = _joined(address, response.headers["Location"])
-    raise DownloadError(f"{url} redirects more than {redirects} times")
+    raise DownloadError(f"{told(url)} redirects more than {redirects} times")
 
 
 def _joined(address: str, location: str) -> str:
     try:
         return urljoin(address, location)
     except ValueError:
-        raise DownloadError(f"{address} redirects to {location}, which is not a URL") from None
+        raise DownloadError(f"{told(address)} redirects to {told(location)}, which is not a URL") from None
 
 
-def _check_origin(url: str, allowed: tuple[str, ...]) -> None:
+def _check_scheme(url: str) -> None:
     try:
-        parts = urlsplit(url)
+        scheme = urlsplit(url).scheme
     except ValueError:
-        raise DownloadError(f"{url} is not a URL that can be asked for") from None
-    if parts.scheme not in ("http", "https"):
-        raise DownloadError(f"{url} is neither http nor https")
-    if allowed and f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}" not in allowed:
-        raise DownloadError(
-            f"{url} is no allowed origin; BREAKEVEN_ALLOWED_ORIGINS names {', '.join(allowed)}"
-        )
+        raise DownloadError(f"{told(url)} is not a URL that can be asked for") from None
+    if scheme not in ("http", "https"):
+        raise DownloadError(f"{told(url)} is neither http nor https")
 
 
 def _check_deadline(url: str, deadline: float) -> None:
-    if time.monotonic() > deadline:
-        raise DownloadError(f"{url} was not read to its end in time")
+    if time.monotonic() >= deadline:
+        raise DownloadError(f"{told(url)} was not read to its end in time")
 
 
 def _read(response: requests.Response, url: str, max_bytes: int, deadline: float) -> bytes:
     """The body, counted and timed as it comes, so that neither an endless nor a trickling one holds us up.
 
     `read1` gives what has arrived; `iter_content` would wait for a whole chunk, however slowly it drips in.
+    What was packed once more is counted unpacked, no more than a chunk of it at a time.
     """
     parts: list[bytes] = []
     size = 0
     while part := response.raw.read1(CHUNK_BYTES, decode_content=True):
         size += len(part)
         if size > max_bytes:
-            raise DownloadError(f"{url} is over the limit of {max_bytes} bytes")
+            raise DownloadError(f"{told(url)} is over the limit of {max_bytes} bytes")
         _check_deadline(url, deadline)
         parts.append(part)
     return parts[0] if len(parts) == 1 else b"".join(parts)

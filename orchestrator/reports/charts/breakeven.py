@@ -8,7 +8,7 @@ from typing import Any, Final
 import altair as alt
 
 from orchestrator.analysis.crossing import Crossing
-from orchestrator.analysis.scaling_sentences import sweep_sentence
+from orchestrator.analysis.sweep_sentences import distinct, sweep_sentence
 from orchestrator.analysis.sweeping import Axis, Sweep, sweeping
 from orchestrator.model import Estimate, Findings, Run
 from orchestrator.reports.charts.drawing import Drawing, Spec, slug
@@ -34,7 +34,7 @@ def draw(run: Run, findings: Findings) -> tuple[Drawing, ...]:
     """A chart a stage and opponent, of a run that swept the work."""
     if run.plan.axis not in SWEPT:
         return ()
-    return tuple(_drawing(run, sweep) for sweep in sweeping(run).sweeps)
+    return tuple(_drawing(run, sweep) for sweep in distinct(sweeping(run).sweeps))
 
 
 def at_name(axis: Axis, at: float) -> str:

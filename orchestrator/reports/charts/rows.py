@@ -42,6 +42,8 @@ def short_name(cell: Cell) -> str:
         parts.append(f"{cell.transport}/{cell.chunk}")
     if cell.data == "resident":
         parts.append("stays")
+    if cell.events == "on":
+        parts.append("events")
     if cell.replica:
         parts.append("again")
     return " ".join(parts)

@@ -7,8 +7,9 @@ from typing import Any, Final
 
 import altair as alt
 
+from orchestrator.analysis.cost_sentences import cost_sentences
 from orchestrator.analysis.scaling import ScalingCurve, ScalingFindings, ScalingPoint, scaling
-from orchestrator.analysis.scaling_sentences import bounds_sentence, curve_sentence, law_sentence
+from orchestrator.analysis.scaling_sentences import curve_sentences, curves_sentence
 from orchestrator.analysis.usl import Scalability
 from orchestrator.model import Cell, Estimate, Findings, Run
 from orchestrator.reports.charts.drawing import Drawing, Spec, slug
@@ -40,29 +41,21 @@ def draw(run: Run, findings: Findings) -> tuple[Drawing, ...]:
 
 def _drawing(run: Run, findings: Findings, found: ScalingFindings, stage: str) -> Drawing:
     curves = found.of_stage(stage)
-    costs = [cost for cost in found.costs if cost.stage == stage]
-    celery = [curve for curve in curves if curve.cell.distributed]
-    sentences = [*(_sentence(cost.sentence) for cost in costs)]
-    for curve in celery:
-        sentences += [curve_sentence(curve), law_sentence(curve.law)]
-        sentences += [] if curve.bounds is None else [bounds_sentence(curve.bounds)]
+    costs = found.of_costs(stage)
+    said = (*cost_sentences(costs), *curve_sentences(curves))
+    sentences = [f"{text[0].upper()}{text[1:]}" for text in said]
     return Drawing(
         name=f"scaling-{slug(stage)}",
         title=f"What more slots do in {stage}",
         short=stage,
         legend=LEGEND,
         caption="",
-        description=f"Tasks a second over slots in {stage}. "
-        + " ".join(curve_sentence(curve) for curve in curves),
+        description=f"Tasks a second over slots in {stage}, {curves_sentence(curves)}",
         head=("cell", "slots", "tasks/s", "interval", "level", "vs serial"),
         rows=tuple(_row(point) for curve in curves for point in curve.points),
         spec=_spec(curves, [(cost.slots, cost.against) for cost in costs if cost.slots is not None], stage),
         sentences=tuple(dict.fromkeys(sentences)),
     )
-
-
-def _sentence(text: str) -> str:
-    return text if text.endswith(".") else f"{text}."
 
 
 def _row(point: ScalingPoint) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from orchestrator.analysis.estimates import makespan
 from orchestrator.model import CellResult, Run
 from orchestrator.reports.comparison import words
 from orchestrator.reports.figures import seconds
+from orchestrator.reports.inert import in_markdown
 
 HEAD = "| | stage | kernel | cell | slots | old | new | change | interval |"
 RULE = "| --- | --- | --- | --- | ---: | ---: | ---: | ---: | --- |"
@@ -22,7 +23,7 @@ def render(comparison: Comparison, old: Run, new: Run) -> str:
     facts = [words.of_run("old", old), words.of_run("new", new), words.threshold(comparison, old, new)]
     shift = words.shift(comparison)
     facts += [shift] if shift else []
-    lines += [f"- {words.marked(comparison, fact)}" for fact in facts + words.across(comparison)]
+    lines += [f"- {in_markdown(words.marked(comparison, fact))}" for fact in facts + words.across(comparison)]
     olds, news = ({each.cell: each for each in run.cells} for run in (old, new))
     ordered = sorted(comparison.changes, key=lambda each: words.ORDER.index(each.change))
     rows = {each: _row(comparison, each, olds[each.cell], news[each.cell]) for each in ordered}
@@ -40,9 +41,9 @@ def _row(comparison: Comparison, each: Change, old: CellResult, new: CellResult)
     word = words.marked(comparison, each.change)
     cells = [
         f"**{word}**" if each.change in ("regression", "invalid") else word,
-        cell.stage,
-        cell.kernel,
-        words.label(cell),
+        in_markdown(cell.stage),
+        in_markdown(cell.kernel),
+        in_markdown(words.label(cell)),
         str(cell.slots),
         _makespan(old),
         _makespan(new),
@@ -61,7 +62,7 @@ def _folded(rows: Sequence[str]) -> list[str]:
 
 
 def _items(lines: Sequence[str]) -> list[str]:
-    return ["", *(f"- {line}" for line in lines)] if lines else []
+    return ["", *(f"- {in_markdown(line)}" for line in lines)] if lines else []
 
 
 def _makespan(result: CellResult) -> str:

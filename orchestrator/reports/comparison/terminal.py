@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -13,6 +13,7 @@ from orchestrator.analysis.estimates import makespan
 from orchestrator.model import CellResult, Run
 from orchestrator.reports.comparison import words
 from orchestrator.reports.figures import seconds
+from orchestrator.reports.screen import screen
 
 COLOURS = {
     "regression": "bold red",
@@ -29,7 +30,7 @@ WIDE = 110
 def render(comparison: Comparison, old: Run, new: Run) -> str:
     """The report as plain text of 80 columns."""
     text = io.StringIO()
-    Console(file=text, width=80, no_color=True, highlight=False).print(report(comparison, old, new, 80))
+    screen(text, 80, colour=False).print(report(comparison, old, new, 80))
     return "\n".join(line.rstrip() for line in text.getvalue().split("\n"))
 
 

@@ -17,6 +17,9 @@ from orchestrator.model import Cell, Estimate, Run
 ORDER: tuple[ChangeWord, ...] = ("invalid", "regression", "improvement", "inconclusive", "same")
 """The findings in the order in which they matter to whoever changed something."""
 
+MOST_NAMED = 6
+"""More cells than these are counted rather than named."""
+
 MEANING = (
     "The change is that of the makespan: +10 % takes 10 % longer than before. Inconclusive is neither "
     "surely changed nor surely the same: measure more rounds."
@@ -73,10 +76,14 @@ def summary(comparison: Comparison) -> str:
 
 
 def only_in_one(comparison: Comparison) -> Iterator[str]:
-    """The cells that cannot be compared, a line each."""
+    """The cells that cannot be compared: a line each, or of many a line a stage."""
     for which, cells in (("old", comparison.only_old), ("new", comparison.only_new)):
-        for cell in cells:
-            yield f"only in the {which} run: {cell.stage}: {describe(cell)}{_work(cell)}"
+        if len(cells) > MOST_NAMED:
+            for stage, number in Counter(cell.stage for cell in cells).items():
+                yield f"only in the {which} run: {stage}: {count(number, 'cell')}"
+        else:
+            for cell in cells:
+                yield f"only in the {which} run: {cell.stage}: {describe(cell)}{_work(cell)}"
 
 
 def label(cell: Cell) -> str:
@@ -84,7 +91,8 @@ def label(cell: Cell) -> str:
     if not cell.distributed:
         return f"{cell.strategy}{_work(cell)}"
     stays = " stays" if cell.data == "resident" else ""
-    return f"{cell.strategy} {cell.transport}/{cell.chunk}{stays}{_work(cell)}"
+    events = " events" if cell.events == "on" else ""
+    return f"{cell.strategy} {cell.transport}/{cell.chunk}{stays}{events}{_work(cell)}"
 
 
 def change(ratio: Estimate | None) -> str:

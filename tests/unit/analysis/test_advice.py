@@ -15,8 +15,7 @@ RESIDENT = replace(ONE, data="resident")
 def test_a_larger_chunk_that_was_measured_to_save_is_advised_with_what_it_saves() -> None:
     run = fleet_run(plain_result(SERIAL, 1.0), plain_result(ONE, 0.24), plain_result(FOUR, 0.12))
     assert advice(run, "download") == (
-        "download: chunk 4 instead of chunk 1 saves 5 ms a task (measured: 0.50 times the time; "
-        "0.50 to 0.50, 95 % interval, 7 rounds).",
+        "download: chunk 4 instead of 1 saves 5 ms a task: 2.00 times as fast (2.00 to 2.00, 95 % interval, 7 rounds).",
     )
 
 
@@ -44,12 +43,21 @@ def test_cells_that_differ_in_two_things_are_not_compared() -> None:
 
 def test_what_holds_the_best_cell_back_is_said_from_its_stations() -> None:
     said = advice(fleet_run(celery_result(1), celery_result(2)), "download")
-    assert said[0].startswith("download: 2 slots instead of 1 slot saves 52")
+    assert said[0].startswith("download: 2 slots instead of 1 saves 52")
     assert said[-1].startswith(
-        "download: at 2 slots Celery is held back by the slots, 105 ms of it a task; more slots"
+        "download: at 2 slots Celery is held back by the slots (105 ms a task); more help up to about 25 "
     )
     slow = fleet_run(celery_result(4, publish_s=0.08, makespan_s=24 * 0.0805 + 0.105))
-    assert "more slots do not help, a larger --chunk" in advice(slow, "download")[-1]
+    text = advice(slow, "download")[-1]
+    assert (
+        "the orchestrator's one thread, which mostly publishes (80.5 ms a task), so more slots do not help"
+        in text
+    )
+    assert "What would: a larger --chunk" in text
+    never = replace(slow, cells=(plain_result(SERIAL, 0.1), *slow.cells))
+    assert "at no number of slots on this machine" in advice(never, "download")[-1]
+    over_slots = fleet_run(celery_result(1), celery_result(2))
+    assert advice(replace(over_slots, plan=replace(over_slots.plan, axis="slots")), "download") == ()
 
 
 def test_unsound_cells_advise_nothing() -> None:

@@ -4,6 +4,7 @@ from dataclasses import replace
 import pytest
 
 from orchestrator.analysis.cost import Cost, costs
+from orchestrator.analysis.cost_sentences import cost_sentences
 from orchestrator.model import CellResult, Run
 from tests.unit.analysis.made_fleets import CELERY, SERIAL, celery_result, fleet_run, plain_result
 from tests.unit.analysis.made_runs import STEADY
@@ -17,19 +18,25 @@ def cost_of(run: Run, against: str = "serial", elsewhere: bool = False) -> Cost:
     )
 
 
+def said(run: Run) -> str:
+    return " ".join(cost_sentences(costs(run, "download")))
+
+
 def sweep(slots: Sequence[int], **how: float) -> list[CellResult]:
     return [celery_result(each, **how) for each in slots]  # type: ignore[arg-type]
 
 
 def test_slots_that_were_measured_to_win_are_the_cost() -> None:
     # 24 tasks: serial 2.4 s; Celery 2.52, 1.27 and 0.85 s
-    found = cost_of(fleet_run(plain_result(SERIAL, 2.4), *sweep((1, 2, 3))))
+    run = fleet_run(plain_result(SERIAL, 2.4), plain_result(THREADS, 0.5), *sweep((1, 2, 3)))
+    found = cost_of(run)
     assert found.kind == "measured"
     assert found.slots is not None
     assert (found.slots.point, found.slots.low, found.slots.high) == (2, 2, 2)
     assert found.celery == replace(CELERY, slots=2)
-    assert found.sentence.startswith(
-        "download: 2 slots of Celery with session (redis, chunk 1) beat one thread, serial with session: 1.90"
+    assert (
+        "Celery beats one thread (serial with session, 10.0 tasks/s) from 2 slots on (COST, measured: Celery with "
+        "session on 2 slots (redis, chunk 1) is 1.90 times as fast" in said(run)
     )
 
 
@@ -42,38 +49,41 @@ def test_slots_that_were_not_measured_are_predicted_and_called_so() -> None:
     assert found.slots.point == 6
     assert found.slots.low is not None
     assert found.slots.low <= 6 <= (found.slots.high or 0)
-    assert "predicted, not measured: 6 slots" in found.sentence
+    assert (
+        "Celery beats the best in-process cell (threads with session on 4 slots, 48.0 tasks/s) from 6 slots (6 to 6, "
+        "95 % interval) on (COST, predicted, not measured)." in said(run)
+    )
 
 
 def test_never_says_what_holds_it_and_at_what_throughput() -> None:
     # in-process 24 tasks in 20 ms; the orchestrator's 1.5 ms a message alone come to 36
     run = fleet_run(plain_result(SERIAL, 0.02), *sweep((1, 2), held_s=0.001, cpu_s=0.0, broker_s=0.0))
-    found = cost_of(run)
+    found = cost_of(run, "best in-process")
     assert found.kind == "never"
     assert found.slots is None
     assert found.bound is not None
     assert found.limit_per_s is not None
     assert found.limit_per_s < 24 / 0.02
-    assert "never, however many slots" in found.sentence
-    assert "tasks/s" in found.sentence
+    assert "none would do either: the orchestrator's one thread holds it at 598 tasks/s" in said(run)
 
 
 def test_cores_that_forbid_it_here_are_said_apart_from_what_other_machines_would_do() -> None:
     # 100 ms of computing a task: two cores do 20 a second, in-process too
     run = fleet_run(plain_result(SERIAL, 0.9), *sweep((1, 2), cpu_s=0.099))
-    here, elsewhere = cost_of(run), cost_of(run, elsewhere=True)
+    here, elsewhere = (cost_of(run, "best in-process", each) for each in (False, True))
     assert (here.kind, here.bound) == ("never", "cpu")
-    assert "this machine's cores" in here.sentence
     assert elsewhere.kind == "predicted"
     assert elsewhere.slots is not None
     assert elsewhere.slots.point == 3
-    assert "with slots on other machines, a core each" in elsewhere.sentence
+    assert "on this machine: the cores that all slots share hold it at 19" in said(run)
+    assert "With slots on other machines, a core each, 3 slots (3 to 3, 95 % interval) would do" in said(run)
 
 
 def test_a_batch_that_one_messages_way_already_exceeds_is_held_by_latency() -> None:
     run = fleet_run(plain_result(SERIAL, 0.05, tasks=2), *sweep((1, 2), tasks=2))
-    found = cost_of(run)
+    found = cost_of(run, "best in-process")
     assert (found.kind, found.bound) == ("never", "latency")
+    assert "no batch of 2 tasks takes less than a single message's way, 108 ms" in said(run)
 
 
 def test_a_baseline_about_as_quick_as_the_limit_is_unknown() -> None:
@@ -81,31 +91,39 @@ def test_a_baseline_about_as_quick_as_the_limit_is_unknown() -> None:
     wild = (1.0, 1.3, 0.7, 1.2, 0.8, 1.15, 0.85)
     limit_s = 24 * (0.099 + 0.001 + 0.005 + 0.0015) / 2
     run = fleet_run(plain_result(SERIAL, limit_s, factors=wild), *sweep((1,), cpu_s=0.099))
-    assert cost_of(run).kind == "unknown"
+    assert cost_of(run, "best in-process").kind == "unknown"
+    assert "or never on this machine" in said(run)
+
+
+def test_of_two_baselines_that_are_one_cell_it_is_said_once() -> None:
+    run = fleet_run(plain_result(SERIAL, 2.4), *sweep((1, 2, 3)))
+    assert [each.against for each in costs(run, "download")] == ["best in-process"]
+    assert len(cost_sentences(costs(run, "download"))) == 1
 
 
 def test_a_win_that_the_stations_expect_but_nobody_measured_is_unknown() -> None:
     wild = (1.0, 2.5, 0.4, 1.6, 0.6, 1.15, 0.85)
     run = fleet_run(plain_result(SERIAL, 1.4), *sweep((1, 2), factors=wild))
-    found = cost_of(run)
+    found = cost_of(run, "best in-process")
     assert found.kind == "unknown"
-    assert "without a sure win" in found.sentence
+    assert "by its stations Celery should from 2 slots on" in said(run)
 
 
 def test_a_result_without_stations_says_so() -> None:
     run = fleet_run(plain_result(SERIAL, 0.1), plain_result(replace(CELERY, slots=2), 0.2))
-    found = cost_of(run)
+    found = cost_of(run, "best in-process")
     assert found.kind == "unknown"
-    assert "does not tell where Celery's time goes" in found.sentence
+    assert "it has no times of its stations" in said(run)
 
 
 def test_few_rounds_predict_without_an_interval() -> None:
     few = STEADY[:3]
     run = fleet_run(plain_result(SERIAL, 0.5, factors=few), *sweep((1, 2), factors=few))
-    found = cost_of(run)
+    found = cost_of(run, "best in-process")
     assert found.kind == "predicted"
     assert found.slots is not None
     assert (found.slots.point, found.slots.low) == (6, None)
+    assert "from 6 slots on" in said(run)
 
 
 @pytest.mark.parametrize("strategy", ["serial", "celery"])

@@ -14,6 +14,7 @@ from tests.unit.analysis.made_fleets import (
     ELSEWHERE,
     HELD_S,
     OVERHEAD_S,
+    PREFLIGHT,
     PUBLISH_S,
     SERIAL,
     celery_result,
@@ -65,7 +66,29 @@ def test_slots_that_wait_for_the_orchestrator_do_not_tell_their_overhead() -> No
     found = demands([result], fleet_run(result))
     assert found is not None
     assert not found.overhead_known
-    assert found.typical.overhead_s == 0.0  # an empty task's 4 ms, less 40 ms of publishing
+    # An empty task's 4 ms, of which this batch's 40 ms of publishing cannot be a part: half is the slot's at least
+    assert found.typical.overhead_s == pytest.approx(0.002)
+
+
+def test_waits_for_a_payload_path_without_room_are_not_taken_for_what_a_slot_needs() -> None:
+    # 2 MB in and out a task, on a path that carries 20 a second each way, and four slots that wait in line for it
+    cell = replace(CELERY, data="resident")
+    result = celery_result(4, held_s=0.2, payload_bytes=2_000_000, makespan_s=24 * 0.05 + 0.1, cell=cell)
+    quick = celery_result(4, held_s=0.2, payload_bytes=200_000, makespan_s=24 * 0.05 + 0.1, cell=cell)
+    waits = [
+        replace(each, samples=tuple(replace(s, hops=replace(s.hops, compute_s=0.01)) for s in each.samples))
+        for each in (result, quick)
+    ]
+    path = replace(PREFLIGHT, payload_put_bytes_per_s=18e6, payload_get_bytes_per_s=20e6)
+    saturated, roomy = (
+        demands([each], replace(fleet_run(each, broker=ELSEWHERE), preflight=path)) for each in waits
+    )
+    assert saturated is not None
+    assert saturated.typical.held_s == pytest.approx(0.01 + 2 * 0.05, rel=0.03)
+    assert bounds(saturated, 4).bottleneck == "payload"
+    assert roomy is not None
+    assert roomy.typical.held_s == pytest.approx(0.2, rel=0.03)
+    assert bounds(roomy, 4).bottleneck == "slots"
 
 
 def test_cells_that_fill_the_cores_do_not_stand_for_a_tasks_time() -> None:

@@ -2,10 +2,19 @@ from dataclasses import replace
 
 import pytest
 
+from orchestrator.analysis.conclusions import conclusions
 from orchestrator.analysis.scaling import scaling, servable_slots
-from orchestrator.analysis.scaling_sentences import bounds_sentence, curve_sentence, law_sentence
+from orchestrator.analysis.scaling_sentences import bounds_sentence, curve_sentences, law_sentence
 from orchestrator.analysis.usl import Refusal, Scalability
-from tests.unit.analysis.made_fleets import CELERY, SERIAL, celery_result, fleet_run, plain_result
+from orchestrator.model import Worker
+from tests.unit.analysis.made_fleets import (
+    CELERY,
+    ELSEWHERE,
+    SERIAL,
+    celery_result,
+    fleet_run,
+    plain_result,
+)
 
 THREADS = replace(SERIAL, strategy="threads")
 
@@ -47,6 +56,13 @@ def test_servable_slots_are_the_cores_over_the_share_of_time_that_is_not_waited(
     assert servable_slots([celery_result(4), result], fleet_run(result)) == pytest.approx(2 / share)
 
 
+def test_machines_with_a_share_of_a_core_serve_a_slot_each() -> None:
+    results = [celery_result(n, cpu_s=0.099) for n in (1, 2, 3, 4, 5, 6)]
+    workers = [Worker(f"slot1@host{n}", 1, 0.25, "3.13") for n in range(6)]
+    run = fleet_run(*results, broker=ELSEWHERE, workers=workers)
+    assert servable_slots(results, run) == 6
+
+
 def test_unsound_cells_make_no_point() -> None:
     bad = celery_result(2)
     bad = replace(bad, samples=tuple(replace(each, wrong=1) for each in bad.samples))
@@ -58,13 +74,21 @@ def test_sentences_say_what_holds_it_back_and_where_that_moves() -> None:
     (curve,) = scaling(run).curves
     assert curve.bounds is not None
     text = bounds_sentence(curve.bounds)
-    assert text.startswith("At 4 slots the slots hold it back (10")
-    assert " slots on it would be" in text
-    assert "it would be the cores that all slots share" in text
-    assert "One slot does" in law_sentence(curve.law)
-    assert curve_sentence(curve).startswith(
-        "Celery with session (redis, chunk 1): from 1 slot to 4 it does 3.9"
+    assert text.startswith("at 4 slots Celery is held back by the slots (10")
+    assert "then it is the cores that all slots share" in text
+    assert "one slot does" in law_sentence(curve.law)
+    far, law, holds = curve_sentences([curve])
+    assert far.startswith(
+        "from 1 slot to 4, of 4.00 times at best: Celery with session (redis, chunk 1) does 3.9"
     )
+    assert (law, holds) == (law_sentence(curve.law), text)
+
+
+def test_of_several_ways_to_send_it_is_said_whose_law_it_is() -> None:
+    four = [celery_result(n, cell=replace(CELERY, chunk=4)) for n in (1, 2)]
+    said = curve_sentences(scaling(fleet_run(*(celery_result(n) for n in (1, 2)), *four)).curves)
+    assert len(said) == 5
+    assert said[3].startswith("Celery with session (redis, chunk 4): no scalability law is fitted")
 
 
 def test_a_station_that_more_slots_do_not_help_is_said_with_what_would() -> None:
@@ -74,4 +98,15 @@ def test_a_station_that_more_slots_do_not_help_is_said_with_what_would() -> None
     text = bounds_sentence(curve.bounds)
     assert "so more slots do not help" in text
     assert "a larger --chunk" in text
-    assert law_sentence(curve.law).startswith("No scalability law is fitted: 2 numbers of slots")
+    assert law_sentence(curve.law).startswith("no scalability law is fitted: 2 numbers of slots")
+
+
+def test_batches_without_whole_turns_are_said() -> None:
+    run = fleet_run(*(celery_result(n) for n in (1, 2, 3, 5, 7)))
+    run = replace(run, plan=replace(run.plan, axis="slots", images=24))
+    said = [text for text in conclusions(run) if "no whole turns" in text]
+    assert [text.split(" slots")[0] for text in said] == [
+        "download: a batch of 24 makes no whole turns on 5, 7"
+    ]
+    whole = fleet_run(*(celery_result(n) for n in (1, 2, 3)))
+    assert not any("whole turns" in text for text in conclusions(replace(whole, plan=run.plan)))

@@ -91,6 +91,20 @@ def test_formula_and_simulation_agree_where_one_station_stands_out(system: Syste
     assert makespan_s(system, tasks) == pytest.approx(simulate(system, tasks).makespan_s, rel=0.1)
 
 
+def test_tasks_that_share_a_link_fall_into_step_and_leave_each_direction_idle_half_of_the_time() -> None:
+    # 10 ms in and 10 ms out, and nothing else: both fetch in 20 ms and store in 20; in turn one stores meanwhile
+    system = System(1, 2, publish_s=0.0, collect_s=0.0, slot_s=0.02, payload_s=0.01, resident=True)
+    assert simulate(system, 2).makespan_s == pytest.approx(0.04)
+    assert simulate(system, 2, "in turn").makespan_s == pytest.approx(0.03)
+    assert simulate(system, 1).makespan_s == simulate(system, 1, "in turn").makespan_s == pytest.approx(0.02)
+
+
+def test_how_a_link_is_shared_hardly_matters_where_it_has_room() -> None:
+    system = System(1, 8, publish_s=0.001, collect_s=0.0, slot_s=0.1, payload_s=0.0005, resident=True)
+    shared, in_turn = (simulate(system, 320, link).makespan_s for link in ("shared", "in turn"))
+    assert shared == pytest.approx(in_turn, rel=0.03)
+
+
 def test_makespans_of_many_slots_are_those_of_each() -> None:
     counts = np.array([1, 2, 3, 8, 50])
     alone = [makespan_s(replace(PLAIN, slots=int(each)), 30) for each in counts]

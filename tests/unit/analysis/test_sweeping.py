@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from orchestrator.analysis.scaling_sentences import sweep_sentence
+from orchestrator.analysis.sweep_sentences import distinct, sweep_sentence
 from orchestrator.analysis.sweeping import Sweep, axis_of, sweeping
 from orchestrator.model import Cell, CellResult, Run
 from tests.unit.analysis.made_fleets import fleet_run, plain_result
@@ -48,15 +48,15 @@ def test_a_break_even_in_size_is_found_and_said_as_a_picture() -> None:
     assert crossing.at == pytest.approx(200 * 200, rel=0.05)
     assert sweep.celery[0] == replace(CELERY, width=32, height=32)
     text = sweep_sentence(sweep, run)
-    assert text.startswith("decode: Celery beats serial from ")
-    assert "tested 32x32 pixels to 1024x1024 pixels" in text
+    assert text.startswith("Celery beats serial from ")
+    assert "times as long at 32x32 and is 1.9" in text
+    assert text.endswith("times as fast at 1024x1024 pixels, the ends of what was tested.")
     assert "95 % interval" in text
 
 
 def test_never_and_always_name_the_range() -> None:
-    assert "never beats serial in the tested range, 32x32" in sweep_sentence(
-        against_serial(by_size(10_000)), by_size(10_000)
-    )
+    never = sweep_sentence(against_serial(by_size(10_000)), by_size(10_000))
+    assert never.startswith("Celery beats serial nowhere from 32x32 to 1024x1024 pixels: it takes ")
     assert "wherever it was tested" in sweep_sentence(against_serial(by_size(2)), by_size(2))
 
 
@@ -98,6 +98,20 @@ def test_of_several_cells_the_best_stands_for_its_side_and_costs_a_round() -> No
     )
     assert {cell.strategy for cell in best.versus} == {"threads"}
     assert all(0 not in point.ratios for point in best.found.points)
+
+
+def test_too_few_rounds_are_said_to_be_the_reason() -> None:
+    run = by_size(200)
+    few = replace(run, cells=tuple(replace(each, samples=each.samples[:4]) for each in run.cells))
+    text = sweep_sentence(against_serial(few), few)
+    assert text.startswith("Celery and serial cannot be told apart from 32x32 to 1024x1024 pixels: ")
+    assert "there are 4 rounds; use more --rounds" in text
+
+
+def test_where_serial_is_the_best_in_process_it_is_said_once() -> None:
+    sweeps = sweeping(by_size(200)).sweeps
+    assert [each.against for each in sweeps] == ["best in-process", "serial"]
+    assert [each.against for each in distinct(sweeps)] == ["best in-process"]
 
 
 def test_a_run_that_swept_nothing_has_no_sweeps() -> None:

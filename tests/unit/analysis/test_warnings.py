@@ -5,7 +5,7 @@ import pytest
 
 from orchestrator import model
 from orchestrator.analysis.warnings import CHECKS, warnings
-from orchestrator.model import CellResult, Load, Preflight, Run, TaskFailure
+from orchestrator.model import Broker, CellResult, Load, Preflight, Run, TaskFailure
 from tests.unit.analysis.made_runs import (
     HOPS,
     REDIS,
@@ -40,12 +40,29 @@ def failing() -> Run:
     return run_of(replace(result(SERIAL, STEADY, ok=7, failed=1), failures=(failure,)))
 
 
+SAFE = Broker("redis", "8.0.0", embedded=False)
+
+
+def stored(broker: Broker, payload_store: Broker | None = None) -> Run:
+    run = run_of(result(REDIS, STEADY, slots_seen=2))
+    return replace(run, environment=replace(run.environment, broker=broker, payload_store=payload_store))
+
+
+def upset(*rounds_left: int) -> Run:
+    """The third round's sample was disturbed; these rounds have an undisturbed one."""
+    whole = result(SERIAL, STEADY)
+    samples = tuple(each for each in whole.samples if each.round in rounds_left)
+    befallen = replace(whole.samples[2], disturbed="worker slot1@embedded died")
+    return run_of(replace(whole, samples=samples, disturbed=(befallen,)))
+
+
 FIRES: list[tuple[str, Run]] = [
     ("incomplete", run_of(result(SERIAL, STEADY), complete=False)),
     ("incomplete", run_of(result(SERIAL, STEADY), planned=[REDIS])),
     ("unsound", run_of(result(SERIAL, STEADY, lost=1))),
     ("unsound", run_of(result(SERIAL, STEADY, duplicated=1))),
     ("unsound", run_of(result(SERIAL, STEADY, wrong=1))),
+    ("disturbed", upset(0, 1, 2, 3, 4, 5, 6)),
     ("failed tasks", failing()),
     ("too few rounds", run_of(result(SERIAL, STEADY[:4]))),
     ("A/A differs", run_at({SERIAL: 1.0, SERIAL_AGAIN: 1.06})),
@@ -61,11 +78,14 @@ FIRES: list[tuple[str, Run]] = [
     ("slots unseen", run_of(result(REDIS, STEADY, slots_seen=1))),
     ("clock bound", served(clock_bound_s=0.0011)),
     ("hops beyond bound", served(beyond_bound=1)),
+    ("eviction unknown", stored(Broker("redis", "8.0.0", embedded=False, evicts=None))),
+    ("eviction unknown", stored(SAFE, Broker("redis", "8.0.0", embedded=False, evicts=None))),
 ]
 
 QUIET_RUNS: list[tuple[str, Run]] = [
     ("incomplete", run_of(result(SERIAL, STEADY))),
     ("unsound", run_of(result(SERIAL, STEADY, ok=7, failed=1))),
+    ("disturbed", run_of(result(SERIAL, STEADY))),
     ("failed tasks", run_of(result(SERIAL, STEADY))),
     ("too few rounds", run_of(result(SERIAL, STEADY[:5]))),
     ("too few rounds", run_of(complete=False, planned=[SERIAL])),
@@ -87,6 +107,8 @@ QUIET_RUNS: list[tuple[str, Run]] = [
     ("clock bound", served(clock_bound_s=0.0009)),
     ("clock bound", served(clock_bound_s=None)),
     ("hops beyond bound", served()),
+    ("eviction unknown", stored(SAFE)),
+    ("eviction unknown", stored(SAFE, SAFE)),
 ]
 
 
@@ -102,6 +124,16 @@ def test_warning_keeps_quiet(kind: str, run: Run) -> None:
 
 def test_every_check_is_shown_to_fire_and_to_keep_quiet() -> None:
     assert len(CHECKS) == len({kind for kind, _ in FIRES}) == len({kind for kind, _ in QUIET_RUNS})
+
+
+def test_a_disturbed_sample_is_named_with_its_round_and_cause_and_what_is_left_to_do() -> None:
+    (taken_again,) = [each for each in warnings(upset(*range(7))) if each.kind == "disturbed"]
+    assert taken_again.message == (
+        "1 sample disturbed (grayscale, serial with numpy, round 3: worker slot1@embedded died)"
+    )
+    assert "nothing to do" in taken_again.remedy
+    (missing,) = [each for each in warnings(upset(0, 1, 3, 4, 5, 6)) if each.kind == "disturbed"]
+    assert missing.remedy.startswith("round 3 of grayscale, serial with numpy stayed without a figure")
 
 
 def test_a_good_run_has_no_warnings() -> None:

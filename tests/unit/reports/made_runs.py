@@ -112,7 +112,7 @@ def scaled() -> Run:
         cells.append(result(replace(THREADS, slots=slots), 0.010 + 0.0004 * slots, shift=slots))
         makespan_s = 0.024 * (1 + 0.05 * (slots - 1) + 0.004 * slots * (slots - 1)) / slots
         cells.append(result(replace(CELERY, slots=slots), makespan_s, HOPS, shift=slots + 1))
-    workers = (Worker("fleet", 8, 16, "3.13.0", 0.0, 1e-6),)
+    workers = (Worker("fleet", 8, 16.0, "3.13.0", 0.0, 1e-6),)
     environment = replace(run.environment, cpu=Cpu("Example CPU", 16, 16), workers=workers)
     plan = replace(run.plan, axis="slots", slots=8, cells=tuple(each.cell for each in cells))
     return replace(run, command="scale", cells=tuple(cells), plan=plan, environment=environment)

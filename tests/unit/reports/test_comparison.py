@@ -65,6 +65,13 @@ def test_cells_of_one_run_alone_are_named(format_: str) -> None:
         assert "only in the new run: grayscale: Celery with numpy on 2 slots (inline, chunk 1)\n" in text
 
 
+@pytest.mark.parametrize("format_", ["terminal", "markdown"])
+def test_many_cells_of_one_run_alone_are_counted_by_stage(format_: str) -> None:
+    many = {replace(THREADS, slots=slots): 1.0 for slots in range(3, 11)}
+    text = rendered(format_, run_at({SERIAL: 1.0, **many}), run_at({SERIAL: 1.0}))
+    assert "only in the old run: grayscale: 8 cells\n" in text
+
+
 def test_across_machines_every_line_with_a_finding_says_so() -> None:
     text = rendered("terminal", OLD, ELSEWHERE, across=True)
     assert "across: Python 3.13.1 and 3.14.0\n" in text

@@ -120,6 +120,7 @@ def test_ids_are_unique_and_every_link_within_the_page_leads_somewhere():
         ("no samples", "Whether Celery helps in grayscale cannot be told yet"),
         ("tasks lost", "The work of grayscale was not done right"),
         ("serial alone", "Nothing to judge"),
+        ("sweep of the slots", "In grayscale Celery pays from 3 slots on"),
     ],
 )
 def test_the_headline_answers_the_question(name, text):
@@ -128,6 +129,33 @@ def test_the_headline_answers_the_question(name, text):
         run = replace(run, plan=replace(run.plan, cells=tuple(each.cell for each in run.cells)))
     assert headline(run, analyse(run)).text == text
     assert f"<h1>{text}</h1>" in text_of(run)
+
+
+def test_stages_that_cannot_be_told_are_not_counted_as_those_where_celery_does_not_help():
+    run = quick_sized()
+    few = replace(
+        run, cells=tuple(replace(each, samples=each.samples[:3]) for each in run.cells), complete=False
+    )
+    assert headline(few, analyse(few)).text == "Whether Celery helps cannot be told yet in any of 4 stages"
+    mixed = replace(run, cells=(*few.of_stage("download"), *(each for each in run.cells[10:])))
+    assert headline(mixed, analyse(mixed)).text.endswith("of 3 stages, and in 1 it cannot be told yet")
+
+
+def test_a_page_without_verdicts_has_no_empty_section_of_them():
+    made = text_of(RUNS["sweep of the size"])
+    assert 'id="verdicts"' not in made
+    assert "Noise floor" in made or "noise floor" in made
+    assert 'id="verdicts"' in text_of(example_run())
+
+
+def test_what_holds_celery_back_and_what_was_measured_to_change_it_is_on_the_page():
+    made = text_of(quick_sized())
+    assert "chunk 4 instead of 1 saves" in made or "chunk 1 instead of 4 saves" in made
+
+
+def test_a_sweep_is_described_by_its_range():
+    assert "8 of 64\u00d764 to 729\u00d7729" in text_of(RUNS["sweep of the size"])
+    assert "<dd>1, 2, 3, 4, 6, 8</dd>" in text_of(RUNS["sweep of the slots"])
 
 
 def test_the_command_that_makes_it_again_is_quoted_and_holds_no_password():

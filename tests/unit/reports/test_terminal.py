@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import replace
 
 import pytest
 
 from orchestrator.analysis.findings import analyse
+from orchestrator.model import Events, Run
 from orchestrator.reports import terminal
+from orchestrator.reports.screen import screen
 from tests.examples import example_run
 from tests.unit.reports.snapshots import assert_as_kept
 
@@ -37,8 +40,43 @@ def test_an_incomplete_run_says_so():
 @pytest.mark.parametrize("width", [80, 120, 200])
 def test_every_width_holds_every_figure_whole(width):
     run = example_run()
-    console = terminal.Console(width=width, record=True, file=open("/dev/null", "w"))  # noqa: SIM115, PTH123
-    console.print(terminal.report(run, analyse(run), width))
-    text = console.export_text()
+    shown = io.StringIO()
+    screen(shown, width).print(terminal.report(run, analyse(run), width))
+    text = shown.getvalue()
     assert "…" not in text
     assert text.count(" %") + text.count("%") >= 4
+
+
+def with_events(run: Run, *asked: Events) -> Run:
+    """The run with every Celery cell measured with the events that are asked for; the pair is of the last."""
+    celery = [each for each in run.cells if each.cell.distributed]
+    cells = [each for each in run.cells if not each.cell.distributed]
+    for events in asked:
+        among = celery if events == asked[-1] else celery[:1]
+        cells += [replace(each, cell=replace(each.cell, events=events)) for each in among]
+    return replace(run, cells=tuple(cells))
+
+
+def test_cells_with_and_without_events_are_told_apart_and_fit():
+    run = with_events(example_run(), "on", "off")
+    lines = terminal.render(run, analyse(run)).splitlines()
+    rows = [line.split("  ")[5].strip() for line in lines if "celery redis/1" in line and "%" in line]
+    assert rows == ["celery redis/1 -E", "celery redis/1", "celery redis/1 again"]
+    assert any(line.startswith("-E: with task events") for line in lines)
+    assert any(line.startswith("grayscale: task events cost Celery") for line in lines)
+    assert all(line.endswith("%") for line in lines if "celery redis/1" in line)
+    assert [line for line in lines if len(line) > 80] == []
+
+
+def test_events_that_every_cell_had_are_told_once():
+    text = terminal.render(run := with_events(example_run(), "on"), analyse(run))
+    assert "2 slots, task events on" in text
+    assert "-E" not in text
+
+
+def test_a_fleet_that_sent_events_all_the_time_is_said_to_have():
+    run = example_run()
+    workers = tuple(replace(each, events=True) for each in run.environment.workers)
+    sending = replace(run, environment=replace(run.environment, workers=workers))
+    assert "2 slots, task events on" in terminal.render(sending, analyse(sending))
+    assert "task events" not in terminal.render(run, analyse(run))

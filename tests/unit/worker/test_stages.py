@@ -158,7 +158,7 @@ def test_picture_over_the_limit_is_refused_by_its_claim(
     monkeypatch.setattr(decode, "MAX_PIXELS", WIDTH * HEIGHT - 1)
     with pytest.raises(DecodeError) as error:
         decoder(KINDS["png"][:60])  # hardly more than its header: not a pixel of it is unpacked
-    assert str(error.value) == f"picture of {WIDTH}x{HEIGHT} is over the limit of {WIDTH * HEIGHT - 1} pixels"
+    assert str(error.value) == f"picture is over the limit of {WIDTH * HEIGHT - 1} pixels"
 
 
 @each_decoder

@@ -1,0 +1,84 @@
+"""COST in words: with how many slots Celery beats what needs no cluster, and how sure that is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from orchestrator.analysis.cost import Cost
+from orchestrator.analysis.sentences import count, describe, evidence, figure
+from orchestrator.analysis.system import StationName
+from orchestrator.model import Estimate
+
+HOLDS: Final[dict[StationName, str]] = {
+    "orchestrator": "the orchestrator's one thread holds",
+    "broker": "the broker holds",
+    "payload": "the way of the payloads holds",
+    "slots": "the slots hold",
+    "cpu": "the cores that all slots share hold",
+    "window": "how many messages may be under way at once holds",
+}
+
+
+def cost_sentences(costs: Sequence[Cost]) -> tuple[str, ...]:
+    """One sentence for each stage and baseline: here, and where that differs, on other machines."""
+    said = []
+    for here in costs:
+        if not here.elsewhere:
+            same = (here.stage, here.against)
+            apart = [each for each in costs if each.elsewhere and (each.stage, each.against) == same]
+            said.append(" ".join(f"{text}." for text in (_here(here), *map(_elsewhere, apart))))
+    return tuple(said)
+
+
+def _here(cost: Cost) -> str:
+    where = "on this machine" if cost.shared else "of this fleet"
+    name = "one thread" if cost.against == "serial" else "the best in-process cell"
+    who = f"{name} ({describe(cost.versus)}, {figure(cost.versus_per_s)} tasks/s)"
+    if cost.kind == "measured" and cost.slots is not None and cost.ratio is not None:
+        faster = cost.ratio.inverse
+        return (
+            f"Celery beats {who} from {count(round(cost.slots.point), 'slot')} on (COST, measured: "
+            f"{describe(cost.celery)} is {figure(faster.point)} times as fast; {evidence(faster, cost.rounds)})"
+        )
+    if cost.kind == "predicted" and cost.slots is not None:
+        return f"Celery beats {who} from {_slots(cost.slots)} on (COST, predicted, not measured)"
+    if cost.kind == "never":
+        return f"Celery beats {who} at no number of slots {where}: {_held(cost)}"
+    if cost.perhaps is None:
+        return f"Whether more slots of Celery beat {who} this result does not tell: it has no times of its stations"
+    fewest = count(round(cost.perhaps), "slot")
+    if cost.perhaps <= cost.tried:
+        return (
+            f"No number of slots that was measured surely beats {who}, though by its stations Celery should from "
+            f"{fewest} on; more rounds would tell"
+        )
+    return f"Celery may beat {who} from {fewest} on, or never {where}: {_held(cost)}, about as much"
+
+
+def _elsewhere(cost: Cost) -> str:
+    where = "With slots on other machines, a core each,"
+    if cost.kind == "predicted" and cost.slots is not None:
+        return f"{where} {_slots(cost.slots)} would do (predicted, not measured)"
+    if cost.kind == "never":
+        return f"{where} none would do either: {_held(cost)}"
+    return f"{where} it cannot be told yet: {_held(cost)}, about as much"
+
+
+def _slots(found: Estimate) -> str:
+    text = count(round(found.point), "slot")
+    if found.low is None or found.high is None:
+        return text
+    return f"{text} ({found.low:.0f} to {found.high:.0f}, 95 % interval)"
+
+
+def _held(cost: Cost) -> str:
+    if cost.bound is None or cost.limit_per_s is None:
+        return "what holds it is not known"
+    if cost.bound == "latency":
+        way_s = cost.tasks / cost.limit_per_s
+        return (
+            f"no batch of {count(cost.tasks, 'task')} takes less than a single message's way, {1e3 * way_s:.3g} ms; "
+            "with more --images it may pay"
+        )
+    return f"{HOLDS[cost.bound]} it at {figure(cost.limit_per_s)} tasks/s"

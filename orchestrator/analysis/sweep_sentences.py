@@ -1,0 +1,113 @@
+"""A sweep of the work in words: whether, from where and by how much Celery pays."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import sqrt
+from typing import Final
+
+from orchestrator.analysis.crossing import BreakEven, Crossing, SweepPoint
+from orchestrator.analysis.estimates import FEWEST_ROUNDS
+from orchestrator.analysis.sentences import count, figure
+from orchestrator.analysis.sweeping import Axis, Sweep
+from orchestrator.model import Run
+
+UNITS: Final[dict[Axis, str]] = {
+    "pixels": " pixels",
+    "latency_ms": " ms of latency",
+    "chunk": " tasks a message",
+}
+
+
+def distinct(sweeps: Sequence[Sweep]) -> tuple[Sweep, ...]:
+    """The sweeps without those that another says already: the best in-process cell may be the serial one everywhere."""
+    found: list[Sweep] = []
+    for sweep in sweeps:
+        if not any(each.stage == sweep.stage and each.versus == sweep.versus for each in found):
+            found.append(sweep)
+    return tuple(found)
+
+
+def sweep_sentence(sweep: Sweep, run: Run) -> str:
+    """Whether, from where and by how much Celery pays on a swept axis."""
+    found = sweep.found
+    who = "the best in-process cell" if sweep.against == "best in-process" else "serial"
+    tested = f"from {span_name(sweep, run, found.low, found.high)}"
+    if found.kind == "undecided":
+        return f"Celery and {who} cannot be told apart {tested}: {_why_undecided(found)}."
+    ends = _ends(sweep, run)
+    if found.kind == "always":
+        return f"Celery beats {who} wherever it was tested, {tested}{_unsure(found, sweep, run)}: it {ends}."
+    if found.kind == "never":
+        return f"Celery beats {who} nowhere {tested}{_unsure(found, sweep, run)}: it {ends}."
+    parts = [
+        f"{'from' if each.pays_above else 'up to'} {place_name(sweep, run, each.at)} ({_interval(each, sweep, run)})"
+        for each in found.crossings
+    ]
+    several = " It crosses more than once, so look at the curve." if found.kind == "several" else ""
+    return f"Celery beats {who} {', '.join(parts)}; it {ends}, the ends of what was tested.{several}"
+
+
+def place_name(sweep: Sweep, run: Run, at: float) -> str:
+    """A place on the axis as a person says it: an image size of the shape that was swept, a latency, a chunk."""
+    return f"{_bare(sweep, run, at)}{UNITS[sweep.axis]}"
+
+
+def span_name(sweep: Sweep, run: Run, low: float, high: float) -> str:
+    """A stretch of the axis, its unit said once: `64x64 to 512x512 pixels`."""
+    return f"{_bare(sweep, run, low)} to {place_name(sweep, run, high)}"
+
+
+def _bare(sweep: Sweep, run: Run, at: float) -> str:
+    if sweep.axis == "pixels":
+        cell = sweep.celery[0]
+        shape = (cell.width or run.plan.width) / (cell.height or run.plan.height)
+        return f"{sqrt(at * shape):.0f}x{sqrt(at / shape):.0f}"
+    return f"{at:.3g}"
+
+
+def _ends(sweep: Sweep, run: Run) -> str:
+    """How Celery did at both ends: `takes 4.20 times as long at 64x64 and 1.30 times as long at 512x512 pixels`."""
+    first, last = sweep.found.points[0], sweep.found.points[-1]
+    verb, speed = _speed(first)
+    other_verb, other = _speed(last)
+    then = other if other_verb == verb else f"{other_verb} {other}"
+    return f"{verb} {speed} at {_bare(sweep, run, first.at)} and {then} at {place_name(sweep, run, last.at)}"
+
+
+def _speed(point: SweepPoint) -> tuple[str, str]:
+    """How Celery did at a place: a verb, and the rest of it."""
+    ratio = point.ratio
+    if ratio is None:
+        return "was", "not measured"
+    if ratio.point < 1:
+        return "is", f"{figure(1 / ratio.point)} times as fast"
+    return "takes", f"{figure(ratio.point)} times as long"
+
+
+def _interval(found: Crossing, sweep: Sweep, run: Run) -> str:
+    level = f"{100 * found.level:.0f} % interval"
+    if found.low is None and found.high is None:
+        return f"{level}: anywhere in the tested range, or beyond"
+    if found.low is None:
+        return f"{level}: up to {place_name(sweep, run, found.high or 0.0)}, perhaps below the tested range"
+    if found.high is None:
+        return f"{level}: from {place_name(sweep, run, found.low)}, perhaps beyond the tested range"
+    return f"{level}: {span_name(sweep, run, found.low, found.high)}"
+
+
+def _unsure(found: BreakEven, sweep: Sweep, run: Run) -> str:
+    if not found.unsure:
+        return ""
+    parts = [span_name(sweep, run, low, high) for low, high in found.unsure]
+    return f" (one cannot tell from {', nor from '.join(parts)})"
+
+
+def _why_undecided(found: BreakEven) -> str:
+    rounds = len(set.intersection(*(set(point.ratios) for point in found.points)))
+    if rounds < FEWEST_ROUNDS:
+        return (
+            f"an interval needs {FEWEST_ROUNDS} rounds in which both were measured, and the choice of the best cell "
+            f"takes one more, but there {'is' if rounds == 1 else 'are'} {count(rounds, 'round')}; use more --rounds"
+        )
+    return "their times differ by less than the margin or the noise everywhere; use more --rounds or a wider range"

@@ -1,0 +1,190 @@
+"""One Celery batch on its way: published while there is room, taken in as it is answered."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from celery.states import RETRY
+
+from orchestrator.strategies.celery_outcomes import Shipment, Tally, answer_of, outcomes, unanswered
+from orchestrator.strategies.celery_watch import QUIET_S, SLOW_S, Watch
+from orchestrator.strategies.celery_way import BROKEN, Way
+from worker.contract import Outcome, Task
+from worker.messages import STORE_FAILED, VERSION, ForeignMessageError, Order
+from worker.tasks import task_name
+
+WINDOW_MESSAGES = 1000
+"""Messages under way at once: enough for any fleet, few enough that memory stays flat for any batch."""
+
+WINDOW_BYTES = 256 << 20
+"""Payload bytes under way at once, for the same reason."""
+
+BURST_MESSAGES = 50
+"""Messages in one round trip, once every slot has its first."""
+
+
+MOST_BREAKS = 10
+"""So often a connection may break in one batch."""
+
+SLOWEST_BYTES_PER_S = 100_000
+"""A broker that moves payloads more slowly than this is not well."""
+
+
+@dataclass(slots=True)
+class Batch:
+    """A batch that `slots` slots do, in messages of up to `chunk` tasks; `key` begins every name of its.
+
+    `note` is told what disturbs it.
+    """
+
+    way: Way
+    key: str
+    slots: int
+    chunk: int
+    tally: Tally
+    note: Callable[[str], None]
+    under_way: dict[str, Shipment] = field(default_factory=dict)
+    bytes_under_way: int = 0
+
+    def exchange(self, tasks: Sequence[Task]) -> Iterator[Outcome]:
+        """Every task's outcome, as its message is answered or given up.
+
+        Raises:
+            UnavailableError: the broker went away, or takes no more.
+        """
+        chunks = deque(tasks[start : start + self.chunk] for start in range(0, len(tasks), self.chunk))
+        watch = Watch(self.way.fleet, self.slots, self.note)
+        breaks = 0
+        heard_at = looked_at = time.monotonic()
+        while chunks or self.under_way:
+            try:
+                burst = self._send(chunks)
+                for ended in self._receive(0.0 if burst and chunks else 0.5):
+                    heard_at = looked_at = time.monotonic()
+                    yield from ended
+                if self.under_way and time.monotonic() - looked_at > QUIET_S:
+                    yield from self._look_after(watch, chunks, time.monotonic() - heard_at)
+                    looked_at = time.monotonic()
+            except BROKEN as error:
+                self.note(f"the connection to the broker broke ({error})")
+                breaks += 1
+                if breaks > MOST_BREAKS:
+                    raise
+                self.way.reconnect(error)
+                watch.missing = frozenset()
+
+    def _send(self, chunks: deque[Sequence[Task]]) -> int:
+        """Publish as many chunks as there is room for, in one round trip; gives their number."""
+        room = WINDOW_MESSAGES - len(self.under_way) if self.bytes_under_way < WINDOW_BYTES else 0
+        burst = min(room, len(chunks), BURST_MESSAGES if len(self.under_way) >= 2 * self.slots else 1)
+        if burst <= 0:
+            return 0
+        with self.tally.publishing(), self.way.publisher.burst() as flush:
+            shipments = [self._add(chunks) for _ in range(burst)]
+            sent_at = time.monotonic()
+            for shipment in shipments:
+                shipment.sent_at = sent_at
+            flush()
+            self._expect_by(sent_at, sum(shipment.size for shipment in shipments))
+        for shipment in shipments:
+            shipment.accepted = True
+        return burst
+
+    def _add(self, chunks: deque[Sequence[Task]]) -> Shipment:
+        """Store the next chunk's inputs and put its message into the burst; from then on it is under way."""
+        started_at = time.monotonic()
+        chunk, way = chunks[0], self.way
+        id_ = f"{self.key}-{chunk[0].id}"
+        references = way.placement.put(self.key, chunk)
+        pairs = [(task.id, reference) for task, reference in zip(chunk, references, strict=True)]
+        order = Order(VERSION, id_, chunk[0].kernel, way.transport_name, pairs)
+        name, message = task_name(chunk[0].stage), order.as_message()
+        way.publisher.add(name, id_, message, way.transport.serializer, _summary(order))
+        size = sum(reference.get("size", 0) for reference in references)
+        self._expect_by(started_at, size)
+        shipment = Shipment(chunk, references, size, started_at)
+        self.under_way[id_] = shipment
+        self.bytes_under_way += size
+        chunks.popleft()
+        return shipment
+
+    def _receive(self, wait_s: float) -> Iterator[Iterator[Outcome]]:
+        """The outcomes of each message that is answered, as the answers come."""
+        for id_, meta in self.way.results.receive(self.under_way, wait_s):
+            shipment = self.under_way.get(id_)
+            if shipment is None:
+                self._unawaited(id_, meta)
+            elif meta["status"] == RETRY:
+                self.note(f"a worker lost a slot process during a task ({meta['result']})")
+            else:
+                yield self._take_in(id_, shipment, meta)
+
+    def _unawaited(self, id_: str, meta: dict[str, Any]) -> None:
+        keep = self.way.placement.resident and id_.startswith(f"{self.key}-")
+        before = self.way.leavings.duplicated
+        self.way.leavings.unawaited(id_, meta, keep)
+        again = self.way.leavings.duplicated > before
+        self.note("a task was done twice" if again else "a worker was still busy with an earlier batch")
+
+    def _take_in(self, id_: str, shipment: Shipment, meta: dict[str, Any]) -> Iterator[Outcome]:
+        """The outcomes that one answer holds, with their outputs brought here.
+
+        The message is under way until they are here: where the connection breaks before, it is answered again.
+        """
+        began_at = time.monotonic()
+        try:
+            answer = answer_of(meta)
+            outputs = self.way.placement.take(answer.entries)
+        except ForeignMessageError as error:
+            self._ended(id_)
+            self.note(f"a message ended without an answer ({error})")
+            yield from unanswered(shipment, meta, error)
+            return
+        self._ended(id_)
+        self._expect_by(
+            began_at, sum(entry.output.get("size", 0) for entry in answer.entries if entry.output)
+        )
+        if answer.repeated:
+            self.note(f"a message was given a second time, to worker {answer.worker}")
+        for entry in answer.entries:
+            if entry.failure is not None and entry.failure.type == STORE_FAILED:
+                self.note(f"worker {answer.worker} could not use the payload store: {entry.failure.message}")
+        self.tally.count(shipment, answer, self.way.placement.copies)
+        offset = self.way.fleet.offset_of(answer.worker)
+        yield from outcomes(shipment, answer, outputs, time.monotonic(), offset)
+
+    def _look_after(self, watch: Watch, chunks: deque[Sequence[Task]], quiet_s: float) -> Iterator[Outcome]:
+        """Give up what will not be answered; send again what was never sent."""
+        fate = watch.look(self.under_way, quiet_s)
+        for id_ in fate.unsent:
+            shipment = self.under_way.pop(id_)
+            self.bytes_under_way -= shipment.size
+            chunks.append(shipment.tasks)
+        for id_ in fate.lost:
+            shipment = self.under_way.pop(id_)
+            self.bytes_under_way -= shipment.size
+            self.way.leavings.give_up(id_, shipment)
+            self.note(f"no answer came to every message: {fate.why}")
+            yield from shipment.lost(f"no answer: {fate.why}")
+
+    def _expect_by(self, began_at: float, size: int) -> None:
+        """Note it where moving so many bytes has taken longer than any network that is well."""
+        took_s = time.monotonic() - began_at
+        if took_s > SLOW_S + size / SLOWEST_BYTES_PER_S:
+            self.note(f"the broker took {took_s:.1f} s to answer")
+
+    def _ended(self, id_: str) -> None:
+        shipment = self.under_way.pop(id_)
+        self.bytes_under_way -= shipment.size
+        self.way.leavings.answered(id_, shipment)
+
+
+def _summary(order: Order) -> str:
+    """What Flower shows as a message's arguments: short, and never an address or a payload."""
+    ids = [id_ for id_, _ in order.tasks]
+    span = f"image {ids[0]}" if len(ids) == 1 else f"images {ids[0]} to {ids[-1]}"
+    return f"{order.kernel}, {span}, {order.transport}"

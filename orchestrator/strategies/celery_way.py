@@ -1,0 +1,70 @@
+"""What a Celery message goes through, there and back: held open for a strategy's life, and mended when it breaks."""
+
+from __future__ import annotations
+
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+
+import redis
+from kombu.exceptions import OperationalError
+
+from orchestrator import interruption
+from orchestrator.errors import UnavailableError
+from orchestrator.fleet.fleet import REJOIN_S, Fleet
+from orchestrator.strategies.celery_leavings import Leavings
+from orchestrator.strategies.celery_placement import Placement
+from orchestrator.strategies.celery_publishing import Publisher
+from orchestrator.strategies.celery_results import Results
+from worker.payloads.transport import Transport
+
+BROKEN = (redis.ConnectionError, redis.TimeoutError, OperationalError, ConnectionError, TimeoutError)
+"""What is raised where a connection breaks or an answer does not come in time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """A strategy's lines to its fleet, and what it keeps account of."""
+
+    fleet: Fleet
+    transport_name: str
+    transport: Transport
+    placement: Placement
+    publisher: Publisher
+    results: Results
+    leavings: Leavings
+
+    def reconnect(self, error: Exception) -> None:
+        """After `error`, wait until broker and payload store answer, and connect anew.
+
+        Raises:
+            UnavailableError: they did not come back in time.
+        """
+        deadline = time.monotonic() + REJOIN_S
+        while time.monotonic() < deadline:
+            interruption.check()
+            try:
+                self.fleet.check()
+                self.publisher.close()
+                self.fleet.messages.ping()
+                self.publisher.open()
+                self.results.subscribe()
+            except BROKEN as again:
+                error = again
+                time.sleep(0.1)
+            else:
+                return
+        raise UnavailableError(
+            f"the broker or the payload store went away and did not come back within {REJOIN_S:.0f} s ({error}); "
+            "see if it still runs, and run again"
+        )
+
+    def close(self) -> None:
+        """Delete what is still stored, as far as that can be reached, and close the connections."""
+        with suppress(redis.RedisError, OSError):
+            self.placement.drop_inputs()
+            self.placement.drop_outputs()
+            self.leavings.clear()
+        self.publisher.close()
+        self.results.close()
+        self.transport.close()

@@ -1,0 +1,258 @@
+"""Flower beside an embedded fleet: what it shows, to whom, and that it goes with the fleet."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import re
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from threading import Thread
+
+import psutil
+import pytest
+import requests
+from flower.urls import handlers
+
+from orchestrator.fleet import flower
+from orchestrator.fleet.embedded import embedded_fleet
+from orchestrator.fleet.fleet import Fleet
+from orchestrator.fleet.flower import Access, start_flower
+from orchestrator.fleet.processes import Processes
+from orchestrator.inputs.synthetic import encode, photograph
+from orchestrator.strategies.celery import Celery
+from worker.contract import Task
+
+PICTURE = photograph(1, 0, 32, 24)
+BATCHES = {
+    "decode": [Task(i, "decode", "asarray", encode(PICTURE)) for i in range(3)],
+    "grayscale": [Task(i, "grayscale", "numpy", PICTURE) for i in range(3)],
+}
+CHOSEN = ["--slots", "1", "--stage", "decode", "--kernel", "asarray"]
+SMALL = ["--images", "3", "--size", "32x24", "--rounds", "1", "--warmup", "0"]
+RUN = [sys.executable, "-m", "orchestrator", "run", "--flower", *SMALL, *CHOSEN, "--strategy"]
+
+
+@pytest.fixture(scope="module")
+def watched() -> Iterator[Fleet]:
+    with Processes() as processes, embedded_fleet(processes, 2, events=True, origins=()) as fleet:
+        fleet.synchronise()
+        fleet.access = start_flower(processes, fleet.settings.broker_url, 2)
+        with Celery(2, fleet, "redis", 2, "local") as strategy:
+            for batch in BATCHES.values():
+                strategy.prepare(batch)
+                assert all(outcome.failure is None for outcome in strategy.run(batch))
+            yield fleet
+
+
+@pytest.fixture(scope="module")
+def access(watched: Fleet) -> Access:
+    return watched.access
+
+
+def get(access: Access, path: str) -> requests.Response:
+    return requests.get(f"{access.url}{path}", auth=(access.user, access.password), timeout=10)
+
+
+def tasks_of(access: Access) -> list[dict]:
+    """The tasks that Flower knows, once it has heard that all of the batches' messages were done."""
+    for _ in range(200):
+        tasks = [each for each in get(access, "/api/tasks").json().values() if "sleep" not in each["args"]]
+        if [each["state"] for each in tasks] == ["SUCCESS"] * 4:
+            return tasks
+    raise AssertionError(tasks)
+
+
+def paths() -> list[str]:
+    """An address for each of Flower's own routes."""
+    patterns = [each[0] if isinstance(each, tuple) else each.regex.pattern for each in handlers]
+    addresses = {re.sub(r"\(\.[+*]\)", "x", each).rstrip("$").replace("/?", "") for each in patterns}
+    return sorted(each for each in addresses if each.startswith("/"))
+
+
+@pytest.mark.parametrize("password", [None, "wrong"])
+def test_nothing_but_the_health_check_answers_without_the_password(access, password):
+    auth = None if password is None else (access.user, password)
+    answered = {}
+    for path in paths():
+        for method in ("GET", "POST"):
+            answer = requests.request(method, f"{access.url}{path}", auth=auth, timeout=10)
+            answered[method, path] = answer.status_code
+    let_in = {each: code for each, code in answered.items() if code not in (401, 403, 404, 405)}
+    assert let_in == {("GET", "/healthcheck"): 200}
+    assert (
+        answered["GET", "/tasks"]
+        == answered["GET", "/metrics"]
+        == answered["POST", "/api/task/apply/x"]
+        == 401
+    )
+
+
+def test_tasks_are_named_by_stage_and_workers_by_slot_and_host(access):
+    tasks = tasks_of(access)
+    assert {each["name"] for each in tasks} == {"breakeven.decode", "breakeven.grayscale"}
+    assert {each["worker"] for each in tasks} <= {f"slot{n}@{socket.gethostname()}" for n in (1, 2)}
+
+
+def test_arguments_are_readable_and_hold_neither_keys_nor_payloads(access):
+    arguments = {(each["name"], each["args"], each["kwargs"]) for each in tasks_of(access)}
+    assert arguments == {
+        ("breakeven.decode", "asarray, images 0 to 1, redis", "{}"),
+        ("breakeven.decode", "asarray, image 2, redis", "{}"),
+        ("breakeven.grayscale", "numpy, images 0 to 1, redis", "{}"),
+        ("breakeven.grayscale", "numpy, image 2, redis", "{}"),
+    }
+
+
+def test_metrics_count_the_tasks_of_a_stage(access):
+    tasks_of(access)
+    counts = re.findall(
+        r'flower_task_runtime_seconds_count\{task="breakeven.decode".*\} (\S+)', get(access, "/metrics").text
+    )
+    assert sum(map(float, counts)) == 2
+
+
+def test_the_broker_page_reads_the_run_s_queue_through_the_unix_socket(watched, access):
+    # Flower may still be waiting for what it asked when it started, before there was the run's queue.
+    pages = (get(access, "/broker") for _ in range(5))
+    assert any(watched.run_id in page.text for page in pages)
+    (messages,) = {each["messages"] for each in get(access, "/api/queues/length").json()["active_queues"]}
+    assert messages == 0
+
+
+def test_nothing_can_be_done_to_the_workers(access):
+    name = f"slot1@{socket.gethostname()}"
+    auth = (access.user, access.password)
+    answer = requests.post(f"{access.url}/api/worker/shutdown/{name}", auth=auth, timeout=10)
+    assert answer.status_code == 403
+
+
+def test_the_password_is_in_nobody_s_command_line_and_in_no_file_or_repr(access):
+    lines = [" ".join(each.info["cmdline"] or ()) for each in psutil.process_iter(["cmdline"])]
+    assert [line for line in lines if access.password in line] == []
+    assert any("flower" in line for line in lines)
+    assert access.password not in repr(access)
+
+
+def test_it_listens_on_this_machine_alone(watched, access):
+    port = int(access.url.rpartition(":")[2])
+    listening = [
+        each for each in psutil.net_connections("inet") if each.status == "LISTEN" and each.laddr.port == port
+    ]
+    assert {each.laddr.ip for each in listening} == {"127.0.0.1"}
+
+
+def test_another_port_is_taken_where_the_usual_one_is_not_free():
+    with socket.socket() as taken:
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            taken.bind((flower.HOST, flower.PORT))
+        except OSError:
+            pass  # somebody else has it, which does as well
+        else:
+            taken.listen()
+        assert flower._free_port() != flower.PORT
+
+
+def test_doctor_says_that_flower_is_up_and_where(access, tmp_path):
+    done = doctor(tmp_path, "--flower-url", access.url)
+    assert f"flower: up at {access.url}, with a password" in done.stdout
+    assert done.returncode == 0
+
+
+def test_doctor_takes_no_flower_for_no_fault_and_says_how_to_start_one(tmp_path):
+    done = doctor(tmp_path, environment={"BREAKEVEN_FLOWER_URL": "http://127.0.0.1:1"})
+    assert "note    flower: not up at http://127.0.0.1:1\n        -> start it with" in done.stdout
+    assert done.returncode == 0
+
+
+@pytest.mark.parametrize(
+    "url", ["", "5555", "ftp://host", "http://", "http://host:port", "http://me:hush@host"]
+)
+def test_a_flower_url_that_is_none_is_a_usage_error_without_its_password(url):
+    with pytest.raises(flower.UsageError, match=r"write http://127\.0\.0\.1:5555") as caught:
+        flower.check_url(url)
+    assert "hush" not in str(caught.value)
+
+
+def test_a_flower_that_asks_for_no_password_is_told_from_one_that_does(access):
+    class Open(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b"OK")
+
+        def log_message(self, *_: object) -> None: ...
+
+    with HTTPServer((flower.HOST, 0), Open) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://{flower.HOST}:{server.server_port}"
+        assert (flower.is_up(url), flower.asks_for_password(url)) == (True, False)
+        server.shutdown()
+    assert flower.asks_for_password(access.url)
+
+
+def test_a_run_with_flower_says_where_it_is_and_ends_it(tmp_path):
+    done = subprocess.run(
+        [*RUN, "celery"], cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    url, password = re.search(r"Flower: (\S+) \(user breakeven, password (\S+)\)\n", done.stderr).groups()
+    assert not flower.is_up(url)
+    assert "task events on" in done.stdout
+    (result,) = (tmp_path / "results").glob("*.json")
+    assert [each["events"] for each in json.loads(result.read_text())["environment"]["workers"]] == [True]
+    assert password not in done.stdout + result.read_text() + result.with_suffix(".html").read_text()
+
+
+@pytest.mark.parametrize("how", ["enter", "ctrl-c"])
+def test_on_a_terminal_flower_stays_until_enter_or_ctrl_c(tmp_path, how):
+    ours, theirs = pty.openpty()
+    child = subprocess.Popen(
+        [*RUN, "celery"], cwd=tmp_path, stdin=theirs, stdout=subprocess.PIPE, stderr=theirs
+    )
+    os.close(theirs)
+    said = b""
+    try:
+        while b"press Enter" not in said:
+            said += os.read(ours, 1 << 16)
+        url = re.search(rb"Flower: (\S+)", said).group(1).decode()
+        assert flower.is_up(url)
+        if how == "enter":
+            os.write(ours, b"\n")
+        else:
+            child.send_signal(signal.SIGINT)
+        child.communicate(timeout=30)
+        assert (child.returncode, flower.is_up(url)) == (0, False)
+    finally:
+        child.kill()
+        child.communicate()
+        os.close(ours)
+
+
+@pytest.mark.parametrize(
+    ("chosen", "said"),
+    [
+        (["celery", "--broker", "redis://127.0.0.1:1/0"], "--flower is for embedded workers"),
+        (["serial"], "--flower has nothing to show without Celery"),
+    ],
+)
+def test_flower_where_it_would_show_nothing_is_a_usage_error(tmp_path, chosen, said):
+    done = subprocess.run(
+        [*RUN, *chosen], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, said in done.stderr) == (2, True)
+
+
+def doctor(
+    cwd: Path, *arguments: str, environment: dict[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "orchestrator", "doctor", *arguments]
+    env = {**os.environ, **(environment or {})}
+    return subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, timeout=60, check=False)

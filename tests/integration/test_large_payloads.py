@@ -1,0 +1,22 @@
+"""Payloads that do not cross in one piece."""
+
+from __future__ import annotations
+
+from orchestrator.fleet.fleet import Fleet
+from orchestrator.inputs.synthetic import photograph
+from orchestrator.measurement import Place, measure
+from orchestrator.strategies.celery import Celery
+from worker.contract import Task
+from worker.stages import STAGES
+
+
+def test_an_answer_that_comes_in_pieces_is_no_broken_connection(fleet: Fleet) -> None:
+    """An answer of 0.64 MB is larger than a socket's buffer, so that its first part is here before the rest."""
+    picture = photograph(1, 0, 800, 800)
+    tasks = [Task(number, "grayscale", "numpy", picture) for number in range(12)]
+    expected = dict.fromkeys(range(12), STAGES["grayscale"].reference(picture))
+    with Celery(2, fleet, "inline", 1, "local") as strategy:
+        sample, failures = measure(strategy, tasks, expected, Place(0, 0, 0.0), batches=3)
+    assert failures == ()
+    assert (sample.ok, sample.lost, sample.duplicated, sample.wrong) == (12, 0, 0, 0)
+    assert sample.disturbed is None

@@ -1,0 +1,72 @@
+"""What task events cost, from cells that differ in them alone."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from orchestrator.analysis.conclusions import conclusions
+from orchestrator.analysis.events import events_costs
+from orchestrator.model import CellResult
+from tests.unit.analysis.made_runs import INLINE, REDIS, SERIAL, STEADY, result, run_of
+
+OFF, ON = replace(REDIS, events="off"), replace(REDIS, events="on")
+
+
+def times(factor: float) -> list[float]:
+    return [factor * each for each in STEADY]
+
+
+def pair(without: float, with_events: float) -> tuple[CellResult, CellResult]:
+    return result(OFF, times(without)), result(ON, times(with_events))
+
+
+def test_the_cost_is_the_share_by_which_events_lengthen_the_same_rounds():
+    (cost,) = events_costs(run_of(result(SERIAL, times(1.0)), *pair(0.100, 0.112)))
+    assert (cost.cell, round(cost.ratio.point, 9), cost.rounds) == (OFF, 1.12, 7)
+    assert cost.sentence == (
+        "grayscale: task events cost Celery with numpy on 2 slots (redis, chunk 4) "
+        "12 % (12 % to 12 %, 95 % interval, 7 rounds), 6 ms a message."
+    )
+
+
+def test_a_cost_whose_interval_holds_nothing_is_not_called_one():
+    unsteady = [0.1 * each for each in (1.2, 0.8, 1.1, 0.9, 1.15, 0.85, 1.0)]
+    (cost,) = events_costs(run_of(result(OFF, times(0.1)), result(ON, unsteady)))
+    assert cost.sentence.endswith("7 rounds), which may be nothing.")
+
+
+def test_too_few_rounds_give_a_share_without_an_interval():
+    (cost,) = events_costs(run_of(result(OFF, [0.1, 0.1]), result(ON, [0.103, 0.103])))
+    assert cost.sentence.endswith("3.0 % (2 rounds), which may be nothing.")
+
+
+def test_of_several_cells_of_a_stage_the_fastest_is_told():
+    slow = replace(INLINE, events="off"), replace(INLINE, events="on")
+    run = run_of(result(slow[0], times(1.0)), result(slow[1], times(1.5)), *pair(0.100, 0.150))
+    assert [cost.cell for cost in events_costs(run)] == [OFF]
+
+
+def test_cells_that_were_not_measured_both_ways_or_not_sound_tell_no_cost():
+    lost = result(ON, times(0.112), lost=1)
+    again = result(replace(ON, replica=1), times(0.112))
+    for other in (result(REDIS, times(0.112)), result(replace(INLINE, events="on"), times(0.1)), lost, again):
+        assert events_costs(run_of(result(OFF, times(0.1)), other)) == ()
+
+
+def test_the_cost_is_among_what_is_said_of_a_run_and_of_a_sweep():
+    run = run_of(*pair(0.100, 0.112))
+    (cost,) = events_costs(run)
+    assert cost.sentence in conclusions(run)
+    assert cost.sentence in conclusions(replace(run, plan=replace(run.plan, axis="size")))
+
+
+@given(st.lists(st.tuples(st.floats(1e-4, 1e2), st.floats(1e-4, 1e2)), min_size=5, max_size=12))
+def test_the_cost_turns_round_with_the_cells(rounds):
+    first, second = ([each[side] for each in rounds] for side in (0, 1))
+    (one,) = events_costs(run_of(result(OFF, first), result(ON, second)))
+    (other,) = events_costs(run_of(result(OFF, second), result(ON, first)))
+    assert abs(one.ratio.point * other.ratio.point - 1) < 1e-9
+    assert (one.message_s > 0) == (one.ratio.point > 1)

@@ -1,0 +1,81 @@
+"""What is asked of a broker before it is used, and what is made of its answers."""
+
+from __future__ import annotations
+
+import pytest
+import redis
+
+from orchestrator.errors import UnavailableError, UsageError
+from orchestrator.fleet import external
+from orchestrator.fleet.external import inspect_broker, inspect_payload_store, settings_for
+from worker.settings import Settings
+
+BROKER = Settings(broker_url="redis://broker:6379/0", payload_url=None)
+APART = BROKER.model_copy(update={"payload_url": "redis://user:secret@store:6379/0"})
+
+
+class Answering:
+    """Stands for a Redis that answers INFO like this."""
+
+    def __init__(self, memory: dict[str, str] | Exception) -> None:
+        self._memory = memory
+
+    def __call__(self, *_: object, **__: object) -> Answering:
+        return self
+
+    def __enter__(self) -> Answering:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        """Nothing is open."""
+
+    def ping(self) -> bool:
+        return True
+
+    def info(self, section: str) -> dict[str, str]:
+        if isinstance(self._memory, Exception):
+            raise self._memory
+        return {"redis_version": "8.0.2"} if section == "server" else self._memory
+
+
+@pytest.fixture
+def answer(monkeypatch: pytest.MonkeyPatch):
+    return lambda memory: monkeypatch.setattr(external, "connect", Answering(memory))
+
+
+def test_a_server_that_never_evicts_is_taken(answer):
+    answer({"maxmemory_policy": "noeviction"})
+    assert inspect_broker(BROKER, embedded=False).evicts is False
+
+
+def test_a_server_that_does_not_tell_is_taken_and_that_is_kept(answer):
+    """As where a provider keeps configuration to himself: CONFIG forbidden, and INFO without the policy."""
+    answer({"used_memory": "1"})
+    broker = inspect_broker(BROKER, embedded=False)
+    assert (broker.name, broker.version, broker.evicts) == ("redis", "8.0.2", None)
+
+
+def test_both_servers_are_held_to_the_same(answer):
+    answer({"maxmemory_policy": "allkeys-lru"})
+    with pytest.raises(UnavailableError, match=r"the broker redis://broker:6379/0 has .* drops queued tasks"):
+        inspect_broker(BROKER, embedded=False)
+    with pytest.raises(
+        UnavailableError, match=r"the payload store redis://\*\*\*@store:6379/0 has .* drops payloads"
+    ):
+        inspect_payload_store(APART)
+
+
+def test_a_payload_store_that_is_the_broker_is_asked_once(answer):
+    answer(redis.ConnectionError("must not be asked"))
+    assert inspect_payload_store(BROKER) is None
+
+
+def test_a_right_to_ask_that_is_missing_is_named(answer):
+    answer(redis.exceptions.NoPermissionError("User x has no permissions to run the 'info' command"))
+    with pytest.raises(UnavailableError, match="turned us away: its user may not run 'info'"):
+        inspect_broker(BROKER, embedded=False)
+
+
+def test_a_broker_s_url_with_certificates_in_its_query_is_a_usage_error():
+    with pytest.raises(UsageError, match="BREAKEVEN_TLS_CA"):
+        settings_for("rediss://u:secret@host:6380/0?ssl_cert_reqs=none")

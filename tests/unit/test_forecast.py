@@ -1,0 +1,57 @@
+"""What `predict` says: what a fleet would take, and whether that beats what there is."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from orchestrator.errors import UsageError
+from orchestrator.forecast import Asked, as_document, forecasts, render
+from tests.unit.analysis.made_fleets import CELERY, SERIAL, celery_result, fleet_run, plain_result
+
+RUN = fleet_run(plain_result(SERIAL, 1.2), celery_result(1), celery_result(2))
+FOUR = Asked.checked(4, None, None, None, None, None)
+
+
+def test_a_forecast_is_held_against_the_best_in_process_cell():
+    (found,) = forecasts(RUN, FOUR)
+    assert found.versus == SERIAL
+    assert found.versus_per_s == pytest.approx(20, rel=0.02)
+    assert found.speedup is not None
+    assert found.speedup.point == pytest.approx(found.prediction.throughput_per_s.point / 20, rel=0.02)
+    assert "serial with session did 20.0 tasks/s here: Celery would do 1.8" in render([found]).replace(
+        "\n", " "
+    )
+
+
+def test_without_an_in_process_cell_it_stands_alone():
+    (found,) = forecasts(fleet_run(celery_result(1)), FOUR)
+    assert (found.versus, found.speedup) == (None, None)
+    assert "In-process" not in render([found])
+    assert as_document([found])[0]["versus"] is None
+
+
+def test_a_sweep_of_the_work_has_a_forecast_for_each_point():
+    results = [
+        each
+        for side in (64, 128)
+        for each in (
+            plain_result(replace(SERIAL, width=side, height=side), side / 100),
+            celery_result(2, held_s=side / 1000, cell=replace(CELERY, width=side, height=side)),
+        )
+    ]
+    found = forecasts(fleet_run(*results), FOUR)
+    assert [each.work for each in found] == ["64x64", "128x128"]
+    assert [each.sentence.split(":")[0] for each in found] == ["download 64x64", "download 128x128"]
+    assert [each.versus.width for each in found if each.versus] == [64, 128]
+
+
+def test_a_result_without_celery_is_refused():
+    with pytest.raises(UsageError, match="no Celery cell to predict from"):
+        forecasts(fleet_run(plain_result(SERIAL, 1.2)), FOUR)
+
+
+def test_many_lines_fit_80_columns():
+    wide = Asked.checked(64, 1.0, 100.0, 8, 1000, None)
+    assert max(map(len, render(forecasts(RUN, wide)).splitlines())) <= 80

@@ -1,0 +1,53 @@
+"""How many processors a worker says it has, under a quota and without one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from worker import remote_control
+from worker.liveness import show_heartbeats
+from worker.remote_control import cpu_quota, cpu_share, usable_cpus
+
+
+@pytest.mark.parametrize(
+    ("files", "quota"),
+    [
+        ({}, None),
+        ({"cpu.max": "max 100000\n"}, None),
+        ({"cpu.max": "25000 100000\n"}, 0.25),
+        ({"cpu/cpu.cfs_quota_us": "-1\n", "cpu/cpu.cfs_period_us": "100000\n"}, None),
+        ({"cpu/cpu.cfs_quota_us": "150000\n", "cpu/cpu.cfs_period_us": "100000\n"}, 1.5),
+        ({"cpu.max": "nonsense"}, None),
+    ],
+)
+def test_the_quota_is_read_from_either_version_of_cgroups(
+    tmp_path: Path, files: dict[str, str], quota: float | None
+) -> None:
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text, encoding="ascii")
+    assert cpu_quota(tmp_path) == quota
+
+
+@pytest.mark.parametrize(
+    ("quota", "share", "whole"), [(0.25, 0.25, 1), (None, 4.0, 4), (2.6, 2.6, 3), (9.0, 4.0, 4)]
+)
+def test_a_quota_limits_the_share_and_a_whole_number_is_at_least_1(
+    monkeypatch: pytest.MonkeyPatch, quota: float | None, share: float, whole: int
+) -> None:
+    monkeypatch.setattr(remote_control.os, "sched_getaffinity", lambda _: {0, 1, 2, 3}, raising=False)
+    monkeypatch.setattr(remote_control, "cpu_quota", lambda: quota)
+    assert (cpu_share(), usable_cpus()) == (share, whole)
+
+
+def test_every_heartbeat_touches_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    connected: list[object] = []
+    monkeypatch.setattr(
+        "worker.liveness.heartbeat_sent.connect", lambda receiver, weak: connected.append(receiver)
+    )
+    show_heartbeats(tmp_path / "alive")
+    assert not (tmp_path / "alive").exists()
+    connected[0](sender=None)  # type: ignore[operator]
+    assert (tmp_path / "alive").exists()
