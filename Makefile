@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
 
-.PHONY: help run test test-browser lint format docs images clean
+.PHONY: help run test bench test-browser test-compose lint format docs images clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1: /p' $(MAKEFILE_LIST)
@@ -17,6 +17,13 @@ test: $(VENV)/.installed ## Run the tests
 
 test-browser: $(VENV)/.installed ## Open reports in headless Chromium (needs Debian's chromium, and npm for axe-core)
 	$(BIN)/pytest tests/browser $(ARGS)
+
+test-compose: $(VENV)/.installed ## Bring the stack up in real containers (needs a Docker engine with Compose)
+	@docker info >/dev/null 2>&1 || ! test -x ../shared/docker/engine || ../shared/docker/engine
+	$(BIN)/pytest tests/compose $(ARGS)
+
+bench: $(VENV)/.bench ## Measure our own figures against peers and limits, and write docs/performance.md (20 minutes)
+	$(BIN)/python benchmarks/performance.py $(ARGS)
 
 lint: $(VENV)/.installed ## Check style and types
 	$(BIN)/ruff check .
@@ -31,6 +38,10 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Breakeven needs Python 3.11 or newer; name one with: make PYTHON=python3.12 run" >&2; exit 3; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+$(VENV)/.bench: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,bench]'
 	@touch $@
 
 docs: $(VENV)/.installed ## Write docs/commands.md and docs/result.schema.json from the code
