@@ -1,0 +1,292 @@
+"""A result file from anywhere: a run that every report can show, or one line that says what is wrong with it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from dataclasses import fields, is_dataclass, replace
+from pathlib import Path
+from typing import Any, get_args, get_type_hints
+
+import pytest
+from hypothesis import strategies as st
+
+from orchestrator import model, results
+from orchestrator.analysis.compare import compare
+from orchestrator.analysis.findings import analyse
+from orchestrator.errors import UsageError
+from orchestrator.forecast import Asked, as_document, forecasts
+from orchestrator.forecast import render as render_forecast
+from orchestrator.model import Run, Stations, TaskFailure
+from orchestrator.proof import thumbnails
+from orchestrator.reports import REPORTS
+from orchestrator.reports.comparison import COMPARISON_REPORTS
+from orchestrator.result_checks import LISTS, MAX_BYTES, MOST_VALUES, RANGES
+from tests.examples import example_run
+from tests.fuzz.cases import fuzz
+from tests.fuzz.spoilt import COLOURS
+from tests.fuzz.values import spoilt
+from tests.unit.reports.made_runs import every_run, scaled, swept
+
+
+def whole() -> Run:
+    """A run that has everything that a run can have."""
+    run = example_run()
+    stations = Stations(0.001, 0.002, 0.01, 100_000, 8, 0.001)
+    cells = tuple(
+        replace(
+            each,
+            samples=tuple(
+                replace(sample, stations=stations if each.cell.distributed else None)
+                for sample in each.samples
+            ),
+            failures=(TaskFailure(3, "DecodeError", "broken picture: image file is truncated"),),
+        )
+        for each in run.cells
+    )
+    return replace(run, cells=cells, proof=thumbnails(COLOURS, COLOURS[..., 0], "celery"))
+
+
+WHOLE = whole()
+RUNS = {"whole": WHOLE, "scaled": scaled(), "swept": swept()}
+
+
+def measured(run: Run) -> dict[str, Any]:
+    """A result file's content as far as it is read back."""
+    document = results.to_json(run)
+    for concluded in ("verdicts", "noise_floor", "warnings"):
+        del document[concluded]
+    for cell in document["cells"]:
+        for concluded in ("verified", "makespan_s", "throughput_per_s", "speedup", "speedup_versus_best"):
+            del cell[concluded]
+    return document
+
+
+@st.composite
+def documents(draw: st.DrawFn) -> Any:
+    """A spoilt result; most of them still say that they are results, or nothing else would be looked at."""
+    made = draw(spoilt(draw(st.sampled_from(DOCUMENTS)), json_only=True))
+    return {**made, "schema": 1} if draw(st.integers(0, 9)) else made
+
+
+DOCUMENTS = [measured(run) for run in RUNS.values()]
+ROOT = Path(__file__).parents[2]
+CHILD = """
+import resource, sys
+from pathlib import Path
+from orchestrator import results
+from orchestrator.errors import UsageError
+
+vms = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (vms + (1200 << 20),) * 2)
+try:
+    results.read(Path(sys.argv[1]))
+except UsageError as error:
+    print(error)
+"""
+"""Reads a result file with 1,200 MiB beyond what it has itself; twelve times the largest file."""
+
+ASKED = Asked(8, 0.001, 1e8, 2, 50, None)
+
+
+def read(content: bytes) -> Run | None:
+    """The run in a file of this content, or none and one line that says why."""
+    with tempfile.NamedTemporaryFile(suffix=".json") as file:
+        file.write(content)
+        file.flush()
+        try:
+            return results.read(Path(file.name))
+        except UsageError as error:
+            said = str(error)
+        assert len(said) < 1000
+        assert said.isprintable()
+        assert file.name in said
+        return None
+
+
+def texts(run: Run, *names: str) -> Iterator[str]:
+    findings = analyse(run)
+    for name in names:
+        yield REPORTS[name](run, findings)
+
+
+def written_again(run: Run) -> Iterator[str]:
+    text = results.dumps(run)
+    json.loads(text, parse_constant=pytest.fail)
+    again = read(text.encode())
+    assert again == run
+    yield text
+
+
+def compared(run: Run) -> Iterator[str]:
+    for before, after in ((run, WHOLE), (WHOLE, run), (run, run)):
+        with suppress(UsageError):  # not the same work
+            comparison = compare(before, after, across=True)
+            yield from (render(comparison, before, after) for render in COMPARISON_REPORTS.values())
+
+
+def predicted(run: Run) -> Iterator[str]:
+    with suppress(UsageError):  # nothing to predict from
+        found = forecasts(run, ASKED)
+        yield json.dumps(as_document(found), allow_nan=False)
+        yield render_forecast(found)
+
+
+USES: dict[str, Callable[[Run], Iterable[str]]] = {
+    "terminal": lambda run: texts(run, "terminal"),
+    "markdown": lambda run: texts(run, "markdown"),
+    "csv": lambda run: texts(run, "csv"),
+    "written again": written_again,
+    "compare": compared,
+    "predict": predicted,
+}
+
+
+def use(run: Run, *names: str) -> None:
+    """Make of the run what is named; no text has a character that a terminal obeys."""
+    for name in names:
+        for text in USES[name](run):
+            assert {each for each in text if not each.isprintable()} <= {"\n", "\xa0"}
+
+
+@fuzz(80, document=documents(), name=st.sampled_from(list(USES)))
+def test_a_spoilt_result_is_used_or_refused_in_a_line(document: Any, name: str) -> None:
+    run = read(json.dumps(document).encode())
+    if run is not None:
+        use(run, name)
+
+
+@fuzz(8, document=documents())
+def test_a_spoilt_result_makes_a_page_or_is_refused(document: Any) -> None:
+    run = read(json.dumps(document).encode())
+    if run is not None:
+        REPORTS["html"](run, analyse(run))
+
+
+TEXT = json.dumps(results.to_json(WHOLE)).encode()
+
+
+@fuzz(60, data=st.data(), name=st.sampled_from(list(USES)))
+def test_a_cut_or_altered_file_is_used_or_refused_in_a_line(data: st.DataObject, name: str) -> None:
+    content = bytearray(TEXT)
+    for _ in range(data.draw(st.integers(0, 3))):
+        at = data.draw(st.integers(0, len(content) - 1))
+        content[at : at + data.draw(st.integers(0, 4))] = data.draw(st.binary(max_size=4))
+    run = read(bytes(content[: data.draw(st.one_of(st.none(), st.integers(0, len(content))))]))
+    if run is not None:
+        use(run, name)
+
+
+@pytest.mark.parametrize("name", every_run())
+def test_what_was_made_for_the_reports_can_be_read_unless_it_is_nonsense(name: str) -> None:
+    run = read(json.dumps(results.to_json(every_run()[name])).encode())
+    assert run is not None
+    use(run, *USES)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"[" * 100_000 + b"]" * 100_000, "nested too deeply"),
+        (b'{"schema": 1, "cells": [], "plan": ' + b'{"a":' * 50 + b"1" + b"}" * 51, "nested too deeply"),
+        (b'{"schema": ' + b"9" * 5000 + b"}", "is not a result file"),
+        (b'{"schema": 1e999}', "it has no schema number"),
+        (b'{"schema": NaN}', "NaN is no figure"),
+        (b'{"schema": -Infinity}', "-Infinity is no figure"),
+        (b'{"schema": 1, "schema": 1}', "'schema' is said twice"),
+        (b'{"schema": true}', "not a whole result"),
+        (b'{"schema": 1, "cells": {}}', "cells are no list of objects"),
+        (
+            b'{"schema": 1, "cells": [' + b"{}," * 20_000 + b"{}]}",
+            "cells has 20001 entries; there may be 10000",
+        ),
+        (b"[" + b"0," * MOST_VALUES + b"0]", "it holds more than 5000000 values"),
+        (b"\xff\xfe" + TEXT, "is not a result file"),
+        (
+            TEXT.replace(b'"makespan_s": 0.01,', b'"makespan_s": 0.0,', 1),
+            "samples.0.makespan_s is 0.0; it may be 1e-09",
+        ),
+        (TEXT.replace(b'"makespan_s": 0.01,', b'"makespan_s": "1",', 1), "is '1', which is no number"),
+        (TEXT.replace(b'"replica": 1', b'"replica": 0'), "a cell is in it twice"),
+        (TEXT.replace(b'"before_png": "', b'"before_png": "!'), "before_png is no picture in base64"),
+    ],
+)
+def test_a_hostile_file_is_refused_with_what_is_wrong(tmp_path: Path, content: bytes, words: str) -> None:
+    path = tmp_path / "result.json"
+    path.write_bytes(content)
+    with pytest.raises(UsageError) as error:
+        results.read(path)
+    assert words in str(error.value)
+    assert str(path) in str(error.value)
+    assert str(error.value).isprintable()
+
+
+@pytest.mark.parametrize("kind", ["a folder", "a pipe", "a device", "nothing", "a name that cannot be"])
+def test_what_is_no_file_is_neither_read_nor_waited_for(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "result.json"
+    if kind == "a folder":
+        path.mkdir()
+    elif kind == "a pipe":
+        os.mkfifo(path)
+    elif kind == "a device":
+        path = Path("/dev/zero")
+    elif kind == "a name that cannot be":
+        path = Path("result\0.json")
+    with pytest.raises(UsageError, match="cannot be read"):
+        results.read(path)
+
+
+def test_a_file_over_the_limit_is_refused_before_it_is_understood(tmp_path: Path) -> None:
+    path = tmp_path / "result.json"
+    with path.open("wb") as file:
+        file.truncate(MAX_BYTES + 1)
+    with pytest.raises(UsageError, match="is over 100 MiB"):
+        results.read(path)
+
+
+@pytest.mark.parametrize(
+    ("beginning", "piece", "end"),
+    [
+        (b"[", b"[],", b"[]]"),
+        (b'{"schema": 1, "plan": {}, "cells": [{"samples": [', b"{},", b"{}]}]}"),
+        (
+            b'{"schema": 1, "plan": {}, "cells": [',
+            b'{"samples": [{}, {}, {}, {}], "startup_s": 0, "failures": []},',
+            b"{}]}",
+        ),
+        (b'{"schema": 1, "cells": [], "plan": {"arguments": [', b"1,", b"1]}}"),
+        (b'{"schema": 1, "cells": [], "plan": {', b'"a": 0, "b": 0, ', b'"c": 0}}'),
+    ],
+)
+def test_memory_stays_within_bounds_whatever_a_file_repeats(
+    tmp_path: Path, beginning: bytes, piece: bytes, end: bytes
+) -> None:
+    """As much of it as passes the first check, which is when most of it is understood."""
+    separators = sum(piece.count(sign) for sign in b",[{")
+    content = beginning + piece * ((MOST_VALUES - 100) // separators) + end
+    path = tmp_path / "result.json"
+    path.write_bytes(content[:MAX_BYTES])
+    command = [sys.executable, "-c", CHILD, str(path)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    assert str(path) in done.stdout
+
+
+def test_every_figure_of_a_run_has_a_range_and_every_list_a_length() -> None:
+    kinds = [kind for kind in vars(model).values() if is_dataclass(kind)]
+    concluded = {model.Estimate, model.Verdict, model.Warning, model.Findings}
+    for kind in kinds:
+        if kind in concluded:
+            continue
+        hints = get_type_hints(kind)
+        for field in fields(kind):
+            types = {hints[field.name], *get_args(hints[field.name])}
+            if types & {int, float}:
+                assert field.name in RANGES, f"{kind.__name__}.{field.name}"
+            if str(hints[field.name]).startswith(("tuple", "dict")) and field.name != "disturbed":
+                assert field.name in LISTS, f"{kind.__name__}.{field.name}"
