@@ -1,6 +1,6 @@
 """Whether the interval of a break-even covers, on simulated sweeps whose crossing is known.
 
-    python benchmarks/crossing.py [--cases 2000] [--seed 2026]
+    python benchmarks/crossing.py [--quick] [--update-docs] [--cases 2000] [--seed 2026]
 
 A task's work grows along the axis. In-process it takes its work; Celery takes an overhead, a share of the
 work for moving payloads and the work over its slots. The true crossing is drawn anywhere within the middle of
@@ -11,7 +11,6 @@ where more than one sweep in twenty that surely lies on one side is called somet
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections import Counter
 from collections.abc import Callable
@@ -19,12 +18,15 @@ from math import exp, log, sqrt
 
 import numpy as np
 from numpy.typing import NDArray
+from page import DOCS, Page, parser
 
 from orchestrator.analysis.crossing import BreakEven, SweepPoint, break_even
 
 Floats = NDArray[np.float64]
 Noise = Callable[[np.random.Generator, tuple[int, ...]], Floats]
 
+SCALING = DOCS.with_name("scaling.md")
+KINDS = ("never", "always", "undecided", "crosses", "several")
 LEAST, MOST = 0.90, 0.97
 RANGE = (1.0, 256.0)
 
@@ -90,60 +92,63 @@ def covers(found: BreakEven, truth: float) -> bool:
     )
 
 
-def coverage(cases: int, seed: int) -> bool:
+def coverage(page: Page, cases: int, seed: int) -> bool:
     """Print the table of coverages; whether all are within their limits."""
-    print("1. Share of cases whose interval covers the crossing, of those called a crossing; its width")
-    print(f"{'noise':18}{'points':>8}{'rounds':>8}{'slots':>7}{'covers':>10}{'called':>10}{'high/low':>10}")
+    page.say("Share of the sweeps called a crossing whose interval covers the true one, and how wide it is:")
+    page.say()
+    page.head("noise", "points", "rounds", "slots", "covers", "called", "high / low")
     fine = True
     for name, noise in NOISES.items():
         for points, rounds, slots in ((6, 5, 2), (6, 7, 2), (6, 7, 4), (8, 7, 2), (8, 9, 4)):
             rng = np.random.default_rng([seed, len(name), points, rounds, slots])
             cases_ = [sweep(rng, noise, points, rounds, slots) for _ in range(cases)]
             called = [(truth, found) for truth, found in cases_ if found.kind in ("crosses", "several")]
-            covered = np.mean([covers(found, truth) for truth, found in called])
+            covered = float(np.mean([covers(found, truth) for truth, found in called]))
             widths = [c.high / c.low for _, found in called for c in found.crossings if c.low and c.high]
             width = float(np.median(widths)) if widths else float("nan")
             error = sqrt(covered * (1 - covered) / len(called))
             fine &= LEAST - 2 * error <= covered <= MOST + 2 * error
-            print(
-                f"{name:18}{points:8}{rounds:8}{slots:7}{100 * covered:8.1f} %"
-                f"{100 * len(called) / cases:8.1f} %{width:10.2f}"
-            )
+            counts = (str(points), str(rounds), str(slots))
+            page.row(name, *counts, f"{covered:.1%}", f"{len(called) / cases:.1%}", f"{width:.2f}")
     return fine
 
 
-def kinds(cases: int, seed: int) -> bool:
+def kinds(page: Page, cases: int, seed: int) -> bool:
     """Print what sweeps without a crossing are called; whether at most 5 % are called otherwise."""
-    print("\n2. What a sweep is called that never comes within 10 % of 1, or is 1 everywhere (7 rounds, 5 %)")
+    page.say()
+    page.say(
+        "What a sweep is called that lies 10 % to one side everywhere, or at 1 (7 rounds, 5 % of noise):"
+    )
+    page.say()
+    page.head("ratio everywhere", *KINDS)
     rng = np.random.default_rng(seed)
     axis = np.geomspace(*RANGE, 6)
     fine = True
-    for name, level, right in (
-        ("never", 1.1, "never"),
-        ("always", 1 / 1.1, "always"),
-        ("equal", 1.0, "undecided"),
-    ):
+    for level, right in ((1.1, "never"), (1 / 1.1, "always"), (1.0, "undecided")):
         counted: Counter[str] = Counter()
         for _ in range(cases):
             logarithms = log(level) + 0.05 * rng.standard_normal((6, 7))
             rows = zip(axis, np.exp(logarithms), strict=True)
             counted[break_even([SweepPoint(float(at), dict(enumerate(row))) for at, row in rows]).kind] += 1
-        fine &= name == "equal" or counted[right] >= 0.95 * cases
-        print(
-            f"{name:10}" + ", ".join(f"{kind} {100 * n / cases:.1f} %" for kind, n in counted.most_common())
-        )
+        fine &= level == 1.0 or counted[right] >= 0.95 * cases
+        page.row(f"{level:.2f}", *(f"{counted[kind] / cases:.1%}" for kind in KINDS))
     return fine
 
 
 def main() -> int:
     """Print both tables; 0 where all is within limits."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--cases", type=int, default=2000)
-    parser.add_argument("--seed", type=int, default=2026)
-    options = parser.parse_args()
-    fine = coverage(options.cases, options.seed) & kinds(options.cases, options.seed)
-    print("\nall within their limits" if fine else "\nNOT within limits")
-    return 0 if fine else 1
+    arguments = parser(__doc__)
+    arguments.add_argument("--cases", type=int, default=2000)
+    arguments.add_argument("--seed", type=int, default=2026)
+    options = arguments.parse_args()
+    page = Page("crossing", options, SCALING)
+    cases = 100 if options.quick else options.cases
+    fine = coverage(page, cases, options.seed) & kinds(page, cases, options.seed)
+    return page.verdict(
+        fine,
+        f"coverage within {LEAST:.0%} to {MOST:.0%} but for chance, and a sweep that surely lies on one side called "
+        "so in 95 % at least.",
+    )
 
 
 if __name__ == "__main__":

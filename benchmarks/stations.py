@@ -1,6 +1,6 @@
 """Whether formula, bounds and simulation agree, on made-up stations whose demands are known.
 
-    python benchmarks/stations.py [--systems 3000] [--seed 3]
+    python benchmarks/stations.py [--quick] [--update-docs] [--systems 3000] [--seed 3]
 
 Draws systems whose stations' demands lie anywhere within two orders of magnitude, and prints how often the
 formula comes within 10 % of the simulation and names the same bottleneck, by how far the largest demand
@@ -10,17 +10,19 @@ next fewer than 98 in 100 agree in either way.
 
 from __future__ import annotations
 
-import argparse
 import random
 import sys
 from dataclasses import dataclass, replace
 from statistics import median
+
+from page import DOCS, Page, parser
 
 from orchestrator.analysis.bounds import least_makespan_s
 from orchestrator.analysis.passage import makespan_s
 from orchestrator.analysis.simulation import simulate
 from orchestrator.analysis.system import System, bottleneck, stations
 
+SCALING = DOCS.with_name("scaling.md")
 WITHIN = 0.10
 LEAST = 0.98
 
@@ -79,28 +81,35 @@ def agreement(system: System, turns: int) -> Agreement:
 
 def main() -> int:
     """Print the table; 0 where all is within limits."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--systems", type=int, default=3000)
-    parser.add_argument("--seed", type=int, default=3)
-    options = parser.parse_args()
+    arguments = parser(__doc__)
+    arguments.add_argument("--systems", type=int, default=3000)
+    arguments.add_argument("--seed", type=int, default=3)
+    options = arguments.parse_args()
+    page = Page("stations", options, SCALING)
     rng = random.Random(options.seed)  # noqa: S311 - systems that can be had again, not a secret
-    found = [agreement(drawn(rng), rng.choice([3, 10])) for _ in range(options.systems)]
+    count = 300 if options.quick else options.systems
+    found = [agreement(drawn(rng), rng.choice([3, 10])) for _ in range(count)]
     fine = all(each.bound_kept for each in found)
-    print(f"{'largest demand':20}{'systems':>9}{'within 10 %':>13}{'median':>9}{'worst':>8}{'same name':>11}")
+    page.head("largest demand", "systems", "formula within 10 %", "median", "worst", "same bottleneck named")
     for least in (3.0, 2.0, 1.0):
         chosen = [each for each in found if each.stands_out >= least]
         within = sum(each.error <= WITHIN for each in chosen) / len(chosen)
         named = sum(each.same_name for each in chosen) / len(chosen)
         fine &= least < 3 or min(within, named) >= LEAST
-        print(
-            f"{f'at least {least:g} x next':20}{len(chosen):9}{100 * within:11.1f} %"
-            f"{100 * median(each.error for each in chosen):7.1f} %"
-            f"{100 * max(each.error for each in chosen):6.0f} %{100 * named:9.1f} %"
+        page.row(
+            f"at least {least:g} times the next",
+            str(len(chosen)),
+            f"{within:.1%}",
+            f"{median(each.error for each in chosen):.1%}",
+            f"{max(each.error for each in chosen):.0%}",
+            f"{named:.1%}",
         )
     beaten = sum(not each.bound_kept for each in found)
-    print(f"bounds beaten by the simulation: {beaten} of {len(found)}")
-    print("\nall within their limits" if fine else "\nNOT within limits")
-    return 0 if fine else 1
+    return page.verdict(
+        fine,
+        f"of systems with one station at least 3 times the next, {LEAST:.0%} agree at least; {beaten} of "
+        f"{len(found)} simulated batches beat their bound.",
+    )
 
 
 if __name__ == "__main__":
