@@ -6,7 +6,7 @@ Two cells that are the same and a third kernel between them, two batches in a ro
 shuffled order. Printed by cell: how much a makespan varies (1.4826 x MAD of its logarithm), how alike two batches
 are that follow each other (Spearman's correlation) and two that are a round apart; and of the ratio of the two
 equal cells, the half width of the interval that 40 rounds give, by signed ranks and by signs, over all windows
-of 40 rounds. No goal: it describes the machine. Takes about seven minutes on two cores, with --quick a minute and a half.
+of 40 rounds. No goal: it describes the machine. Takes about seven minutes on two cores, with --quick two.
 """
 
 from __future__ import annotations

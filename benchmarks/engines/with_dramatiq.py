@@ -1,0 +1,50 @@
+"""dramatiq: two processes with one thread each, and results in Redis."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import Any
+
+import dramatiq
+from dramatiq.brokers.redis import RedisBroker
+from dramatiq.results import Results
+from dramatiq.results.backends import RedisBackend
+from marks import mark
+
+SETTINGS = "2 processes of 1 thread; results middleware, which waits by a blocking pop"
+COMMANDS = [["dramatiq", "with_dramatiq", "--processes", "2", "--threads", "1"]]
+
+broker = RedisBroker(url=os.environ["BENCH_URL"])
+broker.add_middleware(Results(backend=RedisBackend(url=os.environ["BENCH_URL"])))
+dramatiq.set_broker(broker)
+
+
+@dramatiq.actor(store_results=True)
+def noop(number: int) -> int:
+    """Only the mark."""
+    mark(number)
+    return number
+
+
+@dramatiq.actor(store_results=True)
+def nap(number: int) -> int:
+    """Ten milliseconds of waiting."""
+    mark(number)
+    time.sleep(0.01)
+    return number
+
+
+def noops(count: int) -> list[int]:
+    """Send so many empty tasks and wait for all."""
+    return _all(noop, count)
+
+
+def naps(count: int) -> list[int]:
+    """The same with those of 10 ms."""
+    return _all(nap, count)
+
+
+def _all(actor: Any, count: int) -> list[int]:
+    messages = [actor.send(number) for number in range(count)]
+    return [message.get_result(block=True, timeout=60_000) for message in messages]

@@ -1,0 +1,11 @@
+"""RQ again, with its `SimpleWorker`: no fork, and so nothing between a job's fault and its worker."""
+
+from __future__ import annotations
+
+from with_rq import COMMANDS as FORKING
+from with_rq import naps, noops
+
+__all__ = ["COMMANDS", "SETTINGS", "naps", "noops"]
+
+SETTINGS = "2 workers of class `SimpleWorker`, which do not fork"
+COMMANDS = [[*command, "--worker-class", "rq.worker.SimpleWorker"] for command in FORKING]

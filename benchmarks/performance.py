@@ -1,0 +1,130 @@
+"""All our own figures in one go: runs the scripts below, one after the other, and writes docs/performance.md.
+
+    make bench                                    # installs the peers, then runs this
+    python benchmarks/performance.py [--quick]    # with --quick nothing is written, and nothing is proven
+
+A script that fails does not stop the others: its place in the table says so, and the exit code is 1. A goal that
+is missed is a finding, not a failure. Takes about eighteen minutes on two cores, with --quick eight.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.metadata
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from page import replaced
+from rows import Row, progress, read, table
+
+from orchestrator.machine import environment
+from orchestrator.model import Environment
+
+HERE = Path(__file__).parent
+DOCUMENT = HERE.parent / "docs" / "performance.md"
+KEPT = HERE.parent / "build" / "performance"
+"""What the scripts found, until the page is made."""
+
+PEERS = ("opencv-python-headless", "simplejpeg", "dramatiq", "rq", "huey", "taskiq", "taskiq-redis")
+
+
+@dataclass(frozen=True)
+class Script:
+    """A script of this folder, and how long it may take at most, in seconds."""
+
+    name: str
+    limit_s: float = 600
+
+
+SCRIPTS = (
+    Script("performance_kernels"),
+    Script("performance_processes"),
+    Script("performance_celery"),
+    Script("performance_payloads"),
+    Script("performance_orchestrator", limit_s=1200),
+    Script("harness", limit_s=900),
+)
+ENGINES = Script("engines")
+
+
+def run(script: Script, quick: bool) -> str | None:
+    """Run one script, its own words going to the terminal; why it found nothing, or `None`."""
+    kept = KEPT / script.name
+    kept.unlink(missing_ok=True)
+    argv = [sys.executable, str(HERE / f"{script.name}.py"), "--rows", str(kept)]
+    started = time.monotonic()
+    try:
+        code = subprocess.run([*argv, "--quick"] if quick else argv, timeout=script.limit_s).returncode
+    except subprocess.TimeoutExpired:
+        return f"it took longer than {script.limit_s:.0f} s"
+    progress(f"{script.name}: {time.monotonic() - started:.0f} s")
+    return None if kept.exists() else f"it ended with code {code}"
+
+
+def rows_of(script: Script, quick: bool) -> list[Row]:
+    """What a script found, or one row that says why it found nothing."""
+    error = run(script, quick)
+    if error is None:
+        return read(KEPT / script.name)
+    return [Row(script.name, "", error=error, command=f"python benchmarks/{script.name}.py")]
+
+
+def headline(rows: Sequence[Row]) -> str:
+    """The goal that was missed most, or is nearest to it."""
+    goals = [row for row in rows if row.goal is not None and row.ratio is not None]
+    failed = (
+        f" {sum(bool(row.error) for row in rows)} scripts failed." if any(row.error for row in rows) else ""
+    )
+    if not goals:
+        return f"No goal was measured.{failed}"
+    met = sum(row.missed_by <= 1 for row in goals)
+    worst = max(goals, key=lambda row: row.missed_by)
+    assert worst.ratio is not None
+    assert worst.goal is not None
+    says = "Missed most" if worst.missed_by > 1 else "Nearest to its goal"
+    return (
+        f"{met} of {len(goals)} goals are met.{failed} {says}: {worst.what}, against {worst.against}: "
+        f"{worst.ratio.point:.3g} {worst.unit}, where {worst.goal.word} {worst.goal.figure:g} is the goal."
+    )
+
+
+def machine(found: Environment) -> str:
+    """Where and when it was measured, with what."""
+    packages = {**found.packages, **{name: importlib.metadata.version(name) for name in PEERS}}
+    versions = ", ".join(f"{name} {version}" for name, version in sorted(packages.items()))
+    return (
+        f"Measured {datetime.now(UTC):%Y-%m-%d} on {found.cpu.model}, {found.cpu.usable} of {found.cpu.logical} "
+        f"processors, {found.memory_bytes / 2**30:.0f} GiB of memory, {found.platform}, Python {found.python}; "
+        f"{versions}."
+    )
+
+
+def main() -> int:
+    """Run everything and write the page; 1 if a script failed."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--quick", action="store_true", help="few rounds, and the page is left as it is")
+    quick = bool(parser.parse_args().quick)
+    KEPT.mkdir(parents=True, exist_ok=True)
+    began = time.monotonic()
+    rows = [row for script in SCRIPTS for row in rows_of(script, quick)]
+    error = run(ENGINES, quick)
+    engines = f"**Not measured**: {error}." if error else (KEPT / ENGINES.name).read_text("utf-8").strip()
+    rows.sort(key=lambda row: (not row.error, -row.missed_by))
+    text = "\n".join([headline(rows), "", machine(environment(None, ())), "", *table(rows)])
+    print(f"\n{text}\n\n{engines}")
+    if not quick:
+        page = replaced(DOCUMENT.read_text("utf-8"), "performance", text)
+        DOCUMENT.write_text(replaced(page, ENGINES.name, engines), "utf-8")
+    progress(f"all: {time.monotonic() - began:.0f} s")
+    return int(bool(error) or any(row.error for row in rows))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

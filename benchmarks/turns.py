@@ -1,0 +1,81 @@
+"""Things that take turns: several ways of doing the same, once a round, each round in a fresh order."""
+
+from __future__ import annotations
+
+import gc
+import random
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeAlias
+
+from orchestrator.analysis.estimates import estimate, ratio
+from orchestrator.model import Estimate
+
+Side: TypeAlias = Callable[[], float]
+"""Does its batch once and says how many seconds that took."""
+
+LEAST_S = 0.05
+MOST_TIMES = 200
+
+
+def stopwatch(do: Callable[[], object]) -> Side:
+    """A side that times `do`, with no garbage collection within; what `do` gives is dropped off the clock."""
+
+    def seconds() -> float:
+        gc.collect()
+        gc.disable()
+        try:
+            started = time.perf_counter()
+            kept = do()
+            elapsed = time.perf_counter() - started
+        finally:
+            gc.enable()
+        del kept
+        return elapsed
+
+    return seconds
+
+
+def each(function: Callable[[Any], object], inputs: Sequence[Any]) -> Callable[[], None]:
+    """One after the other, every output dropped before the next is made."""
+
+    def do() -> None:
+        for one in inputs:
+            function(one)
+
+    return do
+
+
+def turns(
+    sides: Mapping[str, Side], rounds: int, seed: int = 1, least_s: float = LEAST_S
+) -> dict[str, dict[int, float]]:
+    """Seconds of every side by round.
+
+    Two rounds to warm up are not kept; the second tells how often in a row a side must do its batch so that
+    a sample lasts `least_s`: a sample is the mean of that many.
+    """
+    order = random.Random(seed)  # noqa: S311 - an order that can be had again, not a secret
+    found: dict[str, dict[int, float]] = {name: {} for name in sides}
+    times = dict.fromkeys(sides, 1)
+    for number in range(-2, rounds):
+        for name in order.sample(list(sides), len(sides)):
+            seconds = sum(sides[name]() for _ in range(times[name])) / times[name]
+            if number >= 0:
+                found[name][number] = seconds
+            elif number == -1:
+                times[name] = min(MOST_TIMES, max(1, round(least_s / seconds)))
+    return found
+
+
+def versus(numerator: Mapping[int, float], denominator: Mapping[int, float]) -> Estimate:
+    """How many times the denominator the numerator is, by rounds."""
+    found = ratio(numerator, denominator)
+    assert found is not None, "no round has both"
+    return found
+
+
+def typical(samples: Mapping[int, float]) -> float:
+    """The pseudo-median of a side's seconds."""
+    found = estimate([*samples.values()])
+    assert found is not None, "no rounds"
+    return found.point
