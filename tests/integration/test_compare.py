@@ -84,7 +84,7 @@ def test_another_version_is_refused_with_the_remedy_and_compared_with_it(folder:
         (["old.json", "."], "cannot be read"),
         (["old.json", "no-json.json"], "is not a result file"),
         (["old.json", "no-result.json"], "not a whole result"),
-        (["old.json", "negative.json"], "a makespan is not a positive number of seconds"),
+        (["old.json", "negative.json"], "makespan_s is -1.0; it may be 1e-09 to 1e+09"),
         (["old.json", "list.json"], "not a result of Breakeven"),
         (["old.json", "more.json", "--across"], "did not do the same work (images 8 and 9)"),
         (["old.json", "other.json"], "have no measured cell in common"),
