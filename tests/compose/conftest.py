@@ -75,6 +75,7 @@ def stack(project: Path) -> Iterator[Stack]:
     try:
         stack.compose("build", timeout_s=1200)
         stack.compose("up", "--detach", "--scale", "worker=3")
+        stack.ended("orchestrator")
         yield stack
     finally:
         stack.compose("down", "--volumes", "--remove-orphans", "--rmi", "local", "--timeout", "5")

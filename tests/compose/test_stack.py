@@ -78,6 +78,16 @@ class TestUp:
             assert not host["Privileged"], service
             assert container["HostConfig"]["NetworkMode"] == "none" or service != "setup"
 
+    def test_nothing_is_kept_in_volumes_without_a_name(self, stack: Stack) -> None:
+        """They would outlive the containers that Compose makes anew."""
+        names = {
+            mount["Name"]
+            for container in stack.containers()
+            for mount in container["Mounts"]
+            if mount["Type"] == "volume"
+        }
+        assert names == {f"{stack.name}_{volume}" for volume in ("secrets", "flower", "payloads", "pictures")}
+
     def test_no_process_is_root(self, stack: Stack) -> None:
         users = {
             line.split()[0]
