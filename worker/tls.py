@@ -37,7 +37,7 @@ def check_files(ca: str | None, cert: str | None, key: str | None) -> None:
     if ca is not None:
         try:
             context.load_verify_locations(cafile=ca)
-        except OSError as error:  # ssl.SSLError is one, too
+        except (OSError, ValueError) as error:  # ssl.SSLError is the one, a name that cannot be the other
             raise ValueError(
                 f"BREAKEVEN_TLS_CA={ca} cannot be used ({_why(error)}); name a PEM file with the certificate "
                 "of the authority that signed the server's"
@@ -49,14 +49,16 @@ def check_files(ca: str | None, cert: str | None, key: str | None) -> None:
     if cert is not None:
         try:
             context.load_cert_chain(cert, key, password="")
-        except OSError as error:
+        except (OSError, ValueError) as error:
             raise ValueError(
                 f"BREAKEVEN_TLS_CERT={cert} and BREAKEVEN_TLS_KEY={key} cannot be used ({_why(error)}); "
                 "name PEM files of a certificate and of its own private key, without a passphrase"
             ) from None
 
 
-def _why(error: OSError) -> str:
+def _why(error: OSError | ValueError) -> str:
+    if isinstance(error, ValueError) and not isinstance(error, OSError):
+        return "no file can have that name"
     if isinstance(error, ssl.SSLError):
         return (error.reason or "not in PEM form").replace("_", " ").lower()
     return error.strerror or type(error).__name__

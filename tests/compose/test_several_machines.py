@@ -175,7 +175,7 @@ def test_a_run_on_the_other_machine_s_workers_ends_verified_with_nothing_denied(
     assert all(worker["clock_bound_s"] is not None for worker in workers)
     assert administrate(machines.broker, "ACL", "LOG").strip() == ""
     folder = machines.broker.folder / "secrets" / "urls"
-    passwords = [path.read_text().split(":")[2].split("@")[0] for path in folder.iterdir()]
+    passwords = [path.read_text().split(":")[2].split("@")[0] for path in folder.glob("*/*")]
     logs = machines.broker.must("logs") + machines.workers.must("logs")
     assert [password for password in passwords if password in text + logs + done.stdout + done.stderr] == []
 
@@ -232,3 +232,16 @@ def test_containers_of_workers_run_as_nobody_in_particular_with_no_rights(machin
     assert inspected["HostConfig"]["ReadonlyRootfs"] is True
     assert inspected["HostConfig"]["PortBindings"] == {}
     assert "rediss://" not in json.dumps(inspected)  # docker inspect shows no password
+
+
+def test_workers_beside_the_broker_serve_as_well_however_often_it_is_set_up_again(machines: Machines):
+    """`up` runs the service `setup` each time, which renews the secrets that are not used here."""
+    try:
+        machines.broker.must("up", "--build", "--detach", "--scale", "worker=2", "worker")
+        wait_for_workers(machines.broker, 4)
+        machines.broker.must("up", "--detach", "--force-recreate", "setup")
+        held = machines.broker.must("exec", "-T", "worker", "cat", "/run/secrets/breakeven_broker_url")
+        assert held.startswith("rediss://worker:")
+        wait_for_workers(machines.broker, 4)
+    finally:
+        machines.broker.compose("rm", "--stop", "--force", "worker")

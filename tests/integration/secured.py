@@ -110,7 +110,8 @@ class Secured:
         }
 
     def password(self, role: str) -> str:
-        return re.search(rf"//{role}:(\w+)@", (self.secrets / "urls" / role).read_text())[1]
+        (url,) = (self.secrets / "urls" / role).iterdir()
+        return re.search(rf"//{role}:(\w+)@", url.read_text())[1]
 
     def url(self, role: str) -> str:
         return f"rediss://{role}:{self.password(role)}@localhost:{self.port}/0"
