@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
 
-.PHONY: help run test bench test-browser test-compose lint format docs images clean
+.PHONY: help run test fuzz test-faults soak bench test-browser test-compose lint format docs images clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1: /p' $(MAKEFILE_LIST)
@@ -15,6 +15,9 @@ run: $(VENV)/.installed ## Run the comparison on an embedded broker (ARGS="--pro
 test: $(VENV)/.installed ## Run the tests
 	$(BIN)/pytest $(ARGS)
 
+fuzz: $(VENV)/.installed ## Bad pictures, messages, results, addresses and command lines: over 20,000 of them (ten minutes)
+	FUZZ_SCALE=$(or $(FUZZ_SCALE),20) $(BIN)/pytest tests/fuzz --timeout 1800 -q $(ARGS)
+
 test-browser: $(VENV)/.installed ## Open reports in headless Chromium (needs Debian's chromium, and npm for axe-core)
 	$(BIN)/pytest tests/browser $(ARGS)
 
@@ -24,6 +27,12 @@ test-compose: $(VENV)/.installed ## Bring the stack up in real containers (needs
 
 bench: $(VENV)/.bench ## Measure our own figures against peers and limits, and write docs/performance.md (20 minutes)
 	$(BIN)/python benchmarks/performance.py $(ARGS)
+
+test-faults: $(VENV)/.installed ## Hurt brokers, workers and runs, each in every way, ten times (an hour)
+	$(BIN)/pytest tests/faults -m "slow_fault or not slow_fault" $(ARGS)
+
+soak: $(VENV)/.installed ## Half an hour of rounds, to see that no part of it grows
+	$(BIN)/python benchmarks/soak.py $(ARGS)
 
 lint: $(VENV)/.installed ## Check style and types
 	$(BIN)/ruff check .

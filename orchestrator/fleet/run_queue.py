@@ -68,17 +68,17 @@ class RunQueue:
 
     def check_memory(self) -> None:
         """Raise `UnavailableError` if the broker has no memory left for another message or answer."""
-        memory = self._client.info("memory")
-        most, used = int(memory.get("maxmemory", 0)), int(memory["used_memory"])
-        if 0 < most <= used:
-            raise self.out_of_memory(most)
+        if _is_full(self._client):
+            raise self.out_of_memory()
 
-    def out_of_memory(self, most: int | None = None) -> UnavailableError:
-        """The error for a broker that takes no more because its memory is full."""
-        limit = "" if most is None else f" (maxmemory {most / (1 << 20):.0f} MiB)"
+    def out_of_memory(self) -> UnavailableError:
+        """The error for a server that takes no more because its memory is full."""
+        server, url = "broker", self._settings.broker_url
+        if self._settings.payload_store_url != url and not _is_full(self._client):
+            server, url = "payload store", self._settings.payload_store_url
         return UnavailableError(
-            f"the broker {masked(self._settings.broker_url)} is out of memory{limit}; raise its maxmemory, ask for "
-            "fewer or smaller --images, or keep payloads elsewhere with --transport files"
+            f"the {server} {masked(url)} is out of memory; raise its maxmemory, ask for fewer or smaller "
+            "--images, or keep payloads elsewhere with --transport files"
         )
 
     def waiting(self) -> int:
@@ -125,6 +125,11 @@ class RunQueue:
         if self._asking is None:
             self._asking = connect(self._settings.broker_url, ANSWER_S, self._settings.tls)
         return self._asking
+
+
+def _is_full(client: redis.Redis) -> bool:
+    memory = client.info("memory")
+    return 0 < int(memory.get("maxmemory", 0)) <= int(memory["used_memory"])
 
 
 def _task_ids(messages: Iterable[bytes]) -> Iterable[str]:

@@ -70,7 +70,7 @@ class Batch:
                     yield from self._look_after(watch, chunks, time.monotonic() - heard_at)
                     looked_at = time.monotonic()
             except BROKEN as error:
-                self.note(f"the connection to the broker broke ({error})")
+                self.note(f"a connection to the broker or the payload store broke ({error})")
                 breaks += 1
                 if breaks > MOST_BREAKS:
                     raise

@@ -18,6 +18,7 @@ from tests.faults.proxy import Proxy
 from tests.faults.trial import Trial, Work, naps, pictures, trial
 from tests.faults.world import OwnBroker, World, embedded, own_broker, slot_process, until
 from worker.contract import Task
+from worker.payloads.redis import connect
 
 
 @dataclass(frozen=True)
@@ -27,11 +28,13 @@ class Theirs:
     broker: OwnBroker
     workers: int
     proxy: Proxy | None = None
+    store: str | None = None
 
     def trial(self, fault: Callable[[Celery], object], work: Work | None = None, after: int = 5) -> Trial:
         """Hurt a batch on a fleet of its own, and see what is left at the broker when that is put away."""
         port = self.proxy.port if self.proxy else None
-        with self.broker.fleet(self.workers, port) as fleet:
+        others = {} if self.store is None else {"payload_url": self.store}
+        with self.broker.fleet(self.workers, port, **others) as fleet:
             made = trial(fleet, fault, work, after)
         return replace(made, left=tuple(self.broker.leftovers()))
 
@@ -77,6 +80,16 @@ def behind_a_line() -> Iterator[Theirs]:
         for name in "ab":
             broker.start_worker(name, proxy.port)
         yield Theirs(broker, 2, proxy)
+
+
+@contextmanager
+def with_a_store() -> Iterator[Theirs]:
+    """Workers whose payloads lie in a Redis of their own."""
+    with own_broker() as broker:
+        store = broker.start_store()
+        for name in "ab":
+            broker.start_worker(name, None, BREAKEVEN_PAYLOAD_URL=store)
+        yield Theirs(broker, 2, store=store)
 
 
 def slot_killed(world: World) -> Trial:
@@ -222,6 +235,44 @@ def payloads_gone(place: Theirs) -> Trial:
     return place.trial(expire, pictures())
 
 
+def store_restarted(place: Theirs) -> Trial:
+    """SIGKILL of the payload store, which comes back empty"""
+
+    def restart(_: Celery) -> None:
+        os.kill(place.broker.processes.pids["store"], signal.SIGKILL)
+        place.broker.wait_for_end("store")
+        place.broker.start_store()
+
+    return place.trial(restart, pictures())
+
+
+def store_gone(place: Theirs) -> Trial:
+    """SIGKILL of the payload store, which stays away"""
+
+    def end(_: Celery) -> None:
+        os.kill(place.broker.processes.pids["store"], signal.SIGKILL)
+        place.broker.wait_for_end("store")
+
+    try:
+        return place.trial(end, pictures(2000))
+    finally:
+        place.broker.start_store()
+
+
+def store_full(place: Theirs) -> Trial:
+    """A payload store whose memory is full"""
+    assert place.store is not None
+
+    def limit(bytes_: int) -> None:
+        with connect(place.store, 5.0) as client:
+            client.config_set("maxmemory", bytes_ and client.info("memory")["used_memory"] + bytes_)
+
+    try:
+        return place.trial(lambda _: limit(100_000), pictures(2000))
+    finally:
+        limit(0)
+
+
 def foreign_messages(place: Theirs) -> Trial:
     """Messages of others in the queue: not JSON, not Celery's, a pickle, an unknown task, another version"""
 
@@ -311,11 +362,23 @@ FAULTS: tuple[Fault, ...] = (
     Fault(result_gone, theirs, "broke", exit_code=1, loses=True, quick=False),
     Fault(payloads_gone, theirs, "could not be fetched: no payload under", exit_code=1),
     Fault(out_of_memory, theirs, "out of memory.* raise its maxmemory", 3, loses=True, quick=False),
-    Fault(broker_restarted, theirs, "connection to the broker broke", exit_code=1, loses=True, repeats=True),
-    Fault(broker_stopped, theirs, "the broker (took|broke)", repeats=True, quick=False),
+    Fault(
+        broker_restarted, theirs, "a connection to the broker .* broke", exit_code=1, loses=True, repeats=True
+    ),
+    Fault(broker_stopped, theirs, "took|broke", repeats=True, quick=False),
     Fault(workers_gone, theirs, "did not come back within 30 s.*start it again", 3, loses=True, quick=False),
     Fault(spare_takes_over, with_a_spare, "a@world gave no answer", loses=True, repeats=True, quick=False),
+    Fault(store_restarted, with_a_store, "broke|could not be", 1, loses=True, repeats=True, quick=False),
+    Fault(store_gone, with_a_store, "did not come back within 30 s", 3, loses=True, quick=False),
+    Fault(
+        store_full,
+        with_a_store,
+        "payload store .* is out of memory.*raise its maxmemory",
+        3,
+        loses=True,
+        quick=False,
+    ),
     Fault(over_the_limit, impatient, "TimeLimitExceeded", exit_code=1, quick=False),
-    Fault(line_cut, behind_a_line, "connection to the broker broke", loses=True, repeats=True),
+    Fault(line_cut, behind_a_line, "a connection to the broker .* broke", loses=True, repeats=True),
     Fault(line_silent, behind_a_line, "broke|took|gave no answer", loses=True, repeats=True, quick=False),
 )

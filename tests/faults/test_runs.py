@@ -92,7 +92,14 @@ def private() -> Iterator[Path]:
         yield Path(folder)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize(
+    "number",
+    [
+        pytest.param(signal.SIGINT, marks=pytest.mark.slow_fault),
+        pytest.param(signal.SIGTERM, marks=pytest.mark.slow_fault),
+        signal.SIGKILL,
+    ],
+)
 def test_a_run_that_is_ended_leaves_nothing_on_somebody_else_s_broker(
     broker: OwnBroker, tmp_path, private, number
 ):
@@ -109,6 +116,7 @@ def test_a_run_that_is_ended_leaves_nothing_on_somebody_else_s_broker(
     assert alive == []
 
 
+@pytest.mark.slow_fault
 def test_a_second_run_on_a_broker_is_refused_and_the_first_goes_on(broker: OwnBroker, tmp_path):
     (tmp_path / "first").mkdir()
     (tmp_path / "second").mkdir()
@@ -135,6 +143,7 @@ def test_an_interrupt_while_the_fleet_is_being_started_ends_the_run(tmp_path, pr
     until(lambda: not list(private.iterdir()))
 
 
+@pytest.mark.slow_fault
 def test_an_embedded_worker_that_dies_is_told_of_and_the_run_is_whole(tmp_path):
     run = Started(tmp_path, *ROUNDS, "--rounds", "60")
     run.wait_for_a_sample()
@@ -162,6 +171,7 @@ def test_an_embedded_broker_that_dies_ends_the_run_with_3_and_what_was_measured_
     assert run.result()["complete"] is False
 
 
+@pytest.mark.slow_fault
 def test_a_disk_that_fills_up_keeps_the_last_result_and_the_report_and_ends_with_3(tmp_path):
     """A limit on the size of files stands for the full disk: the result outgrows it while it is measured."""
     limited = f"ulimit -f 16; exec {sys.executable} -m orchestrator run {' '.join(SMALL)}"

@@ -127,6 +127,17 @@ class OwnBroker:
         os.kill(self.processes.pids[name], signal.SIGKILL)
         self.wait_for_end(name)
 
+    def start_store(self, **options: str) -> str:
+        """Start a Redis of its own for payloads, or start it again with nothing in it; gives its address."""
+        socket_path = self.processes.folder / "store.sock"
+        options = {"port": "0", "unixsocket": str(socket_path), "save": "", "appendonly": "no", **options}
+        argv = [part for name, value in options.items() for part in (f"--{name}", value)]
+        self.processes.start("store", [str(get_binary_path()), *argv])
+        url = f"redis+socket://{socket_path}"
+        with connect(url, 5.0) as client:
+            until(lambda: _answers(client))
+        return url
+
     def start_worker(self, name: str, port: int | None = None, **environment: str) -> None:
         """Start a worker of one slot, which sees the broker at `port`."""
         settings = {

@@ -149,3 +149,19 @@ def test_a_short_batch_is_done_several_times_and_their_median_counts():
     sample, _ = measure(strategy, TASKS, RIGHT, PLACE, clock, batches=3)
     assert (sample.batches, sample.makespan_s) == (3, 4.0)
     assert (sample.tasks, sample.ok, sample.wrong) == (3, 3, 3)
+
+
+def test_a_sample_that_the_strategy_says_was_disturbed_says_why():
+    class Upset(Scripted):
+        def disturbance(self):
+            return "worker a died"
+
+    clock = Clock()
+    sample, _ = measure(Upset(clock, [right(0), right(1), right(2)]), TASKS, RIGHT, PLACE, clock)
+    assert sample.disturbed == "worker a died"
+
+
+def test_a_lost_or_repeated_task_disturbs_its_sample_in_every_strategy():
+    assert sample_of([right(0), right(1), right(2)])[0].disturbed is None
+    assert sample_of([right(0), right(2)])[0].disturbed.startswith("1 task lost")
+    assert sample_of([right(0), right(0), right(1), right(2)])[0].disturbed == "1 task ended more than once"

@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from orchestrator import results
+from orchestrator.commands.comparison import exit_code
 from orchestrator.errors import UsageError
 from tests.examples import example_run
 
@@ -143,3 +144,55 @@ def test_a_file_from_before_events_were_told_apart_is_read_as_it_was_meant():
     again = results.from_json(document)
     assert {cell.cell.events for cell in again.cells} == {None}
     assert {worker.events for worker in again.environment.workers} == {None}
+
+
+def upset_run():
+    """The example, whose first cell's third sample was disturbed and taken again."""
+    run = example_run()
+    first, *others = run.cells
+    befallen = replace(first.samples[2], disturbed="worker a died", lost=1, ok=7, at_s=1.5)
+    return replace(run, cells=(replace(first, disturbed=(befallen,)), *others))
+
+
+def test_disturbed_samples_lie_among_the_others_in_the_file_and_apart_in_the_run(tmp_path):
+    run = upset_run()
+    results.write(run, tmp_path / "r.json")
+    document = json.loads((tmp_path / "r.json").read_text())
+    assert [(s["round"], s["disturbed"]) for s in document["cells"][0]["samples"]][2:4] == [
+        (2, "worker a died"),
+        (2, None),
+    ]
+    again = results.read(tmp_path / "r.json")
+    assert again.cells[0].samples == run.cells[0].samples
+    assert again.cells[0].disturbed == run.cells[0].disturbed
+
+
+def test_disturbed_samples_change_no_figure():
+    plain, upset = results.to_json(example_run()), results.to_json(upset_run())
+    figures = ("makespan_s", "throughput_per_s", "speedup", "speedup_versus_best")
+    for before, after in zip(plain["cells"], upset["cells"], strict=True):
+        assert [before[name] for name in figures] == [after[name] for name in figures]
+    assert plain["verdicts"] == upset["verdicts"]
+
+
+def test_a_file_from_before_samples_could_be_disturbed_is_read(tmp_path):
+    document = results.to_json(example_run())
+    for cell in document["cells"]:
+        for sample in cell["samples"]:
+            del sample["disturbed"]
+    (tmp_path / "old.json").write_text(json.dumps(document))
+    again = results.read(tmp_path / "old.json")
+    assert [len(each.samples) for each in again.cells] == [7, 7, 7, 7]
+    assert not any(each.disturbed for each in again.cells)
+
+
+def test_a_task_that_was_lost_in_a_disturbed_sample_makes_the_exit_code_1():
+    assert exit_code(example_run()) == 0
+    assert exit_code(upset_run()) == 1
+
+
+def test_a_task_that_ended_twice_in_a_disturbed_sample_does_not():
+    run = example_run()
+    first, *others = run.cells
+    twice = replace(first.samples[2], disturbed="a task was done twice", duplicated=1)
+    assert exit_code(replace(run, cells=(replace(first, disturbed=(twice,)), *others))) == 0

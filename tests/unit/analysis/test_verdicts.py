@@ -219,3 +219,11 @@ def test_stages_have_verdicts_of_their_own_in_the_plans_order() -> None:
     decode = {replace(cell, stage="decode"): 1.0 for cell in (SERIAL, REDIS)}
     run = run_at({**decode, SERIAL: 1.0, REDIS: 2.0})
     assert [each.stage for each in verdicts(run)] == ["decode", "decode", "grayscale", "grayscale"]
+
+
+def test_a_side_whose_every_sample_was_disturbed_makes_the_verdict_invalid_and_says_why() -> None:
+    serial, celery = result(SERIAL, STEADY), result(REDIS, STEADY)
+    gone = tuple(replace(each, disturbed="worker a died") for each in celery.samples)
+    judged = verdicts(run_of(serial, replace(celery, samples=(), disturbed=gone)))
+    assert {each.verdict for each in judged} == {"invalid"}
+    assert all("worker a died" in each.reason for each in judged)

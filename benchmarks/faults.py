@@ -1,0 +1,94 @@
+"""What becomes of tasks when something breaks: every fault of tests/faults, again and again, counted.
+
+    python benchmarks/faults.py [--quick] [--update-docs] [--times N] [--only NAME]
+
+Each fault befalls a batch on a real broker with real workers; the batch is measured again as a run would, until
+one is undisturbed, at most three times in all. The counts are over all of those batches. `unexpected` are outputs
+that are wrong, and tasks that did not end exactly once. Recovery is the longest time from the fault to the next
+undisturbed batch. Takes about an hour on two cores, with --quick (once each) about eight minutes.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from page import Page, parser
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT))
+
+from tests.faults.catalogue import FAULTS, Fault  # noqa: E402 - from the checkout, which is put on the path above
+from tests.faults.trial import Trial  # noqa: E402
+
+TIMES = 10
+COUNTS = ("attempted", "ok", "failed", "lost", "duplicated", "unexpected")
+HEAD = ("fault", "tried", *COUNTS, "recovery", "exit", "test")
+
+
+def tried(fault: Fault, times: int) -> Trial:
+    """The fault so many times at one place, added up."""
+    total = Trial()
+    with fault.place() as place:
+        for number in range(times):
+            print(f"{fault.happen.__name__} {number + 1} of {times}", file=sys.stderr, flush=True)
+            total += fault.happen(place)
+    return total
+
+
+def kept(document: Path) -> dict[str, list[str]]:
+    """The rows that the docs have already, by the name of the fault's function."""
+    rows = [
+        line.strip("| ").split(" | ")
+        for line in document.read_text("utf-8").splitlines()
+        if line.startswith("| ")
+    ]
+    return {row[-1].strip("`"): row for row in rows}
+
+
+def measured(fault: Fault, times: int) -> tuple[list[str], bool]:
+    """A fault's row, and whether it went as it must."""
+    total = tried(fault, times)
+    counts = (total.attempted, total.ok, total.failed, total.lost, total.duplicated, total.unexpected)
+    recovery = "-" if total.recovery_s is None else f"{total.recovery_s:.1f} s"
+    row = [
+        fault.name,
+        str(times),
+        *map(str, counts),
+        recovery,
+        str(total.exit_code),
+        f"`{fault.happen.__name__}`",
+    ]
+    return row, not total.unexpected and not total.left
+
+
+def main() -> int:
+    """Print the table; 1 if a task did not end once, or something was left behind."""
+    options = parser(__doc__)
+    options.add_argument("--times", type=int, default=TIMES, help="how often each fault is tried")
+    options.add_argument(
+        "--only",
+        action="append",
+        help="a fault's function name, repeatable; other rows stay as the docs have them",
+    )
+    chosen = options.parse_args()
+    times = 1 if chosen.quick else chosen.times
+    document = ROOT / "docs" / "reliability.md"
+    page = Page("faults", chosen, document)
+    page.head(*HEAD)
+    before, sound = kept(document), True
+    for fault in FAULTS:
+        name = fault.happen.__name__
+        if not chosen.only or name in chosen.only:
+            row, well = measured(fault, times)
+            sound &= well
+            page.row(*row)
+        elif name in before:
+            page.row(*before[name])
+    return page.verdict(
+        sound, "every task ended exactly once with the right output, and nothing was left behind."
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

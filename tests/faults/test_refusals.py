@@ -1,0 +1,54 @@
+"""What is refused before anything is measured, by name and with the remedy."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from orchestrator.errors import UnavailableError
+from orchestrator.fleet.external import external_fleet
+from tests.faults.world import own_broker, until
+
+OTHER_VERSION = """
+import sys
+import worker.messages
+worker.messages.VERSION = 999
+from celery.__main__ import main
+sys.argv = ["celery", "-A", "worker.app", "worker", "--hostname", "old@world", "--concurrency", "1",
+            "--loglevel", "WARNING", "--without-gossip", "--without-mingle", "--without-heartbeat"]
+main()
+"""
+
+
+def test_a_worker_of_another_version_is_refused_by_its_name_and_version():
+    with own_broker() as broker:
+        environment = {"BREAKEVEN_BROKER_URL": broker.url(), "PYTHONPATH": ":".join(filter(None, sys.path))}
+        broker.processes.start("old", [sys.executable, "-c", OTHER_VERSION], environment)
+        with broker.client() as client:
+            until(lambda: client.scard("_kombu.binding.celery.pidbox"))
+        with (
+            pytest.raises(UnavailableError, match=r"worker old@world speaks version 999 .* same release"),
+            external_fleet(broker.settings()),
+        ):
+            pass
+
+
+@pytest.mark.parametrize("policy", ["allkeys-lru", "volatile-ttl"])
+def test_a_broker_that_would_evict_queued_tasks_is_refused(policy):
+    with (
+        own_broker(**{"maxmemory-policy": policy}) as broker,
+        pytest.raises(UnavailableError, match=f"maxmemory-policy {policy}.*noeviction"),
+        external_fleet(broker.settings()),
+    ):
+        pass
+
+
+def test_a_payload_store_that_would_evict_is_refused():
+    with own_broker() as broker:
+        store = broker.start_store(**{"maxmemory-policy": "allkeys-lru"})
+        with (
+            pytest.raises(UnavailableError, match=r"payload store .*maxmemory-policy allkeys-lru"),
+            external_fleet(broker.settings(payload_url=store)),
+        ):
+            pass
