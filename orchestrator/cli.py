@@ -20,7 +20,7 @@ from orchestrator.commands.report import report
 from orchestrator.commands.run import run
 from orchestrator.commands.scale import scale
 from orchestrator.errors import BreakevenError
-from worker.wording import printable
+from worker.wording import printable, told
 
 INTERRUPTED = 130
 
@@ -71,7 +71,7 @@ def _run(arguments: list[str]) -> int:
     try:
         result: Any = app(arguments, prog_name="orchestrator", standalone_mode=False)
     except BreakevenError as error:
-        return _say(str(error), error.exit_code)
+        return _say(_without_secrets(str(error), arguments), error.exit_code)
     except KeyboardInterrupt:
         return _say("interrupted", INTERRUPTED)
     except BrokenPipeError:
@@ -86,8 +86,17 @@ def _run(arguments: list[str]) -> int:
         message = getattr(error, "format_message", None)
         if message is None:
             raise
-        return _say(f"{message()}; see 'orchestrator --help'", 2)
+        return _say(_without_secrets(f"{message()}; see 'orchestrator --help'", arguments), 2)
     return result if isinstance(result, int) else 0
+
+
+def _without_secrets(message: str, arguments: list[str]) -> str:
+    """The message, with no secret of a URL that was given: what is in the wrong place is quoted as it is."""
+    for word in arguments:
+        for part in (word, word.partition("=")[2]):
+            if "://" in part:
+                message = message.replace(part, told(part))
+    return message
 
 
 def _say(message: str, code: int) -> int:

@@ -15,6 +15,9 @@ from tornado.web import Application
 
 from orchestrator.errors import UnavailableError
 
+MOST_ASKED = 1 << 16
+"""Bytes of a request's head, and of its body: a picture is asked for in a line."""
+
 
 def ended_by_signal() -> asyncio.Event:
     """Set by SIGINT and SIGTERM; to be made in the main thread, with the loop running."""
@@ -50,7 +53,7 @@ async def answer(
     """Serve `application` on `sockets` until `ended`; `ready` is told the port as soon as it answers."""
     for name in ("tornado.general", "tornado.access"):
         logging.getLogger(name).setLevel(logging.ERROR)  # a client's bad request is no news
-    server = HTTPServer(application)
+    server = HTTPServer(application, max_body_size=MOST_ASKED, max_header_size=MOST_ASKED)
     server.add_sockets(sockets)
     ready(sockets[0].getsockname()[1])
     await ended.wait()

@@ -171,3 +171,13 @@ def claiming(content: bytes, width: int, height: int) -> bytes:
     if content[12:16] == b"VP8 ":
         return content[:26] + struct.pack("<HH", width & 0x3FFF, height & 0x3FFF) + content[30:]
     return content
+
+
+def bad_pictures() -> list[bytes]:
+    """A hundred or so that are wrong in a way of their own, always the same ones, and every whole one."""
+    pictures = [b"", b"x", b"<html>404</html>", *FOREIGN.values()]
+    for number, content in enumerate(WHOLE.values()):
+        broken = bytearray(content)
+        broken[len(broken) // 2 + number] ^= 0xFF
+        pictures += [content, content[: len(content) // 2], bytes(broken), claiming(content, 65_535, 65_535)]
+    return pictures

@@ -79,7 +79,7 @@ def _fetch(session: requests.Session, url: str) -> bytes:
         raise DownloadError(f"{told(url)} gave no answer in time") from None
     except requests.ConnectionError as error:
         raise DownloadError(f"{told(url)} cannot be reached: {_root_cause(error)}") from None
-    except (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema):
+    except (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema, UnicodeError):
         raise DownloadError(f"{told(url)} is not a URL that can be asked for") from None
     except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
         raise DownloadError(f"{told(url)} broke off: {type(error).__name__}") from None
