@@ -80,7 +80,7 @@ def compose(*arguments: str, timeout_s: float) -> str:
 
 @contextmanager
 def hosts_up() -> Iterator[None]:
-    """The stack with all its hosts, and nothing left of it afterwards but the images."""
+    """The stack with all its hosts, and nothing left of it afterwards."""
     if shutil.which("docker") is None:
         sys.exit("docker is not installed; this needs an engine and Compose")
     compose("build", timeout_s=1800)
@@ -89,7 +89,7 @@ def hosts_up() -> Iterator[None]:
         compose("up", "--detach", "--wait", "--scale", f"worker={HOSTS[-1]}", *services, timeout_s=300)
         yield
     finally:
-        compose("down", "--volumes", "--remove-orphans", "--timeout", "5", timeout_s=120)
+        compose("down", "--volumes", "--remove-orphans", "--rmi", "local", "--timeout", "5", timeout_s=120)
 
 
 def measured(work: Work, rounds: int, images: int) -> Run:
