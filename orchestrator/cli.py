@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NoReturn
 
 import typer
@@ -95,7 +96,8 @@ def _without_secrets(message: str, arguments: list[str]) -> str:
     for word in arguments:
         for part in (word, word.partition("=")[2]):
             if "://" in part:
-                message = message.replace(part, told(part))
+                for said in (part, str(Path(part))):  # a path has no two slashes in a row
+                    message = message.replace(said, told(part))
     return message
 
 

@@ -16,7 +16,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from worker import origins
 from worker.masking import masked
 from worker.tls import CERTIFICATE_FILES, check_files, tls_options
-from worker.wording import told
+from worker.wording import printable, told
 
 PREFIX = "BREAKEVEN_"
 SECRETS = Path("/run/secrets")
@@ -124,7 +124,7 @@ def check_query(url: str) -> None:
         return  # no URL at all, which whoever connects to it says better
     if given:
         raise ValueError(
-            f"{masked(url)} has {', '.join(given)} in its query; certificates and host names are always "
+            f"{printable(masked(url))} has {', '.join(given)} in its query; certificates and host names are always "
             f"verified: leave it away, and name files with {CERTIFICATE_FILES}"
         )
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import ssl
 from typing import Any
 
+from worker.wording import printable
+
 CERTIFICATE_FILES = "BREAKEVEN_TLS_CA, BREAKEVEN_TLS_CERT and BREAKEVEN_TLS_KEY"
 
 
@@ -39,8 +41,8 @@ def check_files(ca: str | None, cert: str | None, key: str | None) -> None:
             context.load_verify_locations(cafile=ca)
         except (OSError, ValueError) as error:  # ssl.SSLError is the one, a name that cannot be the other
             raise ValueError(
-                f"BREAKEVEN_TLS_CA={ca} cannot be used ({_why(error)}); name a PEM file with the certificate "
-                "of the authority that signed the server's"
+                f"BREAKEVEN_TLS_CA={printable(ca)} cannot be used ({_why(error)}); name a PEM file "
+                "with the certificate of the authority that signed the server's"
             ) from None
     if (cert is None) != (key is None):
         raise ValueError(
@@ -51,8 +53,9 @@ def check_files(ca: str | None, cert: str | None, key: str | None) -> None:
             context.load_cert_chain(cert, key, password="")
         except (OSError, ValueError) as error:
             raise ValueError(
-                f"BREAKEVEN_TLS_CERT={cert} and BREAKEVEN_TLS_KEY={key} cannot be used ({_why(error)}); "
-                "name PEM files of a certificate and of its own private key, without a passphrase"
+                f"BREAKEVEN_TLS_CERT={printable(cert)} and BREAKEVEN_TLS_KEY={printable(str(key))} "
+                f"cannot be used ({_why(error)}); name PEM files of a certificate and of its own private key, "
+                "without a passphrase"
             ) from None
 
 

@@ -355,7 +355,7 @@ FAULTS: tuple[Fault, ...] = (
     Fault(worker_stopped, ours, "gave no answer|given a second time", repeats=True, quick=False),
     Fault(worker_drained, ours, "gave no answer|ended with code 0", quick=False),
     Fault(poison, ours, "slot process", exit_code=1, quick=False),
-    Fault(worker_restarts, theirs, "worker a@world (was started anew|gave no answer)", loses=True),
+    Fault(worker_restarts, theirs, "a@world (was started anew|gave no answer)", loses=True, quick=False),
     Fault(worker_joins, theirs, "", quick=False),
     Fault(foreign_messages, theirs, ""),
     Fault(foreign_results, theirs, "", quick=False),
@@ -379,6 +379,13 @@ FAULTS: tuple[Fault, ...] = (
         quick=False,
     ),
     Fault(over_the_limit, impatient, "TimeLimitExceeded", exit_code=1, quick=False),
-    Fault(line_cut, behind_a_line, "a connection to the broker .* broke", loses=True, repeats=True),
+    Fault(
+        line_cut,
+        behind_a_line,
+        "a connection to the broker .* broke",
+        loses=True,
+        repeats=True,
+        quick=False,
+    ),
     Fault(line_silent, behind_a_line, "broke|took|gave no answer", loses=True, repeats=True, quick=False),
 )

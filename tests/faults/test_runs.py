@@ -160,6 +160,7 @@ def test_an_embedded_worker_that_dies_is_told_of_and_the_run_is_whole(tmp_path):
     assert "disturbed" in run.output
 
 
+@pytest.mark.slow_fault
 def test_an_embedded_broker_that_dies_ends_the_run_with_3_and_what_was_measured_is_saved(tmp_path):
     run = Started(tmp_path, *ROUNDS)
     run.wait_for_a_sample()
