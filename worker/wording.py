@@ -22,7 +22,10 @@ VALUE = re.compile(
 
 def told(text: str) -> str:
     """The text as it may stand in a result, a report or a log: without secrets, printable, not too long."""
-    return printable(without_secrets(text) if "://" in text else text)
+    if "://" not in text:
+        return printable(text)
+    # Made visible first: what a control character turns into may become a part of the address behind it.
+    return printable(without_secrets("".join(map(_visible, text))))
 
 
 def printable(text: str, longest: int = LONGEST) -> str:

@@ -36,6 +36,8 @@ def fuzz(examples: int, **drawn: SearchStrategy[Any]) -> Callable[[Callable[...,
             max_examples=examples * SCALE,
             deadline=None,
             database=None,
+            derandomize=SCALE
+            == 1,  # `make test` has the same cases everywhere; `make fuzz` looks for new ones
             suppress_health_check=list(HealthCheck),
         )
         made: Callable[..., None] = limits(given(**drawn)(counted))

@@ -230,6 +230,7 @@ def test_what_is_told_is_one_printable_line_and_the_same_when_told_again(text: s
         ("--broker=redis://:p@ss/w@host:6379/0", "--broker=redis://***@host:6379/0"),
         ("redis://host/0?password=secret", "redis://host/0?password=***"),
         ("\x1b[31mred\x1b[0m\r\n", r"\x1b[31mred\x1b[0m\r\n"),
+        ("\x1fHTTP:///@", r"\x1fHTTP://***@"),
         ("abc\u202egpj.exe", r"abc\u202egpj.exe"),
         ("half \ud83d of a pair", r"half \ud83d of a pair"),
         ("größer als 800×600 µs", "größer als 800×600 µs"),
