@@ -27,11 +27,11 @@ HEAD = ("fault", "tried", *COUNTS, "recovery", "exit", "test")
 
 
 def tried(fault: Fault, times: int) -> Trial:
-    """The fault so many times at one place, added up."""
+    """The fault so many times, each at a place of its own, added up."""
     total = Trial()
-    with fault.place() as place:
-        for number in range(times):
-            print(f"{fault.happen.__name__} {number + 1} of {times}", file=sys.stderr, flush=True)
+    for number in range(times):
+        print(f"{fault.happen.__name__} {number + 1} of {times}", file=sys.stderr, flush=True)
+        with fault.place() as place:
             total += fault.happen(place)
     return total
 
@@ -59,6 +59,8 @@ def measured(fault: Fault, times: int) -> tuple[list[str], bool]:
         str(total.exit_code),
         f"`{fault.happen.__name__}`",
     ]
+    if total.left:
+        print(f"left behind: {', '.join(total.left)}", file=sys.stderr)
     return row, not total.unexpected and not total.left
 
 

@@ -56,9 +56,17 @@ class World:
     def trial(self, fault: Callable[[Celery], object], work: Work | None = None, after: int = 5) -> Trial:
         """Hurt a batch, and see what is left of it."""
         made = trial(self.fleet, fault, work, after)
+        # A worker notes up to ten seconds late that a slot process died which had answered, and holds its message.
+        deadline = time.monotonic() + WAIT_S
+        while (left := self.leftovers()) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        return replace(made, left=tuple(left))
+
+    def leftovers(self) -> list[str]:
+        """What a batch that has ended has left here."""
         with self.fleet.client(5.0) as client:
-            left = left_at(client) + [self.fleet.run_id] * client.llen(self.fleet.run_id)
-        return replace(made, left=(*left, *left_in(self.processes)))
+            queued = [self.fleet.run_id] * client.llen(self.fleet.run_id)
+            return [*left_at(client), *queued, *left_in(self.processes)]
 
 
 def left_at(client: redis.Redis, *names: bytes) -> list[str]:
