@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
-from orchestrator.analysis.ledger import mean_hops
 from orchestrator.analysis.sentences import count
+from orchestrator.collected import Collected
 from orchestrator.inputs.workload import verify
 from orchestrator.model import Sample, TaskFailure
 from orchestrator.strategies.strategy import Strategy
@@ -84,12 +84,12 @@ def _measure_batch(
     clock: Clock,
 ) -> tuple[Sample, tuple[TaskFailure, ...]]:
     strategy.prepare(tasks)
-    outcomes: list[Outcome] = []
+    collected = Collected()
     started = finished = clock()
     for outcome in strategy.run(tasks):
         finished = clock()
-        outcomes.append(outcome)
-    ended = _one_each(tasks, [strategy.fetch(outcome) for outcome in outcomes])
+        collected.add(outcome)
+    ended = collected.ended(tasks, strategy.fetch)
     sample = Sample(
         round=place.round,
         position=place.position,
@@ -99,18 +99,13 @@ def _measure_batch(
         ok=_count(ended, "ok"),
         failed=_count(ended, "failed"),
         lost=_count(ended, "lost"),
-        duplicated=strategy.duplicated + _again(outcomes),
+        duplicated=strategy.duplicated + collected.again,
         wrong=sum(not verify(expected[each.task_id], each) for each in ended if each.status != "lost"),
         slots_seen=len({outcome.slot for outcome in ended if outcome.slot is not None}) or None,
-        hops=mean_hops([outcome.hops for outcome in ended if outcome.hops is not None]),
+        hops=collected.hops,
         stations=strategy.stations,
     )
     return sample, tuple(_failures(ended))
-
-
-def _again(outcomes: Sequence[Outcome]) -> int:
-    """Outcomes beyond a task's first."""
-    return len(outcomes) - len({outcome.task_id for outcome in outcomes})
 
 
 def _failures(outcomes: Sequence[Outcome]) -> Iterator[TaskFailure]:
@@ -128,15 +123,6 @@ def _no_collection() -> Iterator[None]:
         yield
     finally:
         gc.enable()
-
-
-def _one_each(tasks: Sequence[Task], outcomes: Sequence[Outcome]) -> list[Outcome]:
-    """One outcome for every task: the first that came, or `lost` where none did."""
-    first: dict[int, Outcome] = {}
-    for outcome in outcomes:
-        first.setdefault(outcome.task_id, outcome)
-    missing = Failure(LOST, "the strategy gave no outcome")
-    return [first.get(task.id, Outcome(task.id, failure=missing)) for task in tasks]
 
 
 def _count(outcomes: Sequence[Outcome], status: str) -> int:

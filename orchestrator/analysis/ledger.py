@@ -7,7 +7,7 @@ Hops and the unexplained rest add up to the latency by construction, so what can
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import fmean, median
 from typing import Final
 
@@ -16,6 +16,9 @@ from worker.contract import Hops
 
 LEGS: Final = ("publish", "queue", "fetch", "compute", "store", "return", "unexplained")
 """A task's way, in its order; the last is what no hop accounts for."""
+
+MEANS: Final = (*(f"{leg}_s" for leg in LEGS), "compute_cpu_s", "latency_s")
+"""The figures of `MeanHops` that are means."""
 
 RESOLUTION_S: Final = 1e-6
 """A sum of clock readings is not trusted further than this."""
@@ -76,6 +79,29 @@ def mean_hops(hops: Sequence[Hops]) -> MeanHops | None:
         clock_bound_s=max(_known(each.clock_bound_s for each in whole), default=None),
         beyond_bound=sum(map(beyond_bound, whole)),
     )
+
+
+def merged_hops(one: MeanHops | None, other: MeanHops | None) -> MeanHops | None:
+    """The means over two parts of a batch; where one part alone has a latency, it alone is counted."""
+    if one is None or other is None or (one.latency_s is None) != (other.latency_s is None):
+        parts = [part for part in (one, other) if part is not None]
+        return next((part for part in parts if part.latency_s is not None), parts[0] if parts else None)
+    tasks = one.tasks + other.tasks
+    means = {name: _merged(name, one, other) for name in MEANS}
+    bounds = _known((one.clock_bound_s, other.clock_bound_s))
+    return replace(
+        one,
+        tasks=tasks,
+        clock_bound_s=max(bounds, default=None),
+        beyond_bound=one.beyond_bound + other.beyond_bound,
+        **means,  # type: ignore[arg-type]  # MEANS names figures in seconds alone
+    )
+
+
+def _merged(name: str, one: MeanHops, other: MeanHops) -> float | None:
+    """The mean of one figure over both parts, an absent one counted as no time; `None` where both lack it."""
+    parts = [(part.tasks, seconds) for part in (one, other) if (seconds := getattr(part, name)) is not None]
+    return sum(tasks * seconds for tasks, seconds in parts) / (one.tasks + other.tasks) if parts else None
 
 
 def beyond_bound(hops: Hops) -> bool:

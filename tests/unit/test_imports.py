@@ -22,7 +22,7 @@ FLOORS = [
     ("orchestrator.analysis",),
     ("orchestrator.results", "orchestrator.result_checks"),
     ("orchestrator.reports",),
-    ("orchestrator.options", "orchestrator.machine"),
+    ("orchestrator.options", "orchestrator.machine", "orchestrator.collected"),
     ("orchestrator.fleet", "orchestrator.inputs"),
     ("orchestrator.strategies",),
     ("orchestrator.catalogue", "orchestrator.planning", "orchestrator.preflight", "orchestrator.measurement"),

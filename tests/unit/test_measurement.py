@@ -8,9 +8,10 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import pytest
 
+from orchestrator.collected import Collected
 from orchestrator.measurement import Place, measure
 from orchestrator.strategies.strategy import Strategy
-from worker.contract import LOST, Failure, Outcome, Task
+from worker.contract import LOST, Failure, Hops, Outcome, Task
 
 PLACE = Place(round=2, position=5, at_s=1.5)
 TASKS = [Task(i, "grayscale", "numpy", b"") for i in range(3)]
@@ -83,6 +84,22 @@ def test_a_task_without_an_outcome_is_lost_and_named():
 def test_an_outcome_that_comes_twice_is_counted_and_not_used():
     sample, _ = sample_of([right(0), right(0), right(1), right(2)])
     assert (sample.ok, sample.duplicated, sample.sound) == (3, 1, False)
+
+
+def test_a_long_batchs_hops_are_means_over_all_of_it_and_none_is_kept(monkeypatch: pytest.MonkeyPatch):
+    hops = [Hops(compute_s=1.0 + i, compute_cpu_s=0.5, queue_s=-i, latency_s=i * 1.0) for i in range(3)]
+    outcomes = [Outcome(i, RIGHT[i], hops=hops[i], slot="a:1") for i in range(3)]
+    whole = sample_of(outcomes)[0]
+    monkeypatch.setattr("orchestrator.collected.FRESH_OUTCOMES", 2)
+    in_parts = sample_of([*outcomes, outcomes[0]])[0]
+    assert in_parts.hops == whole.hops
+    assert in_parts.hops is not None
+    assert (in_parts.hops.tasks, in_parts.hops.compute_s, in_parts.hops.beyond_bound) == (3, 2.0, 3)
+    assert in_parts.duplicated == 1
+    collected = Collected()
+    for outcome in outcomes:
+        collected.add(outcome)
+    assert all(each.hops is None for each in collected.ended(TASKS, lambda outcome: outcome))
 
 
 def test_duplicates_that_the_strategy_counted_are_kept():
