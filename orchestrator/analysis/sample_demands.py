@@ -9,7 +9,7 @@ from statistics import median
 from typing import Final
 
 from orchestrator.analysis.system import System
-from orchestrator.model import Cell, Run, Sample, Stations
+from orchestrator.model import Cell, Run, Sample, Stations, Worker
 
 SATURATED: Final = 0.8
 """A station that was busy for this share of a batch may have been what the others waited for."""
@@ -108,24 +108,36 @@ def overhead_unseen_s(plain: Demands, run: Run, chunk: int) -> float:
 def cores_of(run: Run) -> tuple[float | None, bool]:
     """How many cores serve all of the run's slots together, and whether orchestrator and broker share them.
 
-    An embedded fleet has this machine's. Elsewhere it is the sum over the workers' machines, told apart by
-    the part of a worker's name after the @; `None` where none tells.
+    An embedded fleet has this machine's. Elsewhere it is the sum over the workers' machines
+    (`cores_by_machine`), `None` where none tells; shared are they where all of them are this machine's.
     """
     broker = run.environment.broker
-    shared = broker is None or broker.embedded
-    return float(sum(cores_by_machine(run))) or None, shared
+    cores = cores_by_machine(run)
+    shared = broker is None or broker.embedded or cores == (float(run.environment.cpu.logical),)
+    return sum(cores) or None, shared and all(map(_is_here, run.environment.workers))
 
 
 def cores_by_machine(run: Run) -> tuple[float, ...]:
-    """The cores of each machine that serves slots; a container with a share of a core is a machine with so much."""
-    broker = run.environment.broker
+    """The cores of each machine that serves slots; a container with a share of a core is a machine with so much.
+
+    Machines are told apart by the part of a worker's name after the @. Those on this machine's own clock are
+    containers on it: where they may use more cores between them than it has, they are one machine.
+    """
+    broker, cpu = run.environment.broker, run.environment.cpu
     if broker is None or broker.embedded:
-        return (float(run.environment.cpu.usable),)
-    machines: dict[str, float] = {}
+        return (float(cpu.usable),)
+    here: dict[str, float] = {}
+    elsewhere: dict[str, float] = {}
     for worker in run.environment.workers:
-        name = worker.name.rpartition("@")[2]
+        machines, name = here if _is_here(worker) else elsewhere, worker.name.rpartition("@")[2]
         machines[name] = max(machines.get(name, 0.0), worker.usable_cpus)
-    return tuple(machines.values())
+    crowded = sum(here.values()) >= cpu.logical
+    return (*([float(cpu.logical)] if crowded else here.values()), *elsewhere.values())
+
+
+def _is_here(worker: Worker) -> bool:
+    """Whether a worker reads this machine's clock: an offset of exactly none is never estimated, but known."""
+    return worker.clock_offset_s == 0.0
 
 
 def _payload_s(seen: Stations, run: Run) -> float:

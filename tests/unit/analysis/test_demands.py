@@ -127,6 +127,19 @@ def test_cores_are_this_machines_or_the_sum_over_the_workers_machines() -> None:
     assert cores_of(fleet_run(result, broker=ELSEWHERE)) == (None, False)
 
 
+def test_containers_on_this_machine_have_no_more_cores_than_it_has() -> None:
+    result = celery_result(2)
+    here = [Worker(f"slot1@{name}", 1, 2, "3.13", 0.0, 1e-6) for name in ("one", "two", "three")]
+    there = Worker("slot1@far", 1, 8, "3.13", 0.3, 1e-4)
+    small = [replace(each, usable_cpus=0.25) for each in here]
+    for workers, expected in (
+        (here, (2.0, True)),  # and the orchestrator is on the same two
+        ([*here, there], (10.0, False)),
+        (small, (0.75, False)),
+    ):
+        assert cores_of(fleet_run(result, broker=ELSEWHERE, workers=workers)) == expected
+
+
 def test_idle_moments_that_a_burst_explains_are_no_overhead() -> None:
     # two messages for the one slot, then 22 in a burst of 22 x 20 ms: the slot has nothing to do for a while
     system = System(chunk=1, slots=1, publish_s=0.02, collect_s=0.0005, slot_s=0.105)
