@@ -7,16 +7,21 @@ seconds from its release to its last output.
 from __future__ import annotations
 
 import gc
+import math
 import multiprocessing
 import threading
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from multiprocessing import shared_memory
 from multiprocessing.connection import Connection
 from queue import SimpleQueue
 from typing import Any
 
-from worker.contract import Payload
+import numpy as np
+
+from worker.contract import Payload, Pixels
 from worker.memory import keep_freed_memory
 from worker.stages import kernel_of
 
@@ -103,15 +108,18 @@ class BareProcesses(BareLoop):
 
     def __init__(self, stage: str, kernel: str, payloads: Sequence[Payload], slots: int) -> None:
         """Start the processes and give each its share."""
+        self._start(slots, serve_share, [(stage, kernel, list(payloads[n::slots])) for n in range(slots)])
+
+    def _start(self, slots: int, serve: Callable[[Connection], None], shares: Sequence[object]) -> None:
         context = multiprocessing.get_context("spawn")
         self._connections: list[Connection] = []
         self._processes = []
-        for number in range(slots):
+        for share in shares:
             ours, theirs = context.Pipe()
-            process = context.Process(target=serve_share, args=(theirs,), daemon=True)
+            process = context.Process(target=serve, args=(theirs,), daemon=True)
             process.start()
             theirs.close()
-            ours.send((stage, kernel, list(payloads[number::slots])))
+            ours.send(share)
             ours.recv_bytes()
             self._connections.append(ours)
             self._processes.append(process)
@@ -130,13 +138,49 @@ class BareProcesses(BareLoop):
             process.join()
 
 
+class BareCrossing(BareProcesses):
+    """The same, and the pictures get there and the gray ones back: one copy each way, by shared memory.
+
+    Each process gets its whole share at once. Of what a pool has to do this is the least.
+    """
+
+    def __init__(self, stage: str, kernel: str, payloads: Sequence[Pixels], slots: int) -> None:
+        """Start the processes, with room for all pictures and all gray ones."""
+        self._payloads = list(payloads)
+        shape = (len(payloads), *payloads[0].shape)
+        size = len(payloads) * payloads[0].nbytes
+        self._memory = shared_memory.SharedMemory(create=True, size=size + size // 3)
+        self._there = np.ndarray(shape, np.uint8, self._memory.buf)
+        self._back = np.ndarray(shape[:3], np.uint8, self._memory.buf, size)
+        self._slots = slots
+        shares = [(stage, kernel, self._memory.name, shape, n, slots) for n in range(slots)]
+        self._start(slots, serve_shared, shares)
+
+    def run(self) -> object:
+        """Copy every share, and release its process; the gray ones lie in shared memory in the end."""
+        for number, connection in enumerate(self._connections):
+            for index in range(number, len(self._payloads), self._slots):
+                self._there[index] = self._payloads[index]
+            connection.send_bytes(b"g")
+        for connection in self._connections:
+            connection.recv_bytes()
+        return list(self._back)
+
+    def close(self) -> None:
+        """End the processes and give the memory back."""
+        super().close()
+        del self._there, self._back
+        self._memory.close()
+        self._memory.unlink()
+
+
 def serve_share(connection: Connection) -> None:
     """A bare process: keeps its share and does it each time it is told to."""
     keep_freed_memory()
     gc.disable()
     stage, name, payloads = connection.recv()
     kernel = kernel_of(stage, name)
-    try:
+    with suppress(EOFError):
         connection.send_bytes(b"r")
         while connection.recv_bytes():
             outputs = []
@@ -144,5 +188,22 @@ def serve_share(connection: Connection) -> None:
                 outputs.append(kernel(payload))
             connection.send_bytes(b"d")
             del outputs
-    except EOFError:
-        return
+
+
+def serve_shared(connection: Connection) -> None:
+    """A bare process: does each time what then lies in shared memory, and leaves the outputs there."""
+    keep_freed_memory()
+    gc.disable()
+    stage, name, memory_name, shape, number, slots = connection.recv()
+    kernel = kernel_of(stage, name)
+    memory = shared_memory.SharedMemory(memory_name)
+    there = [np.ndarray(shape[1:], np.uint8, memory.buf, n * math.prod(shape[1:])) for n in range(shape[0])]
+    back = np.ndarray(shape[:3], np.uint8, memory.buf, math.prod(shape))
+    with suppress(EOFError):
+        connection.send_bytes(b"r")
+        while connection.recv_bytes():
+            for index in range(number, shape[0], slots):
+                back[index] = kernel(there[index])
+            connection.send_bytes(b"d")
+    del there, back
+    memory.close()

@@ -13,7 +13,7 @@ from celery import Celery
 from celery.signals import worker_init
 
 from worker import channel
-from worker.memory import keep_freed_memory
+from worker.memory import collect_rarely, keep_freed_memory
 from worker.readiness import refused
 from worker.settings import Settings, SettingsError, settings
 
@@ -135,3 +135,4 @@ def _prepare_worker(**_: Any) -> None:
         raise _end(reason, TURNED_AWAY)
     channel.install()
     keep_freed_memory()
+    collect_rarely()

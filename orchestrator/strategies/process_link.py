@@ -19,13 +19,13 @@ import msgpack
 import numpy as np
 
 from orchestrator.strategies import process_slot
-from orchestrator.strategies.process_slot import LANES, Arena, Window, get, put
+from orchestrator.strategies.process_slot import BEGUN, LANES, Arena, Window, get, put
 from worker.contract import LOST, Failure, Hops, Outcome, Pixels, Task
 
 UNNEEDED_AT_ONCE = 256
 """Cells given back with one message, so that no message ever fills the socket."""
 
-AHEAD_BYTES = 64 << 10
+AHEAD_BYTES = 1 << 20
 """Payloads that a slot may have before its third task: small tasks are sent many at a time, pictures are not."""
 
 END_S = 2.0
@@ -75,7 +75,6 @@ class SlotProcess:
         self._flying: deque[_Flight] = deque()
         self._unneeded: deque[tuple[int, int]] = deque()
         self._reason: str | None = None
-        self._last_s = 0.0
 
     def fileno(self) -> int:
         """The control socket's descriptor, readable when there is something to `receive`."""
@@ -94,14 +93,6 @@ class SlotProcess:
     def is_hungry(self) -> bool:
         """Whether it is time for new tasks: small ones are sent once half of them are done."""
         return self.ready and self.has_room and len(self._flying) <= LANES // 2
-
-    @property
-    def spare_s(self) -> float:
-        """How long it will surely not be hungry, if its tasks take as long as the last ones did.
-
-        A shorter task than before counts at once, a longer one by and by.
-        """
-        return (len(self._flying) - LANES // 2) * self._last_s if self.ready else 0.0
 
     def send(self, task: Task) -> None:
         """Copy the payload into shared memory and queue the task; it leaves at once if the slot has no other.
@@ -180,7 +171,6 @@ class SlotProcess:
                 self.flush()
             return None
         _, place, failure, compute_s, compute_cpu_s = message
-        self._last_s = min(compute_s, 2 * self._last_s + 1e-4)
         if flight.task is None:
             self._unneeded.append((place[1], place[2]))
             return None
@@ -220,13 +210,16 @@ class SlotProcess:
         )
 
     def bury(self) -> tuple[list[Outcome], list[Task]]:
-        """End a process that is gone: the lost outcome of what it was at, and the tasks not begun."""
+        """End a process that is gone: the lost outcome of what it was at, and the tasks to be done by another.
+
+        Those are the ones that it had not begun, and those that it had done and not said so.
+        """
         self.end()
         lost, left = [], []
         for flight in self._flying:
             if flight.task is None:
                 continue
-            if self._inputs.bytes[2 * flight.lane]:
+            if self._inputs.bytes[2 * flight.lane] == BEGUN:
                 message = f"slot process {self.pid} {self.fate} in the middle of this task"
                 lost.append(Outcome(flight.task.id, None, Failure(LOST, message), None, self._name))
             else:

@@ -11,8 +11,10 @@ lets it grow: the orchestrator owns the inputs, the slot the outputs. Little cro
                     [lane]                                                  the task was taken back
 
 where a place is [kind, offset, bytes, shape, dtype, size of the file]. A lane is one of the few tasks that a
-slot may have at a time; the first bytes of the inputs hold two flags for each (`begun`, `taken_back`), by
-which a task that waits behind another can be given to a slot that is free.
+slot may have at a time; the first bytes of the inputs hold two flags for each, by which a task that waits
+behind another can be given to a slot that is free: how far the slot is with it, and whether it was taken back.
+
+Each answer that wakes the orchestrator takes time from the slots, so a slot that has more to do keeps a few.
 """
 
 from __future__ import annotations
@@ -24,6 +26,8 @@ import signal
 import socket
 import sys
 import threading
+import time
+from collections import deque
 from contextlib import suppress
 from typing import Any
 
@@ -33,10 +37,15 @@ from numpy.typing import NDArray
 
 from worker.contract import Payload, Task
 from worker.execution import describe, execute
-from worker.memory import keep_freed_memory
+from worker.memory import collect_rarely, keep_freed_memory
 
 LANES = 16
 HEADER_BYTES = mmap.PAGESIZE
+BEGUN, DONE = 1, 2
+"""How far a slot is with a task."""
+MOST_HELD = LANES // 2
+HOLD_S = 0.1
+"""So many answers are kept, and for so long, while there is more to do."""
 FIRST_BYTES = 4 << 20
 """What each file holds at first: two 800x800 pictures. It grows while a batch warms up."""
 GROWTH_BYTES = 64 << 20
@@ -55,7 +64,8 @@ class Window:
     def _map(self) -> None:
         # Every page is put in place now: a first touch of each would be on a task's clock.
         flags = mmap.MAP_SHARED | getattr(mmap, "MAP_POPULATE", 0)
-        self.bytes = np.frombuffer(mmap.mmap(self.fd, os.fstat(self.fd).st_size, flags=flags), dtype=np.uint8)
+        self.mapping = mmap.mmap(self.fd, os.fstat(self.fd).st_size, flags=flags)
+        self.bytes = np.frombuffer(self.mapping, dtype=np.uint8)
         self.address: int = self.bytes.__array_interface__["data"][0]
 
     def grown_to(self, size: int) -> NDArray[np.uint8]:
@@ -132,7 +142,8 @@ def get(window: Window, place: list[Any]) -> Payload:
     kind, offset, nbytes, shape, dtype, size = place
     memory = window.grown_to(size)
     if kind == "array":
-        return np.ndarray(shape, dtype, memory, offset)
+        # On the mapping itself: NumPy walks along all arrays that one is a view of, for each pixel that `loop` takes.
+        return np.ndarray(shape, dtype, window.mapping, offset)
     data = memory[offset : offset + nbytes].tobytes()
     return data.decode("utf-8", "surrogatepass") if kind == "text" else data
 
@@ -140,17 +151,78 @@ def get(window: Window, place: list[Any]) -> Payload:
 def main(control_fd: int, inputs_fd: int, outputs_fd: int) -> None:
     """Answer until the orchestrator closes its end of the control socket."""
     keep_freed_memory()
+    collect_rarely()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the orchestrator's, which then ends its slots
     control = socket.socket(fileno=control_fd)
     threading.Thread(target=_end_with, args=(control,), daemon=True).start()
     inputs, outputs = Window(inputs_fd), Arena(outputs_fd)
-    messages = msgpack.Unpacker()
+    orders, answers = Orders(control), Answers(control)
     # An orchestrator that closes its end in the middle of something has had enough: no reason for a traceback.
-    with suppress(ConnectionResetError, BrokenPipeError):
-        while data := control.recv(1 << 16):
-            messages.feed(data)
-            for message in messages:
-                control.sendall(msgpack.packb(_answer(message, inputs, outputs) if message else []))
+    with suppress(ConnectionResetError, BrokenPipeError, EOFError):
+        while True:
+            if orders.are_few():
+                answers.send()
+            order = orders.next()
+            answers.add(_answer(order, inputs, outputs) if order else [])
+
+
+class Orders:
+    """What the orchestrator has sent and this slot has not done."""
+
+    def __init__(self, control: socket.socket) -> None:
+        """Read from `control`, which nobody else does."""
+        self._control = control
+        self._unpacker = msgpack.Unpacker()
+        self._waiting: deque[list[Any]] = deque()
+
+    def are_few(self) -> bool:
+        """Whether the slot will soon have nothing to do, unless it says that it has done something."""
+        with suppress(BlockingIOError):
+            while len(self._waiting) < 2:
+                self._receive(socket.MSG_DONTWAIT)
+        return len(self._waiting) < 2
+
+    def next(self) -> list[Any]:
+        """The next order, as soon as there is one.
+
+        Raises:
+            EOFError: there will be none.
+        """
+        while not self._waiting:
+            self._receive(0)
+        return self._waiting.popleft()
+
+    def _receive(self, flags: int) -> None:
+        data = self._control.recv(1 << 16, flags)
+        if not data:
+            raise EOFError
+        self._unpacker.feed(data)
+        self._waiting.extend(self._unpacker)
+
+
+class Answers:
+    """Answers on their way, of which a few are kept to be sent together."""
+
+    def __init__(self, control: socket.socket) -> None:
+        """Send by `control`."""
+        self._control = control
+        self._held: list[bytes] = []
+        self._since = 0.0
+
+    def add(self, answer: list[Any]) -> None:
+        """Send it, or keep it for a while."""
+        now = time.monotonic()
+        if not self._held:
+            self._since = now
+        self._held.append(msgpack.packb(answer))
+        if len(self._held) >= MOST_HELD or now - self._since > HOLD_S:
+            self.send()
+
+    def send(self) -> None:
+        """Send what was kept."""
+        if self._held:
+            self._control.sendall(b"".join(self._held))
+            self._held.clear()
 
 
 def _end_with(control: socket.socket) -> None:
@@ -166,10 +238,11 @@ def _answer(message: list[Any], inputs: Window, outputs: Arena) -> list[Any]:
     for offset, nbytes in unneeded:
         outputs.free(offset, nbytes)
     flags = inputs.grown_to(place[-1])[2 * lane : 2 * lane + 2]
-    flags[0] = 1
+    flags[0] = BEGUN
     if flags[1]:
         return [lane]
     outcome = execute(Task(lane, stage, kernel, get(inputs, place)))
+    flags[0] = DONE
     hops, failure = outcome.hops, outcome.failure
     assert hops is not None  # noqa: S101 - execute always measures
     if failure is None:

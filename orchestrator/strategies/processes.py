@@ -39,9 +39,6 @@ START_S = 60.0
 ABANDON_S = 1.0
 """How long the tasks of a batch that was closed early may go on before their slots are replaced."""
 
-LEAST_NAP_S, MOST_NAP_S = 0.0005, 0.005
-"""How long the orchestrator lets outcomes gather, while every slot has tasks enough."""
-
 TICK_S = 1.0
 """How often slots are looked at that say nothing."""
 
@@ -138,10 +135,8 @@ class Processes(Strategy):
         return False
 
     def _hear(self, waiting: deque[Task]) -> list[Outcome]:
-        """What the slots have to say, within `TICK_S`; tasks that a dead one had not begun wait again."""
+        """What the slots have to say, within `TICK_S`; tasks that a dead one leaves wait again."""
         outcomes = []
-        if waiting:
-            self._let_some_gather()
         for key, _ in self._selector.select(TICK_S):
             slot: SlotProcess = key.fileobj  # type: ignore[assignment]  # nothing else is registered
             try:
@@ -152,13 +147,6 @@ class Processes(Strategy):
                 waiting.extendleft(reversed(left))
         self._look_after_the_silent()
         return outcomes
-
-    def _let_some_gather(self) -> None:
-        """Sleep while every slot has more small tasks than it will be sent new ones at: a wake-up for each
-        outcome would take CPU time from the slots."""
-        nap_s = min((slot.spare_s for slot in self._slots), default=0.0)
-        if nap_s > LEAST_NAP_S:
-            time.sleep(min(nap_s, MOST_NAP_S))
 
     def _look_after_the_silent(self) -> None:
         now = time.monotonic()
