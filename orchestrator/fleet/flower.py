@@ -46,22 +46,31 @@ def start_flower(processes: Processes, broker_url: str, workers: int) -> Access:
     Raises:
         UnavailableError: it does not start, or hears of fewer workers.
     """
-    access = Access(f"http://{HOST}:{_free_port()}", USER, secrets.token_urlsafe(15))
     command = [sys.executable, "-m", "celery", "-A", "worker.app", "flower"]
-    processes.start("flower", command, _environment(access, broker_url))
-    deadline = time.monotonic() + READY_S
     known = 0
-    while time.monotonic() < deadline and "flower" not in processes.ended:
-        interruption.check()
-        known = _workers_online(access)
+    for port in (PORT, 0):
+        access = Access(f"http://{HOST}:{_free_port(port)}", USER, secrets.token_urlsafe(15))
+        processes.start("flower", command, _environment(access, broker_url))
+        known = _await_workers(processes, access, workers)
         if known >= workers:
             return access
-        processes.watch(timeout_s=0.1)
-        time.sleep(0.05)
+        if "Address already in use" not in processes.log("flower"):
+            break  # else somebody else took the port between our look at it and Flower's
     raise UnavailableError(
         f"Flower knew {known} of {workers} workers within {READY_S:.0f} s; leave --flower away, or see what it "
         f"said: {processes.log('flower') or 'nothing'}"
     )
+
+
+def _await_workers(processes: Processes, access: Access, workers: int) -> int:
+    """How many workers Flower knows once it knows them all, has ended, or has had time enough."""
+    deadline = time.monotonic() + READY_S
+    known = 0
+    while known < workers and time.monotonic() < deadline and "flower" not in processes.ended:
+        interruption.check()
+        known = _workers_online(access)
+        processes.watch(timeout_s=0.1)
+    return known
 
 
 def _environment(access: Access, broker_url: str) -> dict[str, str]:
@@ -82,9 +91,9 @@ def _environment(access: Access, broker_url: str) -> dict[str, str]:
     }
 
 
-def _free_port() -> int:
-    """Flower's usual port, or any other where that is taken."""
-    for port in (PORT, 0):
+def _free_port(wanted: int) -> int:
+    """The port that is wanted, or any other where that is taken."""
+    for port in (wanted, 0):
         with socket.socket() as probe, suppress(OSError):
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind((HOST, port))

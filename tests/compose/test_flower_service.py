@@ -38,7 +38,19 @@ def get(url: str, login: tuple[str, str] | None = None) -> requests.Response:
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/workers", "/tasks", "/broker", "/metrics", "/api/workers", "/api/tasks", "/logout"]
+    "path",
+    [
+        "/",
+        "/workers",
+        "/tasks",
+        "/broker",
+        "/metrics",
+        "/api/workers",
+        "/api/tasks",
+        "/logout",
+        "/static/css/flower.css",
+        "/no",
+    ],
 )
 def test_without_the_right_password_nothing_is_shown(url: str, login: tuple[str, str], path: str) -> None:
     user, password = login

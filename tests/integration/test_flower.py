@@ -90,6 +90,9 @@ def test_nothing_but_the_health_check_answers_without_the_password(access, passw
         answered["GET", "/tasks"]
         == answered["GET", "/metrics"]
         == answered["POST", "/api/task/apply/x"]
+        == answered["GET", "/static/x"]
+        == requests.get(f"{access.url}/static/css/flower.css", auth=auth, timeout=10).status_code
+        == requests.get(f"{access.url}/no-such-page", auth=auth, timeout=10).status_code
         == 401
     )
 
@@ -157,7 +160,7 @@ def test_another_port_is_taken_where_the_usual_one_is_not_free():
             pass  # somebody else has it, which does as well
         else:
             taken.listen()
-        assert flower._free_port() != flower.PORT
+        assert flower._free_port(flower.PORT) != flower.PORT
 
 
 def test_doctor_says_that_flower_is_up_and_where(access, tmp_path):
