@@ -32,13 +32,14 @@ class Check:
     remedy: str | None = None
 
 
-def diagnose(broker: str | None, flower_url: str) -> Iterator[Check]:
+def diagnose(broker: str | None, flower_url: str, flower_link: str | None = None) -> Iterator[Check]:
     """Check after check, as each is made. With no broker an embedded fleet of one worker is tried.
 
     Raises:
-        UsageError: `flower_url` is not where a Flower may be.
+        UsageError: `flower_url`, or the address that people open instead, is not where a Flower may be.
     """
-    flower.check_url(flower_url)
+    for url in (flower_url, flower_link or flower_url):
+        flower.check_url(url)
     yield from _machine()
     try:
         with ExitStack() as stack:
@@ -53,7 +54,7 @@ def diagnose(broker: str | None, flower_url: str) -> Iterator[Check]:
     except BreakevenError as error:
         what, _, remedy = str(error).partition("; ")
         yield Check("fleet", False, what, remedy or None)
-    yield _flower(flower_url)
+    yield _flower(flower_url, flower_link or flower_url)
 
 
 def _machine() -> Iterator[Check]:
@@ -122,12 +123,12 @@ def _server(what: str, server: Broker, where: str) -> Check:
     return Check(what, True, f"{found}, never evicts")
 
 
-def _flower(url: str) -> Check:
+def _flower(url: str, shown: str) -> Check:
     """Flower is nothing that a run needs, so that there is none is no fault."""
     if not flower.is_up(url):
         remedy = "start it with 'docker compose up flower', or see a run in it with 'run --flower'"
         return Check("flower", None, f"not up at {url}", remedy)
     if not flower.asks_for_password(url):
         remedy = "give it a password: FLOWER_BASIC_AUTH=user:password in its environment"
-        return Check("flower", None, f"up at {url}, and open to whoever can reach it", remedy)
-    return Check("flower", True, f"up at {url}, with a password")
+        return Check("flower", None, f"up at {shown}, and open to whoever can reach it", remedy)
+    return Check("flower", True, f"up at {shown}, with a password")

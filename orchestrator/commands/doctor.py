@@ -12,14 +12,27 @@ FlowerUrl = Annotated[
     str, typer.Option("--flower-url", envvar="BREAKEVEN_FLOWER_URL", help="Where to look for Flower.")
 ]
 
+FlowerLink = Annotated[
+    str | None,
+    typer.Option(
+        "--flower-link",
+        envvar="BREAKEVEN_FLOWER_LINK",
+        help="Where a browser finds that Flower, if elsewhere: the port that a container publishes.",
+    ),
+]
 
-def doctor(broker: o.Broker = None, flower_url: FlowerUrl = "http://127.0.0.1:5555") -> int:
+
+def doctor(
+    broker: o.Broker = None,
+    flower_url: FlowerUrl = "http://127.0.0.1:5555",
+    flower_link: FlowerLink = None,
+) -> int:
     """Check broker, workers, versions, clocks and Flower, and say what to do about what is missing."""
     # Imported here: they load Celery and psutil, which --help can do without.
     from orchestrator.diagnosis import diagnose  # noqa: PLC0415
 
     healthy = True
-    for check in diagnose(broker, flower_url):
+    for check in diagnose(broker, flower_url, flower_link):
         mark = {True: "ok", False: "MISSING", None: "note"}[check.passed]
         typer.echo(f"{mark:<8}{check.what}: {check.found}")
         if check.remedy:

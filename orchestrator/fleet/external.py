@@ -60,7 +60,7 @@ def external_fleet(settings: Settings) -> Iterator[Fleet]:
                 raise UnavailableError(
                     f"no Celery worker answered on {masked(settings.broker_url)} within {FIND_S:.0f} s; "
                     "start one with 'docker compose up worker' or 'celery -A worker.app worker', "
-                    "or leave --broker away to use embedded ones"
+                    "or give --broker embedded to use some of our own"
                 )
             fleet = Fleet(app, settings, broker, members, payload_store)
             try:
@@ -140,7 +140,7 @@ def _unreachable(what: str, url: str, error: Exception, settings: Settings) -> s
     elif (closed or "EOF" in str(error)) and url.startswith("rediss://"):
         hint = "see in its log whether it accepts our certificate, "
     other = (
-        "leave --broker away to use an embedded one" if what == "broker" else "unset BREAKEVEN_PAYLOAD_URL"
+        "give --broker embedded to use one of our own" if what == "broker" else "unset BREAKEVEN_PAYLOAD_URL"
     )
     return (
         f"the {what} {masked(url)} cannot be reached ({error}); {hint}see if it runs and the address is right, "

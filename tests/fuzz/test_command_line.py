@@ -129,7 +129,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         patch.setattr(session, "measured", measured)
         patch.setattr(diagnosis, "embedded_fleet", nothing)
         patch.setattr(diagnosis, "external_fleet", nothing)
-        patch.setattr(diagnosis, "_flower", lambda url: diagnosis.Check("flower", None, url))
+        patch.setattr(diagnosis, "_flower", lambda url, _: diagnosis.Check("flower", None, url))
         patch.setattr(origin, "serve", nothing)
         patch.setattr(on_demand, "serve_on_demand", nothing)
         for name in ("BREAKEVEN_BROKER_URL", "BREAKEVEN_ORIGIN_URL"):
