@@ -18,7 +18,7 @@ from orchestrator.analysis.estimates import FEWEST_ROUNDS, beyond_one, unpaired_
 from orchestrator.analysis.noise import noise_floor
 from orchestrator.analysis.sentences import describe, figure, percent
 from orchestrator.errors import UsageError
-from orchestrator.model import Cell, CellResult, Environment, Estimate, Run
+from orchestrator.model import Cell, CellResult, Environment, Estimate, Run, Worker
 
 ChangeWord: TypeAlias = Literal["regression", "improvement", "same", "inconclusive", "invalid"]
 
@@ -176,6 +176,11 @@ def _facts(environment: Environment) -> Mapping[str, object]:
         "GIL": environment.gil,
         "broker": broker and f"{broker.name} {broker.version}",
         "workers": ", ".join(workers) or None,
+        "workers' task events": ", ".join(sorted({_on_or_off(each) for each in environment.workers})) or None,
         "workers' Python": ", ".join(sorted({each.python for each in environment.workers})) or None,
         **{package: environment.packages.get(package) for package in PACKAGES},
     }
+
+
+def _on_or_off(worker: Worker) -> str:
+    return "unknown" if worker.events is None else "on" if worker.events else "off"

@@ -120,6 +120,13 @@ def test_the_processor_counts_as_the_machine() -> None:
             compare(run, elsewhere(run, cpu=other))
 
 
+def test_workers_with_and_without_task_events_are_not_alike() -> None:
+    run = run_at({SERIAL: 1.0})
+    one, other = (elsewhere(run, workers=(Worker("a@h", 2, 2, "3.13.1", events=on),)) for on in (True, False))
+    with pytest.raises(UsageError, match="workers' task events on and off"):
+        compare(one, other)
+
+
 def test_a_workers_name_is_no_difference() -> None:
     run = run_at({SERIAL: 1.0})
     one, other = (elsewhere(run, workers=(Worker(name, 2, 2, "3.13.1"),)) for name in ("a@h", "b@h"))
