@@ -13,7 +13,7 @@ run: $(VENV)/.installed ## Run the comparison on an embedded broker (ARGS="--pro
 	$(BIN)/orchestrator run $(ARGS)
 
 test: $(VENV)/.installed ## Run the tests
-	$(BIN)/pytest $(ARGS)
+	$(BIN)/pytest --numprocesses 3 --dist loadfile $(ARGS)
 
 fuzz: $(VENV)/.installed ## Bad pictures, messages, results, addresses and command lines: over 20,000 of them (ten minutes)
 	FUZZ_SCALE=$(or $(FUZZ_SCALE),20) $(BIN)/pytest tests/fuzz --timeout 1800 -q $(ARGS)

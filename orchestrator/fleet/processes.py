@@ -70,7 +70,8 @@ class Processes:
         order = {
             "start": name,
             "argv": argv,
-            "env": {**os.environ, **(env or {})},
+            # What a child keeps in files for a while goes with the folder; Celery's leaves some if it is killed.
+            "env": {**os.environ, "TMPDIR": str(self.folder), **(env or {})},
             "log": str(self._log_path(name)),
         }
         self._orders[name] = order

@@ -53,17 +53,17 @@ def only_result(folder: Path) -> dict:
 
 
 @pytest.fixture
-def left_behind() -> Iterator[None]:
-    """Fails if a test leaves a process or a temporary folder of ours."""
+def left_behind(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Fails if a test leaves a process or anything in its folder for temporary files."""
 
-    def ours() -> tuple[set[int], set[str]]:
-        children = {child.pid for child in psutil.Process().children(recursive=True)}
-        return children, {entry.name for entry in Path(tempfile.gettempdir()).glob("breakeven-*")}
+    def children() -> set[int]:
+        return {child.pid for child in psutil.Process().children(recursive=True)}
 
-    before = ours()
-    yield
-    after = ours()
-    assert (after[0] - before[0], after[1] - before[1]) == (set(), set())
+    before = children()
+    with tempfile.TemporaryDirectory(prefix="be-") as folder:  # a short path: sockets lie in there
+        monkeypatch.setenv("TMPDIR", folder)
+        yield
+        assert (children() - before, [entry.name for entry in Path(folder).iterdir()]) == (set(), [])
 
 
 @pytest.mark.usefixtures("left_behind")
