@@ -50,7 +50,7 @@ class Destination:
 
 
 class Saver:
-    """Writes the result as it grows, with no more than a tenth of the time spent on writing."""
+    """Writes the result as it grows, with no more than a fiftieth of the time spent on writing."""
 
     def __init__(self, destination: Destination) -> None:
         """Nothing is written before there is a run."""
@@ -84,7 +84,7 @@ class Saver:
         started = time.monotonic()
         results.write(self.last, self._destination.path(self.last))
         self._written = self.last
-        self._due_at = time.monotonic() + 9 * (time.monotonic() - started)
+        self._due_at = time.monotonic() + 49 * (time.monotonic() - started)
 
 
 def run_and_report(job: Job, destination: Destination) -> int:

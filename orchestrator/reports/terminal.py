@@ -102,7 +102,7 @@ def _table(run: Run, findings: Findings, stage: str, work: str, width: int) -> T
     wide = width >= WIDE
     table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="bold")
     table.add_column(stage, no_wrap=True, min_width=9)
-    table.add_column(work, no_wrap=True, min_width=25 if wide else 20)
+    table.add_column(work, no_wrap=wide, min_width=25 if wide else 20)
     table.add_column("slots" if wide else "", justify="right", no_wrap=True, min_width=2)
     # A figure and the uncertainty beside it are two columns under one heading.
     for name, least in (("makespan", 8), ("per s", 5), ("vs serial", 6), ("vs best", 6)):
