@@ -28,7 +28,7 @@ from orchestrator.model import Cell, CellResult, Estimate, Sample
 Floats = NDArray[np.float64]
 Noise = Callable[[np.random.Generator, tuple[int, ...]], Floats]
 
-ROUNDS = (5, 7, 9, 40)
+ROUNDS = (5, 7, 9, 49)
 CELLS_A_ROUND = 8
 TRUTH = 1.3
 LEAST, MOST = 0.93, 0.97

@@ -2,7 +2,7 @@
 
     python benchmarks/pairs_alike.py [--quick] [--update-docs]
 
-Runs of 40 rounds, the default, each of 14 cells, each cell twice a round in one shuffled order, as a run's
+Runs of 49 rounds, the default, each of 14 cells, each cell twice a round in one shuffled order, as a run's
 A/A pair is. Every pair goes through the functions that judge a verdict: its ratio, and the rule with the
 margin of 5 %. The fast kernels work on 8 pictures of 320x240, the slow ones (`loop`,
 `getdata`) on 4 of 128x96. Goal: at most 1 % of the pairs called different, 2 of 200.

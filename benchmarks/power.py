@@ -4,7 +4,7 @@
 
 The slow side does 11 units of work a task where the fast side does 10, by the same kernel: rows of pixels for
 grayscale's `loop` (a unit is 8 rows of 192), blocks of pixels for its `numpy` (a unit is as many as the kernel
-works on at a time). So what is slowed is known from the count, whoever runs it. Ten runs of 40 rounds (the
+works on at a time). So what is slowed is known from the count, whoever runs it. Ten runs of 49 rounds (the
 default), each of both sides of 5 cells in one shuffled order, give 50 pairs. Found means that the verdict's
 own rule says so: the interval stays clear of 1 and the point lies beyond the margin of 5 %. Goal: at least 90 % of
 the pairs found, 45 of 50, and none the wrong way round.

@@ -26,8 +26,8 @@ for _page in (Metrics, LogoutHandler, NotFoundErrorHandler):
 class _Files(BaseHandler, StaticFileHandler):  # type: ignore[misc]  # neither has types
     """Scripts and style sheets, which tell Flower's version."""
 
-    get = authenticated(StaticFileHandler.get)
-    head = authenticated(StaticFileHandler.head)
+    get = authenticated(StaticFileHandler.get)  # type: ignore[assignment]  # the same, for whom it lets in
+    head = authenticated(StaticFileHandler.head)  # type: ignore[assignment]
 
 
 settings["static_handler_class"] = _Files
