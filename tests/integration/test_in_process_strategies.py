@@ -11,6 +11,7 @@ import threading
 from collections import deque
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -151,6 +152,19 @@ def test_a_slot_killed_in_the_middle_of_a_task_costs_that_task_alone(
         check(strategy, batch("grayscale", "numpy", 20))
         assert slots == len(children())
         assert victims[0] not in children()
+
+
+def test_what_a_slot_had_done_and_not_told_when_it_was_killed_is_done_again() -> None:
+    tasks = [*batch("grayscale", "numpy", 3), Task(100, "diagnostics", "die", ""), *_from(10, 6)]
+    with Processes(1) as strategy:
+        outcomes = outcomes_of(strategy, tasks)
+    assert [outcome.task_id for outcome in outcomes if outcome.failure] == [100]
+    check_outputs([outcome for outcome in outcomes if not outcome.failure], tasks)
+    assert len(outcomes) == len(tasks)
+
+
+def _from(first: int, count: int) -> list[Task]:
+    return [replace(task, id=first + task.id) for task in batch("grayscale", "numpy", count)]
 
 
 def test_a_slot_killed_between_batches_costs_nothing() -> None:

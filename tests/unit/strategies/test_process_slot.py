@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import os
+import socket
 import tempfile
 from collections.abc import Iterator
 from itertools import pairwise
 
+import msgpack
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -12,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
 from orchestrator.strategies import process_slot
-from orchestrator.strategies.process_slot import Arena, Window, get, put
+from orchestrator.strategies.process_slot import HOLD_S, MOST_HELD, Answers, Arena, Orders, Window, get, put
 from worker.contract import Payload
 
 
@@ -21,6 +23,15 @@ def arena(monkeypatch: pytest.MonkeyPatch) -> Iterator[Arena]:
     monkeypatch.setattr(process_slot, "FIRST_BYTES", 16384)
     with tempfile.TemporaryFile() as file:
         yield Arena(file.fileno())
+
+
+@pytest.fixture
+def line() -> Iterator[tuple[socket.socket, socket.socket]]:
+    """The slot's end of a control socket and the orchestrator's, which never waits."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        theirs.setblocking(False)
+        yield ours, theirs
 
 
 payloads = st.lists(
@@ -99,3 +110,47 @@ def test_what_cannot_be_shared_is_refused_and_takes_no_cell(arena: Arena, payloa
     with pytest.raises(TypeError, match="cannot be shared between processes"):
         put(arena, payload)
     assert arena.allocate(1) == process_slot.HEADER_BYTES
+
+
+def test_answers_are_kept_until_there_are_enough(line: tuple[socket.socket, socket.socket]) -> None:
+    answers = Answers(line[0])
+    for number in range(MOST_HELD - 1):
+        answers.add([number])
+    with pytest.raises(BlockingIOError):
+        line[1].recv(1)
+    answers.add([MOST_HELD - 1])
+    assert list(_unpacked(line[1])) == [[number] for number in range(MOST_HELD)]
+
+
+def test_answers_are_not_kept_for_long(
+    line: tuple[socket.socket, socket.socket], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 100.0
+    monkeypatch.setattr(process_slot.time, "monotonic", lambda: now)
+    answers = Answers(line[0])
+    answers.add([1])
+    now += 1.01 * HOLD_S
+    answers.add([2])
+    assert list(_unpacked(line[1])) == [[1], [2]]
+    answers.send()
+    with pytest.raises(BlockingIOError):
+        line[1].recv(1)
+
+
+def test_orders_are_few_when_one_is_left_however_they_came(line: tuple[socket.socket, socket.socket]) -> None:
+    orders = Orders(line[0])
+    assert orders.are_few()
+    line[1].sendall(msgpack.packb([1]) + msgpack.packb([2]))
+    line[1].sendall(msgpack.packb([3]))
+    assert not orders.are_few()
+    assert (orders.next(), orders.are_few()) == ([1], False)
+    assert (orders.next(), orders.are_few(), orders.next()) == ([2], True, [3])
+    line[1].close()
+    with pytest.raises(EOFError):
+        orders.next()
+
+
+def _unpacked(end: socket.socket) -> msgpack.Unpacker:
+    unpacker = msgpack.Unpacker()
+    unpacker.feed(end.recv(1 << 16))
+    return unpacker
