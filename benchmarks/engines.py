@@ -39,7 +39,7 @@ from turns import stopwatch
 from orchestrator.analysis.estimates import estimate, ratio
 from orchestrator.fleet.embedded import start_broker
 from orchestrator.fleet.processes import Processes
-from orchestrator.model import Estimate
+from orchestrator.judgements import Estimate
 from orchestrator.reports.figures import digits
 from worker.payloads.redis import connect
 

@@ -43,8 +43,8 @@ from rows import Goal, Row, write
 
 from orchestrator.analysis.estimates import ratio
 from orchestrator.inputs.synthetic import photograph
+from orchestrator.judgements import Estimate
 from orchestrator.measurement import Place, measure
-from orchestrator.model import Estimate
 from orchestrator.reports.figures import seconds as shown
 from orchestrator.strategies.processes import Processes
 from orchestrator.strategies.serial import Serial

@@ -23,7 +23,7 @@ from page import replaced
 from rows import Row, progress, read, table
 
 from orchestrator.machine import environment
-from orchestrator.model import Environment
+from orchestrator.surroundings import Environment
 
 HERE = Path(__file__).parent
 DOCUMENT = HERE.parent / "docs" / "performance.md"

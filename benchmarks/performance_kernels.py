@@ -35,7 +35,7 @@ from rows import Goal, Row, finish, parser, progress, rounds_of
 from turns import Side, each, stopwatch, turns, typical, versus
 
 from orchestrator.inputs.synthetic import encode, photograph
-from orchestrator.model import Estimate
+from orchestrator.judgements import Estimate
 from orchestrator.reports.figures import seconds as shown
 from worker.contract import Pixels
 from worker.memory import keep_freed_memory

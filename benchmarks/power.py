@@ -26,7 +26,8 @@ from real_rounds import Batch, batch, entered, fleet_of, makespans
 from orchestrator.analysis.estimates import ratio
 from orchestrator.analysis.verdicts import classify
 from orchestrator.inputs.synthetic import photograph
-from orchestrator.model import Cell, Estimate, VerdictWord
+from orchestrator.judgements import Estimate, VerdictWord
+from orchestrator.model import Cell
 from orchestrator.options import PROFILES
 from worker.stages.grayscale import BLOCK_PAIRS
 

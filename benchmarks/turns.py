@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from orchestrator.analysis.estimates import estimate, ratio
-from orchestrator.model import Estimate
+from orchestrator.judgements import Estimate
 
 Side: TypeAlias = Callable[[], float]
 """Does its batch once and says how many seconds that took."""

@@ -17,8 +17,8 @@ from orchestrator.fleet.fleet import Fleet
 from orchestrator.fleet.payload_reach import payloads_out_of_reach
 from orchestrator.fleet.processes import Processes
 from orchestrator.machine import environment
-from orchestrator.model import Broker
 from orchestrator.preflight import preflight
+from orchestrator.surroundings import Broker
 from worker.masking import masked
 
 

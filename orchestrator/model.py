@@ -6,12 +6,13 @@ A `Run` is all that was measured and nothing that was concluded: findings are co
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Literal
+
+from orchestrator.surroundings import Environment, Load, Preflight
 
 Data = Literal["local", "resident"]
 Events = Literal["on", "off"]
-VerdictWord = Literal["helps", "ties", "hurts", "inconclusive", "invalid"]
 
 IN_PROCESS = ("serial", "threads", "processes", "vectorized")
 
@@ -222,87 +223,6 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True)
-class Cpu:
-    """The processor: how many it has, and how many this process may use."""
-
-    model: str | None
-    logical: int
-    usable: int
-
-
-@dataclass(frozen=True, slots=True)
-class Broker:
-    """A server that queues tasks, or holds payloads.
-
-    `evicts` is whether it drops keys when memory is short. One that does is refused, so it is False, or
-    `None` where the server does not tell.
-    """
-
-    name: str
-    version: str
-    embedded: bool
-    evicts: bool | None = False
-
-
-@dataclass(frozen=True, slots=True)
-class Worker:
-    """A Celery worker as it described itself; its clock's offset from ours, known to within the bound.
-
-    `usable_cpus` counts a container's quota, such as 0.25; `events` is whether it sent task events when the
-    run began.
-    """
-
-    name: str
-    slots: int
-    usable_cpus: float
-    python: str
-    clock_offset_s: float | None = None
-    clock_bound_s: float | None = None
-    events: bool | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Environment:
-    """Where it was measured. `payload_store` is the Redis that held payloads, `None` where the broker did."""
-
-    cpu: Cpu
-    memory_bytes: int
-    platform: str
-    python: str
-    gil: bool
-    packages: dict[str, str]
-    broker: Broker | None = None
-    workers: tuple[Worker, ...] = ()
-    payload_store: Broker | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Preflight:
-    """What the broker and the clock cost before any work is done; `None` where no broker is used."""
-
-    timer_resolution_s: float
-    broker_rtt_s: float | None = None
-    payload_put_bytes_per_s: float | None = None
-    payload_get_bytes_per_s: float | None = None
-    noop_task_s: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Load:
-    """The machine during one round, as far as it shows it: shares from 0 to 1 of its CPU time.
-
-    `other` is work of processes that are not ours, `steal` what the hypervisor gave to others,
-    `throttled_s` seconds that a cgroup quota held us back, `mhz` the mean frequency.
-    """
-
-    round: int
-    other: float | None = None
-    steal: float | None = None
-    throttled_s: float | None = None
-    mhz: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Proof:
     """One picture before and after, as a cell gave it: PNG thumbnails in base64."""
 
@@ -344,69 +264,3 @@ class Run:
     def stages(self) -> tuple[str, ...]:
         """The stages there are results for, in the plan's order."""
         return tuple(dict.fromkeys(result.cell.stage for result in self.cells))
-
-
-@dataclass(frozen=True, slots=True)
-class Estimate:
-    """A figure with its uncertainty: the interval holds the truth with probability `level`.
-
-    `low`, `high` and `level` are `None` together where too few rounds allow no interval.
-    """
-
-    point: float
-    low: float | None = None
-    high: float | None = None
-    level: float | None = None
-
-    @property
-    def inverse(self) -> Estimate:
-        """The estimate of one over this figure, for positive figures."""
-        low = None if self.high is None else 1 / self.high
-        high = None if self.low is None else 1 / self.low
-        return Estimate(1 / self.point, low, high, self.level)
-
-    def scaled(self, factor: float) -> Estimate:
-        """The estimate of this figure times `factor`, a positive number."""
-        low = None if self.low is None else self.low * factor
-        high = None if self.high is None else self.high * factor
-        return Estimate(self.point * factor, low, high, self.level)
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """Whether Celery's best cell of a stage beats a baseline.
-
-    `ratio` is Celery's makespan over the baseline's, so below 1 Celery is faster. `rounds_needed` says how
-    many more rounds would decide an inconclusive verdict. `bound` names what holds Celery back most.
-    """
-
-    stage: str
-    verdict: VerdictWord
-    against: Literal["best in-process", "serial"]
-    celery: Cell | None
-    versus: Cell | None
-    ratio: Estimate | None
-    reason: str
-    bound: str | None = None
-    rounds_needed: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Warning:  # noqa: A001 - the field's word; Python's own warnings are not used beside it
-    """Something that weakens the figures: what was seen, and what to do."""
-
-    kind: str
-    message: str
-    remedy: str
-
-
-@dataclass(frozen=True, slots=True)
-class Findings:
-    """All that was concluded from a run, none of it stored twice: computed from the run alone."""
-
-    makespans: dict[Cell, Estimate] = field(default_factory=dict)
-    versus_serial: dict[Cell, Estimate] = field(default_factory=dict)
-    versus_best: dict[Cell, Estimate] = field(default_factory=dict)
-    verdicts: tuple[Verdict, ...] = ()
-    noise_floor: Estimate | None = None
-    warnings: tuple[Warning, ...] = ()

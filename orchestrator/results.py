@@ -17,8 +17,9 @@ from pydantic import TypeAdapter, ValidationError
 
 from orchestrator.analysis.findings import analyse
 from orchestrator.errors import UnavailableError, UsageError
-from orchestrator.model import Cell, CellResult, Estimate, Findings, Run, Verdict
-from orchestrator.model import Warning as Caution
+from orchestrator.judgements import Estimate, Findings, Verdict
+from orchestrator.judgements import Warning as Caution
+from orchestrator.model import Cell, CellResult, Run
 from orchestrator.result_checks import MAX_BYTES, checked, content_of, parsed
 
 SCHEMA = 1

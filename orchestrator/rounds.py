@@ -22,9 +22,10 @@ from orchestrator.fleet.fleet import Fleet
 from orchestrator.inputs.serving import Inputs
 from orchestrator.machine import LoadMeter
 from orchestrator.measurement import Place, measure
-from orchestrator.model import Cell, Load, Run, Sample
+from orchestrator.model import Cell, Run, Sample
 from orchestrator.record import Record
 from orchestrator.strategies.strategy import Strategy
+from orchestrator.surroundings import Load
 
 
 class Watcher(Protocol):

@@ -2,20 +2,8 @@
 
 from __future__ import annotations
 
-from orchestrator.model import (
-    Broker,
-    Cell,
-    CellResult,
-    Cpu,
-    Environment,
-    Load,
-    MeanHops,
-    Plan,
-    Preflight,
-    Run,
-    Sample,
-    Worker,
-)
+from orchestrator.model import Cell, CellResult, MeanHops, Plan, Run, Sample
+from orchestrator.surroundings import Broker, Cpu, Environment, Load, Preflight, Worker
 
 SERIAL = Cell("grayscale", "numpy", "serial", 1)
 THREADS = Cell("grayscale", "numpy", "threads", 2)

@@ -14,7 +14,8 @@ from orchestrator.analysis.estimates import beyond_one, estimate, ratio
 from orchestrator.analysis.prediction import family
 from orchestrator.analysis.scaling_sentences import bounds_sentence
 from orchestrator.analysis.sentences import count, evidence, figure
-from orchestrator.model import Cell, CellResult, Estimate, Run
+from orchestrator.judgements import Estimate
+from orchestrator.model import Cell, CellResult, Run
 
 Change: TypeAlias = Literal["chunk", "transport", "data", "slots"]
 

@@ -24,7 +24,8 @@ from orchestrator.analysis.system import (
     stations,
     throughput_per_s,
 )
-from orchestrator.model import Cell, Estimate
+from orchestrator.judgements import Estimate
+from orchestrator.model import Cell
 
 
 @dataclass(frozen=True, slots=True)

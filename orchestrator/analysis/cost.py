@@ -22,7 +22,8 @@ from orchestrator.analysis.resampling import bootstrapped, resamples
 from orchestrator.analysis.sample_demands import cores_of
 from orchestrator.analysis.system import StationName, System, beyond_slots, holding
 from orchestrator.analysis.verdicts import BASELINES, Against, contestants
-from orchestrator.model import Cell, CellResult, Estimate, Run
+from orchestrator.judgements import Estimate
+from orchestrator.model import Cell, CellResult, Run
 
 CostKind: TypeAlias = Literal["measured", "predicted", "never", "unknown"]
 Limit: TypeAlias = Literal[StationName, "latency"]

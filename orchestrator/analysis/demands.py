@@ -22,7 +22,8 @@ from orchestrator.analysis.sample_demands import (
     typical,
 )
 from orchestrator.analysis.system import System
-from orchestrator.model import Cell, CellResult, Estimate, Run
+from orchestrator.judgements import Estimate
+from orchestrator.model import Cell, CellResult, Run
 
 CONTENDED: Final = 0.7
 """From this share of the cores' time on, tasks take longer for want of a core."""

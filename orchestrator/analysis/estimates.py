@@ -25,7 +25,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orchestrator.analysis import distributions
-from orchestrator.model import CellResult, Estimate
+from orchestrator.judgements import Estimate
+from orchestrator.model import CellResult
 
 Floats: TypeAlias = NDArray[np.float64]
 

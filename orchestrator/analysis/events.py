@@ -8,7 +8,8 @@ from math import ceil, prod
 
 from orchestrator.analysis.estimates import beyond_one, makespan, paired, ratio
 from orchestrator.analysis.sentences import count, describe
-from orchestrator.model import Cell, CellResult, Estimate, Run
+from orchestrator.judgements import Estimate
+from orchestrator.model import Cell, CellResult, Run
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,8 @@ from orchestrator.analysis.noise import noise_floor
 from orchestrator.analysis.picking import pick
 from orchestrator.analysis.verdicts import BASELINES, contestants, verdicts
 from orchestrator.analysis.warnings import warnings
-from orchestrator.model import Cell, CellResult, Estimate, Findings, Run
+from orchestrator.judgements import Estimate, Findings
+from orchestrator.model import Cell, CellResult, Run
 
 SWEPT_WORK = ("size", "latency")
 """Axes along which cells of one stage do different work, so that the stage as a whole has no verdict."""

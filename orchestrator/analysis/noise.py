@@ -5,7 +5,8 @@ from __future__ import annotations
 from math import log
 
 from orchestrator.analysis.estimates import ratio
-from orchestrator.model import Estimate, Run
+from orchestrator.judgements import Estimate
+from orchestrator.model import Run
 
 
 def noise_floor(run: Run) -> Estimate | None:

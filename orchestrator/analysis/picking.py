@@ -19,7 +19,8 @@ from typing import TypeAlias
 import numpy as np
 
 from orchestrator.analysis.estimates import centre, ratio
-from orchestrator.model import CellResult, Estimate
+from orchestrator.judgements import Estimate
+from orchestrator.model import CellResult
 
 Logarithms: TypeAlias = Mapping[int, float]
 """Round to the logarithm of a makespan."""

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orchestrator.analysis.estimates import ASKED_LEVEL, FEWEST_ROUNDS
-from orchestrator.model import Estimate
+from orchestrator.judgements import Estimate
 
 Floats: TypeAlias = NDArray[np.float64]
 

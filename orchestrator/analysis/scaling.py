@@ -13,7 +13,8 @@ from orchestrator.analysis.demands import demands
 from orchestrator.analysis.estimates import estimate, ratio
 from orchestrator.analysis.sample_demands import cores_by_machine
 from orchestrator.analysis.usl import Refusal, Scalability, fit
-from orchestrator.model import Cell, CellResult, Estimate, Run
+from orchestrator.judgements import Estimate
+from orchestrator.model import Cell, CellResult, Run
 
 
 @dataclass(frozen=True, slots=True)

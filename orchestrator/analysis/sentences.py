@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from orchestrator.model import Cell, Estimate
+from orchestrator.judgements import Estimate
+from orchestrator.model import Cell
 
 NAMES = {"celery": "Celery"}
 

@@ -15,7 +15,8 @@ from typing import Final
 
 from orchestrator.analysis.estimates import makespan
 from orchestrator.analysis.verdicts import verdicts
-from orchestrator.model import Estimate, Run
+from orchestrator.judgements import Estimate
+from orchestrator.model import Run
 
 LOOKS: Final = (7, 10, 14, 20, 27, 35, 47, 63, 84, 112)
 """The numbers of rounds after which the widths are looked at; the last ends the run."""

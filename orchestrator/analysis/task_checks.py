@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from math import ceil
 from typing import Final
 
-from orchestrator import model
+from orchestrator import judgements, model
 from orchestrator.analysis.ledger import ledger
 from orchestrator.analysis.sentences import count, describe
 from orchestrator.model import CellResult, Sample
@@ -15,7 +15,7 @@ CLOCK_SHARE: Final = 0.5
 """The share of a hop that the clocks' bound may reach before that hop tells nothing."""
 
 
-def incomplete(run: model.Run) -> model.Warning | None:
+def incomplete(run: model.Run) -> judgements.Warning | None:
     """Not everything that was planned was measured."""
     measured = {result.cell for result in run.cells if result.taken}
     planned = dict.fromkeys((*run.plan.cells, *(result.cell for result in run.cells)))
@@ -23,14 +23,14 @@ def incomplete(run: model.Run) -> model.Warning | None:
     if not missing and run.complete:
         return None
     lacking = f"; {_named(missing, 'cell')} without a sample" if missing else ""
-    return model.Warning(
+    return judgements.Warning(
         "incomplete",
         f"the run {'ended' if run.complete else 'was interrupted'} before all was measured{lacking}",
         "run again and let it end",
     )
 
 
-def unsound(run: model.Run) -> model.Warning | None:
+def unsound(run: model.Run) -> judgements.Warning | None:
     """Tasks were lost or ended twice, or outputs differ from the reference's."""
     cells = [result.cell for result in run.cells if not result.sound]
     if not cells:
@@ -40,14 +40,14 @@ def unsound(run: model.Run) -> model.Warning | None:
         _total(run, lambda sample: sample.duplicated),
         _total(run, lambda sample: sample.wrong),
     )
-    return model.Warning(
+    return judgements.Warning(
         "unsound",
         f"{_named(cells, 'cell')}: {lost} tasks lost, {duplicated} ended twice, {wrong} outputs wrong",
         "do not use these cells' times; look for dead workers ('orchestrator doctor') or a broken kernel",
     )
 
 
-def disturbed(run: model.Run) -> model.Warning | None:
+def disturbed(run: model.Run) -> judgements.Warning | None:
     """Something befell samples from outside. They are kept, stand for no time, and were taken again."""
     befallen = [(result, sample) for result in run.cells for sample in result.disturbed]
     if not befallen:
@@ -55,7 +55,7 @@ def disturbed(run: model.Run) -> model.Warning | None:
     result, sample = min(befallen, key=lambda each: (each[1].round, each[1].at_s))
     when = "warm-up" if sample.round < 0 else f"round {sample.round + 1}"
     first = f"{result.cell.stage}, {describe(result.cell)}, {when}: {sample.disturbed}"
-    return model.Warning(
+    return judgements.Warning(
         "disturbed",
         f"{count(len(befallen), 'sample')} disturbed ({'first ' if befallen[1:] else ''}{first})",
         _remedy(run, "left out of every figure and taken again, so there is nothing to do"),
@@ -76,7 +76,7 @@ def _remedy(run: model.Run, settled: str) -> str:
     return f"{missing[0]}{more} stayed without a figure: see to it that broker and workers stay up, and run again"
 
 
-def failed(run: model.Run) -> model.Warning | None:
+def failed(run: model.Run) -> judgements.Warning | None:
     """Tasks failed, so the times are partly those of failing."""
     cells = [result for result in run.cells if any(sample.failed for sample in result.samples)]
     if not cells:
@@ -84,21 +84,21 @@ def failed(run: model.Run) -> model.Warning | None:
     causes = [f"{each.type}: {each.message}" for result in cells for each in result.failures]
     cause = f", first with {causes[0]}" if causes else ""
     total = count(_total(run, lambda sample: sample.failed), "task")
-    return model.Warning(
+    return judgements.Warning(
         "failed tasks",
         f"{total} failed in {_named([result.cell for result in cells], 'cell')}{cause}",
         "mend the source or the kernel; until then the times are partly those of failing",
     )
 
 
-def slots_unseen(run: model.Run) -> model.Warning | None:
+def slots_unseen(run: model.Run) -> judgements.Warning | None:
     """Fewer slots did work than were asked for, though there were messages for all of them."""
     short = [result for result in run.cells if any(_unseen(result, each) for each in result.samples)]
     if not short:
         return None
     first = short[0]
     seen = min(each.slots_seen or 0 for each in first.samples if _unseen(first, each))
-    return model.Warning(
+    return judgements.Warning(
         "slots unseen",
         f"fewer slots worked than were asked for in {_named([each.cell for each in short], 'cell')}: "
         f"{seen} of {first.cell.slots} in the first",
@@ -106,7 +106,7 @@ def slots_unseen(run: model.Run) -> model.Warning | None:
     )
 
 
-def clock_bound(run: model.Run) -> model.Warning | None:
+def clock_bound(run: model.Run) -> judgements.Warning | None:
     """The clocks are known too badly to tell queue from return."""
     for result in run.cells:
         of_cell = ledger(result)
@@ -114,7 +114,7 @@ def clock_bound(run: model.Run) -> model.Warning | None:
             continue
         hops = [each for each in (of_cell.seconds("queue"), of_cell.seconds("return")) if each is not None]
         if hops and of_cell.clock_bound_s > CLOCK_SHARE * min(hops):
-            return model.Warning(
+            return judgements.Warning(
                 "clock bound",
                 f"clocks are known to within {1e3 * of_cell.clock_bound_s:.2g} ms, and "
                 f"{describe(result.cell)} spends {1e3 * min(hops):.2g} ms in queue or return",
@@ -123,13 +123,13 @@ def clock_bound(run: model.Run) -> model.Warning | None:
     return None
 
 
-def hops_beyond_bound(run: model.Run) -> model.Warning | None:
+def hops_beyond_bound(run: model.Run) -> judgements.Warning | None:
     """Hops contradict each other by more than the clocks can explain."""
     hops = [each.hops for result in run.cells for each in result.samples if each.hops is not None]
     beyond = sum(each.beyond_bound for each in hops)
     if not beyond:
         return None
-    return model.Warning(
+    return judgements.Warning(
         "hops beyond bound",
         f"{beyond} of {count(sum(each.tasks for each in hops), 'task')} have a hop more negative than the "
         "clocks' bound explains",

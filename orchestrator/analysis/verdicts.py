@@ -14,7 +14,8 @@ from orchestrator.analysis.estimates import CLEARANCE, FEWEST_ROUNDS, beyond_one
 from orchestrator.analysis.ledger import bound
 from orchestrator.analysis.picking import Pick, contest, pick
 from orchestrator.analysis.sentences import count, describe, percent, took
-from orchestrator.model import Cell, CellResult, Estimate, Run, Sample, Verdict, VerdictWord
+from orchestrator.judgements import Estimate, Verdict, VerdictWord
+from orchestrator.model import Cell, CellResult, Run, Sample
 
 Against: TypeAlias = Literal["best in-process", "serial"]
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final, TypeAlias
 
-from orchestrator import model
+from orchestrator import judgements, model
 from orchestrator.analysis import machine_checks, task_checks, time_checks
 
-Check: TypeAlias = Callable[[model.Run], model.Warning | None]
+Check: TypeAlias = Callable[[model.Run], judgements.Warning | None]
 
 CHECKS: Final[tuple[Check, ...]] = (
     task_checks.incomplete,
@@ -31,6 +31,6 @@ CHECKS: Final[tuple[Check, ...]] = (
 )
 
 
-def warnings(run: model.Run) -> tuple[model.Warning, ...]:
+def warnings(run: model.Run) -> tuple[judgements.Warning, ...]:
     """Every warning that a run gives cause for, in the order of `CHECKS`."""
     return tuple(warning for check in CHECKS if (warning := check(run)) is not None)

@@ -12,7 +12,7 @@ from kombu.exceptions import OperationalError
 from orchestrator.errors import UnavailableError, UsageError
 from orchestrator.fleet import roll_call
 from orchestrator.fleet.fleet import Fleet
-from orchestrator.model import Broker
+from orchestrator.surroundings import Broker
 from worker.app import make_app
 from worker.masking import masked
 from worker.payloads.redis import connect

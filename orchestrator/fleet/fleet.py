@@ -20,7 +20,7 @@ from orchestrator.fleet.attendance import Attendance
 from orchestrator.fleet.claim import Claim
 from orchestrator.fleet.roster import Member, Offset
 from orchestrator.fleet.run_queue import RunQueue
-from orchestrator.model import Broker
+from orchestrator.surroundings import Broker
 from worker.app import PREFIX
 from worker.payloads.redis import connect
 from worker.settings import Settings

@@ -11,7 +11,7 @@ from celery import Celery
 
 from orchestrator import interruption
 from orchestrator.errors import UnavailableError
-from orchestrator.model import Worker
+from orchestrator.surroundings import Worker
 from worker.clock import clock_identity
 from worker.messages import VERSION
 from worker.wording import printable

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from orchestrator.model import Findings, Run
+from orchestrator.judgements import Findings
+from orchestrator.model import Run
 from orchestrator.reports import csv as csv
 from orchestrator.reports import html as html
 from orchestrator.reports import markdown as markdown

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from orchestrator.model import Cell, CellResult, Findings
+from orchestrator.judgements import Findings
+from orchestrator.model import Cell, CellResult
 
 
 def fastest(findings: Findings, results: Iterable[CellResult]) -> Cell | None:

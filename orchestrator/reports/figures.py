@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 
-from orchestrator.model import Estimate, Run
+from orchestrator.judgements import Estimate
+from orchestrator.model import Run
 
 
 def digits(value: float, significant: int = 3) -> str:

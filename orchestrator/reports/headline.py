@@ -13,7 +13,8 @@ from orchestrator.analysis.scaling import scaling
 from orchestrator.analysis.sentences import count
 from orchestrator.analysis.sweep_sentences import distinct, place_name, sweep_sentence
 from orchestrator.analysis.sweeping import Sweep, sweeping
-from orchestrator.model import Findings, Run, Verdict, VerdictWord
+from orchestrator.judgements import Findings, Verdict, VerdictWord
+from orchestrator.model import Run
 
 SWEPT: Final = ("size", "latency", "chunk")
 """Axes of work: a run along one of them asks from where Celery pays, not whether."""

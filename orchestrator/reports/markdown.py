@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from orchestrator.analysis.conclusions import conclusions
-from orchestrator.model import CellResult, Estimate, Findings, Run
+from orchestrator.judgements import Estimate, Findings
+from orchestrator.model import CellResult, Run
 from orchestrator.reports.figures import digits, interval, seconds, sizes, spread, times
 from orchestrator.reports.inert import in_code, in_markdown
 

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from orchestrator.analysis.conclusions import changes
-from orchestrator.model import Cell, CellResult, Findings, Run, Verdict
+from orchestrator.judgements import Findings, Verdict
+from orchestrator.model import Cell, CellResult, Run
 from orchestrator.reports import typeset
 from orchestrator.reports.best import fastest
 from orchestrator.reports.charts.rows import full_name, short_name

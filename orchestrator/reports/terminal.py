@@ -9,7 +9,8 @@ from rich.table import Table
 from rich.text import Text
 
 from orchestrator.analysis.conclusions import conclusions
-from orchestrator.model import Cell, CellResult, Findings, Run, Verdict
+from orchestrator.judgements import Findings, Verdict
+from orchestrator.model import Cell, CellResult, Run
 from orchestrator.reports.best import fastest
 from orchestrator.reports.faults import faults
 from orchestrator.reports.figures import digits, interval, rate, seconds, sizes, spread, times

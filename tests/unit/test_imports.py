@@ -15,6 +15,8 @@ FLOORS = [
     (
         "orchestrator.errors",
         "orchestrator.model",
+        "orchestrator.surroundings",
+        "orchestrator.judgements",
         "orchestrator.proof",
         "orchestrator.interruption",
         "orchestrator.spelling",

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from orchestrator.model import Findings, Run
+from orchestrator.judgements import Findings
+from orchestrator.model import Run
 from orchestrator.reports.charts import breakeven, ledger, samples, scaling, speedup, verdicts
 from orchestrator.reports.charts.drawing import Draw, Drawing
 

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from orchestrator.model import Findings, Run
+from orchestrator.judgements import Findings
+from orchestrator.model import Run
 
 Spec: TypeAlias = dict[str, Any]
 """A Vega-Lite specification; its colours are names of `look`, such as `var(--celery)`."""

@@ -8,7 +8,8 @@ from typing import Any, Final
 
 import altair as alt
 
-from orchestrator.model import Cell, CellResult, Findings, Run
+from orchestrator.judgements import Findings
+from orchestrator.model import Cell, CellResult, Run
 from orchestrator.reports.charts.drawing import Drawing, Spec, slug
 from orchestrator.reports.charts.look import ROW_PX, colour, config, shape
 from orchestrator.reports.charts.rows import (

@@ -8,7 +8,8 @@ from typing import Any
 
 from orchestrator.analysis.compare import Change, Comparison
 from orchestrator.analysis.estimates import makespan
-from orchestrator.model import CellResult, Estimate, Run
+from orchestrator.judgements import Estimate
+from orchestrator.model import CellResult, Run
 from orchestrator.reports.comparison import words
 
 SCHEMA = 1

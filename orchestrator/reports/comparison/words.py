@@ -12,7 +12,8 @@ from math import log, log1p
 from orchestrator.analysis.compare import ChangeWord, Comparison
 from orchestrator.analysis.noise import noise_floor
 from orchestrator.analysis.sentences import count, describe, figure, percent
-from orchestrator.model import Cell, Estimate, Run
+from orchestrator.judgements import Estimate
+from orchestrator.model import Cell, Run
 
 ORDER: tuple[ChangeWord, ...] = ("invalid", "regression", "improvement", "inconclusive", "same")
 """The findings in the order in which they matter to whoever changed something."""

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from math import ceil
 
-from orchestrator.model import Broker, Cell, CellResult, MeanHops, Preflight, Run, Sample, Stations, Worker
+from orchestrator.model import Cell, CellResult, MeanHops, Run, Sample, Stations
+from orchestrator.surroundings import Broker, Preflight, Worker
 from tests.unit.analysis.made_runs import STEADY, run_of
 
 CELERY = Cell("download", "session", "celery", 1, "redis", 1, "local")

@@ -3,18 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from orchestrator.model import (
-    Cell,
-    CellResult,
-    Cpu,
-    Environment,
-    Load,
-    MeanHops,
-    Plan,
-    Preflight,
-    Run,
-    Sample,
-)
+from orchestrator.model import Cell, CellResult, MeanHops, Plan, Run, Sample
+from orchestrator.surroundings import Cpu, Environment, Load, Preflight
 
 SERIAL = Cell("grayscale", "numpy", "serial", 1)
 SERIAL_AGAIN = replace(SERIAL, replica=1)

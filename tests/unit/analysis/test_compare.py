@@ -4,7 +4,9 @@ import pytest
 
 from orchestrator.analysis.compare import changed, compare
 from orchestrator.errors import UsageError
-from orchestrator.model import Broker, Cell, Estimate, Run, Worker
+from orchestrator.judgements import Estimate
+from orchestrator.model import Cell, Run
+from orchestrator.surroundings import Broker, Worker
 from tests.unit.analysis.made_runs import REDIS, SERIAL, SERIAL_AGAIN, STEADY, THREADS, result, run_at, run_of
 
 

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.analysis.findings import analyse
-from orchestrator.model import CellResult, Estimate, Findings
+from orchestrator.judgements import Estimate, Findings
+from orchestrator.model import CellResult
 from tests.unit.analysis.made_runs import (
     INLINE,
     PROCESSES,

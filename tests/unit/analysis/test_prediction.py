@@ -8,7 +8,8 @@ from orchestrator.analysis.prediction import Fleet, family, on_fleet, predict
 from orchestrator.analysis.round_trips import round_trips, window
 from orchestrator.analysis.simulation import simulate
 from orchestrator.errors import UsageError
-from orchestrator.model import Cell, Run, Worker
+from orchestrator.model import Cell, Run
+from orchestrator.surroundings import Worker
 from tests.unit.analysis.made_fleets import (
     CELERY,
     ELSEWHERE,

@@ -3,9 +3,10 @@ from dataclasses import replace
 
 import pytest
 
-from orchestrator import model
+from orchestrator import judgements, model
 from orchestrator.analysis.warnings import CHECKS, warnings
-from orchestrator.model import Broker, CellResult, Load, Preflight, Run, TaskFailure
+from orchestrator.model import CellResult, Run, TaskFailure
+from orchestrator.surroundings import Broker, Load, Preflight
 from tests.unit.analysis.made_runs import (
     HOPS,
     REDIS,
@@ -181,7 +182,7 @@ def test_every_warning_says_what_to_do() -> None:
     for _, run in FIRES:
         for warning in warnings(run):
             assert warning.remedy
-            assert isinstance(warning, model.Warning)
+            assert isinstance(warning, judgements.Warning)
 
 
 def test_drift_of_all_cells_is_not_hidden_by_one_that_lacks_rounds() -> None:

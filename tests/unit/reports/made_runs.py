@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from orchestrator.inputs.synthetic import photograph
-from orchestrator.model import Cell, Cpu, Run, TaskFailure, Worker
+from orchestrator.model import Cell, Run, TaskFailure
 from orchestrator.proof import thumbnails
+from orchestrator.surroundings import Cpu, Worker
 from tests.examples import CELERY, HOPS, SERIAL, THREADS, example_run, result
 
 PROCESSES = replace(THREADS, strategy="processes")
