@@ -2,7 +2,7 @@
 
     python benchmarks/load.py [--quick] [--update-docs] [--tasks N]
 
-Sends so many no-op tasks through one Celery batch on two embedded workers, and takes each outcome as it comes.
+Sends so many no-op tasks through one Celery batch on two embedded workers, measured as a run measures it.
 Goals: the orchestrator's resident memory grows by at most 5 % from the first tenth to the last, and the
 throughput of the last tenth is within 10 % of the first's. Takes about three minutes on two cores.
 """
@@ -11,20 +11,42 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import psutil
+from celery_sides import nothing, one_broker
 from page import Page, parser
 
-from orchestrator.fleet.embedded import embedded_fleet
-from orchestrator.fleet.processes import Processes
+from orchestrator.fleet.fleet import Fleet
+from orchestrator.measurement import Place, measure
 from orchestrator.strategies.celery import Celery
-from worker.contract import Task
+from worker.contract import Outcome, Task
 from worker.memory import keep_freed_memory
 
 TASKS, QUICK_TASKS = 100_000, 5_000
 LOOKED_AT = (0.1, 0.5, 1.0)
 GROWTH, STEADY = 0.05, 0.10
+
+
+class Watched(Celery):
+    """The strategy as a run has it; looks at this process's memory ten times in its longest batch."""
+
+    def __init__(self, slots: int, fleet: Fleet, count: int) -> None:
+        """Look after every tenth of `count` outcomes."""
+        super().__init__(slots, fleet, "redis", 1, "local")
+        self._own, self._tenth = psutil.Process(), count // 10
+        self.memory: list[int] = []
+        self.reached_s: list[float] = []
+
+    def run(self, tasks: Sequence[Task]) -> Iterator[Outcome]:
+        """The batch; probes of the slots are not looked at."""
+        began = time.perf_counter()
+        for ended, outcome in enumerate(super().run(tasks), start=1):
+            if ended % self._tenth == 0:
+                self.reached_s.append(time.perf_counter() - began)
+                self.memory.append(self._own.memory_info().rss)
+            yield outcome
 
 
 def main() -> int:
@@ -35,35 +57,25 @@ def main() -> int:
     count = QUICK_TASKS if chosen.quick else chosen.tasks
     page = Page("load", chosen, Path(__file__).parents[1] / "docs" / "reliability.md")
     keep_freed_memory()
-    own = psutil.Process()
-    ended, ok, tenth = 0, 0, count // 10
-    memory: dict[int, int] = {}
-    reached: list[float] = []
-    with Processes() as processes, embedded_fleet(processes, 2, False, ()) as fleet:
-        fleet.synchronise()
-        with Celery(2, fleet, "redis", 1, "local") as celery:
-            tasks = [Task(i, "diagnostics", "noop", "") for i in range(count)]
-            celery.prepare(tasks)
-            began = time.perf_counter()
-            for outcome in celery.run(tasks):
-                ended += 1
-                ok += outcome.status == "ok"
-                if ended % tenth == 0:
-                    reached.append(time.perf_counter() - began)
-                    memory[ended] = own.memory_info().rss
-            duplicated, disturbed = celery.duplicated, celery.disturbance()
+    work = nothing(count)
+    with one_broker(2) as (_, fleet), Watched(2, fleet, count) as celery:
+        sample, failures = measure(celery, work.tasks, work.expected, Place(0, 0, 0.0))
+    memory, reached, tenth = celery.memory, celery.reached_s, count // 10
     page.head("tasks ended", "resident memory of the orchestrator")
     for share in LOOKED_AT:
-        at = tenth * round(10 * share)
-        page.row(f"{at:,}", f"{memory[at] / (1 << 20):.1f} MiB")
+        number = round(10 * share)
+        page.row(f"{tenth * number:,}", f"{memory[number - 1] / (1 << 20):.1f} MiB")
     first, last = tenth / reached[0], tenth / (reached[-1] - reached[-2])
-    growth = memory[tenth * 10] / memory[tenth] - 1
+    growth = memory[-1] / memory[0] - 1
     page.say()
-    page.say(f"{ok:,} of {count:,} ok, {duplicated} duplicated, disturbed: {disturbed or 'no'}.")
+    page.say(
+        f"{sample.ok:,} of {count:,} ok, {sample.wrong} wrong, {sample.lost} lost, {sample.duplicated} duplicated, "
+        f"disturbed: {sample.disturbed or 'no'}."
+    )
     page.say(
         f"Throughput: {first:.0f} tasks/s in the first tenth, {last:.0f} in the last ({last / first - 1:+.1%})."
     )
-    met = ok == count == ended and not duplicated and growth <= GROWTH and abs(last / first - 1) <= STEADY
+    met = sample.sound and not failures and growth <= GROWTH and abs(last / first - 1) <= STEADY
     return page.verdict(
         met, f"memory grew by {growth:.1%} (at most {GROWTH:.0%}), throughput within {STEADY:.0%}."
     )

@@ -2,6 +2,7 @@
 
     make bench                                    # installs the peers, then runs this
     python benchmarks/performance.py [--quick]    # with --quick nothing is written, and nothing is proven
+    python benchmarks/performance.py --only NAME  # this script anew, all else as it was found last
 
 A script that fails does not stop the others: its place in the table says so, and the exit code is 1. A goal that
 is missed is a finding, not a failure. Takes about eighteen minutes on two cores, with --quick eight.
@@ -66,9 +67,9 @@ def run(script: Script, quick: bool) -> str | None:
     return None if kept.exists() else f"it ended with code {code}"
 
 
-def rows_of(script: Script, quick: bool) -> list[Row]:
+def rows_of(script: Script, quick: bool, only: str | None) -> list[Row]:
     """What a script found, or one row that says why it found nothing."""
-    error = run(script, quick)
+    error = run(script, quick) if only in (None, script.name) else None
     if error is None:
         return read(KEPT / script.name)
     return [Row(script.name, "", error=error, command=f"python benchmarks/{script.name}.py")]
@@ -110,11 +111,16 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--quick", action="store_true", help="few rounds, and the page is left as it is")
-    quick = bool(parser.parse_args().quick)
+    names = [script.name for script in (*SCRIPTS, ENGINES)]
+    parser.add_argument(
+        "--only", choices=names, help="run this alone, and take the others' figures as they were"
+    )
+    chosen = parser.parse_args()
+    quick, only = bool(chosen.quick), chosen.only
     KEPT.mkdir(parents=True, exist_ok=True)
     began = time.monotonic()
-    rows = [row for script in SCRIPTS for row in rows_of(script, quick)]
-    error = run(ENGINES, quick)
+    rows = [row for script in SCRIPTS for row in rows_of(script, quick, only)]
+    error = run(ENGINES, quick) if only in (None, ENGINES.name) else None
     engines = f"**Not measured**: {error}." if error else (KEPT / ENGINES.name).read_text("utf-8").strip()
     rows.sort(key=lambda row: (not row.error, -row.missed_by))
     text = "\n".join([headline(rows), "", machine(environment(None, ())), "", *table(rows)])

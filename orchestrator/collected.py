@@ -2,30 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Sequence
+from typing import Final
 
 from orchestrator.analysis.ledger import mean_hops, merged_hops
 from orchestrator.model import MeanHops
-from worker.contract import LOST, Failure, Outcome, Task
+from worker.contract import LOST, Failure, Outcome, Payload, Task
 
 FRESH_OUTCOMES = 4096
-"""So many outcomes keep their hops; then those become means, lest a batch takes memory by its length.
+"""So many outcomes are kept whole; then their hops become means, lest a batch takes memory by its length.
 
-Half a kilobyte of hops a task is fifty megabytes in a batch of 100,000. Putting a task's hops into the means takes
-microseconds, on the clock, which no batch that fits one of these lists ever pays.
+An outcome with its hops is half a kilobyte, fifty megabytes in a batch of 100,000. Taking one apart takes microseconds,
+on the clock, which no batch that fits here ever pays.
 """
+
+MISSING: Final = Failure(LOST, "the strategy gave no outcome")
 
 
 class Collected:
     """What has ended of a batch. A task that ends again is counted, and its first outcome kept."""
 
-    def __init__(self) -> None:
-        """Nothing has ended yet."""
+    def __init__(self, tasks: Sequence[Task]) -> None:
+        """Nothing of `tasks` has ended yet; what is needed for each of them is there from the start."""
         self.again = 0
         self.hops: MeanHops | None = None
-        self._first: dict[int, Outcome] = {}
-        self._slots: dict[str, str] = {}
+        self.slots: set[str] = set()
+        self._places = {task.id: place for place, task in enumerate(tasks)}
+        self._ends: list[Payload | Failure | None] = [MISSING] * len(tasks)
         self._fresh: list[Outcome] = []
 
     def add(self, outcome: Outcome) -> None:
@@ -34,31 +37,28 @@ class Collected:
         if len(self._fresh) >= FRESH_OUTCOMES:
             self._condense()
 
-    def ended(self, tasks: Sequence[Task], fetch: Callable[[Outcome], Outcome]) -> list[Outcome]:
-        """One outcome for each of `tasks`, without its hops: the first that came, or `lost` where none did.
+    def ended(self, fetch: Callable[[Outcome], Outcome]) -> Iterator[Outcome]:
+        """One outcome for each task, in the batch's order, without slot and hops; `lost` where none came.
 
         Args:
-            tasks: the batch.
             fetch: brings an output that was left elsewhere.
         """
         self._condense()
-        missing = Failure(LOST, "the strategy gave no outcome")
-        return [
-            fetch(self._first[task.id]) if task.id in self._first else Outcome(task.id, failure=missing)
-            for task in tasks
-        ]
+        for id_, end in zip(self._places, self._ends, strict=True):
+            yield Outcome(id_, failure=end) if isinstance(end, Failure) else fetch(Outcome(id_, end))
 
     def _condense(self) -> None:
-        """Put the fresh outcomes' hops into the means, and keep the rest of each."""
+        """Put the fresh outcomes' hops into the means, and keep how each task ended."""
         hops = []
         for outcome in self._fresh:
-            if outcome.task_id in self._first:
+            place = self._places[outcome.task_id]
+            if self._ends[place] is not MISSING:
                 self.again += 1
                 continue
             if outcome.hops is not None:
                 hops.append(outcome.hops)
-            # Every answer comes with a string of its own for the name of one and the same slot.
-            slot = self._slots.setdefault(outcome.slot, outcome.slot) if outcome.slot else None
-            self._first[outcome.task_id] = replace(outcome, hops=None, slot=slot)
+            if outcome.slot is not None:
+                self.slots.add(outcome.slot)
+            self._ends[place] = outcome.output if outcome.failure is None else outcome.failure
         self.hops = merged_hops(self.hops, mean_hops(hops))
         self._fresh.clear()

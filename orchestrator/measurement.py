@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import statistics
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -14,7 +15,7 @@ from orchestrator.collected import Collected
 from orchestrator.inputs.workload import verify
 from orchestrator.model import Sample, TaskFailure
 from orchestrator.strategies.strategy import Strategy
-from worker.contract import LOST, Failure, Outcome, Payload, Task
+from worker.contract import LOST, Failure, Payload, Task
 
 Clock = Callable[[], float]
 
@@ -84,34 +85,35 @@ def _measure_batch(
     clock: Clock,
 ) -> tuple[Sample, tuple[TaskFailure, ...]]:
     strategy.prepare(tasks)
-    collected = Collected()
+    collected = Collected(tasks)
     started = finished = clock()
     for outcome in strategy.run(tasks):
         finished = clock()
         collected.add(outcome)
-    ended = collected.ended(tasks, strategy.fetch)
+    ended: Counter[str] = Counter()
+    failures = []
+    wrong = 0
+    for outcome in collected.ended(strategy.fetch):
+        ended[outcome.status] += 1
+        wrong += outcome.status != "lost" and not verify(expected[outcome.task_id], outcome)
+        if outcome.failure is not None:
+            failures.append(TaskFailure(outcome.task_id, outcome.failure.type, outcome.failure.message))
     sample = Sample(
         round=place.round,
         position=place.position,
         at_s=place.at_s,
         makespan_s=finished - started,
         tasks=len(tasks),
-        ok=_count(ended, "ok"),
-        failed=_count(ended, "failed"),
-        lost=_count(ended, "lost"),
+        ok=ended["ok"],
+        failed=ended["failed"],
+        lost=ended["lost"],
         duplicated=strategy.duplicated + collected.again,
-        wrong=sum(not verify(expected[each.task_id], each) for each in ended if each.status != "lost"),
-        slots_seen=len({outcome.slot for outcome in ended if outcome.slot is not None}) or None,
+        wrong=wrong,
+        slots_seen=len(collected.slots) or None,
         hops=collected.hops,
         stations=strategy.stations,
     )
-    return sample, tuple(_failures(ended))
-
-
-def _failures(outcomes: Sequence[Outcome]) -> Iterator[TaskFailure]:
-    for outcome in outcomes:
-        if outcome.failure is not None:
-            yield TaskFailure(outcome.task_id, outcome.failure.type, outcome.failure.message)
+    return sample, tuple(failures)
 
 
 @contextmanager
@@ -123,7 +125,3 @@ def _no_collection() -> Iterator[None]:
         yield
     finally:
         gc.enable()
-
-
-def _count(outcomes: Sequence[Outcome], status: str) -> int:
-    return sum(outcome.status == status for outcome in outcomes)

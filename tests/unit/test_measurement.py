@@ -96,10 +96,12 @@ def test_a_long_batchs_hops_are_means_over_all_of_it_and_none_is_kept(monkeypatc
     assert in_parts.hops is not None
     assert (in_parts.hops.tasks, in_parts.hops.compute_s, in_parts.hops.beyond_bound) == (3, 2.0, 3)
     assert in_parts.duplicated == 1
-    collected = Collected()
+    collected = Collected(TASKS)
     for outcome in outcomes:
         collected.add(outcome)
-    assert all(each.hops is None for each in collected.ended(TASKS, lambda outcome: outcome))
+    assert [(each.task_id, each.output, each.hops) for each in collected.ended(lambda outcome: outcome)] == [
+        (i, RIGHT[i], None) for i in range(3)
+    ]
 
 
 def test_duplicates_that_the_strategy_counted_are_kept():
