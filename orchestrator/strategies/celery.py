@@ -17,7 +17,7 @@ from orchestrator import interruption
 from orchestrator.errors import UnavailableError
 from orchestrator.fleet.fleet import Fleet
 from orchestrator.model import Data, Events, Stations
-from orchestrator.strategies.celery_batch import Batch
+from orchestrator.strategies.celery_batch import Batch, Chunks
 from orchestrator.strategies.celery_leavings import Leavings
 from orchestrator.strategies.celery_outcomes import Tally
 from orchestrator.strategies.celery_placement import Placement
@@ -175,21 +175,18 @@ class Celery(Strategy):
         way = self._way
         way.leavings.begin()
         self._tally = Tally(way.results.waited_s, broker_cpu_before_s=self._broker_cpu_s)
-        batch = self._batch(f"{self._prefix}{next(self._batches)}")
-        left = {task.id for task in tasks}
+        batch = self._batch(f"{self._prefix}{next(self._batches)}", tasks)
         try:
             with self._errors_told():
                 way.placement.drop_outputs()
                 way.publisher.open()
                 self._tally.begin()
-                for outcome in batch.exchange(tasks):
-                    left.discard(outcome.task_id)
-                    yield outcome
+                yield from batch.exchange()
                 self._tally.end(way.results.waited_s, self._fleet.broker_cpu_s)
         except UnavailableError as error:
             self._broken = error
             self._note(str(error))
-            yield from (Outcome(id_, failure=Failure(LOST, str(error))) for id_ in sorted(left))
+            yield from [Outcome(task.id, failure=Failure(LOST, str(error))) for task in batch.left]
         finally:
             with suppress(*BROKEN, redis.RedisError, OSError):
                 if batch.under_way:
@@ -215,8 +212,9 @@ class Celery(Strategy):
         if broken is not None:
             raise broken
 
-    def _batch(self, key: str) -> Batch:
-        return Batch(self._way, key, self.slots, self._chunk, self._tally, self._note)
+    def _batch(self, key: str, tasks: Sequence[Task]) -> Batch:
+        chunks = Chunks(tasks, self._chunk)
+        return Batch(self._way, key, self.slots, chunks, self._tally, self._note)
 
     def fetch(self, outcome: Outcome) -> Outcome:
         """Bring a resident output here."""

@@ -6,6 +6,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
 from celery.states import RETRY
@@ -34,9 +35,47 @@ SLOWEST_BYTES_PER_S = 100_000
 """A broker that moves payloads more slowly than this is not well."""
 
 
+class Chunks:
+    """The chunks of a batch that are not under way, each made when it is asked for."""
+
+    def __init__(self, tasks: Sequence[Task], size: int) -> None:
+        """Begin with all of `tasks`, `size` at a time."""
+        self._tasks, self._size, self._next = tasks, size, 0
+        self._returned: deque[Sequence[Task]] = deque()
+
+    def __len__(self) -> int:
+        """How many there are."""
+        return -((self._next - len(self._tasks)) // self._size) + len(self._returned)
+
+    def __iter__(self) -> Iterator[Sequence[Task]]:
+        """All of them, in the order in which they would go."""
+        yield from (
+            self._tasks[at : at + self._size] for at in range(self._next, len(self._tasks), self._size)
+        )
+        yield from self._returned
+
+    @property
+    def first(self) -> Sequence[Task]:
+        """The chunk that is to go next, of which there must be one."""
+        if self._next < len(self._tasks):
+            return self._tasks[self._next : self._next + self._size]
+        return self._returned[0]
+
+    def drop_first(self) -> None:
+        """It is under way."""
+        if self._next < len(self._tasks):
+            self._next += self._size
+        else:
+            self._returned.popleft()
+
+    def put_back(self, chunk: Sequence[Task]) -> None:
+        """A chunk that was never sent is to go last."""
+        self._returned.append(chunk)
+
+
 @dataclass(slots=True)
 class Batch:
-    """A batch that `slots` slots do, in messages of up to `chunk` tasks; `key` begins every name of its.
+    """A batch that `slots` slots do, a message for each of `chunks`; `key` begins every name of its.
 
     `note` is told what disturbs it.
     """
@@ -44,30 +83,36 @@ class Batch:
     way: Way
     key: str
     slots: int
-    chunk: int
+    chunks: Chunks
     tally: Tally
     note: Callable[[str], None]
     under_way: dict[str, Shipment] = field(default_factory=dict)
     bytes_under_way: int = 0
 
-    def exchange(self, tasks: Sequence[Task]) -> Iterator[Outcome]:
+    @property
+    def left(self) -> Iterator[Task]:
+        """The tasks that have no outcome yet."""
+        for shipment in self.under_way.values():
+            yield from shipment.tasks
+        yield from chain.from_iterable(self.chunks)
+
+    def exchange(self) -> Iterator[Outcome]:
         """Every task's outcome, as its message is answered or given up.
 
         Raises:
             UnavailableError: the broker went away, or takes no more.
         """
-        chunks = deque(tasks[start : start + self.chunk] for start in range(0, len(tasks), self.chunk))
         watch = Watch(self.way.fleet, self.slots, self.note)
         breaks = 0
         heard_at = looked_at = time.monotonic()
-        while chunks or self.under_way:
+        while self.chunks or self.under_way:
             try:
-                burst = self._send(chunks)
-                for ended in self._receive(0.0 if burst and chunks else 0.5):
+                burst = self._send()
+                for ended in self._receive(0.0 if burst and self.chunks else 0.5):
                     heard_at = looked_at = time.monotonic()
                     yield from ended
                 if self.under_way and time.monotonic() - looked_at > QUIET_S:
-                    yield from self._look_after(watch, chunks, time.monotonic() - heard_at)
+                    yield from self._look_after(watch, time.monotonic() - heard_at)
                     looked_at = time.monotonic()
             except BROKEN as error:
                 self.note(f"a connection to the broker or the payload store broke ({error})")
@@ -77,14 +122,14 @@ class Batch:
                 self.way.reconnect(error)
                 watch.missing = frozenset()
 
-    def _send(self, chunks: deque[Sequence[Task]]) -> int:
+    def _send(self) -> int:
         """Publish as many chunks as there is room for, in one round trip; gives their number."""
         room = WINDOW_MESSAGES - len(self.under_way) if self.bytes_under_way < WINDOW_BYTES else 0
-        burst = min(room, len(chunks), BURST_MESSAGES if len(self.under_way) >= 2 * self.slots else 1)
+        burst = min(room, len(self.chunks), BURST_MESSAGES if len(self.under_way) >= 2 * self.slots else 1)
         if burst <= 0:
             return 0
         with self.tally.publishing(), self.way.publisher.burst() as flush:
-            shipments = [self._add(chunks) for _ in range(burst)]
+            shipments = [self._add() for _ in range(burst)]
             sent_at = time.monotonic()
             for shipment in shipments:
                 shipment.sent_at = sent_at
@@ -94,10 +139,10 @@ class Batch:
             shipment.accepted = True
         return burst
 
-    def _add(self, chunks: deque[Sequence[Task]]) -> Shipment:
+    def _add(self) -> Shipment:
         """Store the next chunk's inputs and put its message into the burst; from then on it is under way."""
         started_at = time.monotonic()
-        chunk, way = chunks[0], self.way
+        chunk, way = self.chunks.first, self.way
         id_ = f"{self.key}-{chunk[0].id}"
         references = way.placement.put(self.key, chunk)
         pairs = [(task.id, reference) for task, reference in zip(chunk, references, strict=True)]
@@ -109,7 +154,7 @@ class Batch:
         shipment = Shipment(chunk, references, size, started_at)
         self.under_way[id_] = shipment
         self.bytes_under_way += size
-        chunks.popleft()
+        self.chunks.drop_first()
         return shipment
 
     def _receive(self, wait_s: float) -> Iterator[Iterator[Outcome]]:
@@ -157,13 +202,13 @@ class Batch:
         offset = self.way.fleet.offset_of(answer.worker)
         yield from outcomes(shipment, answer, outputs, time.monotonic(), offset)
 
-    def _look_after(self, watch: Watch, chunks: deque[Sequence[Task]], quiet_s: float) -> Iterator[Outcome]:
+    def _look_after(self, watch: Watch, quiet_s: float) -> Iterator[Outcome]:
         """Give up what will not be answered; send again what was never sent."""
         fate = watch.look(self.under_way, quiet_s)
         for id_ in fate.unsent:
             shipment = self.under_way.pop(id_)
             self.bytes_under_way -= shipment.size
-            chunks.append(shipment.tasks)
+            self.chunks.put_back(shipment.tasks)
         for id_ in fate.lost:
             shipment = self.under_way.pop(id_)
             self.bytes_under_way -= shipment.size
