@@ -1,7 +1,7 @@
 """Takes the pictures in docs/images from a run made now: `make images`.
 
 Runs `orchestrator run` and `orchestrator breakeven`, opens their reports in headless Chromium and takes a
-picture of each, light and dark. Takes about three minutes on two cores; needs Debian's chromium.
+picture of each, light and dark. Takes about five minutes on two cores; needs Debian's chromium.
 """
 
 from __future__ import annotations
