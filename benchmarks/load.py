@@ -24,7 +24,7 @@ from orchestrator.strategies.celery import Celery
 from worker.contract import Outcome, Task
 from worker.memory import keep_freed_memory
 
-TASKS, QUICK_TASKS = 100_000, 5_000
+TASKS, QUICK_TASKS, LEAST_TASKS = 100_000, 5_000, 1_000
 LOOKED_AT = (0.1, 0.5, 1.0)
 GROWTH, STEADY = 0.05, 0.10
 
@@ -55,6 +55,8 @@ def main() -> int:
     options.add_argument("--tasks", type=int, default=TASKS)
     chosen = options.parse_args()
     count = QUICK_TASKS if chosen.quick else chosen.tasks
+    if count < LEAST_TASKS:
+        options.error(f"--tasks {count} is too few to tell anything; give {LEAST_TASKS:,} or more")
     page = Page("load", chosen, Path(__file__).parents[1] / "docs" / "reliability.md")
     keep_freed_memory()
     work = nothing(count)

@@ -13,14 +13,17 @@ FRESH_OUTCOMES = 4096
 """So many outcomes are kept whole; then their hops become means, lest a batch takes memory by its length.
 
 An outcome with its hops is half a kilobyte, fifty megabytes in a batch of 100,000. Taking one apart takes microseconds,
-on the clock, which no batch that fits here ever pays.
+on the clock; a batch of fewer tasks pays none of it. Outputs that are here are kept until they have been looked at.
 """
 
 MISSING: Final = Failure(LOST, "the strategy gave no outcome")
 
 
 class Collected:
-    """What has ended of a batch. A task that ends again is counted, and its first outcome kept."""
+    """What has ended of a batch. A task that ends again is counted, and its first outcome kept.
+
+    `again`, `hops` and `slots` are known in full once `ended` has been read.
+    """
 
     def __init__(self, tasks: Sequence[Task]) -> None:
         """Nothing of `tasks` has ended yet; what is needed for each of them is there from the start."""

@@ -38,8 +38,9 @@ def diagnose(broker: str | None, flower_url: str, flower_link: str | None = None
     Raises:
         UsageError: `flower_url`, or the address that people open instead, is not where a Flower may be.
     """
-    for url in (flower_url, flower_link or flower_url):
-        flower.check_url(url)
+    flower.check_url(flower_url)
+    if flower_link is not None:
+        flower.check_url(flower_link, "--flower-link")
     yield from _machine()
     try:
         with ExitStack() as stack:

@@ -27,6 +27,9 @@ ChangeWord: TypeAlias = Literal["regression", "improvement", "same", "inconclusi
 PACKAGES: Final = ("breakeven", "celery", "kombu", "redis", "numpy", "pillow")
 """Whose versions must be the same for two runs to be compared."""
 
+UNKNOWN: Final = "unknown"
+"""What a result of an earlier time does not tell, which is no difference."""
+
 WORKLOAD: Final = ("seed", "images", "width", "height", "source", "latency_ms", "bandwidth_mbit")
 """What of a plan must be the same for two runs to have done the same work."""
 
@@ -164,7 +167,7 @@ def _differences(old: Run, new: Run) -> list[str]:
     return [
         f"{name} {before.get(name)} and {after.get(name)}"
         for name in dict.fromkeys((*before, *after))
-        if before.get(name) != after.get(name)
+        if before.get(name) != after.get(name) and UNKNOWN not in (before.get(name), after.get(name))
     ]
 
 
@@ -185,4 +188,4 @@ def _facts(environment: Environment) -> Mapping[str, object]:
 
 
 def _on_or_off(worker: Worker) -> str:
-    return "unknown" if worker.events is None else "on" if worker.events else "off"
+    return UNKNOWN if worker.events is None else "on" if worker.events else "off"

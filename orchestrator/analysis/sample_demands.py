@@ -112,17 +112,18 @@ def cores_of(run: Run) -> tuple[float | None, bool]:
     An embedded fleet has this machine's. Elsewhere it is the sum over the workers' machines
     (`cores_by_machine`), `None` where none tells; shared are they where all of them are this machine's.
     """
-    broker = run.environment.broker
+    broker, workers = run.environment.broker, run.environment.workers
     cores = cores_by_machine(run)
-    shared = broker is None or broker.embedded or cores == (float(run.environment.cpu.logical),)
-    return sum(cores) or None, shared and all(map(_is_here, run.environment.workers))
+    embedded = broker is None or broker.embedded
+    crowded = cores == (float(run.environment.cpu.logical),) and all(map(_is_here, workers))
+    return sum(cores) or None, embedded or crowded
 
 
 def cores_by_machine(run: Run) -> tuple[float, ...]:
     """The cores of each machine that serves slots; a container with a share of a core is a machine with so much.
 
     Machines are told apart by the part of a worker's name after the @. Those on this machine's own clock are
-    containers on it: where they may use more cores between them than it has, they are one machine.
+    containers on it: where they may use as many cores between them as it has, or more, they are one machine.
     """
     broker, cpu = run.environment.broker, run.environment.cpu
     if broker is None or broker.embedded:
@@ -132,7 +133,7 @@ def cores_by_machine(run: Run) -> tuple[float, ...]:
     for worker in run.environment.workers:
         machines, name = here if _is_here(worker) else elsewhere, worker.name.rpartition("@")[2]
         machines[name] = max(machines.get(name, 0.0), worker.usable_cpus)
-    crowded = sum(here.values()) >= cpu.logical
+    crowded = sum(here.values()) > cpu.logical - 0.01  # a sum of shares, such as ten times 0.2
     return (*([float(cpu.logical)] if crowded else here.values()), *elsewhere.values())
 
 

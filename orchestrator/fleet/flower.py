@@ -47,11 +47,12 @@ def start_flower(processes: Processes, broker_url: str, workers: int) -> Access:
         UnavailableError: it does not start, or hears of fewer workers.
     """
     command = [sys.executable, "-m", "celery", "-A", "worker.app", "flower"]
+    deadline = time.monotonic() + READY_S
     known = 0
     for port in (PORT, 0):
         access = Access(f"http://{HOST}:{_free_port(port)}", USER, secrets.token_urlsafe(15))
         processes.start("flower", command, _environment(access, broker_url))
-        known = _await_workers(processes, access, workers)
+        known = _await_workers(processes, access, workers, deadline)
         if known >= workers:
             return access
         if "Address already in use" not in processes.log("flower"):
@@ -62,9 +63,8 @@ def start_flower(processes: Processes, broker_url: str, workers: int) -> Access:
     )
 
 
-def _await_workers(processes: Processes, access: Access, workers: int) -> int:
+def _await_workers(processes: Processes, access: Access, workers: int, deadline: float) -> int:
     """How many workers Flower knows once it knows them all, has ended, or has had time enough."""
-    deadline = time.monotonic() + READY_S
     known = 0
     while known < workers and time.monotonic() < deadline and "flower" not in processes.ended:
         interruption.check()
@@ -126,8 +126,8 @@ def asks_for_password(url: str) -> bool:
     return answer is None or answer.status_code != requests.codes.ok
 
 
-def check_url(url: str) -> None:
-    """Raise `UsageError` unless `url` is that of a web server, with no password in it."""
+def check_url(url: str, option: str = "--flower-url") -> None:
+    """Raise `UsageError` unless `url`, which `option` gave, is that of a web server, with no password in it."""
     try:
         parts = urlsplit(url)
         valid = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
@@ -135,7 +135,7 @@ def check_url(url: str) -> None:
         valid = False
     if not valid or "@" in url:
         raise UsageError(
-            f"--flower-url {url.rpartition('@')[2]!r} is not where a Flower may be; write {USUAL_URL}"
+            f"{option} {url.rpartition('@')[2]!r} is not where a Flower may be; write {USUAL_URL}"
         )
 
 

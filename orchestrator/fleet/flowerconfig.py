@@ -21,6 +21,7 @@ tasks_columns = "name,args,state,worker,received,runtime,uuid"
 # the password, as everything is but the health check.
 for _page in (Metrics, LogoutHandler, NotFoundErrorHandler):
     _page.get = authenticated(_page.get)
+NotFoundErrorHandler.post = authenticated(NotFoundErrorHandler.post)
 
 
 class _Files(BaseHandler, StaticFileHandler):  # type: ignore[misc]  # neither has types

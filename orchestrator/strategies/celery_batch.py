@@ -62,7 +62,7 @@ class Chunks:
         return self._returned[0]
 
     def drop_first(self) -> None:
-        """It is under way."""
+        """Take it away: it is under way."""
         if self._next < len(self._tasks):
             self._next += self._size
         else:
@@ -107,6 +107,7 @@ class Batch:
         heard_at = looked_at = time.monotonic()
         while self.chunks or self.under_way:
             try:
+                self.way.leavings.clear_some()
                 burst = self._send()
                 for ended in self._receive(0.0 if burst and self.chunks else 0.5):
                     heard_at = looked_at = time.monotonic()

@@ -39,11 +39,9 @@ class Leavings:
         self.duplicated = 0
 
     def answered(self, id_: str, shipment: Shipment) -> None:
-        """A message was answered: its inputs and its result have served."""
+        """A message was answered: its inputs and its result have served; `clear_some` deletes them."""
         self._ids.append(id_)
         self._payloads.extend(shipment.references)
-        if len(self._ids) >= MOST_KEPT:
-            self.clear()
 
     def give_up(self, id_: str, shipment: Shipment) -> None:
         """Nobody waits for this message's answer any more; should it come, it is the first."""
@@ -83,6 +81,11 @@ class Leavings:
                 if under_way.pop(id_, None) is not None:
                     self.unawaited(id_, meta, keep=False)
         under_way.clear()
+
+    def clear_some(self) -> None:
+        """Delete all that has served, once it is much."""
+        if len(self._ids) >= MOST_KEPT:
+            self.clear()
 
     def clear(self) -> None:
         """Delete all that has served."""

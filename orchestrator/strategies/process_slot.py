@@ -42,10 +42,14 @@ from worker.memory import collect_rarely, keep_freed_memory
 LANES = 16
 HEADER_BYTES = mmap.PAGESIZE
 BEGUN, DONE = 1, 2
-"""How far a slot is with a task."""
+"""How far a slot is with a task: at it, or through with it and the answer made."""
 MOST_HELD = LANES // 2
 HOLD_S = 0.1
-"""So many answers are kept, and for so long, while there is more to do."""
+"""So many answers are kept while there is more to do, and none once this has passed since some were sent.
+
+It is looked at between tasks: the answer of a task that takes longer leaves at once, so a slot that says nothing is
+never further from its last word than from the beginning of its task by more than this.
+"""
 FIRST_BYTES = 4 << 20
 """What each file holds at first: two 800x800 pictures. It grows while a batch warms up."""
 GROWTH_BYTES = 64 << 20
@@ -207,15 +211,12 @@ class Answers:
         """Send by `control`."""
         self._control = control
         self._held: list[bytes] = []
-        self._since = 0.0
+        self._sent_at = 0.0
 
     def add(self, answer: list[Any]) -> None:
         """Send it, or keep it for a while."""
-        now = time.monotonic()
-        if not self._held:
-            self._since = now
         self._held.append(msgpack.packb(answer))
-        if len(self._held) >= MOST_HELD or now - self._since > HOLD_S:
+        if len(self._held) >= MOST_HELD or time.monotonic() - self._sent_at > HOLD_S:
             self.send()
 
     def send(self) -> None:
@@ -223,6 +224,7 @@ class Answers:
         if self._held:
             self._control.sendall(b"".join(self._held))
             self._held.clear()
+            self._sent_at = time.monotonic()
 
 
 def _end_with(control: socket.socket) -> None:
@@ -239,18 +241,22 @@ def _answer(message: list[Any], inputs: Window, outputs: Arena) -> list[Any]:
         outputs.free(offset, nbytes)
     flags = inputs.grown_to(place[-1])[2 * lane : 2 * lane + 2]
     flags[0] = BEGUN
-    if flags[1]:
-        return [lane]
-    outcome = execute(Task(lane, stage, kernel, get(inputs, place)))
+    answer = [lane] if flags[1] else _done(Task(lane, stage, kernel, get(inputs, place)), outputs)
     flags[0] = DONE
+    return answer
+
+
+def _done(task: Task, outputs: Arena) -> list[Any]:
+    """Do the task, leave its output, and make the answer."""
+    outcome = execute(task)
     hops, failure = outcome.hops, outcome.failure
     assert hops is not None  # noqa: S101 - execute always measures
     if failure is None:
         try:
-            return [lane, put(outputs, outcome.output), "", hops.compute_s, hops.compute_cpu_s]  # type: ignore[arg-type]  # put checks
+            return [task.id, put(outputs, outcome.output), "", hops.compute_s, hops.compute_cpu_s]  # type: ignore[arg-type]  # put checks
         except (TypeError, OSError, MemoryError) as error:
             failure = describe(error)
-    return [lane, put(outputs, failure.message), failure.type, hops.compute_s, hops.compute_cpu_s]
+    return [task.id, put(outputs, failure.message), failure.type, hops.compute_s, hops.compute_cpu_s]
 
 
 if __name__ == "__main__":

@@ -72,7 +72,7 @@ def spoilt(draw: st.DrawFn, document: Any, json_only: bool = False) -> Any:
         if draw(st.booleans()):
             made = _everywhere(made, *draw(st.one_of(_renamed(made), _refigured(made))))
         else:
-            value = draw(ANYTHING)
+            value = copy.deepcopy(draw(ANYTHING))  # a list that is drawn may be the same one each time
             _change(draw, *_somewhere(draw, made), "bytes" if json_only and _has_bytes(value) else value)
     return made
 

@@ -127,6 +127,12 @@ def test_cores_are_this_machines_or_the_sum_over_the_workers_machines() -> None:
     assert cores_of(fleet_run(result, broker=ELSEWHERE)) == (None, False)
 
 
+def test_an_embedded_fleet_shares_this_machines_cores_whatever_its_clock() -> None:
+    result = celery_result(2)
+    workers = [Worker("slot1@embedded", 1, 2, "3.13", None, None)]
+    assert cores_of(fleet_run(result, workers=workers)) == (2.0, True)
+
+
 def test_containers_on_this_machine_have_no_more_cores_than_it_has() -> None:
     result = celery_result(2)
     here = [Worker(f"slot1@{name}", 1, 2, "3.13", 0.0, 1e-6) for name in ("one", "two", "three")]
