@@ -29,7 +29,7 @@ from orchestrator.surroundings import Environment
 HERE = Path(__file__).parent
 DOCUMENT = HERE.parent / "docs" / "performance.md"
 KEPT = HERE.parent / "build" / "performance"
-"""What the scripts found, until the page is made."""
+"""What the scripts found last, for the page; what --quick finds stays out of it."""
 
 PEERS = ("opencv-python-headless", "simplejpeg", "dramatiq", "rq", "huey", "taskiq", "taskiq-redis")
 
@@ -53,9 +53,14 @@ SCRIPTS = (
 ENGINES = Script("engines")
 
 
+def place(script: Script, quick: bool) -> Path:
+    """The file that holds what a script found last."""
+    return (KEPT / "quick" if quick else KEPT) / script.name
+
+
 def run(script: Script, quick: bool) -> str | None:
     """Run one script, its own words going to the terminal; why it found nothing, or `None`."""
-    kept = KEPT / script.name
+    kept = place(script, quick)
     kept.unlink(missing_ok=True)
     argv = [sys.executable, str(HERE / f"{script.name}.py"), "--rows", str(kept)]
     started = time.monotonic()
@@ -71,7 +76,7 @@ def rows_of(script: Script, quick: bool, only: str | None) -> list[Row]:
     """What a script found, or one row that says why it found nothing."""
     error = run(script, quick) if only in (None, script.name) else None
     if error is None:
-        return read(KEPT / script.name)
+        return read(place(script, quick))
     return [Row(script.name, "", error=error, command=f"python benchmarks/{script.name}.py")]
 
 
@@ -117,11 +122,14 @@ def main() -> int:
     )
     chosen = parser.parse_args()
     quick, only = bool(chosen.quick), chosen.only
-    KEPT.mkdir(parents=True, exist_ok=True)
+    missing = [each.name for each in (*SCRIPTS, ENGINES) if not place(each, quick).exists()]
+    if only is not None and set(missing) - {only}:
+        parser.error(f"{', '.join(missing)}: not measured here yet; run once without --only")
+    place(ENGINES, quick).parent.mkdir(parents=True, exist_ok=True)
     began = time.monotonic()
     rows = [row for script in SCRIPTS for row in rows_of(script, quick, only)]
     error = run(ENGINES, quick) if only in (None, ENGINES.name) else None
-    engines = f"**Not measured**: {error}." if error else (KEPT / ENGINES.name).read_text("utf-8").strip()
+    engines = f"**Not measured**: {error}." if error else place(ENGINES, quick).read_text("utf-8").strip()
     rows.sort(key=lambda row: (not row.error, -row.missed_by))
     text = "\n".join([headline(rows), "", machine(environment(None, ())), "", *table(rows)])
     print(f"\n{text}\n\n{engines}")
