@@ -17,6 +17,7 @@ from orchestrator.model import Run
 from orchestrator.reports import html, terminal
 from orchestrator.reports.screen import screen
 from orchestrator.session import Job
+from worker.wording import printable
 
 STDOUT = "-"
 
@@ -116,8 +117,8 @@ def _leave_incomplete(saver: Saver, destination: Destination) -> None:
     path = destination.path(saver.last)
     try:
         saver.flush()
-        sys.stderr.write(f"\nincomplete result: {path}\n")
-        sys.stderr.write(f"incomplete report: {_write_page(saver.last, path.with_suffix('.html'))}\n")
+        sys.stderr.write(f"\nincomplete result: {_shown(path)}\n")
+        sys.stderr.write(f"incomplete report: {_shown(_write_page(saver.last, path.with_suffix('.html')))}\n")
     except BreakevenError as error:
         sys.stderr.write(f"\norchestrator: {error}\n")  # beside, and not instead of, what ended the run
 
@@ -160,8 +161,13 @@ def _show(run: Run, destination: Destination) -> None:
         if destination.json is not None:
             results.write(run, Path(destination.json))
         show(run)
-        sys.stderr.write(f"result: {destination.path(run)}\n")
-    sys.stderr.write(f"report: {_write_page(run, destination.path(run).with_suffix('.html'))}\n")
+        sys.stderr.write(f"result: {_shown(destination.path(run))}\n")
+    sys.stderr.write(f"report: {_shown(_write_page(run, destination.path(run).with_suffix('.html')))}\n")
+
+
+def _shown(path: Path) -> str:
+    """A path for a terminal, which obeys what is in its name."""
+    return printable(str(path))
 
 
 def _write_page(run: Run, path: Path) -> Path:

@@ -180,3 +180,11 @@ def test_a_secret_in_an_option_is_not_kept_in_the_result(
     assert kept == [
         ("run", "--broker", "redis://***@host:6379/0", "--source=https://***@host/{i}.jpg?sig=***&n=3")
     ]
+
+
+@pytest.mark.usefixtures("folder")
+def test_a_folder_whose_name_a_terminal_would_obey_is_told_in_print(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert cli._run(["run", "--output", "odd\x1b[2J"]) == 0
+    assert "result: odd\\x1b[2J/" in capsys.readouterr().err
