@@ -14,11 +14,15 @@ from celery.signals import worker_init
 
 from worker import channel
 from worker.memory import collect_rarely, keep_freed_memory
+from worker.payloads.redis import ANSWER_S
 from worker.readiness import refused
 from worker.settings import Settings, SettingsError, settings
 
 PREFIX = "breakeven"
 """Begins the name of every queue, task and key of ours."""
+
+HEALTH_CHECK_S = 10
+"""How often a worker looks whether its lines to the broker still pass anything."""
 
 WRONG_SETTING, TURNED_AWAY = 2, 3
 """Exit codes: a setting makes no sense; a server that is needed does not let us in."""
@@ -72,7 +76,7 @@ def _wire() -> dict[str, Any]:
 
 def _patience(config: Settings) -> dict[str, Any]:
     """No wait without a deadline; a dead worker's task comes back within the visibility timeout."""
-    timeouts = {"socket_timeout": 30.0, "socket_connect_timeout": 5.0}
+    timeouts = {"socket_timeout": ANSWER_S, "socket_connect_timeout": 5.0}
     # A unix socket has no keep-alive, and redis-py refuses the option there.
     keepalive = {} if config.broker_url.startswith("redis+socket") else {"socket_keepalive": True}
     return {
@@ -82,9 +86,14 @@ def _patience(config: Settings) -> dict[str, Any]:
             "visibility_timeout": max(config.visibility_timeout_s, config.task_time_limit_s + 5),
             "unacked_restore_interval": 5,
             "unacked_restore_throttle": 1,
-            "health_check_interval": 25,
+            # kombu drops a BRPOP that is unanswered for a second more than this, and a subscription after three times
+            # as long. Well above a moment in which the server is stopped: what it gives to a dropped BRPOP is gone.
+            "health_check_interval": HEALTH_CHECK_S,
         },
-        "result_backend_transport_options": {"retry_policy": {"timeout": 10.0}},
+        # A result that could not be stored makes a failure of a task that was done: say it again on a new connection.
+        "result_backend_transport_options": {"retry_policy": {"timeout": 2 * ANSWER_S}},
+        "result_backend_always_retry": True,
+        "result_backend_max_retries": 2,
         "redis_socket_timeout": timeouts["socket_timeout"],
         "redis_socket_connect_timeout": timeouts["socket_connect_timeout"],
         "redis_socket_keepalive": bool(keepalive),

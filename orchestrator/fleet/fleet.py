@@ -22,7 +22,7 @@ from orchestrator.fleet.roster import Member, Offset
 from orchestrator.fleet.run_queue import RunQueue
 from orchestrator.surroundings import Broker
 from worker.app import PREFIX
-from worker.payloads.redis import connect
+from worker.payloads.redis import ANSWER_S, connect
 from worker.settings import Settings
 
 SWITCH_S = 15.0
@@ -69,6 +69,8 @@ class Fleet:
         """What says on a shared broker that its workers are in use."""
         self.proven = False
         """Whether every serving slot has answered a task since the choice of slots last changed."""
+        self.breaks = 0
+        """How often connections broke and were made anew: whatever else was connected before is to do the same."""
         self._wanted = self.slots
         self.attendance = Attendance(app)
         self.messages = RunQueue(app, settings, self.run_id)
@@ -84,7 +86,7 @@ class Fleet:
         """All slots of all members."""
         return sum(member.slots for member in self.members)
 
-    def client(self, timeout_s: float = 30.0) -> redis.Redis:
+    def client(self, timeout_s: float = ANSWER_S) -> redis.Redis:
         """A new connection to the broker's Redis."""
         return connect(self.settings.broker_url, timeout_s, self.settings.tls)
 
@@ -262,6 +264,18 @@ class Fleet:
                     **{name: getattr(member, name) for name in member.__slots__ if name != "offset"},
                     offset=offset,
                 )
+
+    def disconnect(self) -> None:
+        """Drop every connection to the broker that is not in use; what is done next makes new ones.
+
+        One that has gone silent looks well, and each would be waited for in turn.
+        """
+        with self.app.connection_or_acquire() as connection, self.app.producer_or_acquire() as producer:
+            for channel in (connection.default_channel, producer.channel):
+                channel.pool.disconnect()
+                channel.async_pool.disconnect()
+        self.messages.close()
+        self.breaks += 1
 
     def close(self) -> None:
         """Leave the broker as it was: no consumer, queue, binding, result or payload of this run."""

@@ -81,6 +81,7 @@ class Celery(Strategy):
             results,
             Leavings(transport, results),
         )
+        self._breaks = self._fleet.breaks
         self._choose_slots()
         return self
 
@@ -128,6 +129,9 @@ class Celery(Strategy):
 
     def _prepare(self, tasks: Sequence[Task]) -> None:
         self._fleet.check()
+        if self._breaks != self._fleet.breaks:  # met by another strategy; our own connections broke as well
+            self._way.renew()
+            self._breaks = self._fleet.breaks
         self._choose_slots()
         if self._events is not None:
             self._fleet.send_events(self._events == "on")

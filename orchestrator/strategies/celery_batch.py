@@ -160,7 +160,7 @@ class Batch:
 
     def _receive(self, wait_s: float) -> Iterator[Iterator[Outcome]]:
         """The outcomes of each message that is answered, as the answers come."""
-        for id_, meta in self.way.results.receive(self.under_way, wait_s):
+        for id_, meta in self.way.results.receive(self.under_way, wait_s, self._expect_by):
             shipment = self.under_way.get(id_)
             if shipment is None:
                 self._unawaited(id_, meta)

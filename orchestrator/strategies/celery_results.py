@@ -11,18 +11,17 @@ broken connection, and whenever nothing was heard for a while.
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
 import redis
 from celery import Celery
 from celery.states import READY_STATES, RETRY
 
+from worker.payloads.redis import ANSWER_S
+
 LOOK_UP_EVERY_S = 1.0
 LOOK_UP_AT_ONCE = 500
-
-READ_S = 30.0
-"""How long the rest of a message may take that has begun to come."""
 
 
 class Results:
@@ -39,7 +38,12 @@ class Results:
         """Seconds that `receive` has waited for something to come, all in all."""
         self.subscribe()
 
-    def receive(self, awaited: Collection[str], timeout_s: float) -> Iterator[tuple[str, dict[str, Any]]]:
+    def receive(
+        self,
+        awaited: Collection[str],
+        timeout_s: float,
+        looked_up: Callable[[float, int], None] = lambda began_at, size: None,
+    ) -> Iterator[tuple[str, dict[str, Any]]]:
         """Task ids with their results, at most `timeout_s` after the last one; ends when none is at hand.
 
         A result of the state RETRY is told as it is heard: the task goes on.
@@ -47,6 +51,7 @@ class Results:
         Args:
             awaited: ids of tasks whose results are still missing, to look up if a publication was missed.
             timeout_s: how long to wait for the first; 0 takes only what has arrived.
+            looked_up: is told of every look-up, when it began (seconds, our clock) and how many bytes it brought.
 
         Raises:
             redis.RedisError: the connection broke; `subscribe` listens again.
@@ -60,7 +65,7 @@ class Results:
             else:
                 message = self._await(timeout_s)
         if timeout_s and time.monotonic() - self._looked_up_at > LOOK_UP_EVERY_S:
-            yield from self._look_up(awaited)
+            yield from self._look_up(awaited, looked_up)
 
     def forget(self, ids: Collection[str]) -> None:
         """Delete stored results."""
@@ -81,24 +86,29 @@ class Results:
         started = time.monotonic()
         comes = self._pubsub.connection.can_read(timeout=timeout_s)
         self.waited_s += time.monotonic() - started
-        return self._pubsub.get_message(timeout=READ_S) if comes else None
+        return self._pubsub.get_message(timeout=ANSWER_S) if comes else None
 
     def subscribe(self) -> None:
         """Listen, on a new connection; what was said meanwhile is looked up soon."""
         self._looked_up_at = 0.0
         if self._pubsub is not None:
             self._pubsub.close()
+            self._client.connection_pool.disconnect()  # what else is open may be as dead as the subscription
         self._pubsub = self._client.pubsub(ignore_subscribe_messages=True)  # type: ignore[no-untyped-call]  # redis-py's own gap
         self._pubsub.psubscribe(self._pattern)
 
-    def _look_up(self, awaited: Collection[str]) -> Iterator[tuple[str, dict[str, Any]]]:
+    def _look_up(
+        self, awaited: Collection[str], looked_up: Callable[[float, int], None]
+    ) -> Iterator[tuple[str, dict[str, Any]]]:
         self._looked_up_at = time.monotonic()
         ids = list(awaited)
         for start in range(0, len(ids), LOOK_UP_AT_ONCE):
             keys = [self._backend.get_key_for_task(id_) for id_ in ids[start : start + LOOK_UP_AT_ONCE]]
-            for stored in self._client.mget(keys):
-                if stored is not None:
-                    yield from self._read(stored, ready=True)
+            began_at = time.monotonic()
+            found = [stored for stored in self._client.mget(keys) if stored is not None]
+            looked_up(began_at, sum(map(len, found)))
+            for stored in found:
+                yield from self._read(stored, ready=True)
 
     def _read(self, data: Any, ready: bool = False) -> Iterator[tuple[str, dict[str, Any]]]:
         """The result, if it is one; with `ready` only if the task has ended.

@@ -45,10 +45,9 @@ class Way:
             interruption.check()
             try:
                 self.fleet.check()
-                self.publisher.close()
+                self.fleet.disconnect()
                 self.fleet.messages.ping()
-                self.publisher.open()
-                self.results.subscribe()
+                self.renew()
             except BROKEN as again:
                 error = again
                 time.sleep(0.1)
@@ -58,6 +57,17 @@ class Way:
             f"the broker or the payload store went away and did not come back within {REJOIN_S:.0f} s ({error}); "
             "see if it still runs, and run again"
         )
+
+    def renew(self) -> None:
+        """Put new connections in place of the strategy's own.
+
+        Raises:
+            redis.RedisError, OperationalError: the broker or the payload store does not answer.
+        """
+        self.publisher.close()
+        self.transport.reconnect()
+        self.publisher.open()
+        self.results.subscribe()
 
     def close(self) -> None:
         """Delete what is still stored, as far as that can be reached, and close the connections."""

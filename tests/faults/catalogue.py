@@ -365,7 +365,7 @@ FAULTS: tuple[Fault, ...] = (
     Fault(
         broker_restarted, theirs, "a connection to the broker .* broke", exit_code=1, loses=True, repeats=True
     ),
-    Fault(broker_stopped, theirs, "took|broke", repeats=True, quick=False),
+    Fault(broker_stopped, theirs, "took|broke", repeats=True),
     Fault(workers_gone, theirs, "did not come back within 30 s.*start it again", 3, loses=True, quick=False),
     Fault(spare_takes_over, with_a_spare, "a@world gave no answer", loses=True, repeats=True, quick=False),
     Fault(store_restarted, with_a_store, "broke|could not be", 1, loses=True, repeats=True, quick=False),

@@ -19,8 +19,8 @@ class Proxy:
         self._listening = socket.create_server(("127.0.0.1", 0))
         self.port = int(self._listening.getsockname()[1])
         self._peers: dict[socket.socket, socket.socket] = {}
-        self._mute: list[socket.socket] = []
-        self._silent = False
+        self.mute: list[socket.socket] = []
+        self.silent = False
         self._woken, self._wake = socket.socketpair()
         self._thread = threading.Thread(target=self._serve, daemon=True)
 
@@ -33,7 +33,7 @@ class Proxy:
     ) -> None:
         self._wake.close()
         self._thread.join(timeout=10)
-        for one in (self._listening, self._woken, *self._mute):
+        for one in (self._listening, self._woken, *self.mute):
             one.close()
 
     def cut(self) -> None:
@@ -79,14 +79,14 @@ class Proxy:
             elif order == "s":
                 for one in self._peers:
                     selector.unregister(one)
-                self._mute, self._peers, self._silent = [*self._mute, *self._peers], {}, True
+                self.mute, self._peers, self.silent = [*self.mute, *self._peers], {}, True
             else:
-                self._silent = False
+                self.silent = False
 
     def _accept(self, selector: selectors.BaseSelector) -> None:
         one, _ = self._listening.accept()
-        if self._silent:
-            self._mute.append(one)
+        if self.silent:
+            self.mute.append(one)
             return
         try:
             other = socket.create_connection(("127.0.0.1", self._target), timeout=5)

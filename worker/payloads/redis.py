@@ -14,6 +14,11 @@ from worker.payloads.transport import PayloadMissingError, Reference, Transport
 from worker.settings import Settings
 from worker.tls import tls_options
 
+ANSWER_S = 12.0
+"""A server that is well has begun to answer, and goes on, within this long; on a line that is silent nobody notices
+sooner. Longer than a server that is only busy or stopped for a moment takes, and so short that both sides of a silent
+line are back before a run gives up waiting for them (`orchestrator.fleet.fleet.REJOIN_S`)."""
+
 EXPIRY_S = 3600
 """A payload that nobody fetched is gone after this long, whatever happened to the run."""
 
@@ -24,7 +29,7 @@ PACK_BYTES = 6000
 """Parts of a command up to this size are put together before they are sent; redis-py's own figure."""
 
 
-def connect(url: str, timeout_s: float = 30.0, tls: Mapping[str, Any] | None = None) -> redis.Redis:
+def connect(url: str, timeout_s: float = ANSWER_S, tls: Mapping[str, Any] | None = None) -> redis.Redis:
     """A client for a broker URL as Celery writes it; every command has a deadline.
 
     Args:
@@ -127,6 +132,10 @@ class Redis(Transport):
         keys = [reference["key"] for reference in references if "key" in reference]
         if keys:
             self._client.unlink(*keys)
+
+    def reconnect(self) -> None:
+        """Disconnect; a client connects anew for its next command."""
+        self._client.connection_pool.disconnect()
 
     def close(self) -> None:
         """Close the connection."""

@@ -121,6 +121,10 @@ class Transport(ABC):
     def delete(self, references: Iterable[Reference]) -> None:
         """Forget payloads; one that is already gone is no error."""
 
+    def reconnect(self) -> None:
+        """Drop the connections that there are; what is done next makes new ones."""
+        return
+
     def close(self) -> None:
         """Give back what the transport holds open."""
         return

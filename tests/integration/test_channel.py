@@ -1,0 +1,104 @@
+"""A worker's line to its queues, on a real broker that stops answering on the connections that there are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+import redis
+from kombu import Connection, Consumer, Message, Producer, Queue
+
+from tests.faults.proxy import Proxy
+from tests.faults.world import OwnBroker, own_broker, until
+from worker.channel import QoS, install
+
+QUEUE = "errands"
+PATIENCE_S = 0.2
+
+
+@pytest.fixture
+def broker() -> Iterator[OwnBroker]:
+    with own_broker() as broker:
+        yield broker
+
+
+@pytest.fixture
+def line(broker: OwnBroker) -> Iterator[Proxy]:
+    with Proxy(broker.port) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def connection(broker: OwnBroker, line: Proxy, monkeypatch: pytest.MonkeyPatch) -> Iterator[Connection]:
+    monkeypatch.setattr("kombu.transport.redis.Transport.Channel", None)
+    install()
+    options = {"socket_timeout": PATIENCE_S, "socket_connect_timeout": 5.0}
+    with Connection(broker.url(line.port), transport_options=options) as connection:
+        yield connection
+
+
+def fetched(connection: Connection, body: str = "one") -> Message:
+    """A message that this side has fetched and not acknowledged."""
+    channel, got = connection.default_channel, []
+    Producer(channel).publish(body, routing_key=QUEUE, declare=[Queue(QUEUE)])
+    consumer = Consumer(channel, [Queue(QUEUE)], on_message=got.append, prefetch_count=1)
+    consumer.consume()
+    while not got:
+        connection.drain_events(timeout=5)
+    return got[0]
+
+
+def go_silent(line: Proxy) -> None:
+    """The connections that there are pass nothing any more; new ones do."""
+    line.silence()
+    line.restore_after(0.0)
+    until(lambda: line.mute and not line.silent)
+
+
+def unacknowledged(broker: OwnBroker) -> int:
+    with broker.client() as client:
+        return int(client.hlen("unacked"))
+
+
+def test_what_was_done_on_a_silent_line_is_acknowledged_on_a_new_one(
+    broker: OwnBroker, line: Proxy, connection: Connection
+) -> None:
+    message = fetched(connection)
+    assert unacknowledged(broker) == 1
+    go_silent(line)
+    message.ack()
+    assert unacknowledged(broker) == 0
+    assert connection.default_channel.qos.can_consume()
+
+
+def test_a_message_that_goes_back_on_a_silent_line_is_queued_once(
+    broker: OwnBroker, line: Proxy, connection: Connection
+) -> None:
+    message = fetched(connection)
+    go_silent(line)
+    message.requeue()
+    with broker.client() as client:
+        assert client.llen(QUEUE) == 1
+    assert unacknowledged(broker) == 0
+
+
+def test_a_message_that_comes_on_a_silent_line_is_noted_on_a_new_one(
+    broker: OwnBroker, line: Proxy, connection: Connection
+) -> None:
+    message = fetched(connection)
+    qos: QoS = connection.default_channel.qos
+    go_silent(line)
+    qos.append(message, "tag")
+    with broker.client() as client:
+        assert client.hexists("unacked", "tag")
+
+
+def test_where_no_line_is_left_another_message_may_be_fetched_all_the_same(
+    line: Proxy, connection: Connection
+) -> None:
+    message = fetched(connection)
+    line.silence()
+    until(lambda: line.mute)
+    with pytest.raises((redis.RedisError, OSError)):
+        message.ack()
+    assert connection.default_channel.qos.can_consume()
