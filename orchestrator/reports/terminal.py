@@ -3,27 +3,23 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 
 from rich.console import Group, RenderableType
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
 from orchestrator.analysis.conclusions import conclusions
-from orchestrator.judgements import Findings, Verdict
+from orchestrator.judgements import Findings
 from orchestrator.model import Cell, CellResult, Run
 from orchestrator.reports.best import fastest
 from orchestrator.reports.faults import faults
 from orchestrator.reports.figures import digits, interval, rate, seconds, sizes, spread, times
 from orchestrator.reports.screen import screen
 from orchestrator.reports.track import track
+from orchestrator.reports.verdict_lines import verdict_lines
 
-COLOURS = {
-    "helps": "green",
-    "hurts": "red",
-    "ties": "yellow",
-    "inconclusive": "magenta",
-    "invalid": "bold red",
-}
 LEGEND = (
     "vs serial: of the same kernel; vs best: the stage's best in-process cell; above 1x is faster.\n"
     "celery redis/4: payloads through Redis, 4 tasks a message; again: the A/A pair. ± is the 95 % interval."
@@ -54,9 +50,8 @@ def report(run: Run, findings: Findings, width: int) -> RenderableType:
     if _events_differ(run):
         parts.append(Text(EVENTS, style="dim"))
     parts += [*_failures(run), *_warnings(findings), *_noise_floor(findings)]
-    said = conclusions(run)
-    parts += [Text(), *(Text(sentence) for sentence in said)] if said else []
-    parts += [Text(), *(_verdict(verdict) for verdict in findings.verdicts)] if findings.verdicts else []
+    parts += _conclusions(conclusions(run))
+    parts += [Text(), *verdict_lines(findings.verdicts)] if findings.verdicts else []
     return Group(*parts)
 
 
@@ -174,6 +169,17 @@ def _warnings(findings: Findings) -> list[RenderableType]:
     return [Text(), *lines]
 
 
+def _conclusions(said: Sequence[str]) -> list[RenderableType]:
+    """Sentences that begin with what they are about, under one heading for each of those."""
+    parts: list[RenderableType] = [Text()] if said else []
+    about = [sentence.partition(": ")[0] for sentence in said]
+    for name in dict.fromkeys(about):
+        parts.append(Text(f"{name}:", style="bold"))
+        mine = (sentence for sentence, subject in zip(said, about, strict=True) if subject == name)
+        parts += [Padding(sentence.removeprefix(f"{name}: "), (0, 0, 0, 2)) for sentence in mine]
+    return parts
+
+
 def _noise_floor(findings: Findings) -> list[RenderableType]:
     floor = findings.noise_floor
     if floor is None:
@@ -183,11 +189,3 @@ def _noise_floor(findings: Findings) -> list[RenderableType]:
         Text(),
         Text(f"noise floor: the same cell measured twice differs by {digits(floor.point)}x{within}"),
     ]
-
-
-def _verdict(verdict: Verdict) -> Text:
-    text = Text()
-    text.append(f"{verdict.stage}: ", style="bold")
-    text.append(verdict.verdict, style=COLOURS[verdict.verdict])
-    text.append(f" against {verdict.against}: {verdict.reason}")
-    return text

@@ -1,0 +1,65 @@
+"""The verdicts as the terminal has them: a heading a stage, and a line for each baseline of Celery's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from rich.console import RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from orchestrator.analysis.sentences import describe, figure
+from orchestrator.judgements import Estimate, Verdict, VerdictWord
+
+COLOURS: dict[VerdictWord, str] = {
+    "helps": "green",
+    "hurts": "red",
+    "ties": "yellow",
+    "inconclusive": "magenta",
+    "invalid": "bold red",
+}
+DECIDED = ("helps", "hurts", "ties")
+
+
+def verdict_lines(verdicts: Sequence[Verdict]) -> Iterator[RenderableType]:
+    """All verdicts, the stages in the order in which they come; nothing where there are none."""
+    if not verdicts:
+        return
+    yield Text(f"Does Celery help?{_levels(verdicts)}", style="bold")
+    for stage in dict.fromkeys(each.stage for each in verdicts):
+        yield from _of_stage(stage, [each for each in verdicts if each.stage == stage])
+
+
+def _levels(verdicts: Sequence[Verdict]) -> str:
+    """How sure the intervals below are: one level, or from the lowest to the highest."""
+    levels = sorted({each.ratio.level for each in verdicts if each.ratio and each.ratio.level is not None})
+    shown = list(dict.fromkeys(f"{100 * level:.0f}" for level in (levels[0], levels[-1]))) if levels else []
+    return f" Its best cell of each stage, with {' to '.join(shown)} % intervals:" if shown else ""
+
+
+def _of_stage(stage: str, verdicts: Sequence[Verdict]) -> Iterator[RenderableType]:
+    celery = next((describe(each.celery) for each in verdicts if each.celery is not None), "")
+    yield Text.assemble((stage, "bold"), f": {celery}" if celery else "")
+    lines = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, show_header=False)
+    lines.add_column(min_width=1)
+    lines.add_column(no_wrap=True, min_width=5)
+    lines.add_column()
+    said = {(each.verdict, _said(each)): None for each in verdicts}  # serial may be the best in-process cell
+    for word, text in said:
+        lines.add_row("", Text(word, style=COLOURS[word]), text)
+    yield lines
+
+
+def _said(verdict: Verdict) -> str:
+    """What stands behind the verdict's word; where nothing is decided, the reason in full."""
+    if verdict.verdict not in DECIDED or verdict.ratio is None or verdict.versus is None:
+        return verdict.reason
+    return compared(verdict.ratio, describe(verdict.versus))
+
+
+def compared(ratio: Estimate, versus: str) -> str:
+    """A ratio of times in words: `1.84 times as long as serial with numpy (1.71 to 1.96)`."""
+    fast = ratio.point < 1
+    told = ratio.inverse if fast else ratio
+    within = "" if told.low is None or told.high is None else f" ({figure(told.low)} to {figure(told.high)})"
+    return f"{figure(told.point)} times as {'fast' if fast else 'long'} as {versus}{within}"
