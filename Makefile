@@ -29,7 +29,7 @@ bench: $(VENV)/.bench ## Measure our own figures against peers and limits, and w
 	$(BIN)/python benchmarks/performance.py $(ARGS)
 
 test-faults: $(VENV)/.installed ## Hurt brokers, workers and runs, each in every way, ten times (an hour)
-	$(BIN)/pytest tests/faults -m "slow_fault or not slow_fault" $(ARGS)
+	FAULT_TIMES=$(or $(FAULT_TIMES),10) $(BIN)/pytest tests/faults -m "slow_fault or not slow_fault" $(ARGS)
 
 soak: $(VENV)/.installed ## Half an hour of rounds, to see that no part of it grows
 	$(BIN)/python benchmarks/soak.py $(ARGS)

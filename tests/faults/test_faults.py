@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
@@ -12,7 +13,7 @@ import pytest
 from tests.faults.catalogue import FAULTS, Fault
 from tests.faults.trial import Trial
 
-SLOW_TIMES = 10
+SLOW_TIMES = int(os.environ.get("FAULT_TIMES", "10"))
 
 
 class Places:
