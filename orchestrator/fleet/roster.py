@@ -72,7 +72,7 @@ def find(app: Celery, timeout_s: float, expected: int | None = None) -> list[Mem
     """The workers that answer within `timeout_s`; returns at once when `expected` of them have.
 
     Raises:
-        UnavailableError: a worker speaks another version of our messages.
+        UnavailableError: a worker speaks another version of our messages, or two have one name.
     """
     deadline = time.monotonic() + timeout_s
     found: dict[str, Any] = {}
@@ -87,8 +87,28 @@ def find(app: Celery, timeout_s: float, expected: int | None = None) -> list[Mem
 
 
 def _describe(app: Celery, timeout_s: float, expected: int | None) -> dict[str, Any]:
-    replies = app.control.broadcast("breakeven_describe", reply=True, timeout=timeout_s, limit=expected)
-    return {name: answer for reply in replies or () for name, answer in reply.items()}
+    replies = app.control.broadcast("breakeven_describe", reply=True, timeout=timeout_s, limit=expected) or ()
+    answers = [each for reply in replies for each in reply.items()]
+    _refuse_namesakes(answers)
+    return dict(answers)
+
+
+def _refuse_namesakes(answers: Iterable[tuple[str, Any]]) -> None:
+    """Two workers of one name look like one, and do the work of two.
+
+    Raises:
+        UnavailableError: there are such.
+    """
+    processes: dict[str, set[tuple[Any, Any]]] = {}
+    for name, answer in answers:
+        if isinstance(answer, dict):
+            processes.setdefault(name, set()).add((answer.get("host"), answer.get("pid")))
+    for name, several in processes.items():
+        if len(several) > 1:
+            raise UnavailableError(
+                f"{len(several)} workers are called {name}, so that they cannot be told apart; start each with a name "
+                "of its own: celery -A worker.app worker --hostname w1@%h, --hostname w2@%h"
+            )
 
 
 def _member(name: str, answer: dict[str, Any]) -> Member:

@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from orchestrator.errors import UnavailableError
+from orchestrator.fleet.embedded import worker_command
 from orchestrator.fleet.external import external_fleet
 from tests.faults.world import own_broker, until
 
@@ -29,6 +30,20 @@ def test_a_worker_of_another_version_is_refused_by_its_name_and_version():
             until(lambda: client.scard("_kombu.binding.celery.pidbox"))
         with (
             pytest.raises(UnavailableError, match=r"worker old@world speaks version 999 .* same release"),
+            external_fleet(broker.settings()),
+        ):
+            pass
+
+
+def test_two_workers_of_one_name_are_refused_by_it():
+    with own_broker() as broker:
+        for process in ("one", "other"):
+            environment = {"BREAKEVEN_BROKER_URL": broker.url()}
+            broker.processes.start(process, worker_command("same@world", events=False), environment)
+        with broker.client() as client:
+            until(lambda: sum(each["psub"] != "0" for each in client.client_list()) == 2)
+        with (
+            pytest.raises(UnavailableError, match=r"2 workers are called same@world.*a name of its own"),
             external_fleet(broker.settings()),
         ):
             pass
