@@ -12,6 +12,7 @@ from statistics import median
 from typing import Final
 
 from orchestrator.analysis.calibration import calibrate
+from orchestrator.analysis.comparable import standing
 from orchestrator.analysis.estimates import estimate
 from orchestrator.analysis.sample_demands import (
     SATURATED,
@@ -84,7 +85,7 @@ def demands(results: Sequence[CellResult], run: Run) -> MeasuredDemands | None:
         run: where they were measured.
     """
     able = sorted(
-        (each for each in results if each.sound and any(sample.stations for sample in each.samples)),
+        (each for each in standing(results) if any(sample.stations for sample in each.samples)),
         key=lambda each: each.cell.slots,
     )
     if not able:

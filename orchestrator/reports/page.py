@@ -52,6 +52,7 @@ class Line:
     startup: str
     verified: bool | None
     sound: bool
+    measured: bool
     fastest: bool
 
 
@@ -127,6 +128,7 @@ def _line(result: CellResult, findings: Findings, fastest: bool) -> Line:
         startup=typeset.time(result.startup_s),
         verified=result.verified,
         sound=result.sound,
+        measured=bool(result.taken),
         fastest=fastest,
     )
 
