@@ -182,7 +182,7 @@ class CellResult:
     @property
     def verified(self) -> bool | None:
         """Whether every output of every sample equalled the reference's; `None` where there is no output."""
-        has_output = any(sample.ok or sample.wrong for sample in self.taken)
+        has_output = any(sample.ok for sample in self.taken)
         return all(not sample.wrong for sample in self.taken) if has_output else None
 
     @property

@@ -155,5 +155,6 @@ def test_a_cell_without_an_output_is_not_verified() -> None:
     assert failing(result(SERIAL, STEADY)).verified is None
     assert result(SERIAL, STEADY, ok=7, failed=1).verified is True
     assert result(SERIAL, STEADY, wrong=1).verified is False
+    assert result(SERIAL, STEADY, ok=0, failed=8, wrong=8).verified is None
     (line,) = lines([failing(result(SERIAL, STEADY))], analyse(run_of()))
     assert (line.verified, line.measured) == (None, True)
