@@ -63,6 +63,11 @@ def makespan(result: CellResult) -> Estimate | None:
     return estimate(list(result.makespans_s.values()))
 
 
+def throughput(result: CellResult) -> Estimate | None:
+    """A cell's tasks that ended well, a second, over the rounds that have such; `None` where none has."""
+    return estimate([sample.throughput_per_s for sample in result.samples if sample.ok])
+
+
 def ratio(numerator: Mapping[int, float], denominator: Mapping[int, float]) -> Estimate | None:
     """How many times the denominator the numerator is, from rounds that have both.
 

@@ -11,7 +11,7 @@ from orchestrator.analysis.bounds import Bounds, bounds
 from orchestrator.analysis.comparable import comparable, standing
 from orchestrator.analysis.cost import Cost, costs
 from orchestrator.analysis.demands import demands
-from orchestrator.analysis.estimates import estimate, ratio
+from orchestrator.analysis.estimates import ratio, throughput
 from orchestrator.analysis.sample_demands import cores_by_machine
 from orchestrator.analysis.usl import Refusal, Scalability, fit
 from orchestrator.judgements import Estimate
@@ -127,7 +127,7 @@ def _curve(run: Run, family: Sequence[CellResult]) -> ScalingCurve:
 
 
 def _point(run: Run, result: CellResult) -> ScalingPoint:
-    found = estimate([each.throughput_per_s for each in result.samples if each.ok])
+    found = throughput(result)
     serial = next((each for each in run.of_stage(result.cell.stage) if _is_serial_of(each, result)), None)
     return ScalingPoint(
         result.cell,
