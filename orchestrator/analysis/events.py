@@ -31,8 +31,13 @@ class EventsCost:
         where = " ".join(filter(None, (self.cell.stage, self.cell.work)))
         share = f"{_share(self.ratio.point)} ({self._evidence})"
         said = f"{where}: task events cost {describe(self.cell)} {share}"
-        if beyond_one(self.ratio, 0.0) > 0:
+        side = beyond_one(self.ratio, 0.0)
+        if side > 0:
             return f"{said}, {1e3 * self.message_s:.2g} ms a message."
+        if side < 0:
+            return (
+                f"{said}: surely less than nothing, so something else differed, and the cost cannot be told."
+            )
         return f"{said}, which may be nothing."
 
     @property

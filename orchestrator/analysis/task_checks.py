@@ -135,7 +135,7 @@ def clock_bound(run: model.Run) -> judgements.Warning | None:
             return judgements.Warning(
                 "clock bound",
                 f"clocks are known to within {1e3 * of_cell.clock_bound_s:.2g} ms, and "
-                f"{describe(result.cell)} spends {1e3 * min(hops):.2g} ms in queue or return",
+                f"{describe(result.cell)} spends {_or_nothing(min(hops))} in queue or return",
                 "read queue and return together, not one by one; a quieter network narrows the bound",
             )
     return None
@@ -153,6 +153,11 @@ def hops_beyond_bound(run: model.Run) -> judgements.Warning | None:
         "clocks' bound explains",
         "synchronise the machines' clocks (chrony), and run again; makespans are not touched by it",
     )
+
+
+def _or_nothing(seconds: float) -> str:
+    """A hop's time; one that the clocks' bound makes negative is no time."""
+    return f"{1e3 * seconds:.2g} ms" if seconds > 0 else "less than nothing, within that bound,"
 
 
 def _unseen(result: CellResult, sample: Sample) -> bool:

@@ -162,7 +162,7 @@ def _reason(
     versus: str,
 ) -> str:
     if ratio is None:
-        return f"{celery} and {versus} have no round in common; let the run end"
+        return f"{celery} and {versus} have no round in common; run again, and let it end"
     compared = took(ratio, rounds, than=versus)
     if word == "ties":
         return (

@@ -130,6 +130,13 @@ def test_every_check_is_shown_to_fire_and_to_keep_quiet() -> None:
     assert len(CHECKS) == len({kind for kind, _ in FIRES}) == len({kind for kind, _ in QUIET_RUNS})
 
 
+def test_a_hop_below_nothing_is_not_said_to_take_time() -> None:
+    (warning,) = (
+        each for each in warnings(served(queue_s=-0.002, clock_bound_s=0.005)) if each.kind == "clock bound"
+    )
+    assert "spends less than nothing, within that bound, in queue or return" in warning.message
+
+
 def test_a_disturbed_sample_is_named_with_its_round_and_cause_and_what_is_left_to_do() -> None:
     (taken_again,) = [each for each in warnings(upset(*range(7))) if each.kind == "disturbed"]
     assert taken_again.message == (
