@@ -16,7 +16,7 @@ from orchestrator.judgements import Findings
 from orchestrator.model import Cell, CellResult, Run
 from orchestrator.reports.best import fastest
 from orchestrator.reports.faults import faults
-from orchestrator.reports.figures import digits, interval, rate, seconds, sizes, spread, times
+from orchestrator.reports.figures import digits, interval, levels, rate, seconds, sizes, spread, times
 from orchestrator.reports.screen import screen
 from orchestrator.reports.track import track
 from orchestrator.reports.verdict_lines import verdict_lines
@@ -91,10 +91,9 @@ def _events(run: Run) -> str:
 
 
 def _level(findings: Findings) -> str:
-    """What ± is: the level of the makespans' intervals, or both ends of their levels; nothing without intervals."""
-    levels = sorted(each.level for each in findings.makespans.values() if each.level is not None)
-    ends = dict.fromkeys(f"{100 * level:.0f}" for level in (levels[:1] + levels[-1:]))
-    return f" ± is the {' to '.join(ends)} % interval." if ends else ""
+    """What ± is, by the makespans' intervals; nothing where there are none."""
+    shown = levels(findings.makespans.values())
+    return f" ± is the {shown} interval." if shown else ""
 
 
 def _events_differ(run: Run) -> bool:
