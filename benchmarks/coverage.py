@@ -2,11 +2,10 @@
 
     python benchmarks/coverage.py [--quick] [--cases 20000] [--seed 2026] [--update-docs]
 
-Prints six tables (docs/verdicts.md explains them) and exits with 1 where a figure lies outside its limits.
+Prints five tables (docs/verdicts.md explains them) and exits with 1 where a figure lies outside its limits.
 Every figure goes through the functions that judge real runs. The limits: paired intervals cover in 93 to
 97 % of the cases, also after `--rounds auto`; two equal sides are called different no more often than the
-interval's level allows; two equal cells get the verdict `helps` or `hurts` in at most 2.5 % of the cases with 5
-or 6 rounds, 1.5 % with more. Table 5 shows what the method does where its assumption fails, and has no limits.
+interval's level allows. Table 5 shows what the method does where its assumption fails, and has no limits.
 A share of n cases is uncertain by its own binomial error, printed with each table.
 Takes about ten minutes on one core, with --quick half a minute.
 """
@@ -24,7 +23,6 @@ from page import Page, parser
 from orchestrator.analysis.estimates import MANY_ROUNDS, centre, estimate, ratio, unpaired_ratio
 from orchestrator.analysis.picking import contest, pick
 from orchestrator.analysis.stopping import LOOKS, half_width
-from orchestrator.analysis.verdicts import classify
 from orchestrator.judgements import Estimate
 from orchestrator.model import Cell, CellResult, Sample
 
@@ -35,9 +33,6 @@ ROUNDS = (5, 7, 9, 49)
 CELLS_A_ROUND = 8
 TRUTH = 1.3
 LEAST, MOST = 0.93, 0.97
-MARGIN = 0.05
-CALLED = {5: 0.025, 6: 0.025, 7: 0.015, 10: 0.015, 17: 0.015, 49: 0.015}
-"""Rounds to the share of equal cells that a verdict may call different at most."""
 QUICK_CASES = 2000
 
 
@@ -253,22 +248,6 @@ def asymmetric(cases: int, seed: int) -> Iterator[tuple[str, bool]]:
     yield f"binomial standard error {percent(sqrt(0.95 * 0.05 / cases), 2)}", True
 
 
-def called_different(cases: int, seed: int) -> Iterator[tuple[str, bool]]:
-    """Table 6: verdicts on two equal cells whose noise is far beyond the margin, so that it spares none of them."""
-    yield f"6. Equal cells called different by a verdict, share of {cases} cases (at most 2.5 %, 1.5 %)", True
-    yield row("four times the noise", *(f"{n} rounds" for n in CALLED)), True
-    for noise in (lognormal, student, skewed, pareto, outliers):
-        shares = []
-        for n in CALLED:
-            rng = np.random.default_rng([seed, 6, n])
-            ratios = np.exp(4 * (noise(rng, (cases, n)) - noise(rng, (cases, n))))
-            words = [classify(estimate(list(each)), MARGIN) for each in ratios]
-            shares.append(sum(word in ("helps", "hurts") for word in words) / cases)
-        within = all(share <= most for share, most in zip(shares, CALLED.values(), strict=True))
-        yield row(noise.__name__, *map(percent, shares)), within
-    yield f"binomial standard error {percent(sqrt(0.02 * 0.98 / cases), 2)} at 2 %", True
-
-
 def row(name: str, *figures: str) -> str:
     """A line of a table."""
     return f"{name:32}" + "".join(f"{figure:>11}" for figure in figures)
@@ -293,7 +272,6 @@ def main() -> int:
         stopping(few, options.seed),
         unpaired(cases, options.seed),
         asymmetric(cases, options.seed),
-        called_different(cases, options.seed),
     )
     page = Page("coverage", options)
     failed = False
