@@ -54,7 +54,12 @@ class Collected:
         """Put the fresh outcomes' hops into the means, and keep how each task ended."""
         hops = []
         for outcome in self._fresh:
-            place = self._places[outcome.task_id]
+            place = self._places.get(outcome.task_id)
+            if place is None:
+                raise RuntimeError(
+                    f"the strategy gave an outcome of task {outcome.task_id}, which is not in the batch; "
+                    "a strategy gives one outcome of each of the batch's tasks, and of no other"
+                )
             if self._ends[place] is not MISSING:
                 self.again += 1
                 continue

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from orchestrator.analysis.comparable import standing, why_not
 from orchestrator.analysis.estimates import makespan
 from orchestrator.analysis.picking import pick
 from orchestrator.analysis.prediction import Prediction, predict
@@ -113,12 +114,13 @@ def forecasts(run: Run, asked: Asked) -> tuple[Forecast, ...]:
 
 
 def _forecast(run: Run, stage: str, work: str, asked: Asked) -> Forecast | None:
-    sound = [each for each in run.of_work(stage, work) if each.samples and each.sound]
-    celery = [each for each in sound if each.cell.distributed]
+    results = run.of_work(stage, work)
+    celery = standing(each for each in results if each.cell.distributed)
     best = pick([each for each in celery if each.cell.data == "local"] or celery)
     if best is None:
         return None
-    theirs = pick([each for each in sound if not each.cell.distributed])
+    theirs = pick(standing(each for each in results if not each.cell.distributed))
+    theirs = None if theirs is None or why_not(best, theirs) is not None else theirs
     within = None if theirs is None else makespan(theirs.best)
     return Forecast(
         predict(

@@ -181,13 +181,19 @@ class CellResult:
 
     @property
     def verified(self) -> bool | None:
-        """Whether every output of every sample equalled the reference's; `None` where there is no sample."""
-        return all(not sample.wrong for sample in self.taken) if self.taken else None
+        """Whether every output of every sample equalled the reference's; `None` where there is no output."""
+        has_output = any(sample.ok for sample in self.taken)
+        return all(not sample.wrong for sample in self.taken) if has_output else None
 
     @property
     def sound(self) -> bool:
         """Whether every one of `samples` may stand as a time."""
         return all(sample.sound for sample in self.samples)
+
+    @property
+    def stands(self) -> bool:
+        """Whether its times may be held against others': it is sound, and some task of it ended well."""
+        return self.sound and any(sample.ok for sample in self.samples)
 
     @property
     def makespans_s(self) -> dict[int, float]:

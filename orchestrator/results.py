@@ -15,6 +15,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from orchestrator.analysis.estimates import throughput
 from orchestrator.analysis.findings import analyse
 from orchestrator.errors import UnavailableError, UsageError
 from orchestrator.judgements import Estimate, Findings, Verdict
@@ -213,7 +214,7 @@ def _cell_to_json(result: CellResult, findings: Findings) -> dict[str, Any]:
         "verified": result.verified,
         "samples": [_plain(sample) for sample in result.taken],
         "makespan_s": _plain(makespan),
-        "throughput_per_s": _plain(_throughput(result, makespan)),
+        "throughput_per_s": _plain(throughput(result)),
         "speedup": _speedup("serial", findings.versus_serial.get(result.cell)),
         "speedup_versus_best": _speedup("best in-process", findings.versus_best.get(result.cell)),
         "failures": [_plain(failure) for failure in result.failures],
@@ -230,13 +231,6 @@ def _cell_from_json(document: Mapping[str, Any]) -> dict[str, Any]:
         "disturbed": [sample for sample in samples if sample.get("disturbed") is not None],
         "failures": document["failures"],
     }
-
-
-def _throughput(result: CellResult, makespan: Estimate | None) -> Estimate | None:
-    """Tasks a second: of a batch whose tasks all ended well, the inverse of its makespan."""
-    if makespan is None or not result.samples:
-        return None
-    return makespan.inverse.scaled(result.samples[-1].ok) if result.samples[-1].ok else None
 
 
 def _speedup(versus: str, estimate: Estimate | None) -> dict[str, Any] | None:

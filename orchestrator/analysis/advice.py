@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Final, Literal, TypeAlias
 
 from orchestrator.analysis.bounds import bounds
+from orchestrator.analysis.comparable import standing
 from orchestrator.analysis.cost import costs
 from orchestrator.analysis.cost_sentences import cost_sentences
 from orchestrator.analysis.demands import demands
@@ -53,14 +54,10 @@ class Saving:
 def advice(run: Run, stage: str) -> tuple[str, ...]:
     """What holds Celery's best cell of a stage back, and which changes were measured to save time.
 
-    Only sound cells, only savings that a verdict would call a difference (`estimates.beyond_one`). Of a run
-    over slots the curves say what holds it back, and what slots save.
+    Only cells that did the same work, only savings that a verdict would call a difference
+    (`estimates.beyond_one`). Of a run over slots the curves say what holds it back, and what slots save.
     """
-    celery = [
-        each
-        for each in run.of_stage(stage)
-        if each.cell.distributed and each.samples and each.sound and not each.cell.replica
-    ]
+    celery = standing(each for each in run.of_stage(stage) if each.cell.distributed and not each.cell.replica)
     over_slots = run.plan.axis == "slots"
     said = [
         f"{stage}: {each.sentence}."

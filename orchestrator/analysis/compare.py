@@ -114,6 +114,8 @@ def _change(old: CellResult, new: CellResult, threshold: float, mark: str) -> Ch
         if not result.sound:
             reason = f"{name} lost or repeated tasks, or gave wrong outputs, in the {run} run{mark}"
             return Change(new.cell, "invalid", None, reason)
+        if not result.stands:
+            return Change(new.cell, "invalid", None, f"{name} ended no task well in the {run} run{mark}")
     if _failed_share(old) != _failed_share(new):
         return Change(new.cell, "invalid", None, f"{name} did not fail the same share of tasks in both{mark}")
     ratio = unpaired_ratio(list(new.makespans_s.values()), list(old.makespans_s.values()))

@@ -13,6 +13,7 @@ from typing import Final, Literal, TypeAlias
 
 import numpy as np
 
+from orchestrator.analysis.comparable import standing, why_not
 from orchestrator.analysis.demands import MeasuredDemands, demands
 from orchestrator.analysis.estimates import FEWEST_ROUNDS, beyond_one, estimate
 from orchestrator.analysis.passage import fewest_slots, makespans_s, useful_slots
@@ -73,11 +74,11 @@ def costs(run: Run, stage: str) -> tuple[Cost, ...]:
     Where the best in-process cell is the serial one, the two baselines are one.
     """
     found: list[Cost] = []
-    best = pick(_sound(run, stage, _distributed))
+    best = pick(_able(run, stage, _distributed))
     for against, is_baseline in BASELINES.items():
-        theirs = pick(_sound(run, stage, is_baseline))
+        theirs = pick(_able(run, stage, is_baseline))
         within = None if theirs is None else estimate(list(theirs.best.makespans_s.values()))
-        if best is None or theirs is None or within is None:
+        if best is None or theirs is None or within is None or why_not(best, theirs) is not None:
             continue
         if any(each.versus == theirs.best.cell for each in found):
             continue
@@ -111,7 +112,7 @@ class _Match:
             versus=self.theirs.best.cell,
             versus_per_s=tasks / self.within_s,
             tasks=tasks,
-            tried=max(each.cell.slots for each in _sound(self.run, self.stage, _distributed)),
+            tried=max(each.cell.slots for each in _able(self.run, self.stage, _distributed)),
             shared=cores_of(self.run)[1],
         )
 
@@ -122,11 +123,11 @@ def _distributed(cell: Cell) -> bool:
 
 def ratios_by_slots(run: Run, stage: str, theirs: Pick) -> dict[int, tuple[Cell, Estimate]]:
     """Slots to Celery's best cell with so many, and its time over the baseline's."""
-    ours = _sound(run, stage, _distributed)
+    ours = _able(run, stage, _distributed)
     found = {}
     for slots in sorted({result.cell.slots for result in ours}):
         best = pick([result for result in ours if result.cell.slots == slots])
-        against = None if best is None else contest(best, theirs)
+        against = None if best is None or why_not(best, theirs) else contest(best, theirs)
         if best is not None and against is not None:
             found[slots] = best.best.cell, against
     return found
@@ -193,9 +194,9 @@ def _limit(system: System, tasks: int) -> tuple[Limit, float]:
     return name, tasks / least_s
 
 
-def _sound(run: Run, stage: str, belongs: Callable[[Cell], bool]) -> tuple[CellResult, ...]:
-    """The cells of one side whose times may stand."""
-    return tuple(each for each in contestants(run.of_stage(stage), belongs) if each.sound)
+def _able(run: Run, stage: str, belongs: Callable[[Cell], bool]) -> tuple[CellResult, ...]:
+    """The cells of one side whose times may be compared with each other."""
+    return standing(contestants(run.of_stage(stage), belongs))
 
 
 def _elsewhere(system: System) -> System:

@@ -12,6 +12,7 @@ from statistics import median
 from typing import Final
 
 from orchestrator.analysis.calibration import calibrate
+from orchestrator.analysis.comparable import standing
 from orchestrator.analysis.estimates import estimate
 from orchestrator.analysis.sample_demands import (
     SATURATED,
@@ -23,7 +24,7 @@ from orchestrator.analysis.sample_demands import (
 )
 from orchestrator.analysis.system import System
 from orchestrator.judgements import Estimate
-from orchestrator.model import Cell, CellResult, Run
+from orchestrator.model import Cell, CellResult, Run, Sample
 
 CONTENDED: Final = 0.7
 """From this share of the cores' time on, tasks take longer for want of a core."""
@@ -84,7 +85,7 @@ def demands(results: Sequence[CellResult], run: Run) -> MeasuredDemands | None:
         run: where they were measured.
     """
     able = sorted(
-        (each for each in results if each.sound and any(sample.stations for sample in each.samples)),
+        (each for each in standing(results) if any(map(_told, each.samples))),
         key=lambda each: each.cell.slots,
     )
     if not able:
@@ -115,6 +116,11 @@ def demands(results: Sequence[CellResult], run: Run) -> MeasuredDemands | None:
     )
 
 
+def _told(sample: Sample) -> bool:
+    """Whether a sample tells its stations' times: a batch of which no message was answered asked nothing of them."""
+    return sample.stations is not None and sample.stations.messages > 0
+
+
 @dataclass(frozen=True, slots=True)
 class _Machine:
     """What a cell's stations are made of beside its demands."""
@@ -134,7 +140,7 @@ def _of_rounds(result: CellResult, run: Run) -> dict[int, Demands]:
     found = {
         sample.round: of_sample(sample, sample.stations, result.cell, run)
         for sample in result.samples
-        if sample.stations is not None
+        if sample.stations is not None and _told(sample)
     }
     if not found or _slots_busy(result):
         return found

@@ -18,9 +18,6 @@ from numpy.typing import NDArray
 
 Probabilities: TypeAlias = NDArray[np.float64]
 
-EXACT_SIGNED_RANKS: Final = 100
-"""Up to so many pairs the signed-rank distribution is exact; beyond, the normal one is as good."""
-
 EXACT_RANK_SUM: Final = 1600
 """Up to this product of the two sample sizes the rank-sum distribution is exact."""
 
@@ -32,8 +29,6 @@ EXACT_KENDALL: Final = 60
 def signed_rank(n: int) -> Probabilities:
     """Wilcoxon's signed-rank statistic of `n` pairs under symmetry about 0: P(T+ <= k)."""
     top = n * (n + 1) // 2
-    if n > EXACT_SIGNED_RANKS:
-        return _normal(top, variance=n * (n + 1) * (2 * n + 1) / 24)
     mass = np.zeros(top + 1)
     mass[0] = 1.0
     for rank in range(1, n + 1):

@@ -6,8 +6,8 @@ interval the ordered Walsh averages that Wilcoxon's signed-rank test does not re
 logarithms lie symmetrically about their centre, which the shuffled order of cells gives to paired log-ratios
 of cells with like noise. From `MANY_ROUNDS` on, the point is the median and the interval the ordered values
 that the sign test does not reject, which needs no symmetry: few rounds leave that test too few levels, but
-with many its interval is half as wide where a shared machine disturbs a good part of the rounds.
-docs/verdicts.md has the measured coverage.
+with many its interval is the narrower one where a shared machine disturbs a good part of the rounds: in
+docs/verdicts.md, which has the measured coverage too, 59 to 87 % as wide.
 Sources: Hodges & Lehmann, "Estimates of location based on rank tests", Ann. Math. Statist. 34, 1963;
 Wilcoxon, "Individual comparisons by ranking methods", Biometrics Bulletin 1, 1945; Hollander, Wolfe &
 Chicken, "Nonparametric Statistical Methods", 3rd ed., 2014, sec. 3.2, 3.3 (signed ranks), 3.5, 3.6 (signs)
@@ -63,6 +63,11 @@ def makespan(result: CellResult) -> Estimate | None:
     return estimate(list(result.makespans_s.values()))
 
 
+def throughput(result: CellResult) -> Estimate | None:
+    """A cell's tasks that ended well, a second, over the rounds that have such; `None` where none has."""
+    return estimate([sample.throughput_per_s for sample in result.samples if sample.ok])
+
+
 def ratio(numerator: Mapping[int, float], denominator: Mapping[int, float]) -> Estimate | None:
     """How many times the denominator the numerator is, from rounds that have both.
 
@@ -101,8 +106,8 @@ def beyond_one(ratio: Estimate, margin: float) -> int:
 
     Surely: the interval must not merely exclude 1, but stay clear of it by a fifth of its own width, on the
     logarithmic scale. At 95 % one in twenty pairs of identical cells would be called different wherever the
-    noise exceeds the margin; with the clearance fewer than one in a hundred are (benchmarks/coverage.py).
-    The exact test has no level that strict at 7 rounds.
+    noise exceeds the margin; with the clearance about one in a hundred are from 7 rounds on, and one in
+    fifty at 5 and 6 (benchmarks/clearance.py). The exact test has no level that strict at 7 rounds.
     """
     if ratio.low is None or ratio.high is None:
         return 0

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import ceil, prod
 
+from orchestrator.analysis.comparable import standing
 from orchestrator.analysis.estimates import beyond_one, makespan, paired, ratio
 from orchestrator.analysis.sentences import count, describe
 from orchestrator.judgements import Estimate
@@ -30,8 +31,13 @@ class EventsCost:
         where = " ".join(filter(None, (self.cell.stage, self.cell.work)))
         share = f"{_share(self.ratio.point)} ({self._evidence})"
         said = f"{where}: task events cost {describe(self.cell)} {share}"
-        if beyond_one(self.ratio, 0.0) > 0:
+        side = beyond_one(self.ratio, 0.0)
+        if side > 0:
             return f"{said}, {1e3 * self.message_s:.2g} ms a message."
+        if side < 0:
+            return (
+                f"{said}: surely less than nothing, so something else differed, and the cost cannot be told."
+            )
         return f"{said}, which may be nothing."
 
     @property
@@ -55,12 +61,13 @@ def events_costs(run: Run) -> tuple[EventsCost, ...]:
 
 
 def _pairs(results: Sequence[CellResult]) -> list[tuple[CellResult, CellResult]]:
-    """Sound cells without task events, each with the one that differs from it in them alone."""
-    sound = {each.cell: each for each in results if each.sound and each.samples and not each.cell.replica}
+    """Cells without task events that did the same work, each with the one that differs from it in them alone."""
+    celery = (each for each in results if each.cell.events is not None and not each.cell.replica)
+    able = {each.cell: each for each in standing(celery)}
     return [
-        (sound[cell], sound[partner])
-        for cell in sound
-        if cell.events == "off" and (partner := replace(cell, events="on")) in sound
+        (able[cell], able[partner])
+        for cell in able
+        if cell.events == "off" and (partner := replace(cell, events="on")) in able
     ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from orchestrator.analysis.comparable import comparable, standing
 from orchestrator.analysis.estimates import makespan, ratio
 from orchestrator.analysis.noise import noise_floor
 from orchestrator.analysis.picking import pick
@@ -18,7 +19,7 @@ def analyse(run: Run) -> Findings:
     """Everything that is concluded from a run; of an incomplete one, whatever its samples allow.
 
     `makespans` has every cell with a sample. `versus_serial` and `versus_best` are speedups (above 1 the
-    cell is faster than its baseline) of sound cells whose baseline was measured and is sound.
+    cell is faster than its baseline) of cells that may be compared with their baseline (`comparable`).
     """
     return Findings(
         makespans={result.cell: each for result in run.cells if (each := makespan(result)) is not None},
@@ -35,7 +36,6 @@ def _versus_serial(run: Run) -> dict[Cell, Estimate]:
     serial = {
         (result.cell.stage, result.cell.kernel, result.cell.work): result
         for result in contestants(run.cells, BASELINES["serial"])
-        if result.sound
     }
     speedups = {}
     for result in run.cells:
@@ -53,7 +53,7 @@ def _versus_best(run: Run) -> dict[Cell, Estimate]:
     speedups = {}
     for stage, work in dict.fromkeys((result.cell.stage, result.cell.work) for result in run.cells):
         able = contestants(run.of_work(stage, work), BASELINES["best in-process"])
-        best = pick([result for result in able if result.sound])
+        best = pick(standing(able))
         if best is not None:
             for result in run.of_work(stage, work):
                 speedups[result.cell] = _speedup(result, best.best)
@@ -61,7 +61,7 @@ def _versus_best(run: Run) -> dict[Cell, Estimate]:
 
 
 def _speedup(result: CellResult, baseline: CellResult) -> Estimate | None:
-    if not result.sound or not result.samples:
+    if not comparable(result, baseline):
         return None
     return Estimate(1.0) if result is baseline else ratio(baseline.makespans_s, result.makespans_s)
 

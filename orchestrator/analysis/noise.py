@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from math import log
 
+from orchestrator.analysis.comparable import comparable
 from orchestrator.analysis.estimates import ratio
 from orchestrator.judgements import Estimate
 from orchestrator.model import Run
@@ -19,6 +20,7 @@ def noise_floor(run: Run) -> Estimate | None:
         each
         for result in run.cells
         if result.cell.replica and result.cell.original in originals
+        if comparable(result, originals[result.cell.original])
         if (each := ratio(result.makespans_s, originals[result.cell.original].makespans_s)) is not None
     ]
     return max(ratios, key=lambda each: abs(log(each.point)), default=None)

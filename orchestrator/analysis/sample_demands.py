@@ -67,6 +67,8 @@ def of_sample(sample: Sample, seen: Stations, cell: Cell, run: Run) -> Demands:
     Where the payload path was busy nearly all of the time, fetching and storing was mostly waiting for it: a
     slot is then said to be held for what it moves and computes.
     """
+    # What is left when waiting is taken away, or a counter's difference, may come out below nothing.
+    seen = replace(seen, collect_s=max(0.0, seen.collect_s), broker_cpu_s=_not_negative(seen.broker_cpu_s))
     tasks, messages = sample.tasks, seen.messages
     waves, before = ceil(messages / cell.slots), (messages - 1) % cell.slots + 1
     apart_s = (before - 1) * max(seen.publish_s, seen.collect_s)
@@ -89,6 +91,10 @@ def of_sample(sample: Sample, seen: Stations, cell: Cell, run: Run) -> Demands:
         plain = replace(plain, held_s=min(plain.held_s, computed_s + moving_s))
     handling_s = max(0.0, plain.held_s - computed_s)
     return replace(plain, cpu_s=cpu_s + (handling_s if cores_of(run)[1] else 0.0))
+
+
+def _not_negative(seconds: float | None) -> float | None:
+    return None if seconds is None else max(0.0, seconds)
 
 
 def overhead_unseen_s(plain: Demands, run: Run, chunk: int) -> float:

@@ -8,9 +8,10 @@ from math import ceil
 from statistics import median
 
 from orchestrator.analysis.bounds import Bounds, bounds
+from orchestrator.analysis.comparable import comparable, standing
 from orchestrator.analysis.cost import Cost, costs
 from orchestrator.analysis.demands import demands
-from orchestrator.analysis.estimates import estimate, ratio
+from orchestrator.analysis.estimates import ratio, throughput
 from orchestrator.analysis.sample_demands import cores_by_machine
 from orchestrator.analysis.usl import Refusal, Scalability, fit
 from orchestrator.judgements import Estimate
@@ -69,9 +70,9 @@ def scaling(run: Run) -> ScalingFindings:
     """Everything that is concluded about slots; cells measured at one number of slots make no curve."""
     families: dict[Cell, list[CellResult]] = {}
     for result in run.cells:
-        if result.samples and result.sound and not result.cell.replica:
+        if not result.cell.replica:
             families.setdefault(replace(result.cell, slots=0), []).append(result)
-    curves = tuple(_curve(run, family) for family in families.values() if len(family) > 1)
+    curves = tuple(_curve(run, family) for each in families.values() if len(family := standing(each)) > 1)
     stages = dict.fromkeys(curve.cell.stage for curve in curves if curve.cell.distributed)
     return ScalingFindings(curves, tuple(cost for stage in stages for cost in costs(run, stage)))
 
@@ -126,7 +127,7 @@ def _curve(run: Run, family: Sequence[CellResult]) -> ScalingCurve:
 
 
 def _point(run: Run, result: CellResult) -> ScalingPoint:
-    found = estimate([each.throughput_per_s for each in result.samples if each.ok])
+    found = throughput(result)
     serial = next((each for each in run.of_stage(result.cell.stage) if _is_serial_of(each, result)), None)
     return ScalingPoint(
         result.cell,
@@ -136,7 +137,7 @@ def _point(run: Run, result: CellResult) -> ScalingPoint:
 
 
 def _is_serial_of(result: CellResult, other: CellResult) -> bool:
-    """Whether a result is the sound serial cell of the other's kernel and work."""
+    """Whether a result is the serial cell of the other's kernel and work, and they may be compared."""
     one, two = result.cell, other.cell
     same = (one.kernel, one.width, one.height, one.latency_ms) == (
         two.kernel,
@@ -144,4 +145,4 @@ def _is_serial_of(result: CellResult, other: CellResult) -> bool:
         two.height,
         two.latency_ms,
     )
-    return one.strategy == "serial" and not one.replica and same and result.sound and bool(result.samples)
+    return one.strategy == "serial" and not one.replica and same and comparable(result, other)

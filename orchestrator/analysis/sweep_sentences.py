@@ -29,6 +29,13 @@ def distinct(sweeps: Sequence[Sweep]) -> tuple[Sweep, ...]:
 
 
 def sweep_sentence(sweep: Sweep, run: Run) -> str:
+    """Whether, from where and by how much Celery pays on a swept axis, and which places that leaves out."""
+    left_out = ", ".join(_bare(sweep, run, at) for at in sweep.left_out)
+    why = "tasks failed or outputs were wrong, and not on both sides alike"
+    return f"{_answer(sweep, run)}{f' Left out ({why}): {left_out}{UNITS[sweep.axis]}.' if left_out else ''}"
+
+
+def _answer(sweep: Sweep, run: Run) -> str:
     """Whether, from where and by how much Celery pays on a swept axis."""
     found = sweep.found
     who = "the best in-process cell" if sweep.against == "best in-process" else "serial"

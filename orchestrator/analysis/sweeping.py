@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
+from orchestrator.analysis.comparable import standing, why_not
 from orchestrator.analysis.crossing import BreakEven, SweepPoint, break_even
 from orchestrator.analysis.estimates import paired
 from orchestrator.analysis.picking import pick
@@ -23,7 +24,8 @@ class Sweep:
     """One stage's sweep against a baseline.
 
     The axis is `pixels` of an image, `latency_ms` of the origin, or the `chunk`. `celery` and `versus` are
-    the best cells at each place, in the order of `found.points`.
+    the best cells at each place, in the order of `found.points`. `left_out` are the places where both were
+    measured and may not be compared (`comparable`).
     """
 
     stage: str
@@ -32,6 +34,7 @@ class Sweep:
     found: BreakEven
     celery: tuple[Cell, ...]
     versus: tuple[Cell, ...]
+    left_out: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,28 +77,33 @@ def _sweep(run: Run, stage: str, against: Against, axis: Axis) -> Sweep | None:
     """A stage against a baseline. The baseline has no chunk, so on that axis it is the same everywhere."""
     ours = _by_place(run, contestants(run.of_stage(stage), lambda cell: cell.distributed), axis)
     baseline = contestants(run.of_stage(stage), BASELINES[against])
-    theirs = {at: list(baseline) for at in ours} if axis == "chunk" else _by_place(run, baseline, axis)
-    points, celery, versus = [], [], []
+    theirs = (
+        {at: list(standing(baseline)) for at in ours} if axis == "chunk" else _by_place(run, baseline, axis)
+    )
+    points, celery, versus, left_out = [], [], [], []
     for at in sorted(ours.keys() & theirs.keys()):
         one, other = pick(ours[at]), pick(theirs[at])
         # A logarithmic axis has no place for an origin that answers at once.
-        if at <= 0 or one is None or other is None:
+        if at <= 0:
+            continue
+        if one is None or other is None or why_not(one, other) is not None:
+            left_out.append(at)
             continue
         points.append(SweepPoint(at, _ratios(one.makespans_s, other.makespans_s)))
         celery.append(one.best.cell)
         versus.append(other.best.cell)
     if not points:
         return None
-    return Sweep(stage, against, axis, break_even(points, run.plan.margin), tuple(celery), tuple(versus))
+    found = break_even(points, run.plan.margin)
+    return Sweep(stage, against, axis, found, tuple(celery), tuple(versus), tuple(left_out))
 
 
 def _by_place(run: Run, results: tuple[CellResult, ...], axis: Axis) -> dict[float, list[CellResult]]:
-    """Place to the sound cells there."""
+    """Place to the cells there that may be compared with each other."""
     found: dict[float, list[CellResult]] = {}
     for result in results:
-        if result.sound:
-            found.setdefault(place(run, result.cell, axis), []).append(result)
-    return found
+        found.setdefault(place(run, result.cell, axis), []).append(result)
+    return {at: list(standing(there)) for at, there in found.items()}
 
 
 def _ratios(ours: Mapping[int, float], theirs: Mapping[int, float]) -> dict[int, float]:

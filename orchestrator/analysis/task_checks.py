@@ -7,6 +7,7 @@ from math import ceil
 from typing import Final
 
 from orchestrator import judgements, model
+from orchestrator.analysis.comparable import standing
 from orchestrator.analysis.ledger import ledger
 from orchestrator.analysis.sentences import count, describe
 from orchestrator.model import CellResult, Sample
@@ -91,6 +92,23 @@ def failed(run: model.Run) -> judgements.Warning | None:
     )
 
 
+def failed_apart(run: model.Run) -> judgements.Warning | None:
+    """Cells failed other tasks than their like, or all: what is left out of comparisons is named."""
+    apart = []
+    for stage in run.stages:
+        for work in run.works(stage):
+            sound = [each for each in run.of_work(stage, work) if each.samples and each.sound]
+            able = standing(sound)
+            apart += [each.cell for each in sound if each not in able]
+    if not apart:
+        return None
+    return judgements.Warning(
+        "not compared",
+        f"{_named(apart, 'cell')} failed other tasks than cells that did the same work, or all of them",
+        "their times are held only against cells that failed as many tasks; mend what fails, and run again",
+    )
+
+
 def slots_unseen(run: model.Run) -> judgements.Warning | None:
     """Fewer slots did work than were asked for, though there were messages for all of them."""
     short = [result for result in run.cells if any(_unseen(result, each) for each in result.samples)]
@@ -117,7 +135,7 @@ def clock_bound(run: model.Run) -> judgements.Warning | None:
             return judgements.Warning(
                 "clock bound",
                 f"clocks are known to within {1e3 * of_cell.clock_bound_s:.2g} ms, and "
-                f"{describe(result.cell)} spends {1e3 * min(hops):.2g} ms in queue or return",
+                f"{describe(result.cell)} spends {_or_nothing(min(hops))} in queue or return",
                 "read queue and return together, not one by one; a quieter network narrows the bound",
             )
     return None
@@ -137,6 +155,11 @@ def hops_beyond_bound(run: model.Run) -> judgements.Warning | None:
     )
 
 
+def _or_nothing(seconds: float) -> str:
+    """A hop's time; one that the clocks' bound makes negative is no time."""
+    return f"{1e3 * seconds:.2g} ms" if seconds > 0 else "less than nothing, within that bound,"
+
+
 def _unseen(result: CellResult, sample: Sample) -> bool:
     """Whether a sample was served by fewer slots than it had messages for."""
     if sample.slots_seen is None:
@@ -151,5 +174,5 @@ def _total(run: model.Run, figure: Callable[[Sample], int]) -> int:
 
 def _named(cells: Sequence[model.Cell], noun: str) -> str:
     """How many cells, and the first by name: `3 cells (first decode, Celery with asarray ...)`."""
-    first = f"{cells[0].stage}, {describe(cells[0])}"
+    first = f"{' '.join(filter(None, (cells[0].stage, cells[0].work)))}, {describe(cells[0])}"
     return f"{count(len(cells), noun)} ({'first ' if len(cells) > 1 else ''}{first})"

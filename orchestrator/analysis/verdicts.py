@@ -10,12 +10,13 @@ from collections.abc import Callable, Iterable, Sequence
 from math import ceil, log
 from typing import Final, Literal, TypeAlias
 
+from orchestrator.analysis.comparable import why_not
 from orchestrator.analysis.estimates import CLEARANCE, FEWEST_ROUNDS, beyond_one, paired
 from orchestrator.analysis.ledger import bound
 from orchestrator.analysis.picking import Pick, contest, pick
 from orchestrator.analysis.sentences import count, describe, percent, took
 from orchestrator.judgements import Estimate, Verdict, VerdictWord
-from orchestrator.model import Cell, CellResult, Run, Sample
+from orchestrator.model import Cell, CellResult, Run
 
 Against: TypeAlias = Literal["best in-process", "serial"]
 
@@ -71,7 +72,7 @@ def judge(
     ours, theirs = pick(celery), pick(versus)
     if ours is None or theirs is None:
         return _unmeasured(stage, against, ours, theirs)
-    unsound = _why_invalid(ours, theirs)
+    unsound = why_not(ours, theirs)
     estimate = None if unsound else contest(ours, theirs)
     rounds = len(paired(ours.best.makespans_s, theirs.best.makespans_s))
     judged = len(paired(ours.by_round, theirs.by_round))
@@ -151,36 +152,6 @@ def _unmeasured(stage: str, against: Against, ours: Pick | None, theirs: Pick | 
     )
 
 
-def _why_invalid(ours: Pick, theirs: Pick) -> str | None:
-    """The sentence that says why the times may not be compared; `None` where they may."""
-    for result in (*ours.compared, *theirs.compared):
-        if not result.sound:
-            return f"{describe(result.cell)} {_faults(result.samples)}, so its time may not stand"
-        if not any(sample.ok for sample in result.samples):
-            return f"{describe(result.cell)} ended no task well, so its time may not stand"
-    for round_ in paired(ours.by_round, theirs.by_round):
-        one, other = ours.by_round[round_], theirs.by_round[round_]
-        if _failed(one, round_) != _failed(other, round_):
-            return (
-                f"{describe(one.cell)} failed {count(_failed(one, round_), 'task')} of round {round_} and "
-                f"{describe(other.cell)} {_failed(other, round_)}, so they did not do the same work"
-            )
-    return None
-
-
-def _failed(result: CellResult, round_: int) -> int:
-    return sum(sample.failed for sample in result.samples if sample.round == round_)
-
-
-def _faults(samples: Sequence[Sample]) -> str:
-    faults = {
-        "gave {} that differ from the reference's": (sum(sample.wrong for sample in samples), "output"),
-        "lost {}": (sum(sample.lost for sample in samples), "task"),
-        "ended {} more than once": (sum(sample.duplicated for sample in samples), "task"),
-    }
-    return " and ".join(text.format(count(*fault)) for text, fault in faults.items() if fault[0])
-
-
 def _reason(
     word: VerdictWord,
     ratio: Estimate | None,
@@ -191,7 +162,7 @@ def _reason(
     versus: str,
 ) -> str:
     if ratio is None:
-        return f"{celery} and {versus} have no round in common; let the run end"
+        return f"{celery} and {versus} have no round in common; run again, and let it end"
     compared = took(ratio, rounds, than=versus)
     if word == "ties":
         return (

@@ -15,6 +15,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     task_checks.unsound,
     task_checks.disturbed,
     task_checks.failed,
+    task_checks.failed_apart,
     time_checks.too_few_rounds,
     time_checks.aa_differs,
     time_checks.spread,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
 from orchestrator.judgements import Estimate
 from orchestrator.model import Run
@@ -50,6 +51,13 @@ def spread(estimate: Estimate | None) -> str:
         return ""
     share = (estimate.high - estimate.low) / 2 / estimate.point
     return f"±{share:.0%}" if share < 9.995 else "±>999%"
+
+
+def levels(estimates: Iterable[Estimate | None]) -> str:
+    """How sure intervals are: `95 %`, or from the lowest to the highest `94 to 95 %`; empty where there are none."""
+    known = sorted(each.level for each in estimates if each is not None and each.level is not None)
+    ends = dict.fromkeys(f"{100 * level:.0f}" for level in (*known[:1], *known[-1:]))
+    return f"{' to '.join(ends)} %" if ends else ""
 
 
 def rate(value: float | None) -> str:

@@ -84,7 +84,8 @@ def _of_sweep(run: Run) -> Headline:
     best = [each for each in sweeps if each.against == "best in-process"]
     if not best:
         return Headline(
-            "Nothing to judge", "No point of the sweep has both a Celery cell and an in-process one."
+            "Nothing to judge",
+            "No point of the sweep has both a Celery cell and an in-process one that did the same work.",
         )
     several = len(best) > 1
     lead = " ".join(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from orchestrator.analysis.conclusions import conclusions
+from orchestrator.analysis.estimates import throughput
 from orchestrator.judgements import Estimate, Findings
 from orchestrator.model import CellResult, Run
 from orchestrator.reports.figures import digits, interval, seconds, sizes, spread, times
@@ -47,13 +48,13 @@ def _row(result: CellResult, findings: Findings) -> str:
     makespan = findings.makespans.get(cell)
     if makespan is None:
         return f"| {in_markdown(cell.kernel)} | {in_markdown(cell.label)} | {cell.slots} | - | - | - | - |"
-    done = result.samples[-1].ok
+    done = throughput(result)
     cells = [
         in_markdown(cell.kernel),
         in_markdown(cell.label),
         str(cell.slots),
         f"{seconds(makespan.point)} {spread(makespan)}".strip(),
-        digits(done / makespan.point) if done else "-",
+        digits(done.point) if done else "-",
         *(f"{times(each)} {interval(each)}".strip() for each in _ratios(result, findings)),
     ]
     return f"| {' | '.join(cells)} |"

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from orchestrator.analysis.conclusions import changes
+from orchestrator.analysis.estimates import throughput
 from orchestrator.judgements import Findings, Verdict
 from orchestrator.model import Cell, CellResult, Run
 from orchestrator.reports import typeset
@@ -52,6 +53,7 @@ class Line:
     startup: str
     verified: bool | None
     sound: bool
+    measured: bool
     fastest: bool
 
 
@@ -113,13 +115,13 @@ def _line(result: CellResult, findings: Findings, fastest: bool) -> Line:
     cell = result.cell
     makespan = findings.makespans.get(cell)
     serial, best = findings.versus_serial.get(cell), findings.versus_best.get(cell)
-    done = result.samples[-1].ok if result.samples else 0
+    done = throughput(result)
     return Line(
         cell=cell,
         name=short_name(cell),
         makespan=typeset.time(makespan.point if makespan else None),
         makespan_span=typeset.time_span(makespan),
-        throughput=digits(done / makespan.point) if done and makespan else typeset.NONE,
+        throughput=digits(done.point) if done else typeset.NONE,
         versus_serial=typeset.ratio(serial),
         versus_serial_span=typeset.span(serial),
         versus_best=typeset.ratio(best),
@@ -127,6 +129,7 @@ def _line(result: CellResult, findings: Findings, fastest: bool) -> Line:
         startup=typeset.time(result.startup_s),
         verified=result.verified,
         sound=result.sound,
+        measured=bool(result.taken),
         fastest=fastest,
     )
 

@@ -11,18 +11,19 @@ from rich.table import Table
 from rich.text import Text
 
 from orchestrator.analysis.conclusions import conclusions
+from orchestrator.analysis.estimates import throughput
 from orchestrator.judgements import Findings
 from orchestrator.model import Cell, CellResult, Run
 from orchestrator.reports.best import fastest
 from orchestrator.reports.faults import faults
-from orchestrator.reports.figures import digits, interval, rate, seconds, sizes, spread, times
+from orchestrator.reports.figures import digits, interval, levels, rate, seconds, sizes, spread, times
 from orchestrator.reports.screen import screen
 from orchestrator.reports.track import track
 from orchestrator.reports.verdict_lines import verdict_lines
 
 LEGEND = (
     "vs serial: of the same kernel; vs best: the stage's best in-process cell; above 1x is faster.\n"
-    "celery redis/4: payloads through Redis, 4 tasks a message; again: the A/A pair. ± is the 95 % interval."
+    "celery redis/4: payloads through Redis, 4 tasks a message; again: the A/A pair."
 )
 EVENTS = "-E: with task events, what Flower reads; celery rows without it had them off."
 WIDE = 110
@@ -46,7 +47,7 @@ def report(run: Run, findings: Findings, width: int) -> RenderableType:
     for stage in run.stages:
         for work in run.works(stage):
             parts += [Text(), _table(run, findings, stage, work, width)]
-    parts += [Text(), Text(LEGEND, style="dim")]
+    parts += [Text(), Text(LEGEND + _level(findings), style="dim")]
     if _events_differ(run):
         parts.append(Text(EVENTS, style="dim"))
     parts += [*_failures(run), *_warnings(findings), *_noise_floor(findings)]
@@ -89,6 +90,12 @@ def _events(run: Run) -> str:
     return ", task events on" if sent else ""
 
 
+def _level(findings: Findings) -> str:
+    """What ± is, by the makespans' intervals; nothing where there are none."""
+    shown = levels(findings.makespans.values())
+    return f" ± is the {shown} interval." if shown else ""
+
+
 def _events_differ(run: Run) -> bool:
     return {result.cell.events for result in run.cells} >= {"on", "off"}
 
@@ -127,9 +134,9 @@ def _row(result: CellResult, findings: Findings, wide: bool) -> list[str]:
     makespan = findings.makespans.get(cell)
     if makespan is None:
         return [str(cell.slots), "-", "", "-", "-", "", "-", ""]
-    done = result.samples[-1].ok
+    done = throughput(result)
     row = [str(cell.slots), seconds(makespan.point), spread(makespan)]
-    row.append(digits(done / makespan.point) if done else "-")
+    row.append(digits(done.point) if done else "-")
     for ratio in (findings.versus_serial.get(cell), findings.versus_best.get(cell)):
         row += [times(ratio), interval(ratio) if wide else spread(ratio)]
     return row

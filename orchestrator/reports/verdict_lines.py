@@ -10,6 +10,7 @@ from rich.text import Text
 
 from orchestrator.analysis.sentences import describe, figure
 from orchestrator.judgements import Estimate, Verdict, VerdictWord
+from orchestrator.reports.figures import levels
 
 COLOURS: dict[VerdictWord, str] = {
     "helps": "green",
@@ -31,10 +32,9 @@ def verdict_lines(verdicts: Sequence[Verdict]) -> Iterator[RenderableType]:
 
 
 def _levels(verdicts: Sequence[Verdict]) -> str:
-    """How sure the intervals below are: one level, or from the lowest to the highest."""
-    levels = sorted({each.ratio.level for each in verdicts if each.ratio and each.ratio.level is not None})
-    shown = list(dict.fromkeys(f"{100 * level:.0f}" for level in (levels[0], levels[-1]))) if levels else []
-    return f" Its best cell of each stage, with {' to '.join(shown)} % intervals:" if shown else ""
+    """How sure the intervals below are; nothing where there are none."""
+    shown = levels(each.ratio for each in verdicts)
+    return f" Its best cell of each stage, with {shown} intervals:" if shown else ""
 
 
 def _of_stage(stage: str, verdicts: Sequence[Verdict]) -> Iterator[RenderableType]:

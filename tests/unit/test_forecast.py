@@ -9,6 +9,7 @@ import pytest
 from orchestrator.errors import UsageError
 from orchestrator.forecast import Asked, as_document, forecasts, render
 from tests.unit.analysis.made_fleets import CELERY, SERIAL, celery_result, fleet_run, plain_result
+from tests.unit.reports.made_runs import every_run
 
 RUN = fleet_run(plain_result(SERIAL, 1.2), celery_result(1), celery_result(2))
 FOUR = Asked.checked(4, None, None, None, None, None)
@@ -50,6 +51,16 @@ def test_a_sweep_of_the_work_has_a_forecast_for_each_point():
 def test_a_result_without_celery_is_refused():
     with pytest.raises(UsageError, match="no Celery cell to predict from"):
         forecasts(fleet_run(plain_result(SERIAL, 1.2)), FOUR)
+
+
+def test_a_result_in_which_less_than_nothing_was_collected_is_predicted_from():
+    (found,) = forecasts(every_run()["less than nothing collected"], FOUR)
+    assert found.prediction.makespan_s.point > 0
+
+
+def test_a_result_in_which_no_message_was_answered_is_refused():
+    with pytest.raises(UsageError, match="does not tell where"):
+        forecasts(every_run()["no message was answered"], FOUR)
 
 
 def test_many_lines_fit_80_columns():

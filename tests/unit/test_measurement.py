@@ -170,6 +170,11 @@ def test_a_short_batch_is_done_several_times_and_their_median_counts():
     assert (sample.tasks, sample.ok, sample.wrong) == (3, 3, 3)
 
 
+def test_an_outcome_of_a_task_that_is_not_in_the_batch_is_named_as_the_strategys_error():
+    with pytest.raises(RuntimeError, match="an outcome of task 7, which is not in the batch"):
+        sample_of([right(0), Outcome(7, b"")])
+
+
 def test_a_sample_that_the_strategy_says_was_disturbed_says_why():
     class Upset(Scripted):
         def disturbance(self):

@@ -31,7 +31,7 @@ def draw(run: Run, findings: Findings) -> tuple[Drawing, ...]:
         each
         for result in run.cells
         if result.cell.distributed and not result.cell.replica
-        if (each := ledger(result)) is not None and each.latency_s
+        if (each := ledger(result)) is not None and _drawable(each)
     ]
     if not ledgers:
         return ()
@@ -51,6 +51,11 @@ def draw(run: Run, findings: Findings) -> tuple[Drawing, ...]:
             spec=_spec(ledgers),
         ),
     )
+
+
+def _drawable(each: Ledger) -> bool:
+    """Whether there is a latency to take shares of: clocks known badly may leave none."""
+    return each.latency_s is not None and each.latency_s > 0 and any(leg.seconds > 0 for leg in each.legs)
 
 
 def _name(each: Ledger) -> str:

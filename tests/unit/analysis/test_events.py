@@ -38,6 +38,12 @@ def test_a_cost_whose_interval_holds_nothing_is_not_called_one():
     assert cost.sentence.endswith("7 rounds), which may be nothing.")
 
 
+def test_what_is_surely_faster_with_events_is_not_said_to_be_perhaps_nothing():
+    (cost,) = events_costs(run_of(*pair(0.120, 0.100)))
+    assert "-17 % (-17 % to -17 %, 95 % interval, 7 rounds): surely less than nothing" in cost.sentence
+    assert "may be nothing" not in cost.sentence
+
+
 def test_too_few_rounds_give_a_share_without_an_interval():
     (cost,) = events_costs(run_of(result(OFF, [0.1, 0.1]), result(ON, [0.103, 0.103])))
     assert cost.sentence.endswith("3.0 % (2 rounds), which may be nothing.")

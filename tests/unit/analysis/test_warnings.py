@@ -65,6 +65,8 @@ FIRES: list[tuple[str, Run]] = [
     ("unsound", run_of(result(SERIAL, STEADY, wrong=1))),
     ("disturbed", upset(0, 1, 2, 3, 4, 5, 6)),
     ("failed tasks", failing()),
+    ("not compared", run_of(result(SERIAL, STEADY), result(REDIS, STEADY, ok=7, failed=1))),
+    ("not compared", run_of(result(SERIAL, STEADY, ok=0, failed=8))),
     ("too few rounds", run_of(result(SERIAL, STEADY[:4]))),
     ("A/A differs", run_at({SERIAL: 1.0, SERIAL_AGAIN: 1.06})),
     ("A/A differs", run_at({SERIAL: 1.0, SERIAL_AGAIN: 0.94})),
@@ -88,6 +90,7 @@ QUIET_RUNS: list[tuple[str, Run]] = [
     ("unsound", run_of(result(SERIAL, STEADY, ok=7, failed=1))),
     ("disturbed", run_of(result(SERIAL, STEADY))),
     ("failed tasks", run_of(result(SERIAL, STEADY))),
+    ("not compared", failing()),
     ("too few rounds", run_of(result(SERIAL, STEADY[:5]))),
     ("too few rounds", run_of(complete=False, planned=[SERIAL])),
     ("A/A differs", run_at({SERIAL: 1.0, SERIAL_AGAIN: 1.04})),
@@ -125,6 +128,13 @@ def test_warning_keeps_quiet(kind: str, run: Run) -> None:
 
 def test_every_check_is_shown_to_fire_and_to_keep_quiet() -> None:
     assert len(CHECKS) == len({kind for kind, _ in FIRES}) == len({kind for kind, _ in QUIET_RUNS})
+
+
+def test_a_hop_below_nothing_is_not_said_to_take_time() -> None:
+    (warning,) = (
+        each for each in warnings(served(queue_s=-0.002, clock_bound_s=0.005)) if each.kind == "clock bound"
+    )
+    assert "spends less than nothing, within that bound, in queue or return" in warning.message
 
 
 def test_a_disturbed_sample_is_named_with_its_round_and_cause_and_what_is_left_to_do() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from orchestrator.inputs.synthetic import photograph
-from orchestrator.model import Cell, Run, TaskFailure
+from orchestrator.model import Cell, CellResult, Run, Stations, TaskFailure
 from orchestrator.proof import thumbnails
 from orchestrator.surroundings import Cpu, Worker
 from tests.examples import CELERY, HOPS, SERIAL, THREADS, example_run, result
@@ -40,6 +40,26 @@ def _samples(run: Run, **changes: int) -> Run:
     )
 
 
+def _served(stations: Stations) -> Run:
+    """The example, each of whose Celery batches asked this of the stations."""
+    run = example_run()
+    return replace(run, cells=tuple(_celery(each, stations=stations) for each in run.cells))
+
+
+def _hopped(**seconds: float) -> Run:
+    """The example, whose Celery tasks spent no time but this."""
+    run = example_run()
+    none = replace(HOPS, publish_s=0.0, fetch_s=0.0, store_s=0.0, unexplained_s=0.0)
+    return replace(run, cells=tuple(_celery(each, hops=replace(none, **seconds)) for each in run.cells))
+
+
+def _celery(result: CellResult, **changes: object) -> CellResult:
+    """The result with these changes to its samples, if it is a Celery cell's."""
+    if not result.cell.distributed:
+        return result
+    return replace(result, samples=tuple(replace(each, **changes) for each in result.samples))
+
+
 def every_run() -> dict[str, Run]:
     """Runs by what is odd in them."""
     run = example_run()
@@ -58,6 +78,11 @@ def every_run() -> dict[str, Run]:
         "every task failed": _samples(run, ok=0, failed=8),
         "tasks lost": _samples(run, ok=7, lost=1),
         "no preflight": replace(run, preflight=None),
+        "no message was answered": _served(Stations(0.001, 0.002, 0.01, 100_000, 0, 0.001)),
+        "less than nothing collected": _served(Stations(0.001, -0.002, 0.01, 100_000, 8, -0.001)),
+        "no hop takes any time": _hopped(
+            compute_s=0.0, queue_s=-0.002, return_s=-0.001, latency_s=-0.002, clock_bound_s=0.005
+        ),
         "hostile names": hostile(),
         "sweep of the size": swept(),
         "sweep of the slots": scaled(),

@@ -7,9 +7,12 @@ from dataclasses import replace
 
 import pytest
 
+from orchestrator import results
+from orchestrator.analysis.estimates import throughput
 from orchestrator.analysis.findings import analyse
 from orchestrator.model import Events, Run
-from orchestrator.reports import terminal
+from orchestrator.reports import markdown, terminal
+from orchestrator.reports.page import lines
 from orchestrator.reports.screen import screen
 from tests.examples import example_run
 from tests.unit.reports.snapshots import assert_as_kept
@@ -18,6 +21,33 @@ from tests.unit.reports.snapshots import assert_as_kept
 def test_text_is_as_kept():
     run = example_run()
     assert_as_kept("terminal.txt", terminal.render(run, analyse(run)))
+
+
+def test_tasks_a_second_are_those_of_all_rounds_and_not_of_the_last_alone():
+    run = example_run()
+    first = run.cells[0]
+    *most, last = first.samples
+    upset = replace(first, samples=(*most, replace(last, ok=1, failed=7)))
+    run = replace(run, cells=(upset, *run.cells[1:]))
+    found = throughput(upset)
+    assert found is not None
+    assert found.point == pytest.approx(800, rel=0.02)
+    text = f"{found.point:.0f}"
+    findings = analyse(run)
+    assert f" {text} " in terminal.render(run, findings)
+    assert f"| {text} |" in markdown.render(run, findings)
+    assert lines([upset], findings)[0].throughput == text
+    assert results.to_json(run)["cells"][0]["throughput_per_s"]["point"] == found.point
+
+
+@pytest.mark.parametrize(
+    ("rounds", "said"), [(7, "± is the 95 % interval."), (5, "± is the 94 % interval."), (3, None)]
+)
+def test_the_level_of_the_intervals_is_the_one_that_the_rounds_allow(rounds: int, said: str | None):
+    run = example_run()
+    run = replace(run, cells=tuple(replace(each, samples=each.samples[:rounds]) for each in run.cells))
+    text = " ".join(terminal.render(run, analyse(run)).split())
+    assert said in text if said else "± is" not in text
 
 
 def test_the_verdicts_are_last():
