@@ -42,8 +42,12 @@ def changes(run: Run) -> tuple[str, ...]:
 
 
 def _in_the_way(run: Run, sweeps: Sequence[Sweep]) -> Iterator[str]:
-    """What holds Celery back where the swept work is least; nothing of a stage that always pays."""
-    least = {sweep.stage: sweep for sweep in sweeps if sweep.found.kind != "always"}
+    """What holds Celery back where the swept work is least; nothing of a stage that pays wherever it was tested."""
+    least = {
+        sweep.stage: sweep
+        for sweep in sweeps
+        if not (sweep.found.everywhere and sweep.found.kind == "always")
+    }
     for stage, sweep in least.items():
         cell = sweep.celery[0]
         measured = demands(family(run, cell), run)

@@ -29,6 +29,8 @@ Side: TypeAlias = Literal[-1, 0, 1]
 """-1 where Celery surely takes less, 1 where it surely takes more, 0 where one cannot tell."""
 Stretch: TypeAlias = tuple[Side, int, int]
 """Neighbouring places on one side: the side, the first place, the last."""
+Span: TypeAlias = tuple[float, float]
+"""From where to where on the axis."""
 
 STEPS: Final = 60
 """Places that are looked at between two points."""
@@ -68,17 +70,23 @@ class Crossing:
 class BreakEven:
     """Where Celery pays on a swept axis, of which `low` to `high` was tested.
 
-    `crosses`: once. `several`: more than once. `always`, `never`: surely on one side wherever it was tested,
-    or not surely on the other anywhere (`unsure` has where one cannot tell). `undecided`: too few rounds or
-    points, or nowhere a difference.
+    `crosses`: once. `several`: more than once. `always`, `never`: surely on one side in `sure`, and nowhere
+    surely on the other; `unsure` has where one cannot tell. `undecided`: too few rounds or points, or nowhere
+    a difference.
     """
 
     kind: BreakEvenKind
     low: float
     high: float
     crossings: tuple[Crossing, ...] = ()
-    unsure: tuple[tuple[float, float], ...] = ()
+    sure: tuple[Span, ...] = ()
+    unsure: tuple[Span, ...] = ()
     points: tuple[SweepPoint, ...] = ()
+
+    @property
+    def everywhere(self) -> bool:
+        """Whether it is surely on one side wherever it was tested."""
+        return self.kind in ("always", "never") and not self.unsure
 
 
 def break_even(points: Sequence[SweepPoint], margin: float = 0.05) -> BreakEven:
@@ -105,7 +113,9 @@ def break_even(points: Sequence[SweepPoint], margin: float = 0.05) -> BreakEven:
     curve = _curve(places, interpolation(axis, places) @ measured)
     stretches = _merged(_stretches(curve), curve, log1p(margin))
     crossings = tuple(_crossings(stretches, curve, log1p(margin)))
-    unsure = tuple((exp(places[first]), exp(places[last])) for side, first, last in stretches if side == 0)
+    spans = [(side, (exp(places[first]), exp(places[last]))) for side, first, last in stretches]
+    sure = tuple(span for side, span in spans if side)
+    unsure = tuple(span for side, span in spans if not side)
     sides = {side for side, _, _ in stretches} - {0}
     if len(crossings) > 1:
         kind: BreakEvenKind = "several"
@@ -115,7 +125,7 @@ def break_even(points: Sequence[SweepPoint], margin: float = 0.05) -> BreakEven:
         kind = "always" if sides == {-1} else "never"
     else:
         kind = "undecided"
-    return BreakEven(kind, low, high, crossings, unsure, ordered)
+    return BreakEven(kind, low, high, crossings, sure, unsure, ordered)
 
 
 def interpolation(axis: Floats, places: Floats) -> Floats:

@@ -36,10 +36,13 @@ def sweep_sentence(sweep: Sweep, run: Run) -> str:
     if found.kind == "undecided":
         return f"Celery and {who} cannot be told apart {tested}: {_why_undecided(found)}."
     ends = _ends(sweep, run)
-    if found.kind == "always":
-        return f"Celery beats {who} wherever it was tested, {tested}{_unsure(found, sweep, run)}: it {ends}."
-    if found.kind == "never":
-        return f"Celery beats {who} nowhere {tested}{_unsure(found, sweep, run)}: it {ends}."
+    if found.everywhere and found.kind == "always":
+        return f"Celery beats {who} wherever it was tested, {tested}: it {ends}."
+    if found.everywhere:
+        return f"Celery beats {who} nowhere {tested}: it {ends}."
+    if found.kind in ("always", "never"):
+        does = "surely beats" if found.kind == "always" else "is surely slower than"
+        return f"Celery {does} {who} {surely(sweep, run)}. It {ends}, the ends of what was tested."
     parts = [
         f"{'from' if each.pays_above else 'up to'} {place_name(sweep, run, each.at)} ({_interval(each, sweep, run)})"
         for each in found.crossings
@@ -54,8 +57,23 @@ def place_name(sweep: Sweep, run: Run, at: float) -> str:
 
 
 def span_name(sweep: Sweep, run: Run, low: float, high: float) -> str:
-    """A stretch of the axis, its unit said once: `64x64 to 512x512 pixels`."""
-    return f"{_bare(sweep, run, low)} to {place_name(sweep, run, high)}"
+    """A stretch of the axis, its unit said once: `64x64 to 512x512 pixels`; of one place, that place."""
+    first, last = _bare(sweep, run, low), _bare(sweep, run, high)
+    return place_name(sweep, run, high) if first == last else f"{first} to {place_name(sweep, run, high)}"
+
+
+def surely(sweep: Sweep, run: Run) -> str:
+    """Where a sweep without a crossing is sure: `from 512x512 to 729x729 pixels; below that one cannot tell`."""
+    found = sweep.found
+    below = all(high < found.sure[0][0] for _, high in found.unsure)
+    above = all(low > found.sure[-1][1] for low, _ in found.unsure)
+    where = "below that" if below else "above that" if above else "elsewhere"
+    return f"{' and '.join(_stretch(sweep, run, *span) for span in found.sure)}; {where} one cannot tell"
+
+
+def _stretch(sweep: Sweep, run: Run, low: float, high: float) -> str:
+    name = span_name(sweep, run, low, high)
+    return f"at {name}" if name == place_name(sweep, run, high) else f"from {name}"
 
 
 def _bare(sweep: Sweep, run: Run, at: float) -> str:
@@ -94,13 +112,6 @@ def _interval(found: Crossing, sweep: Sweep, run: Run) -> str:
     if found.high is None:
         return f"{level}: from {place_name(sweep, run, found.low)}, perhaps beyond the tested range"
     return f"{level}: {span_name(sweep, run, found.low, found.high)}"
-
-
-def _unsure(found: BreakEven, sweep: Sweep, run: Run) -> str:
-    if not found.unsure:
-        return ""
-    parts = [span_name(sweep, run, low, high) for low, high in found.unsure]
-    return f" (one cannot tell from {', nor from '.join(parts)})"
 
 
 def _why_undecided(found: BreakEven) -> str:

@@ -11,7 +11,7 @@ from orchestrator.analysis.cost_sentences import cost_sentences
 from orchestrator.analysis.crossing import BreakEvenKind
 from orchestrator.analysis.scaling import scaling
 from orchestrator.analysis.sentences import count
-from orchestrator.analysis.sweep_sentences import distinct, place_name, sweep_sentence
+from orchestrator.analysis.sweep_sentences import distinct, place_name, surely, sweep_sentence
 from orchestrator.analysis.sweeping import Sweep, sweeping
 from orchestrator.judgements import Findings, Verdict, VerdictWord
 from orchestrator.model import Run
@@ -102,6 +102,9 @@ def _where(sweep: Sweep, run: Run) -> str:
         crossing = found.crossings[0]
         side = "from" if crossing.pays_above else "up to"
         return f"In {stage} Celery pays {side} {place_name(sweep, run, crossing.at)}"
+    if found.kind in ("always", "never") and not found.everywhere:
+        does = "pays" if found.kind == "always" else "does not pay"
+        return f"In {stage} Celery surely {does} {surely(sweep, run)}"
     answers: dict[BreakEvenKind, str] = {
         "several": f"In {stage} Celery pays in places",
         "always": f"In {stage} Celery pays wherever it was tested",

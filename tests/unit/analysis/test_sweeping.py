@@ -1,10 +1,13 @@
+import re
 from dataclasses import replace
 
 import pytest
 
-from orchestrator.analysis.sweep_sentences import distinct, sweep_sentence
+from orchestrator.analysis.findings import analyse
+from orchestrator.analysis.sweep_sentences import distinct, surely, sweep_sentence
 from orchestrator.analysis.sweeping import Sweep, axis_of, sweeping
 from orchestrator.model import Cell, CellResult, Run
+from orchestrator.reports.headline import headline
 from tests.unit.analysis.made_fleets import fleet_run, plain_result
 from tests.unit.analysis.made_runs import STEADY
 
@@ -58,6 +61,48 @@ def test_never_and_always_name_the_range() -> None:
     never = sweep_sentence(against_serial(by_size(10_000)), by_size(10_000))
     assert never.startswith("Celery beats serial nowhere from 32x32 to 1024x1024 pixels: it takes ")
     assert "wherever it was tested" in sweep_sentence(against_serial(by_size(2)), by_size(2))
+
+
+def by_factors(*factors: float) -> Run:
+    """Celery takes so many times as long as serial, at each of the sizes."""
+    wild = (1.0, 1.06, 0.94, 1.04, 0.96, 1.02, 0.98)
+    results: list[CellResult] = []
+    for side, factor in zip(SIDES, factors, strict=True):
+        size = {"width": side, "height": side}
+        results.append(plain_result(replace(SERIAL, **size), 1.0, factors=(1.0,) * 7))
+        results.append(plain_result(replace(CELERY, **size), factor, factors=wild))
+    return swept("size", *results)
+
+
+def test_wherever_is_not_said_where_only_one_end_is_sure() -> None:
+    run = by_factors(0.97, 0.99, 0.96, 0.97, 0.95, 0.81)
+    sweep = against_serial(run)
+    assert sweep.found.kind == "always"
+    assert not sweep.found.everywhere
+    text = sweep_sentence(sweep, run)
+    assert re.match(
+        r"Celery surely beats serial from \d{3}x\d{3} to 1024x1024 pixels; below that one cannot tell\. It is 1\.03",
+        text,
+    )
+    assert re.fullmatch(
+        r"In decode Celery surely pays from \d{3}x\d{3} to 1024x1024 pixels; below that one cannot tell",
+        headline(run, analyse(run)).text,
+    )
+
+
+def test_nowhere_is_not_said_where_only_one_end_is_sure() -> None:
+    run = by_factors(1.4, 1.2, 1.03, 1.01, 1.02, 1.01)
+    text = sweep_sentence(against_serial(run), run)
+    assert text.startswith("Celery is surely slower than serial from 32x32 to ")
+    assert "pixels; above that one cannot tell. It takes 1.40 times as long at 32x32" in text
+    assert headline(run, analyse(run)).text.startswith("In decode Celery surely does not pay from 32x32 to ")
+
+
+def test_several_sure_stretches_are_all_named() -> None:
+    text = surely(against_serial(by_factors(1.4, 1.2, 1.01, 1.01, 1.2, 1.4)), by_factors(1, 1, 1, 1, 1, 1))
+    assert re.fullmatch(
+        r"from 32x32 to .* pixels and from .* to 1024x1024 pixels; elsewhere one cannot tell", text
+    )
 
 
 def test_the_chunk_is_an_axis_on_which_the_baseline_stays() -> None:
