@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Final
 
 from orchestrator.analysis.cost import Cost, CostKind
 from orchestrator.analysis.cost_sentences import cost_sentences
@@ -12,12 +11,9 @@ from orchestrator.analysis.crossing import BreakEvenKind
 from orchestrator.analysis.scaling import scaling
 from orchestrator.analysis.sentences import count
 from orchestrator.analysis.sweep_sentences import distinct, place_name, surely, sweep_sentence
-from orchestrator.analysis.sweeping import Sweep, sweeping
+from orchestrator.analysis.sweeping import AXES, Sweep, sweeping
 from orchestrator.judgements import Findings, Verdict, VerdictWord
 from orchestrator.model import Run
-
-SWEPT: Final = ("size", "latency", "chunk")
-"""Axes of work: a run along one of them asks from where Celery pays, not whether."""
 
 DOES: dict[VerdictWord, str] = {
     "helps": "it helps in {}",
@@ -38,7 +34,7 @@ class Headline:
 
 def headline(run: Run, findings: Findings) -> Headline:
     """Whether Celery helps: against the best that one machine does without it, and then against serial."""
-    if run.plan.axis in SWEPT:
+    if run.plan.axis in AXES:
         return _of_sweep(run)
     costs = scaling(run).costs if run.plan.axis == "slots" else ()
     if costs:
