@@ -6,10 +6,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from orchestrator.analysis.cost import Cost, CostKind
-from orchestrator.analysis.cost_sentences import cost_sentences
+from orchestrator.analysis.cost_sentences import cost_sentences, winning_slots
 from orchestrator.analysis.crossing import BreakEvenKind
 from orchestrator.analysis.scaling import scaling
-from orchestrator.analysis.sentences import count
 from orchestrator.analysis.sweep_sentences import distinct, place_name, surely, sweep_sentence
 from orchestrator.analysis.sweeping import AXES, Sweep, sweeping
 from orchestrator.judgements import Findings, Verdict, VerdictWord
@@ -60,15 +59,14 @@ def _of_slots(costs: Sequence[Cost]) -> Headline:
     stages = dict.fromkeys(each.stage for each in costs)
     said = {stage: " ".join(cost_sentences([c for c in costs if c.stage == stage])) for stage in stages}
     if len(best) == 1:
-        cost, slots = best[0], best[0].slots
+        cost = best[0]
         answers: dict[CostKind, str] = {
-            "measured": "In {} Celery pays from {} on",
-            "predicted": "In {} Celery should pay from {} on",
+            "measured": "In {} Celery pays {}",
+            "predicted": "In {} Celery should pay {}",
             "never": "In {} no number of slots makes Celery pay here",
             "unknown": "From how many slots on Celery pays in {} cannot be told yet",
         }
-        from_ = "" if slots is None else count(round(slots.point), "slot")
-        return Headline(answers[cost.kind].format(cost.stage, from_), said[cost.stage])
+        return Headline(answers[cost.kind].format(cost.stage, winning_slots(cost)), said[cost.stage])
     pays = sum(each.kind == "measured" for each in best)
     lead = " ".join(f"{stage}: {text}" for stage, text in said.items())
     return Headline(f"With these slots Celery pays in {pays or 'none'} of {len(best)} stages", lead)
