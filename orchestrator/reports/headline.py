@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -9,6 +10,7 @@ from orchestrator.analysis.cost import Cost, CostKind
 from orchestrator.analysis.cost_sentences import cost_sentences, winning_slots
 from orchestrator.analysis.crossing import BreakEvenKind
 from orchestrator.analysis.scaling import scaling
+from orchestrator.analysis.sentences import count
 from orchestrator.analysis.sweep_sentences import distinct, place_name, surely, sweep_sentence
 from orchestrator.analysis.sweeping import AXES, Sweep, sweeping
 from orchestrator.judgements import Findings, Verdict, VerdictWord
@@ -119,15 +121,19 @@ def _answer(verdicts: Sequence[Verdict]) -> str:
             "invalid": "The work of {} was not done right",
         }
         return answers[alone.verdict].format(alone.stage)
-    helps = sum(each.verdict == "helps" for each in verdicts)
-    told = sum(each.verdict != "inconclusive" for each in verdicts)
-    if not told:
-        return f"Whether Celery helps cannot be told yet in any of {len(verdicts)} stages"
+    counted = Counter(each.verdict for each in verdicts)
+    helps, unclear, invalid = (counted[word] for word in ("helps", "inconclusive", "invalid"))
+    told = len(verdicts) - unclear - invalid
+    if invalid == len(verdicts):
+        return f"The work was not done right in any of {invalid} stages"
     if helps == len(verdicts):
         return f"Celery helps in all {helps} stages"
-    return f"Celery helps in {helps or 'none'} of {told} stages" + (
-        f", and in {len(verdicts) - told} it cannot be told yet" if told < len(verdicts) else ""
-    )
+    wrong = f"; in {invalid} the work was not done right" if invalid else ""
+    if not told:
+        which = count(unclear, "stage") if invalid else f"any of {unclear} stages"
+        return f"Whether Celery helps cannot be told yet in {which}{wrong}"
+    later = f", and in {unclear} it cannot be told yet" if unclear else ""
+    return f"Celery helps in {helps or 'none'} of {count(told, 'stage')}{later}{wrong}"
 
 
 def _sentence(verdicts: Sequence[Verdict]) -> str:

@@ -141,6 +141,33 @@ def test_stages_that_cannot_be_told_are_not_counted_as_those_where_celery_does_n
     assert headline(mixed, analyse(mixed)).text.endswith("of 3 stages, and in 1 it cannot be told yet")
 
 
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        (["invalid"] * 4, "The work was not done right in any of 4 stages"),
+        (
+            ["helps", "hurts", "invalid", "invalid"],
+            "Celery helps in 1 of 2 stages; in 2 the work was not done right",
+        ),
+        (["helps", "invalid"], "Celery helps in 1 of 1 stage; in 1 the work was not done right"),
+        (
+            ["ties", "inconclusive", "invalid"],
+            "Celery helps in none of 1 stage, and in 1 it cannot be told yet; in 1 the work was not done right",
+        ),
+        (
+            ["inconclusive", "invalid"],
+            "Whether Celery helps cannot be told yet in 1 stage; in 1 the work was not done right",
+        ),
+    ],
+)
+def test_stages_whose_work_was_not_done_right_are_counted_apart(words, text):
+    run = quick_sized()
+    found = analyse(run)
+    like = next(each for each in found.verdicts if each.against == "best in-process")
+    judged = tuple(replace(like, stage=f"stage {n}", verdict=word) for n, word in enumerate(words))
+    assert headline(run, replace(found, verdicts=judged)).text == text
+
+
 def test_a_page_without_verdicts_has_no_empty_section_of_them():
     made = text_of(RUNS["sweep of the size"])
     assert 'id="verdicts"' not in made
