@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from math import sqrt
 from typing import Final
 
-from orchestrator.analysis.crossing import BreakEven, Crossing, SweepPoint
+from orchestrator.analysis.crossing import FEWEST_POINTS, BreakEven, Crossing, SweepPoint
 from orchestrator.analysis.estimates import FEWEST_ROUNDS
 from orchestrator.analysis.sentences import count, figure
-from orchestrator.analysis.sweeping import Axis, Sweep
+from orchestrator.analysis.sweeping import Axis, Sweep, place
 from orchestrator.model import Run
 
 UNITS: Final[dict[Axis, str]] = {
@@ -33,6 +33,8 @@ def sweep_sentence(sweep: Sweep, run: Run) -> str:
     found = sweep.found
     who = "the best in-process cell" if sweep.against == "best in-process" else "serial"
     tested = f"from {span_name(sweep, run, found.low, found.high)}"
+    if len(found.points) < FEWEST_POINTS:
+        return f"Where Celery beats {who} cannot be told: {_too_few_places(sweep, run)}."
     if found.kind == "undecided":
         return f"Celery and {who} cannot be told apart {tested}: {_why_undecided(found)}."
     ends = _ends(sweep, run)
@@ -112,6 +114,17 @@ def _interval(found: Crossing, sweep: Sweep, run: Run) -> str:
     if found.high is None:
         return f"{level}: from {place_name(sweep, run, found.low)}, perhaps beyond the tested range"
     return f"{level}: {span_name(sweep, run, found.low, found.high)}"
+
+
+def _too_few_places(sweep: Sweep, run: Run) -> str:
+    compared = len(sweep.found.points)
+    asked = {
+        place(run, cell, sweep.axis)
+        for cell in run.plan.cells
+        if cell.distributed and cell.stage == sweep.stage
+    }
+    of = f" of {len(asked)}" if len(asked) > compared else ""
+    return f"only {compared}{of} {'place' if len(asked) == 1 else 'places'} could be compared, {FEWEST_POINTS} are needed"
 
 
 def _why_undecided(found: BreakEven) -> str:

@@ -153,6 +153,18 @@ def test_too_few_rounds_are_said_to_be_the_reason() -> None:
     assert "there are 4 rounds; use more --rounds" in text
 
 
+def test_too_few_places_are_said_to_be_the_reason_and_not_noise() -> None:
+    run = by_size(200)
+    three = replace(run, cells=tuple(each for each in run.cells if (each.cell.width or 0) in (32, 256, 1024)))
+    text = sweep_sentence(against_serial(three), three)
+    assert (
+        text
+        == "Where Celery beats serial cannot be told: only 3 of 6 places could be compared, 4 are needed."
+    )
+    asked = replace(three, plan=replace(three.plan, cells=tuple(each.cell for each in three.cells)))
+    assert "only 3 places could be compared, 4 are needed" in sweep_sentence(against_serial(asked), asked)
+
+
 def test_where_serial_is_the_best_in_process_it_is_said_once() -> None:
     sweeps = sweeping(by_size(200)).sweeps
     assert [each.against for each in sweeps] == ["best in-process", "serial"]
