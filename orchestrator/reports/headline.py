@@ -11,7 +11,7 @@ from orchestrator.analysis.cost_sentences import cost_sentences, winning_slots
 from orchestrator.analysis.crossing import BreakEvenKind
 from orchestrator.analysis.scaling import scaling
 from orchestrator.analysis.sentences import count
-from orchestrator.analysis.sweep_sentences import distinct, place_name, surely, sweep_sentence
+from orchestrator.analysis.sweep_sentences import distinct, paying, surely, sweep_sentence
 from orchestrator.analysis.sweeping import AXES, Sweep, sweeping
 from orchestrator.judgements import Findings, Verdict, VerdictWord
 from orchestrator.model import Run
@@ -95,9 +95,7 @@ def _of_sweep(run: Run) -> Headline:
 def _where(sweep: Sweep, run: Run) -> str:
     stage, found = sweep.stage, sweep.found
     if found.kind == "crosses":
-        crossing = found.crossings[0]
-        side = "from" if crossing.pays_above else "up to"
-        return f"In {stage} Celery pays {side} {place_name(sweep, run, crossing.at)}"
+        return f"In {stage} Celery pays {paying(sweep, run, found.crossings[0])}"
     if found.kind in ("always", "never") and not found.everywhere:
         does = "pays" if found.kind == "always" else "does not pay"
         return f"In {stage} Celery surely {does} {surely(sweep, run)}"

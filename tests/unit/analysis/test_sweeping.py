@@ -4,7 +4,7 @@ from dataclasses import replace
 import pytest
 
 from orchestrator.analysis.findings import analyse
-from orchestrator.analysis.sweep_sentences import distinct, surely, sweep_sentence
+from orchestrator.analysis.sweep_sentences import distinct, place_name, surely, sweep_sentence
 from orchestrator.analysis.sweeping import Sweep, axis_of, sweeping
 from orchestrator.model import Cell, CellResult, Run
 from orchestrator.reports.headline import headline
@@ -114,6 +114,36 @@ def test_the_chunk_is_an_axis_on_which_the_baseline_stays() -> None:
     assert sweep.axis == "chunk"
     assert sweep.found.crossings[0].at == pytest.approx(4.0, rel=0.1)
     assert set(sweep.versus) == {SERIAL}
+
+
+def by_chunk(*times: tuple[int, float], factors: tuple[float, ...] = STEADY) -> Run:
+    """Celery takes these times with these chunks, serial 0.3 s."""
+    results = [plain_result(replace(CELERY, chunk=chunk), time, factors=factors) for chunk, time in times]
+    return swept("chunk", plain_result(SERIAL, 0.3, factors=(1.0,) * 7), *results)
+
+
+def test_a_chunk_is_whole_so_paying_begins_at_the_next_one_and_ends_at_the_one_before() -> None:
+    falling = by_chunk((1, 0.85), (2, 0.36), (4, 0.25), (8, 0.2), (16, 0.15))
+    text = sweep_sentence(against_serial(falling), falling)
+    assert text.startswith(
+        "Celery beats serial from 3 tasks a message (95 % interval: 3 tasks a message); it takes "
+    )
+    assert "times as long at 1 and is 2.00 times as fast at 16 tasks a message" in text
+    assert headline(falling, analyse(falling)).text == "In decode Celery pays from 3 tasks a message"
+    rising = by_chunk((1, 0.15), (2, 0.25), (4, 0.36), (8, 0.5), (16, 0.85))
+    assert sweep_sentence(against_serial(rising), rising).startswith(
+        "Celery beats serial up to 2 tasks a message ("
+    )
+
+
+def test_a_crossing_at_a_measured_chunk_is_that_chunk() -> None:
+    run = by_chunk(*((chunk, 0.3 * 4 / chunk) for chunk in (1, 2, 4, 8, 16)), factors=(1.0,) * 7)
+    assert "from 4 tasks a message (" in sweep_sentence(against_serial(run), run)
+
+
+def test_one_task_is_no_tasks() -> None:
+    sweep = against_serial(by_chunk((1, 0.85), (2, 0.36), (4, 0.25), (8, 0.2)))
+    assert place_name(sweep, by_size(2), 1.0) == "1 task a message"
 
 
 def test_the_origins_latency_is_an_axis_and_0_has_no_place_on_it() -> None:

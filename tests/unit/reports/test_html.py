@@ -11,8 +11,10 @@ from html.parser import HTMLParser
 from itertools import pairwise
 
 import pytest
+from markupsafe import escape
 
 from orchestrator import results
+from orchestrator.analysis.conclusions import changes
 from orchestrator.analysis.findings import analyse
 from orchestrator.inputs.synthetic import photograph
 from orchestrator.model import Run
@@ -20,7 +22,7 @@ from orchestrator.proof import thumbnails
 from orchestrator.reports import html
 from orchestrator.reports.headline import headline
 from tests.examples import example_run
-from tests.unit.reports.made_runs import every_run, quick_sized
+from tests.unit.reports.made_runs import every_run, quick_sized, with_stations
 
 RUNS = every_run()
 
@@ -178,6 +180,15 @@ def test_a_page_without_verdicts_has_no_empty_section_of_them():
 def test_what_holds_celery_back_and_what_was_measured_to_change_it_is_on_the_page():
     made = text_of(quick_sized())
     assert "chunk 4 instead of 1 saves" in made or "chunk 1 instead of 4 saves" in made
+
+
+@pytest.mark.parametrize("name", ["sweep of the chunk", "sweep of the size"])
+def test_what_a_sweep_concludes_is_on_the_page_once(name):
+    run = with_stations(RUNS[name])
+    made = text_of(run)
+    assert made.count('<p class="noise">') == 1
+    assert changes(run)
+    assert all(made.count(f"<li>{escape(each)}</li>") == 1 for each in changes(run))
 
 
 def test_a_sweep_is_described_by_its_range():
