@@ -10,7 +10,7 @@ from typing import Any
 from orchestrator.analysis.comparable import standing, why_not
 from orchestrator.analysis.estimates import makespan
 from orchestrator.analysis.picking import pick
-from orchestrator.analysis.prediction import Prediction, predict
+from orchestrator.analysis.prediction import Prediction, predict, speedup
 from orchestrator.analysis.scaling_sentences import interval, prediction_sentence
 from orchestrator.analysis.sentences import describe, figure
 from orchestrator.errors import UsageError
@@ -65,21 +65,16 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """A prediction, the work it is of where a sweep has several, and what did best in-process where it was measured."""
+    """A prediction, the work it is of where a sweep has several, and what did best in-process where it was measured.
+
+    `speedup` is the predicted throughput over that of the best in-process cell.
+    """
 
     prediction: Prediction
     work: str
     versus: Cell | None
     versus_per_s: float | None
-
-    @property
-    def speedup(self) -> Estimate | None:
-        """The predicted throughput over that of the best in-process cell; `None` where none was measured."""
-        return (
-            None
-            if self.versus_per_s is None
-            else self.prediction.throughput_per_s.scaled(1 / self.versus_per_s)
-        )
+    speedup: Estimate | None
 
     @property
     def sentence(self) -> str:
@@ -122,19 +117,21 @@ def _forecast(run: Run, stage: str, work: str, asked: Asked) -> Forecast | None:
     theirs = pick(standing(each for each in results if not each.cell.distributed))
     theirs = None if theirs is None or why_not(best, theirs) is not None else theirs
     within = None if theirs is None else makespan(theirs.best)
+    prediction = predict(
+        run,
+        best.best.cell,
+        asked.slots,
+        asked.rtt_s,
+        asked.bandwidth_bytes_per_s,
+        asked.hosts,
+        asked.tasks,
+    )
     return Forecast(
-        predict(
-            run,
-            best.best.cell,
-            asked.slots,
-            asked.rtt_s,
-            asked.bandwidth_bytes_per_s,
-            asked.hosts,
-            asked.tasks,
-        ),
+        prediction,
         work,
         None if theirs is None else theirs.best.cell,
         None if theirs is None or within is None else theirs.best.samples[0].tasks / within.point,
+        None if theirs is None else speedup(prediction, theirs.best),
     )
 
 

@@ -13,10 +13,8 @@ from orchestrator.analysis.prediction import family
 from orchestrator.analysis.scaling import part_filled, scaling
 from orchestrator.analysis.scaling_sentences import bounds_sentence, curve_sentences, turns_sentence
 from orchestrator.analysis.sweep_sentences import distinct, place_name, sweep_sentence
-from orchestrator.analysis.sweeping import Sweep, sweeping
+from orchestrator.analysis.sweeping import AXES, Sweep, sweeping
 from orchestrator.model import Run
-
-SWEEPS = ("size", "latency", "chunk")
 
 
 def conclusions(run: Run) -> tuple[str, ...]:
@@ -26,7 +24,7 @@ def conclusions(run: Run) -> tuple[str, ...]:
 
 def answers(run: Run) -> tuple[str, ...]:
     """What the command was asked: of a sweep from where Celery pays, of slots the curves and the COST."""
-    if run.plan.axis in SWEEPS:
+    if run.plan.axis in AXES:
         sweeps = distinct(sweeping(run).sweeps)
         return tuple(f"{sweep.stage}: {sweep_sentence(sweep, run)}" for sweep in sweeps)
     return tuple(_of_slots(run)) if run.plan.axis == "slots" else ()
@@ -34,7 +32,7 @@ def answers(run: Run) -> tuple[str, ...]:
 
 def changes(run: Run) -> tuple[str, ...]:
     """What holds Celery back, what was measured to change it, and what task events cost."""
-    if run.plan.axis in SWEEPS:
+    if run.plan.axis in AXES:
         said = tuple(_in_the_way(run, distinct(sweeping(run).sweeps)))
     else:
         said = tuple(sentence for stage in run.stages for sentence in advice(run, stage))
@@ -42,8 +40,12 @@ def changes(run: Run) -> tuple[str, ...]:
 
 
 def _in_the_way(run: Run, sweeps: Sequence[Sweep]) -> Iterator[str]:
-    """What holds Celery back where the swept work is least; nothing of a stage that always pays."""
-    least = {sweep.stage: sweep for sweep in sweeps if sweep.found.kind != "always"}
+    """What holds Celery back where the swept work is least; nothing of a stage that pays wherever it was tested."""
+    least = {
+        sweep.stage: sweep
+        for sweep in sweeps
+        if not (sweep.found.everywhere and sweep.found.kind == "always")
+    }
     for stage, sweep in least.items():
         cell = sweep.celery[0]
         measured = demands(family(run, cell), run)

@@ -15,7 +15,7 @@ import numpy as np
 
 from orchestrator.analysis.comparable import standing, why_not
 from orchestrator.analysis.demands import MeasuredDemands, demands
-from orchestrator.analysis.estimates import FEWEST_ROUNDS, beyond_one, estimate
+from orchestrator.analysis.estimates import FEWEST_ROUNDS, beyond_one, estimate, paired
 from orchestrator.analysis.passage import fewest_slots, makespans_s, useful_slots
 from orchestrator.analysis.picking import Pick, contest, pick
 from orchestrator.analysis.prediction import family
@@ -41,8 +41,8 @@ class Cost:
     """The fewest slots with which Celery beats a baseline.
 
     To beat is what a verdict calls `helps`: surely, and by more than the margin. `measured`: with `slots`
-    slots it did, by `ratio` (of its time to the baseline's) in `rounds` rounds; the estimate's `low` is the
-    fewest with which the interval reached below 1. `predicted`: from the stations, with an interval over
+    slots it did, by `ratio` (of its time to the baseline's) in `rounds` rounds that have both; `not_won` are the
+    larger numbers measured with which it did not. `predicted`: from the stations, with an interval over
     rounds. `never`: `bound` holds Celery at `limit_per_s` tasks a second, whatever the slots. `unknown`:
     `perhaps` slots, by the stations, but resamples disagree or measured slots did not win; `None` where the
     result has no times of stations. `versus_per_s` is what the baseline does, in tasks a second, with a
@@ -62,6 +62,7 @@ class Cost:
     slots: Estimate | None = None
     ratio: Estimate | None = None
     rounds: int = 0
+    not_won: tuple[int, ...] = ()
     perhaps: float | None = None
     bound: Limit | None = None
     limit_per_s: float | None = None
@@ -121,7 +122,7 @@ def _distributed(cell: Cell) -> bool:
     return cell.distributed
 
 
-def ratios_by_slots(run: Run, stage: str, theirs: Pick) -> dict[int, tuple[Cell, Estimate]]:
+def ratios_by_slots(run: Run, stage: str, theirs: Pick) -> dict[int, tuple[CellResult, Estimate]]:
     """Slots to Celery's best cell with so many, and its time over the baseline's."""
     ours = _able(run, stage, _distributed)
     found = {}
@@ -129,7 +130,7 @@ def ratios_by_slots(run: Run, stage: str, theirs: Pick) -> dict[int, tuple[Cell,
         best = pick([result for result in ours if result.cell.slots == slots])
         against = None if best is None or why_not(best, theirs) else contest(best, theirs)
         if best is not None and against is not None:
-            found[slots] = best.best.cell, against
+            found[slots] = best.best, against
     return found
 
 
@@ -139,14 +140,14 @@ def _measured(match: _Match) -> Cost | None:
     sure = [slots for slots, (_, each) in ratios.items() if beyond_one(each, match.run.plan.margin) < 0]
     if not sure:
         return None
-    cell, won = ratios[sure[0]]
-    perhaps = [slots for slots, (_, each) in ratios.items() if each.low is not None and each.low < 1]
+    best, won = ratios[sure[0]]
     return replace(
         match.cost("measured"),
-        celery=cell,
-        slots=Estimate(sure[0], min(perhaps), sure[0], won.level),
+        celery=best.cell,
+        slots=Estimate(sure[0]),
         ratio=won,
-        rounds=len(match.theirs.best.makespans_s),
+        rounds=len(paired(best.makespans_s, match.theirs.best.makespans_s)),
+        not_won=tuple(slots for slots in ratios if slots > sure[0] and slots not in sure),
     )
 
 

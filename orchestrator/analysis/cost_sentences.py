@@ -31,6 +31,16 @@ def cost_sentences(costs: Sequence[Cost]) -> tuple[str, ...]:
     return tuple(said)
 
 
+def winning_slots(cost: Cost) -> str:
+    """With how many slots Celery wins: `from 3 slots on`, unless more that were measured do not win surely."""
+    fewest = "" if cost.slots is None else count(round(cost.slots.point), "slot")
+    return (
+        f"on {fewest}, but not surely on {', '.join(map(str, cost.not_won))}"
+        if cost.not_won
+        else f"from {fewest} on"
+    )
+
+
 def _here(cost: Cost) -> str:
     where = "on this machine" if cost.shared else "of this fleet"
     name = "one thread" if cost.against == "serial" else "the best in-process cell"
@@ -38,7 +48,7 @@ def _here(cost: Cost) -> str:
     if cost.kind == "measured" and cost.slots is not None and cost.ratio is not None:
         faster = cost.ratio.inverse
         return (
-            f"Celery beats {who} from {count(round(cost.slots.point), 'slot')} on (COST, measured: "
+            f"Celery beats {who} {winning_slots(cost)} (COST, measured: "
             f"{describe(cost.celery)} is {figure(faster.point)} times as fast; {evidence(faster, cost.rounds)})"
         )
     if cost.kind == "predicted" and cost.slots is not None:

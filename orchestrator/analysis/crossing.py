@@ -29,6 +29,8 @@ Side: TypeAlias = Literal[-1, 0, 1]
 """-1 where Celery surely takes less, 1 where it surely takes more, 0 where one cannot tell."""
 Stretch: TypeAlias = tuple[Side, int, int]
 """Neighbouring places on one side: the side, the first place, the last."""
+Span: TypeAlias = tuple[float, float]
+"""From where to where on the axis."""
 
 STEPS: Final = 60
 """Places that are looked at between two points."""
@@ -68,17 +70,23 @@ class Crossing:
 class BreakEven:
     """Where Celery pays on a swept axis, of which `low` to `high` was tested.
 
-    `crosses`: once. `several`: more than once. `always`, `never`: surely on one side wherever it was tested,
-    or not surely on the other anywhere (`unsure` has where one cannot tell). `undecided`: too few rounds or
-    points, or nowhere a difference.
+    `crosses`: once. `several`: more than once. `always`, `never`: surely on one side in `sure`, and nowhere
+    surely on the other; `unsure` has where one cannot tell. `undecided`: too few rounds or points, or nowhere
+    a difference.
     """
 
     kind: BreakEvenKind
     low: float
     high: float
     crossings: tuple[Crossing, ...] = ()
-    unsure: tuple[tuple[float, float], ...] = ()
+    sure: tuple[Span, ...] = ()
+    unsure: tuple[Span, ...] = ()
     points: tuple[SweepPoint, ...] = ()
+
+    @property
+    def everywhere(self) -> bool:
+        """Whether it is surely on one side wherever it was tested."""
+        return self.kind in ("always", "never") and not self.unsure
 
 
 def break_even(points: Sequence[SweepPoint], margin: float = 0.05) -> BreakEven:
@@ -104,8 +112,10 @@ def break_even(points: Sequence[SweepPoint], margin: float = 0.05) -> BreakEven:
     places = _places(axis)
     curve = _curve(places, interpolation(axis, places) @ measured)
     stretches = _merged(_stretches(curve), curve, log1p(margin))
-    crossings = tuple(_crossings(stretches, curve))
-    unsure = tuple((exp(places[first]), exp(places[last])) for side, first, last in stretches if side == 0)
+    crossings = tuple(_crossings(stretches, curve, log1p(margin)))
+    spans = [(side, (exp(places[first]), exp(places[last]))) for side, first, last in stretches]
+    sure = tuple(span for side, span in spans if side)
+    unsure = tuple(span for side, span in spans if not side)
     sides = {side for side, _, _ in stretches} - {0}
     if len(crossings) > 1:
         kind: BreakEvenKind = "several"
@@ -115,7 +125,7 @@ def break_even(points: Sequence[SweepPoint], margin: float = 0.05) -> BreakEven:
         kind = "always" if sides == {-1} else "never"
     else:
         kind = "undecided"
-    return BreakEven(kind, low, high, crossings, unsure, ordered)
+    return BreakEven(kind, low, high, crossings, sure, unsure, ordered)
 
 
 def interpolation(axis: Floats, places: Floats) -> Floats:
@@ -188,31 +198,38 @@ def _merged(stretches: Sequence[Stretch], curve: _Curve, margin: float) -> list[
     return merged
 
 
-def _crossings(stretches: Sequence[Stretch], curve: _Curve) -> list[Crossing]:
-    """A crossing for every stretch that one cannot tell between two sure sides that differ.
+def _crossings(stretches: Sequence[Stretch], curve: _Curve, margin: float) -> list[Crossing]:
+    """A crossing for every stretch that one cannot tell between two sides that differ.
 
-    At an end of the axis an unsure stretch is a crossing if the point passes 1 within it; the interval is
-    then open.
+    An unsure stretch at an end of the axis has no neighbour there: the side is then the one on which the end
+    itself lies, and the interval is open. Only a sure neighbour has an edge.
     """
     crossings = []
     for index, (side, first, last) in enumerate(stretches):
-        if side != 0:
+        opens, closes = index == 0, index == len(stretches) - 1
+        if side != 0 or (opens and closes):
             continue
-        before = stretches[index - 1][0] if index else None
-        after = stretches[index + 1][0] if index + 1 < len(stretches) else None
+        before = _leaning(curve, first, margin) if opens else stretches[index - 1][0]
+        after = _leaning(curve, last, margin) if closes else stretches[index + 1][0]
         at = _passes(curve, first, last)
-        if at is None or before == after:
+        if at is None or before != -after:
             continue
         crossings.append(
             Crossing(
                 at,
-                low=None if before is None else _edge(curve, first, first - 1),
-                high=None if after is None else _edge(curve, last, last + 1),
+                low=None if opens else _edge(curve, first, first - 1),
+                high=None if closes else _edge(curve, last, last + 1),
                 level=curve.level,
-                pays_above=after == -1 or before == 1,
+                pays_above=after == -1,
             )
         )
     return crossings
+
+
+def _leaning(curve: _Curve, index: int, margin: float) -> Side:
+    """The side on which the middle of a place lies, be it sure or not; 0 within the margin of 1."""
+    point = curve.points[index]
+    return 0 if abs(point) <= margin else 1 if point > 0 else -1
 
 
 def _edge(curve: _Curve, unsure: int, sure: int) -> float:

@@ -6,13 +6,11 @@ from orchestrator.analysis.comparable import comparable, standing
 from orchestrator.analysis.estimates import makespan, ratio
 from orchestrator.analysis.noise import noise_floor
 from orchestrator.analysis.picking import pick
+from orchestrator.analysis.sweeping import OF_WORK
 from orchestrator.analysis.verdicts import BASELINES, contestants, verdicts
 from orchestrator.analysis.warnings import warnings
 from orchestrator.judgements import Estimate, Findings
 from orchestrator.model import Cell, CellResult, Run
-
-SWEPT_WORK = ("size", "latency")
-"""Axes along which cells of one stage do different work, so that the stage as a whole has no verdict."""
 
 
 def analyse(run: Run) -> Findings:
@@ -25,7 +23,7 @@ def analyse(run: Run) -> Findings:
         makespans={result.cell: each for result in run.cells if (each := makespan(result)) is not None},
         versus_serial=_versus_serial(run),
         versus_best=_versus_best(run),
-        verdicts=() if run.plan.axis in SWEPT_WORK else verdicts(run),
+        verdicts=() if run.plan.axis in OF_WORK else verdicts(run),
         noise_floor=noise_floor(run),
         warnings=warnings(run),
     )

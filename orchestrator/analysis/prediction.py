@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from math import log
-from typing import Final
+from statistics import median
+from typing import Final, TypeAlias
 
 from orchestrator.analysis.demands import MeasuredDemands, demands
+from orchestrator.analysis.estimates import makespan
 from orchestrator.analysis.passage import makespan_s
 from orchestrator.analysis.resampling import bootstrapped, resamples
 from orchestrator.analysis.round_trips import round_trips, window
@@ -30,6 +32,10 @@ MODEL_MARGIN: Final = 0.05
 
 LONG_TURNS: Final = 20
 """Messages a slot in a batch so long that its ends do not count."""
+
+
+Drawn: TypeAlias = tuple[tuple[tuple[int, ...], float], ...]
+"""Resamples: the rounds of each, and the makespan with their demands as a share of the one of all rounds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +74,7 @@ class Prediction:
     margin: float
     publishing_share: float
     assumptions: tuple[str, ...]
+    drawn: Drawn
 
     @property
     def throughput_per_s(self) -> Estimate:
@@ -110,11 +117,11 @@ def predict(
     simulated = simulate(system, tasks)
     formula_s = makespan_s(system, tasks)
     margin = MODEL_MARGIN + abs(log(simulated.makespan_s / formula_s))
-    shares = [
-        makespan_s(on_fleet(run, measured, fleet, measured.drawn(rounds)), tasks) / formula_s
+    drawn = tuple(
+        (rounds, makespan_s(on_fleet(run, measured, fleet, measured.drawn(rounds)), tasks) / formula_s)
         for rounds in resamples(measured.rounds)
-    ]
-    noise = bootstrapped(1.0, shares, len(measured.rounds))
+    )
+    noise = bootstrapped(1.0, [share for _, share in drawn], len(measured.rounds))
     return Prediction(
         cell=replace(measured.cell, slots=slots),
         fleet=fleet,
@@ -128,7 +135,29 @@ def predict(
         margin=margin,
         publishing_share=system.publishing_share,
         assumptions=tuple(_assumptions(run, measured, fleet, system, tasks)),
+        drawn=drawn,
     )
+
+
+def speedup(found: Prediction, versus: CellResult) -> Estimate | None:
+    """The predicted throughput over that of a measured cell, both from the same resampled rounds.
+
+    `None` where the cell has no samples; without an interval where too few rounds have both.
+    """
+    usual = makespan(versus)
+    if usual is None:
+        return None
+    times_s = versus.makespans_s
+    rounds = {round_ for drawn, _ in found.drawn for round_ in drawn if round_ in times_s}
+    usual_s = median(times_s.values())
+    ratios = [
+        median(both) / usual_s / share
+        for drawn, share in found.drawn
+        if (both := [times_s[round_] for round_ in drawn if round_ in times_s])
+    ]
+    noise = bootstrapped(1.0, ratios, len(rounds))
+    per_s = versus.samples[0].tasks / usual.point
+    return _widened(noise, found.margin).scaled(found.throughput_per_s.point / per_s)
 
 
 def family(run: Run, cell: Cell) -> tuple[CellResult, ...]:

@@ -14,6 +14,7 @@ from math import expm1, log
 from typing import Final
 
 from orchestrator.analysis.estimates import makespan
+from orchestrator.analysis.sweeping import OF_WORK, sweeping
 from orchestrator.analysis.verdicts import verdicts
 from orchestrator.judgements import Estimate
 from orchestrator.model import Run
@@ -27,8 +28,8 @@ def enough(run: Run, target: float) -> bool:
 
     Args:
         run: the rounds so far, numbered from whatever the first is.
-        target: the largest relative half width, such as 0.05, of the intervals that verdicts stand on;
-            where there are no verdicts, of the makespans.
+        target: the largest relative half width, such as 0.05, of the intervals that verdicts and a sweep's
+            points stand on; where there are none, of the makespans.
     """
     rounds = sorted({sample.round for result in run.cells for sample in result.samples})
     if len(rounds) >= LOOKS[-1]:
@@ -40,13 +41,16 @@ def enough(run: Run, target: float) -> bool:
 
 
 def narrow(run: Run, target: float) -> bool:
-    """Whether every interval that a verdict stands on is within `target`; without verdicts, every makespan's.
+    """Whether every interval that the findings stand on is within `target`.
 
-    A verdict that is invalid has no interval, and no more rounds will give it one.
+    These are the verdicts' and those at each point of a sweep; without any, every makespan's. A verdict that
+    is invalid has no interval, and no more rounds will give it one.
     """
-    judged = verdicts(run)
-    if judged:
-        return all(half_width(each.ratio) <= target for each in judged if each.verdict != "invalid")
+    judged = () if run.plan.axis in OF_WORK else verdicts(run)
+    points = [point for sweep in sweeping(run).sweeps for point in sweep.found.points]
+    if judged or points:
+        ratios = [each.ratio for each in judged if each.verdict != "invalid"]
+        return all(half_width(each) <= target for each in (*ratios, *(point.ratio for point in points)))
     measured = [result for result in run.cells if result.samples]
     return all(half_width(makespan(result)) <= target for result in measured)
 

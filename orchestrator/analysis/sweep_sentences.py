@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from math import sqrt
+from collections.abc import Callable, Sequence
+from math import ceil, floor, sqrt
 from typing import Final
 
-from orchestrator.analysis.crossing import BreakEven, Crossing, SweepPoint
+from orchestrator.analysis.crossing import FEWEST_POINTS, BreakEven, Crossing, SweepPoint
 from orchestrator.analysis.estimates import FEWEST_ROUNDS
 from orchestrator.analysis.sentences import count, figure
-from orchestrator.analysis.sweeping import Axis, Sweep
+from orchestrator.analysis.sweeping import Axis, Sweep, place
 from orchestrator.model import Run
 
-UNITS: Final[dict[Axis, str]] = {
-    "pixels": " pixels",
-    "latency_ms": " ms of latency",
-    "chunk": " tasks a message",
-}
+UNITS: Final[dict[Axis, str]] = {"pixels": "pixels", "latency_ms": "ms of latency"}
 
 
 def distinct(sweeps: Sequence[Sweep]) -> tuple[Sweep, ...]:
@@ -30,9 +26,12 @@ def distinct(sweeps: Sequence[Sweep]) -> tuple[Sweep, ...]:
 
 def sweep_sentence(sweep: Sweep, run: Run) -> str:
     """Whether, from where and by how much Celery pays on a swept axis, and which places that leaves out."""
-    left_out = ", ".join(_bare(sweep, run, at) for at in sweep.left_out)
-    why = "tasks failed or outputs were wrong, and not on both sides alike"
-    return f"{_answer(sweep, run)}{f' Left out ({why}): {left_out}{UNITS[sweep.axis]}.' if left_out else ''}"
+    answer = _answer(sweep, run)
+    if not sweep.left_out:
+        return answer
+    *others, last = sweep.left_out
+    places = ", ".join([*(_bare(sweep, run, at) for at in others), place_name(sweep, run, last)])
+    return f"{answer} Left out (tasks failed or outputs were wrong, and not on both sides alike): {places}."
 
 
 def _answer(sweep: Sweep, run: Run) -> str:
@@ -40,29 +39,68 @@ def _answer(sweep: Sweep, run: Run) -> str:
     found = sweep.found
     who = "the best in-process cell" if sweep.against == "best in-process" else "serial"
     tested = f"from {span_name(sweep, run, found.low, found.high)}"
+    if len(found.points) < FEWEST_POINTS:
+        return f"Where Celery beats {who} cannot be told: {_too_few_places(sweep, run)}."
     if found.kind == "undecided":
         return f"Celery and {who} cannot be told apart {tested}: {_why_undecided(found)}."
     ends = _ends(sweep, run)
-    if found.kind == "always":
-        return f"Celery beats {who} wherever it was tested, {tested}{_unsure(found, sweep, run)}: it {ends}."
-    if found.kind == "never":
-        return f"Celery beats {who} nowhere {tested}{_unsure(found, sweep, run)}: it {ends}."
-    parts = [
-        f"{'from' if each.pays_above else 'up to'} {place_name(sweep, run, each.at)} ({_interval(each, sweep, run)})"
-        for each in found.crossings
-    ]
+    if found.everywhere and found.kind == "always":
+        return f"Celery beats {who} wherever it was tested, {tested}: it {ends}."
+    if found.everywhere:
+        return f"Celery beats {who} nowhere {tested}: it {ends}."
+    if found.kind in ("always", "never"):
+        does = "surely beats" if found.kind == "always" else "is surely slower than"
+        return f"Celery {does} {who} {surely(sweep, run)}. It {ends}, the ends of what was tested."
+    parts = [f"{paying(sweep, run, each)} ({_interval(each, sweep, run)})" for each in found.crossings]
     several = " It crosses more than once, so look at the curve." if found.kind == "several" else ""
     return f"Celery beats {who} {', '.join(parts)}; it {ends}, the ends of what was tested.{several}"
 
 
+def paying(sweep: Sweep, run: Run, crossing: Crossing) -> str:
+    """From or up to where Celery pays: `from 611x611 pixels`, `up to 4 tasks a message`."""
+    at = _reached(sweep, crossing, crossing.at)
+    return f"{'from' if crossing.pays_above else 'up to'} {place_name(sweep, run, at)}"
+
+
 def place_name(sweep: Sweep, run: Run, at: float) -> str:
     """A place on the axis as a person says it: an image size of the shape that was swept, a latency, a chunk."""
-    return f"{_bare(sweep, run, at)}{UNITS[sweep.axis]}"
+    if sweep.axis == "chunk":
+        return f"{count(round(at), 'task')} a message"
+    return f"{_bare(sweep, run, at)} {UNITS[sweep.axis]}"
 
 
 def span_name(sweep: Sweep, run: Run, low: float, high: float) -> str:
-    """A stretch of the axis, its unit said once: `64x64 to 512x512 pixels`."""
-    return f"{_bare(sweep, run, low)} to {place_name(sweep, run, high)}"
+    """A stretch of the axis, its unit said once: `64x64 to 512x512 pixels`; of one place, that place."""
+    first, last = _bare(sweep, run, low), _bare(sweep, run, high)
+    return place_name(sweep, run, high) if first == last else f"{first} to {place_name(sweep, run, high)}"
+
+
+def surely(sweep: Sweep, run: Run) -> str:
+    """Where a sweep without a crossing is sure: `from 512x512 to 729x729 pixels; below that one cannot tell`."""
+    found = sweep.found
+    below = all(high < found.sure[0][0] for _, high in found.unsure)
+    above = all(low > found.sure[-1][1] for low, _ in found.unsure)
+    where = "below that" if below else "above that" if above else "elsewhere"
+    return f"{' and '.join(_stretch(sweep, run, *span) for span in found.sure)}; {where} one cannot tell"
+
+
+def _stretch(sweep: Sweep, run: Run, low: float, high: float) -> str:
+    if sweep.axis == "chunk":
+        low, high = _whole(ceil, low), _whole(floor, high)
+    name = span_name(sweep, run, low, high)
+    return f"at {name}" if name == place_name(sweep, run, high) else f"from {name}"
+
+
+def _reached(sweep: Sweep, crossing: Crossing, at: float) -> float:
+    """The first place from `at` on where Celery can pay, or the last up to it: a chunk is whole."""
+    if sweep.axis != "chunk":
+        return at
+    return _whole(ceil if crossing.pays_above else floor, at)
+
+
+def _whole(rounded: Callable[[float], int], at: float) -> int:
+    """A chunk from a place between two, which may miss a whole one by what a logarithm does."""
+    return rounded(round(at, 6))
 
 
 def _bare(sweep: Sweep, run: Run, at: float) -> str:
@@ -70,7 +108,7 @@ def _bare(sweep: Sweep, run: Run, at: float) -> str:
         cell = sweep.celery[0]
         shape = (cell.width or run.plan.width) / (cell.height or run.plan.height)
         return f"{sqrt(at * shape):.0f}x{sqrt(at / shape):.0f}"
-    return f"{at:.3g}"
+    return f"{round(at)}" if sweep.axis == "chunk" or at >= 1000 else f"{at:.3g}"
 
 
 def _ends(sweep: Sweep, run: Run) -> str:
@@ -94,20 +132,26 @@ def _speed(point: SweepPoint) -> tuple[str, str]:
 
 def _interval(found: Crossing, sweep: Sweep, run: Run) -> str:
     level = f"{100 * found.level:.0f} % interval"
-    if found.low is None and found.high is None:
+    low, high = (None if end is None else _reached(sweep, found, end) for end in (found.low, found.high))
+    if low is None and high is None:
         return f"{level}: anywhere in the tested range, or beyond"
-    if found.low is None:
-        return f"{level}: up to {place_name(sweep, run, found.high or 0.0)}, perhaps below the tested range"
-    if found.high is None:
-        return f"{level}: from {place_name(sweep, run, found.low)}, perhaps beyond the tested range"
-    return f"{level}: {span_name(sweep, run, found.low, found.high)}"
+    if low is None:
+        return f"{level}: up to {place_name(sweep, run, high or 0.0)}, perhaps below the tested range"
+    if high is None:
+        return f"{level}: from {place_name(sweep, run, low)}, perhaps beyond the tested range"
+    return f"{level}: {span_name(sweep, run, low, high)}"
 
 
-def _unsure(found: BreakEven, sweep: Sweep, run: Run) -> str:
-    if not found.unsure:
-        return ""
-    parts = [span_name(sweep, run, low, high) for low, high in found.unsure]
-    return f" (one cannot tell from {', nor from '.join(parts)})"
+def _too_few_places(sweep: Sweep, run: Run) -> str:
+    compared = len(sweep.found.points)
+    asked = {
+        place(run, cell, sweep.axis)
+        for cell in run.plan.cells
+        if cell.distributed and cell.stage == sweep.stage
+    }
+    of = f" of {len(asked)}" if len(asked) > compared else ""
+    places = "place" if len(asked) == 1 else "places"
+    return f"only {compared}{of} {places} could be compared, {FEWEST_POINTS} are needed"
 
 
 def _why_undecided(found: BreakEven) -> str:

@@ -16,7 +16,10 @@ from orchestrator.model import Cell, CellResult, Run
 Axis: TypeAlias = Literal["pixels", "latency_ms", "chunk"]
 
 AXES: Final[dict[str, Axis]] = {"size": "pixels", "latency": "latency_ms", "chunk": "chunk"}
-"""What a plan calls what it swept, and what that is measured in here."""
+"""What a plan calls what it swept, and what that is measured in here: such a run asks from where Celery pays."""
+
+OF_WORK: Final = ("size", "latency")
+"""Axes along which cells of one stage do different work, so that the stage as a whole has no verdict."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Final
 
 from orchestrator.analysis.cost import Cost, CostKind
-from orchestrator.analysis.cost_sentences import cost_sentences
+from orchestrator.analysis.cost_sentences import cost_sentences, winning_slots
 from orchestrator.analysis.crossing import BreakEvenKind
 from orchestrator.analysis.scaling import scaling
 from orchestrator.analysis.sentences import count
-from orchestrator.analysis.sweep_sentences import distinct, place_name, sweep_sentence
-from orchestrator.analysis.sweeping import Sweep, sweeping
+from orchestrator.analysis.sweep_sentences import distinct, paying, surely, sweep_sentence
+from orchestrator.analysis.sweeping import AXES, Sweep, sweeping
 from orchestrator.judgements import Findings, Verdict, VerdictWord
 from orchestrator.model import Run
-
-SWEPT: Final = ("size", "latency", "chunk")
-"""Axes of work: a run along one of them asks from where Celery pays, not whether."""
 
 DOES: dict[VerdictWord, str] = {
     "helps": "it helps in {}",
@@ -38,7 +35,7 @@ class Headline:
 
 def headline(run: Run, findings: Findings) -> Headline:
     """Whether Celery helps: against the best that one machine does without it, and then against serial."""
-    if run.plan.axis in SWEPT:
+    if run.plan.axis in AXES:
         return _of_sweep(run)
     costs = scaling(run).costs if run.plan.axis == "slots" else ()
     if costs:
@@ -64,15 +61,14 @@ def _of_slots(costs: Sequence[Cost]) -> Headline:
     stages = dict.fromkeys(each.stage for each in costs)
     said = {stage: " ".join(cost_sentences([c for c in costs if c.stage == stage])) for stage in stages}
     if len(best) == 1:
-        cost, slots = best[0], best[0].slots
+        cost = best[0]
         answers: dict[CostKind, str] = {
-            "measured": "In {} Celery pays from {} on",
-            "predicted": "In {} Celery should pay from {} on",
+            "measured": "In {} Celery pays {}",
+            "predicted": "In {} Celery should pay {}",
             "never": "In {} no number of slots makes Celery pay here",
             "unknown": "From how many slots on Celery pays in {} cannot be told yet",
         }
-        from_ = "" if slots is None else count(round(slots.point), "slot")
-        return Headline(answers[cost.kind].format(cost.stage, from_), said[cost.stage])
+        return Headline(answers[cost.kind].format(cost.stage, winning_slots(cost)), said[cost.stage])
     pays = sum(each.kind == "measured" for each in best)
     lead = " ".join(f"{stage}: {text}" for stage, text in said.items())
     return Headline(f"With these slots Celery pays in {pays or 'none'} of {len(best)} stages", lead)
@@ -100,9 +96,10 @@ def _of_sweep(run: Run) -> Headline:
 def _where(sweep: Sweep, run: Run) -> str:
     stage, found = sweep.stage, sweep.found
     if found.kind == "crosses":
-        crossing = found.crossings[0]
-        side = "from" if crossing.pays_above else "up to"
-        return f"In {stage} Celery pays {side} {place_name(sweep, run, crossing.at)}"
+        return f"In {stage} Celery pays {paying(sweep, run, found.crossings[0])}"
+    if found.kind in ("always", "never") and not found.everywhere:
+        does = "pays" if found.kind == "always" else "does not pay"
+        return f"In {stage} Celery surely {does} {surely(sweep, run)}"
     answers: dict[BreakEvenKind, str] = {
         "several": f"In {stage} Celery pays in places",
         "always": f"In {stage} Celery pays wherever it was tested",
@@ -123,15 +120,19 @@ def _answer(verdicts: Sequence[Verdict]) -> str:
             "invalid": "The work of {} was not done right",
         }
         return answers[alone.verdict].format(alone.stage)
-    helps = sum(each.verdict == "helps" for each in verdicts)
-    told = sum(each.verdict != "inconclusive" for each in verdicts)
-    if not told:
-        return f"Whether Celery helps cannot be told yet in any of {len(verdicts)} stages"
+    counted = Counter(each.verdict for each in verdicts)
+    helps, unclear, invalid = (counted[word] for word in ("helps", "inconclusive", "invalid"))
+    told = len(verdicts) - unclear - invalid
+    if invalid == len(verdicts):
+        return f"The work was not done right in any of {invalid} stages"
     if helps == len(verdicts):
         return f"Celery helps in all {helps} stages"
-    return f"Celery helps in {helps or 'none'} of {told} stages" + (
-        f", and in {len(verdicts) - told} it cannot be told yet" if told < len(verdicts) else ""
-    )
+    wrong = f"; in {invalid} the work was not done right" if invalid else ""
+    if not told:
+        which = count(unclear, "stage") if invalid else f"any of {unclear} stages"
+        return f"Whether Celery helps cannot be told yet in {which}{wrong}"
+    later = f", and in {unclear} it cannot be told yet" if unclear else ""
+    return f"Celery helps in {helps or 'none'} of {count(told, 'stage')}{later}{wrong}"
 
 
 def _sentence(verdicts: Sequence[Verdict]) -> str:

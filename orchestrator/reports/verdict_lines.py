@@ -26,7 +26,7 @@ def verdict_lines(verdicts: Sequence[Verdict]) -> Iterator[RenderableType]:
     """All verdicts, the stages in the order in which they come; nothing where there are none."""
     if not verdicts:
         return
-    yield Text(f"Does Celery help?{_levels(verdicts)}", style="bold")
+    yield Text(f"Verdicts on Celery's best cell of each stage{_levels(verdicts)}", style="bold")
     for stage in dict.fromkeys(each.stage for each in verdicts):
         yield from _of_stage(stage, [each for each in verdicts if each.stage == stage])
 
@@ -34,7 +34,7 @@ def verdict_lines(verdicts: Sequence[Verdict]) -> Iterator[RenderableType]:
 def _levels(verdicts: Sequence[Verdict]) -> str:
     """How sure the intervals below are; nothing where there are none."""
     shown = levels(each.ratio for each in verdicts)
-    return f" Its best cell of each stage, with {shown} intervals:" if shown else ""
+    return f" ({shown} intervals)" if shown else ""
 
 
 def _of_stage(stage: str, verdicts: Sequence[Verdict]) -> Iterator[RenderableType]:

@@ -26,6 +26,28 @@ def test_a_forecast_is_held_against_the_best_in_process_cell():
     )
 
 
+def test_the_speedups_interval_has_the_baselines_uncertainty_too():
+    wild = (1.0, 1.5, 0.7, 1.3, 0.8, 1.2, 0.9)
+    (steady,) = forecasts(fleet_run(plain_result(SERIAL, 1.2, factors=(1.0,) * 7), celery_result(2)), FOUR)
+    (shaky,) = forecasts(fleet_run(plain_result(SERIAL, 1.2, factors=wild), celery_result(2)), FOUR)
+    assert steady.prediction.throughput_per_s == shaky.prediction.throughput_per_s
+    assert shaky.speedup.high / shaky.speedup.low > 1.3 * steady.speedup.high / steady.speedup.low
+
+
+def test_noise_that_a_round_gives_to_both_sides_cancels_in_the_speedup():
+    shared = (1.0, 1.3, 0.8, 1.2, 0.85, 1.1, 0.9)
+    (found,) = forecasts(
+        fleet_run(plain_result(SERIAL, 1.2, factors=shared), celery_result(2, factors=shared)), FOUR
+    )
+    of_throughput = found.prediction.throughput_per_s
+    assert found.speedup.high / found.speedup.low < 0.8 * of_throughput.high / of_throughput.low
+
+
+def test_a_baseline_of_few_rounds_gives_a_speedup_without_an_interval():
+    (found,) = forecasts(fleet_run(plain_result(SERIAL, 1.2, factors=(1.0,) * 4), celery_result(2)), FOUR)
+    assert found.speedup.low is None
+
+
 def test_without_an_in_process_cell_it_stands_alone():
     (found,) = forecasts(fleet_run(celery_result(1)), FOUR)
     assert (found.versus, found.speedup) == (None, None)

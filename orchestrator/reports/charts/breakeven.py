@@ -9,14 +9,13 @@ import altair as alt
 
 from orchestrator.analysis.crossing import Crossing
 from orchestrator.analysis.sweep_sentences import distinct, sweep_sentence
-from orchestrator.analysis.sweeping import Axis, Sweep, sweeping
+from orchestrator.analysis.sweeping import AXES, Axis, Sweep, sweeping
 from orchestrator.judgements import Estimate, Findings
 from orchestrator.model import Run
 from orchestrator.reports.charts.drawing import Drawing, Spec, slug
 from orchestrator.reports.charts.look import colour, config, shape
 from orchestrator.reports.charts.rows import full_name, ratio_axis, ratio_domain, values
 from orchestrator.reports.figures import digits
-from orchestrator.reports.headline import SWEPT
 from orchestrator.reports.typeset import NONE, level, ratio, span
 
 TITLES: Final[dict[Axis, str]] = {
@@ -33,7 +32,7 @@ HEIGHT: Final = 260
 
 def draw(run: Run, findings: Findings) -> tuple[Drawing, ...]:
     """A chart a stage and opponent, of a run that swept the work."""
-    if run.plan.axis not in SWEPT:
+    if run.plan.axis not in AXES:
         return ()
     return tuple(_drawing(run, sweep) for sweep in distinct(sweeping(run).sweeps))
 

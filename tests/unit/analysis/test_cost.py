@@ -5,7 +5,10 @@ import pytest
 
 from orchestrator.analysis.cost import Cost, costs
 from orchestrator.analysis.cost_sentences import cost_sentences
+from orchestrator.analysis.findings import analyse
+from orchestrator.judgements import Estimate
 from orchestrator.model import CellResult, Run
+from orchestrator.reports.headline import headline
 from tests.unit.analysis.made_fleets import CELERY, SERIAL, celery_result, fleet_run, plain_result
 from tests.unit.analysis.made_runs import STEADY
 
@@ -31,13 +34,29 @@ def test_slots_that_were_measured_to_win_are_the_cost() -> None:
     run = fleet_run(plain_result(SERIAL, 2.4), plain_result(THREADS, 0.5), *sweep((1, 2, 3)))
     found = cost_of(run)
     assert found.kind == "measured"
-    assert found.slots is not None
-    assert (found.slots.point, found.slots.low, found.slots.high) == (2, 2, 2)
+    assert (found.slots, found.not_won) == (Estimate(2), ())
     assert found.celery == replace(CELERY, slots=2)
     assert (
         "Celery beats one thread (serial with session, 10.0 tasks/s) from 2 slots on (COST, measured: Celery with "
         "session on 2 slots (redis, chunk 1) is 1.90 times as fast" in said(run)
     )
+
+
+def test_more_slots_that_do_not_win_are_named_and_on_is_not_said() -> None:
+    slower = [celery_result(each, makespan_s=3.0) for each in (3, 4)]
+    run = fleet_run(plain_result(SERIAL, 2.4), celery_result(2), *slower)
+    assert cost_of(run, "best in-process").not_won == (3, 4)
+    assert "10.0 tasks/s) on 2 slots, but not surely on 3, 4 (COST, measured: " in said(run)
+    plan = replace(run.plan, axis="slots")
+    text = headline(replace(run, plan=plan), analyse(run)).text
+    assert text == "In download Celery pays on 2 slots, but not surely on 3, 4"
+
+
+def test_the_evidence_counts_the_rounds_that_both_sides_have() -> None:
+    celery = celery_result(2)
+    run = fleet_run(plain_result(SERIAL, 2.4), replace(celery, samples=celery.samples[1:]))
+    assert cost_of(run, "best in-process").rounds == 6
+    assert "6 rounds)" in said(run)
 
 
 def test_slots_that_were_not_measured_are_predicted_and_called_so() -> None:

@@ -65,6 +65,21 @@ def test_a_ratio_that_only_comes_near_1_does_not_cross() -> None:
     assert all(crossing.high is None for crossing in found.crossings)
 
 
+def test_an_end_that_is_near_1_and_unsure_is_no_side_that_a_crossing_could_lead_to() -> None:
+    """The middle wiggles across 1 at the low end, where the truth may be 1.02: Celery is not said to pay there."""
+    found = sweep([0.985, 1.0, 1.01, 1.02, 1.1, 1.4], (1.0, 1.06, 0.94, 1.04, 0.96, 1.02, 0.98))
+    assert (found.kind, found.crossings) == ("never", ())
+    assert found.unsure[0][0] == pytest.approx(1.0)
+    mirrored = sweep([1.4, 1.1, 1.02, 1.01, 1.0, 0.985], (1.0, 1.06, 0.94, 1.04, 0.96, 1.02, 0.98))
+    assert (mirrored.kind, mirrored.crossings) == ("never", ())
+
+
+def test_an_end_beyond_the_margin_is_a_side_even_where_it_is_unsure() -> None:
+    found = sweep([0.93, 0.97, 1.02, 1.2, 1.5, 2.0], (1.0, 1.25, 0.8, 1.15, 0.87, 1.1, 0.9))
+    assert found.kind == "crosses"
+    assert (found.crossings[0].low, found.crossings[0].pays_above) == (None, False)
+
+
 def test_ratios_within_the_margin_everywhere_are_undecided() -> None:
     assert sweep([1.02, 1.01, 1.0, 0.99, 0.98, 0.97]).kind == "undecided"
 

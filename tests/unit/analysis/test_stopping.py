@@ -66,6 +66,27 @@ def test_without_verdicts_the_makespans_count() -> None:
     assert not narrow(run_of(result(SERIAL, [1.0, 2.0] * 5)), 0.05)
 
 
+@pytest.mark.parametrize("axis", ["size", "chunk"])
+def test_every_point_of_a_sweep_must_be_narrow(axis: str) -> None:
+    """Narrow at the first point, wide at the others, whose cells nobody else's interval stands on."""
+    assert enough(swept(axis, [0.001] * 4), 0.05)
+    assert not enough(swept(axis, [0.001, 0.001, 0.3, 0.001]), 0.05)
+
+
+def swept(axis: str, noises: list[float]) -> Run:
+    """Ten rounds at a point a noise; Celery does the better the further on."""
+    results = [result(SERIAL, [1.0] * 10)] if axis == "chunk" else []
+    for number, noise in enumerate(noises):
+        times = [(2.0 - 0.4 * number) * (1.0 + noise * (-1) ** round_) for round_ in range(10)]
+        if axis == "chunk":
+            results.append(result(replace(REDIS, chunk=2**number), times[::-1]))
+        else:
+            size = {"width": 2**number, "height": 2**number}
+            results += [result(replace(SERIAL, **size), [1.0] * 10), result(replace(REDIS, **size), times)]
+    run = run_of(*results)
+    return replace(run, plan=replace(run.plan, axis=axis))  # type: ignore[arg-type]
+
+
 def test_an_invalid_verdict_keeps_nothing_going() -> None:
     assert enough(run_of(result(SERIAL, [1.0] * 10), result(REDIS, [1.0, 9.0] * 5, lost=1)), 0.5)
 

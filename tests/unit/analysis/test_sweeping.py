@@ -1,10 +1,13 @@
+import re
 from dataclasses import replace
 
 import pytest
 
-from orchestrator.analysis.sweep_sentences import distinct, sweep_sentence
+from orchestrator.analysis.findings import analyse
+from orchestrator.analysis.sweep_sentences import distinct, place_name, surely, sweep_sentence
 from orchestrator.analysis.sweeping import Sweep, axis_of, sweeping
 from orchestrator.model import Cell, CellResult, Run
+from orchestrator.reports.headline import headline
 from tests.unit.analysis.made_fleets import fleet_run, plain_result
 from tests.unit.analysis.made_runs import STEADY
 
@@ -60,6 +63,48 @@ def test_never_and_always_name_the_range() -> None:
     assert "wherever it was tested" in sweep_sentence(against_serial(by_size(2)), by_size(2))
 
 
+def by_factors(*factors: float) -> Run:
+    """Celery takes so many times as long as serial, at each of the sizes."""
+    wild = (1.0, 1.06, 0.94, 1.04, 0.96, 1.02, 0.98)
+    results: list[CellResult] = []
+    for side, factor in zip(SIDES, factors, strict=True):
+        size = {"width": side, "height": side}
+        results.append(plain_result(replace(SERIAL, **size), 1.0, factors=(1.0,) * 7))
+        results.append(plain_result(replace(CELERY, **size), factor, factors=wild))
+    return swept("size", *results)
+
+
+def test_wherever_is_not_said_where_only_one_end_is_sure() -> None:
+    run = by_factors(0.97, 0.99, 0.96, 0.97, 0.95, 0.81)
+    sweep = against_serial(run)
+    assert sweep.found.kind == "always"
+    assert not sweep.found.everywhere
+    text = sweep_sentence(sweep, run)
+    assert re.match(
+        r"Celery surely beats serial from \d{3}x\d{3} to 1024x1024 pixels; below that one cannot tell\. It is 1\.03",
+        text,
+    )
+    assert re.fullmatch(
+        r"In decode Celery surely pays from \d{3}x\d{3} to 1024x1024 pixels; below that one cannot tell",
+        headline(run, analyse(run)).text,
+    )
+
+
+def test_nowhere_is_not_said_where_only_one_end_is_sure() -> None:
+    run = by_factors(1.4, 1.2, 1.03, 1.01, 1.02, 1.01)
+    text = sweep_sentence(against_serial(run), run)
+    assert text.startswith("Celery is surely slower than serial from 32x32 to ")
+    assert "pixels; above that one cannot tell. It takes 1.40 times as long at 32x32" in text
+    assert headline(run, analyse(run)).text.startswith("In decode Celery surely does not pay from 32x32 to ")
+
+
+def test_several_sure_stretches_are_all_named() -> None:
+    text = surely(against_serial(by_factors(1.4, 1.2, 1.01, 1.01, 1.2, 1.4)), by_factors(1, 1, 1, 1, 1, 1))
+    assert re.fullmatch(
+        r"from 32x32 to .* pixels and from .* to 1024x1024 pixels; elsewhere one cannot tell", text
+    )
+
+
 def test_the_chunk_is_an_axis_on_which_the_baseline_stays() -> None:
     results = [
         plain_result(replace(CELERY, chunk=c), 0.8 / c + 0.1, factors=turned(c % 5)) for c in (1, 2, 4, 8, 16)
@@ -69,6 +114,36 @@ def test_the_chunk_is_an_axis_on_which_the_baseline_stays() -> None:
     assert sweep.axis == "chunk"
     assert sweep.found.crossings[0].at == pytest.approx(4.0, rel=0.1)
     assert set(sweep.versus) == {SERIAL}
+
+
+def by_chunk(*times: tuple[int, float], factors: tuple[float, ...] = STEADY) -> Run:
+    """Celery takes these times with these chunks, serial 0.3 s."""
+    results = [plain_result(replace(CELERY, chunk=chunk), time, factors=factors) for chunk, time in times]
+    return swept("chunk", plain_result(SERIAL, 0.3, factors=(1.0,) * 7), *results)
+
+
+def test_a_chunk_is_whole_so_paying_begins_at_the_next_one_and_ends_at_the_one_before() -> None:
+    falling = by_chunk((1, 0.85), (2, 0.36), (4, 0.25), (8, 0.2), (16, 0.15))
+    text = sweep_sentence(against_serial(falling), falling)
+    assert text.startswith(
+        "Celery beats serial from 3 tasks a message (95 % interval: 3 tasks a message); it takes "
+    )
+    assert "times as long at 1 and is 2.00 times as fast at 16 tasks a message" in text
+    assert headline(falling, analyse(falling)).text == "In decode Celery pays from 3 tasks a message"
+    rising = by_chunk((1, 0.15), (2, 0.25), (4, 0.36), (8, 0.5), (16, 0.85))
+    assert sweep_sentence(against_serial(rising), rising).startswith(
+        "Celery beats serial up to 2 tasks a message ("
+    )
+
+
+def test_a_crossing_at_a_measured_chunk_is_that_chunk() -> None:
+    run = by_chunk(*((chunk, 0.3 * 4 / chunk) for chunk in (1, 2, 4, 8, 16)), factors=(1.0,) * 7)
+    assert "from 4 tasks a message (" in sweep_sentence(against_serial(run), run)
+
+
+def test_one_task_is_no_tasks() -> None:
+    sweep = against_serial(by_chunk((1, 0.85), (2, 0.36), (4, 0.25), (8, 0.2)))
+    assert place_name(sweep, by_size(2), 1.0) == "1 task a message"
 
 
 def test_the_origins_latency_is_an_axis_and_0_has_no_place_on_it() -> None:
@@ -106,6 +181,18 @@ def test_too_few_rounds_are_said_to_be_the_reason() -> None:
     text = sweep_sentence(against_serial(few), few)
     assert text.startswith("Celery and serial cannot be told apart from 32x32 to 1024x1024 pixels: ")
     assert "there are 4 rounds; use more --rounds" in text
+
+
+def test_too_few_places_are_said_to_be_the_reason_and_not_noise() -> None:
+    run = by_size(200)
+    three = replace(run, cells=tuple(each for each in run.cells if (each.cell.width or 0) in (32, 256, 1024)))
+    text = sweep_sentence(against_serial(three), three)
+    assert (
+        text
+        == "Where Celery beats serial cannot be told: only 3 of 6 places could be compared, 4 are needed."
+    )
+    asked = replace(three, plan=replace(three.plan, cells=tuple(each.cell for each in three.cells)))
+    assert "only 3 places could be compared, 4 are needed" in sweep_sentence(against_serial(asked), asked)
 
 
 def test_where_serial_is_the_best_in_process_it_is_said_once() -> None:

@@ -86,6 +86,7 @@ def every_run() -> dict[str, Run]:
         "hostile names": hostile(),
         "sweep of the size": swept(),
         "sweep of the slots": scaled(),
+        "sweep of the chunk": chunked(),
     }
 
 
@@ -128,6 +129,30 @@ def swept() -> Run:
             cells.append(result(cell, fixed_s + pixel_s * side * side, hops, shift=len(cells)))
     plan = replace(run.plan, axis="size", cells=tuple(each.cell for each in cells))
     return replace(run, command="breakeven", cells=tuple(cells), plan=plan)
+
+
+def chunked() -> Run:
+    """A sweep of the chunk, which has verdicts too, for all chunks do the same work; it pays from 3 tasks on."""
+    run = example_run()
+    cells = [result(SERIAL, 0.010)]
+    for shift, chunk in enumerate((1, 2, 4, 8, 16), 1):
+        cells.append(result(replace(CELERY, chunk=chunk), 0.006 + 0.010 / chunk, HOPS, shift=shift))
+    plan = replace(run.plan, axis="chunk", cells=tuple(each.cell for each in cells))
+    return replace(run, command="breakeven", cells=tuple(cells), plan=plan)
+
+
+def with_stations(run: Run) -> Run:
+    """The run, its Celery samples telling what each station did, so that there is something to conclude."""
+    stations = Stations(0.001, 0.001, 0.005, 0, messages=8, broker_cpu_s=0.0001)
+    return replace(
+        run,
+        cells=tuple(
+            replace(each, samples=tuple(replace(sample, stations=stations) for sample in each.samples))
+            if each.cell.distributed
+            else each
+            for each in run.cells
+        ),
+    )
 
 
 def scaled() -> Run:

@@ -11,8 +11,10 @@ from html.parser import HTMLParser
 from itertools import pairwise
 
 import pytest
+from markupsafe import escape
 
 from orchestrator import results
+from orchestrator.analysis.conclusions import changes
 from orchestrator.analysis.findings import analyse
 from orchestrator.inputs.synthetic import photograph
 from orchestrator.model import Run
@@ -20,7 +22,7 @@ from orchestrator.proof import thumbnails
 from orchestrator.reports import html
 from orchestrator.reports.headline import headline
 from tests.examples import example_run
-from tests.unit.reports.made_runs import every_run, quick_sized
+from tests.unit.reports.made_runs import every_run, quick_sized, with_stations
 
 RUNS = every_run()
 
@@ -141,6 +143,33 @@ def test_stages_that_cannot_be_told_are_not_counted_as_those_where_celery_does_n
     assert headline(mixed, analyse(mixed)).text.endswith("of 3 stages, and in 1 it cannot be told yet")
 
 
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        (["invalid"] * 4, "The work was not done right in any of 4 stages"),
+        (
+            ["helps", "hurts", "invalid", "invalid"],
+            "Celery helps in 1 of 2 stages; in 2 the work was not done right",
+        ),
+        (["helps", "invalid"], "Celery helps in 1 of 1 stage; in 1 the work was not done right"),
+        (
+            ["ties", "inconclusive", "invalid"],
+            "Celery helps in none of 1 stage, and in 1 it cannot be told yet; in 1 the work was not done right",
+        ),
+        (
+            ["inconclusive", "invalid"],
+            "Whether Celery helps cannot be told yet in 1 stage; in 1 the work was not done right",
+        ),
+    ],
+)
+def test_stages_whose_work_was_not_done_right_are_counted_apart(words, text):
+    run = quick_sized()
+    found = analyse(run)
+    like = next(each for each in found.verdicts if each.against == "best in-process")
+    judged = tuple(replace(like, stage=f"stage {n}", verdict=word) for n, word in enumerate(words))
+    assert headline(run, replace(found, verdicts=judged)).text == text
+
+
 def test_a_page_without_verdicts_has_no_empty_section_of_them():
     made = text_of(RUNS["sweep of the size"])
     assert 'id="verdicts"' not in made
@@ -151,6 +180,15 @@ def test_a_page_without_verdicts_has_no_empty_section_of_them():
 def test_what_holds_celery_back_and_what_was_measured_to_change_it_is_on_the_page():
     made = text_of(quick_sized())
     assert "chunk 4 instead of 1 saves" in made or "chunk 1 instead of 4 saves" in made
+
+
+@pytest.mark.parametrize("name", ["sweep of the chunk", "sweep of the size"])
+def test_what_a_sweep_concludes_is_on_the_page_once(name):
+    run = with_stations(RUNS[name])
+    made = text_of(run)
+    assert made.count('<p class="noise">') == 1
+    assert changes(run)
+    assert all(made.count(f"<li>{escape(each)}</li>") == 1 for each in changes(run))
 
 
 def test_a_sweep_is_described_by_its_range():

@@ -53,7 +53,7 @@ def test_the_level_of_the_intervals_is_the_one_that_the_rounds_allow(rounds: int
 def test_the_verdicts_are_last():
     run = example_run()
     text = terminal.render(run, analyse(run))
-    assert text.rindex("Does Celery help?") > text.rindex("noise floor")
+    assert text.rindex("Verdicts on") > text.rindex("noise floor")
 
 
 def test_no_line_is_wider_than_80_columns_or_ends_in_spaces():

@@ -28,7 +28,7 @@ def shown(*verdicts: Verdict) -> list[str]:
 
 def test_each_baseline_has_a_line_under_its_stage() -> None:
     assert shown(SLOWER, FASTER) == [
-        "Does Celery help? Its best cell of each stage, with 94 to 95 % intervals:",
+        "Verdicts on Celery's best cell of each stage (94 to 95 % intervals)",
         "decode: Celery with asarray on 2 slots (redis, chunk 4)",
         "  hurts 1.50 times as long as threads with asarray on 2 slots (1.25 to 1.75)",
         "  helps 2.00 times as fast as serial with asarray (1.25 to 2.50)",
@@ -46,7 +46,11 @@ def test_what_is_not_decided_is_told_with_its_reason() -> None:
 
 def test_a_stage_without_a_celery_cell_has_its_reason_alone() -> None:
     unmeasured = Verdict("decode", "invalid", "serial", None, None, None, "Every sample was disturbed")
-    assert shown(unmeasured) == ["Does Celery help?", "decode", "  invalid Every sample was disturbed"]
+    assert shown(unmeasured) == [
+        "Verdicts on Celery's best cell of each stage",
+        "decode",
+        "  invalid Every sample was disturbed",
+    ]
 
 
 def test_nothing_is_said_where_nothing_was_judged() -> None:
