@@ -123,8 +123,7 @@ def _fleet(
         fleet = stack.enter_context(embedded_fleet(processes, max(wanted), events, inputs.origins))
     else:
         watcher.step("Looking for workers")
-        stack.callback(processes.bid_farewell, [], {})  # once the fleet is put away, nothing is left to clear
-        fleet = stack.enter_context(external_fleet(settings_for(job.broker)))
+        fleet = stack.enter_context(_external(job.broker, processes))
         stack.enter_context(_alone(fleet, processes))
     fleet.synchronise()
     startup_s = time.perf_counter() - started
@@ -132,6 +131,18 @@ def _fleet(
         watcher.step("Starting Flower")
         job.flower(start_flower(processes, fleet.settings.broker_url, len(fleet.members)))
     return fleet, startup_s
+
+
+@contextmanager
+def _external(broker: str, processes: Processes) -> Iterator[Fleet]:
+    """The workers on a broker, and the guardian's farewell to them taken back once they are put away."""
+    fleet: Fleet | None = None
+    try:
+        with external_fleet(settings_for(broker)) as fleet:
+            yield fleet
+    finally:
+        if fleet is None or fleet.is_put_away:  # not where this was broken off: then the guardian clears away
+            processes.bid_farewell([], {})
 
 
 @contextmanager

@@ -18,6 +18,7 @@ from orchestrator.errors import UnavailableError
 from orchestrator.fleet import roster
 from orchestrator.fleet.attendance import Attendance
 from orchestrator.fleet.claim import Claim
+from orchestrator.fleet.lines import BROKEN, drop
 from orchestrator.fleet.roster import Member, Offset
 from orchestrator.fleet.run_queue import RunQueue
 from orchestrator.surroundings import Broker
@@ -74,6 +75,8 @@ class Fleet:
         self._wanted = self.slots
         self.attendance = Attendance(app)
         self.messages = RunQueue(app, settings, self.run_id)
+        self.is_put_away = False
+        """Whether it was closed, and the broker was reached to clear away what was left there."""
         self._unsettled = False
         self._in_vain = False
         self._befallen: str | None = None
@@ -255,39 +258,43 @@ class Fleet:
         return self._offsets.get(worker)
 
     def synchronise(self) -> None:
-        """Measure the offset of every member's clock anew."""
+        """Measure the offset of every member's clock anew; where a connection breaks, the last one stands."""
         for index, member in enumerate(self.members):
-            offset = roster.measure_offset(self.app, member)
+            try:
+                offset = roster.measure_offset(self.app, member)
+            except BROKEN:
+                with suppress(*BROKEN):  # the next batch meets it too, and waits for the broker
+                    self.disconnect()
+                return
             if offset is not None:
                 self._offsets[member.name] = offset
-                self.members[index] = Member(
-                    **{name: getattr(member, name) for name in member.__slots__ if name != "offset"},
-                    offset=offset,
-                )
+                self.members[index] = replace(member, offset=offset)
 
     def disconnect(self) -> None:
-        """Drop every connection to the broker that is not in use; what is done next makes new ones.
+        """Drop the connections of remote control and of questions to the broker; what is done next makes new ones.
 
-        One that has gone silent looks well, and each would be waited for in turn.
+        A strategy drops its own when it finds that `breaks` has grown.
         """
         with self.app.connection_or_acquire() as connection, self.app.producer_or_acquire() as producer:
             for channel in (connection.default_channel, producer.channel):
-                channel.pool.disconnect()
-                channel.async_pool.disconnect()
+                drop(channel)
         self.messages.close()
         self.breaks += 1
 
     def close(self) -> None:
         """Leave the broker as it was: no consumer, queue, binding, result or payload of this run."""
-        with suppress(UnavailableError, *self.app.connection().connection_errors, redis.RedisError, OSError):
+        silent = (UnavailableError, *BROKEN, redis.RedisError, OSError)
+        with suppress(*silent):
             self._tell("cancel_consumer", {member.name for member in self._serving}, queue=self.run_id)
-            for on in (True, False):
-                changed = {each.name for each in self.members if each.events != self._sends(each)}
-                self._switch_events({each.name for each in self.members if each.events == on} & changed, on)
+        changed = [each for each in self.members if each.events != self._sends(each)]
+        for on in (True, False):
+            with suppress(*silent):  # where one is gone, the others have been told all the same
+                self._switch_events({each.name for each in changed if each.events == on}, on)
         self._serving = []
         with suppress(redis.RedisError, OSError):
             self.messages.forget(self.messages.held().taken.values())
             self.sweep()
+            self.is_put_away = True
         self.messages.close()
         self.app.close()
 

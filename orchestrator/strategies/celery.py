@@ -16,6 +16,7 @@ from kombu.exceptions import OperationalError
 from orchestrator import interruption
 from orchestrator.errors import UnavailableError
 from orchestrator.fleet.fleet import Fleet
+from orchestrator.fleet.lines import BROKEN
 from orchestrator.model import Data, Events, Stations
 from orchestrator.strategies.celery_batch import Batch, Chunks
 from orchestrator.strategies.celery_leavings import Leavings
@@ -23,7 +24,7 @@ from orchestrator.strategies.celery_outcomes import Tally
 from orchestrator.strategies.celery_placement import Placement
 from orchestrator.strategies.celery_publishing import Publisher
 from orchestrator.strategies.celery_results import Results
-from orchestrator.strategies.celery_way import BROKEN, Way
+from orchestrator.strategies.celery_way import Way
 from orchestrator.strategies.strategy import Strategy
 from worker.contract import LOST, Failure, Outcome, Task
 from worker.payloads import TRANSPORTS
@@ -80,8 +81,8 @@ class Celery(Strategy):
             Publisher(self._fleet.app, self._fleet.queue),
             results,
             Leavings(transport, results),
+            self._fleet.breaks,
         )
-        self._breaks = self._fleet.breaks
         self._choose_slots()
         return self
 
@@ -112,7 +113,10 @@ class Celery(Strategy):
         with suppress(
             *BROKEN, UnavailableError
         ):  # what stays broken is met again, and told, by the next batch
-            upset = upset or self._fleet.changed()
+            changed = (
+                self._fleet.changed()
+            )  # asked in any case: what is told now is not told again of the next sample
+            upset = upset or changed
             if upset is not None:
                 self._fleet.serve(self.slots)
                 self._fleet.forget_orphans()
@@ -129,9 +133,8 @@ class Celery(Strategy):
 
     def _prepare(self, tasks: Sequence[Task]) -> None:
         self._fleet.check()
-        if self._breaks != self._fleet.breaks:  # met by another strategy; our own connections broke as well
+        if self._way.is_stale:
             self._way.renew()
-            self._breaks = self._fleet.breaks
         self._choose_slots()
         if self._events is not None:
             self._fleet.send_events(self._events == "on")
@@ -221,8 +224,17 @@ class Celery(Strategy):
         return Batch(self._way, key, self.slots, chunks, self._tally, self._note)
 
     def fetch(self, outcome: Outcome) -> Outcome:
-        """Bring a resident output here."""
-        return self._way.placement.fetch(outcome)
+        """Bring a resident output here.
+
+        Raises:
+            UnavailableError: the payload store went away and did not come back in time.
+        """
+        try:
+            return self._way.placement.fetch(outcome)
+        except BROKEN as error:
+            self._note(f"a connection to the payload store broke ({error})")
+            self._way.reconnect(error)
+            return self._way.placement.fetch(outcome)
 
     def _note(self, what: str) -> None:
         """Remember the first thing that befell the batches; the rest follows from it more often than not."""

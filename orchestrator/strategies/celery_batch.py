@@ -11,18 +11,19 @@ from typing import Any
 
 from celery.states import RETRY
 
+from orchestrator.fleet.lines import BROKEN
 from orchestrator.strategies.celery_outcomes import Shipment, Tally, answer_of, outcomes, unanswered
 from orchestrator.strategies.celery_watch import QUIET_S, SLOW_S, Watch
-from orchestrator.strategies.celery_way import BROKEN, Way
+from orchestrator.strategies.celery_way import Way
 from worker.contract import Outcome, Task
-from worker.messages import STORE_FAILED, VERSION, ForeignMessageError, Order
+from worker.messages import STORE_FAILED, VERSION, Answer, ForeignMessageError, Order
 from worker.tasks import task_name
 
 WINDOW_MESSAGES = 1000
 """Messages under way at once: enough for any fleet, few enough that memory stays flat for any batch."""
 
 WINDOW_BYTES = 256 << 20
-"""Payload bytes under way at once, for the same reason."""
+"""Payload bytes under way at once, for the same reason; one message more may be, however large it is."""
 
 BURST_MESSAGES = 50
 """Messages in one round trip, once every slot has its first."""
@@ -130,7 +131,9 @@ class Batch:
         if burst <= 0:
             return 0
         with self.tally.publishing(), self.way.publisher.burst() as flush:
-            shipments = [self._add() for _ in range(burst)]
+            shipments = [self._add()]
+            while len(shipments) < burst and self.bytes_under_way < WINDOW_BYTES:
+                shipments.append(self._add())
             sent_at = time.monotonic()
             for shipment in shipments:
                 shipment.sent_at = sent_at
@@ -138,7 +141,7 @@ class Batch:
             self._expect_by(sent_at, sum(shipment.size for shipment in shipments))
         for shipment in shipments:
             shipment.accepted = True
-        return burst
+        return len(shipments)
 
     def _add(self) -> Shipment:
         """Store the next chunk's inputs and put its message into the burst; from then on it is under way."""
@@ -171,10 +174,9 @@ class Batch:
 
     def _unawaited(self, id_: str, meta: dict[str, Any]) -> None:
         keep = self.way.placement.resident and id_.startswith(f"{self.key}-")
-        before = self.way.leavings.duplicated
-        self.way.leavings.unawaited(id_, meta, keep)
-        again = self.way.leavings.duplicated > before
-        self.note("a task was done twice" if again else "a worker was still busy with an earlier batch")
+        what = self.way.leavings.unawaited(id_, meta, keep)
+        if what is not None:
+            self.note(what)
 
     def _take_in(self, id_: str, shipment: Shipment, meta: dict[str, Any]) -> Iterator[Outcome]:
         """The outcomes that one answer holds, with their outputs brought here.
@@ -186,11 +188,11 @@ class Batch:
             answer = answer_of(meta)
             outputs = self.way.placement.take(answer.entries)
         except ForeignMessageError as error:
-            self._ended(id_)
+            self._ended(id_, None)
             self.note(f"a message ended without an answer ({error})")
             yield from unanswered(shipment, meta, error)
             return
-        self._ended(id_)
+        self._ended(id_, answer)
         self._expect_by(
             began_at, sum(entry.output.get("size", 0) for entry in answer.entries if entry.output)
         )
@@ -223,10 +225,10 @@ class Batch:
         if took_s > SLOW_S + size / SLOWEST_BYTES_PER_S:
             self.note(f"the broker took {took_s:.1f} s to answer")
 
-    def _ended(self, id_: str) -> None:
+    def _ended(self, id_: str, answer: Answer | None) -> None:
         shipment = self.under_way.pop(id_)
         self.bytes_under_way -= shipment.size
-        self.way.leavings.answered(id_, shipment)
+        self.way.leavings.answered(id_, shipment, answer)
 
 
 def _summary(order: Order) -> str:

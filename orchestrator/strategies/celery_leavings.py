@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import OrderedDict
 from collections.abc import Collection, Iterable
 from contextlib import suppress
 from typing import Any
@@ -11,7 +12,7 @@ from celery.states import READY_STATES, SUCCESS
 
 from orchestrator.strategies.celery_outcomes import Shipment, answer_of
 from orchestrator.strategies.celery_results import Results
-from worker.messages import ForeignMessageError
+from worker.messages import Answer, ForeignMessageError
 from worker.payloads.transport import Reference, Transport
 
 WITHDRAW_S = 5.0
@@ -19,6 +20,9 @@ WITHDRAW_S = 5.0
 
 MOST_KEPT = 1000
 """So much that has served may lie about before it is deleted, lest a long batch fills the broker."""
+
+MOST_HEARD = 4000
+"""So many answers are remembered, to be known when they are heard again: more than can be under way at once."""
 
 
 class Leavings:
@@ -31,6 +35,7 @@ class Leavings:
         self._payloads: list[Reference] = []
         self._ids: list[str] = []
         self._given_up: set[str] = set()
+        self._heard: OrderedDict[str, tuple[str, float] | None] = OrderedDict()
         self.duplicated = 0
         """Answers of this strategy's messages that came a second time, since the last batch began."""
 
@@ -38,34 +43,54 @@ class Leavings:
         """Another batch begins."""
         self.duplicated = 0
 
-    def answered(self, id_: str, shipment: Shipment) -> None:
+    def answered(self, id_: str, shipment: Shipment, answer: Answer | None) -> None:
         """A message was answered: its inputs and its result have served; `clear_some` deletes them."""
         self._ids.append(id_)
         self._payloads.extend(shipment.references)
+        self._heard[id_] = _execution(answer)
+        if len(self._heard) > MOST_HEARD:
+            self._heard.popitem(last=False)
 
     def give_up(self, id_: str, shipment: Shipment) -> None:
         """Nobody waits for this message's answer any more; should it come, it is the first."""
         self._given_up.add(id_)
         self._payloads.extend(shipment.references)
 
-    def unawaited(self, id_: str, meta: dict[str, Any], keep: bool) -> None:
-        """Throw away an answer that nobody awaits, and count it unless it is the first to its message.
+    def unawaited(self, id_: str, meta: dict[str, Any], keep: bool) -> str | None:
+        """Throw away an answer that nobody awaits, and count it if the message was done a second time.
 
-        Celery tells of a slot process that it ended twice: first of the time limit, then of the process. Only
-        an answer of a task that was done counts.
+        An answer may be heard twice and is one all the same: looked up and then published, or published again by a
+        worker that did not hear that the first was. Celery tells of a slot process that it ended twice: first of the
+        time limit, then of the process. Only another answer of a task that was done counts.
 
         Args:
             id_: the message's.
             meta: the answer.
             keep: leave the outputs that it names, for the first answer names the same.
+
+        Returns:
+            What it tells of the batch; `None` for nothing.
         """
         if meta["status"] not in READY_STATES:
-            return
+            return None
         if id_ in self._given_up:
             self._given_up.remove(id_)
-        elif meta["status"] == SUCCESS:
-            self.duplicated += 1
+            self._discard(id_, meta, keep)
+            return "a worker was still busy with an earlier batch"
+        if self._is_heard(id_, meta):
+            return None
         self._discard(id_, meta, keep)
+        if meta["status"] != SUCCESS:
+            return None
+        self.duplicated += 1
+        return "a task was done twice"
+
+    def _is_heard(self, id_: str, meta: dict[str, Any]) -> bool:
+        """Whether this is the answer that ended the message."""
+        with suppress(ForeignMessageError):
+            execution = _execution(answer_of(meta))
+            return execution is not None and self._heard.get(id_) == execution
+        return False
 
     def withdraw(self, under_way: dict[str, Shipment], recalled: Collection[str]) -> None:
         """After an early end: forget the messages that were taken back, and wait a while for the others."""
@@ -104,3 +129,8 @@ class Leavings:
 
 def _outputs(meta: dict[str, Any]) -> Iterable[Reference]:
     return [entry.output for entry in answer_of(meta).entries if entry.output is not None]
+
+
+def _execution(answer: Answer | None) -> tuple[str, float] | None:
+    """What tells one doing of a message from another: the slot, and when it began on that slot's clock."""
+    return (answer.slot, answer.entries[0].started_at) if answer and answer.entries else None

@@ -68,10 +68,11 @@ class Placement:
 
     def fetch(self, outcome: Outcome) -> Outcome:
         """The outcome with its output here, where that is in the store still."""
-        reference = self._outputs.pop(outcome.task_id, None)
+        reference = self._outputs.get(outcome.task_id)
         if reference is None:
             return outcome
         (output,) = self._transport.get_many([reference], take=True)
+        del self._outputs[outcome.task_id]
         if isinstance(output, PayloadMissingError):
             return Outcome(outcome.task_id, None, Failure(LOST, str(output)), outcome.hops, outcome.slot)
         return Outcome(outcome.task_id, output, None, outcome.hops, outcome.slot)

@@ -14,6 +14,8 @@ from typing import Any
 from celery import Celery
 from kombu import Queue
 
+from orchestrator.fleet.lines import drop
+
 
 class Publisher:
     """Sends task messages to one queue, as many as there are in one round trip."""
@@ -30,6 +32,12 @@ class Publisher:
         if self._producer is None:
             self._producer = self._held.enter_context(self._app.producer_pool.acquire(block=True, timeout=10))
             self._queue(self._producer.channel).declare()
+
+    def drop(self) -> None:
+        """Close the connection, and give it back to be made anew."""
+        if self._producer is not None:
+            drop(self._producer.channel)
+        self.close()
 
     def close(self) -> None:
         """Give the connection back."""

@@ -7,24 +7,24 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 import redis
-from kombu.exceptions import OperationalError
 
 from orchestrator import interruption
 from orchestrator.errors import UnavailableError
 from orchestrator.fleet.fleet import REJOIN_S, Fleet
+from orchestrator.fleet.lines import BROKEN
 from orchestrator.strategies.celery_leavings import Leavings
 from orchestrator.strategies.celery_placement import Placement
 from orchestrator.strategies.celery_publishing import Publisher
 from orchestrator.strategies.celery_results import Results
 from worker.payloads.transport import Transport
 
-BROKEN = (redis.ConnectionError, redis.TimeoutError, OperationalError, ConnectionError, TimeoutError)
-"""What is raised where a connection breaks or an answer does not come in time."""
 
-
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Way:
-    """A strategy's lines to its fleet, and what it keeps account of."""
+    """A strategy's lines to its fleet, and what it keeps account of.
+
+    `breaks` is how often the fleet's connections had broken when these were made.
+    """
 
     fleet: Fleet
     transport_name: str
@@ -33,6 +33,12 @@ class Way:
     publisher: Publisher
     results: Results
     leavings: Leavings
+    breaks: int
+
+    @property
+    def is_stale(self) -> bool:
+        """Whether connections broke since, met by another strategy: ours are as dead as its own were."""
+        return self.breaks != self.fleet.breaks
 
     def reconnect(self, error: Exception) -> None:
         """After `error`, wait until broker and payload store answer, and connect anew.
@@ -64,10 +70,11 @@ class Way:
         Raises:
             redis.RedisError, OperationalError: the broker or the payload store does not answer.
         """
-        self.publisher.close()
+        self.publisher.drop()
         self.transport.reconnect()
         self.publisher.open()
         self.results.subscribe()
+        self.breaks = self.fleet.breaks
 
     def close(self) -> None:
         """Delete what is still stored, as far as that can be reached, and close the connections."""

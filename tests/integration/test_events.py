@@ -136,6 +136,6 @@ def test_a_run_measures_cells_with_and_without_events_and_says_what_they_cost(tm
     cells = [cell for cell in json.loads(path.read_text())["cells"] if not cell["replica"]]
     events = {(cell["strategy"], cell["events"]) for cell in cells}
     assert events == {("serial", None), ("celery", "off"), ("celery", "on")}
-    said = "decode: task events cost Celery with asarray (redis, chunk 1) "
+    said = "task events cost Celery with asarray (redis, chunk 1) "
     assert said in " ".join(done.stdout.split())
     assert said in path.with_suffix(".html").read_text()

@@ -66,6 +66,8 @@ class Redis(Transport):
     def __init__(self, client: redis.Redis) -> None:
         """Use `client`; it is closed with the transport."""
         self._client = client
+        self._taken: list[str] = []
+        """Keys that were taken, and are there until the connection is known to have brought their payloads."""
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Self:
@@ -104,15 +106,18 @@ class Redis(Transport):
     def get_many(
         self, references: Sequence[Reference], take: bool = False
     ) -> list[Payload | PayloadMissingError]:
-        """All GETs (or GETDELs) in one round trip."""
-        stored = [reference for reference in references if "key" in reference]
+        """All GETs in one round trip, and with them the end of what was taken before.
+
+        Not GETDEL: where its reply is lost, so is the payload.
+        """
+        keys = [reference["key"] for reference in references if "key" in reference]
         with self._client.pipeline(transaction=False) as pipe:
-            for reference in stored:
-                if take:
-                    pipe.getdel(reference["key"])
-                else:
-                    pipe.get(reference["key"])
-            raws = iter(pipe.execute())
+            if self._taken:
+                pipe.unlink(*self._taken)
+            for key in keys:
+                pipe.get(key)
+            raws = iter(pipe.execute()[bool(self._taken) :])
+        self._taken = keys if take else []
         found: list[Payload | PayloadMissingError] = []
         for reference in references:
             if "url" in reference:
@@ -129,9 +134,10 @@ class Redis(Transport):
 
     def delete(self, references: Iterable[Reference]) -> None:
         """UNLINK: the server frees the memory beside its work."""
-        keys = [reference["key"] for reference in references if "key" in reference]
+        keys = [*self._taken, *(reference["key"] for reference in references if "key" in reference)]
         if keys:
             self._client.unlink(*keys)
+        self._taken = []
 
     def reconnect(self) -> None:
         """Disconnect; a client connects anew for its next command."""

@@ -106,7 +106,11 @@ class Transport(ABC):
     def get_many(
         self, references: Sequence[Reference], take: bool = False
     ) -> list[Payload | PayloadMissingError]:
-        """Several payloads, each or the reason why it is missing; `take` removes what was read."""
+        """Several payloads, each or the reason why it is missing.
+
+        With `take` what was read is not needed again: it is gone with the next payloads that are taken, or with the
+        next `delete`.
+        """
         found: list[Payload | PayloadMissingError] = []
         for reference in references:
             try:

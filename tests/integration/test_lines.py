@@ -1,4 +1,4 @@
-"""A worker's line to its queues, on a real broker that stops answering on the connections that there are."""
+"""Lines to the broker, of a worker and of the orchestrator, that stop passing anything or break at a bad moment."""
 
 from __future__ import annotations
 
@@ -6,11 +6,15 @@ from collections.abc import Iterator
 
 import pytest
 import redis
-from kombu import Connection, Consumer, Message, Producer, Queue
+from kombu import Connection, Consumer, Exchange, Message, Producer, Queue
+from redis.client import Pipeline
 
+from orchestrator.strategies.celery_publishing import Publisher
 from tests.faults.proxy import Proxy
 from tests.faults.world import OwnBroker, own_broker, until
+from worker.app import make_app
 from worker.channel import QoS, install
+from worker.payloads.redis import Redis, connect
 
 QUEUE = "errands"
 PATIENCE_S = 0.2
@@ -102,3 +106,41 @@ def test_where_no_line_is_left_another_message_may_be_fetched_all_the_same(
     with pytest.raises((redis.RedisError, OSError)):
         message.ack()
     assert connection.default_channel.qos.can_consume()
+
+
+def test_what_is_published_after_a_drop_goes_out_on_a_new_connection(broker: OwnBroker, line: Proxy) -> None:
+    app = make_app(broker.settings(line.port))
+    publisher = Publisher(app, Queue(QUEUE, Exchange(QUEUE, type="direct"), routing_key=QUEUE))
+    publisher.open()
+    go_silent(line)
+    publisher.drop()
+    publisher.open()
+    with publisher.burst() as flush:
+        publisher.add("breakeven.diagnostics", "id", {}, "json", "")
+        flush()
+    publisher.close()
+    app.close()
+    with broker.client() as client:
+        assert client.llen(QUEUE) == 1
+
+
+def test_a_payload_whose_reply_is_lost_can_be_taken_again(
+    broker: OwnBroker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    transport = Redis(connect(broker.url()))
+    references = transport.put_many([("one", b"1"), ("two", b"2")])
+    executed = Pipeline.execute
+
+    def cut_after(pipe: Pipeline) -> None:
+        executed(pipe)
+        raise redis.ConnectionError("cut")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Pipeline, "execute", cut_after)
+        with pytest.raises(redis.ConnectionError):
+            transport.get_many(references, take=True)
+    assert transport.get_many(references, take=True) == [b"1", b"2"]
+    transport.delete([])
+    with broker.client() as client:
+        assert client.keys("*") == []
+    transport.close()
