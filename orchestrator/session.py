@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 import redis
 
-from orchestrator.errors import UsageError
+from orchestrator.errors import UnavailableError, UsageError
 from orchestrator.fleet.claim import Claim
 from orchestrator.fleet.embedded import embedded_fleet
 from orchestrator.fleet.external import external_fleet, inspect_broker, settings_for
@@ -166,8 +166,17 @@ def _alone(fleet: Fleet, processes: Processes) -> Iterator[None]:
 
 
 def _begin(command: str, plan: Plan, fleet: Fleet | None, inputs: Inputs) -> Record:
-    """An empty record of a run that starts now; cells whose stage got no input at all are left out."""
-    cells = tuple(cell for cell in plan.cells if inputs.tasks(cell))
+    """An empty record of a run that starts now.
+
+    Raises:
+        UnavailableError: a stage that was asked for gets no input at all.
+    """
+    idle = next((cell.stage for cell in plan.cells if not inputs.tasks(cell)), None)
+    if idle is not None:
+        raise UnavailableError(
+            f"{idle} has nothing to do: not one picture of {told(plan.source)} could be decoded; check --source, or "
+            "choose other stages with --stage"
+        )
     workers = tuple(member.as_worker() for member in fleet.members) if fleet else ()
     return Record(
         Run(
@@ -180,7 +189,7 @@ def _begin(command: str, plan: Plan, fleet: Fleet | None, inputs: Inputs) -> Rec
                 environment(fleet.broker if fleet else None, workers),
                 payload_store=fleet.payload_store if fleet else None,
             ),
-            plan=replace(plan, cells=cells, source=told(plan.source)),
+            plan=replace(plan, source=told(plan.source)),
         )
     )
 

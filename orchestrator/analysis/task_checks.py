@@ -59,8 +59,19 @@ def disturbed(run: model.Run) -> judgements.Warning | None:
     return judgements.Warning(
         "disturbed",
         f"{count(len(befallen), 'sample')} disturbed ({'first ' if befallen[1:] else ''}{first})",
-        _remedy(run, "left out of every figure and taken again, so there is nothing to do"),
+        _remedy(run, _of_disturbed(befallen)),
     )
+
+
+def _of_disturbed(befallen: Sequence[tuple[model.CellResult, model.Sample]]) -> str:
+    """What became of disturbed samples, and whether there is anything left to do."""
+    lost = sum(sample.lost for _, sample in befallen)
+    left = "left out of every figure and taken again"
+    if lost:
+        return (
+            f"{left}, but {count(lost, 'task')} of theirs were lost, so the run ends with 1: see what broke"
+        )
+    return f"{left}, so there is nothing to do"
 
 
 def _remedy(run: model.Run, settled: str) -> str:

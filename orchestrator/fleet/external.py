@@ -54,7 +54,7 @@ def external_fleet(settings: Settings) -> Iterator[Fleet]:
     broker, payload_store = inspect_broker(settings, embedded=False), inspect_payload_store(settings)
     app = make_app(settings)
     try:
-        with _refusals_told(settings):
+        with errors_told(settings):
             members = roll_call.assemble(app, FIND_S)
             if not members:
                 raise UnavailableError(
@@ -72,7 +72,7 @@ def external_fleet(settings: Settings) -> Iterator[Fleet]:
 
 
 @contextmanager
-def _refusals_told(settings: Settings) -> Iterator[None]:
+def errors_told(settings: Settings) -> Iterator[None]:
     """Turns an error of Redis that nobody below has explained into one that says what to do."""
     servers = f"the broker {masked(settings.broker_url)}"
     if settings.payload_store_url != settings.broker_url:

@@ -239,3 +239,17 @@ def test_a_strategy_that_gives_a_wrong_output_ends_the_run_with_1_and_is_named(t
     assert {name: cell["verified"] for name, cell in cells.items()} == {"serial": True, "threads": False}
     assert [sample["wrong"] for sample in cells["threads"]["samples"]] == [1, 1]
     assert "invalid: decode asarray threads" in capsys.readouterr().out
+
+
+def test_a_stage_that_gets_no_input_is_told_before_anything_is_measured(tmp_path: Path) -> None:
+    (tmp_path / "text.jpg").write_text("no picture")
+    done = orchestrator("run", "--source", ".", "--stage", "grayscale", "--strategy", "serial", cwd=tmp_path)
+    assert done.returncode == 3
+    assert "grayscale has nothing to do: not one picture of . could be decoded; check --source" in done.stderr
+
+
+def test_a_json_file_that_cannot_be_written_is_told_before_anything_is_measured(tmp_path: Path) -> None:
+    done = orchestrator("run", "--json", "/proc/none/result.json", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "--json /proc/none/result.json cannot be written to" in done.stderr
+    assert done.stdout == ""

@@ -147,6 +147,14 @@ def test_a_disturbed_sample_is_named_with_its_round_and_cause_and_what_is_left_t
     assert missing.remedy.startswith("round 3 of grayscale, serial with numpy stayed without a figure")
 
 
+def test_a_disturbed_sample_that_lost_tasks_says_why_the_run_ends_with_1() -> None:
+    run = upset(*range(7))
+    (whole,) = run.cells
+    lossy = replace(whole, disturbed=tuple(replace(each, lost=2) for each in whole.disturbed))
+    (told,) = [each for each in warnings(run_of(lossy)) if each.kind == "disturbed"]
+    assert told.remedy.endswith("2 tasks of theirs were lost, so the run ends with 1: see what broke")
+
+
 def test_a_good_run_has_no_warnings() -> None:
     run = run_at({SERIAL: 1.0, SERIAL_AGAIN: 1.0, THREADS: 0.6, REDIS: 2.0})
     assert warnings(replace(run, loads=tuple(QUIET), preflight=Preflight(1e-7))) == ()
