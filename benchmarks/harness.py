@@ -21,9 +21,12 @@ of this is done again and again, each time in a fresh interpreter with fresh slo
 (`any_layout/sitecustomize.py`). One such life gives one pair of makespans a row, and the ratio is the project's own
 paired estimate over lives.
 
+*No kernel* is what of the harness's makespan lies outside the tasks' `compute_s`, divided by the tasks: the start of the
+batch, the way between two tasks, the end. It tells a slow kernel from a slow harness.
+
 The second table is CPU time, of this process and its children together, which other work on the machine
 changes less: what a task costs more than in the bare loop, for empty tasks and for those of about 1 ms.
-Takes about ten minutes on two cores, with --quick one.
+Takes about eight minutes on two cores, with --quick two.
 """
 
 from __future__ import annotations
@@ -45,7 +48,7 @@ from orchestrator.analysis.estimates import ratio
 from orchestrator.judgements import Estimate
 from orchestrator.reports.figures import seconds as shown
 
-LIVES, QUICK_LIVES = 31, 5
+LIVES, QUICK_LIVES = 16, 5
 ROUNDS, QUICK_ROUNDS = 3, 1
 """Rounds in a life, beside one to warm up."""
 
@@ -88,7 +91,16 @@ def compared(lives: Lives) -> Estimate:
 
 def say_work(page: Page, found: Mapping[tuple[str, str], Lives]) -> list[Row]:
     """Print the table of real work, and give its rows."""
-    page.head("strategy", "work", "tasks", "a task", "bare loop", "harness / bare", "95 % interval")
+    page.head(
+        "strategy",
+        "work",
+        "tasks",
+        "a task",
+        "bare loop",
+        "harness / bare",
+        "95 % interval",
+        "no kernel, a task",
+    )
     rows = []
     for (strategy, work), lives in found.items():
         times, seconds = compared(lives), median(each.bare_s for each in lives)
@@ -113,8 +125,15 @@ def say_work(page: Page, found: Mapping[tuple[str, str], Lives]) -> list[Row]:
             f"{1e3 * seconds:.1f} ms",
             f"{times.point:.4f}",
             f"{times.low:.4f} to {times.high:.4f}",
+            rest_of(lives),
         )
     return rows
+
+
+def rest_of(lives: Lives) -> str:
+    """What of the harness's makespan no kernel took, a task."""
+    rests = [each.rest_s / each.tasks for each in lives if each.rest_s is not None]
+    return f"{1e6 * median(rests):.0f} us" if rests else "-"
 
 
 def say_cpu(page: Page, found: Mapping[tuple[str, str], Lives]) -> None:

@@ -32,6 +32,7 @@ from worker.memory import keep_freed_memory
 
 SLOTS = 2
 UNCROSSED = "processes, 1 slot, nothing crosses"
+ONE_SLOT = ("serial", "processes, 1 slot", UNCROSSED)
 STRATEGIES: dict[str, Callable[[], Strategy]] = {
     "serial": lambda: Serial(1),
     "threads": lambda: Threads(SLOTS),
@@ -51,7 +52,7 @@ class Figures:
     """What one strategy with one work took in this life, of the harness and bare.
 
     Makespans are medians over rounds, in seconds of a batch of `tasks`; CPU times are seconds a task, of this process
-    and its children.
+    and its children. `rest_s` is what of the harness's makespan no kernel took, `None` where slots work side by side.
     """
 
     strategy: str
@@ -61,6 +62,7 @@ class Figures:
     bare_s: float
     ours_cpu_s: float
     bare_cpu_s: float
+    rest_s: float | None
 
 
 def bare_loop(strategy: str, tasks: tuple[Task, ...]) -> BareLoop:
@@ -94,8 +96,9 @@ def works() -> Iterator[tuple[str, str, Batch]]:
 def lived(strategy: str, work: str, done: Batch, rounds: int, order: random.Random) -> Figures:
     """Both sides in turns, one round to warm up and then `rounds`, each in a fresh order; CPU time in one more."""
     makespans: dict[str, list[float]] = {"ours": [], "bare": []}
+    rests: list[float] = []
     with STRATEGIES[strategy]() as ours, closing(bare_loop(strategy, done.tasks)) as bare:
-        seconds = {"ours": lambda: _seconds(ours, done), "bare": bare.seconds}
+        seconds = {"ours": lambda: _seconds(ours, done, rests), "bare": bare.seconds}
         for _ in range(1 + rounds):
             for side in order.sample(tuple(seconds), 2):
                 makespans[side].append(seconds[side]())
@@ -110,14 +113,17 @@ def lived(strategy: str, work: str, done: Batch, rounds: int, order: random.Rand
         bare_s=median(makespans["bare"][1:]),
         ours_cpu_s=cpu_s["ours"] / tasks,
         bare_cpu_s=cpu_s["bare"] / tasks,
+        rest_s=median(rests[1:]) if strategy in ONE_SLOT else None,
     )
 
 
-def _seconds(strategy: Strategy, done: Batch) -> float:
-    """The makespan of one batch, as a run measures it."""
+def _seconds(strategy: Strategy, done: Batch, rests: list[float]) -> float:
+    """The makespan of one batch, as a run measures it; what of it no kernel took is added to `rests`."""
     sample, failures = measure(strategy, done.tasks, done.expected, Place(0, 0, 0.0))
     if failures or not sample.sound:
         raise RuntimeError(f"{type(strategy).__name__} gave {sample} with {failures}")
+    assert sample.hops is not None  # every strategy times its kernels
+    rests.append(sample.makespan_s - sample.hops.compute_s * sample.tasks)
     return sample.makespan_s
 
 
