@@ -21,8 +21,8 @@ of this is done again and again, each time in a fresh interpreter with fresh slo
 (`any_layout/sitecustomize.py`). One such life gives one pair of makespans a row, and the ratio is the project's own
 paired estimate over lives.
 
-*No kernel* is what of the harness's makespan lies outside the tasks' `compute_s`, divided by the tasks: the start of the
-batch, the way between two tasks, the end. It tells a slow kernel from a slow harness.
+*No kernel* is what of the harness's makespan lies outside the tasks' `compute_s`, divided by the tasks: the start of
+the batch, the way between two tasks, the end. It tells a slow kernel from a slow harness.
 
 The second table is CPU time, of this process and its children together, which other work on the machine
 changes less: what a task costs more than in the bare loop, for empty tasks and for those of about 1 ms.
