@@ -28,7 +28,6 @@ INTERRUPTED = 130
 app = typer.Typer(
     name="orchestrator",
     help="Would a task queue make this faster, from what size on, and what stands in the way?",
-    no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -48,17 +47,23 @@ for name, command in COMMANDS.items():
     app.command(name)(command)
 
 
-@app.callback()
-def common(
-    version: bool = typer.Option(False, "--version", help="Show the version and exit.", is_eager=True),
-) -> None:
-    """Options that belong to no command."""
-    if version:
+def _show_version(asked: bool) -> None:
+    """Called as soon as the option is read, when there may be no command yet."""
+    if asked:
         # Imported here: it reads package metadata, which no other command needs.
         from importlib.metadata import version as version_of  # noqa: PLC0415
 
         typer.echo(f"breakeven {version_of('breakeven')}")
         raise typer.Exit
+
+
+@app.callback()
+def common(
+    version: bool = typer.Option(
+        False, "--version", help="Show the version and exit.", is_eager=True, callback=_show_version
+    ),
+) -> None:
+    """Options that belong to no command."""
 
 
 def main() -> NoReturn:
@@ -70,7 +75,7 @@ def main() -> NoReturn:
 
 def _run(arguments: list[str]) -> int:
     try:
-        result: Any = app(arguments, prog_name="orchestrator", standalone_mode=False)
+        result: Any = app(arguments or ["--help"], prog_name="orchestrator", standalone_mode=False)
     except BreakevenError as error:
         return _say(_without_secrets(str(error), arguments), error.exit_code)
     except KeyboardInterrupt:

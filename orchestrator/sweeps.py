@@ -9,6 +9,7 @@ from math import ceil, exp, lcm, log
 from typing import Literal
 
 from orchestrator.errors import UsageError
+from orchestrator.inputs.source import kind_of
 from orchestrator.model import Cell, Plan
 from orchestrator.options import Options
 from orchestrator.planning import (
@@ -25,6 +26,7 @@ from orchestrator.planning import (
 )
 from orchestrator.strategies import STRATEGIES
 from worker.stages import STAGES
+from worker.wording import told
 
 Axis = Literal["size", "latency", "chunk"]
 
@@ -90,9 +92,10 @@ def breakeven_plan(
     """Celery and its opponents at log-spaced points of one axis.
 
     Raises:
-        UsageError: a choice makes no sense, or there are fewer than six points.
+        UsageError: a choice makes no sense, the source cannot be swept so, or there are fewer than six points.
     """
     name: Axis = known("axis", [axis], RANGES)[0]  # type: ignore[assignment]  # it is one of the keys
+    _check_source(options.source, name)
     spread = RANGES[name]
     low = number("--from", spread.low if low is None else low, spread.lowest, spread.highest)
     high = number("--to", spread.high if high is None else high, spread.lowest, spread.highest)
@@ -106,6 +109,21 @@ def breakeven_plan(
         enough = int(2 * slots * values[-1])
         chosen = replace(chosen, images=chosen.images or min(MAX_IMAGES, enough))
     return replace(frame(chosen, slots, (*cells, *again(cells))), axis=name)
+
+
+def _check_source(source: str, axis: Axis) -> None:
+    """Raise `UsageError` where the axis would change nothing: only our own origin makes sizes and latencies."""
+    kind = kind_of(source)
+    if axis == "size" and kind != "origin":
+        raise UsageError(
+            f"--axis size cannot sweep --source {told(source)}: a source's pictures have their own size; "
+            "sweep --axis chunk, or leave --source away"
+        )
+    if axis == "latency" and kind == "template":
+        raise UsageError(
+            f"--axis latency cannot sweep --source {told(source)}: its server's latency is its own; "
+            "sweep --axis chunk, or give a directory, which our origin serves"
+        )
 
 
 def spaced(low: float, high: float, points: int, whole: bool) -> tuple[float, ...]:

@@ -8,7 +8,13 @@ import typer
 
 from orchestrator.commands import options as o
 
-Axis = Annotated[str, typer.Option("--axis", help="What is swept: size, latency or chunk.")]
+Axis = Annotated[
+    str,
+    typer.Option(
+        "--axis",
+        help="What is swept: size (of synthetic images), latency (of whatever our origin serves) or chunk.",
+    ),
+]
 From = Annotated[float | None, typer.Option("--from", help="Where the sweep begins.", show_default=False)]
 To = Annotated[float | None, typer.Option("--to", help="Where it ends.", show_default=False)]
 Points = Annotated[int, typer.Option("--points", help="How many points, at even steps of the logarithm.")]

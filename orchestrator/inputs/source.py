@@ -74,15 +74,22 @@ def parse(option: str) -> Source:
         UsageError: a template without `{i}`, with other braces, or neither http nor https.
         UnavailableError: a directory that is not there, or holds no files.
     """
-    if option == ORIGIN:
-        return Source("origin", option)
     if not option.strip():
         raise UsageError("source is empty; it may be 'origin', a directory, or a URL template that holds {i}")
-    if "://" in option or (PLACE in option and not Path(option).is_dir()):
+    kind = kind_of(option)
+    if kind == "template":
         _check_template(option)
-        return Source("template", option)
-    files = files_of(Path(option).expanduser())
-    return Source("directory", option, tuple(file.name for file in files))
+    files = files_of(Path(option).expanduser()) if kind == "directory" else ()
+    return Source(kind, option, tuple(file.name for file in files))
+
+
+def kind_of(option: str) -> Kind:
+    """What `--source` names, before it is looked whether it is there."""
+    if option == ORIGIN:
+        return "origin"
+    if "://" in option or (PLACE in option and not Path(option).is_dir()):
+        return "template"
+    return "directory"
 
 
 def _check_template(template: str) -> None:

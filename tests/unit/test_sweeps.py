@@ -77,6 +77,27 @@ def test_a_sweep_that_makes_no_sense_says_what_is_allowed(arguments, message):
         breakeven_plan(Options(), *arguments)
 
 
+@pytest.mark.parametrize(
+    ("axis", "source", "reason"),
+    [
+        ("size", "my/pictures", "a source's pictures have their own size"),
+        ("size", "http://host/{i}.jpg", "a source's pictures have their own size"),
+        ("latency", "http://host/{i}.jpg", "its server's latency is its own"),
+    ],
+)
+def test_a_sweep_that_the_source_would_not_follow_is_refused(axis, source, reason):
+    with pytest.raises(UsageError, match=f"--axis {axis} cannot sweep .*{reason}; sweep --axis chunk"):
+        breakeven_plan(Options(source=source), axis, None, None, 7)
+
+
+@pytest.mark.parametrize(
+    ("axis", "source"),
+    [("latency", "my/pictures"), ("chunk", "my/pictures"), ("chunk", "http://host/{i}.jpg")],
+)
+def test_a_sweep_that_the_source_follows_is_planned(axis, source):
+    assert breakeven_plan(Options(source=source), axis, None, None, 7).source == source
+
+
 @given(low=st.floats(0.1, 100), factor=st.floats(2, 1000), points=st.integers(6, 20))
 def test_points_rise_from_the_first_to_the_last(low, factor, points):
     values = spaced(low, low * factor, points, whole=False)
