@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import os
 import socket
-import time
+import threading
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -20,9 +21,13 @@ from worker.settings import Settings
 KEY = f"{PREFIX}:claim"
 
 CLAIM_S = 300
-"""A claim that nobody renews is void after this long; longer than any sample should take."""
+"""A claim that nobody renews is void after this long."""
 
-RENEW_S = 10.0
+RENEW_S = 60.0
+"""So often it is renewed, by a thread of its own: a sample may take longer than a claim lasts."""
+
+ANSWER_S = 5.0
+"""By then a broker that is well has answered."""
 
 RELEASE = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) else return 0 end"
 RENEW = (
@@ -35,10 +40,11 @@ RENEW = (
 class Claim:
     """A run's claim to the workers on a broker."""
 
-    def __init__(self, settings: Settings, run_id: str) -> None:
+    def __init__(self, settings: Settings, run_id: str, renew_s: float = RENEW_S) -> None:
         """Nothing is claimed yet."""
         self._settings = settings
         self._run_id = run_id
+        self._renew_s = renew_s
         self._text = json.dumps(
             {
                 "run": run_id,
@@ -47,10 +53,12 @@ class Claim:
                 "since": datetime.now(UTC).strftime("%H:%M:%S UTC"),
             }
         )
-        self._renewed_at = 0.0
+        self._over = threading.Event()
+        self._keeper = threading.Thread(target=self._keep, daemon=True)
+        self._lost: UnavailableError | None = None
 
     def stake(self) -> None:
-        """Claim the broker.
+        """Claim the broker, and keep the claim alive until it is released.
 
         Raises:
             UnavailableError: another run has.
@@ -58,24 +66,25 @@ class Claim:
         with self._client() as client:
             if not client.set(KEY, self._text, nx=True, ex=CLAIM_S):
                 raise self._taken(client)
-        self._renewed_at = time.monotonic()
+        self._keeper.start()
 
-    def renew(self) -> None:
-        """Make the claim last; asks the broker once in a while only.
+    def check(self) -> None:
+        """Raise `UnavailableError` if another run has claimed the broker, since this one was stopped for too long."""
+        if self._lost is not None:
+            raise self._lost
 
-        Raises:
-            UnavailableError: another run has claimed the broker, since this one was stopped for too long.
-            redis.RedisError: the broker does not answer.
-        """
-        if time.monotonic() - self._renewed_at < RENEW_S:
-            return
-        with self._client() as client:
-            if not client.eval(RENEW, 1, KEY, self._text, str(CLAIM_S)):
-                raise self._taken(client)
-        self._renewed_at = time.monotonic()
+    def _keep(self) -> None:
+        """Make the claim last, whatever this process is at; a broker that is away is asked again next time."""
+        while not self._over.wait(self._renew_s):
+            with suppress(redis.RedisError, OSError), self._client() as client:
+                if not client.eval(RENEW, 1, KEY, self._text, str(CLAIM_S)):
+                    self._lost = self._taken(client)
+                    return
 
     def release(self) -> None:
         """Give the broker up, if it is still this run's."""
+        self._over.set()
+        self._keeper.join(ANSWER_S)
         with self._client() as client:
             client.eval(RELEASE, 1, KEY, self._text)
 
@@ -94,7 +103,7 @@ class Claim:
         )
 
     def _client(self) -> redis.Redis:
-        return connect(self._settings.broker_url, 5.0, self._settings.tls)
+        return connect(self._settings.broker_url, ANSWER_S, self._settings.tls)
 
 
 def release_of(settings: Settings, run_id: str) -> None:

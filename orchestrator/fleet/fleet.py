@@ -98,7 +98,7 @@ class Fleet:
         return self.messages.cpu_s()
 
     def check(self) -> None:
-        """Look after what is ours of the fleet: workers that have ended are started anew, a claim is renewed.
+        """Look after what is ours of the fleet: workers that have ended are started anew; a claim is looked at.
 
         Raises:
             UnavailableError: something has ended that cannot be started anew.
@@ -106,7 +106,7 @@ class Fleet:
         if self.on_check is not None:
             self.on_check()
         if self.claim is not None:
-            self.claim.renew()
+            self.claim.check()
         if self.revive is not None and (ended := self.revive()):
             self.attendance.expect(ended)
             self.unsettle()

@@ -75,6 +75,7 @@ class SlotProcess:
         self._flying: deque[_Flight] = deque()
         self._unneeded: deque[tuple[int, int]] = deque()
         self._reason: str | None = None
+        self.is_given_up = False
 
     def fileno(self) -> int:
         """The control socket's descriptor, readable when there is something to `receive`."""
@@ -193,6 +194,16 @@ class SlotProcess:
             "data": (self._outputs.address + offset, False),
         }
         return np.asarray(_Lease(interface, memory, (offset, nbytes), self._unneeded))
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether the process runs."""
+        return self._process.poll() is None
+
+    def give_up(self) -> None:
+        """Kill the process, which is at tasks that nobody waits for any more."""
+        self.is_given_up = True
+        self.condemn("was given up")
 
     def condemn(self, reason: str) -> None:
         """Kill the process; `reason` is what its task's failure will say."""

@@ -57,6 +57,7 @@ class Processes(Strategy):
         self._slots: list[SlotProcess] = []
         self._selector: selectors.BaseSelector
         self._looked_at = 0.0
+        self._upset: str | None = None
 
     def __enter__(self) -> Self:
         """Start the processes, all at a time, and wait until each has answered.
@@ -68,8 +69,7 @@ class Processes(Strategy):
         try:
             for _ in range(self.slots):
                 self._start()
-            while not all(slot.ready for slot in self._slots):
-                self._hear(deque())
+            self._await_all()
         except BaseException:
             self.__exit__(None, None, None)
             raise
@@ -102,6 +102,18 @@ class Processes(Strategy):
         finally:
             if owed:
                 self._abandon()
+
+    def disturbance(self) -> str | None:
+        """The first slot process that died since this was last asked; one that died idle is replaced now.
+
+        Raises:
+            UnavailableError: the one that was to take its place did not come up.
+        """
+        for slot in [slot for slot in self._slots if not slot.is_alive]:
+            self._replace(slot)
+        self._await_all()
+        upset, self._upset = self._upset, None
+        return upset
 
     def _hand_out(self, waiting: deque[Task]) -> list[Outcome]:
         """Give tasks to the slots that have the fewest, as long as there are tasks and room.
@@ -164,6 +176,8 @@ class Processes(Strategy):
         self._selector.unregister(slot)
         self._slots.remove(slot)
         lost, left = slot.bury()
+        if not slot.is_given_up:
+            self._upset = self._upset or f"slot process {slot.pid} {slot.fate}, and was started anew"
         if not slot.ready:
             raise UnavailableError(
                 f"slot process {slot.pid} {slot.fate} before it was ready; "
@@ -171,6 +185,11 @@ class Processes(Strategy):
             )
         self._start()
         return lost, left
+
+    def _await_all(self) -> None:
+        """Wait until every slot has answered."""
+        while not all(slot.ready for slot in self._slots):
+            self._hear(deque())
 
     def _start(self) -> None:
         try:
@@ -188,5 +207,5 @@ class Processes(Strategy):
         while any(map(len, self._slots)) and time.monotonic() < deadline:
             self._hear(deque())
         for slot in [slot for slot in self._slots if len(slot)]:
-            slot.condemn("was given up")
+            slot.give_up()
             self._replace(slot)

@@ -25,6 +25,7 @@ from orchestrator.strategies.strategy import Strategy
 from orchestrator.strategies.threads import Threads
 from orchestrator.strategies.vectorized import Vectorized
 from tests.conformance import StrategyConformance, batch, check, check_outputs, outcomes_of, pixels
+from tests.faults.world import until
 from worker.contract import Outcome, Task
 
 ROOT = Path(__file__).parents[2]
@@ -177,6 +178,36 @@ def test_a_slot_killed_between_batches_costs_nothing() -> None:
                 break
         assert victim not in children()
         check(strategy, batch("grayscale", "numpy", 20))
+
+
+def test_a_slot_that_died_idle_is_told_once_and_replaced_before_the_next_batch() -> None:
+    with Processes(2) as strategy:
+        check(strategy, batch("grayscale", "numpy", 4))
+        assert strategy.disturbance() is None
+        victim = min(children())
+        os.kill(victim, signal.SIGKILL)
+        until(lambda: psutil.Process(victim).status() == psutil.STATUS_ZOMBIE)
+        told = strategy.disturbance()
+        assert told == f"slot process {victim} was ended by SIGKILL, and was started anew"
+        assert victim not in children()
+        assert len(children()) == 2
+        assert strategy.disturbance() is None
+
+
+def test_a_slot_that_died_within_a_batch_is_told_though_no_task_was_lost_after_it() -> None:
+    with Processes(2) as strategy:
+        outcomes_of(strategy, [Task(0, "diagnostics", "die", ""), *_from(1, 4)])
+        assert "and was started anew" in (strategy.disturbance() or "")
+
+
+def test_slots_that_are_given_up_with_a_closed_batch_are_no_disturbance(server: HoldingServer) -> None:
+    with Processes(1) as strategy:
+        running = strategy.run(
+            [Task(0, "decode", "asarray", b""), Task(1, "download", "session", server.url)]
+        )
+        next(running)
+        running.close()
+        assert strategy.disturbance() is None
 
 
 def test_a_task_over_its_time_limit_is_ended_with_its_slot(server: HoldingServer) -> None:

@@ -1,0 +1,66 @@
+"""One run at a time on a broker, for as long as it takes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from orchestrator.errors import UnavailableError
+from orchestrator.fleet.claim import CLAIM_S, KEY, Claim
+from tests.faults.world import OwnBroker, own_broker, until
+
+OFTEN_S = 0.01
+
+
+@pytest.fixture
+def broker() -> Iterator[OwnBroker]:
+    with own_broker() as broker:
+        yield broker
+
+
+def test_a_claim_lasts_while_its_run_does_nothing_about_it(broker: OwnBroker) -> None:
+    claim = Claim(broker.settings(), "mine", renew_s=OFTEN_S)
+    claim.stake()
+    with broker.client() as client:
+        client.expire(KEY, 10)
+        until(lambda: client.ttl(KEY) > CLAIM_S / 2)
+        claim.release()
+        assert not client.exists(KEY)
+
+
+def test_a_claim_that_was_lost_to_another_run_is_told_when_it_is_looked_at(broker: OwnBroker) -> None:
+    claim, other = Claim(broker.settings(), "mine", renew_s=OFTEN_S), Claim(broker.settings(), "theirs")
+    claim.stake()
+    claim.check()
+    with broker.client() as client:
+        client.set(KEY, other._text)
+
+    def lost() -> bool:
+        try:
+            claim.check()
+        except UnavailableError as error:
+            return "run theirs" in str(error)
+        return False
+
+    until(lost)
+    claim.release()
+    with broker.client() as client:
+        assert client.get(KEY) == other._text.encode()
+
+
+def test_a_second_run_is_refused(broker: OwnBroker) -> None:
+    claim = Claim(broker.settings(), "mine")
+    claim.stake()
+    with pytest.raises(UnavailableError, match="run mine"):
+        Claim(broker.settings(), "theirs").stake()
+    claim.release()
+
+
+def test_a_claim_that_is_gone_with_the_broker_is_staked_again(broker: OwnBroker) -> None:
+    claim = Claim(broker.settings(), "mine", renew_s=OFTEN_S)
+    claim.stake()
+    with broker.client() as client:
+        client.delete(KEY)
+        until(lambda: client.exists(KEY))
+    claim.release()
