@@ -25,7 +25,7 @@ by `make docs`.
 | 1 | done, but an output differed, a task failed or was lost, or `compare` found a regression |
 | 2 | an option or file makes no sense; the message says what is allowed |
 | 3 | a broker, worker or source is not there; the message says what to do |
-| 130 | interrupted; what was measured is saved |
+| 130 | interrupted; what was measured is saved and reported |
 """
 
 

@@ -98,12 +98,13 @@ def write(run: Run, path: Path, findings: Findings | None = None) -> None:
         part.write_text(text, encoding="utf-8")
         part.replace(path)
     except OSError as error:
-        with suppress(OSError):
-            part.unlink(missing_ok=True)
         reason = f"the result cannot be written to {path}: {os.strerror(error.errno or 0)}"
         if error.errno in NO_ROOM:
             raise UnavailableError(f"{reason}; make room there, or choose another --output") from None
         raise UsageError(f"{reason}; choose another --output") from None
+    finally:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
 
 
 def dumps(run: Run, findings: Findings | None = None) -> str:

@@ -40,3 +40,12 @@ def test_no_arguments_at_all_give_the_help(monkeypatch, capsys):
 def test_options_without_a_command_ask_for_one(monkeypatch, capsys):
     assert exit_code(monkeypatch, "--") == 2
     assert capsys.readouterr().err.startswith("orchestrator: Missing command")
+
+
+def test_a_command_that_is_interrupted_says_so(monkeypatch, capsys):
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("orchestrator.results.read", interrupted)
+    code = exit_code(monkeypatch, "report", "result.json")
+    assert (code, *capsys.readouterr()) == (130, "", "orchestrator: interrupted\n")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -23,6 +24,16 @@ def test_a_run_that_is_written_and_read_is_the_same_run(tmp_path):
     )
     assert again.plan.cells == run.plan.cells
     assert [entry.name for entry in tmp_path.iterdir()] == [path.name]
+
+
+def test_a_write_that_is_interrupted_leaves_nothing(tmp_path, monkeypatch):
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Path, "replace", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        results.write(example_run(), tmp_path / "result.json")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_file_has_the_shape_of_schema_1():
