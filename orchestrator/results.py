@@ -20,6 +20,7 @@ from orchestrator.errors import UnavailableError, UsageError
 from orchestrator.judgements import Estimate, Findings, Verdict
 from orchestrator.judgements import Warning as Caution
 from orchestrator.model import Cell, CellResult, Run
+from orchestrator.no_result import malformed, unreadable
 from orchestrator.result_checks import MAX_BYTES, checked, content_of, parsed
 
 SCHEMA = 1
@@ -121,7 +122,7 @@ def read(path: Path) -> Run:
     try:
         content = content_of(path)
     except OSError as error:
-        raise UsageError(f"{path} cannot be read: {os.strerror(error.errno or 0)}") from None
+        raise UsageError(unreadable(path, error)) from None
     except ValueError as error:
         raise UsageError(f"{str(path)!r} cannot be read: {error}") from None
     if len(content) > MAX_BYTES:
@@ -129,7 +130,7 @@ def read(path: Path) -> Run:
     try:
         document = parsed(content)
     except ValueError as error:
-        raise UsageError(f"{path} is not a result file: {error}") from None
+        raise UsageError(malformed(path, content, error)) from None
     try:
         return from_json(document)
     except UsageError as error:

@@ -61,8 +61,28 @@ def _broker(given: str | None) -> str | None:
     return settings.broker_url if "broker_url" in settings.model_fields_set else None
 
 
-def _option(*names: str, help_: str, completion: Callable[[str], list[str]] | None = None) -> Any:
-    return typer.Option(*names, help=help_, autocompletion=completion, show_default=False)
+def _slots(given: str) -> int:
+    """One number of slots; whoever gives several is told of the command that takes them."""
+    # Imported here: --help has no use for it.
+    from orchestrator.errors import UsageError  # noqa: PLC0415
+
+    number = given.strip()
+    if number.isascii() and number.removeprefix("-").isdigit():
+        return int(number[:9])
+    several = f"; for several: scale --slots {given}" if "," in given else ""
+    raise UsageError(f"--slots {given!r} is not one whole number{several}")
+
+
+def _option(
+    *names: str,
+    help_: str,
+    metavar: str | None = None,
+    completion: Callable[[str], list[str]] | None = None,
+    parser: Callable[[str], Any] | None = None,
+) -> Any:
+    return typer.Option(
+        *names, help=help_, metavar=metavar, autocompletion=completion, parser=parser, show_default=False
+    )
 
 
 Profile = Annotated[
@@ -100,7 +120,10 @@ LatencyMs = Annotated[float | None, _option("--latency-ms", help_="Latency of ev
 BandwidthMbit = Annotated[
     float | None, _option("--bandwidth-mbit", help_="Bandwidth of every connection to the origin.")
 ]
-Slots = Annotated[int | None, _option("--slots", help_="Threads, processes and Celery slots to use.")]
+Slots = Annotated[
+    int | None,
+    _option("--slots", metavar="N", help_="Threads, processes and Celery slots to use.", parser=_slots),
+]
 Rounds = Annotated[
     str | None,
     _option("--rounds", help_="Rounds that count, each with every cell once; auto goes on until it is sure."),

@@ -49,3 +49,22 @@ def test_a_command_that_is_interrupted_says_so(monkeypatch, capsys):
     monkeypatch.setattr("orchestrator.results.read", interrupted)
     code = exit_code(monkeypatch, "report", "result.json")
     assert (code, *capsys.readouterr()) == (130, "", "orchestrator: interrupted\n")
+
+
+@pytest.mark.parametrize("command", ["run", "breakeven"])
+def test_several_numbers_of_slots_lead_to_scale(monkeypatch, capsys, command):
+    assert exit_code(monkeypatch, command, "--slots", "1,2") == 2
+    assert capsys.readouterr().err == (
+        "orchestrator: --slots '1,2' is not one whole number; for several: scale --slots 1,2\n"
+    )
+
+
+@pytest.mark.parametrize("given", ["two", "", "1.5", "\u0663"])
+def test_slots_that_are_no_number_say_what_is(monkeypatch, capsys, given):
+    assert exit_code(monkeypatch, "run", "--slots", given) == 2
+    assert capsys.readouterr().err == f"orchestrator: --slots {given!r} is not one whole number\n"
+
+
+def test_slots_out_of_range_say_what_the_range_is(monkeypatch, capsys):
+    assert exit_code(monkeypatch, "run", "--slots", "-1") == 2
+    assert "--slots -1 is out of range; give a whole number from 1 to" in capsys.readouterr().err
