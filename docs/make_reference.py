@@ -49,6 +49,8 @@ def _row(parameter: object) -> str:
         names = f"`{str(getattr(parameter, 'name', '')).upper()}`"
     default = getattr(parameter, "default", None)
     shown = "" if default is None or callable(default) or default is False else f"`{default}`"
+    if isinstance(said := getattr(parameter, "show_default", None), str):
+        shown = said
     help_ = str(getattr(parameter, "help", "") or "").replace("|", "\\|")
     return f"| {names} | {shown} | {help_} |"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from importlib.metadata import version
 
@@ -49,6 +50,21 @@ def test_a_command_that_is_interrupted_says_so(monkeypatch, capsys):
     monkeypatch.setattr("orchestrator.results.read", interrupted)
     code = exit_code(monkeypatch, "report", "result.json")
     assert (code, *capsys.readouterr()) == (130, "", "orchestrator: interrupted\n")
+
+
+@pytest.mark.parametrize("command", ["run", "scale", "breakeven", "predict", "report", "doctor", "origin"])
+def test_the_help_names_values_in_a_user_s_words(monkeypatch, capsys, command):
+    assert exit_code(monkeypatch, command, "--help") == 0
+    options = capsys.readouterr().out.partition("Options:")[2]
+    assert re.findall(r"--\S+ <\S*>", options) == []
+
+
+def test_the_help_says_which_defaults_are_the_profile_s(monkeypatch, capsys):
+    assert exit_code(monkeypatch, "run", "--help") == 0
+    said = " ".join(capsys.readouterr().out.split())
+    for option in ("--images N", "--size WIDTHxHEIGHT", "--rounds N|auto", "--warmup N", "--chunk N"):
+        _, _, rest = said.partition(option)
+        assert rest.partition(" --")[0].endswith("[default: (the profile's)]"), option
 
 
 @pytest.mark.parametrize("command", ["run", "breakeven"])
