@@ -25,7 +25,7 @@ by `make docs`.
 | 1 | done, but an output differed, a task failed or was lost, or `compare` found a regression |
 | 2 | an option or file makes no sense; the message says what is allowed |
 | 3 | a broker, worker or source is not there; the message says what to do |
-| 130 | interrupted; what was measured is saved |
+| 130 | interrupted; what was measured is saved and reported |
 """
 
 
@@ -49,6 +49,8 @@ def _row(parameter: object) -> str:
         names = f"`{str(getattr(parameter, 'name', '')).upper()}`"
     default = getattr(parameter, "default", None)
     shown = "" if default is None or callable(default) or default is False else f"`{default}`"
+    if isinstance(said := getattr(parameter, "show_default", None), str):
+        shown = said
     help_ = str(getattr(parameter, "help", "") or "").replace("|", "\\|")
     return f"| {names} | {shown} | {help_} |"
 

@@ -20,10 +20,8 @@ from orchestrator.commands.predict import predict
 from orchestrator.commands.report import report
 from orchestrator.commands.run import run
 from orchestrator.commands.scale import scale
-from orchestrator.errors import BreakevenError
+from orchestrator.errors import INTERRUPTED, BreakevenError
 from worker.wording import printable, told
-
-INTERRUPTED = 130
 
 app = typer.Typer(
     name="orchestrator",
@@ -93,6 +91,8 @@ def _run(arguments: list[str]) -> int:
         if message is None:
             raise
         return _say(_without_secrets(f"{message()}; see 'orchestrator --help'", arguments), 2)
+    if result == INTERRUPTED:
+        return _say("interrupted", INTERRUPTED)  # typer has made this number of a command's KeyboardInterrupt
     return result if isinstance(result, int) else 0
 
 

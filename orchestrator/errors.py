@@ -2,7 +2,8 @@
 
     BreakevenError
     ├── UsageError       exit 2   an option, file or name that makes no sense
-    └── UnavailableError exit 3   something needed is not there
+    ├── UnavailableError exit 3   something needed is not there
+    └── NothingMeasuredError exit 130  interrupted before there was anything to keep
 
 Each message says what failed, with what value, and what to do. The command line alone turns them into
 exit codes; everything below it only raises.
@@ -10,7 +11,10 @@ exit codes; everything below it only raises.
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Final
+
+INTERRUPTED: Final = 130
+"""What a shell gives for a command that Ctrl-C ended."""
 
 
 class BreakevenError(Exception):
@@ -29,3 +33,9 @@ class UnavailableError(BreakevenError):
     """A broker, worker, source or program that is needed is not there."""
 
     exit_code = 3
+
+
+class NothingMeasuredError(BreakevenError):
+    """A run was interrupted before there was anything to keep."""
+
+    exit_code = INTERRUPTED

@@ -7,6 +7,8 @@ forgotten. So the request is remembered too, and whoever goes on for long asks f
 from __future__ import annotations
 
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import NoReturn
 
 _requested = False
@@ -22,6 +24,17 @@ def check() -> None:
     """Raise `KeyboardInterrupt` if one was asked for and got lost."""
     if _requested:
         raise KeyboardInterrupt
+
+
+@contextmanager
+def ignored() -> Iterator[None]:
+    """Whoever presses Ctrl-C again meanwhile changes nothing: for what is short, and must not be lost half done."""
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _request(*_: object) -> NoReturn:

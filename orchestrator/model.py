@@ -270,3 +270,8 @@ class Run:
     def stages(self) -> tuple[str, ...]:
         """The stages there are results for, in the plan's order."""
         return tuple(dict.fromkeys(result.cell.stage for result in self.cells))
+
+    @property
+    def begun(self) -> bool:
+        """Whether anything was measured at all, disturbed or not."""
+        return any(result.taken for result in self.cells)

@@ -107,6 +107,7 @@ def cells_of(options: Options, slots: int) -> Iterator[Cell]:
     """
     stages = known("stage", options.stages, STAGES) or list(STAGES)
     every_kernel = dict.fromkeys(kernel for stage in stages for kernel in STAGES[stage].kernels)
+    _check_kernels(options, stages, every_kernel)
     kernels = known("kernel", options.kernels, every_kernel) or list(every_kernel)
     strategies = known("strategy", options.strategies, STRATEGIES) or list(STRATEGIES)
     for stage in stages:
@@ -121,6 +122,15 @@ def cells_of(options: Options, slots: int) -> Iterator[Cell]:
                     yield from _distributed_cells(options, Cell(stage, kernel, strategy, slots))
                 else:
                     yield Cell(stage, kernel, strategy, slots if kind.many_slots else 1)
+
+
+def _check_kernels(options: Options, stages: Sequence[str], kernels: Iterable[str]) -> None:
+    """Raise `UsageError` where a kernel is another stage's; one that is nobody's is left to `known`."""
+    elsewhere = {kernel for stage in STAGES.values() for kernel in stage.kernels}.difference(kernels)
+    for name in options.kernels:
+        if name in elsewhere:
+            have, they = ("has", "it has") if len(stages) == 1 else ("have", "they have")
+            raise UsageError(f"{', '.join(stages)} {have} no kernel {name}; {they} {', '.join(kernels)}")
 
 
 def _distributed_cells(options: Options, cell: Cell) -> Iterator[Cell]:

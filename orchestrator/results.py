@@ -21,6 +21,7 @@ from orchestrator.errors import UnavailableError, UsageError
 from orchestrator.judgements import Estimate, Findings, Verdict
 from orchestrator.judgements import Warning as Caution
 from orchestrator.model import Cell, CellResult, Run
+from orchestrator.no_result import malformed, unreadable
 from orchestrator.result_checks import MAX_BYTES, checked, content_of, parsed
 
 SCHEMA = 1
@@ -99,12 +100,13 @@ def write(run: Run, path: Path, findings: Findings | None = None) -> None:
         part.write_text(text, encoding="utf-8")
         part.replace(path)
     except OSError as error:
-        with suppress(OSError):
-            part.unlink(missing_ok=True)
         reason = f"the result cannot be written to {path}: {os.strerror(error.errno or 0)}"
         if error.errno in NO_ROOM:
             raise UnavailableError(f"{reason}; make room there, or choose another --output") from None
         raise UsageError(f"{reason}; choose another --output") from None
+    finally:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
 
 
 def dumps(run: Run, findings: Findings | None = None) -> str:
@@ -121,7 +123,7 @@ def read(path: Path) -> Run:
     try:
         content = content_of(path)
     except OSError as error:
-        raise UsageError(f"{path} cannot be read: {os.strerror(error.errno or 0)}") from None
+        raise UsageError(unreadable(path, error)) from None
     except ValueError as error:
         raise UsageError(f"{str(path)!r} cannot be read: {error}") from None
     if len(content) > MAX_BYTES:
@@ -129,7 +131,7 @@ def read(path: Path) -> Run:
     try:
         document = parsed(content)
     except ValueError as error:
-        raise UsageError(f"{path} is not a result file: {error}") from None
+        raise UsageError(malformed(path, content, error)) from None
     try:
         return from_json(document)
     except UsageError as error:

@@ -12,12 +12,19 @@ Axis = Annotated[
     str,
     typer.Option(
         "--axis",
+        metavar="size|latency|chunk",
         help="What is swept: size (of synthetic images), latency (of whatever our origin serves) or chunk.",
     ),
 ]
-From = Annotated[float | None, typer.Option("--from", help="Where the sweep begins.", show_default=False)]
-To = Annotated[float | None, typer.Option("--to", help="Where it ends.", show_default=False)]
-Points = Annotated[int, typer.Option("--points", help="How many points, at even steps of the logarithm.")]
+From = Annotated[
+    float | None, typer.Option("--from", metavar="NUMBER", help="Where the sweep begins.", show_default=False)
+]
+To = Annotated[
+    float | None, typer.Option("--to", metavar="NUMBER", help="Where it ends.", show_default=False)
+]
+Points = Annotated[
+    int, typer.Option("--points", metavar="N", help="How many points, at even steps of the logarithm.")
+]
 
 
 def breakeven(

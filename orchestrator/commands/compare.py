@@ -16,7 +16,7 @@ def compare(
     ] = False,
     json: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
     format_: Annotated[
-        str | None, typer.Option("--format", help="terminal (the default), markdown or json.")
+        str | None, typer.Option("--format", metavar="NAME", help="terminal (the default), markdown or json.")
     ] = None,
 ) -> int:
     """Say what became slower or faster from one result to another; exit 1 on a regression."""

@@ -9,10 +9,10 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from orchestrator import results, session
+from orchestrator import interruption, results, session
 from orchestrator.analysis.findings import analyse
 from orchestrator.commands.progress import progress
-from orchestrator.errors import BreakevenError, UsageError
+from orchestrator.errors import BreakevenError, NothingMeasuredError, UsageError
 from orchestrator.fleet.flower import Access
 from orchestrator.model import Run
 from orchestrator.reports import html, terminal
@@ -67,10 +67,12 @@ class Saver:
         """What was measured so far."""
 
     def __call__(self, run: Run) -> None:
-        """Take what was measured so far, and write it if it is time.
+        """Take what was measured so far, if anything was, and write it if it is time.
 
         A disk that is full now need not be so in the end: it is said once, and the measuring goes on.
         """
+        if not run.begun:
+            return
         self.last = run
         if time.monotonic() < self._due_at:
             return
@@ -100,8 +102,16 @@ def run_and_report(job: Job, destination: Destination) -> int:
         try:
             with progress() as watcher:
                 run = stack.enter_context(session.measured(job, watcher, saver))
-        except (KeyboardInterrupt, BreakevenError):
-            _leave_incomplete(saver, destination)
+        except KeyboardInterrupt:
+            if saver.last is None:
+                raise NothingMeasuredError(
+                    "interrupted before anything was measured; nothing was saved"
+                ) from None
+            _leave_incomplete(saver.last, saver, destination)
+            raise
+        except BreakevenError:
+            if saver.last is not None:
+                _leave_incomplete(saver.last, saver, destination)
             raise
         try:
             saver.flush()
@@ -114,17 +124,23 @@ def run_and_report(job: Job, destination: Destination) -> int:
     return exit_code(run)
 
 
-def _leave_incomplete(saver: Saver, destination: Destination) -> None:
-    """Of a run that ended early: its result and its report, like a whole run's, and where they are."""
-    if saver.last is None:
-        return
-    path = destination.path(saver.last)
+def _leave_incomplete(run: Run, saver: Saver, destination: Destination) -> None:
+    """Of a run that ended early: how far it came, and its result and its report, like a whole run's."""
     try:
-        saver.flush()
-        sys.stderr.write(f"\nincomplete result: {_shown(path)}\n")
-        sys.stderr.write(f"incomplete report: {_shown(_write_page(saver.last, path.with_suffix('.html')))}\n")
+        with interruption.ignored():
+            saver.flush()
     except BreakevenError as error:
         sys.stderr.write(f"\norchestrator: {error}\n")  # beside, and not instead of, what ended the run
+        return
+    whole = f"{len(run.loads)} of {run.plan.rounds}"
+    sys.stderr.write(
+        f"\n{whole if run.loads else f'a part of the first of {run.plan.rounds}'} rounds saved\n"
+    )
+    with suppress(KeyboardInterrupt):  # one more changes nothing: what ended the run is on its way
+        try:
+            _show(run, destination)
+        except BreakevenError as error:
+            sys.stderr.write(f"orchestrator: {error}\n")
 
 
 def announce(access: Access) -> None:
@@ -159,14 +175,23 @@ def show(run: Run) -> None:
 
 
 def _show(run: Run, destination: Destination) -> None:
-    if destination.json == STDOUT:
-        sys.stdout.write(results.dumps(run))
-    else:
-        if destination.json is not None:
-            results.write(run, Path(destination.json))
-        show(run)
-        sys.stderr.write(f"result: {_shown(destination.path(run))}\n")
-    sys.stderr.write(f"report: {_shown(_write_page(run, destination.path(run).with_suffix('.html')))}\n")
+    """The report, where the result is, and the page beside it."""
+    path, incomplete = destination.path(run), "" if run.complete else "incomplete "
+    page = path.with_suffix(".html")
+    try:
+        if destination.json == STDOUT:
+            sys.stdout.write(results.dumps(run))
+        else:
+            if destination.json is not None:
+                results.write(run, Path(destination.json))
+            show(run)
+        sys.stderr.write(f"{incomplete}result: {_shown(path)}\n")
+        _write_page(run, page)
+    except KeyboardInterrupt:
+        remedy = f"orchestrator report {_shown(path)} --format html --output {_shown(page)}"
+        sys.stderr.write(f"\nreport not written; '{remedy}' makes it\n")
+        raise
+    sys.stderr.write(f"{incomplete}report: {_shown(page)}\n")
 
 
 def _shown(path: Path) -> str:
@@ -174,7 +199,7 @@ def _shown(path: Path) -> str:
     return printable(str(path))
 
 
-def _write_page(run: Run, path: Path) -> Path:
+def _write_page(run: Run, path: Path) -> None:
     """The HTML report beside the result, renamed into place as that is."""
     part = path.with_name(f".{path.name}.part")
     try:
@@ -184,4 +209,3 @@ def _write_page(run: Run, path: Path) -> Path:
         raise UsageError(f"the report cannot be written to {path}: {error.strerror}") from None
     finally:
         part.unlink(missing_ok=True)
-    return path

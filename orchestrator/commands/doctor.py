@@ -9,13 +9,17 @@ import typer
 from orchestrator.commands import options as o
 
 FlowerUrl = Annotated[
-    str, typer.Option("--flower-url", envvar="BREAKEVEN_FLOWER_URL", help="Where to look for Flower.")
+    str,
+    typer.Option(
+        "--flower-url", metavar="URL", envvar="BREAKEVEN_FLOWER_URL", help="Where to look for Flower."
+    ),
 ]
 
 FlowerLink = Annotated[
     str | None,
     typer.Option(
         "--flower-link",
+        metavar="URL",
         envvar="BREAKEVEN_FLOWER_LINK",
         help="Where a browser finds that Flower, if elsewhere: the port that a container publishes.",
     ),

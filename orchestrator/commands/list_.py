@@ -1,12 +1,21 @@
-"""`list`: what there is to choose from."""
+"""`list`: what there is to choose from, and what each command chooses where nothing else is asked for."""
 
 from __future__ import annotations
 
+import textwrap
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+
 import typer
+
+if TYPE_CHECKING:
+    from orchestrator.model import Plan
+
+WIDTH = 100
 
 
 def list_() -> None:
-    """List stages, kernels, strategies, transports and profiles."""
+    """List stages, kernels, strategies, transports, and profiles with what each command makes of them."""
     # Imported here: the registries load Celery and NumPy, which --help can do without.
     from orchestrator.options import PROFILES  # noqa: PLC0415
     from orchestrator.strategies import STRATEGIES  # noqa: PLC0415
@@ -22,7 +31,70 @@ def list_() -> None:
     lines += ["transports"]
     for name, transport in TRANSPORTS.items():
         lines.append(f"  {name:<12}{transport.summary}")
-    lines += ["profiles"]
+    lines += ["profiles, and what they stand for in each command"]
     for name, profile in PROFILES.items():
         lines.append(f"  {name:<12}{profile.description}")
+        if profile.slots is None:
+            lines.append(
+                f"{'':<14}slots are as many as processors may be used, from 2 to 4: those of this machine"
+            )
+        lines += _defaults(name)
     typer.echo("\n".join(lines))
+
+
+def _defaults(profile: str) -> Iterator[str]:
+    """What `run` does with a profile, and what `scale` and `breakeven` do otherwise, as options to be copied."""
+    from orchestrator.options import Options  # noqa: PLC0415 - as above
+    from orchestrator.planning import plan  # noqa: PLC0415
+    from orchestrator.sweeps import DEFAULT_SLOTS, breakeven_plan, scale_plan  # noqa: PLC0415
+
+    asked = Options(profile=profile)
+    plans = {
+        "run": plan(asked),
+        "scale": scale_plan(asked, DEFAULT_SLOTS),
+        "breakeven": breakeven_plan(asked, "size", None, None, 7),
+    }
+    usual: set[str] = set()
+    for command, planned in plans.items():
+        options = [option for option in _options(planned) if option not in usual]
+        usual = usual or set(options)
+        yield from _wrapped(f"    {command:<10}", options)
+
+
+def _options(plan: Plan) -> Iterator[str]:
+    """The options that ask for what a plan holds."""
+    from orchestrator.strategies import STRATEGIES  # noqa: PLC0415 - as above
+    from worker.stages import STAGES  # noqa: PLC0415
+
+    cells = plan.cells
+    stages = dict.fromkeys(cell.stage for cell in cells)
+    if len(stages) < len(STAGES):
+        yield from _repeated("stage", stages)
+        yield from _repeated("kernel", (cell.kernel for cell in cells))
+    yield f"--images {plan.images}"
+    sides = [cell.width for cell in cells if cell.width is not None]
+    yield f"--from {min(sides)} --to {max(sides)}" if sides else f"--size {plan.width}x{plan.height}"
+    yield f"--latency-ms {plan.latency_ms:g}"
+    if plan.bandwidth_mbit is not None:
+        yield f"--bandwidth-mbit {plan.bandwidth_mbit:g}"
+    slots = sorted({cell.slots for cell in cells if STRATEGIES[cell.strategy].many_slots})
+    yield f"--slots {','.join(map(str, slots))}"
+    yield f"--rounds {plan.rounds}"
+    yield f"--warmup {plan.warmup}"
+    yield from _repeated("transport", (cell.transport for cell in cells))
+    yield from _repeated("chunk", (cell.chunk for cell in cells))
+    yield from _repeated("data", (cell.data for cell in cells))
+
+
+def _repeated(option: str, values: Iterable[object]) -> Iterator[str]:
+    """An option once for each value that there is, all in one."""
+    yield " ".join(f"--{option} {value}" for value in dict.fromkeys(values) if value is not None)
+
+
+def _wrapped(head: str, options: Iterable[str]) -> list[str]:
+    """Options in lines; none is parted from its value."""
+    joined = " ".join(option.replace(" ", "\u00a0") for option in options)
+    lines = textwrap.wrap(
+        joined, WIDTH, initial_indent=head, subsequent_indent=" " * len(head), break_on_hyphens=False
+    )
+    return [line.replace("\u00a0", " ") for line in lines]

@@ -9,37 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from orchestrator.commands import completion
 from worker.wording import told
 
 if TYPE_CHECKING:
     from orchestrator.options import Options
-
-
-def _stages(incomplete: str) -> list[str]:
-    return _starting("stages", incomplete)
-
-
-def _kernels(incomplete: str) -> list[str]:
-    return _starting("kernels", incomplete)
-
-
-def _strategies(incomplete: str) -> list[str]:
-    return _starting("strategies", incomplete)
-
-
-def _transports(incomplete: str) -> list[str]:
-    return _starting("transports", incomplete)
-
-
-def _profiles(incomplete: str) -> list[str]:
-    return _starting("profiles", incomplete)
-
-
-def _starting(what: str, incomplete: str) -> list[str]:
-    # Imported here: completion alone needs the registries, and they load NumPy and Celery.
-    from orchestrator.catalogue import names  # noqa: PLC0415
-
-    return [name for name in names()[what] if name.startswith(incomplete)]
 
 
 EMBEDDED = "embedded"
@@ -61,65 +35,184 @@ def _broker(given: str | None) -> str | None:
     return settings.broker_url if "broker_url" in settings.model_fields_set else None
 
 
-def _option(*names: str, help_: str, completion: Callable[[str], list[str]] | None = None) -> Any:
-    return typer.Option(*names, help=help_, autocompletion=completion, show_default=False)
+def _slots(given: str) -> int:
+    """One number of slots; whoever gives several is told of the command that takes them."""
+    # Imported here: --help has no use for it.
+    from orchestrator.errors import UsageError  # noqa: PLC0415
+
+    number = given.strip()
+    if number.isascii() and number.removeprefix("-").isdigit():
+        return int(number[:9])
+    several = f"; for several: scale --slots {given}" if "," in given else ""
+    raise UsageError(f"--slots {given!r} is not one whole number{several}")
+
+
+def _option(
+    *names: str,
+    help_: str,
+    metavar: str | None = None,
+    completed: Callable[[str], list[str]] | None = None,
+    parser: Callable[[str], Any] | None = None,
+    default: str | bool = True,
+) -> Any:
+    """An option; `default` says in words what no constant does."""
+    return typer.Option(
+        *names, help=help_, metavar=metavar, autocompletion=completed, parser=parser, show_default=default
+    )
+
+
+PROFILES_OWN = "the profile's"
 
 
 Profile = Annotated[
-    str, _option("--profile", help_="Defaults that belong together: quick or notebook.", completion=_profiles)
+    str,
+    _option(
+        "--profile",
+        metavar="NAME",
+        help_="Defaults that belong together: quick or notebook; 'orchestrator list' gives their values.",
+        completed=completion.profiles,
+    ),
 ]
 Stages = Annotated[
     list[str] | None,
-    _option("--stage", help_="Only this stage (repeatable).", completion=_stages),
+    _option(
+        "--stage",
+        metavar="NAME",
+        help_="Only this stage (repeatable); 'orchestrator list' names them.",
+        completed=completion.stages,
+    ),
 ]
 Kernels = Annotated[
     list[str] | None,
-    _option("--kernel", help_="Only this kernel (repeatable); 'list' names them.", completion=_kernels),
+    _option(
+        "--kernel",
+        metavar="NAME",
+        help_="Only this kernel (repeatable); 'orchestrator list' names them.",
+        completed=completion.kernels,
+    ),
 ]
 Strategies = Annotated[
-    list[str] | None, _option("--strategy", help_="Only this strategy (repeatable).", completion=_strategies)
+    list[str] | None,
+    _option(
+        "--strategy",
+        metavar="NAME",
+        help_="Only this strategy (repeatable); 'orchestrator list' names them.",
+        completed=completion.strategies,
+    ),
 ]
 Transports = Annotated[
     list[str] | None,
-    _option("--transport", help_="How payloads reach Celery workers (repeatable).", completion=_transports),
+    _option(
+        "--transport",
+        metavar="NAME",
+        default=PROFILES_OWN,
+        help_="How payloads reach Celery workers (repeatable); 'orchestrator list' names them.",
+        completed=completion.transports,
+    ),
 ]
-Chunks = Annotated[list[int] | None, _option("--chunk", help_="Tasks in one Celery message (repeatable).")]
+Chunks = Annotated[
+    list[int] | None,
+    _option("--chunk", metavar="N", default=PROFILES_OWN, help_="Tasks in one Celery message (repeatable)."),
+]
 Placements = Annotated[
-    list[str] | None, _option("--data", help_="Where Celery's data is: local or resident (repeatable).")
+    list[str] | None,
+    _option(
+        "--data",
+        metavar="local|resident",
+        default=PROFILES_OWN,
+        help_="Where Celery's data is: local or resident (repeatable).",
+    ),
 ]
 Events = Annotated[
     list[str] | None,
-    _option("--events", help_="Whether Celery's workers send task events: on or off (repeatable)."),
+    _option(
+        "--events",
+        metavar="on|off",
+        help_="Whether Celery's workers send task events: on or off (repeatable).",
+    ),
 ]
-Images = Annotated[int | None, _option("--images", help_="Images in a batch.")]
-Size = Annotated[str | None, _option("--size", help_="Size of the synthetic images, WIDTHxHEIGHT.")]
+Images = Annotated[
+    int | None, _option("--images", metavar="N", default=PROFILES_OWN, help_="Images in a batch.")
+]
+Size = Annotated[
+    str | None,
+    _option(
+        "--size",
+        metavar="WIDTHxHEIGHT",
+        default=PROFILES_OWN,
+        help_="Size of the synthetic images, WIDTHxHEIGHT.",
+    ),
+]
 Source = Annotated[
-    str, _option("--source", help_="Where images come from: origin, a directory, or a URL with {i} in it.")
+    str,
+    _option(
+        "--source",
+        metavar="SOURCE",
+        help_="Where images come from: origin, a directory, or a URL with {i} in it.",
+    ),
 ]
-LatencyMs = Annotated[float | None, _option("--latency-ms", help_="Latency of every request to the origin.")]
+LatencyMs = Annotated[
+    float | None,
+    _option(
+        "--latency-ms", metavar="MS", default=PROFILES_OWN, help_="Latency of every request to the origin."
+    ),
+]
 BandwidthMbit = Annotated[
-    float | None, _option("--bandwidth-mbit", help_="Bandwidth of every connection to the origin.")
+    float | None,
+    _option(
+        "--bandwidth-mbit",
+        metavar="MBIT",
+        default=PROFILES_OWN,
+        help_="Bandwidth of every connection to the origin.",
+    ),
 ]
-Slots = Annotated[int | None, _option("--slots", help_="Threads, processes and Celery slots to use.")]
+Slots = Annotated[
+    int | None,
+    _option(
+        "--slots",
+        metavar="N",
+        help_="Threads, processes and Celery slots to use.",
+        parser=_slots,
+        default="the fleet's of --broker, else the profile's",
+    ),
+]
 Rounds = Annotated[
     str | None,
-    _option("--rounds", help_="Rounds that count, each with every cell once; auto goes on until it is sure."),
+    _option(
+        "--rounds",
+        metavar="N|auto",
+        default=PROFILES_OWN,
+        help_="Rounds that count, each with every cell once; auto goes on until it is sure.",
+    ),
 ]
 Target = Annotated[
-    float, _option("--target", help_="With --rounds auto: stop when intervals are this narrow (0.05 is 5 %).")
+    float,
+    _option(
+        "--target",
+        metavar="SHARE",
+        help_="With --rounds auto: stop when intervals are this narrow (0.05 is 5 %).",
+    ),
 ]
 Budget = Annotated[
-    float, _option("--budget", help_="With --rounds auto: begin no round after so many seconds.")
+    float,
+    _option("--budget", metavar="SECONDS", help_="With --rounds auto: begin no round after so many seconds."),
 ]
-Warmup = Annotated[int | None, _option("--warmup", help_="Rounds before them that do not count.")]
-Seed = Annotated[int, _option("--seed", help_="Of the images and of the order within rounds.")]
+Warmup = Annotated[
+    int | None,
+    _option("--warmup", metavar="N", default=PROFILES_OWN, help_="Rounds before them that do not count."),
+]
+Seed = Annotated[int, _option("--seed", metavar="N", help_="Of the images and of the order within rounds.")]
 Margin = Annotated[
-    float, _option("--margin", help_="Differences smaller than this share do not matter (0.05 is 5 %).")
+    float,
+    _option(
+        "--margin", metavar="SHARE", help_="Differences smaller than this share do not matter (0.05 is 5 %)."
+    ),
 ]
 Broker = Annotated[
     str | None,
     typer.Option(
         "--broker",
+        metavar="URL",
         envvar="BREAKEVEN_BROKER_URL",
         help=f"URL of a Redis whose workers to use, instead of embedded ones; '{EMBEDDED}' if one is set.",
         show_default=False,
@@ -127,12 +220,19 @@ Broker = Annotated[
     ),
 ]
 Flower = Annotated[
-    bool, _option("--flower", help_="Start Flower beside the embedded workers, and say where it is.")
+    bool,
+    _option(
+        "--flower", default=False, help_="Start Flower beside the embedded workers, and say where it is."
+    ),
 ]
-Output = Annotated[str, _option("--output", help_="Folder for the result file.")]
+Output = Annotated[str, _option("--output", metavar="FOLDER", help_="Folder for the result file.")]
 Json = Annotated[
     str | None,
-    _option("--json", help_="Write the result to this file too; - is standard output, and no report."),
+    _option(
+        "--json",
+        metavar="FILE",
+        help_="Write the result to this file too; - is standard output, and no report.",
+    ),
 ]
 
 # What the user's words are called in Options, where that differs.

@@ -8,18 +8,31 @@ import typer
 
 
 def origin(
-    host: Annotated[str, typer.Option("--host", help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option("--port", help="Port to listen on; 0 is any free one.")] = 8000,
-    images: Annotated[int, typer.Option("--images", help="Images to serve.")] = 20,
-    size: Annotated[str, typer.Option("--size", help="Their size, WIDTHxHEIGHT.")] = "800x800",
-    seed: Annotated[int, typer.Option("--seed", help="What they are made from.")] = 1,
-    latency_ms: Annotated[float, typer.Option("--latency-ms", help="Latency of every request.")] = 0.0,
+    host: Annotated[
+        str, typer.Option("--host", metavar="ADDRESS", help="Address to listen on.")
+    ] = "127.0.0.1",
+    port: Annotated[
+        int, typer.Option("--port", metavar="N", help="Port to listen on; 0 is any free one.")
+    ] = 8000,
+    images: Annotated[int, typer.Option("--images", metavar="N", help="Images to serve.")] = 20,
+    size: Annotated[
+        str, typer.Option("--size", metavar="WIDTHxHEIGHT", help="Their size, WIDTHxHEIGHT.")
+    ] = "800x800",
+    seed: Annotated[int, typer.Option("--seed", metavar="N", help="What they are made from.")] = 1,
+    latency_ms: Annotated[
+        float, typer.Option("--latency-ms", metavar="MS", help="Latency of every request.")
+    ] = 0.0,
     bandwidth_mbit: Annotated[
         float | None,
-        typer.Option("--bandwidth-mbit", help="Bandwidth of every connection.", show_default=False),
+        typer.Option(
+            "--bandwidth-mbit", metavar="MBIT", help="Bandwidth of every connection.", show_default=False
+        ),
     ] = None,
     directory: Annotated[
-        str | None, typer.Option("--directory", help="Serve this folder's files instead.", show_default=False)
+        str | None,
+        typer.Option(
+            "--directory", metavar="FOLDER", help="Serve this folder's files instead.", show_default=False
+        ),
     ] = None,
     on_demand: Annotated[
         bool,

@@ -11,15 +11,21 @@ import typer
 def predict(
     result: Annotated[
         str,
-        typer.Argument(help="A result of run, scale or breakeven with a Celery cell.", show_default=False),
+        typer.Argument(
+            metavar="RESULT",
+            help="A result of run, scale or breakeven with a Celery cell.",
+            show_default=False,
+        ),
     ],
     slots: Annotated[
-        int, typer.Option("--slots", help="Slots of the fleet that is not here.", show_default=False)
+        int,
+        typer.Option("--slots", metavar="N", help="Slots of the fleet that is not here.", show_default=False),
     ],
     rtt_ms: Annotated[
         float | None,
         typer.Option(
             "--rtt-ms",
+            metavar="MS",
             help="Round trip in ms between the broker and those who use it; without it, as measured.",
             show_default=False,
         ),
@@ -28,6 +34,7 @@ def predict(
         float | None,
         typer.Option(
             "--bandwidth-mbit",
+            metavar="MBIT",
             help="What each machine's link carries each way, in Mbit/s; without it, as measured.",
             show_default=False,
         ),
@@ -36,6 +43,7 @@ def predict(
         int | None,
         typer.Option(
             "--hosts",
+            metavar="N",
             help="Machines like the measured one that the slots are spread over, beside the orchestrator's; without "
             "it, the slots share the measured ones.",
             show_default=False,
@@ -43,9 +51,13 @@ def predict(
     ] = None,
     tasks: Annotated[
         int | None,
-        typer.Option("--tasks", help="Tasks in the batch; without it, as measured.", show_default=False),
+        typer.Option(
+            "--tasks", metavar="N", help="Tasks in the batch; without it, as measured.", show_default=False
+        ),
     ] = None,
-    stage: Annotated[str | None, typer.Option("--stage", help="Only this stage.", show_default=False)] = None,
+    stage: Annotated[
+        str | None, typer.Option("--stage", metavar="NAME", help="Only this stage.", show_default=False)
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")] = False,
 ) -> int:
     """Predict what a fleet that is not here would make of the measured work, and say on what assumptions.

@@ -12,11 +12,12 @@ import typer
 def report(
     result: Annotated[str, typer.Argument(help="A result file.", show_default=False)],
     format_: Annotated[
-        str, typer.Option("--format", help="terminal, markdown, html, csv, svg or png.")
+        str, typer.Option("--format", metavar="NAME", help="terminal, markdown, html, csv, svg or png.")
     ] = "terminal",
     output: Annotated[
         str | None,
         typer.Option(
+            metavar="FILE",
             help="Write to this file instead of standard output; for svg and png: to this folder, a file a chart.",
             show_default=False,
         ),

@@ -8,7 +8,7 @@ import typer
 
 from orchestrator.commands import options as o
 
-Counts = Annotated[str, typer.Option("--slots", help="Numbers of slots, such as 1,2,4.")]
+Counts = Annotated[str, typer.Option("--slots", metavar="N,N,...", help="Numbers of slots, such as 1,2,4.")]
 
 
 def scale(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from urllib.parse import urlsplit
@@ -59,8 +60,8 @@ def external_fleet(settings: Settings) -> Iterator[Fleet]:
             if not members:
                 raise UnavailableError(
                     f"no Celery worker answered on {masked(settings.broker_url)} within {FIND_S:.0f} s; "
-                    "start one with 'docker compose up worker' or 'celery -A worker.app worker', "
-                    "or give --broker embedded to use some of our own"
+                    "give --broker embedded to use some of our own, or start one with 'docker compose up worker' "
+                    f"or with: {_worker_command(settings)}"
                 )
             fleet = Fleet(app, settings, broker, members, payload_store)
             try:
@@ -69,6 +70,12 @@ def external_fleet(settings: Settings) -> Iterator[Fleet]:
                 fleet.close()
     finally:
         app.close()
+
+
+def _worker_command(settings: Settings) -> str:
+    """The line that starts a worker on this broker, its password left out."""
+    broker = shlex.quote(masked(settings.broker_url))
+    return f"BREAKEVEN_BROKER_URL={broker} celery -A worker.app worker --concurrency 1 --hostname w1@%h"
 
 
 @contextmanager

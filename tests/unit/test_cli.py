@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from importlib.metadata import version
 
@@ -40,3 +41,46 @@ def test_no_arguments_at_all_give_the_help(monkeypatch, capsys):
 def test_options_without_a_command_ask_for_one(monkeypatch, capsys):
     assert exit_code(monkeypatch, "--") == 2
     assert capsys.readouterr().err.startswith("orchestrator: Missing command")
+
+
+def test_a_command_that_is_interrupted_says_so(monkeypatch, capsys):
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("orchestrator.results.read", interrupted)
+    code = exit_code(monkeypatch, "report", "result.json")
+    assert (code, *capsys.readouterr()) == (130, "", "orchestrator: interrupted\n")
+
+
+@pytest.mark.parametrize("command", ["run", "scale", "breakeven", "predict", "report", "doctor", "origin"])
+def test_the_help_names_values_in_a_user_s_words(monkeypatch, capsys, command):
+    assert exit_code(monkeypatch, command, "--help") == 0
+    options = capsys.readouterr().out.partition("Options:")[2]
+    assert re.findall(r"--\S+ <\S*>", options) == []
+
+
+def test_the_help_says_which_defaults_are_the_profile_s(monkeypatch, capsys):
+    assert exit_code(monkeypatch, "run", "--help") == 0
+    said = " ".join(capsys.readouterr().out.split())
+    for option in ("--images N", "--size WIDTHxHEIGHT", "--rounds N|auto", "--warmup N", "--chunk N"):
+        _, _, rest = said.partition(option)
+        assert rest.partition(" --")[0].endswith("[default: (the profile's)]"), option
+
+
+@pytest.mark.parametrize("command", ["run", "breakeven"])
+def test_several_numbers_of_slots_lead_to_scale(monkeypatch, capsys, command):
+    assert exit_code(monkeypatch, command, "--slots", "1,2") == 2
+    assert capsys.readouterr().err == (
+        "orchestrator: --slots '1,2' is not one whole number; for several: scale --slots 1,2\n"
+    )
+
+
+@pytest.mark.parametrize("given", ["two", "", "1.5", "\u0663"])
+def test_slots_that_are_no_number_say_what_is(monkeypatch, capsys, given):
+    assert exit_code(monkeypatch, "run", "--slots", given) == 2
+    assert capsys.readouterr().err == f"orchestrator: --slots {given!r} is not one whole number\n"
+
+
+def test_slots_out_of_range_say_what_the_range_is(monkeypatch, capsys):
+    assert exit_code(monkeypatch, "run", "--slots", "-1") == 2
+    assert "--slots -1 is out of range; give a whole number from 1 to" in capsys.readouterr().err

@@ -22,7 +22,7 @@ FLOORS = [
         "orchestrator.spelling",
     ),
     ("orchestrator.analysis",),
-    ("orchestrator.results", "orchestrator.result_checks"),
+    ("orchestrator.results", "orchestrator.no_result", "orchestrator.result_checks"),
     ("orchestrator.reports",),
     ("orchestrator.options", "orchestrator.machine", "orchestrator.collected"),
     ("orchestrator.fleet", "orchestrator.inputs"),

@@ -40,6 +40,21 @@ def test_without_celery_the_pair_is_in_process():
     assert [(cell.strategy, cell.replica) for cell in cells] == [("serial", 0), ("serial", 1)]
 
 
+@pytest.mark.parametrize(
+    ("stages", "said"),
+    [
+        (("download",), "download has no kernel numpy; it has requests, session"),
+        (
+            ("download", "pipeline"),
+            "download, pipeline have no kernel numpy; they have requests, session, best",
+        ),
+    ],
+)
+def test_another_stage_s_kernel_is_not_unknown(stages, said):
+    with pytest.raises(UsageError, match=f"^{said}$"):
+        plan(Options(stages=stages, kernels=("numpy",)))
+
+
 def test_choices_narrow_the_cells():
     made = plan(
         Options(

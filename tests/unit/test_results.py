@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -23,6 +24,16 @@ def test_a_run_that_is_written_and_read_is_the_same_run(tmp_path):
     )
     assert again.plan.cells == run.plan.cells
     assert [entry.name for entry in tmp_path.iterdir()] == [path.name]
+
+
+def test_a_write_that_is_interrupted_leaves_nothing(tmp_path, monkeypatch):
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Path, "replace", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        results.write(example_run(), tmp_path / "result.json")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_file_has_the_shape_of_schema_1():
@@ -124,9 +135,35 @@ def test_what_is_no_result_is_refused_in_one_line(tmp_path, content, message):
     assert "\n" not in str(caught.value)
 
 
+def test_a_result_that_is_cut_off_is_to_be_copied_again(tmp_path):
+    path = tmp_path / "cut.json"
+    path.write_text(results.dumps(example_run())[:-100])
+    with pytest.raises(
+        UsageError, match=r"cut\.json is not a result file: it is cut off or damaged .*; copy it"
+    ):
+        results.read(path)
+
+
+def test_the_page_beside_a_result_is_told_from_the_result(tmp_path):
+    path = tmp_path / "run.html"
+    path.write_text("<!doctype html>\n<html>")
+    with pytest.raises(UsageError, match=r"it is the page .*; give \S*/run\.json"):
+        results.read(path)
+
+
 def test_a_missing_file_is_named(tmp_path):
-    with pytest.raises(UsageError, match="No such file"):
+    with pytest.raises(UsageError, match=r"none\.json cannot be read: No such file or directory$"):
         results.read(tmp_path / "none.json")
+
+
+@pytest.mark.parametrize("given", ["none.json", "results/none.json", "results"])
+def test_where_no_file_is_the_newest_result_is_named(tmp_path, monkeypatch, given):
+    monkeypatch.chdir(tmp_path)
+    older = replace(example_run(), started_at="2025-12-31T23:59:59.000Z", id="ffffffff")
+    for run in (example_run(), older):
+        results.write(run, Path("results") / results.file_name(run))
+    with pytest.raises(UsageError, match=r"the newest result is results/20260102T030405Z-0123abcd\.json$"):
+        results.read(Path(given))
 
 
 def test_a_folder_that_cannot_be_written_to_is_named_and_nothing_is_left(tmp_path):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 import redis
 
@@ -79,3 +81,23 @@ def test_a_right_to_ask_that_is_missing_is_named(answer):
 def test_a_broker_s_url_with_certificates_in_its_query_is_a_usage_error():
     with pytest.raises(UsageError, match="BREAKEVEN_TLS_CA"):
         settings_for("rediss://u:secret@host:6380/0?ssl_cert_reqs=none")
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("redis://127.0.0.1:7777/0", "redis://127.0.0.1:7777/0"),
+        ("redis://:secret@broker:6379/0", "'redis://***@broker:6379/0'"),
+    ],
+)
+def test_where_no_worker_answers_the_line_that_starts_one_on_that_broker_is_given(
+    answer, monkeypatch, url, shown
+):
+    answer({"maxmemory_policy": "noeviction"})
+    monkeypatch.setattr(external.roll_call, "assemble", lambda *_: [])
+    line = f"BREAKEVEN_BROKER_URL={shown} celery -A worker.app worker --concurrency 1 --hostname w1@%h"
+    with (
+        pytest.raises(UnavailableError, match=f"or with: {re.escape(line)}$"),
+        external.external_fleet(Settings(broker_url=url, payload_url=None)),
+    ):
+        pass

@@ -1,0 +1,101 @@
+"""A run that is interrupted: what is kept of it, and what the user is told."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from orchestrator import interruption, results, session
+from orchestrator.commands import comparison
+from orchestrator.commands.comparison import Destination, run_and_report
+from orchestrator.errors import NothingMeasuredError
+from orchestrator.model import Run
+from tests.examples import example_run
+
+ENDED = replace(example_run(), complete=False, finished_at=None)
+EMPTY = replace(ENDED, cells=tuple(replace(each, samples=()) for each in ENDED.cells), loads=())
+
+
+def interrupted_after(monkeypatch: pytest.MonkeyPatch, *saved: Run) -> Callable[[Path], None]:
+    """A command whose measuring is interrupted once these are saved; it is given its folder."""
+
+    @contextmanager
+    def measured(job: Any, watcher: Any, save: Any) -> Iterator[Run]:
+        for run in saved:
+            save(run)
+        raise KeyboardInterrupt
+        yield
+
+    monkeypatch.setattr(session, "measured", measured)
+    return lambda folder: run_and_report(None, Destination(str(folder), None))  # type: ignore[arg-type,return-value]
+
+
+@pytest.mark.parametrize("saved", [(), (EMPTY,)], ids=["no run", "no sample"])
+def test_an_interruption_before_the_first_sample_leaves_no_file_and_says_so(monkeypatch, tmp_path, saved):
+    with pytest.raises(
+        NothingMeasuredError, match="interrupted before anything was measured; nothing was saved"
+    ):
+        interrupted_after(monkeypatch, *saved)(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_interruption_later_says_how_far_it_came_and_gives_the_verdicts(monkeypatch, tmp_path, capsys):
+    run = replace(ENDED, plan=replace(ENDED.plan, rounds=49))
+    with pytest.raises(KeyboardInterrupt):
+        interrupted_after(monkeypatch, run)(tmp_path)
+    shown, told = capsys.readouterr()
+    path = tmp_path / results.file_name(run)
+    assert "7 of 49 rounds saved\n" in told
+    assert f"incomplete result: {path}\nincomplete report: {path.with_suffix('.html')}\n" in told
+    assert "hurts" in shown
+    assert {each.name for each in tmp_path.iterdir()} == {path.name, path.with_suffix(".html").name}
+
+
+def test_an_interruption_in_the_first_round_is_no_whole_round(monkeypatch, tmp_path, capsys):
+    with pytest.raises(KeyboardInterrupt):
+        interrupted_after(monkeypatch, replace(ENDED, loads=()))(tmp_path)
+    assert "a part of the first of 7 rounds saved\n" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("where", ["show", "_write_page"])
+def test_a_report_that_is_interrupted_too_is_said_to_be_missing_and_how_to_have_it(
+    monkeypatch, tmp_path, capsys, where
+):
+    def pressed_again(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(comparison, where, pressed_again)
+    with pytest.raises(KeyboardInterrupt):
+        interrupted_after(monkeypatch, ENDED)(tmp_path)
+    path = tmp_path / results.file_name(ENDED)
+    remedy = f"orchestrator report {path} --format html --output {path.with_suffix('.html')}"
+    assert f"report not written; '{remedy}' makes it\n" in capsys.readouterr().err
+    assert not results.read(path).complete
+
+
+def test_the_result_is_written_whole_however_often_ctrl_c_is_pressed(monkeypatch, tmp_path):
+    write = results.write
+
+    def pressed_while_writing(*arguments: Any) -> None:
+        signal.raise_signal(signal.SIGINT)
+        write(*arguments)
+
+    run_it = interrupted_after(monkeypatch, ENDED)
+    monkeypatch.setattr(comparison.Saver, "__call__", lambda self, run: setattr(self, "last", run))
+    monkeypatch.setattr(comparison.results, "write", pressed_while_writing)
+    with pytest.raises(KeyboardInterrupt):
+        run_it(tmp_path)
+    assert results.read(tmp_path / results.file_name(ENDED)).cells == ENDED.cells
+
+
+def test_signals_are_heard_again_after_they_were_ignored():
+    with interruption.ignored():
+        signal.raise_signal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        signal.raise_signal(signal.SIGINT)

@@ -1,0 +1,68 @@
+"""`list` tells the truth: the options that it gives for a command ask for what that command does without them."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from orchestrator import cli, session
+from orchestrator.commands.list_ import list_
+from orchestrator.model import Plan, Run
+from orchestrator.options import PROFILES
+from tests.examples import example_run
+
+
+def listed(profile: str, command: str, capsys: pytest.CaptureFixture[str]) -> list[str]:
+    """The options that are listed for a command under a profile."""
+    list_()
+    of_profile = re.split(r"\n  (?=\w)", capsys.readouterr().out.partition("\nprofiles")[2])
+    (text,) = [each for each in of_profile if each.startswith(f"{profile} ")]
+    return re.split(r"\n    (?=\w)", text.partition(f"\n    {command} ")[2])[0].split()
+
+
+@pytest.fixture
+def planned(monkeypatch, tmp_path):
+    plans: list[Plan] = []
+
+    @contextmanager
+    def measured(job: Any, watcher: Any, save: Any) -> Iterator[Run]:
+        plans.append(replace(job.plan(None), arguments=()))
+        yield example_run()
+
+    def plan_of(*words: str) -> Plan:
+        assert cli._run([*words, "--output", str(tmp_path)]) == 0
+        return plans.pop()
+
+    monkeypatch.setattr(session, "measured", measured)
+    monkeypatch.setattr(sys, "argv", ["orchestrator"])
+    monkeypatch.delenv("BREAKEVEN_BROKER_URL", raising=False)
+    return plan_of
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+@pytest.mark.parametrize("command", ["run", "scale", "breakeven"])
+def test_what_is_listed_is_what_a_command_does_by_itself(profile, command, planned, capsys):
+    options = listed(profile, command, capsys)
+    assert options
+    assert planned(command, *options, "--profile", profile) == planned(command, "--profile", profile)
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_the_values_of_a_profile_are_all_listed_for_run(profile, capsys):
+    values = PROFILES[profile]
+    words = " ".join(listed(profile, "run", capsys))
+    assert f"--images {values.images} --size {values.width}x{values.height} " in words
+    assert f"--rounds {values.rounds} --warmup {values.warmup} " in words
+    for chunk in values.chunks:
+        assert f"--chunk {chunk} " in words
+
+
+def test_of_scale_and_breakeven_only_what_differs_is_listed(capsys):
+    assert "--warmup" not in listed("quick", "scale", capsys)
+    assert "--latency-ms" not in listed("quick", "breakeven", capsys)
