@@ -25,7 +25,6 @@ from orchestrator.strategies.strategy import Strategy
 from orchestrator.strategies.threads import Threads
 from orchestrator.strategies.vectorized import Vectorized
 from tests.conformance import StrategyConformance, batch, check, check_outputs, outcomes_of, pixels
-from tests.faults.world import until
 from worker.contract import Outcome, Task
 
 ROOT = Path(__file__).parents[2]
@@ -186,7 +185,7 @@ def test_a_slot_that_died_idle_is_told_once_and_replaced_before_the_next_batch()
         assert strategy.disturbance() is None
         victim = min(children())
         os.kill(victim, signal.SIGKILL)
-        until(lambda: psutil.Process(victim).status() == psutil.STATUS_ZOMBIE)
+        os.waitid(os.P_PID, victim, os.WEXITED | os.WNOWAIT)
         told = strategy.disturbance()
         assert told == f"slot process {victim} was ended by SIGKILL, and was started anew"
         assert victim not in children()
