@@ -247,14 +247,19 @@ def _assumptions(run: Run, measured: MeasuredDemands, fleet: Fleet, system: Syst
             "orchestrator and broker"
         )
     elif measured.shared:
-        said.append(f"all slots, the orchestrator and the broker share {cpu.usable} cores, as measured")
+        crowded = f", so that {fleet.slots} slots wait for them; --hosts N gives them machines of their own"
+        said.append(
+            f"all slots, the orchestrator and the broker share {count(cpu.usable, 'core')}, as measured"
+            f"{crowded if fleet.slots > cpu.usable else ''}"
+        )
     if not measured.overhead_known:
         said.append("a message's overhead on its slot is that of an empty task: the slots were never busy")
     if not measured.broker_known:
         said.append("the broker's CPU time was not told, so that limit is left out")
     if system.messages(tasks) < fleet.slots:
         said.append(
-            f"a batch of {count(system.messages(tasks), 'message')} keeps no more slots busy than that"
+            f"a batch of {count(system.messages(tasks), 'message')} keeps no more slots busy than that, of "
+            f"{fleet.slots}; --tasks N makes it longer"
         )
     if system.window < fleet.slots:
         said.append(f"at most {system.window} messages are under way at once, as the strategy has it")

@@ -127,11 +127,13 @@ def slots_unseen(run: model.Run) -> judgements.Warning | None:
         return None
     first = short[0]
     seen = min(each.slots_seen or 0 for each in first.samples if _unseen(first, each))
+    distributed = any(each.cell.distributed for each in short)
+    missing = "look whether workers are missing ('orchestrator doctor'), or " if distributed else ""
     return judgements.Warning(
         "slots unseen",
         f"fewer slots worked than were asked for in {_named([each.cell for each in short], 'cell')}: "
         f"{seen} of {first.cell.slots} in the first",
-        "look whether workers are missing ('orchestrator doctor'), or give each slot more work with --images",
+        f"{missing}give each slot more work with --images",
     )
 
 

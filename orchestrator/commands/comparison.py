@@ -14,7 +14,8 @@ from orchestrator.analysis.findings import analyse
 from orchestrator.commands.progress import progress
 from orchestrator.errors import BreakevenError, NothingMeasuredError, UsageError
 from orchestrator.fleet.flower import Access
-from orchestrator.model import Run
+from orchestrator.inputs import source
+from orchestrator.model import Plan, Run
 from orchestrator.reports import html, terminal
 from orchestrator.reports.screen import screen
 from orchestrator.session import Job
@@ -97,6 +98,7 @@ class Saver:
 def run_and_report(job: Job, destination: Destination) -> int:
     """Measure, save as it goes, report, and give the exit code: 1 if anything in it is not sound."""
     destination.check()
+    _say_what_is_left_out(job.plan(None))
     saver = Saver(destination)
     with ExitStack() as stack:
         try:
@@ -122,6 +124,13 @@ def run_and_report(job: Job, destination: Destination) -> int:
         if job.flower is not None:
             _let_the_user_look()
     return exit_code(run)
+
+
+def _say_what_is_left_out(plan: Plan) -> None:
+    """Of a folder with more files than are asked for: which are not used, lest they be thought to be."""
+    left_out = source.parse(plan.source).left_out(plan.images)
+    if left_out is not None:
+        sys.stderr.write(f"orchestrator: {printable(left_out)}\n")
 
 
 def _leave_incomplete(run: Run, saver: Saver, destination: Destination) -> None:

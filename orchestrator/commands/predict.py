@@ -63,7 +63,7 @@ def predict(
     """Predict what a fleet that is not here would make of the measured work, and say on what assumptions.
 
     Of each stage the best Celery cell is predicted, on other slots, machines and networks; every figure has an
-    interval. Example: orchestrator predict results/RUN.json --slots 64 --hosts 8 --rtt-ms 1 --bandwidth-mbit 1000
+    interval. Example: orchestrator predict results/RUN.json --slots 64 --hosts 16 --tasks 1000 --rtt-ms 1
     """
     # Imported here: they load NumPy, pydantic and simpy, which --help can do without.
     from pathlib import Path  # noqa: PLC0415

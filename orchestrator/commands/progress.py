@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
+from math import ceil
+from statistics import fmean
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from orchestrator.model import Cell
 from orchestrator.rounds import Watcher
@@ -22,13 +26,40 @@ class Silent:
         """Say nothing."""
 
 
+class TimeLeft:
+    """How long the rounds to come will take, each cell's by what its own took: cells differ a thousandfold."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        """Nothing was taken yet; `clock` gives seconds."""
+        self._clock = clock
+        self._took: dict[Cell, list[float]] = {}
+        self._current: Cell | None = None
+        self._since = 0.0
+
+    def sample(self, total: int, cell: Cell) -> float | None:
+        """Seconds left now that a sample of `cell` begins, one of `total`; `None` in the first round.
+
+        A round holds every cell once, so a cell that comes again says that all of them are known.
+        """
+        now = self._clock()
+        if self._current is not None:
+            self._took.setdefault(self._current, []).append(now - self._since)
+        self._current, self._since = cell, now
+        if cell not in self._took:
+            return None
+        rounds = total // len(self._took)
+        # A cell's first sample warms it up, so it counts only until there is another.
+        return sum((rounds - len(each)) * fmean(each[1:] or each) for each in self._took.values())
+
+
 class Bar:
     """A live bar. It is drawn between samples only, so that drawing costs no sample anything."""
 
     def __init__(self, bar: Progress) -> None:
         """Draw on `bar`, which does not refresh by itself."""
         self._bar = bar
-        self._task = bar.add_task("Starting", total=None)
+        self._task = bar.add_task("Starting", total=None, left="")
+        self._time_left = TimeLeft()
 
     def step(self, what: str) -> None:
         """Something else begins."""
@@ -37,7 +68,11 @@ class Bar:
     def sample(self, done: int, total: int, cell: Cell) -> None:
         """A sample is about to be taken."""
         what = f"{cell.stage} {cell.kernel} {cell.label}"
-        self._bar.update(self._task, description=f"{what:<42.42}", completed=done, total=total, refresh=True)
+        seconds = self._time_left.sample(total, cell)
+        left = "" if seconds is None else f"{timedelta(seconds=ceil(seconds))} left"
+        self._bar.update(
+            self._task, description=f"{what:<42.42}", completed=done, total=total, left=left, refresh=True
+        )
 
 
 @contextmanager
@@ -51,7 +86,7 @@ def progress() -> Iterator[Watcher]:
         TextColumn("{task.description}", markup=False),
         BarColumn(None),
         MofNCompleteColumn(),
-        TimeRemainingColumn(),
+        TextColumn("{task.fields[left]}"),
     )
     with Progress(*columns, console=console, auto_refresh=False, transient=True) as bar:
         yield Bar(bar)

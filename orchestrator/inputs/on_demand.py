@@ -159,6 +159,8 @@ class Pictures:
 class Demanded(PacedHandler):
     """Sends the picture that a URL names at the pace that it asks for."""
 
+    where = "/synthetic/SEED/WIDTHxHEIGHT/I.jpg and /files/NAME"
+
     def initialize(self, pictures: Pictures) -> None:
         """Whose pictures these are."""
         self.pictures = pictures

@@ -38,6 +38,17 @@ class Source:
         """How many pictures there are where `images` are asked for: a directory may hold fewer."""
         return min(images, len(self.files)) if self.kind == "directory" else images
 
+    def left_out(self, images: int) -> str | None:
+        """Which of a directory's files have no part in a run of so many `images`; `None` where all have."""
+        others = self.files[images:]
+        if self.kind != "directory" or not others:
+            return None
+        which = others[0] if len(others) == 1 else f"{others[0]} to {others[-1]}"
+        return (
+            f"source {self.option}: {len(others)} of its {len(self.files)} files left out ({which}); "
+            f"--images {len(self.files)} takes all"
+        )
+
     def urls(self, base_url: str | None, images: int) -> tuple[str, ...]:
         """The batch's URLs, in order.
 

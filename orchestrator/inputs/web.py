@@ -17,6 +17,8 @@ from orchestrator.inputs.catalogue import Picture
 PIECE_S = 0.004
 """A paced body goes out in pieces that take this long each, the last one exactly when its time is up."""
 
+NOT_FOUND = 404
+
 
 def application(
     pictures: Mapping[str, Picture],
@@ -68,6 +70,9 @@ class Pace:
 class _Handler(RequestHandler):
     """What both answers share: no entity tag (it would cost a hash of every body), and plain errors."""
 
+    where = ""
+    """Where pictures are, for whoever asks elsewhere."""
+
     def set_default_headers(self) -> None:
         self.set_header("Cache-Control", "no-store")
         self.set_header("Content-Type", "text/plain; charset=utf-8")
@@ -76,7 +81,8 @@ class _Handler(RequestHandler):
         return None
 
     def write_error(self, status_code: int, **_: Any) -> None:
-        self.finish(f"{status_code} {self._reason}\n")
+        hint = f"; pictures are at {self.where}" if status_code == NOT_FOUND and self.where else ""
+        self.finish(f"{status_code} {self._reason}{hint}\n")
 
 
 class _Health(_Handler):
@@ -92,7 +98,7 @@ class PacedHandler(_Handler):
     async def send(self, picture: Picture | None, pace: Pace) -> None:
         """The picture, or 404 where there is none; the latency has passed already."""
         if picture is None:
-            raise HTTPError(404)
+            raise HTTPError(NOT_FOUND)
         self.set_header("Content-Type", picture.content_type)
         self.set_header("Content-Length", len(picture.body))
         if self.request.method == "HEAD":
@@ -124,6 +130,7 @@ class Images(PacedHandler):
         """What there is, and how it goes out."""
         self.pictures = pictures
         self.pace = pace
+        self.where = next((f"{path} and on" for path in pictures), "")
 
     async def get(self) -> None:
         """The picture of this path."""

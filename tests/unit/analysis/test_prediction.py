@@ -100,6 +100,17 @@ def test_everything_taken_for_granted_is_said() -> None:
         assert words in said
 
 
+def test_slots_that_lack_messages_or_cores_lead_to_the_options_that_give_them() -> None:
+    def said(slots: int, **more: int) -> str:
+        return " ".join(predict(RUN, CELERY, slots, **more).assumptions)
+
+    assert "24 messages keeps no more slots busy than that, of 64; --tasks N" in said(64)
+    assert "share 2 cores, as measured, so that 64 slots wait for them; --hosts N" in said(64)
+    for enough in (said(2), said(64, hosts=32, tasks=1000)):
+        assert "--tasks" not in enough
+        assert "--hosts" not in enough
+
+
 def test_formula_and_simulation_check_each_other_within_the_margin() -> None:
     run = fleet_run(*(celery_result(slots, payload_bytes=10_000) for slots in (1, 2)))
     for slots in (1, 4, 16, 64):

@@ -203,6 +203,21 @@ def test_every_warning_says_what_to_do() -> None:
             assert isinstance(warning, judgements.Warning)
 
 
+@pytest.mark.parametrize(
+    ("cell", "remedy"),
+    [
+        (THREADS, "give each slot more work with --images"),
+        (
+            REDIS,
+            "look whether workers are missing ('orchestrator doctor'), or give each slot more work with --images",
+        ),
+    ],
+)
+def test_workers_are_looked_for_only_where_there_are_some(cell: model.Cell, remedy: str) -> None:
+    found = warnings(run_of(result(cell, STEADY, slots_seen=1)))
+    assert [each.remedy for each in found if each.kind == "slots unseen"] == [remedy]
+
+
 def test_drift_of_all_cells_is_not_hidden_by_one_that_lacks_rounds() -> None:
     assert "drift" in kinds(run_of(result(SERIAL, RISING), result(THREADS, RISING), result(REDIS, [5.0] * 2)))
 

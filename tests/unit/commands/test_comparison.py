@@ -1,4 +1,4 @@
-"""A run that is interrupted: what is kept of it, and what the user is told."""
+"""What the measuring commands tell beside the report, and what is kept of a run that is interrupted."""
 
 from __future__ import annotations
 
@@ -16,10 +16,13 @@ from orchestrator.commands import comparison
 from orchestrator.commands.comparison import Destination, run_and_report
 from orchestrator.errors import NothingMeasuredError
 from orchestrator.model import Run
+from orchestrator.session import Job
 from tests.examples import example_run
 
 ENDED = replace(example_run(), complete=False, finished_at=None)
 EMPTY = replace(ENDED, cells=tuple(replace(each, samples=()) for each in ENDED.cells), loads=())
+
+JOB = Job("run", lambda _: ENDED.plan)
 
 
 def interrupted_after(monkeypatch: pytest.MonkeyPatch, *saved: Run) -> Callable[[Path], None]:
@@ -33,7 +36,7 @@ def interrupted_after(monkeypatch: pytest.MonkeyPatch, *saved: Run) -> Callable[
         yield
 
     monkeypatch.setattr(session, "measured", measured)
-    return lambda folder: run_and_report(None, Destination(str(folder), None))  # type: ignore[arg-type,return-value]
+    return lambda folder: run_and_report(JOB, Destination(str(folder), None))  # type: ignore[return-value]
 
 
 @pytest.mark.parametrize("saved", [(), (EMPTY,)], ids=["no run", "no sample"])
@@ -99,3 +102,18 @@ def test_signals_are_heard_again_after_they_were_ignored():
         signal.raise_signal(signal.SIGINT)
     with pytest.raises(KeyboardInterrupt):
         signal.raise_signal(signal.SIGINT)
+
+
+def test_files_of_the_source_that_are_left_out_are_told_once(monkeypatch, tmp_path, capsys):
+    pictures = tmp_path / "pictures"
+    pictures.mkdir()
+    for name in (*"abcdefgh", "notes.txt", "odd\x1b[2J"):
+        (pictures / name).touch()
+    plan = replace(ENDED.plan, source=str(pictures), images=8)
+    interrupted_after(monkeypatch, ENDED)
+    with pytest.raises(KeyboardInterrupt):
+        run_and_report(Job("run", lambda _: plan), Destination(str(tmp_path / "results"), None))
+    assert capsys.readouterr().err.splitlines()[0] == (
+        f"orchestrator: source {pictures}: 2 of its 10 files left out (notes.txt to odd\\x1b[2J); "
+        "--images 10 takes all"
+    )

@@ -42,6 +42,19 @@ def test_directory_with_fewer_files_than_asked_for_gives_what_it_has(pictures: P
     assert (f"{BASE}/images/0.jpg", f"{BASE}/images/1.png", f"{BASE}/images/2") == source.urls(BASE, 20)
 
 
+def test_files_that_have_no_part_in_a_run_are_named(pictures: Path) -> None:
+    source = parse(str(pictures))
+    said = f"source {pictures}: %s; --images 3 takes all"
+    assert source.left_out(1) == said % "2 of its 3 files left out (b.png to c)"
+    assert source.left_out(2) == said % "1 of its 3 files left out (c)"
+    assert source.left_out(3) is None
+
+
+@pytest.mark.parametrize("option", ["origin", "http://host/{i}.jpg"])
+def test_other_sources_leave_nothing_out(option: str) -> None:
+    assert parse(option).left_out(1) is None
+
+
 def test_source_and_origin_agree_on_a_directorys_addresses(pictures: Path) -> None:
     offered = tuple(BASE + path for path in from_directory(pictures, 2))
     assert offered == parse(str(pictures)).urls(BASE + "/", 2)

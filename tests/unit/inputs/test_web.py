@@ -105,9 +105,9 @@ def test_head_gives_the_length_and_no_body() -> None:
         "/" + "x" * 5000,
     ],
 )
-def test_unknown_path_is_a_plain_404(path: str) -> None:
+def test_unknown_path_is_a_plain_404_that_says_where_pictures_are(path: str) -> None:
     response = ask(path)
-    assert (response.code, response.body) == (404, b"404 Not Found\n")
+    assert (response.code, response.body) == (404, b"404 Not Found; pictures are at /images/0.jpg and on\n")
 
 
 def test_query_does_not_matter() -> None:

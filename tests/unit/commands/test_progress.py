@@ -1,0 +1,57 @@
+"""The time that a run has left, on a clock of the test's own."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from rich.console import Console
+from rich.progress import Progress, TextColumn
+
+from orchestrator.commands.progress import Bar, TimeLeft
+from tests.examples import CELERY, SERIAL, THREADS
+
+TOOK = {SERIAL: 100.0, THREADS: 10.0, CELERY: 1.0}
+
+
+def left_before_each(rounds: list[list], took: dict = TOOK) -> list[float | None]:
+    """What is told before each sample of these rounds, if each cell takes so long."""
+    now = [0.0]
+    left = TimeLeft(lambda: now[0])
+    told = []
+    for cell in (cell for cells in rounds for cell in cells):
+        told.append(left.sample(len(rounds) * len(took), cell))
+        now[0] += took[cell]
+    return told
+
+
+def test_no_time_is_told_before_every_cell_was_measured_once():
+    assert left_before_each([[CELERY, THREADS, SERIAL]] * 10)[:3] == [None] * 3
+
+
+def test_each_cell_has_its_own_time_whatever_the_order_of_a_round():
+    rounds = [[CELERY, THREADS, SERIAL], [SERIAL, CELERY, THREADS], [THREADS, SERIAL, CELERY]]
+    assert left_before_each(rounds)[3:] == pytest.approx([222, 122, 121, 111, 101, 1])
+
+
+def test_the_first_sample_counts_only_until_there_is_another():
+    now = [0.0]
+    left = TimeLeft(lambda: now[0])
+    told = []
+    for took in (60.0, 1.0, 1.0, 1.0):
+        told.append(left.sample(4, SERIAL))
+        now[0] += took
+    assert told == [None, 180.0, 2.0, 1.0]
+
+
+def test_the_bar_shows_time_left_from_the_second_round_on():
+    out = io.StringIO()
+    columns = (TextColumn("{task.description}"), TextColumn("{task.fields[left]}"))
+    with Progress(*columns, console=Console(file=out, force_terminal=True), auto_refresh=False) as bar:
+        watcher = Bar(bar)
+        watcher.step("Preflight")
+        for done, cell in enumerate((SERIAL, THREADS)):
+            watcher.sample(done, 4, cell)
+        assert "left" not in out.getvalue()
+        watcher.sample(2, 4, SERIAL)
+    assert "0:00:01 left" in out.getvalue()
