@@ -91,4 +91,4 @@ def _held(cost: Cost) -> str:
             f"no batch of {count(cost.tasks, 'task')} takes less than a single message's way, {1e3 * way_s:.3g} ms; "
             "with more --images it may pay"
         )
-    return f"{HOLDS[cost.bound]} it at {figure(cost.limit_per_s)} tasks/s"
+    return f"{HOLDS[cost.bound]} a batch of {count(cost.tasks, 'task')} at {figure(cost.limit_per_s)} tasks/s"

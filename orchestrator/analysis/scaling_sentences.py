@@ -52,7 +52,7 @@ def bounds_sentence(found: Bounds) -> str:
         station_name(each, found.publishing_share) for each in (found.bottleneck, found.next_bottleneck)
     )
     at = f"at {count(found.slots, 'slot')} Celery is held back by {now}"
-    most = f"{interval(found.ceiling_per_s)} tasks/s is the most that any number of slots gives"
+    most = f"{interval(found.ceiling_per_s)} tasks/s is the most that any number of slots gives a long batch"
     demand = _demand(found.stations, found.bottleneck)
     if found.bottleneck == "slots":
         knee = f"about {_whole(found.knee_slots)}"
