@@ -76,8 +76,9 @@ def _elsewhere(cost: Cost) -> str:
 
 
 def _slots(found: Estimate) -> str:
+    """Slots with their interval, where that holds more than the one number."""
     text = count(round(found.point), "slot")
-    if found.low is None or found.high is None:
+    if found.low is None or found.high is None or round(found.low) == round(found.high) == round(found.point):
         return text
     return f"{text} ({found.low:.0f} to {found.high:.0f}, 95 % interval)"
 
