@@ -12,9 +12,11 @@ from orchestrator.analysis.cost import costs
 from orchestrator.analysis.cost_sentences import cost_sentences
 from orchestrator.analysis.demands import demands
 from orchestrator.analysis.estimates import beyond_one, estimate, ratio
+from orchestrator.analysis.picking import pick
 from orchestrator.analysis.prediction import family
 from orchestrator.analysis.scaling_sentences import bounds_sentence
 from orchestrator.analysis.sentences import count, evidence, figure
+from orchestrator.analysis.verdicts import contestants
 from orchestrator.judgements import Estimate
 from orchestrator.model import Cell, CellResult, Run
 
@@ -55,17 +57,22 @@ def advice(run: Run, stage: str) -> tuple[str, ...]:
     """What holds Celery's best cell of a stage back, and which changes were measured to save time.
 
     Only cells that did the same work, only savings that a verdict would call a difference
-    (`estimates.beyond_one`). Of a run over slots the curves say what holds it back, and what slots save.
+    (`estimates.beyond_one`), and only with the kernel of the best cell, which is the verdict's: a chunk that
+    saves another kernel time may cost this one some. Of a run over slots the curves say what holds it back, and
+    what slots save.
     """
     celery = standing(each for each in run.of_stage(stage) if each.cell.distributed and not each.cell.replica)
+    best = pick(contestants(celery, lambda cell: cell.distributed))
+    if best is None:
+        return ()
+    of_kernel = [each for each in celery if each.cell.kernel == best.best.cell.kernel]
     over_slots = run.plan.axis == "slots"
     said = [
         f"{stage}: {each.sentence}."
-        for each in savings(celery, run.plan.margin)
+        for each in savings(of_kernel, run.plan.margin)
         if not (over_slots and each.change == "slots")
     ]
-    best = _best([each for each in celery if each.cell.data != "resident"] or celery)
-    return (*said, *_hold(run, best)) if best and not over_slots else tuple(said)
+    return tuple(said) if over_slots else (*said, *_hold(run, best.best))
 
 
 def savings(celery: Sequence[CellResult], margin: float) -> tuple[Saving, ...]:
@@ -119,10 +126,6 @@ def _hold(run: Run, best: CellResult) -> tuple[str, ...]:
     if against_best and against_best[0].bound != "latency" and all(c.kind == "never" for c in against_best):
         return tuple(f"{stage}: {each}" for each in cost_sentences(against_best))
     return (f"{stage}: {bounds_sentence(bounds(measured, best.cell.slots))}",)
-
-
-def _best(celery: Sequence[CellResult]) -> CellResult | None:
-    return min(celery, key=lambda each: _time(celery, each.cell), default=None)
 
 
 def _time(celery: Sequence[CellResult], cell: Cell) -> float:

@@ -41,8 +41,9 @@ class Cost:
     """The fewest slots with which Celery beats a baseline.
 
     To beat is what a verdict calls `helps`: surely, and by more than the margin. `measured`: with `slots`
-    slots it did, by `ratio` (of its time to the baseline's) in `rounds` rounds that have both; `not_won` are the
-    larger numbers measured with which it did not. `predicted`: from the stations, with an interval over
+    slots it did, by `ratio` (of its time to the baseline's) in `rounds` rounds that have both, and Celery's best
+    of all numbers of slots did, by the verdict's own rule; `not_won` are the larger numbers measured with which
+    it did not. `predicted`: from the stations, with an interval over
     rounds. `never`: `bound` holds Celery at `limit_per_s` tasks a second, whatever the slots. `unknown`:
     `perhaps` slots, by the stations, but resamples disagree or measured slots did not win; `None` where the
     result has no times of stations. `versus_per_s` is what the baseline does, in tasks a second, with a
@@ -122,23 +123,30 @@ def _distributed(cell: Cell) -> bool:
     return cell.distributed
 
 
-def ratios_by_slots(run: Run, stage: str, theirs: Pick) -> dict[int, tuple[CellResult, Estimate]]:
-    """Slots to Celery's best cell with so many, and its time over the baseline's."""
-    ours = _able(run, stage, _distributed)
+def ratios_by_slots(match: _Match) -> dict[int, tuple[CellResult, Estimate]]:
+    """Slots to Celery's best cell with so many, and its time over the baseline's.
+
+    With the slots of Celery's best cell of all it is the verdict's ratio, so that a pair has one figure.
+    """
+    ours = _able(match.run, match.stage, _distributed)
     found = {}
     for slots in sorted({result.cell.slots for result in ours}):
-        best = pick([result for result in ours if result.cell.slots == slots])
-        against = None if best is None or why_not(best, theirs) else contest(best, theirs)
+        with_so_many = pick([result for result in ours if result.cell.slots == slots])
+        best = match.ours if slots == match.ours.best.cell.slots else with_so_many
+        against = None if best is None or why_not(best, match.theirs) else contest(best, match.theirs)
         if best is not None and against is not None:
             found[slots] = best.best, against
     return found
 
 
 def _measured(match: _Match) -> Cost | None:
-    """The COST where the measured slots reach it."""
-    ratios = ratios_by_slots(match.run, match.stage, match.theirs)
+    """The COST where the measured slots reach it, and the verdict on the best of them agrees.
+
+    One of many numbers of slots may win by luck; the verdict's rule makes good for the picking.
+    """
+    ratios = ratios_by_slots(match)
     sure = [slots for slots, (_, each) in ratios.items() if beyond_one(each, match.run.plan.margin) < 0]
-    if not sure:
+    if match.ours.best.cell.slots not in sure:
         return None
     best, won = ratios[sure[0]]
     return replace(
@@ -188,11 +196,21 @@ def _drawn(
 
 
 def _limit(system: System, tasks: int) -> tuple[Limit, float]:
-    """What holds a batch when there are slots without end, and the tasks a second that it then gets through."""
-    least_s = float(makespans_s(system, tasks, useful_slots(system, tasks, MOST_SLOTS)).min())
+    """What holds a batch when there are slots without end, and the tasks a second that it then gets through.
+
+    Cores that hold a long batch do not hold this one if it would be no quicker with a core for every slot.
+    """
+    least_s = _least_s(system, tasks)
     station = holding(beyond_slots(system), system)
+    if station.name == "cpu" and _least_s(_elsewhere(system), tasks) >= least_s:
+        return _limit(_elsewhere(system), tasks)
     name: Limit = station.name if 2 * tasks / station.limit_per_s > least_s else "latency"
     return name, tasks / least_s
+
+
+def _least_s(system: System, tasks: int) -> float:
+    """The least that a batch takes, whatever the slots."""
+    return float(makespans_s(system, tasks, useful_slots(system, tasks, MOST_SLOTS)).min())
 
 
 def _able(run: Run, stage: str, belongs: Callable[[Cell], bool]) -> tuple[CellResult, ...]:

@@ -76,8 +76,9 @@ def _elsewhere(cost: Cost) -> str:
 
 
 def _slots(found: Estimate) -> str:
+    """Slots with their interval, where that holds more than the one number."""
     text = count(round(found.point), "slot")
-    if found.low is None or found.high is None:
+    if found.low is None or found.high is None or round(found.low) == round(found.high) == round(found.point):
         return text
     return f"{text} ({found.low:.0f} to {found.high:.0f}, 95 % interval)"
 
@@ -91,4 +92,4 @@ def _held(cost: Cost) -> str:
             f"no batch of {count(cost.tasks, 'task')} takes less than a single message's way, {1e3 * way_s:.3g} ms; "
             "with more --images it may pay"
         )
-    return f"{HOLDS[cost.bound]} it at {figure(cost.limit_per_s)} tasks/s"
+    return f"{HOLDS[cost.bound]} a batch of {count(cost.tasks, 'task')} at {figure(cost.limit_per_s)} tasks/s"

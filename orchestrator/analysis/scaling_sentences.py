@@ -52,7 +52,7 @@ def bounds_sentence(found: Bounds) -> str:
         station_name(each, found.publishing_share) for each in (found.bottleneck, found.next_bottleneck)
     )
     at = f"at {count(found.slots, 'slot')} Celery is held back by {now}"
-    most = f"{interval(found.ceiling_per_s)} tasks/s is the most that any number of slots gives"
+    most = f"{interval(found.ceiling_per_s)} tasks/s is the most that any number of slots gives a long batch"
     demand = _demand(found.stations, found.bottleneck)
     if found.bottleneck == "slots":
         knee = f"about {_whole(found.knee_slots)}"
@@ -141,10 +141,11 @@ def _demand(stations: tuple[Station, ...], name: StationName) -> str:
 
 
 def _whole(found: Estimate) -> str:
-    """A number of slots with its interval: `5 (4 to 6)`."""
-    if found.low is None or found.high is None:
-        return f"{found.point:.0f}"
-    return f"{found.point:.0f} ({found.low:.0f} to {found.high:.0f})"
+    """A number of slots with its interval, where that holds more than the number: `5 (4 to 6)`."""
+    point = f"{found.point:.0f}"
+    if found.low is None or found.high is None or f"{found.low:.0f}" == f"{found.high:.0f}" == point:
+        return point
+    return f"{point} ({found.low:.0f} to {found.high:.0f})"
 
 
 def _seconds(seconds: float) -> str:

@@ -1,23 +1,32 @@
-"""Which row of a stage's table to hold up."""
+"""Which rows of a stage's table to hold up."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
 from orchestrator.analysis.comparable import standing
+from orchestrator.analysis.picking import pick
+from orchestrator.analysis.verdicts import BASELINES, contestants
 from orchestrator.judgements import Findings
 from orchestrator.model import Cell, CellResult
 
 
-def fastest(findings: Findings, results: Iterable[CellResult]) -> Cell | None:
-    """The fastest of a stage's cells that did the same work, Celery's among them.
+def fastest(findings: Findings, results: Iterable[CellResult]) -> frozenset[Cell]:
+    """The fastest of a stage's cells that did the same work, and what took no longer by the makespans shown.
 
-    By the same paired rounds as the column of speedups over the best in-process cell, lest the row that is
-    held up says that another is faster; by the makespan where there is no such column.
+    That is the verdict's best in-process cell, or a Celery cell that is faster by the same paired rounds as the
+    column of speedups over it; by the makespan where there is no such column.
     """
-    able = [result.cell for result in standing(results)]
-    speedups = {cell: findings.versus_best[cell].point for cell in able if cell in findings.versus_best}
-    if speedups:
-        return max(speedups, key=lambda cell: speedups[cell])
-    makespans = {cell: findings.makespans[cell].point for cell in able if cell in findings.makespans}
-    return min(makespans, key=lambda cell: makespans[cell], default=None)
+    able = standing(results)
+    celery = contestants(able, lambda cell: cell.distributed)
+    in_process = contestants(able, BASELINES["best in-process"])
+    baseline = pick(in_process)
+    best = [*([] if baseline is None else [baseline.best]), *celery]
+    speedups = {
+        each.cell: findings.versus_best[each.cell].point for each in best if each.cell in findings.versus_best
+    }
+    makespans = {each.cell: findings.makespans[each.cell].point for each in (*in_process, *celery)}
+    if not makespans:
+        return frozenset()
+    first = max(speedups, key=speedups.__getitem__) if speedups else min(makespans, key=makespans.__getitem__)
+    return frozenset(cell for cell, makespan_s in makespans.items() if makespan_s <= makespans[first])

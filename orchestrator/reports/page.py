@@ -108,7 +108,7 @@ def noise_floor(findings: Findings) -> str:
 def lines(results: Sequence[CellResult], findings: Findings) -> list[Line]:
     """The table of cells that do the same work."""
     best = fastest(findings, results)
-    return [_line(result, findings, result.cell == best) for result in results]
+    return [_line(result, findings, result.cell in best) for result in results]
 
 
 def _line(result: CellResult, findings: Findings, fastest: bool) -> Line:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
+from typing import Final
 
 from rich.console import Group, RenderableType
 from rich.padding import Padding
@@ -12,6 +13,7 @@ from rich.text import Text
 
 from orchestrator.analysis.conclusions import conclusions
 from orchestrator.analysis.estimates import throughput
+from orchestrator.analysis.sentences import count
 from orchestrator.judgements import Findings
 from orchestrator.model import Cell, CellResult, Run
 from orchestrator.reports.best import fastest
@@ -21,10 +23,14 @@ from orchestrator.reports.screen import screen
 from orchestrator.reports.track import track
 from orchestrator.reports.verdict_lines import verdict_lines
 
-LEGEND = (
-    "vs serial: of the same kernel; vs best: the stage's best in-process cell; above 1x is faster.\n"
-    "celery redis/4: payloads through Redis, 4 tasks a message; again: the A/A pair."
-)
+SPEEDUPS = "vs serial: of the same kernel; vs best: the best in-process; over 1x is faster."
+WAYS: Final[dict[str | None, str]] = {
+    "redis": "through Redis",
+    "inline": "in the message",
+    "files": "through files",
+}
+STAYS = "stays: inputs and outputs stay in the payload store, as between stages."
+AGAIN = "again: the A/A pair, the same cell measured twice."
 EVENTS = "-E: with task events, what Flower reads; celery rows without it had them off."
 WIDE = 110
 """From this many columns on, intervals are written out."""
@@ -47,9 +53,7 @@ def report(run: Run, findings: Findings, width: int) -> RenderableType:
     for stage in run.stages:
         for work in run.works(stage):
             parts += [Text(), _table(run, findings, stage, work, width)]
-    parts += [Text(), Text(LEGEND + _level(findings), style="dim")]
-    if _events_differ(run):
-        parts.append(Text(EVENTS, style="dim"))
+    parts += [Text(), Text("\n".join(_legend(run, findings)), style="dim")]
     parts += [*_failures(run), *_warnings(findings), *_noise_floor(findings)]
     parts += _conclusions(conclusions(run))
     parts += [Text(), *verdict_lines(findings.verdicts)] if findings.verdicts else []
@@ -90,10 +94,26 @@ def _events(run: Run) -> str:
     return ", task events on" if sent else ""
 
 
-def _level(findings: Findings) -> str:
-    """What ± is, by the makespans' intervals; nothing where there are none."""
-    shown = levels(findings.makespans.values())
-    return f" ± is the {shown} interval." if shown else ""
+def _legend(run: Run, findings: Findings) -> list[str]:
+    """What the tables' words mean, of those that stand in them."""
+    celery = [result.cell for result in run.cells if result.cell.distributed]
+    lines = [SPEEDUPS]
+    if celery:
+        shown = max(celery, key=lambda cell: cell.chunk or 1)
+        ways = {cell.transport: f"{cell.transport}: {WAYS.get(cell.transport, '')}" for cell in celery}
+        del ways[shown.transport]
+        tasks = count(shown.chunk or 1, "task")
+        name = f"celery {shown.transport}/{shown.chunk}"
+        lines.append(f"{name}: payloads {WAYS.get(shown.transport, '')}, {tasks} a message.")
+        lines += [f"{'; '.join(ways.values())}."] if ways else []
+    terms = {
+        STAYS: any(cell.data == "resident" for cell in celery),
+        AGAIN: any(result.cell.replica for result in run.cells),
+    }
+    lines += [term for term, stands in terms.items() if stands]
+    lines += [EVENTS] if _events_differ(run) else []
+    level = levels(findings.makespans.values())
+    return [*lines, *([f"± is the {level} interval."] if level else [])]
 
 
 def _events_differ(run: Run) -> bool:
@@ -125,7 +145,7 @@ def _table(run: Run, findings: Findings, stage: str, work: str, width: int) -> T
         row = [first, short_label(result.cell, _events_differ(run)), *_row(result, findings, wide)]
         if axis is not None:
             row.append(axis.drawn(findings.versus_serial.get(result.cell)))
-        table.add_row(*row, style="bold" if result.cell == best else None)
+        table.add_row(*row, style="bold" if result.cell in best else None)
     return table
 
 

@@ -45,7 +45,7 @@ def test_what_holds_the_best_cell_back_is_said_from_its_stations() -> None:
     said = advice(fleet_run(celery_result(1), celery_result(2)), "download")
     assert said[0].startswith("download: 2 slots instead of 1 saves 52")
     assert said[-1].startswith(
-        "download: at 2 slots Celery is held back by the slots (105 ms a task); more help up to about 25 "
+        "download: at 2 slots Celery is held back by the slots (105 ms a task); more help up to about 25, then "
     )
     slow = fleet_run(celery_result(4, publish_s=0.08, makespan_s=24 * 0.0805 + 0.105))
     text = advice(slow, "download")[-1]
@@ -58,6 +58,15 @@ def test_what_holds_the_best_cell_back_is_said_from_its_stations() -> None:
     assert "at no number of slots on this machine" in advice(never, "download")[-1]
     over_slots = fleet_run(celery_result(1), celery_result(2))
     assert advice(replace(over_slots, plan=replace(over_slots.plan, axis="slots")), "download") == ()
+
+
+def test_advice_is_of_the_verdicts_kernel_alone() -> None:
+    # For a slow kernel a small chunk saves much; the verdict's kernel has no chunk that surely saves.
+    slow = [(replace(cell, kernel="requests"), time) for cell, time in ((ONE, 2.0), (FOUR, 4.0))]
+    quick = [(ONE, 0.24), (FOUR, 0.24)]
+    cells = [plain_result(cell, time) for cell, time in (*slow, *quick)]
+    assert {each.change for each in savings(cells, 0.05)} == {"chunk"}
+    assert advice(fleet_run(plain_result(SERIAL, 1.0), *cells), "download") == ()
 
 
 def test_unsound_cells_advise_nothing() -> None:

@@ -18,6 +18,7 @@ from orchestrator.analysis.sweeping import sweeping
 from orchestrator.analysis.verdicts import verdicts
 from orchestrator.analysis.warnings import warnings
 from orchestrator.forecast import Asked, forecasts
+from orchestrator.judgements import Estimate
 from orchestrator.model import CellResult
 from orchestrator.reports.best import fastest
 from orchestrator.reports.page import lines
@@ -76,7 +77,21 @@ def test_a_cell_that_fails_at_once_is_neither_the_baseline_nor_the_fastest(faile
     assert findings.versus_best[REDIS].point == pytest.approx(2.0, rel=0.01)
     assert THREADS not in findings.versus_best
     assert THREADS not in findings.versus_serial
-    assert fastest(findings, run.cells) == REDIS
+    assert fastest(findings, run.cells) == {REDIS}
+
+
+def test_the_fastest_is_the_verdicts_best_in_process_cell_though_another_seems_faster_in_pairs() -> None:
+    slower = result(PROCESSES, [1.001 * each for each in STEADY])
+    run = run_of(result(SERIAL, [2.0] * 7), result(THREADS, STEADY), slower, result(REDIS, [3.0] * 7))
+    findings = analyse(run)
+    (verdict,) = [each for each in findings.verdicts if each.against == "best in-process"]
+    in_pairs = {**findings.versus_best, PROCESSES: Estimate(1.0008)}
+    assert fastest(replace(findings, versus_best=in_pairs), run.cells) == {verdict.versus} == {THREADS}
+
+
+def test_what_took_no_longer_by_the_makespans_is_as_fast() -> None:
+    run = run_of(result(SERIAL, [2.0] * 7), result(THREADS, STEADY), result(PROCESSES, STEADY))
+    assert fastest(analyse(run), run.cells) == {THREADS, PROCESSES}
 
 
 def test_an_input_that_fails_everywhere_leaves_every_figure() -> None:

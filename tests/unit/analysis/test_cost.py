@@ -52,6 +52,28 @@ def test_more_slots_that_do_not_win_are_named_and_on_is_not_said() -> None:
     assert text == "In download Celery pays on 2 slots, but not surely on 3, 4"
 
 
+def test_slots_that_win_alone_are_no_cost_where_the_verdict_on_the_best_of_all_is_not_sure() -> None:
+    # 4 slots win by themselves, but who judges by earlier rounds takes 3 slots for the best at first, and loses
+    early = (0.5, 1.4, 1.4, 1.4, 1.4, 1.4, 1.4)
+    four = celery_result(4, makespan_s=2.0)
+    run = fleet_run(plain_result(SERIAL, 2.4), celery_result(3, makespan_s=2.0, factors=early), four)
+    assert cost_of(fleet_run(run.cells[0], four), "best in-process").kind == "measured"
+    (verdict,) = [each for each in analyse(run).verdicts if each.against == "serial"]
+    assert verdict.verdict == "inconclusive"
+    assert cost_of(run, "best in-process").kind == "unknown"
+    assert "No number of slots that was measured surely beats" in said(run)
+
+
+def test_with_the_slots_of_the_verdicts_cell_the_cost_has_the_verdicts_figure() -> None:
+    early = (0.5, 1.0, 1.0, 1.0, 1.6, 1.6, 1.6)
+    three = celery_result(3, makespan_s=2.0, factors=early)
+    run = fleet_run(plain_result(SERIAL, 2.4), three, celery_result(4, makespan_s=1.5))
+    (verdict,) = [each for each in analyse(run).verdicts if each.against == "serial"]
+    found = cost_of(run, "best in-process")
+    assert verdict.verdict == "helps"
+    assert (found.celery, found.ratio) == (verdict.celery, verdict.ratio)
+
+
 def test_the_evidence_counts_the_rounds_that_both_sides_have() -> None:
     celery = celery_result(2)
     run = fleet_run(plain_result(SERIAL, 2.4), replace(celery, samples=celery.samples[1:]))
@@ -69,8 +91,8 @@ def test_slots_that_were_not_measured_are_predicted_and_called_so() -> None:
     assert found.slots.low is not None
     assert found.slots.low <= 6 <= (found.slots.high or 0)
     assert (
-        "Celery beats the best in-process cell (threads with session on 4 slots, 48.0 tasks/s) from 6 slots (6 to 6, "
-        "95 % interval) on (COST, predicted, not measured)." in said(run)
+        "Celery beats the best in-process cell (threads with session on 4 slots, 48.0 tasks/s) from 6 slots on"
+        " (COST, predicted, not measured)." in said(run)
     )
 
 
@@ -83,7 +105,10 @@ def test_never_says_what_holds_it_and_at_what_throughput() -> None:
     assert found.bound is not None
     assert found.limit_per_s is not None
     assert found.limit_per_s < 24 / 0.02
-    assert "none would do either: the orchestrator's one thread holds it at 598 tasks/s" in said(run)
+    assert (
+        "none would do either: the orchestrator's one thread holds a batch of 24 tasks at 598 tasks/s"
+        in said(run)
+    )
 
 
 def test_cores_that_forbid_it_here_are_said_apart_from_what_other_machines_would_do() -> None:
@@ -94,8 +119,21 @@ def test_cores_that_forbid_it_here_are_said_apart_from_what_other_machines_would
     assert elsewhere.kind == "predicted"
     assert elsewhere.slots is not None
     assert elsewhere.slots.point == 3
-    assert "on this machine: the cores that all slots share hold it at 19" in said(run)
-    assert "With slots on other machines, a core each, 3 slots (3 to 3, 95 % interval) would do" in said(run)
+    assert "on this machine: the cores that all slots share hold a batch of 24 tasks at 19" in said(run)
+    assert "With slots on other machines, a core each, 3 slots would do" in said(run)
+
+
+def test_cores_without_which_a_batch_would_be_no_quicker_are_not_said_to_hold_it() -> None:
+    # Two messages, each on a slot of its own at once: the cores do not hold them, more of them would not help.
+    chunk = replace(CELERY, chunk=4)
+    slow = celery_result(
+        2, tasks=8, cell=chunk, held_s=0.001, cpu_s=0.0009, publish_s=0.0015, makespan_s=0.02
+    )
+    run = fleet_run(plain_result(SERIAL, 0.0001, tasks=8), slow)
+    (found,) = costs(run, "download")
+    assert (found.kind, found.elsewhere) == ("never", False)
+    assert found.bound != "cpu"
+    assert "on other machines" not in said(run)
 
 
 def test_a_batch_that_one_messages_way_already_exceeds_is_held_by_latency() -> None:

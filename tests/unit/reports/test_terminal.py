@@ -94,7 +94,7 @@ def test_cells_with_and_without_events_are_told_apart_and_fit():
     assert rows == ["celery redis/1 -E", "celery redis/1", "celery redis/1 again"]
     assert any(line.startswith("-E: with task events") for line in lines)
     assert any(line.startswith("  task events cost Celery") for line in lines)
-    assert all(line.endswith("%") for line in lines if "celery redis/1" in line)
+    assert all(line.endswith("%") for line in lines if "celery redis/1" in line and "payloads" not in line)
     assert [line for line in lines if len(line) > 80] == []
 
 
@@ -110,3 +110,34 @@ def test_a_fleet_that_sent_events_all_the_time_is_said_to_have():
     sending = replace(run, environment=replace(run.environment, workers=workers))
     assert "2 slots, task events on" in terminal.render(sending, analyse(sending))
     assert "task events" not in terminal.render(run, analyse(run))
+
+
+def legend(run: Run) -> str:
+    """The lines between the tables and what comes after them."""
+    text = terminal.render(run, analyse(run))
+    return text.split("vs serial: of the same kernel")[1].split("noise floor")[0]
+
+
+def test_the_legend_explains_the_rows_that_are_there_and_no_others():
+    run = example_run()
+    assert "celery redis/1: payloads through Redis, 1 task a message." in legend(run)
+    assert "again: the A/A pair" in legend(run)
+    assert not any(word in legend(run) for word in ("redis/4", "inline", "files", "stays"))
+    alone = legend(replace(run, cells=run.cells[:2]))
+    assert "celery" not in alone
+    assert "again: " not in alone
+
+
+def test_the_legend_explains_other_transports_and_data_that_stays():
+    run = example_run()
+    celery = run.cells[2]
+    ways = (("redis", 4, "local"), ("inline", 1, "local"), ("files", 1, "local"), ("redis", 1, "resident"))
+    cells = (
+        replace(celery, cell=replace(celery.cell, transport=transport, chunk=chunk, data=data))
+        for transport, chunk, data in ways
+    )
+    text = legend(replace(run, cells=(*run.cells[:2], *cells)))
+    assert "celery redis/4: payloads through Redis, 4 tasks a message." in text
+    assert "inline: in the message; files: through files." in text
+    assert "stays: inputs and outputs stay in the payload store" in text
+    assert [line for line in text.splitlines() if len(line) > 80] == []
