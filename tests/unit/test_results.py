@@ -151,7 +151,8 @@ def test_the_page_beside_a_result_is_told_from_the_result(tmp_path):
         results.read(path)
 
 
-def test_a_missing_file_is_named(tmp_path):
+def test_a_missing_file_is_named(tmp_path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)  # where no results/ has one that could be meant
     with pytest.raises(UsageError, match=r"none\.json cannot be read: No such file or directory$"):
         results.read(tmp_path / "none.json")
 
