@@ -40,6 +40,16 @@ def test_every_setting_of_the_example_may_be_given_as_it_stands(unset: Stack, pr
     assert given["services"] == without["services"]
 
 
+def test_a_stopped_workers_grace_is_set_beside_its_time_limit(unset: Stack) -> None:
+    graces = [
+        json.loads(unset.compose("config", "--format", "json", **given))["services"]["worker"][
+            "stop_grace_period"
+        ]
+        for given in ({}, {"WORKER_STOP_GRACE": "610s"})
+    ]
+    assert graces == ["2m10s", "10m10s"]
+
+
 def test_no_service_has_a_name_of_its_own_and_only_flower_a_port(unset: Stack) -> None:
     services = json.loads(unset.compose("config", "--format", "json"))["services"]
     assert [name for name, service in services.items() if "container_name" in service] == []
