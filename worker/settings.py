@@ -73,7 +73,10 @@ class Settings(BaseSettings):
     read_timeout_s: Seconds = 10.0
 
     task_time_limit_s: Annotated[int, Field(gt=0, le=LONGEST_S)] = 120
-    """A task that runs longer is ended with its process."""
+    """A Celery message that takes longer, however many tasks it holds, is ended with its process.
+
+    So is a single task of the strategy `processes`.
+    """
 
     visibility_timeout_s: Annotated[int, Field(gt=0, le=2 * LONGEST_S)] = 180
     """After this long an unacknowledged task of a dead worker is given to another; over the time limit."""

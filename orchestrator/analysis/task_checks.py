@@ -15,6 +15,14 @@ from orchestrator.model import CellResult, Sample
 CLOCK_SHARE: Final = 0.5
 """The share of a hop that the clocks' bound may reach before that hop tells nothing."""
 
+TIMED_OUT: Final = "TimeLimitExceeded"
+"""How Celery names the failure of a message that took longer than a worker may."""
+
+GIVE_TIME: Final = (
+    "a time limit is for a whole message, so put fewer tasks into each with a smaller --chunk, or raise "
+    "BREAKEVEN_TASK_TIME_LIMIT_S of the workers"
+)
+
 
 def incomplete(run: model.Run) -> judgements.Warning | None:
     """Not everything that was planned was measured."""
@@ -85,7 +93,9 @@ def _remedy(run: model.Run, settled: str) -> str:
     if not missing:
         return settled
     more = f" and {count(len(missing) - 1, 'more round')}" if missing[1:] else ""
-    return f"{missing[0]}{more} stayed without a figure: see to it that broker and workers stay up, and run again"
+    timed_out = any(failure.type == TIMED_OUT for each in run.cells for failure in each.failures)
+    first = GIVE_TIME if timed_out else "see to it that broker and workers stay up"
+    return f"{missing[0]}{more} stayed without a figure: {first}, and run again"
 
 
 def failed(run: model.Run) -> judgements.Warning | None:

@@ -155,6 +155,14 @@ def test_a_disturbed_sample_that_lost_tasks_says_why_the_run_ends_with_1() -> No
     assert told.remedy.endswith("2 tasks of theirs were lost, so the run ends with 1: see what broke")
 
 
+def test_messages_that_ran_out_of_time_are_remedied_by_a_smaller_chunk_or_a_longer_limit() -> None:
+    run = upset(0, 1, 3, 4, 5, 6)
+    timed_out = TaskFailure(3, "TimeLimitExceeded", "TimeLimitExceeded: TimeLimitExceeded(120,)")
+    run = replace(run, cells=tuple(replace(each, failures=(timed_out,)) for each in run.cells))
+    (warning,) = [each for each in warnings(run) if each.kind == "disturbed"]
+    assert "with a smaller --chunk, or raise BREAKEVEN_TASK_TIME_LIMIT_S of the workers" in warning.remedy
+
+
 def test_a_good_run_has_no_warnings() -> None:
     run = run_at({SERIAL: 1.0, SERIAL_AGAIN: 1.0, THREADS: 0.6, REDIS: 2.0})
     assert warnings(replace(run, loads=tuple(QUIET), preflight=Preflight(1e-7))) == ()
