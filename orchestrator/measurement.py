@@ -48,7 +48,8 @@ def measure(
         expected: task id to the right output, or to the failure that is right for this input.
         place: kept in the sample.
         clock: seconds of wall time.
-        batches: how many times in a row to do the batch; the sample's makespan is their median.
+        batches: how many times in a row to do the batch; the sample's makespan is their median, and its `ok`
+            and `failed` are those of the worst.
 
     Returns:
         The sample, which says itself if something disturbed it, and the failures of its tasks.
@@ -57,9 +58,12 @@ def measure(
         timed = [_measure_batch(strategy, tasks, expected, place, clock) for _ in range(batches)]
     samples = [sample for sample, _ in timed]
     middle = sorted(samples, key=lambda sample: sample.makespan_s)[len(samples) // 2]
+    worst = min(samples, key=lambda sample: (sample.ok, -sample.failed))
     sample = replace(
         middle,
         makespan_s=statistics.median(each.makespan_s for each in samples),
+        ok=worst.ok,
+        failed=worst.failed,
         lost=sum(each.lost for each in samples),
         duplicated=sum(each.duplicated for each in samples),
         wrong=sum(each.wrong for each in samples),

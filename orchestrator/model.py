@@ -118,10 +118,11 @@ class Sample:
 
     `at_s` is when it began, in seconds since the first round; `position` its place in the round's order.
     A batch that is too short to be timed well is done `batches` times in a row: `makespan_s` is their median,
-    `tasks`, `ok` and `failed` are a batch's, and what must not happen is counted over all of them: tasks
-    `lost` or `duplicated`, and outputs that differ from the reference's (`wrong`). `slots_seen` are the
-    places that did work. `disturbed` says what befell it from outside, such as a worker that died: such a
-    sample is kept as it was, and stands for no time.
+    `tasks` those of one batch, `ok` and `failed` how many of them ended so in the worst one (the fewest `ok`),
+    and what must not happen is counted over all of them: tasks `lost` or `duplicated`, and outputs that differ
+    from the reference's (`wrong`). So `ok`, `failed` and `lost` add up to `tasks` unless several batches went
+    wrong. `slots_seen` are the places that did work. `disturbed` says what befell it from outside, such as a
+    worker that died: such a sample is kept as it was, and stands for no time.
     """
 
     round: int
