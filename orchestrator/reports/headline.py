@@ -7,11 +7,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from orchestrator.analysis.cost import Cost, CostKind
-from orchestrator.analysis.cost_sentences import cost_sentences, winning_slots
+from orchestrator.analysis.cost_sentences import winning_slots
 from orchestrator.analysis.crossing import BreakEvenKind
 from orchestrator.analysis.scaling import scaling
 from orchestrator.analysis.sentences import count
-from orchestrator.analysis.sweep_sentences import distinct, paying, surely, sweep_sentence
+from orchestrator.analysis.sweep_sentences import distinct, paying, surely
 from orchestrator.analysis.sweeping import AXES, Sweep, sweeping
 from orchestrator.judgements import Findings, Verdict, VerdictWord
 from orchestrator.model import Run
@@ -27,7 +27,7 @@ DOES: dict[VerdictWord, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Headline:
-    """What a reader takes away who reads nothing else."""
+    """What a reader takes away who reads nothing else: an answer, and a sentence; figures stand by the charts."""
 
     text: str
     lead: str
@@ -59,7 +59,7 @@ def _of_slots(costs: Sequence[Cost]) -> Headline:
     """From how many slots on Celery pays, of a run that swept them."""
     best = [each for each in costs if each.against == "best in-process" and not each.elsewhere]
     stages = dict.fromkeys(each.stage for each in costs)
-    said = {stage: " ".join(cost_sentences([c for c in costs if c.stage == stage])) for stage in stages}
+    said = {stage: "; ".join(_beats(c) for c in costs if c.stage == stage) for stage in stages}
     if len(best) == 1:
         cost = best[0]
         answers: dict[CostKind, str] = {
@@ -68,10 +68,33 @@ def _of_slots(costs: Sequence[Cost]) -> Headline:
             "never": "In {} no number of slots makes Celery pay here",
             "unknown": "From how many slots on Celery pays in {} cannot be told yet",
         }
-        return Headline(answers[cost.kind].format(cost.stage, winning_slots(cost)), said[cost.stage])
+        answer = answers[cost.kind].format(cost.stage, winning_slots(cost))
+        return Headline(answer, _sentence_of(said[cost.stage]))
     pays = sum(each.kind == "measured" for each in best)
-    lead = " ".join(f"{stage}: {text}" for stage, text in said.items())
+    lead = " ".join(f"{stage}: {text}." for stage, text in said.items())
     return Headline(f"With these slots Celery pays in {pays or 'none'} of {len(best)} stages", lead)
+
+
+def _beats(cost: Cost) -> str:
+    """A COST in a clause, without its figures."""
+    name = "one thread" if cost.against == "serial" else "the best in-process cell"
+    here = " on this machine" if cost.shared else ""
+    clauses: dict[CostKind, str] = {
+        "measured": f"Celery beats {name} {winning_slots(cost)}",
+        "predicted": f"Celery should beat {name} {winning_slots(cost)}",
+        "never": f"no number of slots{here} beats {name}",
+        "unknown": f"whether Celery beats {name}{here} cannot be told yet",
+    }
+    apart: dict[CostKind, str] = {
+        "predicted": f"with slots on other machines it should {winning_slots(cost)}",
+        "never": "nor does any on other machines",
+        "unknown": "of slots on other machines it cannot be told yet",
+    }
+    return apart[cost.kind] if cost.elsewhere else clauses[cost.kind]
+
+
+def _sentence_of(clauses: str) -> str:
+    return f"{clauses[:1].upper()}{clauses[1:]}."
 
 
 def _of_sweep(run: Run) -> Headline:
@@ -84,13 +107,35 @@ def _of_sweep(run: Run) -> Headline:
             "No point of the sweep has both a Celery cell and an in-process one that did the same work.",
         )
     several = len(best) > 1
-    lead = " ".join(
-        f"{f'{each.stage}: ' if several else ''}{sweep_sentence(each, run)}" for each in distinct(sweeps)
-    )
+    stages = dict.fromkeys(each.stage for each in best)
+    said = {
+        stage: "; ".join(_beats_where(each, run) for each in distinct(sweeps) if each.stage == stage)
+        for stage in stages
+    }
     if not several:
-        return Headline(_where(best[0], run), lead)
+        return Headline(_where(best[0], run), _sentence_of(said[best[0].stage]))
+    lead = " ".join(f"{stage}: {text}." for stage, text in said.items())
     pays = sum(each.found.kind in ("crosses", "several", "always") for each in best)
     return Headline(f"Celery pays somewhere in {pays or 'none'} of {len(best)} stages", lead)
+
+
+def _beats_where(sweep: Sweep, run: Run) -> str:
+    """Where Celery beats an opponent in a clause, without the figures."""
+    found = sweep.found
+    who = "serial work" if sweep.against == "serial" else "the best in-process cell"
+    if found.kind == "crosses":
+        return f"Celery beats {who} {paying(sweep, run, found.crossings[0])}"
+    if found.kind in ("always", "never") and not found.everywhere:
+        does = "surely beats" if found.kind == "always" else "is surely slower than"
+        where = surely(sweep, run) if len(found.sure) == 1 else "in places, and elsewhere one cannot tell"
+        return f"Celery {does} {who} {where}"
+    clauses: dict[BreakEvenKind, str] = {
+        "several": f"Celery beats {who} in places",
+        "always": f"Celery beats {who} wherever it was tested",
+        "never": f"Celery beats {who} nowhere that was tested",
+        "undecided": f"whether Celery beats {who} cannot be told yet",
+    }
+    return clauses[found.kind]
 
 
 def _where(sweep: Sweep, run: Run) -> str:

@@ -98,6 +98,22 @@ def test_every_chart_is_drawn_without_a_complaint_a_request_or_an_overflow(open_
     assert max(widths) <= 1
 
 
+@pytest.mark.parametrize("size", SIZES)
+def test_no_text_of_a_chart_is_cut_off(open_page: Open, size):
+    for name in ("quick", "sweep of the slots"):
+        cut = open_page(name, SIZES[size]).page.evaluate(
+            """() => [...document.querySelectorAll("[data-chart] svg")].flatMap(svg => {
+                const whole = svg.getBoundingClientRect();
+                return [...svg.querySelectorAll("text")].filter(text => {
+                    const box = text.getBoundingClientRect();
+                    return text.textContent && (box.top < whole.top - 1 || box.bottom > whole.bottom + 1
+                        || box.right > whole.right + 1);
+                }).map(text => text.textContent);
+            })"""
+        )
+        assert cut == []
+
+
 @pytest.mark.parametrize("name", RUNS)
 def test_every_run_opens_without_a_complaint_or_a_request(open_page: Open, name):
     opened = open_page(name, SIZES["phone"])

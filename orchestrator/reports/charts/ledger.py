@@ -11,7 +11,7 @@ from orchestrator.judgements import Findings
 from orchestrator.model import Run
 from orchestrator.reports.charts.drawing import Drawing, Spec
 from orchestrator.reports.charts.look import LEGS as FILLS
-from orchestrator.reports.charts.look import ROW_PX, colour, config
+from orchestrator.reports.charts.look import ROW_PX, colour, columns, config
 from orchestrator.reports.charts.rows import (
     Row,
     figures_axis,
@@ -107,7 +107,7 @@ def _spec(ledgers: list[Ledger]) -> Spec:
             legend=alt.Legend(
                 title=None,
                 orient="top",
-                columns=alt.ExprRef("width < 240 ? 2 : width < 520 ? 3 : 7"),
+                columns=columns(2, (440, 3), (720, 7)),
                 symbolType="square",
                 labelLimit=90,
             ),

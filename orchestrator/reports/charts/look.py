@@ -13,6 +13,8 @@ from __future__ import annotations
 import re
 from typing import Any, Final
 
+import altair as alt
+
 VEGA_LITE: Final = "6.4"
 """The release of Vega-Lite that altair writes and vl-convert brings along."""
 
@@ -23,6 +25,7 @@ LIGHT: Final = {
     "muted": "#57606a",
     "line": "#d5dae0",
     "band": "#e6e9ee",
+    "shade": "#c3cad2",
     "link": "#0550ae",
     "serial": "#6b7480",
     "threads": "#0072b2",
@@ -42,6 +45,7 @@ DARK: Final = {
     "muted": "#a3acb8",
     "line": "#363c45",
     "band": "#2a2f37",
+    "shade": "#4a525d",
     "link": "#79b8ff",
     "serial": "#a3acb8",
     "threads": "#56b4e9",
@@ -119,6 +123,19 @@ def config() -> dict[str, Any]:
         },
         "text": {"color": colour("ink"), "fontSize": 12},
     }
+
+
+def columns(fewest: int, *more: tuple[int, int]) -> alt.ExprRef:
+    """Columns of a legend: the fewest, and from each width of the chart's place on, so many.
+
+    By the place's width, which a page sets, and not by that of the chart within: it is found from the legend's
+    own size, and a legend that then takes another row is cut. A picture has no place; it is wide.
+    """
+    chosen = f"{fewest}"
+    for least_px, many in more:
+        chosen = f"(place >= {least_px} ? {many} : {chosen})"
+    place = "(width && isFinite(containerSize()[0]) ? containerSize()[0] : 1000)"
+    return alt.ExprRef(chosen.replace("place", place))
 
 
 def resolved(value: Any, colours: dict[str, str]) -> Any:

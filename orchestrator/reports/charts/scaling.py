@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from math import ceil
 from typing import Any, Final
 
 import altair as alt
 
+from orchestrator.analysis.cost import Cost
 from orchestrator.analysis.cost_sentences import cost_sentences
 from orchestrator.analysis.scaling import ScalingCurve, ScalingFindings, ScalingPoint, scaling
 from orchestrator.analysis.scaling_sentences import curve_sentences, curves_sentence
@@ -14,7 +16,7 @@ from orchestrator.analysis.usl import Scalability
 from orchestrator.judgements import Estimate, Findings
 from orchestrator.model import Cell, Run
 from orchestrator.reports.charts.drawing import Drawing, Spec, slug
-from orchestrator.reports.charts.look import colour, config, shape
+from orchestrator.reports.charts.look import colour, columns, config, shape
 from orchestrator.reports.charts.rows import full_name, values
 from orchestrator.reports.figures import digits
 from orchestrator.reports.headline import listed
@@ -23,12 +25,14 @@ from orchestrator.reports.typeset import NONE, TO, level, ratio
 LEGEND: Final = (
     "Tasks a second over slots: points are measured, with their intervals; a thick line is the fitted law with "
     "its band, where the points tell one. Dashed: each first point times the slots, which is the most one could "
-    "hope for; and, level, the most that slots can ever give Celery. COST is the fewest slots that beat the opponent."
+    "hope for; and, level, the most that slots can ever give Celery. "
+    "COST is the fewest slots here that beat the opponent."
 )
 HEIGHT: Final = 320
 BEYOND: Final = 1.5
 """The law is drawn so far beyond the most slots measured."""
 STEPS: Final = 40
+LINE_PX: Final = 16
 
 
 def draw(run: Run, findings: Findings) -> tuple[Drawing, ...]:
@@ -54,9 +58,14 @@ def _drawing(run: Run, findings: Findings, found: ScalingFindings, stage: str) -
         description=f"Tasks a second over slots in {stage}, {curves_sentence(curves)}",
         head=("cell", "slots", "tasks/s", "interval", "level", "vs serial"),
         rows=tuple(_row(point) for curve in curves for point in curve.points),
-        spec=_spec(curves, [(cost.slots, cost.against) for cost in costs if cost.slots is not None], stage),
+        spec=_spec(curves, _here(costs), stage),
         sentences=tuple(dict.fromkeys(sentences)),
     )
+
+
+def _here(costs: Iterable[Cost]) -> list[tuple[Estimate, str]]:
+    """The slots that win here, and against whom: the curves are this fleet's, not those of a core for every slot."""
+    return [(each.slots, each.against) for each in costs if each.slots is not None and not each.elsewhere]
 
 
 def _row(point: ScalingPoint) -> tuple[str, ...]:
@@ -90,7 +99,7 @@ def _spec(curves: tuple[ScalingCurve, ...], costs: list[tuple[Estimate, str]], s
     families = {curve.cell: _family(curve) for curve in curves}
     colours = [colour(cell.strategy) for cell in families]
     legend = alt.Legend(
-        title=None, orient="top", columns=alt.ExprRef("width < 520 ? 1 : 3"), labelLimit=300, symbolOpacity=1
+        title=None, orient="top", columns=columns(1, (600, 3)), labelLimit=300, symbolOpacity=1
     )
     paint = alt.Color(
         "family:N", scale=alt.Scale(domain=list(families.values()), range=colours), legend=legend
@@ -100,7 +109,8 @@ def _spec(curves: tuple[ScalingCurve, ...], costs: list[tuple[Estimate, str]], s
     law = alt.Chart(values([datum for curve in curves for datum in _law(curve, end, top)]))
     linear = alt.Chart(values([datum for curve in curves for datum in _linear(curve, end, top)]))
     bound = alt.Chart(values([datum for curve in curves for datum in _ceiling(curve, top)]))
-    cost = alt.Chart(values(_costs(costs, end)))
+    marks = _costs(costs, end)
+    cost = alt.Chart(values(marks))
     tooltip = [
         alt.Tooltip(f"{name}:N") for name in ("cell", "slots", "tasks a second", "interval", "vs serial")
     ]
@@ -118,9 +128,22 @@ def _spec(curves: tuple[ScalingCurve, ...], costs: list[tuple[Estimate, str]], s
             x=x, y=y, color=paint, shape=alt.Shape("family:N", scale=shapes, legend=legend), tooltip=tooltip
         ),
         cost.mark_rule(color=colour("celery"), strokeWidth=2).encode(x=x),
-        cost.mark_text(align="left", dx=5, y=4, baseline="top", fontWeight="bold").encode(x=x, text="name:N"),
+        *(_label(mark, number, end).encode(x=x, text="name:N") for number, mark in enumerate(marks)),
     )
     return {**chart.properties(height=HEIGHT).to_dict(), "config": config()}
+
+
+def _label(mark: dict[str, Any], number: int, end: int) -> alt.Chart:
+    """A COST's name beside its line, within the chart, each on a line of its own."""
+    left = mark["slots"] <= (end + 1) / 2
+    label: alt.Chart = alt.Chart(values([mark])).mark_text(
+        align="left" if left else "right",
+        dx=5 if left else -5,
+        y=4 + LINE_PX * number,
+        baseline="top",
+        fontWeight="bold",
+    )
+    return label
 
 
 def _family(curve: ScalingCurve) -> str:
@@ -193,6 +216,4 @@ def _costs(costs: list[tuple[Estimate, str]], end: int) -> list[dict[str, Any]]:
     for slots, against in costs:
         if slots.point <= end:
             beaten.setdefault(round(slots.point), []).append(against)
-    if len(beaten) == 1:
-        return [{"slots": slots, "name": f"COST: {slots}"} for slots in beaten]
     return [{"slots": slots, "name": f"COST: {slots} vs {listed(names)}"} for slots, names in beaten.items()]

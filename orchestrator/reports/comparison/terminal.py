@@ -12,7 +12,7 @@ from orchestrator.analysis.compare import Change, Comparison
 from orchestrator.analysis.estimates import makespan
 from orchestrator.model import CellResult, Run
 from orchestrator.reports.comparison import words
-from orchestrator.reports.figures import seconds
+from orchestrator.reports.figures import levels, seconds
 from orchestrator.reports.screen import screen
 
 COLOURS = {
@@ -22,7 +22,6 @@ COLOURS = {
     "inconclusive": "magenta",
     "same": "dim",
 }
-SAID_IN_FULL = ("invalid", "regression", "improvement")
 WIDE = 110
 """From this many columns on, the makespans are shown as well."""
 
@@ -36,14 +35,16 @@ def render(comparison: Comparison, old: Run, new: Run) -> str:
 
 def report(comparison: Comparison, old: Run, new: Run, width: int) -> RenderableType:
     """The report, for a console of `width` columns."""
-    parts: list[RenderableType] = [_heading(comparison, old, new)]
+    parts: list[RenderableType] = [*_together(comparison), _heading(comparison, old, new)]
     for stage in dict.fromkeys(each.cell.stage for each in comparison.changes):
         parts += [Text(), _table(comparison, old, new, stage, wide=width >= WIDE)]
-    parts += [Text(), Text(words.MEANING, style="dim")]
+    level = levels(each.ratio for each in comparison.changes)
+    meaning = f"{words.MEANING} Intervals: {level}." if level else words.MEANING
+    parts += [Text(), Text(meaning, style="dim")]
     only = list(words.only_in_one(comparison))
     if only:
         parts += [Text(), *(Text(words.marked(comparison, line), style="yellow") for line in only)]
-    return Group(*parts, Text(), *_in_full(comparison), _summary(comparison))
+    return Group(*parts, Text(), *_changed(comparison), _summary(comparison))
 
 
 def _heading(comparison: Comparison, old: Run, new: Run) -> Text:
@@ -86,19 +87,37 @@ def _makespan(result: CellResult) -> str:
     return seconds(None if estimate is None else estimate.point)
 
 
-def _in_full(comparison: Comparison) -> list[RenderableType]:
-    """What changed, a sentence each, the regressions last but for the summary."""
-    lines: list[RenderableType] = []
-    for word in reversed(SAID_IN_FULL):
+def _changed(comparison: Comparison) -> list[RenderableType]:
+    """What changed, a line each, the regressions last but for the summary; what is invalid with the reason."""
+    changed = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, show_header=False)
+    for justify in ("left", "left", "right", "right", "left"):
+        changed.add_column(justify=justify, no_wrap=justify == "right")
+    for word in ("improvement", "regression"):
         for each in comparison.changes:
             if each.change == word:
-                text = Text(f"{each.cell.stage}: ", style="bold")
-                text.append(word, style=COLOURS[word])
-                lines.append(text.append(f": {each.reason}", style="not bold"))
-    return lines
+                name = f"{each.cell.stage} {each.cell.kernel} {words.label(each.cell)} on {each.cell.slots}"
+                figures = words.change(each.ratio), words.interval(each.ratio)
+                across = words.marked(comparison, "").strip()
+                changed.add_row(Text(word, style=COLOURS[word]), name, *figures, across)
+    invalid = [
+        Text.assemble(
+            (f"{each.cell.stage}: ", "bold"), (each.change, COLOURS[each.change]), f": {each.reason}"
+        )
+        for each in comparison.changes
+        if each.change == "invalid"
+    ]
+    return [*([changed] if changed.rows else []), *invalid]
+
+
+def _together(comparison: Comparison) -> list[RenderableType]:
+    """First of all that the machine may have changed, where every cell's time did."""
+    said = words.shift(comparison) if words.moved_together(comparison) else None
+    if said is None:
+        return []
+    return [Text(words.marked(comparison, f"{said[0].upper()}{said[1:]}"), style="bold yellow"), Text()]
 
 
 def _summary(comparison: Comparison) -> Text:
-    shift = words.shift(comparison)
+    shift = words.median_cell(comparison)
     line = words.summary(comparison) + (f"; {shift}" if shift else "")
     return Text(words.marked(comparison, line), style="bold")

@@ -63,11 +63,22 @@ def threshold_source(old: Run, new: Run) -> str:
 
 def shift(comparison: Comparison) -> str | None:
     """Whether the cells moved together, which tells of the machine rather than of any cell."""
+    line = median_cell(comparison)
+    together = moved_together(comparison)
+    return f"{line}: all moved together, so see first if the machine changed" if together else line
+
+
+def median_cell(comparison: Comparison) -> str | None:
+    """How much longer the median cell takes; `None` where no cell has a ratio."""
     if comparison.shift is None:
         return None
-    line = f"the median cell takes {figure(comparison.shift)} times as long as before"
-    together = abs(log(comparison.shift)) > log1p(comparison.threshold)
-    return f"{line}: all moved together, so see first if the machine changed" if together else line
+    return f"the median cell takes {figure(comparison.shift)} times as long as before"
+
+
+def moved_together(comparison: Comparison) -> bool:
+    """Whether the median cell changed by what is large enough for one: that is the machine, more likely."""
+    shift = comparison.shift
+    return shift is not None and abs(log(shift)) > log1p(comparison.threshold)
 
 
 def summary(comparison: Comparison) -> str:

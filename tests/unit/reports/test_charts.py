@@ -13,7 +13,9 @@ import pytest
 import vl_convert
 from PIL import Image
 
+from orchestrator.analysis.cost import Cost
 from orchestrator.analysis.findings import analyse
+from orchestrator.judgements import Estimate
 from orchestrator.reports import pictures
 from orchestrator.reports.charts import CHARTS, drawings, look, samples, speedup
 from orchestrator.reports.charts.rows import ratio_ticks
@@ -139,3 +141,39 @@ def test_hostile_names_leave_no_folder_and_no_markup_in_pictures():
         assert "/" not in name
         assert b"<script" not in content
         assert EVIL.encode() not in content
+
+
+def cost(slots: float, against: str, elsewhere: bool = False) -> Cost:
+    """A predicted COST of a chart's stage."""
+    return Cost(
+        "grayscale",
+        against,  # type: ignore[arg-type]
+        "predicted",
+        celery=CELERY,
+        versus=SERIAL,
+        versus_per_s=100.0,
+        tasks=8,
+        tried=8,
+        shared=True,
+        slots=Estimate(slots),
+        elsewhere=elsewhere,
+    )
+
+
+def test_a_cost_of_slots_on_other_machines_is_not_on_the_chart_of_this_one(monkeypatch):
+    found = (cost(3, "serial"), cost(6, "best in-process", elsewhere=True))
+    monkeypatch.setattr("orchestrator.analysis.scaling.costs", lambda run, stage: found)
+    run = RUNS["sweep of the slots"]
+    (chart,) = [each for each in drawings(run, analyse(run)) if each.name.startswith("scaling")]
+    names = [datum["name"] for datum in data_of(chart.spec) if "COST" in str(datum.get("name"))]
+    assert set(names) == {"COST: 3 vs serial"}
+
+
+def test_labels_of_costs_stand_within_the_chart_and_not_on_each_other(monkeypatch):
+    found = (cost(2, "serial"), cost(12, "best in-process"))
+    monkeypatch.setattr("orchestrator.analysis.scaling.costs", lambda run, stage: found)
+    run = RUNS["sweep of the slots"]
+    (chart,) = [each for each in drawings(run, analyse(run)) if each.name.startswith("scaling")]
+    labels = [mark for each in chart.spec["layer"] if (mark := each["mark"]).get("fontWeight") == "bold"]
+    assert [mark["align"] for mark in labels] == ["left", "right"]
+    assert len({mark["y"] for mark in labels}) == 2

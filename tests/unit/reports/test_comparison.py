@@ -45,9 +45,9 @@ def test_the_terminal_report_shows_each_cell_s_change_with_its_interval_and_verd
         "\n"
         "The change is that of the makespan: +10 % takes 10 % longer than before.\n"
         "Inconclusive is neither surely changed nor surely the same: measure more rounds.\n"
+        "Intervals: 95 %.\n"
         "\n"
-        "grayscale: regression: Celery with numpy on 2 slots (redis, chunk 4) takes 1.20\n"
-        "times as long as before (1.18 to 1.22, 95 % interval, 7 rounds against 7)\n"
+        "regression grayscale numpy celery redis/4 on 2 +20.0 % +18.2..+21.8 %\n"
         "1 regression, 2 same; the median cell takes 1.00 times as long as before\n"
     )
 
@@ -76,10 +76,9 @@ def test_across_machines_every_line_with_a_finding_says_so() -> None:
     text = rendered("terminal", OLD, ELSEWHERE, across=True)
     assert "across: Python 3.13.1 and 3.14.0\n" in text
     rows = [line for line in text.splitlines() if " % " in line and ".." in line]
-    assert len(rows) == 3
+    assert len(rows) == 3 + 1
     assert all(line.endswith("(across)") for line in rows)
     assert text.splitlines()[-1].endswith("(across)")
-    assert "rounds against 7) (across: Python 3.13.1 and 3.14.0)" in " ".join(text.split())
 
 
 def test_across_machines_every_row_of_the_markdown_says_so() -> None:
@@ -129,9 +128,19 @@ def test_an_unsound_cell_is_invalid_and_said_why(format_: str) -> None:
 
 def test_a_machine_that_changed_as_a_whole_is_pointed_out() -> None:
     new = run_at({SERIAL: 1.5, THREADS: 0.75, REDIS: 3.0})
-    assert "all moved together, so see first if the machine changed" in " ".join(
-        rendered("terminal", OLD, new).split()
-    )
+    text = rendered("terminal", OLD, new)
+    assert "all moved together, so see first if the machine changed" in " ".join(text.split())
+    assert text.startswith("The median cell takes 1.50 times as long as before: all moved together")
+    assert text.splitlines()[-1] == "3 regression; the median cell takes 1.50 times as long as before"
+
+
+def test_every_regression_is_one_line_of_the_terminal_report() -> None:
+    cells = [replace(REDIS, stage="grayscale", chunk=chunk, slots=4) for chunk in range(1, 31)]
+    text = rendered("terminal", run_at(dict.fromkeys(cells, 1.0)), run_at(dict.fromkeys(cells, 2.0)))
+    lines = [line for line in text.splitlines() if line.startswith("regression")]
+    assert len(lines) == 30
+    assert all(line.endswith(" %") and len(line) <= 80 for line in lines)
+    assert text.splitlines()[-31:-1] == lines
 
 
 def test_the_json_document_holds_the_evidence() -> None:

@@ -22,6 +22,7 @@ from orchestrator.proof import thumbnails
 from orchestrator.reports import html
 from orchestrator.reports.headline import headline
 from tests.examples import example_run
+from tests.unit.analysis.made_fleets import SERIAL, celery_result, fleet_run, plain_result
 from tests.unit.reports.made_runs import every_run, quick_sized, with_stations
 
 RUNS = every_run()
@@ -131,6 +132,31 @@ def test_the_headline_answers_the_question(name, text):
         run = replace(run, plan=replace(run.plan, cells=tuple(each.cell for each in run.cells)))
     assert headline(run, analyse(run)).text == text
     assert f"<h1>{text}</h1>" in text_of(run)
+
+
+@pytest.mark.parametrize(
+    ("name", "lead"),
+    [
+        ("sweep of the slots", "Celery beats the best in-process cell from 3 slots on."),
+        ("sweep of the chunk", "Celery beats the best in-process cell from 3 tasks a message."),
+    ],
+)
+def test_below_the_headline_of_a_sweep_stands_one_sentence_and_its_figures_by_the_chart(name, lead):
+    run = RUNS[name]
+    assert headline(run, analyse(run)).lead == lead
+    page = text_of(run)
+    assert f'<p class="lead">{lead}</p>' in page
+    assert " % interval" in page.split('<ul class="sentences">')[1]
+
+
+def test_the_lead_says_what_slots_on_other_machines_would_do():
+    slow = [celery_result(slots, cpu_s=0.099) for slots in (1, 2)]
+    run = fleet_run(plain_result(SERIAL, 0.9), *slow)
+    run = replace(run, plan=replace(run.plan, axis="slots"))
+    assert headline(run, analyse(run)).lead == (
+        "No number of slots on this machine beats the best in-process cell; with slots on other machines it should "
+        "from 3 slots on."
+    )
 
 
 def test_stages_that_cannot_be_told_are_not_counted_as_those_where_celery_does_not_help():
