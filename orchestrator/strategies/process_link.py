@@ -28,6 +28,9 @@ UNNEEDED_AT_ONCE = 256
 AHEAD_BYTES = 1 << 20
 """Payloads that a slot may have before its third task: small tasks are sent many at a time, pictures are not."""
 
+ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+"""One slot is one core's worth, as with workers: a numerical library's own threads would take the others' share."""
+
 END_S = 2.0
 """By then a slot whose socket was closed is gone, or is killed."""
 
@@ -290,7 +293,7 @@ def _started(*descriptors: int) -> subprocess.Popen[bytes]:
     path = os.pathsep.join(entry or str(Path.cwd()) for entry in sys.path)
     return subprocess.Popen(  # noqa: S603 - our own interpreter and our own file
         [sys.executable, "-P", process_slot.__file__, *map(str, descriptors)],
-        env={**os.environ, "PYTHONPATH": path},
+        env={**os.environ, "PYTHONPATH": path, **ONE_THREAD},
         pass_fds=descriptors,
         process_group=0,
         stdin=subprocess.DEVNULL,

@@ -353,6 +353,15 @@ def test_it_runs_from_any_kind_of_main_module(way: str, tmp_path: Path) -> None:
     assert process.returncode == 0
 
 
+def test_a_slot_gives_numerical_libraries_one_thread_as_a_worker_does(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
+    with Processes(1) as strategy:
+        environment = psutil.Process(strategy._slots[0].pid).environ()
+    assert (environment["OMP_NUM_THREADS"], environment["OPENBLAS_NUM_THREADS"]) == ("1", "1")
+
+
 def test_a_slot_loads_what_a_worker_needs_and_no_more() -> None:
     with Processes(1) as strategy:
         check(strategy, batch("grayscale", "numpy", 1))
