@@ -1,6 +1,6 @@
 """The Celery application: `celery -A worker.app worker`, and the orchestrator's own side of it.
 
-Every setting below has its reason beside it; `docs/decisions/celery-settings.md` tells what was measured.
+Every setting below has its reason beside it; `docs/decisions/celery.md` tells what was measured.
 """
 
 from __future__ import annotations
@@ -67,8 +67,6 @@ def _wire() -> dict[str, Any]:
         "result_serializer": "msgpack",
         "result_expires": 3600,
         "enable_utc": True,
-        # Events carry these: long enough to read, too short for a payload.
-        "task_send_sent_event": True,
         "worker_hijack_root_logger": False,
         "worker_redirect_stdouts": False,
     }

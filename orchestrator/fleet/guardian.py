@@ -8,7 +8,7 @@ own process group, and on Linux the kernel ends it if the guardian itself is kil
 Orders, one JSON object a line:
 
     {"start": NAME, "argv": [...], "env": {...}, "log": PATH}    start a child; answered by its process id
-    {"stop": NAME, "grace_s": SECONDS}                           end one child: SIGTERM, then SIGKILL
+    {"stop": NAME}                                               end one child: SIGTERM, then SIGKILL
     {"farewell": [...], "env": {...}}                            run this when the line breaks; [] for nothing
 
 Reports, one JSON object a line: `{"started": NAME, "pid": PID}`, `{"ended": NAME, "code": CODE}`.
@@ -87,7 +87,7 @@ def obey(
         children[order["start"]] = child
         say({"started": order["start"], "pid": child.pid})
     elif order["stop"] in children:
-        end([children[order["stop"]]], float(order.get("grace_s", GRACE_S)))
+        end([children[order["stop"]]])
 
 
 def bid(farewell: dict[str, Any]) -> None:
@@ -118,15 +118,15 @@ def report_ended(children: dict[str, subprocess.Popen[bytes]]) -> None:
 def end_all(children: dict[str, subprocess.Popen[bytes]]) -> None:
     """End what was started, the last first: workers while their broker still answers."""
     broker = [child for name, child in children.items() if name == "broker"]
-    end([child for name, child in reversed(children.items()) if name != "broker"], GRACE_S)
-    end(broker, GRACE_S)
+    end([child for name, child in reversed(children.items()) if name != "broker"])
+    end(broker)
 
 
-def end(children: list[subprocess.Popen[bytes]], grace_s: float) -> None:
+def end(children: list[subprocess.Popen[bytes]]) -> None:
     """SIGTERM, a while to obey, then SIGKILL to the whole process group."""
     for child in children:
         _kill_group(child, signal.SIGTERM, group=False)
-    deadline = time.monotonic() + grace_s
+    deadline = time.monotonic() + GRACE_S
     for child in children:
         try:
             child.wait(max(0.0, deadline - time.monotonic()))
