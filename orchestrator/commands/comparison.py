@@ -161,8 +161,8 @@ def _let_the_user_look() -> None:
     """On a terminal, keep Flower and its workers until the user has seen enough; elsewhere they end at once."""
     if sys.stdin is None or not (sys.stdin.isatty() and sys.stderr.isatty()):
         return
-    sys.stderr.write("Flower stays until you press Enter\n")
-    with suppress(KeyboardInterrupt):
+    with suppress(KeyboardInterrupt):  # from the word on, lest a prompt answer be taken for an end of the run
+        sys.stderr.write("Flower stays until you press Enter\n")
         sys.stdin.readline()
 
 
