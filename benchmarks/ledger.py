@@ -32,7 +32,7 @@ import sys
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from statistics import fmean, median
 from unittest import mock
 
@@ -165,7 +165,7 @@ def shifted(hops: Hops, by_s: float) -> Hops:
     """The hops, had the worker's clock been thought to be ahead by `by_s` more than it was."""
     assert hops.queue_s is not None
     assert hops.return_s is not None
-    return replace(hops, queue_s=hops.queue_s - by_s, return_s=hops.return_s + by_s)
+    return hops._replace(queue_s=hops.queue_s - by_s, return_s=hops.return_s + by_s)
 
 
 def noticed(found: Sequence[BatchSeen], by_s: float) -> float:

@@ -10,6 +10,7 @@ import sys
 import tempfile
 import time
 from collections import deque
+from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,7 +72,7 @@ class SlotProcess:
         self.ready = False
         self.since = time.monotonic()
         self._name = f"{socket.gethostname()}:{self.pid}"
-        self._messages = msgpack.Unpacker()
+        self._packer, self._messages = msgpack.Packer(), msgpack.Unpacker(use_list=False)
         self._unsent = bytearray()
         self._ahead_bytes = 0
         self._lanes = list(range(LANES))
@@ -109,15 +110,19 @@ class SlotProcess:
         """
         place = put(self._inputs, task.payload)
         lane = self._lanes.pop()
-        self._inputs.bytes[2 * lane : 2 * lane + 2] = 0
+        self._inputs.mapping[2 * lane : 2 * lane + 2] = b"\0\0"
         idle = not self._flying
         self._flying.append(_Flight(lane, place, task))
         self._ahead_bytes += place[2]
-        unneeded = [self._unneeded.popleft() for _ in range(min(len(self._unneeded), UNNEEDED_AT_ONCE))]
-        self._unsent += msgpack.packb([lane, task.stage, task.kernel, place, unneeded])
+        self._unsent += self._packer.pack([lane, task.stage, task.kernel, place, self._given_back()])
         if idle:
             self.since = time.monotonic()
             self.flush()
+
+    def _given_back(self) -> list[tuple[int, int]]:
+        """Cells of the outputs that nobody holds any more."""
+        unneeded = self._unneeded
+        return [unneeded.popleft() for _ in range(min(len(unneeded), UNNEEDED_AT_ONCE))] if unneeded else []
 
     def flush(self) -> None:
         """Send what is queued."""
@@ -130,9 +135,9 @@ class SlotProcess:
         """The last task it was given, if it has not begun it: it never will."""
         for flight in reversed(self._flying):
             if flight.task is not None:
-                flags = self._inputs.bytes[2 * flight.lane : 2 * flight.lane + 2]
-                flags[1] = 1
-                if flags[0]:
+                flags, progress = self._inputs.mapping, 2 * flight.lane
+                flags[progress + 1] = 1
+                if flags[progress]:
                     return None
                 task, flight.task = flight.task, None
                 return task
@@ -141,7 +146,7 @@ class SlotProcess:
     def forget(self) -> None:
         """Take no more notice of the tasks it has; those that it has not begun are not done."""
         for flight in self._flying:
-            self._inputs.bytes[2 * flight.lane + 1] = 1
+            self._inputs.mapping[2 * flight.lane + 1] = 1
             flight.task = None
 
     def receive(self) -> list[Outcome]:
@@ -156,12 +161,12 @@ class SlotProcess:
             data = b""
         if not data:
             raise EOFError(f"slot process {self.pid} closed its socket")
+        self.since = time.monotonic()
         self._messages.feed(data)
         outcomes = [self._heard(message) for message in self._messages]
         return [outcome for outcome in outcomes if outcome is not None]
 
-    def _heard(self, message: list[Any]) -> Outcome | None:
-        self.since = time.monotonic()
+    def _heard(self, message: Sequence[Any]) -> Outcome | None:
         if not message:
             self.ready = True
             return None
@@ -187,12 +192,12 @@ class SlotProcess:
             return Outcome(flight.task.id, None, Failure(failure, str(value)), hops, self._name)
         return Outcome(flight.task.id, value, None, hops, self._name)
 
-    def _leased(self, place: list[Any]) -> Pixels:
+    def _leased(self, place: Sequence[Any]) -> Pixels:
         _, offset, nbytes, shape, dtype, size = place
         memory = self._outputs.grown_to(size)
         interface = {
             "version": 3,
-            "shape": tuple(shape),
+            "shape": shape,
             "typestr": dtype,
             "data": (self._outputs.address + offset, False),
         }
@@ -233,7 +238,7 @@ class SlotProcess:
         for flight in self._flying:
             if flight.task is None:
                 continue
-            if self._inputs.bytes[2 * flight.lane] == BEGUN:
+            if self._inputs.mapping[2 * flight.lane] == BEGUN:
                 message = f"slot process {self.pid} {self.fate} in the middle of this task"
                 lost.append(Outcome(flight.task.id, None, Failure(LOST, message), None, self._name))
             else:

@@ -27,16 +27,18 @@ import socket
 import sys
 import threading
 import time
-from collections import deque
+from collections import defaultdict, deque
+from collections.abc import Sequence
 from contextlib import suppress
+from functools import lru_cache
 from typing import Any
 
 import msgpack
 import numpy as np
 from numpy.typing import NDArray
 
-from worker.contract import Payload, Task
-from worker.execution import describe, execute
+from worker.contract import Payload
+from worker.execution import describe, timed
 from worker.memory import collect_rarely, keep_freed_memory
 
 LANES = 16
@@ -87,7 +89,7 @@ class Arena(Window):
         os.ftruncate(fd, FIRST_BYTES)
         super().__init__(fd)
         self._next = HEADER_BYTES
-        self._free: dict[int, list[int]] = {}
+        self._free: defaultdict[int, list[int]] = defaultdict(list)
 
     def allocate(self, nbytes: int) -> int:
         """The offset of a cell of at least `nbytes`; the one given back last comes first, still in the cache.
@@ -96,8 +98,7 @@ class Arena(Window):
             OSError: there is no memory left.
         """
         room = _room_for(nbytes)
-        free = self._free.get(room)
-        if free:
+        if free := self._free[room]:
             return free.pop()
         offset, end = self._next, self._next + room
         if end > self.bytes.size:
@@ -108,13 +109,26 @@ class Arena(Window):
 
     def free(self, offset: int, nbytes: int) -> None:
         """Take back the cell that `allocate(nbytes)` gave."""
-        self._free.setdefault(_room_for(nbytes), []).append(offset)
+        self._free[_room_for(nbytes)].append(offset)
 
 
+@lru_cache
 def _room_for(nbytes: int) -> int:
     """`nbytes` rounded up by less than a quarter, to one of few sizes, so that cells can be used again."""
     step = max(64, 1 << max(0, nbytes.bit_length() - 3))
     return -(-max(1, nbytes) // step) * step
+
+
+@lru_cache
+def _typestr(dtype: np.dtype[Any]) -> str:
+    """What the other side makes the dtype of.
+
+    Raises:
+        TypeError: it is none of plain numbers.
+    """
+    if dtype.hasobject or dtype.fields is not None:
+        raise TypeError(f"an array of {dtype} cannot be shared between processes")
+    return dtype.str
 
 
 def put(arena: Arena, payload: Payload) -> list[Any]:
@@ -125,11 +139,11 @@ def put(arena: Arena, payload: Payload) -> list[Any]:
         OSError: there is no memory left.
     """
     if isinstance(payload, np.ndarray):
-        if payload.dtype.hasobject or payload.dtype.fields is not None:
-            raise TypeError(f"an array of {payload.dtype} cannot be shared between processes")
-        offset = arena.allocate(payload.nbytes)
-        np.copyto(np.ndarray(payload.shape, payload.dtype, arena.bytes, offset), payload)
-        return ["array", offset, payload.nbytes, payload.shape, payload.dtype.str, arena.bytes.size]
+        shape, dtype, nbytes = payload.shape, payload.dtype, payload.nbytes
+        typestr = _typestr(dtype)
+        offset = arena.allocate(nbytes)
+        np.ndarray(shape, dtype, arena.mapping, offset)[...] = payload
+        return ["array", offset, nbytes, shape, typestr, arena.bytes.size]
     if isinstance(payload, str):
         kind, data = "text", payload.encode("utf-8", "surrogatepass")
     elif isinstance(payload, bytes):
@@ -141,7 +155,7 @@ def put(arena: Arena, payload: Payload) -> list[Any]:
     return [kind, offset, len(data), (), "", arena.bytes.size]
 
 
-def get(window: Window, place: list[Any]) -> Payload:
+def get(window: Window, place: Sequence[Any]) -> Payload:
     """The payload at a place: an array is a view of shared memory, text and bytes are copies."""
     kind, offset, nbytes, shape, dtype, size = place
     memory = window.grown_to(size)
@@ -176,8 +190,8 @@ class Orders:
     def __init__(self, control: socket.socket) -> None:
         """Read from `control`, which nobody else does."""
         self._control = control
-        self._unpacker = msgpack.Unpacker()
-        self._waiting: deque[list[Any]] = deque()
+        self._unpacker = msgpack.Unpacker(use_list=False)
+        self._waiting: deque[Sequence[Any]] = deque()
 
     def are_few(self) -> bool:
         """Whether the slot will soon have nothing to do, unless it says that it has done something."""
@@ -186,7 +200,7 @@ class Orders:
                 self._receive(socket.MSG_DONTWAIT)
         return len(self._waiting) < 2
 
-    def next(self) -> list[Any]:
+    def next(self) -> Sequence[Any]:
         """The next order, as soon as there is one.
 
         Raises:
@@ -210,12 +224,13 @@ class Answers:
     def __init__(self, control: socket.socket) -> None:
         """Send by `control`."""
         self._control = control
+        self._packer = msgpack.Packer()
         self._held: list[bytes] = []
         self._sent_at = 0.0
 
     def add(self, answer: list[Any]) -> None:
         """Send it, or keep it for a while."""
-        self._held.append(msgpack.packb(answer))
+        self._held.append(self._packer.pack(answer))
         if len(self._held) >= MOST_HELD or time.monotonic() - self._sent_at > HOLD_S:
             self.send()
 
@@ -235,28 +250,27 @@ def _end_with(control: socket.socket) -> None:
     os._exit(0)
 
 
-def _answer(message: list[Any], inputs: Window, outputs: Arena) -> list[Any]:
+def _answer(message: Sequence[Any], inputs: Window, outputs: Arena) -> list[Any]:
     lane, stage, kernel, place, unneeded = message
     for offset, nbytes in unneeded:
         outputs.free(offset, nbytes)
-    flags = inputs.grown_to(place[-1])[2 * lane : 2 * lane + 2]
-    flags[0] = BEGUN
-    answer = [lane] if flags[1] else _done(Task(lane, stage, kernel, get(inputs, place)), outputs)
-    flags[0] = DONE
+    inputs.grown_to(place[-1])
+    flags, progress = inputs.mapping, 2 * lane
+    flags[progress] = BEGUN
+    answer = [lane] if flags[progress + 1] else [lane, *_done(stage, kernel, get(inputs, place), outputs)]
+    flags[progress] = DONE
     return answer
 
 
-def _done(task: Task, outputs: Arena) -> list[Any]:
-    """Do the task, leave its output, and make the answer."""
-    outcome = execute(task)
-    hops, failure = outcome.hops, outcome.failure
-    assert hops is not None  # noqa: S101 - execute always measures
+def _done(stage: str, kernel: str, payload: Payload, outputs: Arena) -> list[Any]:
+    """Do a task, and leave its output: what the answer says of it."""
+    output, failure, *seconds = timed(stage, kernel, payload)
     if failure is None:
         try:
-            return [task.id, put(outputs, outcome.output), "", hops.compute_s, hops.compute_cpu_s]  # type: ignore[arg-type]  # put checks
+            return [put(outputs, output), "", *seconds]  # type: ignore[arg-type]  # put checks
         except (TypeError, OSError, MemoryError) as error:
             failure = describe(error)
-    return [task.id, put(outputs, failure.message), failure.type, hops.compute_s, hops.compute_cpu_s]
+    return [put(outputs, failure.message), failure.type, *seconds]
 
 
 if __name__ == "__main__":

@@ -381,7 +381,7 @@ def test_a_task_begun_just_when_it_is_asked_back_is_done_once() -> None:
         (slot,) = strategy._slots
         os.kill(slot.pid, signal.SIGSTOP)
         slot.send(task)
-        slot._inputs.bytes[2 * slot._flying[0].lane + 1] = 1  # asked back, but begun for all that we saw
+        slot._inputs.mapping[2 * slot._flying[0].lane + 1] = 1  # asked back, but begun for all that we saw
         os.kill(slot.pid, signal.SIGCONT)
         outcomes = [outcome for _ in range(2) for outcome in strategy._hear(deque())]
     check_outputs(outcomes, [task])

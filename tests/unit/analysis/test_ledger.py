@@ -24,7 +24,7 @@ def hops(**legs: float | None) -> Hops:
         latency_s=22.0,
         clock_bound_s=0.5,
     )
-    return replace(plain, **legs)
+    return plain._replace(**legs)
 
 
 def test_means_are_over_tasks_and_the_bound_is_the_largest() -> None:

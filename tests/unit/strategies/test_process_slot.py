@@ -160,8 +160,8 @@ def test_orders_are_few_when_one_is_left_however_they_came(line: tuple[socket.so
     line[1].sendall(msgpack.packb([1]) + msgpack.packb([2]))
     line[1].sendall(msgpack.packb([3]))
     assert not orders.are_few()
-    assert (orders.next(), orders.are_few()) == ([1], False)
-    assert (orders.next(), orders.are_few(), orders.next()) == ([2], True, [3])
+    assert (orders.next(), orders.are_few()) == ((1,), False)
+    assert (orders.next(), orders.are_few(), orders.next()) == ((2,), True, (3,))
     line[1].close()
     with pytest.raises(EOFError):
         orders.next()
