@@ -41,7 +41,7 @@ from worker.contract import Payload
 from worker.execution import describe, timed
 from worker.memory import collect_rarely, keep_freed_memory
 
-LANES = 16
+LANES = 32
 HEADER_BYTES = mmap.PAGESIZE
 BEGUN, DONE = 1, 2
 """How far a slot is with a task: at it, or through with it and the answer made."""
@@ -195,6 +195,8 @@ class Orders:
 
     def are_few(self) -> bool:
         """Whether the slot will soon have nothing to do, unless it says that it has done something."""
+        if len(self._waiting) >= 2:
+            return False
         with suppress(BlockingIOError):
             while len(self._waiting) < 2:
                 self._receive(socket.MSG_DONTWAIT)

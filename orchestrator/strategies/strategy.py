@@ -38,7 +38,9 @@ class Strategy(ABC):
 
     @abstractmethod
     def run(self, tasks: Sequence[Task]) -> Iterator[Outcome]:
-        """Do the batch: one outcome a task, yielded as each completes; failures are outcomes too.
+        """Do the batch: one outcome a task, yielded as they complete; failures are outcomes too.
+
+        A few may be kept back for a moment while there is more to do, so that nobody is woken for each.
 
         An outcome's output is in the orchestrator's memory when it is yielded, and stays valid until the
         next batch starts. An iterator that is closed early leaves the strategy ready for the next batch.

@@ -2,6 +2,9 @@
 
 Written on two `SimpleQueue`s and not on `concurrent.futures`, whose future, condition and set of waiters
 cost each task some tens of microseconds; a queue of C costs about one.
+
+The orchestrator is one more thread that wants the GIL or a processor, so it is not woken for each outcome: threads
+keep theirs while there is more to do.
 """
 
 from __future__ import annotations
@@ -9,7 +12,9 @@ from __future__ import annotations
 import os
 import socket
 import threading
-from collections.abc import Iterator, Sequence
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from itertools import islice
 from queue import Empty, SimpleQueue
@@ -25,6 +30,13 @@ WINDOW = 32
 """Tasks a slot that may be begun or done before the orchestrator takes their outcomes: bounds the memory of
 a long batch, and still keeps every thread busy while the orchestrator waits its turn for the GIL."""
 
+MOST_HELD = WINDOW // 2
+HOLD_S = 0.1
+"""So many outcomes a slot are kept while there are tasks to begin, and none once this has passed since some were taken.
+
+It is looked at between tasks, so an outcome waits no longer than this and the task that its thread does next.
+"""
+
 START_S = 10.0
 """By then every thread has answered, or the machine has none to give."""
 
@@ -35,8 +47,10 @@ class Threads(Strategy):
     def __init__(self, slots: int) -> None:
         """Remember the number of threads, at least 1."""
         super().__init__(slots)
-        self._todo: SimpleQueue[Task | None] = SimpleQueue()
-        self._done: SimpleQueue[Outcome] = SimpleQueue()
+        self._todo: SimpleQueue[Task | threading.Barrier | None] = SimpleQueue()
+        self._done: deque[Outcome] = deque()
+        self._call: SimpleQueue[None] = SimpleQueue()
+        self._taken_at = 0.0
         self._threads: list[threading.Thread] = []
 
     def __enter__(self) -> Self:
@@ -69,44 +83,77 @@ class Threads(Strategy):
         for thread in self._threads:
             thread.join()
         self._threads.clear()
-        self._take_back()
+        self._drain()
 
     def run(self, tasks: Sequence[Task]) -> Iterator[Outcome]:
-        """Do the batch; closing the iterator waits for the tasks that a thread has begun, and no others."""
-        ahead = iter(tasks)
-        flying = 0
-        try:
-            for task in islice(ahead, self.slots * WINDOW):
-                self._todo.put(task)
-                flying += 1
-            while flying:
-                outcome = self._done.get()
-                flying -= 1
-                for task in islice(ahead, 1):
-                    self._todo.put(task)
-                    flying += 1
-                yield outcome
-        finally:
-            flying -= self._take_back()
-            for _ in range(flying):
-                self._done.get()
+        """Do the batch; closing the iterator waits for the tasks that a thread has begun, and no others.
 
-    def _take_back(self) -> int:
-        """Take what no thread has begun; how many that were."""
-        taken = 0
+        A thread adds its outcome before it looks whether to call, so whoever finds no task left or a call that was
+        not heard yet may go on: what it added will be taken.
+        """
+        ahead = iter(tasks)
+        owed = len(tasks)
+        try:
+            self._give(islice(ahead, self.slots * WINDOW))
+            while owed:
+                outcomes = self._await_some()
+                self._give(islice(ahead, len(outcomes)))
+                for outcome in outcomes:
+                    owed -= 1
+                    yield outcome
+        finally:
+            if owed:
+                self._abandon()
+
+    def _give(self, tasks: Iterable[Task]) -> None:
+        for task in tasks:
+            self._todo.put(task)
+
+    def _await_some(self) -> Sequence[Outcome]:
+        """What is done, once a thread says that it is time; nothing if all was taken before it said so."""
+        self._call.get()
+        self._taken_at = time.monotonic()
+        return [self._done.popleft() for _ in range(len(self._done))]
+
+    def _is_due(self) -> bool:
+        """Whether the orchestrator is to be called, which is not on its way already."""
+        held = len(self._done)
+        late = time.monotonic() - self._taken_at > HOLD_S
+        return self._call.empty() and (self._todo.empty() or late or held >= self.slots * MOST_HELD)
+
+    def _abandon(self) -> None:
+        """Be ready for the next batch: take back what no thread has begun, and wait for what one has.
+
+        Nothing is counted, for an interrupt may have come between any two steps.
+        """
+        self._drain()
+        together = threading.Barrier(len(self._threads) + 1)
+        for _ in self._threads:
+            self._todo.put(together)
+        try:
+            together.wait()
+        finally:
+            together.abort()  # whoever presses Ctrl-C once more leaves no thread waiting
+            self._done.clear()
+
+    def _drain(self) -> None:
         with suppress(Empty):
             while True:
                 self._todo.get_nowait()
-                taken += 1
-        return taken
 
     def _serve(self, number: int, ready: threading.Barrier) -> None:
         slot = f"{socket.gethostname()}:{os.getpid()}:{number}"
         with suppress(threading.BrokenBarrierError):
             ready.wait()
         while (task := self._todo.get()) is not None:
+            if isinstance(task, threading.Barrier):
+                with suppress(threading.BrokenBarrierError):
+                    task.wait()
+                continue
             try:
                 outcome = execute(task, slot)
             except BaseException as error:  # noqa: BLE001 - a batch would wait for ever on a thread that died
                 outcome = Outcome(task.id, failure=describe(error), slot=slot)
-            self._done.put(outcome)
+            self._done.append(outcome)
+            if self._is_due():
+                self._call.put(None)

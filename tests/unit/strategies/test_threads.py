@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import threading
+import time
+from collections.abc import Sequence
 
 import pytest
 
 from orchestrator.errors import UnavailableError
 from orchestrator.strategies import threads
-from orchestrator.strategies.threads import WINDOW, Threads
+from orchestrator.strategies.threads import MOST_HELD, WINDOW, Threads
 from worker.contract import Failure, Outcome, Task
 
 TASKS = [Task(i, "decode", "asarray", b"") for i in range(10 * WINDOW)]
@@ -66,17 +68,75 @@ def test_closing_waits_for_tasks_begun_and_does_no_others(monkeypatch: pytest.Mo
         outcomes = strategy.run(TASKS[:10])
         next(outcomes)
         assert at_work.wait(10)
-        taken_back = strategy._take_back
+        drain = strategy._drain
 
-        def take_back_then_go_on() -> int:
-            taken = taken_back()
+        def drain_then_go_on() -> None:
+            drain()
             go_on.set()
-            return taken
 
-        monkeypatch.setattr(strategy, "_take_back", take_back_then_go_on)
+        monkeypatch.setattr(strategy, "_drain", drain_then_go_on)
         outcomes.close()  # type: ignore[attr-defined]
         assert done == [0, 1]
         assert [outcome.task_id for outcome in strategy.run(TASKS[7:9])] == [7, 8]
+
+
+def test_outcomes_are_kept_while_there_are_tasks_to_begin_and_no_longer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    calls: list[int] = []
+    monkeypatch.setattr(threads, "execute", answer)
+    monkeypatch.setattr(threads, "HOLD_S", 60.0)
+    with Threads(1) as strategy:
+        strategy._taken_at = time.monotonic()
+        await_some = strategy._await_some
+
+        def counted() -> Sequence[Outcome]:
+            outcomes = await_some()
+            calls.append(len(outcomes))
+            return outcomes
+
+        monkeypatch.setattr(strategy, "_await_some", counted)
+        for count in (MOST_HELD - 1, 1):
+            assert [task.id for task in TASKS[:count]] == [
+                each.task_id for each in strategy.run(TASKS[:count])
+            ]
+    assert calls == [MOST_HELD - 1, 1]
+
+
+def test_a_batch_that_is_interrupted_within_the_strategy_leaves_it_ready(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(threads, "execute", answer)
+    with Threads(2) as strategy:
+
+        def interrupted() -> Sequence[Outcome]:
+            strategy._call.get()
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(strategy, "_await_some", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            list(strategy.run(TASKS))
+        monkeypatch.undo()
+        monkeypatch.setattr(threads, "execute", answer)
+        assert sorted(outcome.task_id for outcome in strategy.run(TASKS[-9:])) == [
+            task.id for task in TASKS[-9:]
+        ]
+
+
+def test_an_outcome_is_handed_over_beside_a_task_that_lasts(monkeypatch: pytest.MonkeyPatch) -> None:
+    go_on = threading.Event()
+
+    def execute(task: Task, slot: str) -> Outcome:
+        if task.id == 0:
+            assert go_on.wait(10)
+        return answer(task, slot)
+
+    monkeypatch.setattr(threads, "execute", execute)
+    with Threads(2) as strategy:
+        outcomes = strategy.run(TASKS[:10])
+        assert {next(outcomes).task_id for _ in range(9)} == set(range(1, 10))
+        go_on.set()
+        assert next(outcomes).task_id == 0
 
 
 def test_a_kernel_that_would_end_its_thread_fails_its_task_alone(monkeypatch: pytest.MonkeyPatch) -> None:
