@@ -22,7 +22,7 @@ from orchestrator.fleet.fleet import Fleet
 from orchestrator.inputs.serving import Inputs
 from orchestrator.machine import LoadMeter
 from orchestrator.measurement import Place, measure
-from orchestrator.model import Cell, Run, Sample
+from orchestrator.model import Cell, Run, Sample, TaskFailure
 from orchestrator.record import Record
 from orchestrator.strategies.strategy import Strategy
 from orchestrator.surroundings import Load
@@ -119,20 +119,35 @@ class Rounds:
             for _ in range(1 + REPEATS):
                 interruption.check()
                 place = Place(number, position, time.perf_counter() - began)
-                if self._sample(cell, place, counts).disturbed is None:
+                sample = self._sample(cell, place) if counts else self._warm_up(cell, place)
+                if sample.disturbed is None:
                     break
             self._done += 1
 
-    def _sample(self, cell: Cell, place: Place, counts: bool) -> Sample:
-        """Take a sample into the record or, of a warm-up, what it shows of how many batches are needed."""
-        tasks, expected = self._inputs.tasks(cell), self._inputs.expected(cell)
-        batches = self._batches.get(cell.original, 1) if counts else 1
-        sample, failures = measure(self._strategies[cell], tasks, expected, place, batches=batches)
-        if counts or sample.disturbed is not None:
-            self._record.add(cell, sample, failures)  # a task that is lost in a warm-up is lost, too
-        if not counts:
+    def _sample(self, cell: Cell, place: Place) -> Sample:
+        """Take a sample into the record."""
+        sample, failures = self._measure(cell, place, self._batches.get(cell.original, 1))
+        self._record.add(cell, sample, failures)
+        return sample
+
+    def _warm_up(self, cell: Cell, place: Place) -> Sample:
+        """See how many batches a sample takes: the first is cold, and one that is short says too few."""
+        sample = self._warm(cell, place, 1)
+        if sample.disturbed is None and (needed := batches_for(sample.makespan_s)) > 1:
+            sample = self._warm(cell, place, needed)
+        if sample.disturbed is None:
             self._batches[cell] = batches_for(sample.makespan_s)
         return sample
+
+    def _warm(self, cell: Cell, place: Place, batches: int) -> Sample:
+        sample, failures = self._measure(cell, place, batches)
+        if sample.disturbed is not None:
+            self._record.add(cell, sample, failures)  # a task that is lost in a warm-up is lost, too
+        return sample
+
+    def _measure(self, cell: Cell, place: Place, batches: int) -> tuple[Sample, tuple[TaskFailure, ...]]:
+        tasks, expected = self._inputs.tasks(cell), self._inputs.expected(cell)
+        return measure(self._strategies[cell], tasks, expected, place, batches=batches)
 
     def _load(self, meter: LoadMeter, number: int) -> Load:
         """The round's load. Workers that somebody else runs may be on this machine: then it cannot be told apart."""

@@ -8,10 +8,10 @@ from dataclasses import replace
 
 import pytest
 
-from orchestrator import interruption
+from orchestrator import interruption, rounds
 from orchestrator.model import Cell, Run
 from orchestrator.record import Record
-from orchestrator.rounds import REPEATS, Rounds
+from orchestrator.rounds import REPEATS, SAMPLE_S, Rounds
 from orchestrator.strategies.strategy import Strategy
 from tests.examples import example_run
 from worker.contract import Outcome, Task
@@ -88,6 +88,20 @@ def test_a_disturbed_warm_up_does_not_say_how_many_batches_a_sample_takes():
     strategy = Upset("worker a died", None)
     measured(strategy, rounds=1, warmup=1)
     assert strategy.batches > 2  # the warm-up twice, then as many as a short batch needs
+
+
+def test_a_short_cold_batch_does_not_say_how_many_batches_a_sample_takes(monkeypatch):
+    asked = []
+    makespans = iter([0.8, 0.1, 0.1])
+
+    def measure(*_, batches: int):
+        asked.append(batches)
+        sample = example_run().cells[0].samples[0]
+        return replace(sample, makespan_s=next(makespans) * SAMPLE_S, batches=batches), ()
+
+    monkeypatch.setattr(rounds, "measure", measure)
+    measured(Upset(), rounds=1, warmup=1)
+    assert asked == [1, 2, 10]
 
 
 def test_what_disturbed_a_warm_up_is_kept_too_for_a_task_may_have_been_lost_in_it():
