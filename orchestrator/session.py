@@ -156,11 +156,11 @@ def _alone(fleet: Fleet, processes: Processes) -> Iterator[None]:
     claim.stake()
     clear = [sys.executable, "-m", "orchestrator.fleet.farewell", fleet.run_id]
     processes.bid_farewell(clear, {"BREAKEVEN_BROKER_URL": fleet.settings.broker_url})
-    fleet.claim = claim
+    fleet.recovery.checks.append(claim.check)
     try:
         yield
     finally:
-        fleet.claim = None
+        fleet.recovery.checks.remove(claim.check)
         with suppress(redis.RedisError, OSError):
             claim.release()
 

@@ -47,8 +47,8 @@ def embedded_fleet(
         members = _wait_for_workers(app, processes, slots)
         payload_store = inspect_payload_store(settings)
         fleet = Fleet(app, settings, inspect_broker(settings, embedded=True), members, payload_store)
-        fleet.on_check = lambda: _check(processes, "broker")
-        fleet.revive = Revival(processes)
+        fleet.recovery.checks.append(lambda: _check(processes, "broker"))
+        fleet.recovery.revive = Revival(processes)
         try:
             with errors_told(settings):
                 yield fleet

@@ -159,7 +159,7 @@ class Celery(Strategy):
             answered |= {outcome.slot for outcome in self.run(probes)}
             self._raise_if_broken()
             if len(answered - {None}) >= self.slots:
-                self._fleet.proven = True
+                self._fleet.prove()
                 # A slot that has just left the queue takes one more message from it and gives it back, to be told as
                 # given twice. That one is a probe; no sample is disturbed by it.
                 self._upset = upset

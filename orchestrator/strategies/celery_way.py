@@ -10,8 +10,9 @@ import redis
 
 from orchestrator import interruption
 from orchestrator.errors import UnavailableError
-from orchestrator.fleet.fleet import REJOIN_S, Fleet
+from orchestrator.fleet.fleet import Fleet
 from orchestrator.fleet.lines import BROKEN
+from orchestrator.fleet.recovery import REJOIN_S
 from orchestrator.strategies.celery_leavings import Leavings
 from orchestrator.strategies.celery_placement import Placement
 from orchestrator.strategies.celery_publishing import Publisher
