@@ -19,8 +19,8 @@ from typing import Any
 import msgpack
 import numpy as np
 
-from orchestrator.strategies import process_slot
-from orchestrator.strategies.process_slot import BEGUN, LANES, Arena, Window, get, put
+from orchestrator.strategies.processes import slot_program
+from orchestrator.strategies.processes.slot_program import BEGUN, LANES, Arena, Window, get, put
 from worker.contract import LOST, Failure, Hops, Outcome, Pixels, Task
 
 UNNEEDED_AT_ONCE = 256
@@ -63,7 +63,7 @@ class SlotProcess:
             with theirs:
                 inputs, outputs = (_anonymous_file(undo) for _ in range(2))
                 self._inputs = Arena(inputs)
-                os.ftruncate(outputs, process_slot.FIRST_BYTES)
+                os.ftruncate(outputs, slot_program.FIRST_BYTES)
                 self._outputs = Window(outputs)
                 self._control.sendall(msgpack.packb([]))
                 self._process = _started(theirs.fileno(), inputs, outputs)
@@ -297,7 +297,7 @@ def _started(*descriptors: int) -> subprocess.Popen[bytes]:
     """A new interpreter with this one's import path, in a process group that the terminal's Ctrl-C spares."""
     path = os.pathsep.join(entry or str(Path.cwd()) for entry in sys.path)
     return subprocess.Popen(  # noqa: S603 - our own interpreter and our own file
-        [sys.executable, "-P", process_slot.__file__, *map(str, descriptors)],
+        [sys.executable, "-P", slot_program.__file__, *map(str, descriptors)],
         env={**os.environ, "PYTHONPATH": path, **ONE_THREAD},
         pass_fds=descriptors,
         process_group=0,

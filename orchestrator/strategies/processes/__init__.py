@@ -1,0 +1,10 @@
+"""Processes: a batch goes to a pool of them on this machine, by shared memory.
+
+`strategy` is the strategy. Each of its slots is a `slot_process`, which runs `slot_program`.
+"""
+
+from __future__ import annotations
+
+from orchestrator.strategies.processes.strategy import Processes
+
+__all__ = ["Processes"]
