@@ -13,9 +13,9 @@ from plain_process import PlainProcess
 from real_rounds import Batch
 from turns import Side
 
+from orchestrator.fleet.child_processes import ChildProcesses
 from orchestrator.fleet.embedded import embedded_fleet, worker_command
 from orchestrator.fleet.fleet import Fleet
-from orchestrator.fleet.processes import Processes
 from orchestrator.measurement import Place, measure
 from orchestrator.strategies.celery import Celery
 from orchestrator.strategies.strategy import Strategy
@@ -25,9 +25,9 @@ SCRIPT = "idiomatic_celery"
 
 
 @contextmanager
-def one_broker(slots: int, origins: tuple[str, ...] = ()) -> Iterator[tuple[Processes, Fleet]]:
+def one_broker(slots: int, origins: tuple[str, ...] = ()) -> Iterator[tuple[ChildProcesses, Fleet]]:
     """An embedded broker and a fleet of ours on it, its clocks known."""
-    with Processes() as processes, embedded_fleet(processes, slots, False, origins) as fleet:
+    with ChildProcesses() as processes, embedded_fleet(processes, slots, False, origins) as fleet:
         fleet.synchronise()
         yield processes, fleet
 
@@ -58,7 +58,7 @@ def nothing(count: int) -> Batch:
 
 def script(
     stack: ExitStack,
-    processes: Processes,
+    processes: ChildProcesses,
     fleet: Fleet,
     slots: int,
     delivery: str,

@@ -37,8 +37,8 @@ from rows import interval, parser, progress, write_text
 from turns import stopwatch
 
 from orchestrator.analysis.estimates import estimate, ratio
+from orchestrator.fleet.child_processes import ChildProcesses
 from orchestrator.fleet.embedded import start_broker
-from orchestrator.fleet.processes import Processes
 from orchestrator.judgements import Estimate
 from orchestrator.reports.figures import digits
 from worker.payloads.redis import connect
@@ -118,7 +118,7 @@ def _serve(name: str, connection: Connection) -> None:
 class Bench:
     """The broker that all engines use, and where their tasks leave their numbers."""
 
-    processes: Processes
+    processes: ChildProcesses
     url: str
     marks: Path
 
@@ -221,7 +221,7 @@ def main() -> int:
     """Print the table."""
     options = parser(__doc__).parse_args()
     with ExitStack() as stack:
-        processes = stack.enter_context(Processes())
+        processes = stack.enter_context(ChildProcesses())
         url = start_broker(processes).replace("redis+socket://", "unix://", 1)
         bench = Bench(processes, url, processes.folder / "marks")
         with mock.patch.dict("os.environ", bench.environment):

@@ -12,10 +12,10 @@ from unittest.mock import patch
 from shaped_link import Counts, Link, shaped_link
 
 from orchestrator.fleet import roster
+from orchestrator.fleet.child_processes import ChildProcesses
 from orchestrator.fleet.embedded import start_broker, start_workers
 from orchestrator.fleet.external import inspect_broker
 from orchestrator.fleet.fleet import Fleet
-from orchestrator.fleet.processes import Processes
 from worker.app import make_app
 from worker.settings import Settings
 
@@ -40,7 +40,7 @@ class LinkedFleet(Fleet):
 @contextmanager
 def linked_fleet() -> Iterator[LinkedFleet]:
     """A broker, a link before it and one before its payloads, and workers that know of the links alone."""
-    with Processes() as processes:
+    with ChildProcesses() as processes:
         server = start_broker(processes).removeprefix("redis+socket://")
         with (
             shaped_link(server, processes.folder / "link.sock") as link,

@@ -29,8 +29,8 @@ from real_rounds import Batch
 from rows import Goal, Row, finish, parser, progress, rounds_of
 from turns import Side, turns, typical, versus
 
+from orchestrator.fleet.child_processes import ChildProcesses
 from orchestrator.fleet.fleet import Fleet
-from orchestrator.fleet.processes import Processes
 from orchestrator.inputs import source
 from orchestrator.inputs.origin import Origin
 from orchestrator.inputs.serving import start_origin
@@ -49,7 +49,7 @@ SEPARATE = ("download", "decode", "grayscale")
 Found = Mapping[str, Mapping[int, float]]
 
 
-def noop_sides(stack: ExitStack, processes: Processes, fleet: Fleet) -> dict[str, Side]:
+def noop_sides(stack: ExitStack, processes: ChildProcesses, fleet: Fleet) -> dict[str, Side]:
     """Our strategy with every chunk, and the script with both settings."""
     sides = {
         f"chunk {chunk}": measured(ours(stack, fleet, SLOTS, "redis", chunk), nothing(TASKS))
@@ -82,7 +82,7 @@ def noop_rows(found: Found) -> Iterator[Row]:
         )
 
 
-def workload(processes: Processes) -> Workload:
+def workload(processes: ChildProcesses) -> Workload:
     """Pictures on an origin, and what each stage takes and gives."""
     base = start_origin(processes, Origin(images=IMAGES, width=SIDE, height=SIDE, seed=1))
     return prepare(source.parse("origin").urls(base, IMAGES))

@@ -28,8 +28,8 @@ from real_rounds import batch
 from rows import Goal, Row, finish, parser, progress, rounds_of
 from turns import Side, stopwatch, turns, typical, versus
 
+from orchestrator.fleet.child_processes import ChildProcesses
 from orchestrator.fleet.fleet import Fleet
-from orchestrator.fleet.processes import Processes
 from orchestrator.inputs.synthetic import photograph
 from orchestrator.reports.figures import rate
 from worker.contract import Pixels
@@ -53,7 +53,9 @@ def raw(client: redis.Redis, pictures: list[Pixels]) -> None:
         assert len(client.get(back)) == picture.size // 3  # type: ignore[arg-type]
 
 
-def sides(stack: ExitStack, processes: Processes, fleet: Fleet, pictures: list[Pixels]) -> dict[str, Side]:
+def sides(
+    stack: ExitStack, processes: ChildProcesses, fleet: Fleet, pictures: list[Pixels]
+) -> dict[str, Side]:
     """Every way there and back."""
     work = batch("grayscale", "numpy", pictures)
     socket = fleet.settings.broker_url.removeprefix("redis+socket://")

@@ -12,9 +12,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 
+from orchestrator.fleet.child_processes import ChildProcesses
 from orchestrator.fleet.embedded import embedded_fleet
 from orchestrator.fleet.fleet import Fleet
-from orchestrator.fleet.processes import Processes
 from orchestrator.measurement import Place, measure
 from orchestrator.model import Cell
 from orchestrator.rounds import batches_for, shuffled
@@ -44,7 +44,7 @@ def batch(stage: str, kernel: str, payloads: Sequence[Payload]) -> Batch:
 @contextmanager
 def fleet_of(slots: int) -> Iterator[Fleet]:
     """An embedded fleet, its clocks known."""
-    with Processes() as processes, embedded_fleet(processes, slots, False, ()) as fleet:
+    with ChildProcesses() as processes, embedded_fleet(processes, slots, False, ()) as fleet:
         fleet.synchronise()
         yield fleet
 

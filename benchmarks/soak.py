@@ -20,9 +20,9 @@ import numpy as np
 import psutil
 from page import Page, parser
 
+from orchestrator.fleet.child_processes import ChildProcesses
 from orchestrator.fleet.embedded import embedded_fleet
 from orchestrator.fleet.fleet import Fleet
-from orchestrator.fleet.processes import Processes
 from orchestrator.measurement import Place, measure
 from orchestrator.model import Data
 from orchestrator.strategies.celery import Celery
@@ -43,7 +43,7 @@ Look = dict[str, float]
 """What was seen after a round: name of the figure to its value."""
 
 
-def processes_of(processes: Processes) -> dict[str, list[psutil.Process]]:
+def processes_of(processes: ChildProcesses) -> dict[str, list[psutil.Process]]:
     """The parts, each with its processes."""
     parts = {"orchestrator": [psutil.Process()]}
     for name, pid in processes.pids.items():
@@ -52,7 +52,7 @@ def processes_of(processes: Processes) -> dict[str, list[psutil.Process]]:
     return parts
 
 
-def look(processes: Processes, fleet: Fleet) -> Look:
+def look(processes: ChildProcesses, fleet: Fleet) -> Look:
     """All that could grow."""
     seen: Look = {}
     for name, members in processes_of(processes).items():
@@ -71,7 +71,11 @@ def rounds(minutes: float) -> tuple[list[Look], int, int]:
     tasks = [Task(i, "grayscale", "numpy", each) for i, each in enumerate(pictures)]
     expected = {task.id: STAGES["grayscale"].reference(task.payload) for task in tasks}
     seen, ended, unsound = [], 0, 0
-    with Processes() as processes, embedded_fleet(processes, 2, False, ()) as fleet, ExitStack() as stack:
+    with (
+        ChildProcesses() as processes,
+        embedded_fleet(processes, 2, False, ()) as fleet,
+        ExitStack() as stack,
+    ):
         fleet.synchronise()
         cells = [stack.enter_context(Celery(2, fleet, way, 1, data)) for way, data in CELLS]
         until, number = time.monotonic() + 60 * minutes, 0

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 
 from orchestrator.errors import BreakevenError
 from orchestrator.fleet import flower
+from orchestrator.fleet.child_processes import ChildProcesses
 from orchestrator.fleet.embedded import embedded_fleet
 from orchestrator.fleet.external import external_fleet, settings_for
 from orchestrator.fleet.fleet import Fleet
 from orchestrator.fleet.payload_reach import payloads_out_of_reach
-from orchestrator.fleet.processes import Processes
 from orchestrator.machine import environment
 from orchestrator.preflight import preflight
 from orchestrator.surroundings import Broker
@@ -45,7 +45,7 @@ def diagnose(broker: str | None, flower_url: str, flower_link: str | None = None
     try:
         with ExitStack() as stack:
             if broker is None:
-                processes = stack.enter_context(Processes())
+                processes = stack.enter_context(ChildProcesses())
                 fleet = stack.enter_context(embedded_fleet(processes, 1, events=False, origins=()))
                 where = "embedded"
             else:

@@ -14,8 +14,6 @@ from orchestrator.surroundings import Environment, Load, Preflight
 Data = Literal["local", "resident"]
 Events = Literal["on", "off"]
 
-IN_PROCESS = ("serial", "threads", "processes", "vectorized")
-
 
 @dataclass(frozen=True, slots=True)
 class Cell:
@@ -53,8 +51,8 @@ class Cell:
 
     @property
     def distributed(self) -> bool:
-        """Whether a task leaves this machine's process tree: everything that is not in-process."""
-        return self.strategy not in IN_PROCESS
+        """Whether its tasks go to workers, which takes a transport; a strategy without one is in-process."""
+        return self.transport is not None
 
     @property
     def label(self) -> str:

@@ -12,12 +12,12 @@ from dataclasses import dataclass, replace
 import redis
 
 from orchestrator.errors import UnavailableError, UsageError
+from orchestrator.fleet.child_processes import ChildProcesses
 from orchestrator.fleet.claim import Claim
 from orchestrator.fleet.embedded import embedded_fleet
 from orchestrator.fleet.external import external_fleet, inspect_broker, settings_for
 from orchestrator.fleet.fleet import Fleet
 from orchestrator.fleet.flower import Access, start_flower
-from orchestrator.fleet.processes import Processes
 from orchestrator.inputs.serving import Inputs, prepared_inputs
 from orchestrator.machine import environment
 from orchestrator.model import Cell, Plan, Run
@@ -75,7 +75,7 @@ def measured(job: Job, watcher: Watcher, save: Callable[[Run], None]) -> Iterato
     if job.broker is not None:
         inspect_broker(settings_for(job.broker), embedded=False)  # before anything else is started
     with ExitStack() as stack:
-        processes = stack.enter_context(Processes())
+        processes = stack.enter_context(ChildProcesses())
         inputs = prepared_inputs(plan, processes, job.broker, watcher.step)
         stack.enter_context(allowing(inputs.origins))
         fleet, fleet_startup_s = _fleet(stack, job, plan, processes, inputs, watcher)
@@ -110,7 +110,7 @@ def _check_flower(job: Job, plan: Plan) -> None:
 
 
 def _fleet(
-    stack: ExitStack, job: Job, plan: Plan, processes: Processes, inputs: Inputs, watcher: Watcher
+    stack: ExitStack, job: Job, plan: Plan, processes: ChildProcesses, inputs: Inputs, watcher: Watcher
 ) -> tuple[Fleet | None, float | None]:
     """The fleet that the plan's cells need, and how long it took to be there."""
     wanted = [cell.slots for cell in plan.cells if STRATEGIES[cell.strategy].needs_fleet]
@@ -134,7 +134,7 @@ def _fleet(
 
 
 @contextmanager
-def _external(broker: str, processes: Processes) -> Iterator[Fleet]:
+def _external(broker: str, processes: ChildProcesses) -> Iterator[Fleet]:
     """The workers on a broker, and the guardian's farewell to them taken back once they are put away."""
     fleet: Fleet | None = None
     try:
@@ -146,7 +146,7 @@ def _external(broker: str, processes: Processes) -> Iterator[Fleet]:
 
 
 @contextmanager
-def _alone(fleet: Fleet, processes: Processes) -> Iterator[None]:
+def _alone(fleet: Fleet, processes: ChildProcesses) -> Iterator[None]:
     """Nobody else measures on the fleet's broker meanwhile, and nothing stays there if this process is killed.
 
     Raises:
@@ -156,11 +156,11 @@ def _alone(fleet: Fleet, processes: Processes) -> Iterator[None]:
     claim.stake()
     clear = [sys.executable, "-m", "orchestrator.fleet.farewell", fleet.run_id]
     processes.bid_farewell(clear, {"BREAKEVEN_BROKER_URL": fleet.settings.broker_url})
-    fleet.claim = claim
+    fleet.recovery.checks.append(claim.check)
     try:
         yield
     finally:
-        fleet.claim = None
+        fleet.recovery.checks.remove(claim.check)
         with suppress(redis.RedisError, OSError):
             claim.release()
 

@@ -39,7 +39,7 @@ Drawn: TypeAlias = tuple[tuple[tuple[int, ...], float], ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Fleet:
+class HypotheticalFleet:
     """A fleet to predict; `None` leaves a figure as it was measured.
 
     `rtt_s` is a network round trip between a worker or the orchestrator and the broker,
@@ -63,7 +63,7 @@ class Prediction:
     """
 
     cell: Cell
-    fleet: Fleet
+    fleet: HypotheticalFleet
     tasks: int
     makespan_s: Estimate
     bottleneck: StationName
@@ -111,7 +111,7 @@ def predict(
             f"{run.id} does not tell where {describe(cell)} spends its time; measure it with this release, "
             "with a Celery strategy whose tasks end well"
         )
-    fleet = Fleet(slots, rtt_s, bandwidth_bytes_per_s, hosts)
+    fleet = HypotheticalFleet(slots, rtt_s, bandwidth_bytes_per_s, hosts)
     tasks = measured.tasks if tasks is None else tasks
     system = on_fleet(run, measured, fleet)
     simulated = simulate(system, tasks)
@@ -168,7 +168,9 @@ def family(run: Run, cell: Cell) -> tuple[CellResult, ...]:
     )
 
 
-def on_fleet(run: Run, measured: MeasuredDemands, fleet: Fleet, of: Demands | None = None) -> System:
+def on_fleet(
+    run: Run, measured: MeasuredDemands, fleet: HypotheticalFleet, of: Demands | None = None
+) -> System:
     """The stations as a message would meet them on another fleet.
 
     Every round trip takes longer by what the network's is longer; every payload byte by what the link is
@@ -222,7 +224,9 @@ def _widened(noise: Estimate, margin: float) -> Estimate:
     return Estimate(noise.point, noise.low / (1 + margin), noise.high * (1 + margin), noise.level)
 
 
-def _assumptions(run: Run, measured: MeasuredDemands, fleet: Fleet, system: System, tasks: int) -> list[str]:
+def _assumptions(
+    run: Run, measured: MeasuredDemands, fleet: HypotheticalFleet, system: System, tasks: int
+) -> list[str]:
     """What is taken for granted, in words."""
     trips = round_trips(measured.cell, measured.chunk)
     cpu = run.environment.cpu

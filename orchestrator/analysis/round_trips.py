@@ -19,7 +19,7 @@ URL_STAGES: Final = ("download", "pipeline")
 """Stages whose input is a URL, which travels in the message: nothing is put into the payload store."""
 
 WINDOW_BYTES: Final = 256 << 20
-"""Input bytes under way at once, at most: strategies/celery_batch.py, `WINDOW_BYTES`."""
+"""Input bytes under way at once, at most: strategies/celery/batch.py, `WINDOW_BYTES`."""
 
 CHANNELS: Final = 3
 """Bytes a pixel of an RGB picture."""

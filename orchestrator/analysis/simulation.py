@@ -1,6 +1,6 @@
 """The stations as a discrete-event simulation, to check the formulas and to see what they leave out.
 
-The orchestrator does as strategies/celery_batch.py does: single messages until two for every slot are under way,
+The orchestrator does as strategies/celery/batch.py does: single messages until two for every slot are under way,
 then bursts, at most a window of them, and between flushes it takes in every answer that has come. A slot
 takes its next message when it is done with the last (prefetch 1). All service times are constant, so a
 simulation always gives the same. A machine's cores serve whole tasks in the order they come, which gives

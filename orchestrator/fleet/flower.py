@@ -17,7 +17,7 @@ import requests
 
 from orchestrator import interruption
 from orchestrator.errors import UnavailableError, UsageError
-from orchestrator.fleet.processes import Processes
+from orchestrator.fleet.child_processes import ChildProcesses
 
 HOST: Final = "127.0.0.1"
 PORT: Final = 5555
@@ -25,7 +25,7 @@ USUAL_URL: Final = f"http://{HOST}:{PORT}"
 USER: Final = "breakeven"
 CONFIGURATION: Final = Path(__file__).with_name("flowerconfig.py")
 READY_S: Final = 30.0
-ANSWER_S: Final = 2.0
+REQUEST_S: Final = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class Access:
     password: str = field(repr=False)
 
 
-def start_flower(processes: Processes, broker_url: str, workers: int) -> Access:
+def start_flower(processes: ChildProcesses, broker_url: str, workers: int) -> Access:
     """Start a Flower that ends with `processes`, and wait until it has heard of all workers.
 
     The password goes by the environment, which only this user's own processes can read: a command line is
@@ -63,7 +63,7 @@ def start_flower(processes: Processes, broker_url: str, workers: int) -> Access:
     )
 
 
-def _await_workers(processes: Processes, access: Access, workers: int, deadline: float) -> int:
+def _await_workers(processes: ChildProcesses, access: Access, workers: int, deadline: float) -> int:
     """How many workers Flower knows once it knows them all, has ended, or has had time enough."""
     known = 0
     while known < workers and time.monotonic() < deadline and "flower" not in processes.ended:
@@ -144,6 +144,6 @@ def _get(url: str, auth: tuple[str, str] | None = None) -> requests.Response | N
     with requests.Session() as session:
         session.trust_env = False
         try:
-            return session.get(url, auth=auth, timeout=ANSWER_S, allow_redirects=False)
+            return session.get(url, auth=auth, timeout=REQUEST_S, allow_redirects=False)
         except requests.RequestException:
             return None

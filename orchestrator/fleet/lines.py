@@ -17,6 +17,10 @@ BROKEN: Final = (
 """What is raised where a connection breaks or an answer does not come in time."""
 
 
+PROMPT_S: Final = 5.0
+"""By then a broker that is well has answered a question of ours; nobody's tasks wait for it."""
+
+
 def drop(channel: Any) -> None:
     """Close the sockets behind a kombu channel, without a word to a broker that may not hear it.
 

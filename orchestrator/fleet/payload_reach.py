@@ -6,8 +6,11 @@ from orchestrator.fleet import roster
 from orchestrator.fleet.fleet import Fleet
 from worker.payloads.redis import connect
 
-ANSWER_S = 10.0
+LOOK_S = 10.0
+"""How long workers may take to look for the payload."""
+
 EXPIRY_S = 60
+"""Where this side is gone before it deletes the payload, that is gone after this long."""
 
 
 def payloads_out_of_reach(fleet: Fleet) -> dict[str, str]:
@@ -20,7 +23,7 @@ def payloads_out_of_reach(fleet: Fleet) -> dict[str, str]:
     with connect(fleet.settings.payload_store_url, tls=fleet.settings.tls) as client:
         client.set(key, b"", ex=EXPIRY_S)
         names = [member.name for member in fleet.members]
-        answers = roster.ask(fleet.app, "breakeven_payload", names, ANSWER_S, key=key)
+        answers = roster.ask(fleet.app, "breakeven_payload", names, LOOK_S, key=key)
         client.unlink(key)
     reasons = {name: _reason(answers.get(name)) for name in names}
     return {name: reason for name, reason in reasons.items() if reason is not None}
@@ -28,7 +31,7 @@ def payloads_out_of_reach(fleet: Fleet) -> dict[str, str]:
 
 def _reason(answer: dict[str, object] | None) -> str | None:
     if answer is None:
-        return f"did not say within {ANSWER_S:.0f} s whether it finds payloads"
+        return f"did not say within {LOOK_S:.0f} s whether it finds payloads"
     if answer.get("found"):
         return None
     why = answer.get("error")

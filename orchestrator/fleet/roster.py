@@ -18,6 +18,9 @@ from worker.wording import printable
 
 SAME_CLOCK_BOUND_S = 1e-6
 
+FOLLOW_S = 15.0
+"""How long workers may take to do as they are told."""
+
 
 @dataclass(frozen=True, slots=True)
 class Offset:
@@ -66,6 +69,22 @@ def ask(
         limit=None if to is None else len(to),
     )
     return {name: answer for reply in replies or () for name, answer in reply.items()}
+
+
+def tell(app: Celery, command: str, to: Collection[str], **arguments: str | bool) -> dict[str, Any]:
+    """Send a remote-control command that everybody in `to` has to follow; gives the answers by worker name.
+
+    Raises:
+        UnavailableError: one does not answer within `FOLLOW_S`.
+    """
+    answers = ask(app, command, to, FOLLOW_S, **arguments)
+    silent = set(to) - set(answers)
+    if silent:
+        raise UnavailableError(
+            f"worker {', '.join(sorted(silent))} gave no answer to {command} within {FOLLOW_S:.0f} s; "
+            "see if it still runs"
+        )
+    return answers
 
 
 def find(app: Celery, timeout_s: float, expected: int | None = None) -> list[Member]:

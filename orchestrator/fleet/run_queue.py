@@ -16,12 +16,10 @@ import redis
 from celery import Celery
 
 from orchestrator.errors import UnavailableError
+from orchestrator.fleet.lines import PROMPT_S
 from worker.masking import masked
 from worker.payloads.redis import connect
 from worker.settings import Settings
-
-ANSWER_S = 5.0
-"""Within this long a broker that is well has answered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +61,7 @@ class RunQueue:
         """See that the broker and the payload store answer."""
         self._client.ping()
         if self._settings.payload_store_url != self._settings.broker_url:
-            with connect(self._settings.payload_store_url, ANSWER_S, self._settings.tls) as client:
+            with connect(self._settings.payload_store_url, PROMPT_S, self._settings.tls) as client:
                 client.ping()
 
     def check_memory(self) -> None:
@@ -123,7 +121,7 @@ class RunQueue:
     @property
     def _client(self) -> redis.Redis:
         if self._asking is None:
-            self._asking = connect(self._settings.broker_url, ANSWER_S, self._settings.tls)
+            self._asking = connect(self._settings.broker_url, PROMPT_S, self._settings.tls)
         return self._asking
 
 

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from orchestrator import interruption
 from orchestrator.errors import UnavailableError, UsageError
-from orchestrator.fleet.processes import Processes
+from orchestrator.fleet.child_processes import ChildProcesses
 from orchestrator.inputs import source
 from orchestrator.inputs.on_demand import file_url, pace_of, synthetic_url
 from orchestrator.inputs.origin import Origin
@@ -69,7 +69,7 @@ class Inputs:
 
 
 def prepared_inputs(
-    plan: Plan, processes: Processes, broker: str | None, say: Callable[[str], None]
+    plan: Plan, processes: ChildProcesses, broker: str | None, say: Callable[[str], None]
 ) -> Inputs:
     """Start the plan's source if it has to be served, and work out the batches.
 
@@ -121,7 +121,7 @@ def _demanded(plan: Plan, work: Work, chosen: Source) -> tuple[str, ...] | None:
     return tuple(file_url(base, name, pace) for name in chosen.files[: plan.images])
 
 
-def start_origin(processes: Processes, origin: Origin, name: str = "origin") -> str:
+def start_origin(processes: ChildProcesses, origin: Origin, name: str = "origin") -> str:
     """Start an origin as a child process and give its address.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Who does a batch: a file a strategy.
+"""Who does a batch: a file a strategy, or a package where one file is too small.
 
 `STRATEGIES` is the registry: a new strategy is one new file and one line here.
 """
@@ -33,12 +33,6 @@ class StrategyKind:
     needs_fleet: bool = False
 
 
-def _celery(cell: Cell, fleet: Fleet | None) -> Strategy:
-    if fleet is None or cell.transport is None or cell.chunk is None or cell.data is None:
-        raise ValueError(f"a Celery cell needs a fleet, a transport, a chunk and a placement: {cell}")
-    return Celery(cell.slots, fleet, cell.transport, cell.chunk, cell.data, cell.events)
-
-
 STRATEGIES: Mapping[str, StrategyKind] = {
     "serial": StrategyKind("one task after the other, in one thread", lambda cell, _: Serial(1)),
     "threads": StrategyKind(
@@ -53,6 +47,6 @@ STRATEGIES: Mapping[str, StrategyKind] = {
         "NumPy over the whole stacked batch", lambda cell, _: Vectorized(1), batched=True
     ),
     "celery": StrategyKind(
-        "Celery workers behind a Redis broker", _celery, many_slots=True, needs_fleet=True
+        "Celery workers behind a Redis broker", Celery.for_cell, many_slots=True, needs_fleet=True
     ),
 }

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Error, Page, expect
 
+from orchestrator.fleet.child_processes import ChildProcesses
 from orchestrator.fleet.embedded import embedded_fleet
 from orchestrator.fleet.flower import Access, start_flower
-from orchestrator.fleet.processes import Processes
 from orchestrator.strategies.celery import Celery
 from worker.contract import Task
 
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.browser
 @pytest.fixture(scope="module")
 def access() -> Iterator[Access]:
     """A Flower that has seen four tasks of a stage in two messages."""
-    with Processes() as processes, embedded_fleet(processes, 1, events=True, origins=()) as fleet:
+    with ChildProcesses() as processes, embedded_fleet(processes, 1, events=True, origins=()) as fleet:
         fleet.synchronise()
         access = start_flower(processes, fleet.settings.broker_url, 1)
         with Celery(1, fleet, "redis", 2, "local") as strategy:

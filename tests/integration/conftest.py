@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from orchestrator.fleet.child_processes import ChildProcesses
 from orchestrator.fleet.embedded import embedded_fleet
 from orchestrator.fleet.fleet import Fleet
-from orchestrator.fleet.processes import Processes
 from orchestrator.inputs.origin import Origin
 from orchestrator.inputs.serving import start_origin
 
@@ -16,18 +16,18 @@ SLOTS = 2
 
 
 @pytest.fixture(scope="session")
-def processes() -> Iterator[Processes]:
-    with Processes() as processes:
+def processes() -> Iterator[ChildProcesses]:
+    with ChildProcesses() as processes:
         yield processes
 
 
 @pytest.fixture(scope="session")
-def origin_url(processes: Processes) -> str:
+def origin_url(processes: ChildProcesses) -> str:
     return start_origin(processes, Origin(images=6, width=48, height=32, seed=7))
 
 
 @pytest.fixture(scope="session")
-def fleet(processes: Processes) -> Iterator[Fleet]:
+def fleet(processes: ChildProcesses) -> Iterator[Fleet]:
     with embedded_fleet(processes, SLOTS, events=False, origins=()) as fleet:
         fleet.synchronise()
         yield fleet

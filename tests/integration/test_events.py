@@ -13,10 +13,10 @@ import redis
 
 from orchestrator.errors import UnavailableError
 from orchestrator.fleet import roster
+from orchestrator.fleet.child_processes import ChildProcesses
 from orchestrator.fleet.embedded import embedded_fleet, start_broker
 from orchestrator.fleet.external import external_fleet
 from orchestrator.fleet.fleet import Fleet
-from orchestrator.fleet.processes import Processes
 from orchestrator.strategies.celery import Celery
 from worker.contract import Task
 from worker.settings import Settings
@@ -28,7 +28,7 @@ SLEEPS = [Task(i, "diagnostics", "sleep", "0.001") for i in range(4)]
 @pytest.fixture(scope="module")
 def sending() -> Iterator[Fleet]:
     """A fleet whose workers send task events."""
-    with Processes() as processes, embedded_fleet(processes, 2, events=True, origins=()) as fleet:
+    with ChildProcesses() as processes, embedded_fleet(processes, 2, events=True, origins=()) as fleet:
         fleet.synchronise()
         yield fleet
 
@@ -99,7 +99,7 @@ def test_a_run_leaves_another_s_workers_sending_as_it_found_them(sending):
 
 def test_workers_that_only_sent_heartbeats_follow_too():
     """As somebody starts them by hand: `celery -A worker.app worker`."""
-    with Processes() as processes:
+    with ChildProcesses() as processes:
         url = start_broker(processes)
         command = [sys.executable, "-m", "celery", "-A", "worker.app", "worker", "--concurrency", "1"]
         processes.start("worker1", command, {"BREAKEVEN_BROKER_URL": url})

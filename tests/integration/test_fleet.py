@@ -12,10 +12,10 @@ import pytest
 
 from orchestrator.errors import UnavailableError, UsageError
 from orchestrator.fleet import external, roster
+from orchestrator.fleet.child_processes import ChildProcesses
 from orchestrator.fleet.embedded import embedded_fleet, start_broker, start_workers
 from orchestrator.fleet.external import external_fleet
 from orchestrator.fleet.fleet import Fleet
-from orchestrator.fleet.processes import Processes
 from orchestrator.strategies.celery import Celery
 from worker.contract import Task
 from worker.settings import Settings
@@ -25,8 +25,8 @@ NOOPS = [Task(i, "diagnostics", "noop", "") for i in range(4)]
 ORPHAN = """
 import sys
 from orchestrator.fleet.embedded import embedded_fleet, start_broker, start_workers
-from orchestrator.fleet.processes import Processes
-with Processes() as processes, embedded_fleet(processes, 1, False, ()) as fleet:
+from orchestrator.fleet.child_processes import ChildProcesses
+with ChildProcesses() as processes, embedded_fleet(processes, 1, False, ()) as fleet:
     print(processes.folder, flush=True)
     sys.stdin.read()
 """
@@ -53,7 +53,7 @@ def test_sigkill_of_the_orchestrator_ends_everything_and_removes_its_folder():
 
 
 def test_sigkill_of_the_guardian_ends_its_children():
-    with Processes() as processes:
+    with ChildProcesses() as processes:
         url = start_broker(processes)
         start_workers(processes, url, 1, False, ())
         (guardian,) = [
@@ -72,7 +72,7 @@ def test_sigkill_of_the_guardian_ends_its_children():
 
 
 def test_two_fleets_side_by_side_never_meet(fleet: Fleet):
-    with Processes() as processes, embedded_fleet(processes, 1, False, ()) as other:
+    with ChildProcesses() as processes, embedded_fleet(processes, 1, False, ()) as other:
         assert {fleet.run_id, other.run_id} == {fleet.run_id} | {other.run_id}
         assert fleet.settings.broker_url != other.settings.broker_url
         with Celery(1, other, "redis", 1, "local") as strategy:
@@ -150,7 +150,7 @@ def test_a_broker_that_evicts_is_refused(fleet: Fleet):
 
 def test_a_broker_with_no_workers_says_how_to_start_one(monkeypatch):
     monkeypatch.setattr(external, "FIND_S", 0.5)
-    with Processes() as processes:
+    with ChildProcesses() as processes:
         url = start_broker(processes)
         with (
             pytest.raises(UnavailableError, match=r"no Celery worker answered.*docker compose up worker"),
@@ -159,7 +159,7 @@ def test_a_broker_with_no_workers_says_how_to_start_one(monkeypatch):
             pass
 
 
-def test_the_broker_listens_on_no_port_and_its_folder_is_private(fleet: Fleet, processes: Processes):
+def test_the_broker_listens_on_no_port_and_its_folder_is_private(fleet: Fleet, processes: ChildProcesses):
     broker = psutil.Process(processes.pids["broker"])
     assert [c for c in broker.net_connections(kind="inet") if c.status == psutil.CONN_LISTEN] == []
     assert processes.folder.stat().st_mode & 0o777 == 0o700

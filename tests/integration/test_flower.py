@@ -21,10 +21,10 @@ import requests
 from flower.urls import handlers
 
 from orchestrator.fleet import flower
+from orchestrator.fleet.child_processes import ChildProcesses
 from orchestrator.fleet.embedded import embedded_fleet
 from orchestrator.fleet.fleet import Fleet
 from orchestrator.fleet.flower import Access, start_flower
-from orchestrator.fleet.processes import Processes
 from orchestrator.inputs.synthetic import encode, photograph
 from orchestrator.strategies.celery import Celery
 from worker.contract import Task
@@ -41,7 +41,7 @@ RUN = [sys.executable, "-m", "orchestrator", "run", "--flower", *SMALL, *CHOSEN,
 
 @pytest.fixture(scope="module")
 def watched() -> Iterator[Fleet]:
-    with Processes() as processes, embedded_fleet(processes, 2, events=True, origins=()) as fleet:
+    with ChildProcesses() as processes, embedded_fleet(processes, 2, events=True, origins=()) as fleet:
         fleet.synchronise()
         fleet.access = start_flower(processes, fleet.settings.broker_url, 2)
         with Celery(2, fleet, "redis", 2, "local") as strategy:

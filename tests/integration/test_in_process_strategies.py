@@ -18,8 +18,7 @@ import psutil
 import pytest
 
 from orchestrator.errors import UnavailableError
-from orchestrator.strategies import process_slot
-from orchestrator.strategies.processes import Processes
+from orchestrator.strategies.processes import Processes, slot_program
 from orchestrator.strategies.serial import Serial
 from orchestrator.strategies.strategy import Strategy
 from orchestrator.strategies.threads import Threads
@@ -275,7 +274,7 @@ def test_memory_does_not_grow_with_the_batch_when_outputs_are_let_go() -> None:
         for _ in strategy.run([Task(i, "grayscale", "numpy", picture) for i in range(500)]):
             pass
         (slot,) = strategy._slots
-        assert slot._outputs.grown_to(0).size == process_slot.FIRST_BYTES
+        assert slot._outputs.grown_to(0).size == slot_program.FIRST_BYTES
 
 
 def test_a_slot_that_cannot_start_is_reported_with_its_fate(
@@ -283,7 +282,7 @@ def test_a_slot_that_cannot_start_is_reported_with_its_fate(
 ) -> None:
     program = tmp_path / "broken.py"
     program.write_text("raise SystemExit(7)")
-    monkeypatch.setattr(process_slot, "__file__", str(program))
+    monkeypatch.setattr(slot_program, "__file__", str(program))
     with pytest.raises(
         UnavailableError, match=r"slot process \d+ ended with exit code 7 before it was ready"
     ):

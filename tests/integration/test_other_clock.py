@@ -8,10 +8,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from orchestrator.fleet.child_processes import ChildProcesses
 from orchestrator.fleet.embedded import start_broker
 from orchestrator.fleet.external import external_fleet
 from orchestrator.fleet.fleet import Fleet
-from orchestrator.fleet.processes import Processes
 from orchestrator.strategies.celery import Celery
 from tests.integration.secured import orchestrator, start_worker
 from worker.contract import Task
@@ -32,15 +32,15 @@ pytestmark = pytest.mark.skipif(not allowed(), reason="no time namespace may be 
 
 
 @pytest.fixture(scope="module")
-def elsewhere() -> Iterator[tuple[Processes, str]]:
-    with Processes() as processes:
+def elsewhere() -> Iterator[tuple[ChildProcesses, str]]:
+    with ChildProcesses() as processes:
         url = start_broker(processes)
         start_worker(processes, "ahead", prefix=AHEAD, BREAKEVEN_BROKER_URL=url)
         yield processes, url
 
 
 @pytest.fixture
-def fleet(elsewhere: tuple[Processes, str]) -> Iterator[Fleet]:
+def fleet(elsewhere: tuple[ChildProcesses, str]) -> Iterator[Fleet]:
     with external_fleet(Settings(broker_url=elsewhere[1])) as fleet:
         fleet.synchronise()
         yield fleet
@@ -66,7 +66,7 @@ def test_hops_are_corrected_for_it_and_add_up(fleet: Fleet):
         assert each.publish_s + each.queue_s + between + each.return_s <= each.latency_s + 1e-6
 
 
-def test_doctor_shows_it_with_its_bound(elsewhere: tuple[Processes, str], tmp_path):
+def test_doctor_shows_it_with_its_bound(elsewhere: tuple[ChildProcesses, str], tmp_path):
     checked = orchestrator("doctor", "--broker", elsewhere[1], cwd=tmp_path)
     assert checked.returncode == 0, checked.stdout
     (line,) = [line for line in checked.stdout.splitlines() if "worker ahead@test" in line]

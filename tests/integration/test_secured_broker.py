@@ -11,10 +11,10 @@ import pytest
 import redis
 import requests
 
+from orchestrator.fleet.child_processes import ChildProcesses
 from orchestrator.fleet.embedded import start_broker
 from orchestrator.fleet.external import external_fleet
 from orchestrator.fleet.flower import start_flower
-from orchestrator.fleet.processes import Processes
 from orchestrator.strategies.celery import Celery
 from tests.integration.secured import (
     ROOT,
@@ -34,19 +34,19 @@ EVERY_WAY = ["--transport", "redis", "--transport", "inline", "--data", "local",
 
 
 @pytest.fixture(scope="module")
-def machine() -> Iterator[Processes]:
-    with Processes() as processes:
+def machine() -> Iterator[ChildProcesses]:
+    with ChildProcesses() as processes:
         yield processes
 
 
 @pytest.fixture(scope="module")
-def secured(machine: Processes, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
+def secured(machine: ChildProcesses, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
     with secured_broker(machine, tmp_path_factory.mktemp("secured")) as secured:
         yield secured
 
 
 @pytest.fixture(scope="module")
-def workers(machine: Processes, secured: Secured) -> Iterator[list[str]]:
+def workers(machine: ChildProcesses, secured: Secured) -> Iterator[list[str]]:
     names = ["near", "far"]
     for name in names:
         start_worker(machine, name, BREAKEVEN_BROKER_URL=secured.url("worker"), **secured.environment)
@@ -56,7 +56,7 @@ def workers(machine: Processes, secured: Secured) -> Iterator[list[str]]:
 
 
 def test_a_run_over_tls_ends_verified_with_nothing_denied_and_no_password_shown(
-    tmp_path, machine: Processes, secured: Secured, workers: list[str]
+    tmp_path, machine: ChildProcesses, secured: Secured, workers: list[str]
 ):
     broker = ["--broker", secured.url("orchestrator")]
     checked = orchestrator("doctor", *broker, cwd=tmp_path, **secured.environment)
@@ -92,7 +92,7 @@ def test_dead_slots_and_tasks_given_up_need_no_other_rights(secured: Secured, wo
     assert secured.denied() == []
 
 
-def test_a_worker_puts_back_what_a_dead_one_held(machine: Processes, secured: Secured):
+def test_a_worker_puts_back_what_a_dead_one_held(machine: ChildProcesses, secured: Secured):
     """The rest of the rights: only used when the visibility timeout has passed."""
     with secured.administrator() as client:
         client.hset("unacked", "tag-of-the-dead", json.dumps([{}, "breakeven", "breakeven"]))
@@ -228,7 +228,7 @@ def test_certificates_stand_up_to_the_strict_checks_of_newer_pythons(secured: Se
 
 
 def test_payloads_may_lie_in_another_redis(tmp_path):
-    with Processes() as elsewhere, secured_broker(elsewhere, tmp_path) as secured:
+    with ChildProcesses() as elsewhere, secured_broker(elsewhere, tmp_path) as secured:
         store = start_broker(elsewhere)
         settings = {"BREAKEVEN_PAYLOAD_URL": store, **secured.environment}
         start_worker(elsewhere, "worker1", BREAKEVEN_BROKER_URL=secured.url("worker"), **settings)
@@ -250,7 +250,7 @@ def test_payloads_may_lie_in_another_redis(tmp_path):
 
 
 def test_a_payload_store_needs_a_user_with_no_other_rights(
-    tmp_path, machine: Processes, secured: Secured, workers: list[str]
+    tmp_path, machine: ChildProcesses, secured: Secured, workers: list[str]
 ):
     settings = {"BREAKEVEN_PAYLOAD_URL": secured.url("payloads"), **secured.environment}
     start_worker(machine, "frugal", BREAKEVEN_BROKER_URL=secured.url("worker"), **settings)
@@ -275,7 +275,7 @@ def test_a_payload_store_needs_a_user_with_no_other_rights(
 def test_a_worker_that_looks_for_payloads_elsewhere_is_named_with_the_remedy(
     tmp_path, secured: Secured, workers: list[str]
 ):
-    with Processes() as elsewhere:
+    with ChildProcesses() as elsewhere:
         settings = {"BREAKEVEN_PAYLOAD_URL": start_broker(elsewhere), **secured.environment}
         broker = ["--broker", secured.url("orchestrator")]
         checked = orchestrator("doctor", *broker, cwd=tmp_path, **settings)
@@ -286,7 +286,7 @@ def test_a_worker_that_looks_for_payloads_elsewhere_is_named_with_the_remedy(
 
 
 def test_a_payload_store_that_evicts_is_refused(tmp_path, secured: Secured, workers: list[str]):
-    with Processes() as elsewhere:
+    with ChildProcesses() as elsewhere:
         store = start_broker(elsewhere)
         with connect(store) as client:
             client.config_set("maxmemory-policy", "volatile-lru")
@@ -301,7 +301,7 @@ def test_a_payload_store_that_evicts_is_refused(tmp_path, secured: Secured, work
 def test_flower_watches_and_asks_with_rights_of_its_own(monkeypatch, secured: Secured, workers: list[str]):
     for name, value in secured.environment.items():
         monkeypatch.setenv(name, value)
-    with Processes() as beside:
+    with ChildProcesses() as beside:
         access = start_flower(beside, secured.url("flower"), len(workers))
         login = (access.user, access.password)
         with external_fleet(secured.settings("orchestrator")) as fleet:

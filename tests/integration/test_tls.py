@@ -17,8 +17,8 @@ import trustme
 from flower.utils.broker import Broker as FlowersBroker
 
 from orchestrator.errors import UnavailableError
+from orchestrator.fleet.child_processes import ChildProcesses
 from orchestrator.fleet.external import external_fleet, inspect_broker
-from orchestrator.fleet.processes import Processes
 from tests.integration.secured import (
     Secured,
     TlsFront,
@@ -52,7 +52,7 @@ class Lab:
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     with ExitStack() as stack:
-        processes = stack.enter_context(Processes())
+        processes = stack.enter_context(ChildProcesses())
         secured = stack.enter_context(secured_broker(processes, tmp_path_factory.mktemp("lab")))
         folder = secured.secrets / "broker"
         stranger = trustme.CA()

@@ -60,9 +60,18 @@ def modules(package: str) -> list[tuple[str, Path]]:
     ]
 
 
+def of_the_orchestrator(path: Path) -> list[str]:
+    return [module for module in imports_of(path) if module.split(".")[0] == "orchestrator"]
+
+
 @pytest.mark.parametrize(("name", "path"), modules("worker"))
 def test_the_worker_imports_nothing_of_the_orchestrator(name, path):
-    assert [module for module in imports_of(path) if module.split(".")[0] == "orchestrator"] == []
+    assert of_the_orchestrator(path) == []
+
+
+def test_the_program_of_a_slot_imports_nothing_of_the_orchestrator():
+    """It is started by its path, and loads what a worker needs and no more."""
+    assert of_the_orchestrator(ROOT / "orchestrator/strategies/processes/slot_program.py") == []
 
 
 @pytest.mark.parametrize(("name", "path"), modules("orchestrator"))

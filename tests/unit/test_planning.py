@@ -5,9 +5,11 @@ from __future__ import annotations
 import pytest
 
 from orchestrator.errors import UsageError
+from orchestrator.model import Cell
 from orchestrator.options import PROFILES, Options
 from orchestrator.planning import plan
-from orchestrator.strategies import STRATEGIES
+from orchestrator.strategies import STRATEGIES, StrategyKind
+from orchestrator.strategies.serial import Serial
 from worker.stages import STAGES
 
 
@@ -20,6 +22,20 @@ def test_every_profile_contains_every_stage_kernel_and_strategy(profile):
     for stage in STAGES.values():
         assert stage.best in stage.kernels
     assert {cell.strategy for cell in cells} == set(STRATEGIES)
+
+
+def test_a_cell_is_distributed_where_its_strategy_needs_a_fleet():
+    for cell in plan(Options()).cells:
+        assert cell.distributed == STRATEGIES[cell.strategy].needs_fleet
+
+
+def test_a_line_in_the_registry_is_all_that_a_new_strategy_needs(monkeypatch):
+    kind = StrategyKind("from the last task to the first", lambda cell, _: Serial(1))
+    monkeypatch.setitem(STRATEGIES, "backwards", kind)
+    options = Options(strategies=("backwards",), stages=("decode",), kernels=("asarray",))
+    cell, again = plan(options).cells
+    assert cell == Cell("decode", "asarray", "backwards", 1) == again.original
+    assert (cell.distributed, cell.label) == (False, "backwards")
 
 
 def test_the_notebook_profile_is_the_notebook_s_workload():

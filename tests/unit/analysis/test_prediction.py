@@ -4,7 +4,7 @@ from math import ceil
 import pytest
 
 from orchestrator.analysis.demands import demands
-from orchestrator.analysis.prediction import Fleet, family, on_fleet, predict
+from orchestrator.analysis.prediction import HypotheticalFleet, family, on_fleet, predict
 from orchestrator.analysis.round_trips import round_trips, window
 from orchestrator.analysis.simulation import simulate
 from orchestrator.errors import UsageError
@@ -154,7 +154,7 @@ def test_resident_data_leaves_the_orchestrator_off_the_link() -> None:
     run: Run = fleet_run(celery_result(1, cell=cell, payload_bytes=2_000_000))
     measured = demands(family(run, cell), run)
     assert measured is not None
-    near, far = measured.system(4), on_fleet(run, measured, Fleet(4, bandwidth_bytes_per_s=1e7))
+    near, far = measured.system(4), on_fleet(run, measured, HypotheticalFleet(4, bandwidth_bytes_per_s=1e7))
     assert far.publish_s == near.publish_s
     assert far.slot_s - near.slot_s == pytest.approx(0.2)
     assert simulate(far, 100).busy["payload"] <= 1
@@ -165,5 +165,5 @@ def test_a_host_is_like_the_measured_ones() -> None:
     run = fleet_run(celery_result(1), broker=ELSEWHERE, workers=workers)
     measured = demands(family(run, CELERY), run)
     assert measured is not None
-    assert on_fleet(run, measured, Fleet(8, hosts=3)).cores == 48
-    assert on_fleet(run, measured, Fleet(8)).cores is None
+    assert on_fleet(run, measured, HypotheticalFleet(8, hosts=3)).cores == 48
+    assert on_fleet(run, measured, HypotheticalFleet(8)).cores is None

@@ -6,21 +6,20 @@ import os
 import signal
 import socket
 import subprocess
-import sys
-import tempfile
 import time
 from collections import deque
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import msgpack
 import numpy as np
 
-from orchestrator.strategies import process_slot
-from orchestrator.strategies.process_slot import BEGUN, LANES, Arena, Window, get, put
+from orchestrator.strategies.processes import slot_program
+from orchestrator.strategies.processes.lease import Lease
+from orchestrator.strategies.processes.slot_program import BEGUN, LANES, Arena, Window, get, put
+from orchestrator.strategies.processes.starting import anonymous_file, started
 from worker.contract import LOST, Failure, Hops, Outcome, Pixels, Task
 
 UNNEEDED_AT_ONCE = 256
@@ -28,9 +27,6 @@ UNNEEDED_AT_ONCE = 256
 
 AHEAD_BYTES = 1 << 20
 """Payloads that a slot may have before its third task: small tasks are sent many at a time, pictures are not."""
-
-ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-"""One slot is one core's worth, as with workers: a numerical library's own threads would take the others' share."""
 
 END_S = 2.0
 """By then a slot whose socket was closed is gone, or is killed."""
@@ -61,12 +57,12 @@ class SlotProcess:
             self._control, theirs = socket.socketpair()
             undo.callback(self._control.close)
             with theirs:
-                inputs, outputs = (_anonymous_file(undo) for _ in range(2))
+                inputs, outputs = (anonymous_file(undo) for _ in range(2))
                 self._inputs = Arena(inputs)
-                os.ftruncate(outputs, process_slot.FIRST_BYTES)
+                os.ftruncate(outputs, slot_program.FIRST_BYTES)
                 self._outputs = Window(outputs)
                 self._control.sendall(msgpack.packb([]))
-                self._process = _started(theirs.fileno(), inputs, outputs)
+                self._process = started(theirs.fileno(), inputs, outputs)
             undo.pop_all()
         self.pid = self._process.pid
         self.ready = False
@@ -201,7 +197,7 @@ class SlotProcess:
             "typestr": dtype,
             "data": (self._outputs.address + offset, False),
         }
-        return np.asarray(_Lease(interface, memory, (offset, nbytes), self._unneeded))
+        return np.asarray(Lease(interface, memory, (offset, nbytes), self._unneeded))
 
     @property
     def is_alive(self) -> bool:
@@ -261,46 +257,3 @@ class SlotProcess:
             self._process.wait()
         os.close(self._inputs.fd)
         os.close(self._outputs.fd)
-
-
-class _Lease:
-    """An output's cell: whoever holds an array on it holds the cell, and the last to let go gives it back."""
-
-    __slots__ = ("__array_interface__", "_cell", "_memory", "_unneeded")
-
-    def __init__(
-        self,
-        interface: dict[str, Any],
-        memory: Pixels,
-        cell: tuple[int, int],
-        unneeded: deque[tuple[int, int]],
-    ) -> None:
-        self.__array_interface__ = interface
-        self._memory, self._cell, self._unneeded = memory, cell, unneeded
-
-    def __del__(self) -> None:
-        self._unneeded.append(self._cell)
-
-
-def _anonymous_file(undo: ExitStack) -> int:
-    """The descriptor of a file that has no name: in memory on Linux, unlinked on disk elsewhere."""
-    if hasattr(os, "memfd_create"):
-        descriptor = os.memfd_create("breakeven-slot")
-    else:
-        with tempfile.TemporaryFile() as file:
-            descriptor = os.dup(file.fileno())
-    undo.callback(os.close, descriptor)
-    return descriptor
-
-
-def _started(*descriptors: int) -> subprocess.Popen[bytes]:
-    """A new interpreter with this one's import path, in a process group that the terminal's Ctrl-C spares."""
-    path = os.pathsep.join(entry or str(Path.cwd()) for entry in sys.path)
-    return subprocess.Popen(  # noqa: S603 - our own interpreter and our own file
-        [sys.executable, "-P", process_slot.__file__, *map(str, descriptors)],
-        env={**os.environ, "PYTHONPATH": path, **ONE_THREAD},
-        pass_fds=descriptors,
-        process_group=0,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-    )

@@ -4,7 +4,7 @@ What was chosen, and why:
 
 - *Own processes by `subprocess`, not `multiprocessing`.* `fork` copies the locks of this process's threads;
   `spawn` and `forkserver` import `__main__` again, which is pytest here and the command line there. A slot
-  runs `process_slot.py` and loads what a worker needs, whoever started it.
+  runs `slot_program.py` and loads what a worker needs, whoever started it.
 - *Files without a name (memfd), not `multiprocessing.shared_memory`.* That one needs a tracker process, which
   until Python 3.13 cannot be told to leave a segment alone (bpo-38119); it leaves entries in /dev/shm when
   all are killed, and Docker gives /dev/shm 64 MB. A memfd is gone with its last descriptor.
@@ -27,7 +27,7 @@ from types import TracebackType
 from typing import Self
 
 from orchestrator.errors import UnavailableError
-from orchestrator.strategies.process_link import SlotProcess
+from orchestrator.strategies.processes.slot_process import SlotProcess
 from orchestrator.strategies.strategy import Strategy
 from worker.contract import Outcome, Task
 from worker.execution import describe

@@ -10,12 +10,13 @@ import redis
 
 from orchestrator import interruption
 from orchestrator.errors import UnavailableError
-from orchestrator.fleet.fleet import REJOIN_S, Fleet
+from orchestrator.fleet.fleet import Fleet
 from orchestrator.fleet.lines import BROKEN
-from orchestrator.strategies.celery_leavings import Leavings
-from orchestrator.strategies.celery_placement import Placement
-from orchestrator.strategies.celery_publishing import Publisher
-from orchestrator.strategies.celery_results import Results
+from orchestrator.fleet.recovery import REJOIN_S
+from orchestrator.strategies.celery.leavings import Leavings
+from orchestrator.strategies.celery.placement import Placement
+from orchestrator.strategies.celery.publishing import Publisher
+from orchestrator.strategies.celery.results import Results
 from worker.payloads.transport import Transport
 
 

@@ -10,8 +10,8 @@ from typing import Any
 
 from celery.states import READY_STATES, SUCCESS
 
-from orchestrator.strategies.celery_outcomes import Shipment, answer_of
-from orchestrator.strategies.celery_results import Results
+from orchestrator.strategies.celery.outcomes import Shipment, answer_of
+from orchestrator.strategies.celery.results import Results
 from worker.messages import Answer, ForeignMessageError
 from worker.payloads.transport import Reference, Transport
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from orchestrator.strategies.celery_batch import Chunks
+from orchestrator.strategies.celery.batch import Chunks
 from worker.contract import Task
 
 

@@ -17,14 +17,14 @@ from orchestrator import interruption
 from orchestrator.errors import UnavailableError
 from orchestrator.fleet.fleet import Fleet
 from orchestrator.fleet.lines import BROKEN
-from orchestrator.model import Data, Events, Stations
-from orchestrator.strategies.celery_batch import Batch, Chunks
-from orchestrator.strategies.celery_leavings import Leavings
-from orchestrator.strategies.celery_outcomes import Tally
-from orchestrator.strategies.celery_placement import Placement
-from orchestrator.strategies.celery_publishing import Publisher
-from orchestrator.strategies.celery_results import Results
-from orchestrator.strategies.celery_way import Way
+from orchestrator.model import Cell, Data, Events, Stations
+from orchestrator.strategies.celery.batch import Batch, Chunks
+from orchestrator.strategies.celery.leavings import Leavings
+from orchestrator.strategies.celery.outcomes import Tally
+from orchestrator.strategies.celery.placement import Placement
+from orchestrator.strategies.celery.publishing import Publisher
+from orchestrator.strategies.celery.results import Results
+from orchestrator.strategies.celery.way import Way
 from orchestrator.strategies.strategy import Strategy
 from worker.contract import LOST, Failure, Outcome, Task
 from worker.payloads import TRANSPORTS
@@ -66,6 +66,17 @@ class Celery(Strategy):
         self._running: Generator[Outcome, None, None] | None = None
         self._upset: str | None = None
         self._broken: UnavailableError | None = None
+
+    @classmethod
+    def for_cell(cls, cell: Cell, fleet: Fleet | None) -> Self:
+        """What does `cell`.
+
+        Raises:
+            ValueError: there is no fleet, or the cell does not say how messages go.
+        """
+        if fleet is None or cell.transport is None or cell.chunk is None or cell.data is None:
+            raise ValueError(f"a Celery cell needs a fleet, a transport, a chunk and a placement: {cell}")
+        return cls(cell.slots, fleet, cell.transport, cell.chunk, cell.data, cell.events)
 
     def __enter__(self) -> Self:
         """Open the payload store and the subscription, and prove that every slot answers."""
@@ -159,7 +170,7 @@ class Celery(Strategy):
             answered |= {outcome.slot for outcome in self.run(probes)}
             self._raise_if_broken()
             if len(answered - {None}) >= self.slots:
-                self._fleet.proven = True
+                self._fleet.prove()
                 # A slot that has just left the queue takes one more message from it and gives it back, to be told as
                 # given twice. That one is a probe; no sample is disturbed by it.
                 self._upset = upset

@@ -13,14 +13,23 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
-from orchestrator.strategies import process_slot
-from orchestrator.strategies.process_slot import HOLD_S, MOST_HELD, Answers, Arena, Orders, Window, get, put
+from orchestrator.strategies.processes import slot_program
+from orchestrator.strategies.processes.slot_program import (
+    HOLD_S,
+    MOST_HELD,
+    Answers,
+    Arena,
+    Orders,
+    Window,
+    get,
+    put,
+)
 from worker.contract import Payload
 
 
 @pytest.fixture
 def arena(monkeypatch: pytest.MonkeyPatch) -> Iterator[Arena]:
-    monkeypatch.setattr(process_slot, "FIRST_BYTES", 16384)
+    monkeypatch.setattr(slot_program, "FIRST_BYTES", 16384)
     with tempfile.TemporaryFile() as file:
         yield Arena(file.fileno())
 
@@ -62,16 +71,16 @@ def test_the_other_side_reads_what_was_put(arena: Arena, payloads: list[Payload]
 
 @given(st.integers(0, 1 << 40))
 def test_a_cell_is_as_large_as_asked_and_little_larger(nbytes: int) -> None:
-    room = process_slot._room_for(nbytes)
+    room = slot_program._room_for(nbytes)
     assert nbytes <= room <= nbytes * 1.25 + 64
     assert room % 64 == 0
-    assert room == process_slot._room_for(room)
+    assert room == slot_program._room_for(room)
 
 
 def test_cells_never_overlap_and_spare_the_header(arena: Arena) -> None:
     sizes = [1, 64, 65, 5000, 100_000, 0]
     cells = sorted((arena.allocate(nbytes), nbytes) for nbytes in sizes * 3)
-    assert cells[0][0] >= process_slot.HEADER_BYTES
+    assert cells[0][0] >= slot_program.HEADER_BYTES
     for (offset, nbytes), (following, _) in pairwise(cells):
         assert offset + nbytes <= following
     assert cells[-1][0] + cells[-1][1] <= arena.bytes.size
@@ -109,14 +118,14 @@ def test_a_picture_that_is_not_contiguous_arrives_in_c_order(arena: Arena) -> No
 def test_what_cannot_be_shared_is_refused_and_takes_no_cell(arena: Arena, payload: Payload) -> None:
     with pytest.raises(TypeError, match="cannot be shared between processes"):
         put(arena, payload)
-    assert arena.allocate(1) == process_slot.HEADER_BYTES
+    assert arena.allocate(1) == slot_program.HEADER_BYTES
 
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """What the slot's clock shows; it stands still."""
     now = [100.0]
-    monkeypatch.setattr(process_slot.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(slot_program.time, "monotonic", lambda: now[0])
     return now
 
 

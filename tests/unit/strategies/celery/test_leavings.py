@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from orchestrator.strategies.celery_leavings import Leavings
-from orchestrator.strategies.celery_outcomes import Shipment, answer_of
+from orchestrator.strategies.celery.leavings import Leavings
+from orchestrator.strategies.celery.outcomes import Shipment, answer_of
 from worker.contract import Task
 from worker.messages import Answer, Entry
 from worker.payloads.transport import Reference

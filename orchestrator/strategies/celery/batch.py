@@ -12,9 +12,9 @@ from typing import Any
 from celery.states import RETRY
 
 from orchestrator.fleet.lines import BROKEN
-from orchestrator.strategies.celery_outcomes import Shipment, Tally, answer_of, outcomes, unanswered
-from orchestrator.strategies.celery_watch import QUIET_S, SLOW_S, Watch
-from orchestrator.strategies.celery_way import Way
+from orchestrator.strategies.celery.outcomes import Shipment, Tally, answer_of, outcomes, unanswered
+from orchestrator.strategies.celery.watch import QUIET_S, SLOW_S, Watch
+from orchestrator.strategies.celery.way import Way
 from worker.contract import Outcome, Task
 from worker.messages import STORE_FAILED, VERSION, Answer, ForeignMessageError, Order
 from worker.tasks import task_name

@@ -1,6 +1,6 @@
 """What runs in a slot process, and the memory that it shares with the orchestrator.
 
-This file is a program: `python -P process_slot.py CONTROL INPUTS OUTPUTS`, each a file descriptor. It is
+This file is a program: `python -P slot_program.py CONTROL INPUTS OUTPUTS`, each a file descriptor. It is
 started by its path and imports nothing of `orchestrator`, so a slot loads what `worker` needs and no more.
 
 Payloads lie in two anonymous files, mapped by both sides. Each has one owner, who alone allocates in it and

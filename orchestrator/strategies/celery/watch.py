@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from orchestrator.errors import UnavailableError
 from orchestrator.fleet.fleet import Fleet
-from orchestrator.strategies.celery_outcomes import Shipment
+from orchestrator.strategies.celery.outcomes import Shipment
 
 QUIET_S = 2.0
 """After this long without an answer, and again every so often, the batch is looked after."""

@@ -19,7 +19,7 @@ from orchestrator import interruption
 from orchestrator.errors import UnavailableError
 
 
-class Processes:
+class ChildProcesses:
     """Child processes under a guardian, with a private folder for their sockets, logs and payloads.
 
     Used as a context: leaving it, or dying in it, ends every child and removes the folder.

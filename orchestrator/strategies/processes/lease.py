@@ -1,0 +1,32 @@
+"""An output that is read where the slot left it, and how the slot learns that nobody reads it any more."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any
+
+from worker.contract import Pixels
+
+
+class Lease:
+    """An output's cell: whoever holds an array on it holds the cell, and the last to let go gives it back."""
+
+    __slots__ = ("__array_interface__", "_cell", "_memory", "_unneeded")
+
+    def __init__(
+        self,
+        interface: dict[str, Any],
+        memory: Pixels,
+        cell: tuple[int, int],
+        unneeded: deque[tuple[int, int]],
+    ) -> None:
+        """Lend `cell`, offset and bytes, of `memory` to the array that NumPy makes of `interface`.
+
+        In the end it is added to `unneeded`.
+        """
+        self.__array_interface__ = interface
+        self._memory, self._cell, self._unneeded = memory, cell, unneeded
+
+    def __del__(self) -> None:
+        """Nobody holds the array any more."""
+        self._unneeded.append(self._cell)
