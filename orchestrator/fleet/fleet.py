@@ -159,7 +159,8 @@ class Fleet:
         Raises:
             UnavailableError: they did not come in time.
         """
-        deadline = time.monotonic() + (FIND_AGAIN_S if self._in_vain else REJOIN_S)
+        patience_s = FIND_AGAIN_S if self._in_vain else REJOIN_S
+        deadline = time.monotonic() + patience_s
         missing = ", ".join(self.attendance.missing) or "a worker"
         while True:
             interruption.check()
@@ -172,7 +173,7 @@ class Fleet:
                 self._in_vain = True
                 have = sum(member.slots for member in found)
                 raise UnavailableError(
-                    f"{missing} was lost and did not come back within {REJOIN_S:.0f} s: {have} of {enough} slots "
+                    f"{missing} was lost and did not come back within {patience_s:.0f} s: {have} of {enough} slots "
                     "are left; start it again, or ask for fewer --slots"
                 )
         self._accept(found)
