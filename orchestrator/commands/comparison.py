@@ -98,7 +98,7 @@ class Saver:
 def run_and_report(job: Job, destination: Destination) -> int:
     """Measure, save as it goes, report, and give the exit code: 1 if anything in it is not sound."""
     destination.check()
-    _say_what_is_left_out(job.plan(None))
+    _say_how_the_source_differs(job.plan(None))
     saver = Saver(destination)
     with ExitStack() as stack:
         try:
@@ -126,11 +126,12 @@ def run_and_report(job: Job, destination: Destination) -> int:
     return exit_code(run)
 
 
-def _say_what_is_left_out(plan: Plan) -> None:
-    """Of a folder with more files than are asked for: which are not used, lest they be thought to be."""
-    left_out = source.parse(plan.source).left_out(plan.images)
-    if left_out is not None:
-        sys.stderr.write(f"orchestrator: {printable(left_out)}\n")
+def _say_how_the_source_differs(plan: Plan) -> None:
+    """Of a folder: which files are not used, lest they be thought to be, or that there are too few."""
+    chosen = source.parse(plan.source)
+    for said in (chosen.left_out(plan.images), chosen.lacking(plan.images)):
+        if said is not None:
+            sys.stderr.write(f"orchestrator: {printable(said)}\n")
 
 
 def _leave_incomplete(run: Run, saver: Saver, destination: Destination) -> None:

@@ -62,10 +62,11 @@ def report(run: Run, findings: Findings, width: int) -> RenderableType:
 
 def _heading(run: Run) -> Text:
     plan, cpu, broker = run.plan, run.environment.cpu, run.environment.broker
+    images, rounds = count(plan.images, "image"), count(plan.rounds, "round")
     lines = [
-        f"{plan.images} images of {sizes(run)} from {plan.source}, {plan.rounds} rounds"
+        f"{images} of {sizes(run)} from {plan.source}, {rounds}"
         if plan.source == "origin"
-        else f"{plan.images} images from {plan.source}, {plan.rounds} rounds",
+        else f"{images} from {plan.source}, {rounds}",
         f"{cpu.model or 'unknown processor'}, {cpu.usable} of {cpu.logical} processors, "
         f"Python {run.environment.python}",
     ]
