@@ -186,16 +186,22 @@ Rounds = Annotated[
     ),
 ]
 Target = Annotated[
-    float,
+    float | None,
     _option(
         "--target",
         metavar="SHARE",
+        default="0.05",
         help_="With --rounds auto: stop when intervals are this narrow (0.05 is 5 %).",
     ),
 ]
 Budget = Annotated[
-    float,
-    _option("--budget", metavar="SECONDS", help_="With --rounds auto: begin no round after so many seconds."),
+    float | None,
+    _option(
+        "--budget",
+        metavar="SECONDS",
+        default="300",
+        help_="With --rounds auto: begin no round after so many seconds.",
+    ),
 ]
 Warmup = Annotated[
     int | None,
