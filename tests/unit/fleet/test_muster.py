@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from celery import Celery
-
 import pytest
+from celery import Celery
 
 from orchestrator.errors import UnavailableError
 from orchestrator.fleet import fleet as fleets
