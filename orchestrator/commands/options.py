@@ -231,13 +231,16 @@ Flower = Annotated[
         "--flower", default=False, help_="Start Flower beside the embedded workers, and say where it is."
     ),
 ]
-Output = Annotated[str, _option("--output", metavar="FOLDER", help_="Folder for the result file.")]
+Output = Annotated[
+    str, _option("--output", metavar="FOLDER", help_="Folder for the result file and its report.")
+]
 Json = Annotated[
     str | None,
     _option(
         "--json",
         metavar="FILE",
-        help_="Write the result to this file too; - is standard output, and no report.",
+        help_="Write the result to this file too; - is standard output, which then has it instead of the table. The "
+        "files in --output are written all the same.",
     ),
 ]
 
