@@ -15,6 +15,7 @@ from orchestrator.commands.breakeven import breakeven
 from orchestrator.commands.compare import compare
 from orchestrator.commands.doctor import doctor
 from orchestrator.commands.list_ import list_
+from orchestrator.commands.manual import Manual
 from orchestrator.commands.origin import origin
 from orchestrator.commands.predict import predict
 from orchestrator.commands.report import report
@@ -42,7 +43,7 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "list": list_,
 }
 for name, command in COMMANDS.items():
-    app.command(name)(command)
+    app.command(name, cls=Manual)(command)
 
 
 def _show_version(asked: bool) -> None:
@@ -90,7 +91,9 @@ def _run(arguments: list[str]) -> int:
         message = getattr(error, "format_message", None)
         if message is None:
             raise
-        return _say(_without_secrets(f"{message()}; see 'orchestrator --help'", arguments), 2)
+        command = getattr(getattr(error, "ctx", None), "command_path", "orchestrator")
+        said = f"{message().rstrip('.')}; see '{command} --help'"
+        return _say(_without_secrets(said, arguments), 2)
     if result == INTERRUPTED:
         return _say("interrupted", INTERRUPTED)  # typer has made this number of a command's KeyboardInterrupt
     return result if isinstance(result, int) else 0

@@ -59,6 +59,16 @@ def test_the_help_names_values_in_a_user_s_words(monkeypatch, capsys, command):
     assert re.findall(r"--\S+ <\S*>", options) == []
 
 
+@pytest.mark.parametrize(
+    ("command", "usage"), [("compare", "OLD NEW"), ("report", "RESULT"), ("predict", "RESULT")]
+)
+def test_the_usage_names_files_in_a_user_s_words(monkeypatch, capsys, command, usage):
+    assert exit_code(monkeypatch, command, "--help") == 0
+    said = capsys.readouterr().out
+    assert said.startswith(f"Usage: orchestrator {command} [OPTIONS] {usage}\n")
+    assert "<str>" not in said
+
+
 def test_the_help_says_which_defaults_are_the_profile_s(monkeypatch, capsys):
     assert exit_code(monkeypatch, "run", "--help") == 0
     said = " ".join(capsys.readouterr().out.split())
