@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, Final, NoReturn
 
 import typer
 
@@ -42,6 +43,13 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "origin": origin,
     "list": list_,
 }
+NO_NUMBER: Final = re.compile(r"Invalid value for '(--[a-z-]+)': Input should be a valid (integer|number)")
+"""What Typer says of a number that is none, without what was given."""
+KINDS: Final[dict[str, tuple[str, Callable[[str], object]]]] = {
+    "integer": ("a whole number", int),
+    "number": ("a number", float),
+}
+
 for name, command in COMMANDS.items():
     app.command(name, cls=Manual)(command)
 
@@ -92,11 +100,33 @@ def _run(arguments: list[str]) -> int:
         if message is None:
             raise
         command = getattr(getattr(error, "ctx", None), "command_path", "orchestrator")
-        said = f"{message().rstrip('.')}; see '{command} --help'"
+        said = f"{_number_in_words(message(), arguments).rstrip('.')}; see '{command} --help'"
         return _say(_without_secrets(said, arguments), 2)
     if result == INTERRUPTED:
         return _say("interrupted", INTERRUPTED)  # typer has made this number of a command's KeyboardInterrupt
     return result if isinstance(result, int) else 0
+
+
+def _number_in_words(message: str, arguments: list[str]) -> str:
+    """The message, or of an option that takes a number what stood there instead."""
+    refused = NO_NUMBER.match(message)
+    if refused is None:
+        return message
+    option, kind, parse = refused[1], *KINDS[refused[2]]
+    for word, after in zip(arguments, (*arguments[1:], ""), strict=True):
+        name, equals, given = word.partition("=")
+        value = given if equals else after
+        if name == option and not _is_number(value, parse):
+            return f"{option} {value!r} is not {kind}"
+    return message
+
+
+def _is_number(text: str, parse: Callable[[str], object]) -> bool:
+    try:
+        parse(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _without_secrets(message: str, arguments: list[str]) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from math import ceil, exp, lcm, log
 from typing import Literal
 
+from orchestrator.analysis.sentences import count
 from orchestrator.effects import check_axis, check_effects
 from orchestrator.errors import UsageError
 from orchestrator.inputs.synthetic import MAX_SQUARE, MIN_SIDE
@@ -64,14 +65,19 @@ def scale_plan(options: Options, slots: Sequence[int], fleet_slots: int | None =
     """The same work on every number of slots in `slots`, by every strategy that can use more than one.
 
     Raises:
-        UsageError: a choice makes no sense or would have no effect, or an external fleet has fewer slots than are
-            asked for.
+        UsageError: a choice makes no sense or would have no effect, there is one number of slots alone, or an
+            external fleet has fewer slots than are asked for.
     """
     check_effects(options)
     counts = tuple(dict.fromkeys(within("--slots", count, 1, MAX_SLOTS) for count in sorted(slots)))
+    if len(counts) == 1:
+        raise UsageError(
+            f"--slots {counts[0]} is one number of slots, which makes no curve; give several, such as "
+            f"{counts[0]},{counts[0] + 1}, or measure it with 'orchestrator run --slots {counts[0]}'"
+        )
     if fleet_slots is not None and counts[-1] > fleet_slots:
         raise UsageError(
-            f"--slots {counts[-1]} is more than the {fleet_slots} slots of this fleet; start more workers"
+            f"--slots {counts[-1]} is more than the {count(fleet_slots, 'slot')} of this fleet; start more workers"
         )
     chosen = _with_whole_turns(_with_defaults(options), counts)
     cells = dict.fromkeys(cell for count in counts for cell in cells_of(chosen, count))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -91,6 +92,8 @@ def origin(
         port=port,
     )
     paths = tuple(served.catalogue)
+    if sys.stderr.isatty():
+        typer.echo(f"{'making' if folder is None else 'reading'} {len(paths)} images ...", err=True)
     serve(served, lambda url: typer.echo(_offered(url, paths, folder)))
     return 0
 

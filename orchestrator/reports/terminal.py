@@ -72,10 +72,10 @@ def _heading(run: Run) -> Text:
     ]
     if broker is not None:
         whose = "embedded" if broker.embedded else "external"
+        workers = count(len(run.environment.workers), "worker")
         slots = sum(worker.slots for worker in run.environment.workers)
         lines.append(
-            f"{whose} {broker.name} {broker.version}, {len(run.environment.workers)} workers, {slots} slots"
-            f"{_events(run)}"
+            f"{whose} {broker.name} {broker.version}, {workers}, {count(slots, 'slot')}{_events(run)}"
         )
     if run.preflight is not None and run.preflight.broker_rtt_s is not None:
         ahead = run.preflight
