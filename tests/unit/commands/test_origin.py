@@ -37,6 +37,13 @@ def test_a_folder_is_announced_with_its_files_number_and_addresses(pictures, cap
     )
 
 
+def test_a_folder_is_served_whole_however_many_files_it_has(tmp_path, capsys):
+    for number in range(25):
+        (tmp_path / f"{number:02}.png").touch()
+    assert origin(directory=str(tmp_path)) == 0
+    assert capsys.readouterr().out.startswith("serving 25 files of ")
+
+
 def test_a_part_of_a_folder_is_announced_as_that(pictures, capsys):
     assert origin(directory=str(pictures), images=1) == 0
     assert capsys.readouterr().out == f"serving 1 file of {pictures} at {URL}/images/0.png; Ctrl-C ends it\n"
