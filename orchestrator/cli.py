@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, Final, NoReturn
 
 import typer
 
@@ -15,6 +16,7 @@ from orchestrator.commands.breakeven import breakeven
 from orchestrator.commands.compare import compare
 from orchestrator.commands.doctor import doctor
 from orchestrator.commands.list_ import list_
+from orchestrator.commands.manual import Manual
 from orchestrator.commands.origin import origin
 from orchestrator.commands.predict import predict
 from orchestrator.commands.report import report
@@ -41,8 +43,15 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "origin": origin,
     "list": list_,
 }
+NO_NUMBER: Final = re.compile(r"Invalid value for '(--[a-z-]+)': Input should be a valid (integer|number)")
+"""What Typer says of a number that is none, without what was given."""
+KINDS: Final[dict[str, tuple[str, Callable[[str], object]]]] = {
+    "integer": ("a whole number", int),
+    "number": ("a number", float),
+}
+
 for name, command in COMMANDS.items():
-    app.command(name)(command)
+    app.command(name, cls=Manual)(command)
 
 
 def _show_version(asked: bool) -> None:
@@ -90,10 +99,34 @@ def _run(arguments: list[str]) -> int:
         message = getattr(error, "format_message", None)
         if message is None:
             raise
-        return _say(_without_secrets(f"{message()}; see 'orchestrator --help'", arguments), 2)
+        command = getattr(getattr(error, "ctx", None), "command_path", "orchestrator")
+        said = f"{_number_in_words(message(), arguments).rstrip('.')}; see '{command} --help'"
+        return _say(_without_secrets(said, arguments), 2)
     if result == INTERRUPTED:
         return _say("interrupted", INTERRUPTED)  # typer has made this number of a command's KeyboardInterrupt
     return result if isinstance(result, int) else 0
+
+
+def _number_in_words(message: str, arguments: list[str]) -> str:
+    """The message, or of an option that takes a number what stood there instead."""
+    refused = NO_NUMBER.match(message)
+    if refused is None:
+        return message
+    option, kind, parse = refused[1], *KINDS[refused[2]]
+    for word, after in zip(arguments, (*arguments[1:], ""), strict=True):
+        name, equals, given = word.partition("=")
+        value = given if equals else after
+        if name == option and not _is_number(value, parse):
+            return f"{option} {value!r} is not {kind}"
+    return message
+
+
+def _is_number(text: str, parse: Callable[[str], object]) -> bool:
+    try:
+        parse(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _without_secrets(message: str, arguments: list[str]) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 
+from orchestrator.analysis.sentences import count
 from orchestrator.errors import BreakevenError
 from orchestrator.fleet import flower
 from orchestrator.fleet.child_processes import ChildProcesses
@@ -92,7 +93,7 @@ def _fleet(fleet: Fleet, where: str) -> Iterator[Check]:
         yield Check(
             f"worker {member.name}",
             offset is not None,
-            f"{member.slots} slots, {member.usable_cpus:g} processors, Python {member.python}, {clock}",
+            f"{count(member.slots, 'slot')}, {member.usable_cpus:g} processors, Python {member.python}, {clock}",
             None if offset else "it answers no clock question; restart it",
         )
     yield _payloads(fleet)

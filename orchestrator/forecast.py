@@ -77,11 +77,14 @@ class Forecast:
     speedup: Estimate | None
 
     @property
+    def name(self) -> str:
+        """The stage, and the work where a sweep has several: `pipeline 64x64`."""
+        return f"{self.prediction.cell.stage} {self.work}".strip()
+
+    @property
     def sentence(self) -> str:
         """What it would take, and whether that beats what there is."""
-        said = (
-            f"{self.prediction.cell.stage} {self.work}".strip() + f": {prediction_sentence(self.prediction)}"
-        )
+        said = f"{self.name}: {prediction_sentence(self.prediction)}"
         if self.versus is None or self.versus_per_s is None or self.speedup is None:
             return said
         return (
@@ -136,13 +139,31 @@ def _forecast(run: Run, stage: str, work: str, asked: Asked) -> Forecast | None:
 
 
 def render(found: Sequence[Forecast]) -> str:
-    """The predictions in sentences, and what they assume."""
-    lines = [line for each in found for line in textwrap.wrap(each.sentence, WIDTH)]
-    assumed = dict.fromkeys(text for each in found for text in each.prediction.assumptions)
-    lines += ["", "It is assumed that"]
-    for text in assumed:
-        lines += textwrap.wrap(f"- {text}", WIDTH, subsequent_indent="  ")
+    """The predictions in sentences, and what they assume: all of them first, then each its own."""
+    lines = [line for each in found for line in ("", *textwrap.wrap(each.sentence, WIDTH))][1:]
+    first, *others = found
+    shared = [
+        text
+        for text in first.prediction.assumptions
+        if all(text in each.prediction.assumptions for each in others)
+    ]
+    lines += ["", "It is assumed that", *_points(shared)]
+    for names, own in _apart(found, shared).items():
+        lines += [*textwrap.wrap(f"and of {', '.join(names)} that", WIDTH), *_points(own)]
     return "\n".join(lines)
+
+
+def _apart(found: Sequence[Forecast], shared: Sequence[str]) -> dict[tuple[str, ...], tuple[str, ...]]:
+    """What is assumed of some alone: the names of those of whom the same is, and what that is."""
+    names: dict[tuple[str, ...], list[str]] = {}
+    for each in found:
+        own = tuple(text for text in each.prediction.assumptions if text not in shared)
+        names.setdefault(own, []).append(each.name)
+    return {tuple(whose): own for own, whose in names.items() if own}
+
+
+def _points(texts: Sequence[str]) -> list[str]:
+    return [line for text in texts for line in textwrap.wrap(f"- {text}", WIDTH, subsequent_indent="  ")]
 
 
 def as_document(found: Sequence[Forecast]) -> list[dict[str, Any]]:

@@ -25,12 +25,11 @@ class Options:
     bandwidth_mbit: float | None = None
     slots: int | None = None
     rounds: str | None = None
-    target: float = 0.05
-    budget_s: float = 300.0
+    target: float | None = None
+    budget_s: float | None = None
     warmup: int | None = None
     seed: int = 1
     margin: float = 0.05
-    broker: str | None = None
     arguments: tuple[str, ...] = ()
 
 

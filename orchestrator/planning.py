@@ -10,7 +10,9 @@ from dataclasses import replace
 from typing import TypeVar
 
 from orchestrator.analysis.stopping import LOOKS
+from orchestrator.effects import AUTO, check_effects
 from orchestrator.errors import UsageError
+from orchestrator.inputs.synthetic import MAX_SIDE, MIN_SIDE, check_size
 from orchestrator.model import Cell, Data, Events, Plan
 from orchestrator.options import PROFILES, Options, Profile
 from orchestrator.strategies import STRATEGIES
@@ -20,11 +22,13 @@ from worker.stages import STAGES
 
 T = TypeVar("T")
 
-AUTO = "auto"
 MAX_IMAGES = 100_000
 MAX_SLOTS = 10_000
 MAX_ROUNDS = 1_000
-SIDE = (8, 8192)
+TARGET = 0.05
+"""How narrow, as a share, intervals are to be where nothing else is asked for."""
+BUDGET_S = 300.0
+"""How many seconds rounds may be begun where nothing else is asked for."""
 PLACEMENTS: tuple[Data, ...] = ("local", "resident")
 EVENTS: tuple[Events, ...] = ("on", "off")
 
@@ -37,8 +41,10 @@ def plan(options: Options, fleet_slots: int | None = None) -> Plan:
         fleet_slots: slots of an external fleet, the default number where there is one.
 
     Raises:
-        UsageError: a name is not known, a number makes no sense, or nothing is left to compare.
+        UsageError: a name is not known, a number makes no sense, an option would have no effect, or nothing is
+            left to compare.
     """
+    check_effects(options)
     slots = _first(options.slots, fleet_slots, profile_of(options).slots, max(2, min(4, usable_cpus())))
     slots = within("--slots", slots, 1, MAX_SLOTS)
     cells = tuple(cells_of(options, slots))
@@ -73,8 +79,8 @@ def frame(options: Options, slots: int, cells: tuple[Cell, ...]) -> Plan:
         cells=cells,
         margin=number("--margin", options.margin, 0.001, 1.0),
         arguments=options.arguments,
-        target=number("--target", options.target, 0.001, 1.0) if auto else None,
-        budget_s=number("--budget", options.budget_s, 1.0, 86_400.0) if auto else None,
+        target=number("--target", _first(options.target, TARGET), 0.001, 1.0) if auto else None,
+        budget_s=number("--budget", _first(options.budget_s, BUDGET_S), 1.0, 86_400.0) if auto else None,
     )
 
 
@@ -176,17 +182,19 @@ def parse_size(text: str) -> tuple[int, int]:
     """Width and height in pixels from WIDTHxHEIGHT.
 
     Raises:
-        UsageError: it is not of that form, or a side is out of range.
+        UsageError: it is not of that form, a side is out of range, or there are too many pixels.
     """
     match = re.fullmatch(r"(\d{1,6})[xX](\d{1,6})", text.strip())
-    low, high = SIDE
-    if match:
-        width, height = int(match[1]), int(match[2])
-        if low <= width <= high and low <= height <= high:
-            return width, height
-    raise UsageError(
-        f"--size {text!r} is not WIDTHxHEIGHT with sides of {low} to {high} pixels, such as 800x600"
-    )
+    if not match:
+        raise UsageError(
+            f"--size {text!r} is not WIDTHxHEIGHT with sides of {MIN_SIDE} to {MAX_SIDE} pixels, such as 800x600"
+        )
+    width, height = int(match[1]), int(match[2])
+    try:
+        check_size(width, height)
+    except UsageError as error:
+        raise UsageError(f"--{error}") from None
+    return width, height
 
 
 def _bandwidth(options: Options, profile: Profile) -> float | None:

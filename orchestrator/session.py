@@ -18,6 +18,7 @@ from orchestrator.fleet.embedded import embedded_fleet
 from orchestrator.fleet.external import external_fleet, inspect_broker, settings_for
 from orchestrator.fleet.fleet import Fleet
 from orchestrator.fleet.flower import Access, start_flower
+from orchestrator.inputs import source
 from orchestrator.inputs.serving import Inputs, prepared_inputs
 from orchestrator.machine import environment
 from orchestrator.model import Cell, Plan, Run
@@ -70,7 +71,7 @@ def measured(job: Job, watcher: Watcher, save: Callable[[Run], None]) -> Iterato
         KeyboardInterrupt: the user has had enough; what was measured was saved.
     """
     keep_freed_memory()
-    plan = job.plan(None)
+    plan = _with_what_the_source_has(job.plan(None))
     _check_flower(job, plan)
     if job.broker is not None:
         inspect_broker(settings_for(job.broker), embedded=False)  # before anything else is started
@@ -80,7 +81,7 @@ def measured(job: Job, watcher: Watcher, save: Callable[[Run], None]) -> Iterato
         stack.enter_context(allowing(inputs.origins))
         fleet, fleet_startup_s = _fleet(stack, job, plan, processes, inputs, watcher)
         if job.broker is not None and fleet is not None:
-            plan = job.plan(fleet.slots)
+            plan = _with_what_the_source_has(job.plan(fleet.slots))
         record = _begin(job.command, plan, fleet, inputs)
         watcher.step("Preflight")
         record.run = replace(record.run, preflight=preflight(fleet))
@@ -94,6 +95,15 @@ def measured(job: Job, watcher: Watcher, save: Callable[[Run], None]) -> Iterato
         run = record.as_run(complete=True)
         save(run)
         yield run
+
+
+def _with_what_the_source_has(plan: Plan) -> Plan:
+    """The plan with the images of its batches: of a folder no more than it has files.
+
+    Raises:
+        BreakevenError: the source makes no sense or is not there.
+    """
+    return replace(plan, images=source.parse(plan.source).count(plan.images))
 
 
 def _check_flower(job: Job, plan: Plan) -> None:

@@ -8,14 +8,15 @@ from dataclasses import dataclass, replace
 from math import ceil, exp, lcm, log
 from typing import Literal
 
+from orchestrator.analysis.sentences import count
+from orchestrator.effects import check_axis, check_effects
 from orchestrator.errors import UsageError
-from orchestrator.inputs.source import kind_of
+from orchestrator.inputs.synthetic import MAX_SQUARE, MIN_SIDE
 from orchestrator.model import Cell, Plan
 from orchestrator.options import Options
 from orchestrator.planning import (
     MAX_IMAGES,
     MAX_SLOTS,
-    SIDE,
     again,
     cells_of,
     frame,
@@ -26,7 +27,6 @@ from orchestrator.planning import (
 )
 from orchestrator.strategies import STRATEGIES
 from worker.stages import STAGES
-from worker.wording import told
 
 Axis = Literal["size", "latency", "chunk"]
 
@@ -55,7 +55,7 @@ class Range:
 
 
 RANGES: dict[Axis, Range] = {
-    "size": Range(64, 2048, SIDE[0], SIDE[1], "pixels a side"),
+    "size": Range(64, 2048, MIN_SIDE, MAX_SQUARE, "pixels a side"),
     "latency": Range(1, 256, 0.1, 60_000, "ms"),
     "chunk": Range(1, 64, 1, 10_000, "tasks a message"),
 }
@@ -65,12 +65,19 @@ def scale_plan(options: Options, slots: Sequence[int], fleet_slots: int | None =
     """The same work on every number of slots in `slots`, by every strategy that can use more than one.
 
     Raises:
-        UsageError: a choice makes no sense, or an external fleet has fewer slots than are asked for.
+        UsageError: a choice makes no sense or would have no effect, there is one number of slots alone, or an
+            external fleet has fewer slots than are asked for.
     """
+    check_effects(options)
     counts = tuple(dict.fromkeys(within("--slots", count, 1, MAX_SLOTS) for count in sorted(slots)))
+    if len(counts) == 1:
+        raise UsageError(
+            f"--slots {counts[0]} is one number of slots, which makes no curve; give several, such as "
+            f"{counts[0]},{counts[0] + 1}, or measure it with 'orchestrator run --slots {counts[0]}'"
+        )
     if fleet_slots is not None and counts[-1] > fleet_slots:
         raise UsageError(
-            f"--slots {counts[-1]} is more than the {fleet_slots} slots of this fleet; start more workers"
+            f"--slots {counts[-1]} is more than the {count(fleet_slots, 'slot')} of this fleet; start more workers"
         )
     chosen = _with_whole_turns(_with_defaults(options), counts)
     cells = dict.fromkeys(cell for count in counts for cell in cells_of(chosen, count))
@@ -92,10 +99,12 @@ def breakeven_plan(
     """Celery and its opponents at log-spaced points of one axis.
 
     Raises:
-        UsageError: a choice makes no sense, the source cannot be swept so, or there are fewer than six points.
+        UsageError: a choice makes no sense or would have no effect, the source or the stages cannot be swept so, or
+            there are fewer than six points.
     """
     name: Axis = known("axis", [axis], RANGES)[0]  # type: ignore[assignment]  # it is one of the keys
-    _check_source(options.source, name)
+    check_axis(options, name)
+    check_effects(options)
     spread = RANGES[name]
     low = number("--from", spread.low if low is None else low, spread.lowest, spread.highest)
     high = number("--to", spread.high if high is None else high, spread.lowest, spread.highest)
@@ -109,21 +118,6 @@ def breakeven_plan(
         enough = int(2 * slots * values[-1])
         chosen = replace(chosen, images=chosen.images or min(MAX_IMAGES, enough))
     return replace(frame(chosen, slots, (*cells, *again(cells))), axis=name)
-
-
-def _check_source(source: str, axis: Axis) -> None:
-    """Raise `UsageError` where the axis would change nothing: only our own origin makes sizes and latencies."""
-    kind = kind_of(source)
-    if axis == "size" and kind != "origin":
-        raise UsageError(
-            f"--axis size cannot sweep --source {told(source)}: a source's pictures have their own size; "
-            "sweep --axis chunk, or leave --source away"
-        )
-    if axis == "latency" and kind == "template":
-        raise UsageError(
-            f"--axis latency cannot sweep --source {told(source)}: its server's latency is its own; "
-            "sweep --axis chunk, or give a directory, which our origin serves"
-        )
 
 
 def spaced(low: float, high: float, points: int, whole: bool) -> tuple[float, ...]:

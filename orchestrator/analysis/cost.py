@@ -41,14 +41,14 @@ class Cost:
     """The fewest slots with which Celery beats a baseline.
 
     To beat is what a verdict calls `helps`: surely, and by more than the margin. `measured`: with `slots`
-    slots it did, by `ratio` (of its time to the baseline's) in `rounds` rounds that have both, and Celery's best
-    of all numbers of slots did, by the verdict's own rule; `not_won` are the larger numbers measured with which
-    it did not. `predicted`: from the stations, with an interval over
-    rounds. `never`: `bound` holds Celery at `limit_per_s` tasks a second, whatever the slots. `unknown`:
-    `perhaps` slots, by the stations, but resamples disagree or measured slots did not win; `None` where the
-    result has no times of stations. `versus_per_s` is what the baseline does, in tasks a second, with a
-    batch of `tasks`, and `tried` the most slots measured. With `elsewhere` every slot has a core of its own,
-    where here they share this machine's (`shared`).
+    slots it did, by `ratio` (of its time to the baseline's) in `rounds` rounds that have both, and Celery's
+    best of all numbers of slots did, by the verdict's own rule; `not_won` are the larger numbers measured
+    with which it did not. `predicted`: from the stations, with an interval over rounds. `never`: `bound`
+    holds Celery at `limit_per_s` tasks a second, whatever the slots. `unknown`: `perhaps` slots, by the
+    stations, but resamples disagree or measured slots did not win (`ratio` and `rounds` are then those of the
+    best cell measured); `None` where the result has no times of stations. `versus_per_s` is what the baseline
+    does, in tasks a second, with a batch of `tasks`, and `tried` the most slots measured. With `elsewhere`
+    every slot has a core of its own, where here they share this machine's (`shared`).
     """
 
     stage: str
@@ -175,8 +175,16 @@ def _predicted(match: _Match, elsewhere: bool) -> Cost:
         return replace(bound, kind="never")
     spread = bootstrapped(fewest, drawn, len(measured.rounds)) if fewest < inf else None
     if spread is None or spread.high == inf or (fewest <= unknown.tried and not elsewhere):
-        return replace(bound, perhaps=min(each for each in (fewest, *drawn) if each < inf))
+        likely = replace(bound, perhaps=min(each for each in (fewest, *drawn) if each < inf))
+        return likely if elsewhere else _with_what_was_measured(match, likely)
     return replace(bound, kind="predicted", slots=spread)
+
+
+def _with_what_was_measured(match: _Match, cost: Cost) -> Cost:
+    """The COST with what Celery's best cell of all numbers of slots did against the baseline."""
+    against = contest(match.ours, match.theirs)
+    rounds = len(paired(match.ours.best.makespans_s, match.theirs.best.makespans_s))
+    return cost if against is None else replace(cost, ratio=against, rounds=rounds)
 
 
 def _drawn(

@@ -42,7 +42,6 @@ def winning_slots(cost: Cost) -> str:
 
 
 def _here(cost: Cost) -> str:
-    where = "on this machine" if cost.shared else "of this fleet"
     name = "one thread" if cost.against == "serial" else "the best in-process cell"
     who = f"{name} ({describe(cost.versus)}, {figure(cost.versus_per_s)} tasks/s)"
     if cost.kind == "measured" and cost.slots is not None and cost.ratio is not None:
@@ -52,18 +51,41 @@ def _here(cost: Cost) -> str:
             f"{describe(cost.celery)} is {figure(faster.point)} times as fast; {evidence(faster, cost.rounds)})"
         )
     if cost.kind == "predicted" and cost.slots is not None:
-        return f"Celery beats {who} from {_slots(cost.slots)} on (COST, predicted, not measured)"
+        return f"Celery should beat {who} from {_slots(cost.slots)} on (COST, predicted, not measured)"
     if cost.kind == "never":
-        return f"Celery beats {who} at no number of slots {where}: {_held(cost)}"
+        return (
+            f"Celery would beat {who} at no number of slots{here_alone(cost)} (COST, predicted, not measured): "
+            f"{_held(cost)}"
+        )
     if cost.perhaps is None:
         return f"Whether more slots of Celery beat {who} this result does not tell: it has no times of its stations"
     fewest = count(round(cost.perhaps), "slot")
     if cost.perhaps <= cost.tried:
-        return (
-            f"No number of slots that was measured surely beats {who}, though by its stations Celery should from "
-            f"{fewest} on; more rounds would tell"
-        )
-    return f"Celery may beat {who} from {fewest} on, or never {where}: {_held(cost)}, about as much"
+        return f"No number of slots that was measured surely beats {who}{_against_the_model(cost, fewest)}"
+    return (
+        f"Celery may beat {who} from {fewest} on, or never{here_alone(cost)} (COST, predicted, not measured): "
+        f"{_held(cost)}, about as much"
+    )
+
+
+def here_alone(cost: Cost) -> str:
+    """Where nothing helps, if that is only here: cores can be had elsewhere, what else holds is the same there."""
+    if cost.bound != "cpu":
+        return ""
+    return " on this machine" if cost.shared else " of this fleet"
+
+
+def _against_the_model(cost: Cost, fewest: str) -> str:
+    """What the best measured cell did, beside what its stations had promised: the one is seen, the other thought."""
+    if cost.ratio is None:
+        return f"; a model of its stations, not measured, has it win from {fewest} on; more rounds would tell"
+    faster = cost.ratio.inverse
+    measured = (
+        f"{describe(cost.celery)} was {figure(faster.point)} times as fast ({evidence(faster, cost.rounds)})"
+    )
+    surely_not = faster.high is not None and faster.high <= 1
+    end = "what was measured counts, and the model is too hopeful" if surely_not else "more rounds would tell"
+    return f": {measured}. A model of its stations, not measured, has it win from {fewest} on; {end}"
 
 
 def _elsewhere(cost: Cost) -> str:

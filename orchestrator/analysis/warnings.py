@@ -31,7 +31,22 @@ CHECKS: Final[tuple[Check, ...]] = (
     task_checks.hops_beyond_bound,
 )
 
+DISTURBANCES: Final[tuple[Check, ...]] = (
+    task_checks.disturbed,
+    time_checks.drift,
+    machine_checks.other_load,
+    machine_checks.steal,
+    machine_checks.throttling,
+    machine_checks.frequency,
+)
+"""Those of `CHECKS` that tell of what befell a run from outside: another run may have been spared it."""
+
 
 def warnings(run: model.Run) -> tuple[judgements.Warning, ...]:
     """Every warning that a run gives cause for, in the order of `CHECKS`."""
     return tuple(warning for check in CHECKS if (warning := check(run)) is not None)
+
+
+def disturbances(run: model.Run) -> tuple[judgements.Warning, ...]:
+    """What befell a run from outside, in the order of `DISTURBANCES`."""
+    return tuple(warning for check in DISTURBANCES if (warning := check(run)) is not None)

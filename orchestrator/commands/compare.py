@@ -8,8 +8,12 @@ import typer
 
 
 def compare(
-    old: Annotated[str, typer.Argument(help="The result file to compare with.", show_default=False)],
-    new: Annotated[str, typer.Argument(help="The result file that is judged.", show_default=False)],
+    old: Annotated[
+        str, typer.Argument(metavar="OLD", help="The result file to compare with.", show_default=False)
+    ],
+    new: Annotated[
+        str, typer.Argument(metavar="NEW", help="The result file that is judged.", show_default=False)
+    ],
     across: Annotated[
         bool,
         typer.Option("--across", help="Compare different machines or versions, and say so in every line."),

@@ -9,9 +9,12 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
+
 from orchestrator import interruption, results, session
 from orchestrator.analysis.findings import analyse
 from orchestrator.commands.progress import progress
+from orchestrator.crowding import crowding
 from orchestrator.errors import BreakevenError, NothingMeasuredError, UsageError
 from orchestrator.fleet.flower import Access
 from orchestrator.inputs import source
@@ -19,6 +22,7 @@ from orchestrator.model import Plan, Run
 from orchestrator.reports import html, terminal
 from orchestrator.reports.screen import screen
 from orchestrator.session import Job
+from worker.remote_control import usable_cpus
 from worker.wording import printable
 
 STDOUT = "-"
@@ -98,7 +102,9 @@ class Saver:
 def run_and_report(job: Job, destination: Destination) -> int:
     """Measure, save as it goes, report, and give the exit code: 1 if anything in it is not sound."""
     destination.check()
-    _say_what_is_left_out(job.plan(None))
+    plan = job.plan(None)
+    _say_how_the_source_differs(plan)
+    _say_what_crowds(plan, job)
     saver = Saver(destination)
     with ExitStack() as stack:
         try:
@@ -126,11 +132,19 @@ def run_and_report(job: Job, destination: Destination) -> int:
     return exit_code(run)
 
 
-def _say_what_is_left_out(plan: Plan) -> None:
-    """Of a folder with more files than are asked for: which are not used, lest they be thought to be."""
-    left_out = source.parse(plan.source).left_out(plan.images)
-    if left_out is not None:
-        sys.stderr.write(f"orchestrator: {printable(left_out)}\n")
+def _say_how_the_source_differs(plan: Plan) -> None:
+    """Of a folder: which files are not used, lest they be thought to be, or that there are too few."""
+    chosen = source.parse(plan.source)
+    for said in (chosen.left_out(plan.images), chosen.lacking(plan.images)):
+        if said is not None:
+            sys.stderr.write(f"orchestrator: {printable(said)}\n")
+
+
+def _say_what_crowds(plan: Plan, job: Job) -> None:
+    """Of far more slots than this machine can serve: what they take, before they are started."""
+    crowded = crowding(plan, job.broker is None, usable_cpus(), psutil.virtual_memory().available)
+    if crowded is not None:
+        sys.stderr.write(f"orchestrator: {crowded}\n")
 
 
 def _leave_incomplete(run: Run, saver: Saver, destination: Destination) -> None:

@@ -11,7 +11,7 @@ import typer
 if TYPE_CHECKING:
     from orchestrator.model import Plan
 
-WIDTH = 100
+WIDTH = 80
 
 
 def list_() -> None:
@@ -27,17 +27,15 @@ def list_() -> None:
         lines.append(f"  {name:<12}{', '.join(stage.kernels)}")
     lines += ["strategies"]
     for name, kind in STRATEGIES.items():
-        lines.append(f"  {name:<12}{kind.summary}")
+        lines += _text(f"  {name:<12}", kind.summary)
     lines += ["transports"]
     for name, transport in TRANSPORTS.items():
-        lines.append(f"  {name:<12}{transport.summary}")
+        lines += _text(f"  {name:<12}", transport.summary)
     lines += ["profiles, and what they stand for in each command"]
     for name, profile in PROFILES.items():
-        lines.append(f"  {name:<12}{profile.description}")
+        lines += _text(f"  {name:<12}", profile.description)
         if profile.slots is None:
-            lines.append(
-                f"{'':<14}slots are as many as processors may be used, from 2 to 4: those of this machine"
-            )
+            lines += _text(" " * 14, "slots here are as many as processors may be used, from 2 to 4")
         lines += _defaults(name)
     typer.echo("\n".join(lines))
 
@@ -89,6 +87,11 @@ def _options(plan: Plan) -> Iterator[str]:
 def _repeated(option: str, values: Iterable[object]) -> Iterator[str]:
     """An option once for each value that there is, all in one."""
     yield " ".join(f"--{option} {value}" for value in dict.fromkeys(values) if value is not None)
+
+
+def _text(head: str, text: str) -> list[str]:
+    """A text in lines, behind a head."""
+    return textwrap.wrap(text, WIDTH, initial_indent=head, subsequent_indent=" " * len(head))
 
 
 def _wrapped(head: str, options: Iterable[str]) -> list[str]:

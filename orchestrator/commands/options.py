@@ -186,16 +186,22 @@ Rounds = Annotated[
     ),
 ]
 Target = Annotated[
-    float,
+    float | None,
     _option(
         "--target",
         metavar="SHARE",
+        default="0.05",
         help_="With --rounds auto: stop when intervals are this narrow (0.05 is 5 %).",
     ),
 ]
 Budget = Annotated[
-    float,
-    _option("--budget", metavar="SECONDS", help_="With --rounds auto: begin no round after so many seconds."),
+    float | None,
+    _option(
+        "--budget",
+        metavar="SECONDS",
+        default="300",
+        help_="With --rounds auto: begin no round after so many seconds.",
+    ),
 ]
 Warmup = Annotated[
     int | None,
@@ -225,13 +231,16 @@ Flower = Annotated[
         "--flower", default=False, help_="Start Flower beside the embedded workers, and say where it is."
     ),
 ]
-Output = Annotated[str, _option("--output", metavar="FOLDER", help_="Folder for the result file.")]
+Output = Annotated[
+    str, _option("--output", metavar="FOLDER", help_="Folder for the result file and its report.")
+]
 Json = Annotated[
     str | None,
     _option(
         "--json",
         metavar="FILE",
-        help_="Write the result to this file too; - is standard output, and no report.",
+        help_="Write the result to this file too; - is standard output, which then has it instead of the table. The "
+        "files in --output are written all the same.",
     ),
 ]
 

@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import sys
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+IMAGES = 20
+SIZE = "800x800"
+SEED = 1
 
 
 def origin(
@@ -14,18 +23,31 @@ def origin(
     port: Annotated[
         int, typer.Option("--port", metavar="N", help="Port to listen on; 0 is any free one.")
     ] = 8000,
-    images: Annotated[int, typer.Option("--images", metavar="N", help="Images to serve.")] = 20,
+    images: Annotated[
+        int | None,
+        typer.Option(
+            "--images",
+            metavar="N",
+            help="Images to serve.",
+            show_default=f"{IMAGES}, or all of --directory",
+        ),
+    ] = None,
     size: Annotated[
-        str, typer.Option("--size", metavar="WIDTHxHEIGHT", help="Their size, WIDTHxHEIGHT.")
-    ] = "800x800",
-    seed: Annotated[int, typer.Option("--seed", metavar="N", help="What they are made from.")] = 1,
+        str | None,
+        typer.Option("--size", metavar="WIDTHxHEIGHT", help="Their size, WIDTHxHEIGHT.", show_default=SIZE),
+    ] = None,
+    seed: Annotated[
+        int | None,
+        typer.Option("--seed", metavar="N", help="What they are made from.", show_default=str(SEED)),
+    ] = None,
     latency_ms: Annotated[
-        float, typer.Option("--latency-ms", metavar="MS", help="Latency of every request.")
-    ] = 0.0,
+        float | None,
+        typer.Option("--latency-ms", metavar="MS", help="Latency of every request.", show_default="0"),
+    ] = None,
     bandwidth_mbit: Annotated[
         float | None,
         typer.Option(
-            "--bandwidth-mbit", metavar="MBIT", help="Bandwidth of every connection.", show_default=False
+            "--bandwidth-mbit", metavar="MBIT", help="Bandwidth of every connection.", show_default="no limit"
         ),
     ] = None,
     directory: Annotated[
@@ -47,23 +69,61 @@ def origin(
     from orchestrator.inputs.origin import Origin, serve  # noqa: PLC0415
     from orchestrator.planning import parse_size  # noqa: PLC0415
 
-    folder = Path(directory) if directory else None
+    folder = Path(directory).expanduser() if directory else None
+    made = {"--size": size, "--seed": seed}
     if on_demand:
-        serve_on_demand(host, port, folder, lambda url: typer.echo(f"serving images on demand at {url}"))
+        paces = {"--latency-ms": latency_ms, "--bandwidth-mbit": bandwidth_mbit}
+        _refuse({"--images": images, **made, **paces}, "--on-demand, where every URL says its own")
+        _check_folder(folder)
+        serve_on_demand(host, port, folder, lambda url: typer.echo(_on_demand(url, folder)))
         return 0
-    width, height = parse_size(size)
-    serve(
-        Origin(
-            images=images,
-            width=width,
-            height=height,
-            seed=seed,
-            latency_ms=latency_ms,
-            bandwidth_mbit=bandwidth_mbit,
-            directory=folder,
-            host=host,
-            port=port,
-        ),
-        lambda url: typer.echo(f"serving {images} images at {url}/images/0.jpg and on; Ctrl-C ends it"),
+    if folder is not None:
+        _refuse(made, "--directory, whose files are served as they are")
+    width, height = parse_size(size or SIZE)
+    served = Origin(
+        images=IMAGES if images is None and folder is None else images,
+        width=width,
+        height=height,
+        seed=SEED if seed is None else seed,
+        latency_ms=latency_ms or 0.0,
+        bandwidth_mbit=bandwidth_mbit,
+        directory=folder,
+        host=host,
+        port=port,
     )
+    paths = tuple(served.catalogue)
+    if sys.stderr.isatty():
+        typer.echo(f"{'making' if folder is None else 'reading'} {len(paths)} images ...", err=True)
+    serve(served, lambda url: typer.echo(_offered(url, paths, folder)))
     return 0
+
+
+def _refuse(options: Mapping[str, object], why: str) -> None:
+    """Raise `UsageError` for an option that was given and would change nothing."""
+    from orchestrator.errors import UsageError  # noqa: PLC0415 - as above
+
+    for option, value in options.items():
+        if value is not None:
+            raise UsageError(f"{option} {value} has no effect with {why}; leave one of the two away")
+
+
+def _check_folder(folder: Path | None) -> None:
+    """Raise `UnavailableError` where there is no such folder; one on demand may still be empty."""
+    from orchestrator.errors import UnavailableError  # noqa: PLC0415 - as above
+
+    if folder is not None and not folder.is_dir():
+        raise UnavailableError(f"--directory {folder} is no folder; name one that holds pictures")
+
+
+def _offered(url: str, paths: tuple[str, ...], folder: Path | None) -> str:
+    """What is served, and the first and the last address of it."""
+    noun = "image" if folder is None else "file"
+    of = "" if folder is None else f" of {folder}"
+    what = f"serving {len(paths)} {noun}{'' if len(paths) == 1 else 's'}{of} at {url}{paths[0]}"
+    return f"{what}{f' to {paths[-1]}' if paths[1:] else ''}; Ctrl-C ends it"
+
+
+def _on_demand(url: str, folder: Path | None) -> str:
+    """What addresses are answered."""
+    files = "" if folder is None else f", and the files of {folder} at {url}/files/NAME"
+    return f"serving images on demand at {url}/synthetic/SEED/WIDTHxHEIGHT/N.jpg{files}; Ctrl-C ends it"

@@ -8,12 +8,21 @@ from typing import Annotated
 
 import typer
 
+SUFFIXES = {".md": "markdown", ".html": "html", ".htm": "html", ".csv": "csv"}
+"""What a file's name says of its format where --format does not."""
+
 
 def report(
-    result: Annotated[str, typer.Argument(help="A result file.", show_default=False)],
+    result: Annotated[str, typer.Argument(metavar="RESULT", help="A result file.", show_default=False)],
     format_: Annotated[
-        str, typer.Option("--format", metavar="NAME", help="terminal, markdown, html, csv, svg or png.")
-    ] = "terminal",
+        str | None,
+        typer.Option(
+            "--format",
+            metavar="NAME",
+            help="terminal, markdown, html, csv, svg or png.",
+            show_default="by the suffix of --output, else terminal",
+        ),
+    ] = None,
     output: Annotated[
         str | None,
         typer.Option(
@@ -32,6 +41,8 @@ def report(
     from orchestrator.reports import PICTURES, REPORTS  # noqa: PLC0415
 
     formats = (*REPORTS, *PICTURES)
+    if format_ is None:
+        format_ = _format_of(output)
     if format_ not in formats:
         raise UsageError(f"unknown format {format_!r}; choose from {', '.join(formats)}")
     run = results.read(Path(result))
@@ -50,6 +61,23 @@ def report(
         # As bytes: such a text is a file's, and UTF-8 whatever the terminal's encoding is.
         typer.echo(REPORTS[format_](run, analyse(run)).encode(), nl=False)
     return 0
+
+
+def _format_of(output: str | None) -> str:
+    """The format that a file's suffix stands for, and the terminal's where it stands for none.
+
+    Raises:
+        UsageError: it is a picture's, of which there are several.
+    """
+    from orchestrator.errors import UsageError  # noqa: PLC0415 - as above
+
+    suffix = Path(output or "").suffix.lower()
+    if suffix in (".svg", ".png"):
+        raise UsageError(
+            f"--output {output} is one file, and charts are several: name a folder for them, with --format "
+            f"{suffix[1:]}"
+        )
+    return SUFFIXES.get(suffix, "terminal")
 
 
 def _write(path: Path, content: bytes) -> None:

@@ -192,7 +192,7 @@ def worker_command(name: str, events: bool) -> list[str]:
 
 
 def payload_folder(processes: ChildProcesses) -> Path:
-    """Where the transport `files` keeps payloads: memory where there is some to spare, as a user would set it."""
+    """Where the transport `files` keeps payloads: beside the sockets and logs, on whatever disk `TMPDIR` lies."""
     folder = processes.folder / "payloads"
     folder.mkdir(exist_ok=True)
     return folder

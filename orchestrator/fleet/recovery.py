@@ -92,7 +92,8 @@ class Recovery:
 
     def _muster(self, expected: int, slots: int) -> list[Member]:
         """Workers that answer: all of them where we can start them, else enough for `slots`."""
-        deadline = time.monotonic() + (FIND_AGAIN_S if self._in_vain else REJOIN_S)
+        patience_s = FIND_AGAIN_S if self._in_vain else REJOIN_S
+        deadline = time.monotonic() + patience_s
         missing = ", ".join(self._attendance.missing) or "a worker"
         enough = slots if self.revive is None else self.full_slots
         while True:
@@ -105,6 +106,6 @@ class Recovery:
             if time.monotonic() > deadline:
                 self._in_vain = True
                 raise UnavailableError(
-                    f"{missing} was lost and did not come back within {REJOIN_S:.0f} s: {have} of {enough} slots "
+                    f"{missing} was lost and did not come back within {patience_s:.0f} s: {have} of {enough} slots "
                     "are left; start it again, or ask for fewer --slots"
                 )

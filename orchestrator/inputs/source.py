@@ -49,6 +49,14 @@ class Source:
             f"--images {len(self.files)} takes all"
         )
 
+    def lacking(self, images: int) -> str | None:
+        """That a directory holds fewer files than a run of so many `images` asks for; `None` where it does not."""
+        has = self.count(images)
+        if has == images:
+            return None
+        files = "1 file" if has == 1 else f"{has} files"
+        return f"source {self.option} holds {files}: each batch is of {has}, not of {images} images"
+
     def urls(self, base_url: str | None, images: int) -> tuple[str, ...]:
         """The batch's URLs, in order.
 

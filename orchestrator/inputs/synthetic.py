@@ -24,6 +24,8 @@ from worker.stages.decode import MAX_PIXELS
 
 MIN_SIDE = 8
 MAX_SIDE = 8192
+MAX_SQUARE = min(MAX_SIDE, math.isqrt(MAX_PIXELS))
+"""The largest side of a square picture."""
 JPEG_QUALITY = 88
 
 LEAVES = 160

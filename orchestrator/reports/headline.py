@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from orchestrator.analysis.cost import Cost, CostKind
-from orchestrator.analysis.cost_sentences import winning_slots
+from orchestrator.analysis.cost_sentences import here_alone, winning_slots
 from orchestrator.analysis.crossing import BreakEvenKind
 from orchestrator.analysis.scaling import scaling
 from orchestrator.analysis.sentences import count
@@ -65,7 +65,7 @@ def _of_slots(costs: Sequence[Cost]) -> Headline:
         answers: dict[CostKind, str] = {
             "measured": "In {} Celery pays {}",
             "predicted": "In {} Celery should pay {}",
-            "never": "In {} no number of slots makes Celery pay here",
+            "never": f"In {{}} no number of slots would make Celery pay{here_alone(cost)}",
             "unknown": "From how many slots on Celery pays in {} cannot be told yet",
         }
         answer = answers[cost.kind].format(cost.stage, winning_slots(cost))
@@ -78,12 +78,11 @@ def _of_slots(costs: Sequence[Cost]) -> Headline:
 def _beats(cost: Cost) -> str:
     """A COST in a clause, without its figures."""
     name = "one thread" if cost.against == "serial" else "the best in-process cell"
-    here = " on this machine" if cost.shared else ""
     clauses: dict[CostKind, str] = {
         "measured": f"Celery beats {name} {winning_slots(cost)}",
         "predicted": f"Celery should beat {name} {winning_slots(cost)}",
-        "never": f"no number of slots{here} beats {name}",
-        "unknown": f"whether Celery beats {name}{here} cannot be told yet",
+        "never": f"no number of slots{here_alone(cost)} would beat {name}",
+        "unknown": f"whether Celery beats {name} cannot be told yet",
     }
     apart: dict[CostKind, str] = {
         "predicted": f"with slots on other machines it should {winning_slots(cost)}",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from orchestrator.analysis.conclusions import conclusions
 from orchestrator.analysis.estimates import throughput
+from orchestrator.analysis.sentences import count
 from orchestrator.judgements import Estimate, Findings
 from orchestrator.model import CellResult, Run
 from orchestrator.reports.figures import digits, interval, seconds, sizes, spread, times
@@ -16,9 +17,11 @@ RULE = "| --- | --- | ---: | ---: | ---: | ---: | ---: |"
 def render(run: Run, findings: Findings) -> str:
     """The report as Markdown."""
     plan = run.plan
+    images, rounds = count(plan.images, "image"), count(plan.rounds, "round")
+    of = f"of {sizes(run)}" if plan.source == "origin" else f"from {in_code(plan.source)}"
     lines = [
-        f"**Breakeven** {in_code(run.command)}, profile {in_code(plan.profile)}: {plan.images} images of "
-        f"{sizes(run)}, {plan.rounds} rounds, {run.environment.cpu.usable} processors, "
+        f"**Breakeven** {in_code(run.command)}, profile {in_code(plan.profile)}: {images} "
+        f"{of}, {rounds}, {run.environment.cpu.usable} processors, "
         f"Python {in_markdown(run.environment.python)}",
         "",
     ]

@@ -62,19 +62,20 @@ def report(run: Run, findings: Findings, width: int) -> RenderableType:
 
 def _heading(run: Run) -> Text:
     plan, cpu, broker = run.plan, run.environment.cpu, run.environment.broker
+    images, rounds = count(plan.images, "image"), count(plan.rounds, "round")
     lines = [
-        f"{plan.images} images of {sizes(run)} from {plan.source}, {plan.rounds} rounds"
+        f"{images} of {sizes(run)} from {plan.source}, {rounds}"
         if plan.source == "origin"
-        else f"{plan.images} images from {plan.source}, {plan.rounds} rounds",
+        else f"{images} from {plan.source}, {rounds}",
         f"{cpu.model or 'unknown processor'}, {cpu.usable} of {cpu.logical} processors, "
         f"Python {run.environment.python}",
     ]
     if broker is not None:
         whose = "embedded" if broker.embedded else "external"
+        workers = count(len(run.environment.workers), "worker")
         slots = sum(worker.slots for worker in run.environment.workers)
         lines.append(
-            f"{whose} {broker.name} {broker.version}, {len(run.environment.workers)} workers, {slots} slots"
-            f"{_events(run)}"
+            f"{whose} {broker.name} {broker.version}, {workers}, {count(slots, 'slot')}{_events(run)}"
         )
     if run.preflight is not None and run.preflight.broker_rtt_s is not None:
         ahead = run.preflight

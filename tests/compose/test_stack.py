@@ -187,7 +187,7 @@ class TestScale:
 
     def test_more_slots_than_there_are_is_said_before_anything_is_measured(self, stack: Stack) -> None:
         done = stack.orchestrator("scale", "--slots", "1,2")
-        assert (done.returncode, "--slots 2 is more than the 1 slots of this fleet" in done.stderr) == (
+        assert (done.returncode, "--slots 2 is more than the 1 slot of this fleet" in done.stderr) == (
             2,
             True,
         )

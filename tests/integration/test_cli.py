@@ -25,20 +25,8 @@ from orchestrator.strategies import STRATEGIES
 from orchestrator.strategies.serial import Serial
 from worker.contract import Outcome
 
-SMALL = [
-    "--images",
-    "3",
-    "--size",
-    "32x24",
-    "--rounds",
-    "1",
-    "--warmup",
-    "0",
-    "--latency-ms",
-    "0",
-    "--slots",
-    "2",
-]
+FEW = ["--images", "3", "--rounds", "1", "--warmup", "0", "--slots", "2"]
+SMALL = [*FEW, "--size", "32x24", "--latency-ms", "0"]
 
 
 def orchestrator(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
@@ -103,7 +91,7 @@ def test_report_renders_a_saved_result_in_every_format(tmp_path):
 def test_a_url_that_fails_is_the_same_failure_in_every_strategy_and_the_run_exits_1(tmp_path, origin_url):
     template = f"{origin_url}/images/{{i}}.jpg"  # the origin has 6
     done = orchestrator(
-        "run", *SMALL, "--images", "7", "--source", template, "--stage", "download", cwd=tmp_path
+        "run", *FEW, "--images", "7", "--source", template, "--stage", "download", cwd=tmp_path
     )
     assert done.returncode == 1
     result = only_result(tmp_path)
@@ -121,8 +109,10 @@ def test_a_picture_that_does_not_decode_fails_and_the_others_go_on(tmp_path):
     for i in range(2):
         (folder / f"{i}.jpg").write_bytes(encode(photograph(1, i, 40, 24)))
     (folder / "2.jpg").write_bytes(b"GIF89a, or so it says")
-    done = orchestrator("run", *SMALL, "--source", str(folder), cwd=tmp_path)
+    done = orchestrator("run", *FEW, "--images", "5", "--source", str(folder), cwd=tmp_path)
     assert done.returncode == 1
+    assert f"source {folder} holds 3 files: each batch is of 3, not of 5 images\n" in done.stderr
+    assert done.stdout.startswith("3 images from")
     cells = only_result(tmp_path)["cells"]
     types = {
         stage: {f["type"] for c in cells if c["stage"] == stage for f in c["failures"]}

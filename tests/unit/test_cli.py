@@ -59,6 +59,16 @@ def test_the_help_names_values_in_a_user_s_words(monkeypatch, capsys, command):
     assert re.findall(r"--\S+ <\S*>", options) == []
 
 
+@pytest.mark.parametrize(
+    ("command", "usage"), [("compare", "OLD NEW"), ("report", "RESULT"), ("predict", "RESULT")]
+)
+def test_the_usage_names_files_in_a_user_s_words(monkeypatch, capsys, command, usage):
+    assert exit_code(monkeypatch, command, "--help") == 0
+    said = capsys.readouterr().out
+    assert said.startswith(f"Usage: orchestrator {command} [OPTIONS] {usage}\n")
+    assert "<str>" not in said
+
+
 def test_the_help_says_which_defaults_are_the_profile_s(monkeypatch, capsys):
     assert exit_code(monkeypatch, "run", "--help") == 0
     said = " ".join(capsys.readouterr().out.split())
@@ -79,6 +89,31 @@ def test_several_numbers_of_slots_lead_to_scale(monkeypatch, capsys, command):
 def test_slots_that_are_no_number_say_what_is(monkeypatch, capsys, given):
     assert exit_code(monkeypatch, "run", "--slots", given) == 2
     assert capsys.readouterr().err == f"orchestrator: --slots {given!r} is not one whole number\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["run", "--images", "x"], "--images 'x' is not a whole number; see 'orchestrator run --help'"),
+        (["run", "--images=1.5"], "--images '1.5' is not a whole number; see 'orchestrator run --help'"),
+        (
+            ["run", "--chunk", "1", "--chunk", "a"],
+            "--chunk 'a' is not a whole number; see 'orchestrator run --help'",
+        ),
+        (
+            ["scale", "--latency-ms", "soon"],
+            "--latency-ms 'soon' is not a number; see 'orchestrator scale --help'",
+        ),
+        (["compare", "one.json"], "Missing argument 'NEW'; see 'orchestrator compare --help'"),
+        (["run", "--nope"], "No such option: --nope; see 'orchestrator run --help'"),
+        (["nope"], "No such command 'nope'; see 'orchestrator --help'"),
+    ],
+)
+def test_a_word_in_the_wrong_place_is_repeated_and_leads_to_the_command_s_own_help(
+    monkeypatch, capsys, arguments, said
+):
+    assert exit_code(monkeypatch, *arguments) == 2
+    assert capsys.readouterr().err == f"orchestrator: {said}\n"
 
 
 def test_slots_out_of_range_say_what_the_range_is(monkeypatch, capsys):

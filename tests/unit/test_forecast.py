@@ -88,3 +88,26 @@ def test_a_result_in_which_no_message_was_answered_is_refused():
 def test_many_lines_fit_80_columns():
     wide = Asked.checked(64, 1.0, 100.0, 8, 1000, None)
     assert max(map(len, render(forecasts(RUN, wide)).splitlines())) <= 80
+
+
+def test_what_is_assumed_of_one_stage_alone_stands_under_its_name():
+    decode = replace(CELERY, stage="decode", kernel="asarray")
+    run = fleet_run(celery_result(2), replace(celery_result(2), cell=replace(decode, slots=2)))
+    found = forecasts(run, FOUR)
+    first, second = (each.prediction for each in found)
+    own = [(*each.assumptions[:1], f"only {each.cell.stage}") for each in (first, second)]
+    text = render(
+        [
+            replace(each, prediction=replace(each.prediction, assumptions=assumptions))
+            for each, assumptions in zip(found, own, strict=True)
+        ]
+    )
+    _, assumed = text.split("It is assumed that\n")
+    assert assumed.endswith("\nand of download that\n- only download\nand of decode that\n- only decode")
+    assert assumed.startswith(f"- {first.assumptions[0][:40]}")
+    assert assumed.count(first.assumptions[0][:40]) == 1
+
+
+def test_what_is_assumed_of_all_is_said_once_and_of_nobody_apart():
+    run = fleet_run(*(replace(celery_result(2), cell=replace(CELERY, stage=each, slots=2)) for each in "ab"))
+    assert "and of " not in render(forecasts(run, FOUR)).partition("It is assumed that")[2]

@@ -27,6 +27,7 @@ FLOORS = [
     ("orchestrator.options", "orchestrator.machine", "orchestrator.collected"),
     ("orchestrator.fleet", "orchestrator.inputs"),
     ("orchestrator.strategies",),
+    ("orchestrator.effects", "orchestrator.crowding"),
     ("orchestrator.catalogue", "orchestrator.planning", "orchestrator.preflight", "orchestrator.measurement"),
     ("orchestrator.record", "orchestrator.sweeps", "orchestrator.forecast"),
     ("orchestrator.rounds", "orchestrator.proving"),

@@ -109,8 +109,12 @@ def test_choices_narrow_the_cells():
         (Options(warmup=-1), "--warmup -1"),
         (Options(chunks=(0,)), "--chunk 0"),
         (Options(size="800"), "--size '800' is not WIDTHxHEIGHT"),
-        (Options(size="0x10"), "sides of 8 to 8192"),
+        (Options(size="0x10"), "--size 0x10 is out of range; each side may be 8 to 8192 pixels"),
         (Options(size="9999999x1"), "sides of 8 to 8192"),
+        (
+            Options(size="8192x8192"),
+            "--size 8192x8192 is too large; a picture may have up to 64000000 pixels",
+        ),
         (Options(latency_ms=-1.0), "--latency-ms -1"),
         (Options(latency_ms=float("nan")), "--latency-ms nan"),
         (Options(bandwidth_mbit=0.0), "--bandwidth-mbit 0"),

@@ -27,6 +27,14 @@ def test_scale_wants_no_more_slots_than_the_fleet_has():
         scale_plan(Options(), (1, 8), fleet_slots=4)
 
 
+@pytest.mark.parametrize("slots", [(2,), (2, 2)])
+def test_one_number_of_slots_makes_no_curve_and_leads_to_run(slots):
+    with pytest.raises(
+        UsageError, match=r"^--slots 2 is one number of slots.*2,3, or .*'orchestrator run --slots 2'"
+    ):
+        scale_plan(Options(), slots)
+
+
 @pytest.mark.parametrize("text", ["", "1,", "a", "1;2", "-1", "1.5", "1,,2"])
 def test_slots_that_are_no_list_say_what_is(text):
     with pytest.raises(UsageError, match="list of whole numbers such as 1,2,4"):

@@ -8,6 +8,7 @@ from typing import Any
 
 from orchestrator.analysis.compare import Change, Comparison
 from orchestrator.analysis.estimates import makespan
+from orchestrator.analysis.warnings import disturbances
 from orchestrator.judgements import Estimate
 from orchestrator.model import CellResult, Run
 from orchestrator.reports.comparison import words
@@ -28,6 +29,7 @@ def to_json(comparison: Comparison, old: Run, new: Run) -> dict[str, Any]:
         "schema": SCHEMA,
         "old": comparison.old,
         "new": comparison.new,
+        "same_run": old == new,
         "regression": comparison.regression,
         "across": across,
         "differences": list(comparison.differences),
@@ -35,6 +37,10 @@ def to_json(comparison: Comparison, old: Run, new: Run) -> dict[str, Any]:
         "threshold_source": words.threshold_source(old, new),
         "shift": comparison.shift,
         "changes": [_change(each, across, olds[each.cell], news[each.cell]) for each in comparison.changes],
+        "disturbances": {
+            which: [asdict(warning) for warning in disturbances(run)]
+            for which, run in (("old", old), ("new", new))
+        },
         "only_old": [asdict(cell) for cell in comparison.only_old],
         "only_new": [asdict(cell) for cell in comparison.only_new],
     }

@@ -23,6 +23,8 @@ def render(comparison: Comparison, old: Run, new: Run) -> str:
     facts = [words.of_run("old", old), words.of_run("new", new), words.threshold(comparison, old, new)]
     shift = words.shift(comparison)
     facts += [shift] if shift else []
+    same = words.same_run(old, new)
+    facts = [*([same] if same else []), *facts, *words.disturbed(old, new)]
     lines += [f"- {in_markdown(words.marked(comparison, fact))}" for fact in facts + words.across(comparison)]
     olds, news = ({each.cell: each for each in run.cells} for run in (old, new))
     ordered = sorted(comparison.changes, key=lambda each: words.ORDER.index(each.change))

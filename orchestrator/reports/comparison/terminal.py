@@ -35,7 +35,10 @@ def render(comparison: Comparison, old: Run, new: Run) -> str:
 
 def report(comparison: Comparison, old: Run, new: Run, width: int) -> RenderableType:
     """The report, for a console of `width` columns."""
-    parts: list[RenderableType] = [*_together(comparison), _heading(comparison, old, new)]
+    parts: list[RenderableType] = [
+        *_foremost(comparison, old, new),
+        _heading(comparison, old, new),
+    ]
     for stage in dict.fromkeys(each.cell.stage for each in comparison.changes):
         parts += [Text(), _table(comparison, old, new, stage, wide=width >= WIDE)]
     level = levels(each.ratio for each in comparison.changes)
@@ -44,6 +47,8 @@ def report(comparison: Comparison, old: Run, new: Run, width: int) -> Renderable
     only = list(words.only_in_one(comparison))
     if only:
         parts += [Text(), *(Text(words.marked(comparison, line), style="yellow") for line in only)]
+    disturbed = [Text(f"warning: {line}", style="yellow") for line in words.disturbed(old, new)]
+    parts += [Text(), *disturbed] if disturbed else []
     return Group(*parts, Text(), *_changed(comparison), _summary(comparison))
 
 
@@ -109,9 +114,10 @@ def _changed(comparison: Comparison) -> list[RenderableType]:
     return [*([changed] if changed.rows else []), *invalid]
 
 
-def _together(comparison: Comparison) -> list[RenderableType]:
-    """First of all that the machine may have changed, where every cell's time did."""
-    said = words.shift(comparison) if words.moved_together(comparison) else None
+def _foremost(comparison: Comparison, old: Run, new: Run) -> list[RenderableType]:
+    """First of all that there is but one run, or that the machine may have changed, where every cell's time did."""
+    together = words.shift(comparison) if words.moved_together(comparison) else None
+    said = words.same_run(old, new) or together
     if said is None:
         return []
     return [Text(words.marked(comparison, f"{said[0].upper()}{said[1:]}"), style="bold yellow"), Text()]

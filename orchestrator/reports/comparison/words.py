@@ -12,6 +12,7 @@ from math import log, log1p
 from orchestrator.analysis.compare import ChangeWord, Comparison
 from orchestrator.analysis.noise import noise_floor
 from orchestrator.analysis.sentences import count, describe, figure, percent
+from orchestrator.analysis.warnings import disturbances
 from orchestrator.judgements import Estimate
 from orchestrator.model import Cell, Run
 
@@ -42,6 +43,21 @@ def of_run(which: str, run: Run) -> str:
 def across(comparison: Comparison) -> list[str]:
     """What the machines and versions differ in, a line each."""
     return [f"across: {difference}" for difference in comparison.differences]
+
+
+def same_run(old: Run, new: Run) -> str | None:
+    """That there is but one run, where there is: a comparison with itself tells nothing."""
+    return "old and new are the same run, so there is no change to find" if old == new else None
+
+
+def disturbed(old: Run, new: Run) -> list[str]:
+    """What befell either run from outside, a line each: a change may be the machine's."""
+    runs = {"run": new} if old == new else {"old run": old, "new run": new}
+    return [
+        f"the {which} was disturbed: {warning.message}"
+        for which, run in runs.items()
+        for warning in disturbances(run)
+    ]
 
 
 def threshold(comparison: Comparison, old: Run, new: Run) -> str:

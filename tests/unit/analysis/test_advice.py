@@ -55,7 +55,10 @@ def test_what_holds_the_best_cell_back_is_said_from_its_stations() -> None:
     )
     assert "What would: a larger --chunk" in text
     never = replace(slow, cells=(plain_result(SERIAL, 0.1), *slow.cells))
-    assert "at no number of slots on this machine" in advice(never, "download")[-1]
+    assert (
+        "at no number of slots (COST, predicted, not measured): the orchestrator's one thread"
+        in advice(never, "download")[-1]
+    )
     over_slots = fleet_run(celery_result(1), celery_result(2))
     assert advice(replace(over_slots, plan=replace(over_slots.plan, axis="slots")), "download") == ()
 

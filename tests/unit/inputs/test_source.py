@@ -50,9 +50,17 @@ def test_files_that_have_no_part_in_a_run_are_named(pictures: Path) -> None:
     assert source.left_out(3) is None
 
 
+def test_a_folder_with_too_few_files_says_how_many_a_batch_has(pictures: Path) -> None:
+    source = parse(str(pictures))
+    assert source.lacking(4) == f"source {pictures} holds 3 files: each batch is of 3, not of 4 images"
+    assert source.lacking(3) is None
+    assert source.lacking(2) is None
+
+
 @pytest.mark.parametrize("option", ["origin", "http://host/{i}.jpg"])
-def test_other_sources_leave_nothing_out(option: str) -> None:
+def test_other_sources_leave_nothing_out_and_lack_nothing(option: str) -> None:
     assert parse(option).left_out(1) is None
+    assert parse(option).lacking(1) is None
 
 
 def test_source_and_origin_agree_on_a_directorys_addresses(pictures: Path) -> None:

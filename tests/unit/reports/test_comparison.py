@@ -10,6 +10,7 @@ import pytest
 from orchestrator.analysis.compare import compare
 from orchestrator.model import Run
 from orchestrator.reports.comparison import COMPARISON_REPORTS
+from orchestrator.surroundings import Load
 from tests.unit.analysis.made_runs import (
     INLINE,
     REDIS,
@@ -50,6 +51,35 @@ def test_the_terminal_report_shows_each_cell_s_change_with_its_interval_and_verd
         "regression grayscale numpy celery redis/4 on 2 +20.0 % +18.2..+21.8 %\n"
         "1 regression, 2 same; the median cell takes 1.00 times as long as before\n"
     )
+
+
+@pytest.mark.parametrize("format_", ["terminal", "markdown"])
+def test_what_disturbed_either_run_is_repeated_and_whose_it_was(format_: str) -> None:
+    busy = replace(OLD, loads=(Load(0, 0.3, None, None, None), Load(1, 0.0, None, None, None)))
+    stolen = replace(SLOWER, loads=(Load(0, 0.0, 0.2, None, None),))
+    text = " ".join(rendered(format_, busy, stolen).split())
+    of_busy = "other processes took more than 10 % of the CPU in 1 of 2 rounds, up to 30 %"
+    of_stolen = "the hypervisor took more than 2 % of the CPU in 1 of 1 round, up to 20 %"
+    assert f"the old run was disturbed: {of_busy}" in text
+    assert f"the new run was disturbed: {of_stolen}" in text
+    assert "disturbed" not in rendered(format_, OLD, SLOWER)
+
+
+def test_the_json_document_holds_what_disturbed_either_run() -> None:
+    busy = replace(OLD, loads=(Load(0, 0.3, None, None, None),))
+    assert json.loads(rendered("json", OLD, SLOWER))["disturbances"] == {"old": [], "new": []}
+    told = json.loads(rendered("json", busy, SLOWER))["disturbances"]
+    assert ([each["kind"] for each in told["old"]], told["new"]) == (["other load"], [])
+
+
+def test_a_run_held_against_itself_is_called_that() -> None:
+    said = "ld and new are the same run, so there is no change to find"
+    assert rendered("terminal", OLD, OLD).startswith(f"O{said}\n")
+    assert f"- o{said}\n" in rendered("markdown", OLD, OLD)
+    busy = replace(OLD, loads=(Load(0, 0.3, None, None, None),))
+    assert rendered("terminal", busy, busy).count("warning: the run was disturbed: ") == 1
+    assert said not in rendered("terminal", OLD, SLOWER) + rendered("markdown", OLD, SLOWER)
+    assert [json.loads(rendered("json", OLD, new))["same_run"] for new in (OLD, SLOWER)] == [True, False]
 
 
 @pytest.mark.parametrize("format_", COMPARISON_REPORTS)

@@ -154,8 +154,8 @@ def test_the_lead_says_what_slots_on_other_machines_would_do():
     run = fleet_run(plain_result(SERIAL, 0.9), *slow)
     run = replace(run, plan=replace(run.plan, axis="slots"))
     assert headline(run, analyse(run)).lead == (
-        "No number of slots on this machine beats the best in-process cell; with slots on other machines it should "
-        "from 3 slots on."
+        "No number of slots on this machine would beat the best in-process cell; with slots on other machines it "
+        "should from 3 slots on."
     )
 
 

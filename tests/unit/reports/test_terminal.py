@@ -67,6 +67,13 @@ def test_an_incomplete_run_says_so():
     assert "INCOMPLETE" in terminal.render(run, analyse(run))
 
 
+def test_a_narrow_terminal_loses_no_column(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "40")
+    assert screen(io.StringIO()).width == 80
+    monkeypatch.setenv("COLUMNS", "140")
+    assert screen(io.StringIO()).width == 140
+
+
 @pytest.mark.parametrize("width", [80, 120, 200])
 def test_every_width_holds_every_figure_whole(width):
     run = example_run()

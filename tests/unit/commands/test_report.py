@@ -1,0 +1,43 @@
+"""`report`: what a file's name says of its format."""
+
+from __future__ import annotations
+
+import pytest
+
+from orchestrator import results
+from orchestrator.commands.report import report
+from orchestrator.errors import UsageError
+from tests.examples import example_run
+
+
+@pytest.fixture
+def saved(tmp_path):
+    """A result file."""
+    path = tmp_path / "result.json"
+    results.write(example_run(), path)
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "begins"),
+    [
+        ("r.md", "**Breakeven**"),
+        ("r.html", "<!DOCTYPE html>"),
+        ("r.CSV", "stage,kernel,strategy"),
+        ("r.txt", "8 images of"),
+        ("r", "8 images of"),
+    ],
+)
+def test_a_file_is_in_the_format_that_its_name_says(saved, tmp_path, name, begins):
+    assert report(saved, None, str(tmp_path / name)) == 0
+    assert (tmp_path / name).read_text(encoding="utf-8").startswith(begins)
+
+
+def test_a_format_that_is_asked_for_goes_before_the_name(saved, tmp_path):
+    report(saved, "markdown", str(tmp_path / "r.html"))
+    assert (tmp_path / "r.html").read_text(encoding="utf-8").startswith("**Breakeven**")
+
+
+def test_a_picture_s_name_is_refused_for_there_are_several(saved, tmp_path):
+    with pytest.raises(UsageError, match=r"r\.svg is one file, and charts are several: .*--format svg$"):
+        report(saved, None, str(tmp_path / "r.svg"))

@@ -1,0 +1,93 @@
+"""Options that would change nothing are refused, and those that change something are not."""
+
+from __future__ import annotations
+
+import pytest
+
+from orchestrator.effects import check_axis, check_effects
+from orchestrator.errors import UsageError
+from orchestrator.options import Options
+
+TEMPLATE = "http://host/{i}.jpg"
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (Options(target=0.1), "^--target 0.1 has no effect without --rounds auto; add that"),
+        (Options(target=0.05, rounds="7"), "--target 0.05 has no effect without --rounds auto"),
+        (Options(budget_s=20), "--budget 20 has no effect without --rounds auto"),
+        (Options(source="pictures", size="64x64"), "^--size 64x64 has no effect on --source pictures: "),
+        (Options(source=TEMPLATE, size="64x64"), r"--size 64x64 has no effect on --source http://host/\{i\}"),
+        (Options(source=TEMPLATE, latency_ms=0.0), "^--latency-ms 0 has no effect on --source http"),
+        (Options(source=TEMPLATE, bandwidth_mbit=8.0), "^--bandwidth-mbit 8 has no effect on --source http"),
+        (
+            Options(strategies=("serial", "threads"), chunks=(4,)),
+            "^--chunk 4 has no effect on serial, threads",
+        ),
+        (Options(strategies=("serial",), transports=("no-such",)), "^--transport no-such has no effect on"),
+        (Options(strategies=("serial",), data=("local",)), "^--data local .* add --strategy celery"),
+        (Options(strategies=("serial",), events=("on",)), "^--events on has no effect on serial"),
+    ],
+)
+def test_an_option_without_effect_is_refused_with_what_keeps_it_from_one(options, message):
+    with pytest.raises(UsageError, match=message):
+        check_effects(options)
+
+
+def test_a_source_s_secret_is_not_repeated():
+    with pytest.raises(UsageError, match="--size") as caught:
+        check_effects(Options(source="http://me:secret@host/{i}.jpg", size="64x64"))
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        Options(),
+        Options(profile="notebook"),
+        Options(rounds="auto", target=0.1, budget_s=20),
+        Options(size="64x64", latency_ms=5, bandwidth_mbit=8),
+        Options(source="pictures", latency_ms=5, bandwidth_mbit=8),
+        Options(source=TEMPLATE, profile="notebook"),
+        Options(chunks=(4,)),
+        Options(strategies=("serial", "celery"), chunks=(4,)),
+        Options(strategies=("serial", "celry"), chunks=(4,)),
+    ],
+)
+def test_an_option_with_an_effect_is_accepted(options):
+    check_effects(options)
+
+
+@pytest.mark.parametrize(
+    ("options", "axis", "message"),
+    [
+        (Options(size="64x64"), "size", "^--size has no effect with --axis size, which sweeps it; "),
+        (Options(latency_ms=0.0), "latency", "^--latency-ms has no effect with --axis latency"),
+        (Options(chunks=(1, 4)), "chunk", "^--chunk has no effect with --axis chunk"),
+        (Options(stages=("decode",)), "latency", "^--axis latency changes nothing for --stage decode"),
+        (Options(strategies=("celery",)), "size", "^--strategy celery alone has nobody to be compared with"),
+        (
+            Options(strategies=("serial", "threads")),
+            "size",
+            "^--strategy serial without celery has no break-even",
+        ),
+    ],
+)
+def test_a_sweep_refuses_what_it_sets_itself_and_what_would_not_follow(options, axis, message):
+    with pytest.raises(UsageError, match=message):
+        check_axis(options, axis)
+
+
+@pytest.mark.parametrize(
+    ("options", "axis"),
+    [
+        (Options(latency_ms=0.0, chunks=(4,)), "size"),
+        (Options(size="64x64"), "latency"),
+        (Options(size="64x64", latency_ms=1.0), "chunk"),
+        (Options(stages=("decode", "pipeline")), "latency"),
+        (Options(strategies=("serial", "celery")), "size"),
+    ],
+)
+def test_a_sweep_takes_what_the_other_axes_leave_open(options, axis):
+    check_axis(options, axis)
