@@ -132,7 +132,7 @@ def test_a_picture_that_does_not_decode_fails_and_the_others_go_on(tmp_path):
     ("arguments", "code", "words"),
     [
         (["run", "--size", "huge"], 2, "WIDTHxHEIGHT"),
-        (["run", "--images", "none"], 2, "should be a valid integer"),
+        (["run", "--images", "none"], 2, "is not a whole number; see 'orchestrator run --help'"),
         (["run", "--stage", "greyscale"], 2, "did you mean 'grayscale'?"),
         (["run", "--source", "http://example.org/pictures"], 2, "{i}"),
         (["run", "--broker", "amqp://localhost"], 2, "write redis://host:6379/0"),

@@ -90,7 +90,7 @@ def test_another_version_is_refused_with_the_remedy_and_compared_with_it(folder:
         (["old.json", "other.json"], "have no measured cell in common"),
         (["old.json", "old.json", "--format", "pdf"], "choose from terminal, markdown, json"),
         (["old.json", "old.json", "--json", "--format", "markdown"], "choose one"),
-        (["old.json"], "Missing argument 'new'"),
+        (["old.json"], "Missing argument 'NEW'"),
     ],
 )
 def test_a_mistake_gets_one_line_and_exits_2(folder: Path, arguments: list[str], words: str) -> None:
