@@ -190,14 +190,14 @@ class SlotProcess:
 
     def _leased(self, place: Sequence[Any]) -> Pixels:
         _, offset, nbytes, shape, dtype, size = place
-        memory = self._outputs.grown_to(size)
+        mapping = self._outputs.grown_to(size)
         interface = {
             "version": 3,
             "shape": shape,
             "typestr": dtype,
             "data": (self._outputs.address + offset, False),
         }
-        return np.asarray(Lease(interface, memory, (offset, nbytes), self._unneeded))
+        return np.asarray(Lease(interface, mapping, (offset, nbytes), self._unneeded))
 
     @property
     def is_alive(self) -> bool:

@@ -14,7 +14,10 @@ where a place is [kind, offset, bytes, shape, dtype, size of the file]. A lane i
 slot may have at a time; the first bytes of the inputs hold two flags for each, by which a task that waits
 behind another can be given to a slot that is free: how far the slot is with it, and whether it was taken back.
 
-Each answer that wakes the orchestrator takes time from the slots, so a slot that has more to do keeps a few.
+Each answer that wakes the orchestrator takes time from the slots, so a slot that has more to do keeps a few. And
+between two kernels it does as little as it can: while one runs, the processor's caches lose what it does not use, and
+whatever comes next is slow by as much code and memory as it touches. So orders are read, and outputs copied, several in
+a row.
 """
 
 from __future__ import annotations
@@ -28,14 +31,13 @@ import sys
 import threading
 import time
 from collections import defaultdict, deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import msgpack
 import numpy as np
-from numpy.typing import NDArray
 
 from worker.contract import Payload
 from worker.execution import describe, timed
@@ -64,21 +66,20 @@ class Window:
     def __init__(self, fd: int) -> None:
         """Map the file that `fd` names, as large as it is."""
         self.fd = fd
-        self.bytes: NDArray[np.uint8]
         self._map()
 
     def _map(self) -> None:
         # Every page is put in place now: a first touch of each would be on a task's clock.
         flags = mmap.MAP_SHARED | getattr(mmap, "MAP_POPULATE", 0)
-        self.mapping = mmap.mmap(self.fd, os.fstat(self.fd).st_size, flags=flags)
-        self.bytes = np.frombuffer(self.mapping, dtype=np.uint8)
-        self.address: int = self.bytes.__array_interface__["data"][0]
+        self.size = os.fstat(self.fd).st_size
+        self.mapping = mmap.mmap(self.fd, self.size, flags=flags)
+        self.address: int = np.frombuffer(self.mapping, dtype=np.uint8).__array_interface__["data"][0]
 
-    def grown_to(self, size: int) -> NDArray[np.uint8]:
-        """All bytes of the file, known to hold `size` at least; views on older mappings stay valid."""
-        if size > self.bytes.size:
+    def grown_to(self, size: int) -> mmap.mmap:
+        """The whole file, known to hold `size` bytes at least; views on older mappings stay valid."""
+        if size > self.size:
             self._map()
-        return self.bytes
+        return self.mapping
 
 
 class Arena(Window):
@@ -101,8 +102,8 @@ class Arena(Window):
         if free := self._free[room]:
             return free.pop()
         offset, end = self._next, self._next + room
-        if end > self.bytes.size:
-            os.ftruncate(self.fd, max(end, self.bytes.size + min(self.bytes.size, GROWTH_BYTES)))
+        if end > self.size:
+            os.ftruncate(self.fd, max(end, self.size + min(self.size, GROWTH_BYTES)))
             self._map()
         self._next = end
         return offset
@@ -131,6 +132,9 @@ def _typestr(dtype: np.dtype[Any]) -> str:
     return dtype.str
 
 
+_dtype = lru_cache(np.dtype)
+
+
 def put(arena: Arena, payload: Payload) -> list[Any]:
     """Copy a payload into a new cell; its place, for `get`.
 
@@ -139,11 +143,13 @@ def put(arena: Arena, payload: Payload) -> list[Any]:
         OSError: there is no memory left.
     """
     if isinstance(payload, np.ndarray):
-        shape, dtype, nbytes = payload.shape, payload.dtype, payload.nbytes
-        typestr = _typestr(dtype)
+        typestr, nbytes = _typestr(payload.dtype), payload.nbytes
         offset = arena.allocate(nbytes)
-        np.ndarray(shape, dtype, arena.mapping, offset)[...] = payload
-        return ["array", offset, nbytes, shape, typestr, arena.bytes.size]
+        try:
+            arena.mapping[offset : offset + nbytes] = payload  # type: ignore[call-overload]  # an array is a buffer
+        except ValueError:  # it does not lie in one piece, or has a dtype that a buffer cannot have
+            np.ndarray(payload.shape, payload.dtype, arena.mapping, offset)[...] = payload
+        return ["array", offset, nbytes, payload.shape, typestr, arena.size]
     if isinstance(payload, str):
         kind, data = "text", payload.encode("utf-8", "surrogatepass")
     elif isinstance(payload, bytes):
@@ -151,18 +157,18 @@ def put(arena: Arena, payload: Payload) -> list[Any]:
     else:
         raise TypeError(f"a payload of {type(payload).__name__} cannot be shared between processes")
     offset = arena.allocate(len(data))
-    arena.bytes[offset : offset + len(data)] = np.frombuffer(data, dtype=np.uint8)
-    return [kind, offset, len(data), (), "", arena.bytes.size]
+    arena.mapping[offset : offset + len(data)] = data
+    return [kind, offset, len(data), (), "", arena.size]
 
 
 def get(window: Window, place: Sequence[Any]) -> Payload:
     """The payload at a place: an array is a view of shared memory, text and bytes are copies."""
-    kind, offset, nbytes, shape, dtype, size = place
-    memory = window.grown_to(size)
+    kind, offset, nbytes, shape, typestr, size = place
+    mapping = window.grown_to(size)
     if kind == "array":
         # On the mapping itself: NumPy walks along all arrays that one is a view of, for each pixel that `loop` takes.
-        return np.ndarray(shape, dtype, window.mapping, offset)
-    data = memory[offset : offset + nbytes].tobytes()
+        return np.ndarray(shape, _dtype(typestr), mapping, offset)
+    data = mapping[offset : offset + nbytes]
     return data.decode("utf-8", "surrogatepass") if kind == "text" else data
 
 
@@ -174,22 +180,24 @@ def main(control_fd: int, inputs_fd: int, outputs_fd: int) -> None:
     control = socket.socket(fileno=control_fd)
     threading.Thread(target=_end_with, args=(control,), daemon=True).start()
     inputs, outputs = Window(inputs_fd), Arena(outputs_fd)
-    orders, answers = Orders(control), Answers(control)
+    orders = Orders(control, partial(_prepared, inputs, outputs))
+    answers = Answers(control, partial(_told, outputs))
     # An orchestrator that closes its end in the middle of something has had enough: no reason for a traceback.
     with suppress(ConnectionResetError, BrokenPipeError, EOFError):
         while True:
             if orders.are_few():
                 answers.send()
             order = orders.next()
-            answers.add(_answer(order, inputs, outputs) if order else [])
+            answers.add(_done(inputs.mapping, *order) if order else ())
 
 
 class Orders:
     """What the orchestrator has sent and this slot has not done."""
 
-    def __init__(self, control: socket.socket) -> None:
-        """Read from `control`, which nobody else does."""
+    def __init__(self, control: socket.socket, prepared: Callable[[Sequence[Any]], Sequence[Any]]) -> None:
+        """Read from `control`, which nobody else does; each order waits as `prepared` gives it."""
         self._control = control
+        self._prepared = prepared
         self._unpacker = msgpack.Unpacker(use_list=False)
         self._waiting: deque[Sequence[Any]] = deque()
 
@@ -217,29 +225,30 @@ class Orders:
         if not data:
             raise EOFError
         self._unpacker.feed(data)
-        self._waiting.extend(self._unpacker)
+        self._waiting.extend(map(self._prepared, self._unpacker))
 
 
 class Answers:
     """Answers on their way, of which a few are kept to be sent together."""
 
-    def __init__(self, control: socket.socket) -> None:
-        """Send by `control`."""
+    def __init__(self, control: socket.socket, told: Callable[[Sequence[Any]], Sequence[Any]]) -> None:
+        """Send by `control`; each answer goes as `told` gives it."""
         self._control = control
+        self._told = told
         self._packer = msgpack.Packer()
-        self._held: list[bytes] = []
+        self._held: list[Sequence[Any]] = []
         self._sent_at = 0.0
 
-    def add(self, answer: list[Any]) -> None:
+    def add(self, answer: Sequence[Any]) -> None:
         """Send it, or keep it for a while."""
-        self._held.append(self._packer.pack(answer))
+        self._held.append(answer)
         if len(self._held) >= MOST_HELD or time.monotonic() - self._sent_at > HOLD_S:
             self.send()
 
     def send(self) -> None:
         """Send what was kept."""
         if self._held:
-            self._control.sendall(b"".join(self._held))
+            self._control.sendall(b"".join([self._packer.pack(self._told(answer)) for answer in self._held]))
             self._held.clear()
             self._sent_at = time.monotonic()
 
@@ -252,27 +261,36 @@ def _end_with(control: socket.socket) -> None:
     os._exit(0)
 
 
-def _answer(message: Sequence[Any], inputs: Window, outputs: Arena) -> list[Any]:
+def _prepared(inputs: Window, outputs: Arena, message: Sequence[Any]) -> Sequence[Any]:
+    """An order with its payload: lane, stage, kernel, payload; empty where a sign of life is asked for."""
+    if not message:
+        return ()
     lane, stage, kernel, place, unneeded = message
     for offset, nbytes in unneeded:
         outputs.free(offset, nbytes)
-    inputs.grown_to(place[-1])
-    flags, progress = inputs.mapping, 2 * lane
+    return lane, stage, kernel, get(inputs, place)
+
+
+def _done(flags: mmap.mmap, lane: int, stage: str, kernel: str, payload: Payload) -> Sequence[Any]:
+    """The lane and what `timed` gives of the task; the lane alone if it was taken back."""
+    progress = 2 * lane
     flags[progress] = BEGUN
-    answer = [lane] if flags[progress + 1] else [lane, *_done(stage, kernel, get(inputs, place), outputs)]
+    answer = (lane,) if flags[progress + 1] else (lane, *timed(stage, kernel, payload))
     flags[progress] = DONE
     return answer
 
 
-def _done(stage: str, kernel: str, payload: Payload, outputs: Arena) -> list[Any]:
-    """Do a task, and leave its output: what the answer says of it."""
-    output, failure, *seconds = timed(stage, kernel, payload)
+def _told(outputs: Arena, answer: Sequence[Any]) -> Sequence[Any]:
+    """An answer as it crosses: its output, or its failure's message, lies in shared memory."""
+    if len(answer) < 2:
+        return answer
+    lane, output, failure, *seconds = answer
     if failure is None:
         try:
-            return [put(outputs, output), "", *seconds]  # type: ignore[arg-type]  # put checks
+            return [lane, put(outputs, output), "", *seconds]
         except (TypeError, OSError, MemoryError) as error:
             failure = describe(error)
-    return [put(outputs, failure.message), failure.type, *seconds]
+    return [lane, put(outputs, failure.message), failure.type, *seconds]
 
 
 if __name__ == "__main__":

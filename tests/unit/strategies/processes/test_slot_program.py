@@ -3,7 +3,7 @@ from __future__ import annotations
 import os
 import socket
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 import msgpack
@@ -83,7 +83,7 @@ def test_cells_never_overlap_and_spare_the_header(arena: Arena) -> None:
     assert cells[0][0] >= slot_program.HEADER_BYTES
     for (offset, nbytes), (following, _) in pairwise(cells):
         assert offset + nbytes <= following
-    assert cells[-1][0] + cells[-1][1] <= arena.bytes.size
+    assert cells[-1][0] + cells[-1][1] <= arena.size
 
 
 def test_a_cell_given_back_is_used_again(arena: Arena) -> None:
@@ -97,10 +97,10 @@ def test_an_array_stays_valid_when_the_file_grows(arena: Arena) -> None:
     window = Window(arena.fd)
     before = np.arange(999, dtype=np.uint8).reshape(27, 37)
     held = get(window, put(arena, before))
-    size = arena.bytes.size
+    size = arena.size
     large = np.ones(10 * size, dtype=np.uint8)
     np.testing.assert_array_equal(get(window, put(arena, large)), large)
-    assert arena.bytes.size > size
+    assert arena.size > size
     np.testing.assert_array_equal(held, before)
 
 
@@ -139,7 +139,7 @@ def sent(line: tuple[socket.socket, socket.socket]) -> list[list[int]]:
 
 @pytest.mark.usefixtures("clock")
 def test_answers_are_kept_until_there_are_enough(line: tuple[socket.socket, socket.socket]) -> None:
-    answers = Answers(line[0])
+    answers = Answers(line[0], unchanged)
     answers.add([0])
     assert sent(line) == [[0]]  # nothing had been said for a while
     for number in range(1, MOST_HELD):
@@ -152,7 +152,7 @@ def test_answers_are_kept_until_there_are_enough(line: tuple[socket.socket, sock
 def test_an_answer_leaves_at_once_where_none_has_for_a_while(
     line: tuple[socket.socket, socket.socket], clock: list[float]
 ) -> None:
-    answers = Answers(line[0])
+    answers = Answers(line[0], unchanged)
     answers.add([0])
     answers.add([1])
     assert sent(line) == [[0]]
@@ -164,7 +164,7 @@ def test_an_answer_leaves_at_once_where_none_has_for_a_while(
 
 
 def test_orders_are_few_when_one_is_left_however_they_came(line: tuple[socket.socket, socket.socket]) -> None:
-    orders = Orders(line[0])
+    orders = Orders(line[0], unchanged)
     assert orders.are_few()
     line[1].sendall(msgpack.packb([1]) + msgpack.packb([2]))
     line[1].sendall(msgpack.packb([3]))
@@ -174,6 +174,10 @@ def test_orders_are_few_when_one_is_left_however_they_came(line: tuple[socket.so
     line[1].close()
     with pytest.raises(EOFError):
         orders.next()
+
+
+def unchanged(message: Sequence[int]) -> Sequence[int]:
+    return message
 
 
 def _unpacked(end: socket.socket) -> msgpack.Unpacker:
