@@ -1,12 +1,29 @@
-"""`execute`: the one function that every strategy times, and its core, `timed`."""
+"""`timed`: the one function that every strategy times its kernels with, and what becomes of what it gives.
+
+What lies between two kernels runs with cold caches: while a kernel runs, a processor loses what that does not use, and
+whatever comes next is slow by as much code and memory as it touches, ten times as slow as in a row on a busy machine.
+So a strategy may keep what is done for a moment and make outcomes of several together; `MOST_HELD` and `HOLD_S` say
+how many and how long.
+"""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import Final, TypeAlias
 
 from worker.contract import Failure, Hops, Outcome, Payload, Task
 from worker.stages import kernel_of
+
+Done: TypeAlias = tuple[Payload | None, Failure | None, float, float]
+"""A task's output or its failure, and the seconds of wall time and of its thread's CPU time that it took."""
+
+MOST_HELD: Final = 16
+HOLD_S: Final = 0.1
+"""So many tasks that are done a slot keeps while there is more to do, and none once this has passed since it kept none.
+
+It is looked at between tasks, so one that is done waits no longer than this and the task that its slot does next.
+"""
 
 
 def execute(
@@ -26,8 +43,13 @@ def execute(
     Returns:
         The outcome with `hops.compute_s` and `hops.compute_cpu_s` set.
     """
-    output, failure, *seconds = timed(task.stage, task.kernel, task.payload, clock, cpu_clock)
-    return Outcome(task.id, output, failure, Hops(*seconds), slot)
+    return outcome_of(task.id, timed(task.stage, task.kernel, task.payload, clock, cpu_clock), slot)
+
+
+def outcome_of(task_id: int, done: Done, slot: str | None) -> Outcome:
+    """The outcome of a task of which `timed` gave `done`, in the place named `slot`."""
+    output, failure, compute_s, compute_cpu_s = done
+    return Outcome(task_id, output, failure, Hops(compute_s, compute_cpu_s), slot)
 
 
 def timed(
@@ -36,12 +58,8 @@ def timed(
     payload: Payload,
     clock: Callable[[], float] = time.perf_counter,
     cpu_clock: Callable[[], float] = time.thread_time,
-) -> tuple[Payload | None, Failure | None, float, float]:
-    """What `execute` is made of, for where an outcome is put together elsewhere.
-
-    Returns:
-        The output or the failure, and the seconds of wall time and of this thread's CPU time.
-    """
+) -> Done:
+    """Run a kernel on a payload, and see how long it takes; whatever it raises is its task's failure."""
     output, failure = None, None
     started, cpu_started = clock(), cpu_clock()
     try:

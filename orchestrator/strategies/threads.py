@@ -23,19 +23,12 @@ from typing import Self
 
 from orchestrator.errors import UnavailableError
 from orchestrator.strategies.strategy import Strategy
-from worker.contract import Outcome, Task
-from worker.execution import describe, execute
+from worker.contract import Failure, Outcome, Task
+from worker.execution import HOLD_S, MOST_HELD, Done, describe, outcome_of, timed
 
-WINDOW = 32
+WINDOW = 2 * MOST_HELD
 """Tasks a slot that may be begun or done before the orchestrator takes their outcomes: bounds the memory of
 a long batch, and still keeps every thread busy while the orchestrator waits its turn for the GIL."""
-
-MOST_HELD = WINDOW // 2
-HOLD_S = 0.1
-"""So many outcomes a slot are kept while there are tasks to begin, and none once this has passed since some were taken.
-
-It is looked at between tasks, so an outcome waits no longer than this and the task that its thread does next.
-"""
 
 START_S = 10.0
 """By then every thread has answered, or the machine has none to give."""
@@ -48,7 +41,7 @@ class Threads(Strategy):
         """Remember the number of threads, at least 1."""
         super().__init__(slots)
         self._todo: SimpleQueue[Task | threading.Barrier | None] = SimpleQueue()
-        self._done: deque[Outcome] = deque()
+        self._done: deque[tuple[int, Done | Failure, str]] = deque()
         self._call: SimpleQueue[None] = SimpleQueue()
         self._taken_at = 0.0
         self._threads: list[threading.Thread] = []
@@ -113,7 +106,7 @@ class Threads(Strategy):
         """What is done, once a thread says that it is time; nothing if all was taken before it said so."""
         self._call.get()
         self._taken_at = time.monotonic()
-        return [self._done.popleft() for _ in range(len(self._done))]
+        return [_outcome(*self._done.popleft()) for _ in range(len(self._done))]
 
     def _is_due(self) -> bool:
         """Whether the orchestrator is to be called, which is not on its way already."""
@@ -150,10 +143,18 @@ class Threads(Strategy):
                 with suppress(threading.BrokenBarrierError):
                     task.wait()
                 continue
+            done: Done | Failure
             try:
-                outcome = execute(task, slot)
+                done = timed(task.stage, task.kernel, task.payload)
             except BaseException as error:  # noqa: BLE001 - a batch would wait for ever on a thread that died
-                outcome = Outcome(task.id, failure=describe(error), slot=slot)
-            self._done.append(outcome)
+                done = describe(error)
+            self._done.append((task.id, done, slot))
             if self._is_due():
                 self._call.put(None)
+
+
+def _outcome(task_id: int, done: Done | Failure, slot: str) -> Outcome:
+    """The outcome of what a thread did; of what would have ended it no times are known."""
+    if isinstance(done, Failure):
+        return Outcome(task_id, failure=done, slot=slot)
+    return outcome_of(task_id, done, slot)

@@ -14,10 +14,8 @@ where a place is [kind, offset, bytes, shape, dtype, size of the file]. A lane i
 slot may have at a time; the first bytes of the inputs hold two flags for each, by which a task that waits
 behind another can be given to a slot that is free: how far the slot is with it, and whether it was taken back.
 
-Each answer that wakes the orchestrator takes time from the slots, so a slot that has more to do keeps a few. And
-between two kernels it does as little as it can: while one runs, the processor's caches lose what it does not use, and
-whatever comes next is slow by as much code and memory as it touches. So orders are read, and outputs copied, several in
-a row.
+Each answer that wakes the orchestrator takes time from the slots, so a slot that has more to do keeps a few; and it
+reads orders and copies outputs several in a row, not one between two kernels, for what `worker/execution.py` says.
 """
 
 from __future__ import annotations
@@ -40,20 +38,13 @@ import msgpack
 import numpy as np
 
 from worker.contract import Payload
-from worker.execution import describe, timed
+from worker.execution import HOLD_S, MOST_HELD, describe, timed
 from worker.memory import collect_rarely, keep_freed_memory
 
-LANES = 32
+LANES = 2 * MOST_HELD
 HEADER_BYTES = mmap.PAGESIZE
 BEGUN, DONE = 1, 2
 """How far a slot is with a task: at it, or through with it and the answer made."""
-MOST_HELD = LANES // 2
-HOLD_S = 0.1
-"""So many answers are kept while there is more to do, and none once this has passed since some were sent.
-
-It is looked at between tasks: the answer of a task that takes longer leaves at once, so a slot that says nothing is
-never further from its last word than from the beginning of its task by more than this.
-"""
 FIRST_BYTES = 4 << 20
 """What each file holds at first: two 800x800 pictures. It grows while a batch warms up."""
 GROWTH_BYTES = 64 << 20

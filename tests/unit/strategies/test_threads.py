@@ -8,14 +8,15 @@ import pytest
 
 from orchestrator.errors import UnavailableError
 from orchestrator.strategies import threads
-from orchestrator.strategies.threads import MOST_HELD, WINDOW, Threads
+from orchestrator.strategies.threads import WINDOW, Threads
 from worker.contract import Failure, Outcome, Task
+from worker.execution import MOST_HELD, Done
 
-TASKS = [Task(i, "decode", "asarray", b"") for i in range(10 * WINDOW)]
+TASKS = [Task(i, "decode", str(i), b"") for i in range(10 * WINDOW)]
 
 
-def answer(task: Task, slot: str) -> Outcome:
-    return Outcome(task.id, slot=slot)
+def answer(_stage: str, _kernel: str, payload: bytes) -> Done:
+    return payload, None, 0.0, 0.0
 
 
 def test_all_threads_are_up_on_entering_and_gone_on_leaving() -> None:
@@ -28,11 +29,11 @@ def test_all_threads_are_up_on_entering_and_gone_on_leaving() -> None:
 def test_tasks_are_begun_no_further_ahead_than_the_window(monkeypatch: pytest.MonkeyPatch) -> None:
     begun: list[int] = []
 
-    def execute(task: Task, slot: str) -> Outcome:
-        begun.append(task.id)
-        return answer(task, slot)
+    def timed(stage: str, kernel: str, payload: bytes) -> Done:
+        begun.append(int(kernel))
+        return answer(stage, kernel, payload)
 
-    monkeypatch.setattr(threads, "execute", execute)
+    monkeypatch.setattr(threads, "timed", timed)
     with Threads(1) as strategy:
         outcomes = strategy.run(TASKS)
         next(outcomes)
@@ -44,11 +45,11 @@ def test_tasks_are_begun_no_further_ahead_than_the_window(monkeypatch: pytest.Mo
 def test_every_slot_works_at_the_same_time(monkeypatch: pytest.MonkeyPatch) -> None:
     together = threading.Barrier(4, timeout=10)
 
-    def execute(task: Task, slot: str) -> Outcome:
+    def timed(stage: str, kernel: str, payload: bytes) -> Done:
         together.wait()
-        return answer(task, slot)
+        return answer(stage, kernel, payload)
 
-    monkeypatch.setattr(threads, "execute", execute)
+    monkeypatch.setattr(threads, "timed", timed)
     with Threads(4) as strategy:
         assert len({outcome.slot for outcome in strategy.run(TASKS[:4])}) == 4
 
@@ -56,14 +57,14 @@ def test_every_slot_works_at_the_same_time(monkeypatch: pytest.MonkeyPatch) -> N
 def test_closing_waits_for_tasks_begun_and_does_no_others(monkeypatch: pytest.MonkeyPatch) -> None:
     at_work, go_on, done = threading.Event(), threading.Event(), []
 
-    def execute(task: Task, slot: str) -> Outcome:
-        if task.id == 1:
+    def timed(stage: str, kernel: str, payload: bytes) -> Done:
+        if kernel == "1":
             at_work.set()
             assert go_on.wait(10)
-        done.append(task.id)
-        return answer(task, slot)
+        done.append(int(kernel))
+        return answer(stage, kernel, payload)
 
-    monkeypatch.setattr(threads, "execute", execute)
+    monkeypatch.setattr(threads, "timed", timed)
     with Threads(1) as strategy:
         outcomes = strategy.run(TASKS[:10])
         next(outcomes)
@@ -84,7 +85,7 @@ def test_outcomes_are_kept_while_there_are_tasks_to_begin_and_no_longer(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     calls: list[int] = []
-    monkeypatch.setattr(threads, "execute", answer)
+    monkeypatch.setattr(threads, "timed", answer)
     monkeypatch.setattr(threads, "HOLD_S", 60.0)
     with Threads(1) as strategy:
         strategy._taken_at = time.monotonic()
@@ -106,7 +107,7 @@ def test_outcomes_are_kept_while_there_are_tasks_to_begin_and_no_longer(
 def test_a_batch_that_is_interrupted_within_the_strategy_leaves_it_ready(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(threads, "execute", answer)
+    monkeypatch.setattr(threads, "timed", answer)
     with Threads(2) as strategy:
 
         def interrupted() -> Sequence[Outcome]:
@@ -117,7 +118,7 @@ def test_a_batch_that_is_interrupted_within_the_strategy_leaves_it_ready(
         with pytest.raises(KeyboardInterrupt):
             list(strategy.run(TASKS))
         monkeypatch.undo()
-        monkeypatch.setattr(threads, "execute", answer)
+        monkeypatch.setattr(threads, "timed", answer)
         assert sorted(outcome.task_id for outcome in strategy.run(TASKS[-9:])) == [
             task.id for task in TASKS[-9:]
         ]
@@ -126,12 +127,12 @@ def test_a_batch_that_is_interrupted_within_the_strategy_leaves_it_ready(
 def test_an_outcome_is_handed_over_beside_a_task_that_lasts(monkeypatch: pytest.MonkeyPatch) -> None:
     go_on = threading.Event()
 
-    def execute(task: Task, slot: str) -> Outcome:
-        if task.id == 0:
+    def timed(stage: str, kernel: str, payload: bytes) -> Done:
+        if kernel == "0":
             assert go_on.wait(10)
-        return answer(task, slot)
+        return answer(stage, kernel, payload)
 
-    monkeypatch.setattr(threads, "execute", execute)
+    monkeypatch.setattr(threads, "timed", timed)
     with Threads(2) as strategy:
         outcomes = strategy.run(TASKS[:10])
         assert {next(outcomes).task_id for _ in range(9)} == set(range(1, 10))
@@ -140,15 +141,16 @@ def test_an_outcome_is_handed_over_beside_a_task_that_lasts(monkeypatch: pytest.
 
 
 def test_a_kernel_that_would_end_its_thread_fails_its_task_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    def execute(task: Task, slot: str) -> Outcome:
-        if task.id == 1:
+    def timed(stage: str, kernel: str, payload: bytes) -> Done:
+        if kernel == "1":
             raise SystemExit("enough")
-        return answer(task, slot)
+        return answer(stage, kernel, payload)
 
-    monkeypatch.setattr(threads, "execute", execute)
+    monkeypatch.setattr(threads, "timed", timed)
     with Threads(1) as strategy:
-        failures = [outcome.failure for outcome in strategy.run(TASKS[:3])]
-    assert [None, Failure("SystemExit", "enough"), None] == failures
+        outcomes = list(strategy.run(TASKS[:3]))
+    assert [None, Failure("SystemExit", "enough"), None] == [outcome.failure for outcome in outcomes]
+    assert outcomes[1].hops is None
 
 
 def test_threads_that_cannot_start_are_reported_and_those_that_did_are_ended(

@@ -15,8 +15,6 @@ from hypothesis.extra import numpy as npst
 
 from orchestrator.strategies.processes import slot_program
 from orchestrator.strategies.processes.slot_program import (
-    HOLD_S,
-    MOST_HELD,
     Answers,
     Arena,
     Orders,
@@ -25,6 +23,7 @@ from orchestrator.strategies.processes.slot_program import (
     put,
 )
 from worker.contract import Payload
+from worker.execution import HOLD_S, MOST_HELD
 
 
 @pytest.fixture
