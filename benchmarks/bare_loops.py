@@ -9,6 +9,7 @@ from __future__ import annotations
 import gc
 import math
 import multiprocessing
+import struct
 import threading
 import time
 from abc import ABC, abstractmethod
@@ -24,6 +25,25 @@ import numpy as np
 from worker.contract import Payload, Pixels
 from worker.memory import keep_freed_memory
 from worker.stages import kernel_of
+
+GO, GO_TIMED = b"g", b"t"
+"""Do the batch; do it with a clock around each kernel."""
+
+
+class Timed:
+    """A kernel with a clock around it; `seconds` is what all its calls took."""
+
+    def __init__(self, kernel: Callable[[Any], Any]) -> None:
+        """None was called yet."""
+        self._kernel = kernel
+        self.seconds = 0.0
+
+    def __call__(self, payload: Payload) -> Any:
+        """Call the kernel."""
+        started = time.perf_counter()
+        output = self._kernel(payload)
+        self.seconds += time.perf_counter() - started
+        return output
 
 
 class BareLoop(ABC):
@@ -46,6 +66,10 @@ class BareLoop(ABC):
     def run(self) -> object:
         """Do the batch; what is returned is kept until the clock has stopped."""
 
+    def rest_s(self) -> float | None:
+        """The seconds of one more batch that no kernel took, by a clock around each; `None` where it has none."""
+        return None
+
     def close(self) -> None:
         """End what was started; most have started nothing."""
         return
@@ -64,6 +88,14 @@ class BareSerial(BareLoop):
         for payload in self._payloads:
             outputs.append(self._kernel(payload))
         return outputs
+
+    def rest_s(self) -> float:
+        """The loop with a clock around each kernel."""
+        started, kernel = time.perf_counter(), Timed(self._kernel)
+        outputs = []
+        for payload in self._payloads:
+            outputs.append(kernel(payload))
+        return time.perf_counter() - started - kernel.seconds
 
 
 class BareThreads(BareLoop):
@@ -126,8 +158,18 @@ class BareProcesses(BareLoop):
 
     def run(self) -> object:
         """Release all processes and wait for the last."""
+        return self._released(GO)
+
+    def rest_s(self) -> float | None:
+        """The batch with a clock around each kernel, if there is one process alone."""
+        started = time.perf_counter()
+        kernels_s = [struct.unpack("d", answer) for answer in self._released(GO_TIMED)]
+        elapsed = time.perf_counter() - started
+        return elapsed - kernels_s[0][0] if len(kernels_s) == 1 else None
+
+    def _released(self, order: bytes) -> list[bytes]:
         for connection in self._connections:
-            connection.send_bytes(b"g")
+            connection.send_bytes(order)
         return [connection.recv_bytes() for connection in self._connections]
 
     def close(self) -> None:
@@ -158,13 +200,15 @@ class BareCrossing(BareProcesses):
 
     def run(self) -> object:
         """Copy every share, and release its process; the gray ones lie in shared memory in the end."""
+        self._released(GO)
+        return list(self._back)
+
+    def _released(self, order: bytes) -> list[bytes]:
         for number, connection in enumerate(self._connections):
             for index in range(number, len(self._payloads), self._slots):
                 self._there[index] = self._payloads[index]
-            connection.send_bytes(b"g")
-        for connection in self._connections:
-            connection.recv_bytes()
-        return list(self._back)
+            connection.send_bytes(order)
+        return [connection.recv_bytes() for connection in self._connections]
 
     def close(self) -> None:
         """End the processes and give the memory back."""
@@ -182,11 +226,13 @@ def serve_share(connection: Connection) -> None:
     kernel = kernel_of(stage, name)
     with suppress(EOFError):
         connection.send_bytes(b"r")
-        while connection.recv_bytes():
+        while order := connection.recv_bytes():
+            clocked = Timed(kernel)
+            do = clocked if order == GO_TIMED else kernel
             outputs = []
             for payload in payloads:
-                outputs.append(kernel(payload))
-            connection.send_bytes(b"d")
+                outputs.append(do(payload))
+            connection.send_bytes(struct.pack("d", clocked.seconds))
             del outputs
 
 
@@ -201,9 +247,11 @@ def serve_shared(connection: Connection) -> None:
     back = np.ndarray(shape[:3], np.uint8, memory.buf, math.prod(shape))
     with suppress(EOFError):
         connection.send_bytes(b"r")
-        while connection.recv_bytes():
+        while order := connection.recv_bytes():
+            clocked = Timed(kernel)
+            do = clocked if order == GO_TIMED else kernel
             for index in range(number, shape[0], slots):
-                back[index] = kernel(there[index])
-            connection.send_bytes(b"d")
+                back[index] = do(there[index])
+            connection.send_bytes(struct.pack("d", clocked.seconds))
     del there, back
     memory.close()

@@ -52,7 +52,7 @@ class Figures:
     """What one strategy with one work took in this life, of the harness and bare.
 
     Makespans are medians over rounds, in seconds of a batch of `tasks`; CPU times are seconds a task, of this process
-    and its children. `rest_s` is what of the harness's makespan no kernel took, `None` where slots work side by side.
+    and its children. The two rests are what of a makespan no kernel took, `None` where slots work side by side.
     """
 
     strategy: str
@@ -62,7 +62,8 @@ class Figures:
     bare_s: float
     ours_cpu_s: float
     bare_cpu_s: float
-    rest_s: float | None
+    ours_rest_s: float | None
+    bare_rest_s: float | None
 
 
 def bare_loop(strategy: str, tasks: tuple[Task, ...]) -> BareLoop:
@@ -102,6 +103,8 @@ def lived(strategy: str, work: str, done: Batch, rounds: int, order: random.Rand
         for _ in range(1 + rounds):
             for side in order.sample(tuple(seconds), 2):
                 makespans[side].append(seconds[side]())
+        alone = strategy in ONE_SLOT
+        bare_rests = [bare.rest_s() for _ in range(rounds)] if alone else []
         batch_of = {"ours": lambda: list(ours.run(done.tasks)), "bare": bare.run}
         cpu_s = {side: _cpu_s_of(batch_of[side]) for side in order.sample(tuple(batch_of), 2)}
     tasks = len(done.tasks)
@@ -113,7 +116,8 @@ def lived(strategy: str, work: str, done: Batch, rounds: int, order: random.Rand
         bare_s=median(makespans["bare"][1:]),
         ours_cpu_s=cpu_s["ours"] / tasks,
         bare_cpu_s=cpu_s["bare"] / tasks,
-        rest_s=median(rests[1:]) if strategy in ONE_SLOT else None,
+        ours_rest_s=median(rests[1:]) if alone else None,
+        bare_rest_s=median(rest for rest in bare_rests if rest is not None) if alone else None,
     )
 
 
