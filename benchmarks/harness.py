@@ -200,8 +200,8 @@ def decided(ratios: Sequence[Estimate]) -> str:
     more = sum(ratio.low is not None and ratio.low > ALLOWED for ratio in ratios)
     dearest = max(ratio.point for ratio in ratios)
     return (
-        f"the dearest takes {dearest:.4f} times as long as its bare loop (at most {ALLOWED:.2f}); of {len(ratios)} rows "
-        f"{more} surely take more than that and {less} surely less, and the intervals of the others decide nothing."
+        f"the dearest takes {dearest:.4f} times as long as its bare loop (at most {ALLOWED:.2f}); of {len(ratios)} "
+        f"rows {more} surely take more than that and {less} surely less; the intervals of the others decide nothing."
     )
 
 
