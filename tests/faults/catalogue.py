@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
@@ -226,13 +227,22 @@ def result_gone(place: Theirs) -> Trial:
 def payloads_gone(place: Theirs) -> Trial:
     """Payloads that expire before they are fetched"""
 
-    def expire(_: Celery) -> None:
-        with place.broker.client() as client:
-            keys = client.keys("*:in:*")
-            if keys:
-                client.delete(*keys)
+    over = threading.Event()
 
-    return place.trial(expire, pictures(400))  # so many that some are still to be fetched
+    def expire() -> None:
+        with place.broker.client() as client:
+            while not over.wait(0.001):  # those that are there just now may all have been fetched
+                keys = client.keys("*:in:*")
+                if keys:
+                    client.delete(*keys)
+
+    expiry = threading.Thread(target=expire)
+    try:
+        return place.trial(lambda _: expiry.start(), pictures(400))
+    finally:
+        over.set()
+        if expiry.is_alive():
+            expiry.join()
 
 
 def store_restarted(place: Theirs) -> Trial:
