@@ -1,7 +1,7 @@
 """`timed`: the one function that every strategy times its kernels with, and what becomes of what it gives.
 
 What lies between two kernels runs with cold caches: while a kernel runs, a processor loses what that does not use, and
-whatever comes next is slow by as much code and memory as it touches, ten times as slow as in a row on a busy machine.
+whatever comes next is slow by as much code and memory as it touches (`benchmarks/cold_code.py`).
 So a strategy may keep what is done for a moment and make outcomes of several together; `MOST_HELD` and `HOLD_S` say
 how many and how long.
 """
