@@ -13,9 +13,6 @@ SLOTS_A_PROCESSOR: Final = 8
 SLOT_BYTES: Final = 100 * 10**6
 """About what an embedded worker of one slot was seen to take of its own, with its pool's process."""
 
-THREADS: Final = "threads"
-"""The strategy whose slots are no processes."""
-
 
 def crowding(plan: Plan, embedded: bool, processors: float, free_bytes: int) -> str | None:
     """That the slots of a plan crowd this machine, and by how much; `None` where they do not.
@@ -48,4 +45,4 @@ def _slots(cell: Cell) -> int:
 
 def _starts_processes(cell: Cell, embedded: bool) -> bool:
     kind = STRATEGIES[cell.strategy]
-    return kind.many_slots and cell.strategy != THREADS and (embedded or not kind.needs_fleet)
+    return kind.own_processes and (embedded or not kind.needs_fleet)

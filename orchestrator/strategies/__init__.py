@@ -23,7 +23,7 @@ class StrategyKind:
     """What planning has to know of a strategy.
 
     `many_slots`: it can use more than one slot. `batched`: it needs a kernel for the whole batch.
-    `needs_fleet`: `make` is given the run's fleet, otherwise `None`.
+    `needs_fleet`: `make` is given the run's fleet, otherwise `None`. `own_processes`: each slot is a process.
     """
 
     summary: str
@@ -31,6 +31,7 @@ class StrategyKind:
     many_slots: bool = False
     batched: bool = False
     needs_fleet: bool = False
+    own_processes: bool = False
 
 
 STRATEGIES: Mapping[str, StrategyKind] = {
@@ -42,11 +43,16 @@ STRATEGIES: Mapping[str, StrategyKind] = {
         "a warm pool of processes; arrays go through shared memory",
         lambda cell, _: Processes(cell.slots),
         many_slots=True,
+        own_processes=True,
     ),
     "vectorized": StrategyKind(
         "NumPy over the whole stacked batch", lambda cell, _: Vectorized(1), batched=True
     ),
     "celery": StrategyKind(
-        "Celery workers behind a Redis broker", Celery.for_cell, many_slots=True, needs_fleet=True
+        "Celery workers behind a Redis broker",
+        Celery.for_cell,
+        many_slots=True,
+        needs_fleet=True,
+        own_processes=True,
     ),
 }
