@@ -117,9 +117,11 @@ def _check_folder(folder: Path | None) -> None:
 
 def _offered(url: str, paths: tuple[str, ...], folder: Path | None) -> str:
     """What is served, and the first and the last address of it."""
+    from orchestrator.analysis.sentences import count  # noqa: PLC0415 - as above
+
     noun = "image" if folder is None else "file"
     of = "" if folder is None else f" of {folder}"
-    what = f"serving {len(paths)} {noun}{'' if len(paths) == 1 else 's'}{of} at {url}{paths[0]}"
+    what = f"serving {count(len(paths), noun)}{of} at {url}{paths[0]}"
     return f"{what}{f' to {paths[-1]}' if paths[1:] else ''}; Ctrl-C ends it"
 
 
