@@ -17,20 +17,17 @@ class Serial(Strategy):
     def run(self, tasks: Sequence[Task]) -> Iterator[Outcome]:
         """Do the batch in order; closing the iterator leaves the rest undone."""
         slot = f"{socket.gethostname()}:{os.getpid()}"
-        for held in _a_few_at_a_time(tasks):
-            for task_id, done in held:
-                yield outcome_of(task_id, done, slot)
+        held: list[tuple[int, Done]] = []
+        held_s = 0.0
+        for task in tasks:
+            done = timed(task.stage, task.kernel, task.payload)
+            held.append((task.id, done))
+            held_s += done[2]
+            if len(held) >= MOST_HELD or held_s > HOLD_S:
+                yield from _outcomes(held, slot)
+                held, held_s = [], 0.0
+        yield from _outcomes(held, slot)
 
 
-def _a_few_at_a_time(tasks: Sequence[Task]) -> Iterator[list[tuple[int, Done]]]:
-    """What was done, up to `MOST_HELD` tasks or `HOLD_S` of kernels together."""
-    held: list[tuple[int, Done]] = []
-    held_s = 0.0
-    for task in tasks:
-        done = timed(task.stage, task.kernel, task.payload)
-        held.append((task.id, done))
-        held_s += done[2]
-        if len(held) >= MOST_HELD or held_s > HOLD_S:
-            yield held
-            held, held_s = [], 0.0
-    yield held
+def _outcomes(held: Sequence[tuple[int, Done]], slot: str) -> Iterator[Outcome]:
+    return (outcome_of(task_id, done, slot) for task_id, done in held)
