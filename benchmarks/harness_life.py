@@ -21,6 +21,7 @@ import psutil
 from bare_loops import BareCrossing, BareLoop, BareProcesses, BareSerial, BareThreads
 from real_rounds import Batch, batch
 
+from orchestrator.analysis.estimates import ratio
 from orchestrator.inputs.synthetic import photograph
 from orchestrator.measurement import Place, measure
 from orchestrator.strategies.processes import Processes
@@ -43,6 +44,7 @@ STRATEGIES: dict[str, Callable[[], Strategy]] = {
 
 EMPTY = "nothing"
 EMPTY_TASKS = 4000
+REST_ROUNDS = 3
 WORK = (("loop", 60, 60, 60), ("loop", 120, 120, 16), ("numpy", 1600, 1500, 60))
 """Kernel, width, height and tasks: of about 1.5 ms, 6 ms and 2 ms; none below 1 ms."""
 
@@ -51,8 +53,9 @@ WORK = (("loop", 60, 60, 60), ("loop", 120, 120, 16), ("numpy", 1600, 1500, 60))
 class Figures:
     """What one strategy with one work took in this life, of the harness and bare.
 
-    Makespans are medians over rounds, in seconds of a batch of `tasks`; CPU times are seconds a task, of this process
-    and its children. The two rests are what of a makespan no kernel took, `None` where slots work side by side.
+    Makespans are medians over rounds, in seconds of a batch of `tasks`; their ratio is estimated from pairs of rounds,
+    which lie next to each other. CPU times are seconds a task, of this process and its children. The two rests are
+    what of a makespan no kernel took, `None` where slots work side by side.
     """
 
     strategy: str
@@ -60,6 +63,7 @@ class Figures:
     tasks: int
     ours_s: float
     bare_s: float
+    ours_of_bare: float
     ours_cpu_s: float
     bare_cpu_s: float
     ours_rest_s: float | None
@@ -104,16 +108,19 @@ def lived(strategy: str, work: str, done: Batch, rounds: int, order: random.Rand
             for side in order.sample(tuple(seconds), 2):
                 makespans[side].append(seconds[side]())
         alone = strategy in ONE_SLOT
-        bare_rests = [bare.rest_s() for _ in range(rounds)] if alone else []
+        bare_rests = [bare.rest_s() for _ in range(min(rounds, REST_ROUNDS))] if alone else []
         batch_of = {"ours": lambda: list(ours.run(done.tasks)), "bare": bare.run}
         cpu_s = {side: _cpu_s_of(batch_of[side]) for side in order.sample(tuple(batch_of), 2)}
     tasks = len(done.tasks)
+    paired = ratio(*(dict(enumerate(makespans[side][1:])) for side in ("ours", "bare")))
+    assert paired is not None  # every round has both
     return Figures(
         strategy,
         work,
         tasks,
         ours_s=median(makespans["ours"][1:]),
         bare_s=median(makespans["bare"][1:]),
+        ours_of_bare=paired.point,
         ours_cpu_s=cpu_s["ours"] / tasks,
         bare_cpu_s=cpu_s["bare"] / tasks,
         ours_rest_s=median(rests[1:]) if alone else None,
@@ -149,7 +156,10 @@ def main() -> None:
     keep_freed_memory()
     order = random.Random()  # noqa: S311 - an order, not a secret
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 3
-    print(json.dumps([asdict(lived(*each, rounds, order)) for each in works()]))
+    lives = (
+        lived(strategy, work, done, 1 if work == EMPTY else rounds, order) for strategy, work, done in works()
+    )
+    print(json.dumps([asdict(life) for life in lives]))
 
 
 if __name__ == "__main__":
