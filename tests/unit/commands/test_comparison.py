@@ -98,10 +98,14 @@ def test_the_result_is_written_whole_however_often_ctrl_c_is_pressed(monkeypatch
 
 
 def test_signals_are_heard_again_after_they_were_ignored():
-    with interruption.ignored():
-        signal.raise_signal(signal.SIGINT)
-    with pytest.raises(KeyboardInterrupt):
-        signal.raise_signal(signal.SIGINT)
+    found = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
+    try:
+        with interruption.ignored():
+            signal.raise_signal(signal.SIGINT)
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+    finally:
+        signal.signal(signal.SIGINT, found)
 
 
 def test_files_of_the_source_that_are_left_out_are_told_once(monkeypatch, tmp_path, capsys):
