@@ -3,10 +3,10 @@
     python benchmarks/cold_code.py [--quick] [--update-docs]
 
 While a kernel runs, the processor's caches lose what the kernel does not use. So each piece is done once after each of
-16 kernels, and 16 times in a row after as many; which comes first is drawn by lot in each round. The pieces are those
-that strategies could do at either place: making an outcome, and in a slot process reading an order's payload, copying
-an output and packing an answer. Both ways do the same number of kernels and of pieces; the clock is read twice for each
-piece, and what reading it costs in a place is measured there and taken off.
+some kernels, as many as a strategy keeps outcomes, and as often in a row after as many; which comes first is drawn by
+lot in each round. The pieces are those that strategies could do at either place: making an outcome, and in a slot
+process reading an order's payload, copying an output and packing an answer. Both ways do the same number of kernels and
+of pieces; the clock is read twice for each piece, and what reading it costs in a place is measured there and taken off.
 
 It depends on the machine, and on a shared one on who else uses its caches. Goal: a piece in a row costs no more.
 Takes half a minute, with --quick a few seconds.

@@ -18,7 +18,7 @@ from worker.stages import kernel_of
 Done: TypeAlias = tuple[Payload | None, Failure | None, float, float]
 """A task's output or its failure, and the seconds of wall time and of its thread's CPU time that it took."""
 
-MOST_HELD: Final = 16
+MOST_HELD: Final = 32
 HOLD_S: Final = 0.1
 """So many tasks that are done a slot keeps while there is more to do, and none once this has passed since it kept none.
 

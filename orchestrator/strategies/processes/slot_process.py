@@ -37,7 +37,7 @@ class _Flight:
     """A task that a slot has; without the task once nobody waits for its outcome."""
 
     lane: int
-    place: list[Any]
+    place: Sequence[Any]
     task: Task | None
 
 
@@ -61,7 +61,6 @@ class SlotProcess:
                 self._inputs = Arena(inputs)
                 os.ftruncate(outputs, slot_program.FIRST_BYTES)
                 self._outputs = Window(outputs)
-                self._control.sendall(msgpack.packb([]))
                 self._process = started(theirs.fileno(), inputs, outputs)
             undo.pop_all()
         self.pid = self._process.pid
@@ -69,7 +68,7 @@ class SlotProcess:
         self.since = time.monotonic()
         self._name = f"{socket.gethostname()}:{self.pid}"
         self._packer, self._messages = msgpack.Packer(), msgpack.Unpacker(use_list=False)
-        self._unsent = bytearray()
+        self._unsent: list[Sequence[Any]] = []
         self._ahead_bytes = 0
         self._lanes = list(range(LANES))
         self._flying: deque[_Flight] = deque()
@@ -110,7 +109,7 @@ class SlotProcess:
         idle = not self._flying
         self._flying.append(_Flight(lane, place, task))
         self._ahead_bytes += place[2]
-        self._unsent += self._packer.pack([lane, task.stage, task.kernel, place, self._given_back()])
+        self._unsent.append((lane, task.stage, task.kernel, place, self._given_back()))
         if idle:
             self.since = time.monotonic()
             self.flush()
@@ -124,8 +123,8 @@ class SlotProcess:
         """Send what is queued."""
         if self._unsent:
             with suppress(BrokenPipeError, ConnectionResetError):
-                self._control.sendall(self._unsent)
-            self._unsent = bytearray()
+                self._control.sendall(self._packer.pack(self._unsent))
+            self._unsent.clear()
 
     def take_back(self) -> Task | None:
         """The last task it was given, if it has not begun it: it never will."""
@@ -159,13 +158,13 @@ class SlotProcess:
             raise EOFError(f"slot process {self.pid} closed its socket")
         self.since = time.monotonic()
         self._messages.feed(data)
-        outcomes = [self._heard(message) for message in self._messages]
+        outcomes = []
+        for answers in self._messages:
+            self.ready = True
+            outcomes += map(self._heard, answers)
         return [outcome for outcome in outcomes if outcome is not None]
 
     def _heard(self, message: Sequence[Any]) -> Outcome | None:
-        if not message:
-            self.ready = True
-            return None
         flight = self._flying.popleft()
         self._inputs.free(flight.place[1], flight.place[2])
         self._ahead_bytes -= flight.place[2]

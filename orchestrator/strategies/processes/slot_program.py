@@ -4,11 +4,13 @@ This file is a program: `python -P slot_program.py CONTROL INPUTS OUTPUTS`, each
 started by its path and imports nothing of `orchestrator`, so a slot loads what `worker` needs and no more.
 
 Payloads lie in two anonymous files, mapped by both sides. Each has one owner, who alone allocates in it and
-lets it grow: the orchestrator owns the inputs, the slot the outputs. Little crosses the control socket:
+lets it grow: the orchestrator owns the inputs, the slot the outputs. Little crosses the control socket, several
+orders or answers in one message, which is packed and unpacked at once:
 
-    to the slot:    [lane, stage, kernel, place, cells no longer needed]    [] asks for a sign of life
-    from the slot:  [lane, place, failure type, compute_s, compute_cpu_s]   [] is the sign of life
-                    [lane]                                                  the task was taken back
+    to the slot:    [[lane, stage, kernel, place, cells no longer needed], ...]
+    from the slot:  [[lane, place, failure type, compute_s, compute_cpu_s], ...]
+                    [[lane], ...]                                                   the task was taken back
+                    []                                                              first of all: it is up
 
 where a place is [kind, offset, bytes, shape, dtype, size of the file]. A lane is one of the few tasks that a
 slot may have at a time; the first bytes of the inputs hold two flags for each, by which a task that waits
@@ -16,6 +18,7 @@ behind another can be given to a slot that is free: how far the slot is with it,
 
 Each answer that wakes the orchestrator takes time from the slots, so a slot that has more to do keeps a few; and it
 reads orders and copies outputs several in a row, not one between two kernels, for what `worker/execution.py` says.
+For that reason `work` does a row of tasks in one loop and calls nothing between two of them.
 """
 
 from __future__ import annotations
@@ -111,6 +114,9 @@ def _room_for(nbytes: int) -> int:
     return -(-max(1, nbytes) // step) * step
 
 
+PIXEL = np.dtype(np.uint8)
+
+
 @lru_cache
 def _typestr(dtype: np.dtype[Any]) -> str:
     """What the other side makes the dtype of.
@@ -126,7 +132,7 @@ def _typestr(dtype: np.dtype[Any]) -> str:
 _dtype = lru_cache(np.dtype)
 
 
-def put(arena: Arena, payload: Payload) -> list[Any]:
+def put(arena: Arena, payload: Payload) -> Sequence[Any]:
     """Copy a payload into a new cell; its place, for `get`.
 
     Raises:
@@ -134,13 +140,14 @@ def put(arena: Arena, payload: Payload) -> list[Any]:
         OSError: there is no memory left.
     """
     if isinstance(payload, np.ndarray):
-        typestr, nbytes = _typestr(payload.dtype), payload.nbytes
+        dtype, nbytes = payload.dtype, payload.nbytes
+        typestr = "|u1" if dtype is PIXEL else _typestr(dtype)
         offset = arena.allocate(nbytes)
         try:
             arena.mapping[offset : offset + nbytes] = payload  # type: ignore[call-overload]  # an array is a buffer
         except ValueError:  # it does not lie in one piece, or has a dtype that a buffer cannot have
             np.ndarray(payload.shape, payload.dtype, arena.mapping, offset)[...] = payload
-        return ["array", offset, nbytes, payload.shape, typestr, arena.size]
+        return "array", offset, nbytes, payload.shape, typestr, arena.size
     if isinstance(payload, str):
         kind, data = "text", payload.encode("utf-8", "surrogatepass")
     elif isinstance(payload, bytes):
@@ -149,7 +156,7 @@ def put(arena: Arena, payload: Payload) -> list[Any]:
         raise TypeError(f"a payload of {type(payload).__name__} cannot be shared between processes")
     offset = arena.allocate(len(data))
     arena.mapping[offset : offset + len(data)] = data
-    return [kind, offset, len(data), (), "", arena.size]
+    return kind, offset, len(data), (), "", arena.size
 
 
 def get(window: Window, place: Sequence[Any]) -> Payload:
@@ -175,11 +182,31 @@ def main(control_fd: int, inputs_fd: int, outputs_fd: int) -> None:
     answers = Answers(control, partial(_told, outputs))
     # An orchestrator that closes its end in the middle of something has had enough: no reason for a traceback.
     with suppress(ConnectionResetError, BrokenPipeError, EOFError):
-        while True:
-            if orders.are_few():
+        control.sendall(msgpack.packb([]))
+        work(orders, answers, inputs.mapping)
+
+
+def work(orders: Orders, answers: Answers, flags: mmap.mmap) -> None:
+    """Do what is ordered, and answer.
+
+    Raises:
+        EOFError: there will be no more.
+    """
+    now = time.monotonic
+    while True:
+        if orders.are_few():
+            answers.send()
+        held, send_at = answers.held, answers.sent_at + HOLD_S
+        for lane, stage, kernel, payload in orders.row(MOST_HELD - len(held)):
+            progress = 2 * lane
+            flags[progress] = BEGUN
+            held.append((lane,) if flags[progress + 1] else (lane, *timed(stage, kernel, payload)))
+            flags[progress] = DONE
+            if now() > send_at:
                 answers.send()
-            order = orders.next()
-            answers.add(_done(inputs.mapping, *order) if order else ())
+                send_at = answers.sent_at + HOLD_S
+        if len(held) >= MOST_HELD:
+            answers.send()
 
 
 class Orders:
@@ -201,22 +228,24 @@ class Orders:
                 self._receive(socket.MSG_DONTWAIT)
         return len(self._waiting) < 2
 
-    def next(self) -> Sequence[Any]:
-        """The next order, as soon as there is one.
+    def row(self, most: int) -> list[Sequence[Any]]:
+        """Orders to be done before anybody need look whether there are few; one at least, as soon as there is one.
 
         Raises:
             EOFError: there will be none.
         """
-        while not self._waiting:
+        waiting = self._waiting
+        while not waiting:
             self._receive(0)
-        return self._waiting.popleft()
+        return [waiting.popleft() for _ in range(max(1, min(most, len(waiting) - 1)))]
 
     def _receive(self, flags: int) -> None:
         data = self._control.recv(1 << 16, flags)
         if not data:
             raise EOFError
         self._unpacker.feed(data)
-        self._waiting.extend(map(self._prepared, self._unpacker))
+        for row in self._unpacker:
+            self._waiting.extend(map(self._prepared, row))
 
 
 class Answers:
@@ -227,21 +256,15 @@ class Answers:
         self._control = control
         self._told = told
         self._packer = msgpack.Packer()
-        self._held: list[Sequence[Any]] = []
-        self._sent_at = 0.0
-
-    def add(self, answer: Sequence[Any]) -> None:
-        """Send it, or keep it for a while."""
-        self._held.append(answer)
-        if len(self._held) >= MOST_HELD or time.monotonic() - self._sent_at > HOLD_S:
-            self.send()
+        self.held: list[Sequence[Any]] = []
+        self.sent_at = 0.0
 
     def send(self) -> None:
-        """Send what was kept."""
-        if self._held:
-            self._control.sendall(b"".join([self._packer.pack(self._told(answer)) for answer in self._held]))
-            self._held.clear()
-            self._sent_at = time.monotonic()
+        """Send what is held."""
+        if self.held:
+            self._control.sendall(self._packer.pack([self._told(answer) for answer in self.held]))
+            self.held.clear()
+            self.sent_at = time.monotonic()
 
 
 def _end_with(control: socket.socket) -> None:
@@ -253,35 +276,24 @@ def _end_with(control: socket.socket) -> None:
 
 
 def _prepared(inputs: Window, outputs: Arena, message: Sequence[Any]) -> Sequence[Any]:
-    """An order with its payload: lane, stage, kernel, payload; empty where a sign of life is asked for."""
-    if not message:
-        return ()
+    """An order with its payload: lane, stage, kernel, payload."""
     lane, stage, kernel, place, unneeded = message
     for offset, nbytes in unneeded:
         outputs.free(offset, nbytes)
-    return lane, stage, kernel, get(inputs, place)
-
-
-def _done(flags: mmap.mmap, lane: int, stage: str, kernel: str, payload: Payload) -> Sequence[Any]:
-    """The lane and what `timed` gives of the task; the lane alone if it was taken back."""
-    progress = 2 * lane
-    flags[progress] = BEGUN
-    answer = (lane,) if flags[progress + 1] else (lane, *timed(stage, kernel, payload))
-    flags[progress] = DONE
-    return answer
+    return lane, sys.intern(stage), sys.intern(kernel), get(inputs, place)
 
 
 def _told(outputs: Arena, answer: Sequence[Any]) -> Sequence[Any]:
     """An answer as it crosses: its output, or its failure's message, lies in shared memory."""
-    if len(answer) < 2:
+    if len(answer) == 1:
         return answer
-    lane, output, failure, *seconds = answer
+    lane, output, failure, compute_s, compute_cpu_s = answer
     if failure is None:
         try:
-            return [lane, put(outputs, output), "", *seconds]
+            return lane, put(outputs, output), "", compute_s, compute_cpu_s
         except (TypeError, OSError, MemoryError) as error:
             failure = describe(error)
-    return [lane, put(outputs, failure.message), failure.type, *seconds]
+    return lane, put(outputs, failure.message), failure.type, compute_s, compute_cpu_s
 
 
 if __name__ == "__main__":

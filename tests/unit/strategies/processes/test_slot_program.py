@@ -15,15 +15,18 @@ from hypothesis.extra import numpy as npst
 
 from orchestrator.strategies.processes import slot_program
 from orchestrator.strategies.processes.slot_program import (
+    BEGUN,
+    DONE,
     Answers,
     Arena,
     Orders,
     Window,
     get,
     put,
+    work,
 )
 from worker.contract import Payload
-from worker.execution import HOLD_S, MOST_HELD
+from worker.execution import HOLD_S, MOST_HELD, Done
 
 
 @pytest.fixture
@@ -128,55 +131,87 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return now
 
 
-def sent(line: tuple[socket.socket, socket.socket]) -> list[list[int]]:
-    """What the orchestrator has heard since it last listened."""
-    try:
-        return list(_unpacked(line[1]))
-    except BlockingIOError:
-        return []
+@pytest.fixture
+def kernels(monkeypatch: pytest.MonkeyPatch, clock: list[float]) -> list[int]:
+    """The payloads that kernels were called with; each is how many `HOLD_S` the clock goes on meanwhile."""
+    called: list[int] = []
+
+    def timed(stage: str, kernel: str, payload: int) -> Done:
+        called.append(payload)
+        clock[0] += payload * 1.01 * HOLD_S
+        return None, None, 0.0, 0.0
+
+    monkeypatch.setattr(slot_program, "timed", timed)
+    return called
 
 
-@pytest.mark.usefixtures("clock")
-def test_answers_are_kept_until_there_are_enough(line: tuple[socket.socket, socket.socket]) -> None:
-    answers = Answers(line[0], unchanged)
-    answers.add([0])
-    assert sent(line) == [[0]]  # nothing had been said for a while
-    for number in range(1, MOST_HELD):
-        answers.add([number])
-    assert sent(line) == []
-    answers.add([MOST_HELD])
-    assert sent(line) == [[number] for number in range(1, MOST_HELD + 1)]
+Line = tuple[socket.socket, socket.socket]
 
 
-def test_an_answer_leaves_at_once_where_none_has_for_a_while(
-    line: tuple[socket.socket, socket.socket], clock: list[float]
-) -> None:
-    answers = Answers(line[0], unchanged)
-    answers.add([0])
-    answers.add([1])
-    assert sent(line) == [[0]]
-    clock[0] += 1.01 * HOLD_S  # a long task
-    answers.add([2])
-    assert sent(line) == [[1], [2]]
-    answers.send()
-    assert sent(line) == []
+def worked(line: Line, payloads: Sequence[int], flags: bytearray | None = None) -> list[list[int]]:
+    """The lanes, which are numbered, that a slot names in each message when it is told in one what to do."""
+    line[1].sendall(msgpack.packb([(lane, "a stage", "a kernel", payload) for lane, payload in enumerate(payloads)]))
+    line[0].setblocking(False)  # with nothing left to do it does not wait
+    with pytest.raises(BlockingIOError):
+        work(Orders(line[0], unchanged), Answers(line[0], lane_alone), flags or bytearray(2 * len(payloads)))  # type: ignore[arg-type]  # flags like those of an mmap
+    return [[lane for (lane,) in row] for row in _unpacked(line[1])]
 
 
-def test_orders_are_few_when_one_is_left_however_they_came(line: tuple[socket.socket, socket.socket]) -> None:
+@pytest.mark.usefixtures("kernels")
+def test_answers_are_kept_until_there_are_enough_or_little_is_left_to_do(line: Line) -> None:
+    many = 2 * MOST_HELD
+    assert worked(line, [0] * (many + 3)) == [
+        [0],  # nothing had been said for a while
+        [*range(1, MOST_HELD + 1)],
+        [*range(MOST_HELD + 1, many + 1)],
+        [many + 1],  # whose slot has one task left
+        [many + 2],
+    ]
+
+
+@pytest.mark.usefixtures("kernels")
+def test_an_answer_leaves_at_once_where_none_has_for_a_while(line: Line) -> None:
+    assert worked(line, [0, 0, 0, 1, 0, 0, 1, 0, 0]) == [[0], [1, 2, 3], [4, 5, 6], [7], [8]]
+
+
+def test_a_task_that_was_taken_back_is_not_done(line: Line, kernels: list[int]) -> None:
+    flags = bytearray(6)
+    flags[3] = 1
+    assert worked(line, [0, 7, 0], flags) == [[0], [1], [2]]
+    assert (kernels, flags[::2]) == ([0, 0], bytes([DONE] * 3))
+
+
+def test_a_task_is_told_begun_while_it_is_done(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
+    flags, seen = bytearray(6), []
+
+    def timed(stage: str, kernel: str, payload: int) -> Done:
+        seen.append(flags[::2])
+        return None, None, 0.0, 0.0
+
+    monkeypatch.setattr(slot_program, "timed", timed)
+    worked(line, [0, 0, 0], flags)
+    assert seen == [bytes([BEGUN, 0, 0]), bytes([DONE, BEGUN, 0]), bytes([DONE, DONE, BEGUN])]
+
+
+def test_orders_are_few_when_one_is_left_however_they_came(line: Line) -> None:
     orders = Orders(line[0], unchanged)
     assert orders.are_few()
-    line[1].sendall(msgpack.packb([1]) + msgpack.packb([2]))
-    line[1].sendall(msgpack.packb([3]))
+    line[1].sendall(msgpack.packb([[1], [2]]) + msgpack.packb([[3]]))
+    line[1].sendall(msgpack.packb([[4]]))
     assert not orders.are_few()
-    assert (orders.next(), orders.are_few()) == ((1,), False)
-    assert (orders.next(), orders.are_few(), orders.next()) == ((2,), True, (3,))
+    assert (orders.row(2), orders.are_few()) == ([(1,), (2,)], False)
+    assert (orders.row(9), orders.are_few(), orders.row(9)) == ([(3,)], True, [(4,)])
     line[1].close()
     with pytest.raises(EOFError):
-        orders.next()
+        orders.row(9)
 
 
 def unchanged(message: Sequence[int]) -> Sequence[int]:
     return message
+
+
+def lane_alone(answer: Sequence[int]) -> Sequence[int]:
+    return answer[:1]
 
 
 def _unpacked(end: socket.socket) -> msgpack.Unpacker:
