@@ -45,6 +45,13 @@ DIAGNOSTICS: Mapping[str, Mapping[str, Kernel]] = {"diagnostics": diagnostics.KE
 """Tasks that do no image work: they show what the way there and back costs. No part of a comparison."""
 
 
+_KERNELS: Mapping[str, Mapping[str, Kernel]] = {
+    **{name: stage.kernels for name, stage in STAGES.items()},
+    **DIAGNOSTICS,
+}
+"""Stage and kernel to the function: looked up between two kernels, when every step is a slow one."""
+
+
 class UnknownKernelError(LookupError):
     """A stage or kernel that this release does not have; the message says which there are."""
 
@@ -56,12 +63,12 @@ def kernel_of(stage: str, kernel: str) -> Kernel:
         UnknownKernelError: there is no such stage or kernel.
     """
     try:
-        kernels = DIAGNOSTICS[stage] if stage in DIAGNOSTICS else STAGES[stage].kernels
+        return _KERNELS[stage][kernel]
     except KeyError:
-        raise UnknownKernelError(f"there is no stage {stage!r:.80}; there are {', '.join(STAGES)}") from None
-    try:
-        return kernels[kernel]
-    except KeyError:
-        raise UnknownKernelError(
-            f"{stage} has no kernel {kernel!r:.80}; it has {', '.join(kernels)}"
-        ) from None
+        raise UnknownKernelError(_unknown(stage, kernel)) from None
+
+
+def _unknown(stage: str, kernel: str) -> str:
+    if stage not in _KERNELS:
+        return f"there is no stage {stage!r:.80}; there are {', '.join(STAGES)}"
+    return f"{stage} has no kernel {kernel!r:.80}; it has {', '.join(_KERNELS[stage])}"
