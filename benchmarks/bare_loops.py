@@ -1,7 +1,7 @@
 """The least that could do a batch in a thread, in threads and in processes: what the harness is held against.
 
-None checks, times or reports anything of a task. Each is warm before its first batch, and each gives the
-seconds from its release to its last output.
+None checks or reports anything of a task, and of the clock each has only what reads it before and after a kernel,
+which takes a tenth of a microsecond. Each is warm before its first batch.
 """
 
 from __future__ import annotations
@@ -9,12 +9,13 @@ from __future__ import annotations
 import gc
 import math
 import multiprocessing
-import struct
+import pickle
 import threading
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from multiprocessing import shared_memory
 from multiprocessing.connection import Connection
 from queue import SimpleQueue
@@ -26,49 +27,48 @@ from worker.contract import Payload, Pixels
 from worker.memory import keep_freed_memory
 from worker.stages import kernel_of
 
-GO, GO_TIMED = b"g", b"t"
-"""Do the batch; do it with a clock around each kernel."""
+GO = b"g"
+"""Do the batch."""
 
 
-class Timed:
-    """A kernel with a clock around it; `seconds` is what all its calls took."""
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """One batch: the seconds from its release to its last output, and what each kernel of each slot took."""
 
-    def __init__(self, kernel: Callable[[Any], Any]) -> None:
-        """None was called yet."""
-        self._kernel = kernel
-        self.seconds = 0.0
+    makespan_s: float
+    kernels_s: Sequence[Sequence[float]]
 
-    def __call__(self, payload: Payload) -> Any:
-        """Call the kernel."""
-        started = time.perf_counter()
-        output = self._kernel(payload)
-        self.seconds += time.perf_counter() - started
-        return output
+
+def timed_loop(kernel: Callable[[Any], Any], payloads: Iterable[Any], outputs: list[Any]) -> list[float]:
+    """The loop that all is held against, with a clock around each kernel; adds to `outputs`."""
+    clock, seconds = time.perf_counter, []
+    for payload in payloads:
+        started = clock()
+        output = kernel(payload)
+        seconds.append(clock() - started)
+        outputs.append(output)
+    return seconds
 
 
 class BareLoop(ABC):
     """Does one and the same batch again and again."""
 
-    def seconds(self) -> float:
+    def timing(self) -> Timing:
         """Do the batch with no garbage collection within, as the product's clock has it."""
         gc.collect()
         gc.disable()
         try:
             started = time.perf_counter()
-            outputs = self.run()
+            outputs, kernels_s = self.run()
             elapsed = time.perf_counter() - started
         finally:
             gc.enable()
         del outputs
-        return elapsed
+        return Timing(elapsed, kernels_s)
 
     @abstractmethod
-    def run(self) -> object:
-        """Do the batch; what is returned is kept until the clock has stopped."""
-
-    def rest_s(self) -> float | None:
-        """The seconds of one more batch that no kernel took, by a clock around each; `None` where it has none."""
-        return None
+    def run(self) -> tuple[object, Sequence[Sequence[float]]]:
+        """Do the batch: what is kept until the clock has stopped, and the seconds of each slot's kernels."""
 
     def close(self) -> None:
         """End what was started; most have started nothing."""
@@ -82,20 +82,10 @@ class BareSerial(BareLoop):
         """Keep the batch."""
         self._kernel, self._payloads = kernel_of(stage, kernel), payloads
 
-    def run(self) -> object:
+    def run(self) -> tuple[object, Sequence[Sequence[float]]]:
         """The loop."""
-        outputs = []
-        for payload in self._payloads:
-            outputs.append(self._kernel(payload))
-        return outputs
-
-    def rest_s(self) -> float:
-        """The loop with a clock around each kernel."""
-        started, kernel = time.perf_counter(), Timed(self._kernel)
-        outputs = []
-        for payload in self._payloads:
-            outputs.append(kernel(payload))
-        return time.perf_counter() - started - kernel.seconds
+        outputs: list[object] = []
+        return outputs, [timed_loop(self._kernel, self._payloads, outputs)]
 
 
 class BareThreads(BareLoop):
@@ -105,26 +95,22 @@ class BareThreads(BareLoop):
         """Start the threads, which wait for `run`."""
         self._kernel, self._payloads, self._slots = kernel_of(stage, kernel), list(payloads), slots
         self._todo: SimpleQueue[Any] = SimpleQueue()
-        self._done: SimpleQueue[None] = SimpleQueue()
+        self._done: SimpleQueue[list[float]] = SimpleQueue()
         for _ in range(slots):
             threading.Thread(target=self._serve, daemon=True).start()
 
     def _serve(self) -> None:
-        kernel = self._kernel
         while (job := self._todo.get()) is not None:
-            shared, outputs = job  # taking the next of a list's iterator is atomic
-            for payload in shared:
-                outputs.append(kernel(payload))
-            self._done.put(None)
+            # Taking the next of a list's iterator is atomic, and so is adding to a list.
+            self._done.put(timed_loop(self._kernel, *job))
 
-    def run(self) -> object:
+    def run(self) -> tuple[object, Sequence[Sequence[float]]]:
         """Release all threads and wait until each has found the iterator empty."""
-        shared, outputs = iter(self._payloads), []  # type: ignore[var-annotated]  # whatever the kernel gives
+        outputs: list[object] = []
+        job = iter(self._payloads), outputs
         for _ in range(self._slots):
-            self._todo.put((shared, outputs))
-        for _ in range(self._slots):
-            self._done.get()
-        return outputs
+            self._todo.put(job)
+        return outputs, [self._done.get() for _ in range(self._slots)]
 
     def close(self) -> None:
         """End the threads."""
@@ -135,7 +121,7 @@ class BareThreads(BareLoop):
 class BareProcesses(BareLoop):
     """Processes that each hold a fixed share of the payloads from the start: one byte begins, one ends.
 
-    Nothing crosses during a batch and the outputs stay there, so this is less than any pool has to do.
+    Nothing crosses during a batch and the outputs stay there, so this is less than any pool has to do: for empty tasks.
     """
 
     def __init__(self, stage: str, kernel: str, payloads: Sequence[Payload], slots: int) -> None:
@@ -156,21 +142,15 @@ class BareProcesses(BareLoop):
             self._connections.append(ours)
             self._processes.append(process)
 
-    def run(self) -> object:
+    def run(self) -> tuple[object, Sequence[Sequence[float]]]:
         """Release all processes and wait for the last."""
-        return self._released(GO)
-
-    def rest_s(self) -> float | None:
-        """The batch with a clock around each kernel, if there is one process alone."""
-        started = time.perf_counter()
-        kernels_s = [struct.unpack("d", answer) for answer in self._released(GO_TIMED)]
-        elapsed = time.perf_counter() - started
-        return elapsed - kernels_s[0][0] if len(kernels_s) == 1 else None
-
-    def _released(self, order: bytes) -> list[bytes]:
         for connection in self._connections:
-            connection.send_bytes(order)
-        return [connection.recv_bytes() for connection in self._connections]
+            connection.send_bytes(GO)
+        return None, self._ended()
+
+    def _ended(self) -> list[list[float]]:
+        answers = [connection.recv_bytes() for connection in self._connections]
+        return [pickle.loads(answer) for answer in answers]  # noqa: S301 - of a process of our own
 
     def close(self) -> None:
         """End the processes, by closing their pipes."""
@@ -198,17 +178,14 @@ class BareCrossing(BareProcesses):
         shares = [(stage, kernel, self._memory.name, shape, n, slots) for n in range(slots)]
         self._start(slots, serve_shared, shares)
 
-    def run(self) -> object:
+    def run(self) -> tuple[object, Sequence[Sequence[float]]]:
         """Copy every share, and release its process; the gray ones lie in shared memory in the end."""
-        self._released(GO)
-        return list(self._back)
-
-    def _released(self, order: bytes) -> list[bytes]:
         for number, connection in enumerate(self._connections):
             for index in range(number, len(self._payloads), self._slots):
                 self._there[index] = self._payloads[index]
-            connection.send_bytes(order)
-        return [connection.recv_bytes() for connection in self._connections]
+            connection.send_bytes(GO)
+        kernels_s = self._ended()
+        return list(self._back), kernels_s
 
     def close(self) -> None:
         """End the processes and give the memory back."""
@@ -226,13 +203,10 @@ def serve_share(connection: Connection) -> None:
     kernel = kernel_of(stage, name)
     with suppress(EOFError):
         connection.send_bytes(b"r")
-        while order := connection.recv_bytes():
-            clocked = Timed(kernel)
-            do = clocked if order == GO_TIMED else kernel
-            outputs = []
-            for payload in payloads:
-                outputs.append(do(payload))
-            connection.send_bytes(struct.pack("d", clocked.seconds))
+        while connection.recv_bytes():
+            outputs: list[object] = []
+            seconds = timed_loop(kernel, payloads, outputs)
+            connection.send_bytes(pickle.dumps(seconds))
             del outputs
 
 
@@ -240,6 +214,7 @@ def serve_shared(connection: Connection) -> None:
     """A bare process: does each time what then lies in shared memory, and leaves the outputs there."""
     keep_freed_memory()
     gc.disable()
+    clock = time.perf_counter
     stage, name, memory_name, shape, number, slots = connection.recv()
     kernel = kernel_of(stage, name)
     memory = shared_memory.SharedMemory(memory_name)
@@ -247,11 +222,13 @@ def serve_shared(connection: Connection) -> None:
     back = np.ndarray(shape[:3], np.uint8, memory.buf, math.prod(shape))
     with suppress(EOFError):
         connection.send_bytes(b"r")
-        while order := connection.recv_bytes():
-            clocked = Timed(kernel)
-            do = clocked if order == GO_TIMED else kernel
+        while connection.recv_bytes():
+            seconds = []
             for index in range(number, shape[0], slots):
-                back[index] = do(there[index])
-            connection.send_bytes(struct.pack("d", clocked.seconds))
+                started = clock()
+                gray = kernel(there[index])
+                seconds.append(clock() - started)
+                back[index] = gray
+            connection.send_bytes(pickle.dumps(seconds))
     del there, back
     memory.close()

@@ -7,31 +7,30 @@ Held against each other, in turns, in a fresh order each round, on two slots unl
 - serial: a plain `for` loop that calls the kernel;
 - threads: a hand-written pool of as many threads that take payloads from one shared iterator;
 - processes: as many warm processes. The orchestrator copies to each its half of the pictures, into shared memory,
-  and says so with one byte; they do a plain loop, leave the gray ones in shared memory and answer with one byte.
+  and says so with one byte; they do a plain loop, leave the gray ones in shared memory and say so with one message.
   Once with two slots, so that on two processors the orchestrator has none to itself, and once with one.
-- *nothing crosses*: processes that hold the pictures from the start and keep the gray ones, so that nothing crosses
-  at all, which no pool can have. No goal: what is more than above is the price of another core's cache.
 
-The product's side is `measure` with the strategy, as a run has it: every task's wall and CPU time is taken,
-every output kept and checked (off the clock). The kernels: `loop` is pure Python and holds the GIL, `numpy` lets it
-go. Goal: at most 1 % more than the bare loop.
+Both have a clock around each kernel. The product's side is `measure` with the strategy, as a run has it: every task's
+wall and CPU time is taken, every output kept and checked (off the clock). The kernels: `loop` is pure Python and holds
+the GIL, `numpy` lets it go. Goal: at most 1 % more than the bare loop.
 
-A Python loop takes some percent more or less by where its objects happen to lie, as long as its process lives. So all
-of this is done again and again, each time in a fresh interpreter with fresh slots, laid out at random on both sides
-(`any_layout/sitecustomize.py`). The machine's speed changes too, in steps, so that two batches next to each other are
-alike where two medians of a few are not: the ratio of a life is the project's own paired estimate over its rounds, and
-the ratio of a row the same over lives.
+Two things hide one percent. *The same Python loop takes some percent more or less by where its objects happen to lie*:
+so small objects are laid out at random before each batch on both sides (`any_layout/sitecustomize.py`), and all is done
+again and again in fresh interpreters with fresh slots. *The machine's speed changes in steps*, on a shared one to the
+half and back within seconds. So the same is judged twice:
 
-*No kernel* is what of a makespan lies outside the kernels, divided by the tasks: the start of the batch, the way
-between two tasks, the end; of the bare loop it is measured in rounds of their own, with a clock around each kernel.
-*Outside* is how much more of it the harness has, as a share of the bare loop's makespan. It tells a slow kernel from a
-slow harness (finding the kernel and reading the CPU clock once count as kernel), and is small, so that other work on
-the machine changes it by little where it changes the ratio by percents.
+- *makespans*: each life's own paired estimate, from batches next to each other, is one of the pairs;
+- *parts*, which does not depend on what speed the machine has for how long: a kernel that nothing held up, which is
+  the quickest tenth of all kernels of a side, times one and what of a makespan lies in no kernel of the busiest slot,
+  as a share of what does: the start, the way between two tasks, the end. The one is compared at full speed, the other
+  is within each batch. What parts do not tell is whether slots get even shares, which makespans do; and where kernels
+  wait for each other, as `loop` in threads for the GIL, there are none. Intervals are bootstrapped over lives.
 
-The second table is CPU time, of this process and its children together, which other work on the machine
-changes less: what an empty task costs more than in the bare loop, as a share of a task of 1 ms. (The system counts
-a child's CPU time in steps of 10 ms, which is too coarse for a few dozen tasks of real work.)
-Takes about a quarter of an hour on two cores, with --quick three minutes.
+The goal is held against parts where there are any.
+
+The second table is CPU time, of this process and its children together: what an empty task costs more than in the bare
+loop, as a share of a task of 1 ms.
+Takes a quarter of an hour on two quiet cores, with --quick two minutes.
 """
 
 from __future__ import annotations
@@ -40,25 +39,31 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from statistics import median
 
-from harness_life import EMPTY, SLOTS, UNCROSSED, Figures
+import numpy as np
+from harness_life import CpuFigures, Figures, Side
 from page import Page, parser
 from rows import Goal, Row, write
 
 from orchestrator.analysis.estimates import ratio
+from orchestrator.analysis.resampling import bootstrapped, resamples
 from orchestrator.judgements import Estimate
 from orchestrator.reports.figures import seconds as shown
 
-LIVES, QUICK_LIVES = 16, 5
-ROUNDS, QUICK_ROUNDS = 9, 1
+LIVES, QUICK_LIVES = 40, 5
+ROUNDS, QUICK_ROUNDS = 6, 2
 """Rounds in a life, beside one to warm up."""
 
 LIFE_S = 300.0
 """No life takes so long."""
+
+UNDISTURBED = 0.1
+"""The share of kernels that nothing held up, as far as can be told: the quickest."""
 
 ALLOWED = 1.01
 HERE = Path(__file__).parent
@@ -66,8 +71,16 @@ HERE = Path(__file__).parent
 Lives = Sequence[Figures]
 
 
-def live(rounds: int) -> list[Figures]:
-    """A fresh interpreter's figures, a row each."""
+@dataclass(frozen=True, slots=True)
+class Life:
+    """What `harness_life.py` prints."""
+
+    work: Lives
+    empty: Sequence[CpuFigures]
+
+
+def live(rounds: int) -> Life:
+    """A fresh interpreter's figures."""
     path = os.pathsep.join([str(HERE / "any_layout"), *filter(None, [os.environ.get("PYTHONPATH")])])
     done = subprocess.run(
         [sys.executable, str(HERE / "harness_life.py"), str(rounds)],
@@ -76,98 +89,127 @@ def live(rounds: int) -> list[Figures]:
         timeout=LIFE_S,
         check=True,
     )
-    return [Figures(**row) for row in json.loads(done.stdout)]
+    found = json.loads(done.stdout)
+    work = [
+        Figures(**{**row, "ours": Side(**row["ours"]), "bare": Side(**row["bare"])}) for row in found["work"]
+    ]
+    return Life(work, [CpuFigures(**row) for row in found["empty"]])
 
 
-def by_row(lives: Sequence[Sequence[Figures]]) -> dict[tuple[str, str], Lives]:
-    """Strategy and work to what each life has of them, in the order of a life."""
-    return {(rows[0].strategy, rows[0].work): rows for rows in zip(*lives, strict=True)}
-
-
-def compared(lives: Lives) -> Estimate:
-    """The harness's makespan over the bare loop's: each life's own paired estimate is one of the pairs."""
+def makespans(lives: Lives) -> Estimate:
+    """The harness's makespan over the bare loop's."""
     found = ratio(
-        {number: each.ours_of_bare for number, each in enumerate(lives)},
+        {number: of_one_life(each) for number, each in enumerate(lives)},
         {number: 1.0 for number, _ in enumerate(lives)},
     )
     assert found is not None
     return found
 
 
-def say_work(page: Page, found: Mapping[tuple[str, str], Lives]) -> list[Row]:
+def of_one_life(life: Figures) -> float:
+    """The same in one life, from pairs of batches."""
+    found = ratio(*(dict(enumerate(side.makespans_s)) for side in (life.ours, life.bare)))
+    assert found is not None  # every round has both
+    return found.point
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What of a makespan kernels take and what lies outside them; the harness's over the bare loop's."""
+
+    kernels: float
+    outside: float
+    together: Estimate
+
+
+def parts(lives: Lives) -> Parts | None:
+    """The parts of what the harness costs; `None` where kernels wait for each other."""
+    if (lives[0].strategy, lives[0].work.split()[0]) == ("threads", "loop"):
+        return None
+    kernels, outside = _parts(lives)
+    drawn = [float(np.prod(_parts([lives[n] for n in some]))) for some in resamples(range(len(lives)))]
+    return Parts(kernels, outside, bootstrapped(kernels * outside, drawn, len(lives)))
+
+
+def _parts(lives: Lives) -> tuple[float, float]:
+    ours, bare = [each.ours for each in lives], [each.bare for each in lives]
+    return kernel_s(ours) / kernel_s(bare), (1 + rest(ours)) / (1 + rest(bare))
+
+
+def kernel_s(sides: Sequence[Side]) -> float:
+    """A kernel that nothing held up, in seconds."""
+    return float(np.quantile(np.concatenate([side.kernels_s for side in sides]), UNDISTURBED))
+
+
+def rest(sides: Sequence[Side]) -> float:
+    """What lies in no kernel, as a share of what does."""
+    return median(
+        rest_s / (makespan_s - rest_s)
+        for side in sides
+        for rest_s, makespan_s in zip(side.rests_s, side.makespans_s, strict=True)
+    )
+
+
+def interval(estimate: Estimate) -> str:
+    """Its bounds."""
+    return f"{estimate.low:.4f} to {estimate.high:.4f}"
+
+
+def say_work(page: Page, found: Sequence[Lives]) -> list[Row]:
     """Print the table of real work, and give its rows."""
     page.head(
         "strategy",
         "work",
-        "tasks",
-        "a task",
+        "a kernel",
         "bare loop",
-        "harness / bare",
+        "makespans: harness / bare",
         "95 % interval",
-        "no kernel, a task: bare",
-        "harness",
+        "kernels",
         "outside",
+        "parts together",
+        "95 % interval",
     )
     rows = []
-    for (strategy, work), lives in found.items():
-        times, seconds = compared(lives), median(each.bare_s for each in lives)
+    for lives in found:
+        first, whole, split = lives[0], makespans(lives), parts(lives)
+        bare_s = median(chain.from_iterable(each.bare.makespans_s for each in lives))
+        judged = split.together if split else whole
         rows.append(
             Row(
-                f"harness, {strategy}, {work}",
+                f"harness, {first.strategy}, {first.work}",
                 "the same work in a bare loop",
-                shown(seconds * times.point),
-                shown(seconds),
-                times,
+                shown(bare_s * judged.point),
+                shown(bare_s),
+                judged,
                 "of the time",
-                None if strategy == UNCROSSED else Goal("at most", ALLOWED),
+                Goal("at most", ALLOWED),
             )
         )
-        slots = SLOTS if strategy in ("threads", "processes") else 1
-        parallel = 1 if (strategy, work.split()[0]) == ("threads", "loop") else slots
         page.row(
-            strategy,
-            work,
-            str(lives[0].tasks),
-            f"{1e3 * seconds * parallel / lives[0].tasks:.2f} ms",
-            f"{1e3 * seconds:.1f} ms",
-            f"{times.point:.4f}",
-            f"{times.low:.4f} to {times.high:.4f}",
-            *rests_of(lives),
+            first.strategy,
+            f"{first.tasks} x {first.work}",
+            shown(kernel_s([each.bare for each in lives])),
+            shown(bare_s),
+            f"{whole.point:.4f}",
+            interval(whole),
+            *(
+                (f"{split.kernels:.4f}", f"{split.outside:.4f}", f"{judged.point:.4f}", interval(judged))
+                if split
+                else ("-", "-", "-", "-")
+            ),
         )
     return rows
 
 
-def rests_of(lives: Lives) -> tuple[str, str, str]:
-    """What no kernel took, a task, bare and in the harness; and how much more that is, of the bare makespan."""
-    both = [
-        (each.bare_rest_s, each.ours_rest_s, each.bare_s)
-        for each in lives
-        if each.bare_rest_s is not None and each.ours_rest_s is not None
-    ]
-    if not both:
-        return "-", "-", "-"
-    tasks = lives[0].tasks
-    bare, ours = (median(figures[side] for figures in both) / tasks for side in (0, 1))
-    more = median((ours_s - bare_s) / makespan_s for bare_s, ours_s, makespan_s in both)
-    return f"{1e6 * bare:.0f} us", f"{1e6 * ours:.0f} us", f"{more:.2%}"
-
-
-def say_cpu(page: Page, found: Mapping[tuple[str, str], Lives]) -> None:
+def say_cpu(page: Page, found: Sequence[Sequence[CpuFigures]]) -> None:
     """Print what a task costs more."""
     page.say()
-    page.head("strategy", "work", "CPU a task, bare", "harness", "more", "of 1 ms")
-    for (strategy, work), lives in found.items():
-        bare, ours = median(each.bare_cpu_s for each in lives), median(each.ours_cpu_s for each in lives)
-        more = median(each.ours_cpu_s - each.bare_cpu_s for each in lives)
+    page.head("strategy", "CPU of an empty task, bare", "harness", "more", "of 1 ms")
+    for lives in found:
+        bare, ours = median(each.bare_s for each in lives), median(each.ours_s for each in lives)
+        more = median(each.ours_s - each.bare_s for each in lives)
         figures = (f"{1e6 * value:.1f} us" for value in (bare, ours, more))
-        page.row(strategy, work, *figures, f"{more / 1e-3:.2%}")
-
-
-def of_work(
-    found: Mapping[tuple[str, str], Lives], holds: Callable[[str], bool]
-) -> Mapping[tuple[str, str], Lives]:
-    """The rows whose work is such."""
-    return {key: lives for key, lives in found.items() if holds(key[1])}
+        page.row(lives[0].strategy, *figures, f"{more / 1e-3:.2%}")
 
 
 def main() -> int:
@@ -177,16 +219,13 @@ def main() -> int:
     options = asked.parse_args()
     lives, rounds = (QUICK_LIVES, QUICK_ROUNDS) if options.quick else (LIVES, ROUNDS)
     page = Page("harness", options)
-    all_ = []
+    found = []
     for number in range(lives):
         print(f"life {number + 1} of {lives}", file=sys.stderr, flush=True)
-        all_.append(live(rounds))
-    found = by_row(all_)
-    judged = [
-        row for row in say_work(page, of_work(found, lambda work: work != EMPTY)) if row.goal is not None
-    ]
+        found.append(live(rounds))
+    judged = say_work(page, [*zip(*(life.work for life in found), strict=True)])
     dearest = max(judged, key=lambda row: row.missed_by)
-    say_cpu(page, of_work(found, lambda work: work == EMPTY))
+    say_cpu(page, [*zip(*(life.empty for life in found), strict=True)])
     if options.rows is not None:
         command = f"python benchmarks/harness.py{' --quick' if options.quick else ''}"
         write([replace(dearest, note="the dearest of all", command=command)], options.rows)

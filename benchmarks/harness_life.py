@@ -7,67 +7,103 @@ Prints its figures as JSON, for `harness.py` to put together; by itself it prove
 
 from __future__ import annotations
 
+import gc
 import json
+import os
 import random
+import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import closing
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
-from statistics import median
+from itertools import chain
 
 import numpy as np
 import psutil
-from bare_loops import BareCrossing, BareLoop, BareProcesses, BareSerial, BareThreads
+from bare_loops import BareCrossing, BareLoop, BareProcesses, BareSerial, BareThreads, Timing
 from real_rounds import Batch, batch
 
-from orchestrator.analysis.estimates import ratio
 from orchestrator.inputs.synthetic import photograph
 from orchestrator.measurement import Place, measure
 from orchestrator.strategies.processes import Processes
 from orchestrator.strategies.serial import Serial
 from orchestrator.strategies.strategy import Strategy
 from orchestrator.strategies.threads import Threads
-from worker.contract import Payload, Task
+from worker.contract import Outcome, Payload, Task
 from worker.memory import keep_freed_memory
 
 SLOTS = 2
-UNCROSSED = "processes, 1 slot, nothing crosses"
-ONE_SLOT = ("serial", "processes, 1 slot", UNCROSSED)
+ONE_SLOT = "processes, 1 slot"
 STRATEGIES: dict[str, Callable[[], Strategy]] = {
     "serial": lambda: Serial(1),
     "threads": lambda: Threads(SLOTS),
     "processes": lambda: Processes(SLOTS),
-    "processes, 1 slot": lambda: Processes(1),
-    UNCROSSED: lambda: Processes(1),
+    ONE_SLOT: lambda: Processes(1),
 }
 
-EMPTY = "nothing"
 EMPTY_TASKS = 4000
-REST_ROUNDS = 3
-WORK = (("loop", 60, 60, 60), ("loop", 120, 120, 16), ("numpy", 1600, 1500, 60))
-"""Kernel, width, height and tasks: of about 1.5 ms, 6 ms and 2 ms; none below 1 ms."""
+WORK = (("loop", 60, 60, 60), ("numpy", 1600, 1500, 60))
+"""Kernel, width, height and tasks: of about 2 ms each, none below 1 ms."""
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """What the harness, or the bare loop, took for the batches of a life, which lie next to the other side's.
+
+    Attributes:
+        makespans_s: of each batch, from its release to its last output.
+        kernels_s: of each task of each batch.
+        rests_s: of each batch what lies in no kernel of its busiest slot.
+    """
+
+    makespans_s: Sequence[float]
+    kernels_s: Sequence[float]
+    rests_s: Sequence[float]
 
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """What one strategy with one work took in this life, of the harness and bare.
-
-    Makespans are medians over rounds, in seconds of a batch of `tasks`; their ratio is estimated from pairs of rounds,
-    which lie next to each other. CPU times are seconds a task, of this process and its children. The two rests are
-    what of a makespan no kernel took, `None` where slots work side by side.
-    """
+    """What one strategy took in this life for batches of `tasks`, and its bare loop."""
 
     strategy: str
     work: str
     tasks: int
+    ours: Side
+    bare: Side
+
+
+@dataclass(frozen=True, slots=True)
+class CpuFigures:
+    """The CPU time of an empty task, in seconds: of this process and its children together, over one batch each."""
+
+    strategy: str
     ours_s: float
     bare_s: float
-    ours_of_bare: float
-    ours_cpu_s: float
-    bare_cpu_s: float
-    ours_rest_s: float | None
-    bare_rest_s: float | None
+
+
+class Heard(Strategy):
+    """A strategy of which is noted what the kernels of each slot take; that is on the clock, and goes against it."""
+
+    def __init__(self, strategy: Strategy) -> None:
+        """`strategy` is entered, and stays its maker's to leave."""
+        super().__init__(strategy.slots)
+        self._strategy = strategy
+        self.kernels_s: defaultdict[str | None, list[float]] = defaultdict(list)
+        self.prepare, self.fetch = strategy.prepare, strategy.fetch  # type: ignore[method-assign]
+
+    def run(self, tasks: Sequence[Task]) -> Iterator[Outcome]:
+        """Do the batch, and listen."""
+        self.kernels_s.clear()
+        for outcome in self._strategy.run(tasks):
+            if outcome.hops is not None:
+                self.kernels_s[outcome.slot].append(outcome.hops.compute_s)
+            yield outcome
+
+    def disturbance(self) -> str | None:
+        """What befell the strategy."""
+        return self._strategy.disturbance()
 
 
 def bare_loop(strategy: str, tasks: tuple[Task, ...]) -> BareLoop:
@@ -79,8 +115,7 @@ def bare_loop(strategy: str, tasks: tuple[Task, ...]) -> BareLoop:
         "serial": lambda: BareSerial(stage, kernel, payloads),
         "threads": lambda: BareThreads(stage, kernel, payloads, SLOTS),
         "processes": lambda: crossing(stage, kernel, payloads, SLOTS),
-        "processes, 1 slot": lambda: crossing(stage, kernel, payloads, 1),
-        UNCROSSED: lambda: BareProcesses(stage, kernel, payloads, 1),
+        ONE_SLOT: lambda: crossing(stage, kernel, payloads, 1),
     }
     return makers[strategy]()
 
@@ -93,49 +128,68 @@ def works() -> Iterator[tuple[str, str, Batch]]:
         for strategy in STRATEGIES:
             if kernel == "loop" or strategy in ("serial", "threads"):
                 yield strategy, f"{kernel} {width}x{height}", work
-    nothing = tuple(Task(index, "diagnostics", "noop", EMPTY) for index in range(EMPTY_TASKS))
-    for strategy in STRATEGIES:
-        yield strategy, EMPTY, Batch(nothing, dict.fromkeys(range(EMPTY_TASKS), EMPTY))
 
 
 def lived(strategy: str, work: str, done: Batch, rounds: int, order: random.Random) -> Figures:
-    """Both sides in turns, one round to warm up and then `rounds`, each in a fresh order; CPU time in one more."""
-    makespans: dict[str, list[float]] = {"ours": [], "bare": []}
-    rests: list[float] = []
-    with STRATEGIES[strategy]() as ours, closing(bare_loop(strategy, done.tasks)) as bare:
-        seconds = {"ours": lambda: _seconds(ours, done, rests), "bare": bare.seconds}
-        for _ in range(1 + rounds):
-            for side in order.sample(tuple(seconds), 2):
-                makespans[side].append(seconds[side]())
-        alone = strategy in ONE_SLOT
-        bare_rests = [bare.rest_s() for _ in range(min(rounds, REST_ROUNDS))] if alone else []
-        batch_of = {"ours": lambda: list(ours.run(done.tasks)), "bare": bare.run}
-        cpu_s = {side: _cpu_s_of(batch_of[side]) for side in order.sample(tuple(batch_of), 2)}
-    tasks = len(done.tasks)
-    paired = ratio(*(dict(enumerate(makespans[side][1:])) for side in ("ours", "bare")))
-    assert paired is not None  # every round has both
-    return Figures(
-        strategy,
-        work,
-        tasks,
-        ours_s=median(makespans["ours"][1:]),
-        bare_s=median(makespans["bare"][1:]),
-        ours_of_bare=paired.point,
-        ours_cpu_s=cpu_s["ours"] / tasks,
-        bare_cpu_s=cpu_s["bare"] / tasks,
-        ours_rest_s=median(rests[1:]) if alone else None,
-        bare_rest_s=median(rest for rest in bare_rests if rest is not None) if alone else None,
+    """Both sides in turns: a round to warm up, then `rounds`, each in a fresh order and each batch laid out anew."""
+    timings: dict[str, list[Timing]] = {"ours": [], "bare": []}
+    with STRATEGIES[strategy]() as ours, closing(bare_loop(strategy, done.tasks)) as bare, _frozen():
+        sides = {"ours": lambda: _timing(Heard(ours), done), "bare": bare.timing}
+        for number in range(1 + rounds):
+            for side in order.sample(tuple(sides), 2):
+                if number:
+                    lay_out_anew()
+                timings[side].append(sides[side]())
+    return Figures(strategy, work, len(done.tasks), *(_side(timings[side][1:]) for side in ("ours", "bare")))
+
+
+def _side(timings: Sequence[Timing]) -> Side:
+    return Side(
+        [timing.makespan_s for timing in timings],
+        [*chain.from_iterable(chain.from_iterable(timing.kernels_s) for timing in timings)],
+        [timing.makespan_s - max(map(sum, timing.kernels_s)) for timing in timings],
     )
 
 
-def _seconds(strategy: Strategy, done: Batch, rests: list[float]) -> float:
-    """The makespan of one batch, as a run measures it; what of it no kernel took is added to `rests`."""
+def lay_out_anew() -> None:
+    """Have small objects lie elsewhere, here and in the processes that work: any_layout/sitecustomize.py says why.
+
+    A child that waits for its batch does so at once, while this process still has its own to do.
+    """
+    if os.environ.get("BREAKEVEN_ANY_LAYOUT"):
+        for process in (*psutil.Process().children(), psutil.Process()):
+            process.send_signal(signal.SIGUSR1)
+
+
+@contextmanager
+def _frozen() -> Iterator[None]:
+    """What is here is not looked at by the collection before each batch, as in a run."""
+    gc.collect()
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
+
+
+def _timing(strategy: Heard, done: Batch) -> Timing:
+    """One batch, as a run measures it."""
     sample, failures = measure(strategy, done.tasks, done.expected, Place(0, 0, 0.0))
     if failures or not sample.sound:
         raise RuntimeError(f"{type(strategy).__name__} gave {sample} with {failures}")
-    assert sample.hops is not None  # every strategy times its kernels
-    rests.append(sample.makespan_s - sample.hops.compute_s * sample.tasks)
-    return sample.makespan_s
+    return Timing(sample.makespan_s, [*strategy.kernels_s.values()])
+
+
+def emptied(strategy: str, order: random.Random) -> CpuFigures:
+    """One batch of empty tasks on each side, after one to warm up."""
+    nothing = tuple(Task(index, "diagnostics", "noop", "nothing") for index in range(EMPTY_TASKS))
+    with STRATEGIES[strategy]() as ours, closing(bare_loop(strategy, nothing)) as bare:
+        sides: dict[str, Callable[[], object]] = {"ours": lambda: list(ours.run(nothing)), "bare": bare.run}
+        cpu_s = {}
+        for _ in range(2):
+            for side in order.sample(tuple(sides), 2):
+                cpu_s[side] = _cpu_s_of(sides[side])
+    return CpuFigures(strategy, cpu_s["ours"] / EMPTY_TASKS, cpu_s["bare"] / EMPTY_TASKS)
 
 
 def _cpu_s_of(do: Callable[[], object]) -> float:
@@ -156,10 +210,9 @@ def main() -> None:
     keep_freed_memory()
     order = random.Random()  # noqa: S311 - an order, not a secret
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 3
-    lives = (
-        lived(strategy, work, done, 1 if work == EMPTY else rounds, order) for strategy, work, done in works()
-    )
-    print(json.dumps([asdict(life) for life in lives]))
+    work = [lived(strategy, work, done, rounds, order) for strategy, work, done in works()]
+    empty = [emptied(strategy, order) for strategy in STRATEGIES]
+    print(json.dumps({"work": [asdict(each) for each in work], "empty": [asdict(each) for each in empty]}))
 
 
 if __name__ == "__main__":
