@@ -27,8 +27,8 @@ from page import Page, parser
 
 from orchestrator.inputs.synthetic import photograph
 from orchestrator.reports.figures import seconds as shown
-from orchestrator.strategies.processes.slot_program import Arena, Window, get, put
 from orchestrator.strategies.processes.starting import anonymous_file
+from worker.arena import Arena, Window, get, put
 from worker.execution import MOST_HELD, outcome_of
 from worker.stages.grayscale import loop
 

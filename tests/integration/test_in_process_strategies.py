@@ -24,6 +24,7 @@ from orchestrator.strategies.strategy import Strategy
 from orchestrator.strategies.threads import Threads
 from orchestrator.strategies.vectorized import Vectorized
 from tests.conformance import StrategyConformance, batch, check, check_outputs, outcomes_of, pixels
+from worker.arena import FIRST_BYTES
 from worker.contract import Outcome, Task
 
 ROOT = Path(__file__).parents[2]
@@ -274,7 +275,7 @@ def test_memory_does_not_grow_with_the_batch_when_outputs_are_let_go() -> None:
         for _ in strategy.run([Task(i, "grayscale", "numpy", picture) for i in range(500)]):
             pass
         (slot,) = strategy._slots
-        assert slot._outputs.grown_to(0).size() == slot_program.FIRST_BYTES
+        assert slot._outputs.grown_to(0).size() == FIRST_BYTES
 
 
 def test_a_slot_that_cannot_start_is_reported_with_its_fate(

@@ -16,10 +16,10 @@ from typing import Any
 import msgpack
 import numpy as np
 
-from orchestrator.strategies.processes import slot_program
 from orchestrator.strategies.processes.lease import Lease
-from orchestrator.strategies.processes.slot_program import BEGUN, LANES, Arena, Window, get, put
+from orchestrator.strategies.processes.slot_program import BEGUN, LANES
 from orchestrator.strategies.processes.starting import anonymous_file, started
+from worker.arena import FIRST_BYTES, Arena, Window, get, put
 from worker.contract import LOST, Failure, Hops, Outcome, Pixels, Task
 
 UNNEEDED_AT_ONCE = 256
@@ -59,7 +59,7 @@ class SlotProcess:
             with theirs:
                 inputs, outputs = (anonymous_file(undo) for _ in range(2))
                 self._inputs = Arena(inputs)
-                os.ftruncate(outputs, slot_program.FIRST_BYTES)
+                os.ftruncate(outputs, FIRST_BYTES)
                 self._outputs = Window(outputs)
                 self._process = started(theirs.fileno(), inputs, outputs)
             undo.pop_all()

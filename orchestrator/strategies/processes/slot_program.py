@@ -1,4 +1,4 @@
-"""What runs in a slot process, and the memory that it shares with the orchestrator.
+"""What runs in a slot process, and what it says to the orchestrator.
 
 This file is a program: `python -P slot_program.py CONTROL INPUTS OUTPUTS`, each a file descriptor. It is
 started by its path and imports nothing of `orchestrator`, so a slot loads what `worker` needs and no more.
@@ -12,9 +12,9 @@ orders or answers in one message, which is packed and unpacked at once:
                     [[lane], ...]                                                   the task was taken back
                     []                                                              first of all: it is up
 
-where a place is [kind, offset, bytes, shape, dtype, size of the file]. A lane is one of the few tasks that a
-slot may have at a time; the first bytes of the inputs hold two flags for each, by which a task that waits
-behind another can be given to a slot that is free: how far the slot is with it, and whether it was taken back.
+where a place is `worker.arena`'s. A lane is one of the few tasks that a slot may have at a time; the first bytes of the
+inputs hold two flags for each, by which a task that waits behind another can be given to a slot that is free: how far
+the slot is with it, and whether it was taken back.
 
 Each answer that wakes the orchestrator takes time from the slots, so a slot that has more to do keeps a few; and it
 reads orders and copies outputs several in a row, not one between two kernels, for what `worker/execution.py` says.
@@ -31,143 +31,21 @@ import socket
 import sys
 import threading
 import time
-from collections import defaultdict, deque
+from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from functools import lru_cache, partial
+from functools import partial
 from typing import Any
 
 import msgpack
-import numpy as np
 
-from worker.contract import Payload
+from worker.arena import Arena, Window, get, put
 from worker.execution import HOLD_S, MOST_HELD, describe, timed
 from worker.memory import collect_rarely, keep_freed_memory
 
 LANES = 2 * MOST_HELD
-HEADER_BYTES = mmap.PAGESIZE
 BEGUN, DONE = 1, 2
 """How far a slot is with a task: at it, or through with it and the answer made."""
-FIRST_BYTES = 4 << 20
-"""What each file holds at first: two 800x800 pictures. It grows while a batch warms up."""
-GROWTH_BYTES = 64 << 20
-"""A file doubles when it grows, but by no more than this and what is asked for."""
-
-
-class Window:
-    """A shared file as its reader sees it: mapped anew when its owner has let it grow."""
-
-    def __init__(self, fd: int) -> None:
-        """Map the file that `fd` names, as large as it is."""
-        self.fd = fd
-        self._map()
-
-    def _map(self) -> None:
-        # Every page is put in place now: a first touch of each would be on a task's clock.
-        flags = mmap.MAP_SHARED | getattr(mmap, "MAP_POPULATE", 0)
-        self.size = os.fstat(self.fd).st_size
-        self.mapping = mmap.mmap(self.fd, self.size, flags=flags)
-        self.address: int = np.frombuffer(self.mapping, dtype=np.uint8).__array_interface__["data"][0]
-
-    def grown_to(self, size: int) -> mmap.mmap:
-        """The whole file, known to hold `size` bytes at least; views on older mappings stay valid."""
-        if size > self.size:
-            self._map()
-        return self.mapping
-
-
-class Arena(Window):
-    """A shared file as its owner sees it: hands out cells, takes them back, grows when there is none."""
-
-    def __init__(self, fd: int) -> None:
-        """Take the file that `fd` names, and make it `FIRST_BYTES` long."""
-        os.ftruncate(fd, FIRST_BYTES)
-        super().__init__(fd)
-        self._next = HEADER_BYTES
-        self._free: defaultdict[int, list[int]] = defaultdict(list)
-
-    def allocate(self, nbytes: int) -> int:
-        """The offset of a cell of at least `nbytes`; the one given back last comes first, still in the cache.
-
-        Raises:
-            OSError: there is no memory left.
-        """
-        room = _room_for(nbytes)
-        if free := self._free[room]:
-            return free.pop()
-        offset, end = self._next, self._next + room
-        if end > self.size:
-            os.ftruncate(self.fd, max(end, self.size + min(self.size, GROWTH_BYTES)))
-            self._map()
-        self._next = end
-        return offset
-
-    def free(self, offset: int, nbytes: int) -> None:
-        """Take back the cell that `allocate(nbytes)` gave."""
-        self._free[_room_for(nbytes)].append(offset)
-
-
-@lru_cache
-def _room_for(nbytes: int) -> int:
-    """`nbytes` rounded up by less than a quarter, to one of few sizes, so that cells can be used again."""
-    step = max(64, 1 << max(0, nbytes.bit_length() - 3))
-    return -(-max(1, nbytes) // step) * step
-
-
-PIXEL = np.dtype(np.uint8)
-
-
-@lru_cache
-def _typestr(dtype: np.dtype[Any]) -> str:
-    """What the other side makes the dtype of.
-
-    Raises:
-        TypeError: it is none of plain numbers.
-    """
-    if dtype.hasobject or dtype.fields is not None:
-        raise TypeError(f"an array of {dtype} cannot be shared between processes")
-    return dtype.str
-
-
-_dtype = lru_cache(np.dtype)
-
-
-def put(arena: Arena, payload: Payload) -> Sequence[Any]:
-    """Copy a payload into a new cell; its place, for `get`.
-
-    Raises:
-        TypeError: it is no text, bytes or array of plain numbers.
-        OSError: there is no memory left.
-    """
-    if isinstance(payload, np.ndarray):
-        dtype, nbytes = payload.dtype, payload.nbytes
-        typestr = "|u1" if dtype is PIXEL else _typestr(dtype)
-        offset = arena.allocate(nbytes)
-        try:
-            arena.mapping[offset : offset + nbytes] = payload  # type: ignore[call-overload]  # an array is a buffer
-        except ValueError:  # it does not lie in one piece, or has a dtype that a buffer cannot have
-            np.ndarray(payload.shape, payload.dtype, arena.mapping, offset)[...] = payload
-        return "array", offset, nbytes, payload.shape, typestr, arena.size
-    if isinstance(payload, str):
-        kind, data = "text", payload.encode("utf-8", "surrogatepass")
-    elif isinstance(payload, bytes):
-        kind, data = "bytes", payload
-    else:
-        raise TypeError(f"a payload of {type(payload).__name__} cannot be shared between processes")
-    offset = arena.allocate(len(data))
-    arena.mapping[offset : offset + len(data)] = data
-    return kind, offset, len(data), (), "", arena.size
-
-
-def get(window: Window, place: Sequence[Any]) -> Payload:
-    """The payload at a place: an array is a view of shared memory, text and bytes are copies."""
-    kind, offset, nbytes, shape, typestr, size = place
-    mapping = window.grown_to(size)
-    if kind == "array":
-        # On the mapping itself: NumPy walks along all arrays that one is a view of, for each pixel that `loop` takes.
-        return np.ndarray(shape, _dtype(typestr), mapping, offset)
-    data = mapping[offset : offset + nbytes]
-    return data.decode("utf-8", "surrogatepass") if kind == "text" else data
 
 
 def main(control_fd: int, inputs_fd: int, outputs_fd: int) -> None:
