@@ -52,7 +52,8 @@ def bounds_sentence(found: Bounds) -> str:
         station_name(each, found.publishing_share) for each in (found.bottleneck, found.next_bottleneck)
     )
     at = f"at {count(found.slots, 'slot')} Celery is held back by {now}"
-    most = f"{interval(found.ceiling_per_s)} tasks/s is the most that any number of slots gives a long batch"
+    ceiling = interval(found.ceiling_per_s)
+    most = f"by the model, no number of slots gives a long batch more than {ceiling} tasks/s"
     demand = _demand(found.stations, found.bottleneck)
     if found.bottleneck == "slots":
         knee = f"about {_whole(found.knee_slots)}"
