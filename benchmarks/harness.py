@@ -168,10 +168,12 @@ def say_work(page: Page, found: Sequence[Lives]) -> list[Row]:
         "outside",
         "parts together",
         "95 % interval",
+        "a task",
     )
     rows = []
     for lives in found:
         first, whole, split = lives[0], makespans(lives), parts(lives)
+        bare_kernel_s = kernel_s([each.bare for each in lives])
         bare_s = median(chain.from_iterable(each.bare.makespans_s for each in lives))
         judged = split.together if split else whole
         rows.append(
@@ -188,17 +190,25 @@ def say_work(page: Page, found: Sequence[Lives]) -> list[Row]:
         page.row(
             first.strategy,
             f"{first.tasks} x {first.work}",
-            shown(kernel_s([each.bare for each in lives])),
+            shown(bare_kernel_s),
             shown(bare_s),
             f"{whole.point:.4f}",
             interval(whole),
-            *(
-                (f"{split.kernels:.4f}", f"{split.outside:.4f}", f"{judged.point:.4f}", interval(judged))
-                if split
-                else ("-", "-", "-", "-")
-            ),
+            *(said(split, bare_kernel_s) if split else "-" * 5),
         )
     return rows
+
+
+def said(split: Parts, bare_kernel_s: float) -> tuple[str, ...]:
+    """The parts in figures, and what they come to for a task."""
+    task_s = (split.together.point - 1) * bare_kernel_s
+    return (
+        f"{split.kernels:.4f}",
+        f"{split.outside:.4f}",
+        f"{split.together.point:.4f}",
+        interval(split.together),
+        f"{1e6 * task_s:.0f} us",
+    )
 
 
 def say_cpu(page: Page, found: Sequence[Sequence[CpuFigures]]) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from worker.contract import Payload
+from worker.contract import Payload, Pixels
 
 HEADER_BYTES = mmap.PAGESIZE
 """The first page of a file belongs to no cell: whoever shares it may put flags there."""
@@ -23,6 +23,8 @@ FIRST_BYTES = 4 << 20
 """What a file holds at first: two 800x800 pictures. It grows while a batch warms up."""
 GROWTH_BYTES = 64 << 20
 """A file doubles when it grows, but by no more than this and what is asked for."""
+MOST_ARRAYS = 256
+"""So many views of places are kept: a slot has fewer places at a time."""
 PIXEL = np.dtype(np.uint8)
 
 
@@ -40,12 +42,25 @@ class Window:
         self.size = os.fstat(self.fd).st_size
         self.mapping = mmap.mmap(self.fd, self.size, flags=flags)
         self.address: int = np.frombuffer(self.mapping, dtype=np.uint8).__array_interface__["data"][0]
+        self._arrays: dict[Sequence[Any], Pixels] = {}
 
     def grown_to(self, size: int) -> mmap.mmap:
         """The whole file, known to hold `size` bytes at least; views on older mappings stay valid."""
         if size > self.size:
             self._map()
         return self.mapping
+
+    def array(self, place: Sequence[Any]) -> Pixels:
+        """The array at a place, a view on the mapping: made once for as long as cells are used again for the like."""
+        found = self._arrays.get(place)
+        if found is None:
+            _, offset, _, shape, typestr, size = place
+            mapping = self.grown_to(size)
+            if len(self._arrays) >= MOST_ARRAYS:
+                self._arrays.clear()
+            # On the mapping itself: for each pixel that `loop` takes, NumPy walks along all that an array is a view of.
+            found = self._arrays[place] = np.ndarray(shape, typestr, mapping, offset)
+        return found
 
 
 class Arena(Window):
@@ -98,9 +113,6 @@ def _typestr(dtype: np.dtype[Any]) -> str:
     return dtype.str
 
 
-_dtype = lru_cache(np.dtype)
-
-
 def put(arena: Arena, payload: Payload) -> Sequence[Any]:
     """Copy a payload into a new cell; its place, for `get`.
 
@@ -129,11 +141,9 @@ def put(arena: Arena, payload: Payload) -> Sequence[Any]:
 
 
 def get(window: Window, place: Sequence[Any]) -> Payload:
-    """The payload at a place: an array is a view of shared memory, text and bytes are copies."""
-    kind, offset, nbytes, shape, typestr, size = place
-    mapping = window.grown_to(size)
+    """The payload at a place, as tuples: an array is a view of shared memory, text and bytes are copies."""
+    kind, offset, nbytes, _, _, size = place
     if kind == "array":
-        # On the mapping itself: NumPy walks along all arrays that one is a view of, for each pixel that `loop` takes.
-        return np.ndarray(shape, _dtype(typestr), mapping, offset)
-    data = mapping[offset : offset + nbytes]
+        return window.array(place)
+    data = window.grown_to(size)[offset : offset + nbytes]
     return data.decode("utf-8", "surrogatepass") if kind == "text" else data

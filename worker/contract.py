@@ -81,9 +81,8 @@ class Hops(NamedTuple):
         return self.latency_s - sum(leg for leg in legs if leg is not None)
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """How one task ended: with an output or a failure, never both.
+class Outcome(NamedTuple):
+    """How one task ended: with an output or a failure, never both; a named tuple for what `Hops` is one.
 
     `output` is also `None` for a success whose output stays in the payload store.
     `slot` names the place that ran it (`host:pid`, with the thread for threads).

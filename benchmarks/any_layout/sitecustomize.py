@@ -4,11 +4,11 @@ The same loop in the same interpreter takes some percent more or less time by wh
 after the same allocations they lie alike each time. A comparison of two programs then also compares two layouts; with
 a random one for each batch that is noise, which repetition averages out.
 
-One thing that it changes can be counted (`valgrind --tool=callgrind`): by it the same kernel spends up to 1 % more or
-fewer instructions, all in the taking and giving back of small objects. Where the free block that comes next is the last
-of its pool, Python's allocator takes the pool off its list and puts it back for each object that a loop makes and drops.
+One thing that it changes can be counted (`valgrind --tool=callgrind`): the same kernel spends up to 1 % more or fewer
+instructions, all in the taking and giving back of small objects. Where the free block that comes next is its pool's
+last, Python's allocator takes the pool off its list and back for each object that a loop makes and drops.
 
-`SIGUSR1` has it done anew: what the imports leave is filled up by what comes after them, so that once is not enough.
+`SIGUSR1` has it done anew, for what is left at the start is soon filled up by imports.
 
 Sources: Mytkowicz, Diwan, Hauswirth, Sweeney, "Producing wrong data without doing anything obviously wrong!",
 ASPLOS 2009; Curtsinger and Berger, "Stabilizer: statistically sound performance evaluation", ASPLOS 2013, for doing it

@@ -99,11 +99,10 @@ class Orders:
 
     def are_few(self) -> bool:
         """Whether the slot will soon have nothing to do, unless it says that it has done something."""
-        if len(self._waiting) >= 2:
-            return False
-        with suppress(BlockingIOError):
-            while len(self._waiting) < 2:
-                self._receive(socket.MSG_DONTWAIT)
+        if len(self._waiting) == 1:  # with none it would only be late if it looked first
+            with suppress(BlockingIOError):
+                while len(self._waiting) == 1:
+                    self._receive(socket.MSG_DONTWAIT)
         return len(self._waiting) < 2
 
     def row(self, most: int) -> list[Sequence[Any]]:

@@ -98,3 +98,22 @@ def test_what_cannot_be_shared_is_refused_and_takes_no_cell(arena: Arena, payloa
     with pytest.raises(TypeError, match="cannot be shared between processes"):
         put(arena, payload)
     assert arena.allocate(1) == HEADER_BYTES
+
+
+def test_a_cell_s_next_array_is_read_as_what_it_is(arena: Arena) -> None:
+    window = Window(arena.fd)
+    pictures = [np.full((3, 4), 1, np.uint8), np.full((4, 3), 2, np.uint8), np.full(12, 3, np.int8)]
+    for picture in pictures * 2:
+        place = put(arena, picture)
+        np.testing.assert_array_equal(get(window, place), picture, strict=True)
+        arena.free(place[1], place[2])
+    assert {place[1]} == {HEADER_BYTES}
+
+
+def test_a_window_keeps_few_views(arena: Arena, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("worker.arena.MOST_ARRAYS", 3)
+    window = Window(arena.fd)
+    for length in range(1, 9):
+        place = put(arena, np.arange(length, dtype=np.uint8))
+        np.testing.assert_array_equal(get(window, place), np.arange(length))
+        assert len(window._arrays) <= 3

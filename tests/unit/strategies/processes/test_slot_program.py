@@ -53,7 +53,9 @@ Line = tuple[socket.socket, socket.socket]
 
 def worked(line: Line, payloads: Sequence[int], flags: bytearray | None = None) -> list[list[int]]:
     """The lanes, which are numbered, that a slot names in each message when it is told in one what to do."""
-    line[1].sendall(msgpack.packb([(lane, "a stage", "a kernel", payload) for lane, payload in enumerate(payloads)]))
+    line[1].sendall(
+        msgpack.packb([(lane, "a stage", "a kernel", payload) for lane, payload in enumerate(payloads)])
+    )
     line[0].setblocking(False)  # with nothing left to do it does not wait
     with pytest.raises(BlockingIOError):
         work(Orders(line[0], unchanged), Answers(line[0], lane_alone), flags or bytearray(2 * len(payloads)))  # type: ignore[arg-type]  # flags like those of an mmap
@@ -101,9 +103,11 @@ def test_orders_are_few_when_one_is_left_however_they_came(line: Line) -> None:
     assert orders.are_few()
     line[1].sendall(msgpack.packb([[1], [2]]) + msgpack.packb([[3]]))
     line[1].sendall(msgpack.packb([[4]]))
-    assert not orders.are_few()
     assert (orders.row(2), orders.are_few()) == ([(1,), (2,)], False)
-    assert (orders.row(9), orders.are_few(), orders.row(9)) == ([(3,)], True, [(4,)])
+    assert (orders.row(9), orders.are_few()) == ([(3,)], True)
+    line[1].sendall(msgpack.packb([[5]]))
+    assert (orders.are_few(), orders.row(9)) == (False, [(4,)])
+    assert (orders.are_few(), orders.row(9), orders.are_few()) == (True, [(5,)], True)
     line[1].close()
     with pytest.raises(EOFError):
         orders.row(9)
