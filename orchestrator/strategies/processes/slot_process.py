@@ -158,7 +158,7 @@ class SlotProcess:
             raise EOFError(f"slot process {self.pid} closed its socket")
         self.since = time.monotonic()
         self._messages.feed(data)
-        outcomes = []
+        outcomes: list[Outcome | None] = []
         for answers in self._messages:
             self.ready = True
             outcomes += map(self._heard, answers)
