@@ -30,7 +30,7 @@ The goal is held against parts where there are any.
 
 The second table is CPU time, of this process and its children together: what an empty task costs more than in the bare
 loop, as a share of a task of 1 ms.
-Takes a quarter of an hour on two quiet cores, with --quick two minutes.
+Takes 25 minutes on two busy cores, less on quiet ones; with --quick two minutes.
 """
 
 from __future__ import annotations

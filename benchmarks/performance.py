@@ -48,7 +48,7 @@ SCRIPTS = (
     Script("performance_celery"),
     Script("performance_payloads"),
     Script("performance_orchestrator", limit_s=1200),
-    Script("harness", limit_s=900),
+    Script("harness", limit_s=2400),
 )
 ENGINES = Script("engines")
 
