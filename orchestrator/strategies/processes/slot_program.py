@@ -18,7 +18,7 @@ the slot is with it, and whether it was taken back.
 
 Each answer that wakes the orchestrator takes time from the slots, so a slot that has more to do keeps a few; and it
 reads orders and copies outputs several in a row, not one between two kernels, for what `worker/execution.py` says.
-For that reason `work` does a row of tasks in one loop and calls nothing between two of them.
+For that reason `work` does a row of tasks in one loop, and reads no more than clocks and flags between two kernels.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ class Orders:
 
     def are_few(self) -> bool:
         """Whether the slot will soon have nothing to do, unless it says that it has done something."""
-        if len(self._waiting) == 1:  # with none it would only be late if it looked first
+        if len(self._waiting) == 1:  # with none left, answers leave before anything is read
             with suppress(BlockingIOError):
                 while len(self._waiting) == 1:
                     self._receive(socket.MSG_DONTWAIT)
