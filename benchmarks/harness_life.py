@@ -7,7 +7,6 @@ Prints its figures as JSON, for `harness.py` to put together; by itself it prove
 
 from __future__ import annotations
 
-import gc
 import json
 import os
 import random
@@ -16,7 +15,7 @@ import sys
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from itertools import chain
 
@@ -26,7 +25,7 @@ from bare_loops import BareCrossing, BareLoop, BareProcesses, BareSerial, BareTh
 from real_rounds import Batch, batch
 
 from orchestrator.inputs.synthetic import photograph
-from orchestrator.measurement import Place, measure
+from orchestrator.measurement import Place, all_kept, measure
 from orchestrator.strategies.processes import Processes
 from orchestrator.strategies.serial import Serial
 from orchestrator.strategies.strategy import Strategy
@@ -91,7 +90,10 @@ class Heard(Strategy):
         super().__init__(strategy.slots)
         self._strategy = strategy
         self.kernels_s: defaultdict[str | None, list[float]] = defaultdict(list)
-        self.prepare, self.fetch = strategy.prepare, strategy.fetch  # type: ignore[method-assign]
+
+    def prepare(self, tasks: Sequence[Task]) -> None:
+        """Have the strategy make ready."""
+        self._strategy.prepare(tasks)
 
     def run(self, tasks: Sequence[Task]) -> Iterator[Outcome]:
         """Do the batch, and listen."""
@@ -133,7 +135,7 @@ def works() -> Iterator[tuple[str, str, Batch]]:
 def lived(strategy: str, work: str, done: Batch, rounds: int, order: random.Random) -> Figures:
     """Both sides in turns: a round to warm up, then `rounds`, each in a fresh order and each batch laid out anew."""
     timings: dict[str, list[Timing]] = {"ours": [], "bare": []}
-    with STRATEGIES[strategy]() as ours, closing(bare_loop(strategy, done.tasks)) as bare, _frozen():
+    with STRATEGIES[strategy]() as ours, closing(bare_loop(strategy, done.tasks)) as bare, all_kept():
         sides = {"ours": lambda: _timing(Heard(ours), done), "bare": bare.timing}
         for number in range(1 + rounds):
             for side in order.sample(tuple(sides), 2):
@@ -159,17 +161,6 @@ def lay_out_anew() -> None:
     if os.environ.get("BREAKEVEN_ANY_LAYOUT"):
         for process in (*psutil.Process().children(), psutil.Process()):
             process.send_signal(signal.SIGUSR1)
-
-
-@contextmanager
-def _frozen() -> Iterator[None]:
-    """What is here is not looked at by the collection before each batch, as in a run."""
-    gc.collect()
-    gc.freeze()
-    try:
-        yield
-    finally:
-        gc.unfreeze()
 
 
 def _timing(strategy: Heard, done: Batch) -> Timing:

@@ -129,3 +129,14 @@ def _no_collection() -> Iterator[None]:
         yield
     finally:
         gc.enable()
+
+
+@contextmanager
+def all_kept() -> Iterator[None]:
+    """What is here now stays to the end, so that no collection before a sample within need look at it again."""
+    gc.collect()
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()

@@ -6,7 +6,6 @@ tenth of a second to a few, so it meets both cells of a pair, or few of the pair
 
 from __future__ import annotations
 
-import gc
 import math
 import os
 import random
@@ -21,7 +20,7 @@ from orchestrator.analysis.stopping import enough
 from orchestrator.fleet.fleet import Fleet
 from orchestrator.inputs.serving import Inputs
 from orchestrator.machine import LoadMeter
-from orchestrator.measurement import Place, measure
+from orchestrator.measurement import Place, all_kept, measure
 from orchestrator.model import Cell, Run, Sample, TaskFailure
 from orchestrator.record import Record
 from orchestrator.strategies.strategy import Strategy
@@ -89,13 +88,8 @@ class Rounds:
 
     def take(self, save: Callable[[Run], None]) -> None:
         """Warm up, then measure round after round; what there is after each is given to `save`."""
-        # What is here now stays to the end: no collection before a sample need look at it again.
-        gc.collect()
-        gc.freeze()
-        try:
+        with all_kept():
             self._take(save)
-        finally:
-            gc.unfreeze()
 
     def _take(self, save: Callable[[Run], None]) -> None:
         for number in range(-self._plan.warmup, 0):
