@@ -82,7 +82,7 @@ class Hops(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """How one task ended: with an output or a failure, never both; a named tuple for what `Hops` is one.
+    """How one task ended: with an output or a failure, never both; a named tuple for the reason that `Hops` is one.
 
     `output` is also `None` for a success whose output stays in the payload store.
     `slot` names the place that ran it (`host:pid`, with the thread for threads).

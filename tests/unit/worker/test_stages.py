@@ -258,6 +258,15 @@ def test_what_is_no_picture_is_refused(pixels: Any, grayer: Callable[[Pixels], P
         grayer(pixels)
 
 
+@each_grayer
+def test_a_picture_is_left_as_it_is(grayer: Callable[[Pixels], Pixels]) -> None:
+    """A slot process gives the same array to every task whose picture lies in the same place."""
+    pixels = COLOURS.copy()
+    grayer(pixels)
+    np.testing.assert_array_equal(pixels, COLOURS, strict=True)
+    assert (pixels.strides, pixels.flags.writeable) == (COLOURS.strides, True)
+
+
 @pytest.mark.parametrize("kernel", grayscale.BATCH_KERNELS.values())
 def test_batch_of_different_shapes_is_refused(kernel: Callable[[list[Pixels]], list[Pixels]]) -> None:
     with pytest.raises(ValueError, match="shape"):
