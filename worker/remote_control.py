@@ -74,12 +74,18 @@ def clock(state: Any, **_: Any) -> dict[str, float]:
 
 @inspect_command(name="breakeven_present")
 def present(state: Any, **_: Any) -> dict[str, Any]:
-    """That this worker is there: its process, its slots' processes, and the tasks it has and has not answered."""
+    """That this worker is there: its process, its slots' processes, and the tasks it has and has not answered.
+
+    Celery looks after a slot process when the pipe to it closes, which is a moment before the process has ended: if it
+    still runs by then, Celery finds out up to five seconds later. So it looks again here, and starts another one.
+    """
+    pool = state.consumer.pool
+    pool.maintain_pool()
     waiting = (entry.entry.args for entry in state.consumer.timer.schedule.queue)
     delayed = {args[0].id for args in waiting if args and isinstance(args[0], Request)}
     return {
         "pid": os.getpid(),
-        "slots": state.consumer.pool.info.get("processes", []),
+        "slots": pool.info.get("processes", []),
         "tasks": [*delayed.union(request.id for request in state.tset(reserved_requests))],
     }
 

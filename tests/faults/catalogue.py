@@ -17,7 +17,8 @@ from typing import Any
 from orchestrator.strategies.celery import Celery
 from tests.faults.proxy import Proxy
 from tests.faults.trial import Trial, Work, naps, pictures, trial
-from tests.faults.world import OwnBroker, World, embedded, own_broker, slot_process, until
+from tests.faults.world import OwnBroker, World, embedded, own_broker, slot_process
+from tests.waiting import until
 from worker.contract import Task
 from worker.payloads.redis import connect
 

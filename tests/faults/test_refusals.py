@@ -9,7 +9,8 @@ import pytest
 from orchestrator.errors import UnavailableError
 from orchestrator.fleet.embedded import worker_command
 from orchestrator.fleet.external import external_fleet
-from tests.faults.world import own_broker, until
+from tests.faults.world import own_broker
+from tests.waiting import until
 
 OTHER_VERSION = """
 import sys

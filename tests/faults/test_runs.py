@@ -15,7 +15,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.faults.world import OwnBroker, own_broker, until
+from tests.faults.world import OwnBroker, own_broker
+from tests.waiting import until
 
 ROUNDS = ["--rounds", "400", "--warmup", "0", "--strategy", "celery"]
 SMALL = ["--images", "4", "--size", "32x24", "--latency-ms", "0", "--slots", "1", "--stage", "decode"]

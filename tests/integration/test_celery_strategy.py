@@ -13,6 +13,7 @@ from PIL import Image
 
 from orchestrator.fleet.fleet import Fleet
 from orchestrator.strategies.celery import Celery
+from tests.waiting import until
 from worker.contract import Outcome, Task
 from worker.stages import STAGES
 
@@ -166,6 +167,8 @@ def test_no_key_and_no_file_of_a_batch_is_left(fleet: Fleet):
         ):
             with Celery(2, fleet, transport, 2, data) as strategy:
                 done(strategy, gray_tasks(5))
+        # A worker acknowledges a message once its answer is out, so a batch may be over a moment before.
+        until(lambda: not client.exists("unacked"), "every message is acknowledged")
         left = {key for key in set(client.keys("*")) - before if fleet.run_id.encode() not in key}
         of_ours = {
             key for key in client.keys("*") if b":in:" in key or b":out:" in key or b"task-meta" in key

@@ -8,7 +8,8 @@ import pytest
 
 from orchestrator.errors import UnavailableError
 from orchestrator.fleet.claim import CLAIM_S, KEY, Claim
-from tests.faults.world import OwnBroker, own_broker, until
+from tests.faults.world import OwnBroker, own_broker
+from tests.waiting import until
 
 OFTEN_S = 0.01
 

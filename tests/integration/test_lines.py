@@ -11,7 +11,8 @@ from redis.client import Pipeline
 
 from orchestrator.strategies.celery.publishing import Publisher
 from tests.faults.proxy import Proxy
-from tests.faults.world import OwnBroker, own_broker, until
+from tests.faults.world import OwnBroker, own_broker
+from tests.waiting import until
 from worker.app import make_app
 from worker.channel import QoS, install
 from worker.payloads.redis import Redis, connect

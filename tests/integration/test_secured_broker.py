@@ -22,8 +22,8 @@ from tests.integration.secured import (
     orchestrator,
     secured_broker,
     start_worker,
-    wait_until,
 )
+from tests.waiting import until
 from worker.contract import Task
 from worker.payloads.redis import connect
 
@@ -98,7 +98,7 @@ def test_a_worker_puts_back_what_a_dead_one_held(machine: ChildProcesses, secure
         client.hset("unacked", "tag-of-the-dead", json.dumps([{}, "breakeven", "breakeven"]))
         client.zadd("unacked_index", {"tag-of-the-dead": 1})
         start_worker(machine, "heir", BREAKEVEN_BROKER_URL=secured.url("worker"), **secured.environment)
-        wait_until(lambda: client.hlen("unacked") == 0, f"the task is put back: {machine.log('heir')}")
+        until(lambda: client.hlen("unacked") == 0, f"the task is put back: {machine.log('heir')}")
     machine.stop("heir")
     assert secured.denied() == []
 

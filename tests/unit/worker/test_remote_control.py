@@ -1,14 +1,22 @@
-"""How many processors a worker says it has, under a quota and without one."""
+"""What a worker tells of itself: its processors, under a quota and without one, and its slots' processes."""
 
 from __future__ import annotations
 
+import os
+import signal
+from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from celery.concurrency.prefork import TaskPool
+from kombu.asynchronous import Hub
 
 from worker import remote_control
+from worker.app import make_app
 from worker.liveness import show_heartbeats
-from worker.remote_control import cpu_quota, cpu_share, usable_cpus
+from worker.remote_control import cpu_quota, cpu_share, present, usable_cpus
+from worker.settings import Settings
 
 
 @pytest.mark.parametrize(
@@ -51,3 +59,27 @@ def test_every_heartbeat_touches_the_file(tmp_path: Path, monkeypatch: pytest.Mo
     assert not (tmp_path / "alive").exists()
     connected[0](sender=None)  # type: ignore[operator]
     assert (tmp_path / "alive").exists()
+
+
+@pytest.fixture
+def unwatched_pool() -> Iterator[TaskPool]:
+    """A worker's pool of one process, whose end Celery has not noticed when it comes: nobody watches its pipe."""
+    with make_app(Settings()) as app:
+        pool = TaskPool(1, app=app, threads=False, initargs=(app, "worker@here"))
+        pool.start()
+        pool.register_with_event_loop(Hub())  # which is never run
+        yield pool
+        pool.terminate()
+
+
+def test_a_slot_process_that_has_ended_is_replaced_before_its_worker_tells_of_its_slots(
+    unwatched_pool: TaskPool,
+) -> None:
+    schedule = SimpleNamespace(schedule=SimpleNamespace(queue=[]))
+    state = SimpleNamespace(consumer=SimpleNamespace(pool=unwatched_pool, timer=schedule), tset=set)
+    (before,) = present(state)["slots"]
+    os.kill(before, signal.SIGKILL)
+    os.waitid(os.P_PID, before, os.WEXITED | os.WNOWAIT)
+    (after,) = present(state)["slots"]
+    assert after != before
+    os.kill(after, 0)  # it is there
