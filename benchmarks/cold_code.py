@@ -4,8 +4,9 @@
 
 While a kernel runs, the processor's caches lose what the kernel does not use. So each piece is done once after each of
 some kernels, as many as a strategy keeps outcomes, and as often in a row after as many; which comes first is drawn by
-lot in each round. The pieces are those that strategies could do at either place: making an outcome, and in a slot
-process reading an order's payload, copying an output and packing an answer. Both ways do the same number of kernels and
+lot in each round. The pieces are those that strategies could do at either place: reading the thread's CPU clock, making
+an outcome, and in a slot process making the view that an order's payload is, copying an output and packing an answer.
+Both ways do the same number of kernels and
 of pieces; the clock is read twice for each piece, and what reading it costs in a place is measured there and taken off.
 
 It depends on the machine, and on a shared one on who else uses its caches. Goal: a piece in a row costs no more.
@@ -51,15 +52,16 @@ def pieces(stack: ExitStack) -> dict[str, Piece]:
     packer = msgpack.Packer()
 
     def copy() -> None:
-        _, offset, nbytes, *_ = put(arena, gray)
-        arena.free(offset, nbytes)
+        offset, form = put(arena, gray)
+        arena.free(offset, form[1])
 
     return {
         CLOCK: lambda: None,
-        "making an outcome": lambda: outcome_of(1, (gray, None, 0.001, 0.001), "host:1"),
-        "reading an order's payload": lambda: get(window, place),
+        "reading the CPU clock": time.thread_time,
+        "making an outcome": lambda: outcome_of(1, (gray, None, 0.001), 0.9, "host:1"),
+        "making an order's view": lambda: get(window, place),
         "copying an output": copy,
-        "packing an answer": lambda: packer.pack((1, place, "", 0.001, 0.001)),
+        "packing an answer": lambda: packer.pack((0.001, place)),
     }
 
 

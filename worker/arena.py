@@ -1,7 +1,8 @@
 """Payloads in a file that two processes map: one has an `Arena` on it, the other a `Window`.
 
-A payload crosses by one copy into a cell of the file, and by its place there, which is small:
-[kind, offset, bytes, shape, dtype, size of the file].
+A payload crosses by one copy into a cell of the file, and by its place there, which is small: [offset, form], where a
+form is [kind, bytes, shape, dtype, size of the file]. Payloads that are alike have the same form, one and the same
+object as long as no other comes between, so whoever tells places need not tell it again.
 """
 
 from __future__ import annotations
@@ -11,11 +12,11 @@ import os
 from collections import defaultdict
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 
-from worker.contract import Payload, Pixels
+from worker.contract import Payload
 
 HEADER_BYTES = mmap.PAGESIZE
 """The first page of a file belongs to no cell: whoever shares it may put flags there."""
@@ -23,9 +24,11 @@ FIRST_BYTES = 4 << 20
 """What a file holds at first: two 800x800 pictures. It grows while a batch warms up."""
 GROWTH_BYTES = 64 << 20
 """A file doubles when it grows, but by no more than this and what is asked for."""
-MOST_ARRAYS = 256
-"""So many views of places are kept: a slot has fewer places at a time."""
 PIXEL = np.dtype(np.uint8)
+
+Form: TypeAlias = Sequence[Any]
+Place: TypeAlias = Sequence[Any]
+NO_FORM: Final[Form] = ("", 0, (), "", 0)
 
 
 class Window:
@@ -42,25 +45,12 @@ class Window:
         self.size = os.fstat(self.fd).st_size
         self.mapping = mmap.mmap(self.fd, self.size, flags=flags)
         self.address: int = np.frombuffer(self.mapping, dtype=np.uint8).__array_interface__["data"][0]
-        self._arrays: dict[Sequence[Any], Pixels] = {}
 
     def grown_to(self, size: int) -> mmap.mmap:
         """The whole file, known to hold `size` bytes at least; views on older mappings stay valid."""
         if size > self.size:
             self._map()
         return self.mapping
-
-    def array(self, place: Sequence[Any]) -> Pixels:
-        """The array at a place, a view on the mapping: made once for as long as cells are used again for the like."""
-        found = self._arrays.get(place)
-        if found is None:
-            _, offset, _, shape, typestr, size = place
-            mapping = self.grown_to(size)
-            if len(self._arrays) >= MOST_ARRAYS:
-                self._arrays.clear()
-            # On the mapping itself: for each pixel that `loop` takes, NumPy walks along all that an array is a view of.
-            found = self._arrays[place] = np.ndarray(shape, typestr, mapping, offset)
-        return found
 
 
 class Arena(Window):
@@ -72,6 +62,7 @@ class Arena(Window):
         super().__init__(fd)
         self._next = HEADER_BYTES
         self._free: defaultdict[int, list[int]] = defaultdict(list)
+        self._form = NO_FORM
 
     def allocate(self, nbytes: int) -> int:
         """The offset of a cell of at least `nbytes`; the one given back last comes first, still in the cache.
@@ -93,6 +84,19 @@ class Arena(Window):
         """Take back the cell that `allocate(nbytes)` gave."""
         self._free[_room_for(nbytes)].append(offset)
 
+    def form(self, kind: str, nbytes: int, shape: Sequence[int], dtype: str) -> Form:
+        """The form of a payload that lies in the file as it is now."""
+        last = self._form
+        if (
+            last[2] != shape
+            or last[1] != nbytes
+            or last[4] != self.size
+            or last[0] != kind
+            or last[3] != dtype
+        ):
+            last = self._form = kind, nbytes, shape, dtype, self.size
+        return last
+
 
 @lru_cache
 def _room_for(nbytes: int) -> int:
@@ -113,37 +117,53 @@ def _typestr(dtype: np.dtype[Any]) -> str:
     return dtype.str
 
 
-def put(arena: Arena, payload: Payload) -> Sequence[Any]:
-    """Copy a payload into a new cell; its place, for `get`.
+def put(arena: Arena, payload: Payload, old: Place | None = None) -> Place:
+    """Copy a payload into a cell; its place, for `get`.
+
+    Args:
+        arena: where to.
+        payload: what.
+        old: a place whose payload has served. Its cell is used again if it has the right size, and given back if not.
+
+    Returns:
+        The place, which is `old` itself if the payload is an array like the one there before: a view shows it.
 
     Raises:
         TypeError: it is no text, bytes or array of plain numbers.
-        OSError: there is no memory left.
+        OSError: there is no memory left. Either way `old` stays as it is.
     """
     if isinstance(payload, np.ndarray):
-        dtype, nbytes = payload.dtype, payload.nbytes
+        kind, shape, dtype, nbytes = "array", payload.shape, payload.dtype, payload.nbytes
         typestr = "|u1" if dtype is PIXEL else _typestr(dtype)
-        offset = arena.allocate(nbytes)
-        try:
-            arena.mapping[offset : offset + nbytes] = payload  # type: ignore[call-overload]  # an array is a buffer
-        except ValueError:  # it does not lie in one piece, or has a dtype that a buffer cannot have
-            np.ndarray(payload.shape, payload.dtype, arena.mapping, offset)[...] = payload
-        return "array", offset, nbytes, payload.shape, typestr, arena.size
-    if isinstance(payload, str):
-        kind, data = "text", payload.encode("utf-8", "surrogatepass")
+        data: Any = payload
+    elif isinstance(payload, str):
+        kind, shape, typestr, data = "text", (), "", payload.encode("utf-8", "surrogatepass")
+        nbytes = len(data)
     elif isinstance(payload, bytes):
-        kind, data = "bytes", payload
+        kind, shape, typestr, data, nbytes = "bytes", (), "", payload, len(payload)
     else:
         raise TypeError(f"a payload of {type(payload).__name__} cannot be shared between processes")
-    offset = arena.allocate(len(data))
-    arena.mapping[offset : offset + len(data)] = data
-    return kind, offset, len(data), (), "", arena.size
+    again = old is not None and old[1][1] == nbytes
+    offset: int = old[0] if old is not None and again else arena.allocate(nbytes)
+    try:
+        arena.mapping[offset : offset + nbytes] = data
+    except ValueError:  # an array that does not lie in one piece, or has a dtype that a buffer cannot have
+        np.ndarray(shape, typestr, arena.mapping, offset)[...] = payload
+    form = arena.form(kind, nbytes, shape, typestr)
+    if old is not None:
+        if not again:
+            arena.free(old[0], old[1][1])
+        elif form is old[1] and kind == "array":
+            return old
+    return offset, form
 
 
-def get(window: Window, place: Sequence[Any]) -> Payload:
+def get(window: Window, place: Place) -> Payload:
     """The payload at a place, as tuples: an array is a view of shared memory, text and bytes are copies."""
-    kind, offset, nbytes, _, _, size = place
+    offset, (kind, nbytes, shape, typestr, size) = place
+    mapping = window.grown_to(size)
     if kind == "array":
-        return window.array(place)
-    data = window.grown_to(size)[offset : offset + nbytes]
+        # On the mapping itself: for each pixel that `loop` takes, NumPy walks along all that an array is a view of.
+        return np.ndarray(shape, typestr, mapping, offset)
+    data = mapping[offset : offset + nbytes]
     return data.decode("utf-8", "surrogatepass") if kind == "text" else data

@@ -15,8 +15,8 @@ from typing import Final, TypeAlias
 from worker.contract import Failure, Hops, Outcome, Payload, Task
 from worker.stages import kernel_of
 
-Done: TypeAlias = tuple[Payload | None, Failure | None, float, float]
-"""A task's output or its failure, and the seconds of wall time and of its thread's CPU time that it took."""
+Done: TypeAlias = tuple[Payload | None, Failure | None, float]
+"""A task's output or its failure, and the seconds of wall time that it took."""
 
 MOST_HELD: Final = 32
 HOLD_S: Final = 0.1
@@ -43,30 +43,49 @@ def execute(
     Returns:
         The outcome with `hops.compute_s` and `hops.compute_cpu_s` set.
     """
-    return outcome_of(task.id, timed(task.stage, task.kernel, task.payload, clock, cpu_clock), slot)
+    cpu = CpuTime(cpu_clock)
+    done = timed(task.stage, task.kernel, task.payload, clock)
+    return outcome_of(task.id, done, cpu.share(done[2]), slot)
 
 
-def outcome_of(task_id: int, done: Done, slot: str | None) -> Outcome:
-    """The outcome of a task of which `timed` gave `done`, in the place named `slot`."""
-    output, failure, compute_s, compute_cpu_s = done
-    return Outcome(task_id, output, failure, Hops(compute_s, compute_cpu_s), slot)
+def outcome_of(task_id: int, done: Done, cpu_share: float, slot: str | None) -> Outcome:
+    """The outcome of a task of which `timed` gave `done`, in the place named `slot`.
+
+    `cpu_share` is the CPU time for each second that it took.
+    """
+    output, failure, compute_s = done
+    return Outcome(task_id, output, failure, Hops(compute_s, compute_s * cpu_share), slot)
 
 
-def timed(
-    stage: str,
-    kernel: str,
-    payload: Payload,
-    clock: Callable[[], float] = time.perf_counter,
-    cpu_clock: Callable[[], float] = time.thread_time,
-) -> Done:
+def timed(stage: str, kernel: str, payload: Payload, clock: Callable[[], float] = time.perf_counter) -> Done:
     """Run a kernel on a payload, and see how long it takes; whatever it raises is its task's failure."""
     output, failure = None, None
-    started, cpu_started = clock(), cpu_clock()
+    started = clock()
     try:
         output = kernel_of(stage, kernel)(payload)
     except Exception as error:  # noqa: BLE001 - whatever a kernel raises is that task's failure, kept as data
         failure = describe(error)
-    return output, failure, clock() - started, cpu_clock() - cpu_started
+    return output, failure, clock() - started
+
+
+class CpuTime:
+    """The CPU time of the thread that makes this, read as seldom as outcomes are made of what it did.
+
+    Reading it is a system call, which between two kernels is dear (`benchmarks/cold_code.py`). So tasks that are kept
+    together share theirs by the wall time of each. What lies between their kernels is counted with them, a few
+    microseconds a task, but never so that a task had more CPU time than wall time.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.thread_time) -> None:
+        """Count from now on, in seconds of `clock`."""
+        self._clock = clock
+        self._read_at = clock()
+
+    def share(self, compute_s: float) -> float:
+        """CPU time since this was last asked for each second of `compute_s`, which kernels took since; at most 1."""
+        now = self._clock()
+        used, self._read_at = now - self._read_at, now
+        return min(1.0, used / compute_s) if compute_s > 0 else 1.0
 
 
 def describe(error: BaseException) -> Failure:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 
 from orchestrator.strategies.strategy import Strategy
 from worker.contract import Outcome, Task
-from worker.execution import HOLD_S, MOST_HELD, Done, outcome_of, timed
+from worker.execution import HOLD_S, MOST_HELD, CpuTime, Done, outcome_of, timed
 
 
 class Serial(Strategy):
@@ -18,16 +18,16 @@ class Serial(Strategy):
         """Do the batch in order; closing the iterator leaves the rest undone."""
         slot = f"{socket.gethostname()}:{os.getpid()}"
         held: list[tuple[int, Done]] = []
-        held_s = 0.0
+        held_s, cpu = 0.0, CpuTime()
         for task in tasks:
             done = timed(task.stage, task.kernel, task.payload)
             held.append((task.id, done))
             held_s += done[2]
             if len(held) >= MOST_HELD or held_s > HOLD_S:
-                yield from _outcomes(held, slot)
-                held, held_s = [], 0.0
-        yield from _outcomes(held, slot)
+                yield from _outcomes(held, cpu.share(held_s), slot)
+                held, held_s, cpu = [], 0.0, CpuTime()  # not with what its caller computes
+        yield from _outcomes(held, cpu.share(held_s), slot)
 
 
-def _outcomes(held: Sequence[tuple[int, Done]], slot: str) -> Iterator[Outcome]:
-    return (outcome_of(task_id, done, slot) for task_id, done in held)
+def _outcomes(held: Sequence[tuple[int, Done]], cpu_share: float, slot: str) -> Iterator[Outcome]:
+    return (outcome_of(task_id, done, cpu_share, slot) for task_id, done in held)

@@ -4,7 +4,7 @@ Written on two `SimpleQueue`s and not on `concurrent.futures`, whose future, con
 cost each task some tens of microseconds; a queue of C costs about one.
 
 The orchestrator is one more thread that wants the GIL or a processor, so it is not woken for each outcome: threads
-keep theirs while there is more to do.
+keep theirs while there is more to do, and hand over several at a time.
 """
 
 from __future__ import annotations
@@ -12,19 +12,17 @@ from __future__ import annotations
 import os
 import socket
 import threading
-import time
-from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from itertools import islice
 from queue import Empty, SimpleQueue
 from types import TracebackType
-from typing import Self
+from typing import Any, NamedTuple, Self
 
 from orchestrator.errors import UnavailableError
 from orchestrator.strategies.strategy import Strategy
 from worker.contract import Failure, Outcome, Task
-from worker.execution import HOLD_S, MOST_HELD, Done, describe, outcome_of, timed
+from worker.execution import HOLD_S, MOST_HELD, CpuTime, Done, describe, outcome_of, timed
 
 WINDOW = 2 * MOST_HELD
 """Tasks a slot that may be begun or done before the orchestrator takes their outcomes: bounds the memory of
@@ -34,6 +32,22 @@ START_S = 10.0
 """By then every thread has answered, or the machine has none to give."""
 
 
+class Row(NamedTuple):
+    """What one thread did since it last handed over: task ids with what became of them, and its CPU share of that."""
+
+    slot: str
+    done: Sequence[tuple[int, Done | Failure]]
+    cpu_share: float
+
+    def outcomes(self) -> Iterator[Outcome]:
+        """The outcome of each; of what would have ended its thread no times are known."""
+        for task_id, done in self.done:
+            if isinstance(done, Failure):
+                yield Outcome(task_id, failure=done, slot=self.slot)
+            else:
+                yield outcome_of(task_id, done, self.cpu_share, self.slot)
+
+
 class Threads(Strategy):
     """Runs tasks on `slots` threads that are all up before the first batch and stay until the end."""
 
@@ -41,9 +55,7 @@ class Threads(Strategy):
         """Remember the number of threads, at least 1."""
         super().__init__(slots)
         self._todo: SimpleQueue[Task | threading.Barrier | None] = SimpleQueue()
-        self._done: deque[tuple[int, Done | Failure, str]] = deque()
-        self._call: SimpleQueue[None] = SimpleQueue()
-        self._taken_at = 0.0
+        self._done: SimpleQueue[Row] = SimpleQueue()
         self._threads: list[threading.Thread] = []
 
     def __enter__(self) -> Self:
@@ -76,22 +88,18 @@ class Threads(Strategy):
         for thread in self._threads:
             thread.join()
         self._threads.clear()
-        self._drain()
+        _empty(self._todo)
 
     def run(self, tasks: Sequence[Task]) -> Iterator[Outcome]:
-        """Do the batch; closing the iterator waits for the tasks that a thread has begun, and no others.
-
-        A thread adds its outcome before it looks whether to call, so whoever finds no task left or a call that was
-        not heard yet may go on: what it added will be taken.
-        """
+        """Do the batch; closing the iterator waits for the tasks that a thread has begun, and no others."""
         ahead = iter(tasks)
         owed = len(tasks)
         try:
             self._give(islice(ahead, self.slots * WINDOW))
             while owed:
-                outcomes = self._await_some()
-                self._give(islice(ahead, len(outcomes)))
-                for outcome in outcomes:
+                row = self._done.get()
+                self._give(islice(ahead, len(row.done)))
+                for outcome in row.outcomes():
                     owed -= 1
                     yield outcome
         finally:
@@ -102,24 +110,12 @@ class Threads(Strategy):
         for task in tasks:
             self._todo.put(task)
 
-    def _await_some(self) -> Sequence[Outcome]:
-        """What is done, once a thread says that it is time; nothing if all was taken before it said so."""
-        self._call.get()
-        self._taken_at = time.monotonic()
-        return [_outcome(*self._done.popleft()) for _ in range(len(self._done))]
-
-    def _is_due(self) -> bool:
-        """Whether the orchestrator is to be called, which is not on its way already."""
-        held = len(self._done)
-        late = time.monotonic() - self._taken_at > HOLD_S
-        return self._call.empty() and (self._todo.empty() or late or held >= self.slots * MOST_HELD)
-
     def _abandon(self) -> None:
         """Be ready for the next batch: take back what no thread has begun, and wait for what one has.
 
         Nothing is counted, for an interrupt may have come between any two steps.
         """
-        self._drain()
+        _empty(self._todo)
         together = threading.Barrier(len(self._threads) + 1)
         for _ in self._threads:
             self._todo.put(together)
@@ -127,34 +123,47 @@ class Threads(Strategy):
             together.wait()
         finally:
             together.abort()  # whoever presses Ctrl-C once more leaves no thread waiting
-            self._done.clear()
-
-    def _drain(self) -> None:
-        with suppress(Empty):
-            while True:
-                self._todo.get_nowait()
+            _empty(self._done)
 
     def _serve(self, number: int, ready: threading.Barrier) -> None:
         slot = f"{socket.gethostname()}:{os.getpid()}:{number}"
         with suppress(threading.BrokenBarrierError):
             ready.wait()
-        while (task := self._todo.get()) is not None:
+        cpu = CpuTime()
+        held: list[tuple[int, Done | Failure]] = []
+        held_s = 0.0
+        while True:
+            try:
+                task = self._todo.get_nowait()
+            except Empty:  # the last thing to do before a thread waits is to say what it has done
+                self._hand_over(slot, held, held_s, cpu)
+                held, held_s = [], 0.0
+                task = self._todo.get()
+            if task is None:
+                return
             if isinstance(task, threading.Barrier):
+                held, held_s = [], 0.0
                 with suppress(threading.BrokenBarrierError):
                     task.wait()
                 continue
-            done: Done | Failure
             try:
                 done = timed(task.stage, task.kernel, task.payload)
+                held.append((task.id, done))
+                held_s += done[2]
             except BaseException as error:  # noqa: BLE001 - a batch would wait for ever on a thread that died
-                done = describe(error)
-            self._done.append((task.id, done, slot))
-            if self._is_due():
-                self._call.put(None)
+                held.append((task.id, describe(error)))
+            if held_s > HOLD_S or len(held) >= MOST_HELD:
+                self._hand_over(slot, held, held_s, cpu)
+                held, held_s = [], 0.0
+
+    def _hand_over(
+        self, slot: str, held: Sequence[tuple[int, Done | Failure]], held_s: float, cpu: CpuTime
+    ) -> None:
+        if held:
+            self._done.put(Row(slot, held, cpu.share(held_s)))
 
 
-def _outcome(task_id: int, done: Done | Failure, slot: str) -> Outcome:
-    """The outcome of what a thread did; of what would have ended it no times are known."""
-    if isinstance(done, Failure):
-        return Outcome(task_id, failure=done, slot=slot)
-    return outcome_of(task_id, done, slot)
+def _empty(queue: SimpleQueue[Any]) -> None:
+    with suppress(Empty):
+        while True:
+            queue.get_nowait()

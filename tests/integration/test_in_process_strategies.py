@@ -375,13 +375,45 @@ def test_a_slot_loads_what_a_worker_needs_and_no_more() -> None:
     assert "/tornado/" not in libraries
 
 
+def test_the_same_picture_with_another_kernel_or_stage_is_another_order() -> None:
+    (task,) = batch("grayscale", "numpy", 1)
+    with Processes(1) as strategy:
+        check(strategy, [task])
+        for stage, kernel, why in (
+            ("grayscale", "none", "grayscale has no kernel 'none'"),
+            ("none", "none", "there is no stage 'none'"),
+        ):
+            (outcome,) = outcomes_of(strategy, [replace(task, stage=stage, kernel=kernel)])
+            assert outcome.failure is not None
+            assert outcome.failure.message.startswith(why)
+
+
+def test_half_of_what_waits_is_taken_back_at_a_time_the_last_first() -> None:
+    tasks = batch("grayscale", "numpy", 6)
+    with Processes(1) as strategy:
+        (slot,) = strategy._slots
+        os.kill(slot.pid, signal.SIGSTOP)
+        for task in tasks:
+            slot.send(task)
+        slot.flush()
+        slot._inputs.mapping[2 * slot._flying[0].number] = 1  # begun, for all that we see
+        taken = [[task.id for task in slot.take_back()] for _ in range(4)]
+        assert taken == [[3, 4, 5], [2], [1], []]
+        slot._inputs.mapping[2 * slot._flying[0].number] = 0
+        os.kill(slot.pid, signal.SIGCONT)
+        outcomes = []
+        while len(slot):
+            outcomes += slot.receive()
+    assert [outcome.task_id for outcome in outcomes] == [0]
+
+
 def test_a_task_begun_just_when_it_is_asked_back_is_done_once() -> None:
     (task,) = batch("grayscale", "numpy", 1)
     with Processes(1) as strategy:
         (slot,) = strategy._slots
         os.kill(slot.pid, signal.SIGSTOP)
         slot.send(task)
-        slot._inputs.mapping[2 * slot._flying[0].lane + 1] = 1  # asked back, but begun for all that we saw
+        slot._inputs.mapping[2 * slot._flying[0].number + 1] = 1  # asked back, but begun for all that we saw
         os.kill(slot.pid, signal.SIGCONT)
         outcomes = [outcome for _ in range(2) for outcome in strategy._hear(deque())]
     check_outputs(outcomes, [task])

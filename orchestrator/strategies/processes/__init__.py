@@ -1,7 +1,7 @@
 """Processes: a batch goes to a pool of them on this machine, by shared memory.
 
 `strategy` is the strategy. Each of its slots is a `slot_process`, which `starting` starts and which runs
-`slot_program`; an output that it left in shared memory is read there, on a `lease`.
+`slot_program`; what it left in shared memory is read there, as one of its `outputs`.
 """
 
 from __future__ import annotations

@@ -8,22 +8,20 @@ import socket
 import subprocess
 import time
 from collections import deque
-from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from typing import Any
 
 import msgpack
-import numpy as np
 
-from orchestrator.strategies.processes.lease import Lease
+from orchestrator.strategies.processes.outputs import Outputs
 from orchestrator.strategies.processes.slot_program import BEGUN, LANES
 from orchestrator.strategies.processes.starting import anonymous_file, started
-from worker.arena import FIRST_BYTES, Arena, Window, get, put
-from worker.contract import LOST, Failure, Hops, Outcome, Pixels, Task
+from worker.arena import FIRST_BYTES, Arena, Place, put
+from worker.contract import LOST, Failure, Hops, Outcome, Task
 
 UNNEEDED_AT_ONCE = 256
-"""Cells given back with one message, so that no message ever fills the socket."""
+"""Cells given back with one message, so that no message ever fills the socket; no message has more orders."""
 
 AHEAD_BYTES = 1 << 20
 """Payloads that a slot may have before its third task: small tasks are sent many at a time, pictures are not."""
@@ -33,12 +31,18 @@ END_S = 2.0
 
 
 @dataclass(slots=True)
-class _Flight:
-    """A task that a slot has; without the task once nobody waits for its outcome."""
+class _Lane:
+    """Room for a task that a slot has, with what was last ordered there.
 
-    lane: int
-    place: Sequence[Any]
-    task: Task | None
+    Without the task once nobody waits for its outcome.
+    """
+
+    number: int
+    stage: str = ""
+    kernel: str = ""
+    place: Place | None = None
+    nbytes: int = 0
+    task: Task | None = None
 
 
 class SlotProcess:
@@ -60,7 +64,7 @@ class SlotProcess:
                 inputs, outputs = (anonymous_file(undo) for _ in range(2))
                 self._inputs = Arena(inputs)
                 os.ftruncate(outputs, FIRST_BYTES)
-                self._outputs = Window(outputs)
+                self._outputs = Outputs(outputs)
                 self._process = started(theirs.fileno(), inputs, outputs)
             undo.pop_all()
         self.pid = self._process.pid
@@ -68,11 +72,10 @@ class SlotProcess:
         self.since = time.monotonic()
         self._name = f"{socket.gethostname()}:{self.pid}"
         self._packer, self._messages = msgpack.Packer(), msgpack.Unpacker(use_list=False)
-        self._unsent: list[Sequence[Any]] = []
+        self._unsent: list[Any] = []
         self._ahead_bytes = 0
-        self._lanes = list(range(LANES))
-        self._flying: deque[_Flight] = deque()
-        self._unneeded: deque[tuple[int, int]] = deque()
+        self._lanes = [_Lane(number) for number in range(LANES)]
+        self._flying: deque[_Lane] = deque()
         self._reason: str | None = None
         self.is_given_up = False
 
@@ -103,46 +106,48 @@ class SlotProcess:
             TypeError: the payload cannot be shared.
             OSError: there is no memory left for it.
         """
-        place = put(self._inputs, task.payload)
-        lane = self._lanes.pop()
-        self._inputs.mapping[2 * lane : 2 * lane + 2] = b"\0\0"
+        lane = self._lanes[-1]
+        place = put(self._inputs, task.payload, lane.place)
+        self._lanes.pop()
+        number = lane.number
+        self._inputs.mapping[2 * number : 2 * number + 2] = b"\0\0"
+        if place is lane.place and task.kernel == lane.kernel and task.stage == lane.stage:
+            self._unsent.append(number)
+        else:
+            self._unsent.append((number, task.stage, task.kernel, place))
+            lane.stage, lane.kernel, lane.place, lane.nbytes = task.stage, task.kernel, place, place[1][1]
+        lane.task = task
         idle = not self._flying
-        self._flying.append(_Flight(lane, place, task))
-        self._ahead_bytes += place[2]
-        self._unsent.append((lane, task.stage, task.kernel, place, self._given_back()))
+        self._flying.append(lane)
+        self._ahead_bytes += lane.nbytes
         if idle:
             self.since = time.monotonic()
             self.flush()
 
-    def _given_back(self) -> list[tuple[int, int]]:
-        """Cells of the outputs that nobody holds any more."""
-        unneeded = self._unneeded
-        return [unneeded.popleft() for _ in range(min(len(unneeded), UNNEEDED_AT_ONCE))] if unneeded else []
-
     def flush(self) -> None:
-        """Send what is queued."""
+        """Send what is queued, and with it which cells of the outputs nobody holds any more."""
         if self._unsent:
+            unneeded = self._outputs.unneeded(UNNEEDED_AT_ONCE)
             with suppress(BrokenPipeError, ConnectionResetError):
-                self._control.sendall(self._packer.pack(self._unsent))
+                self._control.sendall(self._packer.pack([unneeded, *self._unsent]))
             self._unsent.clear()
 
-    def take_back(self) -> Task | None:
-        """The last task it was given, if it has not begun it: it never will."""
-        for flight in reversed(self._flying):
-            if flight.task is not None:
-                flags, progress = self._inputs.mapping, 2 * flight.lane
-                flags[progress + 1] = 1
-                if flags[progress]:
-                    return None
-                task, flight.task = flight.task, None
-                return task
-        return None
+    def take_back(self) -> list[Task]:
+        """Of the tasks that it has not begun the later half, at least one if there is any: it never will."""
+        flags, taken = self._inputs.mapping, []
+        waiting = [lane for lane in self._flying if lane.task is not None and not flags[2 * lane.number]]
+        for lane in reversed(waiting[len(waiting) // 2 :]):
+            flags[2 * lane.number + 1] = 1
+            if not flags[2 * lane.number] and lane.task is not None:
+                taken.append(lane.task)
+                lane.task = None
+        return taken[::-1]
 
     def forget(self) -> None:
         """Take no more notice of the tasks it has; those that it has not begun are not done."""
-        for flight in self._flying:
-            self._inputs.mapping[2 * flight.lane + 1] = 1
-            flight.task = None
+        for lane in self._flying:
+            self._inputs.mapping[2 * lane.number + 1] = 1
+            lane.task = None
 
     def receive(self) -> list[Outcome]:
         """What has come, once the socket is readable.
@@ -158,45 +163,40 @@ class SlotProcess:
             raise EOFError(f"slot process {self.pid} closed its socket")
         self.since = time.monotonic()
         self._messages.feed(data)
-        outcomes: list[Outcome | None] = []
-        for answers in self._messages:
+        outcomes = []
+        for cpu_share, *answers in self._messages:
             self.ready = True
-            outcomes += map(self._heard, answers)
-        return [outcome for outcome in outcomes if outcome is not None]
+            for answer in answers:
+                task = self._answered()
+                if answer:
+                    outcome = self._outcome(task, cpu_share, *answer)
+                    if outcome is not None:
+                        outcomes.append(outcome)
+                elif task is not None:  # it was begun just when it was asked for, so nobody else has it
+                    self.send(task)
+                    self.flush()
+        return outcomes
 
-    def _heard(self, message: Sequence[Any]) -> Outcome | None:
-        flight = self._flying.popleft()
-        self._inputs.free(flight.place[1], flight.place[2])
-        self._ahead_bytes -= flight.place[2]
-        self._lanes.append(flight.lane)
-        if len(message) == 1:
-            if flight.task is not None:  # it was begun just when it was asked for, so nobody else has it
-                self.send(flight.task)
-                self.flush()
+    def _answered(self) -> Task | None:
+        """The task that an answer is about."""
+        lane = self._flying.popleft()
+        task, lane.task = lane.task, None
+        self._ahead_bytes -= lane.nbytes
+        self._lanes.append(lane)
+        return task
+
+    def _outcome(
+        self, task: Task | None, cpu_share: float, compute_s: float, place: Any, failure: str = ""
+    ) -> Outcome | None:
+        """What became of a task, unless nobody waits for it any more."""
+        if task is None:
+            self._outputs.drop(place)
             return None
-        _, place, failure, compute_s, compute_cpu_s = message
-        if flight.task is None:
-            self._unneeded.append((place[1], place[2]))
-            return None
-        hops = Hops(compute_s, compute_cpu_s)
-        if place[0] == "array":
-            return Outcome(flight.task.id, self._leased(place), None, hops, self._name)
-        value = get(self._outputs, place)
-        self._unneeded.append((place[1], place[2]))
+        value = self._outputs.read(place)
+        hops = Hops(compute_s, compute_s * cpu_share)
         if failure:
-            return Outcome(flight.task.id, None, Failure(failure, str(value)), hops, self._name)
-        return Outcome(flight.task.id, value, None, hops, self._name)
-
-    def _leased(self, place: Sequence[Any]) -> Pixels:
-        _, offset, nbytes, shape, dtype, size = place
-        mapping = self._outputs.grown_to(size)
-        interface = {
-            "version": 3,
-            "shape": shape,
-            "typestr": dtype,
-            "data": (self._outputs.address + offset, False),
-        }
-        return np.asarray(Lease(interface, mapping, (offset, nbytes), self._unneeded))
+            return Outcome(task.id, None, Failure(failure, str(value)), hops, self._name)
+        return Outcome(task.id, value, None, hops, self._name)
 
     @property
     def is_alive(self) -> bool:
@@ -230,14 +230,14 @@ class SlotProcess:
         """
         self.end()
         lost, left = [], []
-        for flight in self._flying:
-            if flight.task is None:
+        for lane in self._flying:
+            if lane.task is None:
                 continue
-            if self._inputs.mapping[2 * flight.lane] == BEGUN:
+            if self._inputs.mapping[2 * lane.number] == BEGUN:
                 message = f"slot process {self.pid} {self.fate} in the middle of this task"
-                lost.append(Outcome(flight.task.id, None, Failure(LOST, message), None, self._name))
+                lost.append(Outcome(lane.task.id, None, Failure(LOST, message), None, self._name))
             else:
-                left.append(flight.task)
+                left.append(lane.task)
         return lost, left
 
     def hang_up(self) -> None:

@@ -7,14 +7,16 @@ Payloads lie in two anonymous files, mapped by both sides. Each has one owner, w
 lets it grow: the orchestrator owns the inputs, the slot the outputs. Little crosses the control socket, several
 orders or answers in one message, which is packed and unpacked at once:
 
-    to the slot:    [[lane, stage, kernel, place, cells no longer needed], ...]
-    from the slot:  [[lane, place, failure type, compute_s, compute_cpu_s], ...]
-                    [[lane], ...]                                                   the task was taken back
-                    []                                                              first of all: it is up
+    to the slot:    [cells no longer needed, order, ...]
+                    an order is [lane, stage, kernel, place], or a lane alone: like the last one there
+    from the slot:  [CPU share, answer, ...]
+                    an answer is [compute_s, place], with the failure's type behind it if there is one,
+                    or [] for a task that was taken back; the first message has none, and says that the slot is up
 
-where a place is `worker.arena`'s. A lane is one of the few tasks that a slot may have at a time; the first bytes of the
-inputs hold two flags for each, by which a task that waits behind another can be given to a slot that is free: how far
-the slot is with it, and whether it was taken back.
+where a place is `worker.arena`'s, or its offset alone: its form is that of the last answer. A lane is one of the few
+tasks that a slot may have at a time, with a cell of the inputs for its payload; tasks are done in the order in which
+they are ordered, and answered in it. The first bytes of the inputs hold two flags for each lane, by which a task that
+waits behind another can be given to a slot that is free: how far the slot is with it, and whether it was taken back.
 
 Each answer that wakes the orchestrator takes time from the slots, so a slot that has more to do keeps a few; and it
 reads orders and copies outputs several in a row, not one between two kernels, for what `worker/execution.py` says.
@@ -30,17 +32,16 @@ import signal
 import socket
 import sys
 import threading
-import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Any
 
 import msgpack
 
-from worker.arena import Arena, Window, get, put
-from worker.execution import HOLD_S, MOST_HELD, describe, timed
+from worker.arena import NO_FORM, Arena, Window, get, put
+from worker.execution import HOLD_S, MOST_HELD, CpuTime, Done, describe, timed
 from worker.memory import collect_rarely, keep_freed_memory
 
 LANES = 2 * MOST_HELD
@@ -56,11 +57,11 @@ def main(control_fd: int, inputs_fd: int, outputs_fd: int) -> None:
     control = socket.socket(fileno=control_fd)
     threading.Thread(target=_end_with, args=(control,), daemon=True).start()
     inputs, outputs = Window(inputs_fd), Arena(outputs_fd)
-    orders = Orders(control, partial(_prepared, inputs, outputs))
-    answers = Answers(control, partial(_told, outputs))
+    orders = Orders(control, partial(_prepared, inputs, outputs, {}))
+    answers = Answers(control, outputs)
     # An orchestrator that closes its end in the middle of something has had enough: no reason for a traceback.
     with suppress(ConnectionResetError, BrokenPipeError, EOFError):
-        control.sendall(msgpack.packb([]))
+        control.sendall(msgpack.packb([1.0]))
         work(orders, answers, inputs.mapping)
 
 
@@ -70,28 +71,33 @@ def work(orders: Orders, answers: Answers, flags: mmap.mmap) -> None:
     Raises:
         EOFError: there will be no more.
     """
-    now = time.monotonic
+    held, held_s = answers.held, 0.0
     while True:
-        if orders.are_few():
-            answers.send()
-        held, send_at = answers.held, answers.sent_at + HOLD_S
+        if orders.are_few() or len(held) >= MOST_HELD:
+            answers.send(held_s)
+            held_s = 0.0
         for lane, stage, kernel, payload in orders.row(MOST_HELD - len(held)):
             progress = 2 * lane
             flags[progress] = BEGUN
-            held.append((lane,) if flags[progress + 1] else (lane, *timed(stage, kernel, payload)))
+            if flags[progress + 1]:
+                held.append(None)
+            else:
+                done = timed(stage, kernel, payload)
+                held.append(done)
+                held_s += done[2]
             flags[progress] = DONE
-            if now() > send_at:
-                answers.send()
-                send_at = answers.sent_at + HOLD_S
-        if len(held) >= MOST_HELD:
-            answers.send()
+            if held_s > HOLD_S:
+                answers.send(held_s)
+                held_s = 0.0
 
 
 class Orders:
     """What the orchestrator has sent and this slot has not done."""
 
-    def __init__(self, control: socket.socket, prepared: Callable[[Sequence[Any]], Sequence[Any]]) -> None:
-        """Read from `control`, which nobody else does; each order waits as `prepared` gives it."""
+    def __init__(
+        self, control: socket.socket, prepared: Callable[[Sequence[Any]], Iterable[Sequence[Any]]]
+    ) -> None:
+        """Read from `control`, which nobody else does; the orders of a message wait as `prepared` gives them."""
         self._control = control
         self._prepared = prepared
         self._unpacker = msgpack.Unpacker(use_list=False)
@@ -121,27 +127,48 @@ class Orders:
         if not data:
             raise EOFError
         self._unpacker.feed(data)
-        for row in self._unpacker:
-            self._waiting.extend(map(self._prepared, row))
+        for message in self._unpacker:
+            self._waiting.extend(self._prepared(message))
 
 
 class Answers:
     """Answers on their way, of which a few are kept to be sent together."""
 
-    def __init__(self, control: socket.socket, told: Callable[[Sequence[Any]], Sequence[Any]]) -> None:
-        """Send by `control`; each answer goes as `told` gives it."""
+    def __init__(self, control: socket.socket, outputs: Arena) -> None:
+        """Send by `control`; what tasks give, or the message of a failure, lies in `outputs`."""
         self._control = control
-        self._told = told
+        self._outputs = outputs
         self._packer = msgpack.Packer()
-        self.held: list[Sequence[Any]] = []
-        self.sent_at = 0.0
+        self._cpu = CpuTime()
+        self._form = NO_FORM
+        self.held: list[Done | None] = []
+        """What came of each task; `None` for one that was taken back."""
 
-    def send(self) -> None:
-        """Send what is held."""
+    def send(self, compute_s: float) -> None:
+        """Send what is held, of which all kernels together took so many seconds."""
         if self.held:
-            self._control.sendall(self._packer.pack([self._told(answer) for answer in self.held]))
+            share = self._cpu.share(compute_s)
+            self._control.sendall(self._packer.pack([share, *map(self._told, self.held)]))
             self.held.clear()
-            self.sent_at = time.monotonic()
+
+    def _told(self, done: Done | None) -> Sequence[Any]:
+        """An answer as it crosses."""
+        if done is None:
+            return ()
+        output, failure, compute_s = done
+        if failure is None:
+            try:
+                return compute_s, self._place(output)
+            except (TypeError, OSError, MemoryError) as error:
+                failure = describe(error)
+        return compute_s, self._place(failure.message), failure.type
+
+    def _place(self, payload: Any) -> Any:
+        place = put(self._outputs, payload)
+        if place[1] is self._form:
+            return place[0]
+        self._form = place[1]
+        return place
 
 
 def _end_with(control: socket.socket) -> None:
@@ -152,25 +179,20 @@ def _end_with(control: socket.socket) -> None:
     os._exit(0)
 
 
-def _prepared(inputs: Window, outputs: Arena, message: Sequence[Any]) -> Sequence[Any]:
-    """An order with its payload: lane, stage, kernel, payload."""
-    lane, stage, kernel, place, unneeded = message
+def _prepared(
+    inputs: Window, outputs: Arena, last: dict[int, Sequence[Any]], message: Sequence[Any]
+) -> Iterator[Sequence[Any]]:
+    """Orders with their payloads: lane, stage, kernel, payload; `last` has those that each lane had last."""
+    unneeded, *orders = message
     for offset, nbytes in unneeded:
         outputs.free(offset, nbytes)
-    return lane, sys.intern(stage), sys.intern(kernel), get(inputs, place)
-
-
-def _told(outputs: Arena, answer: Sequence[Any]) -> Sequence[Any]:
-    """An answer as it crosses: its output, or its failure's message, lies in shared memory."""
-    if len(answer) == 1:
-        return answer
-    lane, output, failure, compute_s, compute_cpu_s = answer
-    if failure is None:
-        try:
-            return lane, put(outputs, output), "", compute_s, compute_cpu_s
-        except (TypeError, OSError, MemoryError) as error:
-            failure = describe(error)
-    return lane, put(outputs, failure.message), failure.type, compute_s, compute_cpu_s
+    for order in orders:
+        if isinstance(order, int):
+            yield last[order]
+        else:
+            lane, stage, kernel, place = order
+            last[lane] = lane, sys.intern(stage), sys.intern(kernel), get(inputs, place)
+            yield last[lane]
 
 
 if __name__ == "__main__":

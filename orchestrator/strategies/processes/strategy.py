@@ -124,7 +124,7 @@ class Processes(Strategy):
         refused = []
         hungry = [slot for slot in self._slots if slot.is_hungry]
         while hungry and (waiting or self._take_back(waiting, hungry)):
-            slot = min(hungry, key=len)
+            slot = min(hungry, key=len) if len(hungry) > 1 else hungry[0]
             task = waiting.popleft()
             try:
                 slot.send(task)
@@ -137,12 +137,12 @@ class Processes(Strategy):
         return refused
 
     def _take_back(self, waiting: deque[Task], hungry: Sequence[SlotProcess]) -> bool:
-        """If a slot has nothing to do, let a task wait again that waits behind another; whether there was one."""
+        """If a slot has nothing to do, let tasks wait again that wait behind others; whether there were any."""
         if all(map(len, hungry)):
             return False
         for slot in sorted(self._slots, key=len, reverse=True):
-            if len(slot) > 1 and (task := slot.take_back()) is not None:
-                waiting.append(task)
+            if len(slot) > 1 and (tasks := slot.take_back()):
+                waiting.extend(tasks)
                 return True
         return False
 

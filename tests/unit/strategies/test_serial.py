@@ -19,7 +19,7 @@ def done(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
     def timed(stage: str, kernel: str, payload: bytes) -> Done:
         done.append(int(kernel))
-        return payload, None, float(payload or 0), 0.0
+        return payload, None, float(payload or 0)
 
     monkeypatch.setattr(serial, "timed", timed)
     return done

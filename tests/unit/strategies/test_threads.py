@@ -1,22 +1,23 @@
 from __future__ import annotations
 
 import threading
-import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator
+from queue import SimpleQueue
+from typing import Any
 
 import pytest
 
 from orchestrator.errors import UnavailableError
 from orchestrator.strategies import threads
-from orchestrator.strategies.threads import WINDOW, Threads
+from orchestrator.strategies.threads import WINDOW, Row, Threads
 from worker.contract import Failure, Outcome, Task
-from worker.execution import MOST_HELD, Done
+from worker.execution import HOLD_S, MOST_HELD, Done
 
 TASKS = [Task(i, "decode", str(i), b"") for i in range(10 * WINDOW)]
 
 
 def answer(_stage: str, _kernel: str, payload: bytes) -> Done:
-    return payload, None, 0.0, 0.0
+    return payload, None, 0.0
 
 
 def test_all_threads_are_up_on_entering_and_gone_on_leaving() -> None:
@@ -39,7 +40,7 @@ def test_tasks_are_begun_no_further_ahead_than_the_window(monkeypatch: pytest.Mo
         next(outcomes)
         outcomes.close()  # type: ignore[attr-defined]
         assert begun == list(range(len(begun)))
-        assert 1 <= len(begun) <= WINDOW + 1
+        assert MOST_HELD <= len(begun) <= WINDOW + MOST_HELD  # for each that is taken another may be begun
 
 
 def test_every_slot_works_at_the_same_time(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -62,20 +63,20 @@ def test_closing_waits_for_tasks_begun_and_does_no_others(monkeypatch: pytest.Mo
             at_work.set()
             assert go_on.wait(10)
         done.append(int(kernel))
-        return answer(stage, kernel, payload)
+        return payload, None, 1.01 * HOLD_S
 
     monkeypatch.setattr(threads, "timed", timed)
     with Threads(1) as strategy:
         outcomes = strategy.run(TASKS[:10])
         next(outcomes)
         assert at_work.wait(10)
-        drain = strategy._drain
+        empty = threads._empty
 
-        def drain_then_go_on() -> None:
-            drain()
+        def empty_then_go_on(queue: SimpleQueue[Any]) -> None:
+            empty(queue)
             go_on.set()
 
-        monkeypatch.setattr(strategy, "_drain", drain_then_go_on)
+        monkeypatch.setattr(threads, "_empty", empty_then_go_on)
         outcomes.close()  # type: ignore[attr-defined]
         assert done == [0, 1]
         assert [outcome.task_id for outcome in strategy.run(TASKS[7:9])] == [7, 8]
@@ -84,24 +85,55 @@ def test_closing_waits_for_tasks_begun_and_does_no_others(monkeypatch: pytest.Mo
 def test_outcomes_are_kept_while_there_are_tasks_to_begin_and_no_longer(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    calls: list[int] = []
+    handed_over: list[int] = []
     monkeypatch.setattr(threads, "timed", answer)
-    monkeypatch.setattr(threads, "HOLD_S", 60.0)
+
+    class Counted(Row):
+        def outcomes(self) -> Iterator[Outcome]:
+            handed_over.append(len(self.done))
+            return super().outcomes()
+
+    monkeypatch.setattr(threads, "Row", Counted)
+    at_work = threading.Event()
     with Threads(1) as strategy:
-        strategy._taken_at = time.monotonic()
-        await_some = strategy._await_some
+        give = strategy._give
 
-        def counted() -> Sequence[Outcome]:
-            outcomes = await_some()
-            calls.append(len(outcomes))
-            return outcomes
+        def give_all_at_once(tasks: Iterable[Task]) -> None:
+            strategy._todo.put(threading.Barrier(1, at_work.wait))
+            give(tasks)
+            at_work.set()
 
-        monkeypatch.setattr(strategy, "_await_some", counted)
-        for count in (MOST_HELD - 1, 1):
+        monkeypatch.setattr(strategy, "_give", give_all_at_once)
+        for count in (MOST_HELD - 1, 1, MOST_HELD + 1):
+            at_work.clear()
             assert [task.id for task in TASKS[:count]] == [
                 each.task_id for each in strategy.run(TASKS[:count])
             ]
-    assert calls == [MOST_HELD - 1, 1]
+    assert handed_over == [MOST_HELD - 1, 1, MOST_HELD, 1]
+
+
+def test_what_took_long_is_handed_over_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    go_on = threading.Event()
+
+    def timed(stage: str, kernel: str, payload: bytes) -> Done:
+        if kernel == "1":
+            assert go_on.wait(10)
+        return payload, None, 1.01 * HOLD_S
+
+    monkeypatch.setattr(threads, "timed", timed)
+    with Threads(1) as strategy:
+        outcomes = strategy.run(TASKS[:3])
+        assert next(outcomes).task_id == 0
+        go_on.set()
+        assert [outcome.task_id for outcome in outcomes] == [1, 2]
+
+
+class Interrupting(SimpleQueue[Row]):
+    """Whoever waits for a row is interrupted when it is there."""
+
+    def get(self, block: bool = True, timeout: float | None = None) -> Row:
+        super().get(block, timeout)
+        raise KeyboardInterrupt
 
 
 def test_a_batch_that_is_interrupted_within_the_strategy_leaves_it_ready(
@@ -109,12 +141,7 @@ def test_a_batch_that_is_interrupted_within_the_strategy_leaves_it_ready(
 ) -> None:
     monkeypatch.setattr(threads, "timed", answer)
     with Threads(2) as strategy:
-
-        def interrupted() -> Sequence[Outcome]:
-            strategy._call.get()
-            raise KeyboardInterrupt
-
-        monkeypatch.setattr(strategy, "_await_some", interrupted)
+        monkeypatch.setattr(strategy, "_done", Interrupting())
         with pytest.raises(KeyboardInterrupt):
             list(strategy.run(TASKS))
         monkeypatch.undo()

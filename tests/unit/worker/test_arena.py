@@ -43,8 +43,8 @@ def test_the_other_side_reads_what_was_put(arena: Arena, payloads: list[Payload]
         found = get(window, place)
         assert type(payload) is type(found)
         np.testing.assert_array_equal(found, payload, strict=True)
-    for place in places:
-        arena.free(place[1], place[2])
+    for offset, form in places:
+        arena.free(offset, form[1])
     os.close(window.fd)
 
 
@@ -102,18 +102,52 @@ def test_what_cannot_be_shared_is_refused_and_takes_no_cell(arena: Arena, payloa
 
 def test_a_cell_s_next_array_is_read_as_what_it_is(arena: Arena) -> None:
     window = Window(arena.fd)
-    pictures = [np.full((3, 4), 1, np.uint8), np.full((4, 3), 2, np.uint8), np.full(12, 3, np.int8)]
-    for picture in pictures * 2:
-        place = put(arena, picture)
+    place = None
+    for picture in [np.full((3, 4), 1, np.uint8), np.full((4, 3), 2, np.uint8), np.full(12, 3, np.int8)] * 2:
+        place = put(arena, picture, place)
         np.testing.assert_array_equal(get(window, place), picture, strict=True)
-        arena.free(place[1], place[2])
-    assert {place[1]} == {HEADER_BYTES}
+        assert place[0] == HEADER_BYTES
 
 
-def test_a_window_keeps_few_views(arena: Arena, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("worker.arena.MOST_ARRAYS", 3)
-    window = Window(arena.fd)
-    for length in range(1, 9):
-        place = put(arena, np.arange(length, dtype=np.uint8))
-        np.testing.assert_array_equal(get(window, place), np.arange(length))
-        assert len(window._arrays) <= 3
+def test_an_array_like_the_one_before_lies_at_the_same_place_and_a_view_shows_it(arena: Arena) -> None:
+    before, after = np.full((3, 4), 1, np.uint8), np.full((3, 4), 2, np.uint8)
+    place = put(arena, before)
+    view = get(Window(arena.fd), place)
+    assert put(arena, after, place) is place
+    np.testing.assert_array_equal(view, after)
+
+
+@pytest.mark.parametrize("next_one", [b"bytes", "text!", np.zeros(5, np.uint8), np.zeros((5, 1), np.uint8)])
+def test_of_what_is_no_array_or_another_one_the_place_is_new(arena: Arena, next_one: Payload) -> None:
+    old = put(arena, b"first")
+    if isinstance(next_one, np.ndarray) and next_one.ndim == 2:
+        old = put(arena, np.zeros(5, np.uint8), old)
+    place = put(arena, next_one, old)
+    assert place is not old
+    assert place[0] == old[0]
+    np.testing.assert_array_equal(get(Window(arena.fd), place), next_one, strict=True)
+
+
+def test_a_cell_of_another_size_is_given_back(arena: Arena) -> None:
+    small = put(arena, b"small")
+    large = put(arena, bytes(5000), small)
+    assert large[0] != small[0]
+    assert arena.allocate(5) == small[0]
+
+
+@pytest.mark.parametrize("refused", [None, np.array([object()])])
+def test_what_is_refused_leaves_the_old_place_as_it_is(arena: Arena, refused: Payload) -> None:
+    old = put(arena, b"still here")
+    with pytest.raises(TypeError):
+        put(arena, refused, old)
+    assert get(Window(arena.fd), old) == b"still here"
+    assert arena.allocate(10) != old[0]
+
+
+def test_payloads_that_are_alike_have_one_form_until_the_file_grows(arena: Arena) -> None:
+    forms = [put(arena, np.full((30, 40), value, np.uint8))[1] for value in range(2)]
+    assert forms[0] is forms[1]
+    arena.allocate(10 * arena.size)
+    grown = put(arena, np.full((30, 40), 2, np.uint8))[1]
+    assert grown[:4] == forms[0][:4]
+    assert grown[4] == arena.size > forms[0][4]

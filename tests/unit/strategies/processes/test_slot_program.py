@@ -1,9 +1,12 @@
 from __future__ import annotations
 
 import socket
+import tempfile
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import msgpack
+import numpy as np
 import pytest
 
 from orchestrator.strategies.processes import slot_program
@@ -12,8 +15,10 @@ from orchestrator.strategies.processes.slot_program import (
     DONE,
     Answers,
     Orders,
+    _prepared,
     work,
 )
+from worker.arena import Arena, Window, get, put
 from worker.execution import HOLD_S, MOST_HELD, Done
 
 
@@ -27,22 +32,19 @@ def line() -> Iterator[tuple[socket.socket, socket.socket]]:
 
 
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """What the slot's clock shows; it stands still."""
-    now = [100.0]
-    monkeypatch.setattr(slot_program.time, "monotonic", lambda: now[0])
-    return now
+def outputs() -> Iterator[Arena]:
+    with tempfile.TemporaryFile() as file:
+        yield Arena(file.fileno())
 
 
 @pytest.fixture
-def kernels(monkeypatch: pytest.MonkeyPatch, clock: list[float]) -> list[int]:
-    """The payloads that kernels were called with; each is how many `HOLD_S` the clock goes on meanwhile."""
+def kernels(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The payloads that kernels were called with; each is how many `HOLD_S` one takes, and given back as text."""
     called: list[int] = []
 
     def timed(stage: str, kernel: str, payload: int) -> Done:
         called.append(payload)
-        clock[0] += payload * 1.01 * HOLD_S
-        return None, None, 0.0, 0.0
+        return str(payload), None, payload * 1.01 * HOLD_S
 
     monkeypatch.setattr(slot_program, "timed", timed)
     return called
@@ -51,51 +53,81 @@ def kernels(monkeypatch: pytest.MonkeyPatch, clock: list[float]) -> list[int]:
 Line = tuple[socket.socket, socket.socket]
 
 
-def worked(line: Line, payloads: Sequence[int], flags: bytearray | None = None) -> list[list[int]]:
-    """The lanes, which are numbered, that a slot names in each message when it is told in one what to do."""
-    line[1].sendall(
-        msgpack.packb([(lane, "a stage", "a kernel", payload) for lane, payload in enumerate(payloads)])
-    )
+def worked(
+    line: Line, outputs: Arena, payloads: Sequence[int], flags: bytearray | None = None
+) -> list[list[Any]]:
+    """The answers of each message of a slot that is told in one what to do."""
+    orders = [(lane, "a stage", "a kernel", payload) for lane, payload in enumerate(payloads)]
+    line[1].sendall(msgpack.packb(orders))
     line[0].setblocking(False)  # with nothing left to do it does not wait
     with pytest.raises(BlockingIOError):
-        work(Orders(line[0], unchanged), Answers(line[0], lane_alone), flags or bytearray(2 * len(payloads)))  # type: ignore[arg-type]  # flags like those of an mmap
-    return [[lane for (lane,) in row] for row in _unpacked(line[1])]
+        work(Orders(line[0], unchanged), Answers(line[0], outputs), flags or bytearray(2 * len(payloads)))  # type: ignore[arg-type]  # flags like those of an mmap
+    return [answers for _, *answers in _unpacked(line[1])]
 
 
 @pytest.mark.usefixtures("kernels")
-def test_answers_are_kept_until_there_are_enough_or_little_is_left_to_do(line: Line) -> None:
+def test_answers_are_kept_until_there_are_enough_or_little_is_left_to_do(line: Line, outputs: Arena) -> None:
     many = 2 * MOST_HELD
-    assert worked(line, [0] * (many + 3)) == [
-        [0],  # nothing had been said for a while
-        [*range(1, MOST_HELD + 1)],
-        [*range(MOST_HELD + 1, many + 1)],
-        [many + 1],  # whose slot has one task left
-        [many + 2],
+    assert [len(row) for row in worked(line, outputs, [0] * (many + 3))] == [
+        MOST_HELD,
+        MOST_HELD,
+        2,  # the slot has one task left
+        1,
     ]
 
 
 @pytest.mark.usefixtures("kernels")
-def test_an_answer_leaves_at_once_where_none_has_for_a_while(line: Line) -> None:
-    assert worked(line, [0, 0, 0, 1, 0, 0, 1, 0, 0]) == [[0], [1, 2, 3], [4, 5, 6], [7], [8]]
+def test_what_took_long_is_told_at_once(line: Line, outputs: Arena) -> None:
+    assert [len(row) for row in worked(line, outputs, [0, 0, 0, 1, 0, 0, 1, 1, 0, 0])] == [4, 3, 1, 1, 1]
 
 
-def test_a_task_that_was_taken_back_is_not_done(line: Line, kernels: list[int]) -> None:
+def test_a_task_that_was_taken_back_is_not_done(line: Line, outputs: Arena, kernels: list[int]) -> None:
     flags = bytearray(6)
     flags[3] = 1
-    assert worked(line, [0, 7, 0], flags) == [[0], [1], [2]]
+    (first, second), (third,) = worked(line, outputs, [0, 7, 0], flags)
+    assert (len(first), second, len(third)) == (2, [], 2)
     assert (kernels, flags[::2]) == ([0, 0], bytes([DONE] * 3))
 
 
-def test_a_task_is_told_begun_while_it_is_done(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_task_is_told_begun_while_it_is_done(
+    line: Line, outputs: Arena, monkeypatch: pytest.MonkeyPatch
+) -> None:
     flags, seen = bytearray(6), []
 
     def timed(stage: str, kernel: str, payload: int) -> Done:
         seen.append(flags[::2])
-        return None, None, 0.0, 0.0
+        return "", None, 0.0
 
     monkeypatch.setattr(slot_program, "timed", timed)
-    worked(line, [0, 0, 0], flags)
+    worked(line, outputs, [0, 0, 0], flags)
     assert seen == [bytes([BEGUN, 0, 0]), bytes([DONE, BEGUN, 0]), bytes([DONE, DONE, BEGUN])]
+
+
+@pytest.mark.usefixtures("kernels")
+def test_the_form_of_an_output_is_told_once(line: Line, outputs: Arena) -> None:
+    (*many, last), (other,) = worked(line, outputs, [0, 0, 0, 10])
+    (_, place), (_, offset), (_, again), (_, unlike) = *many, last, other
+    assert isinstance(place, list)
+    assert (type(offset), type(again), type(unlike)) == (int, int, list)
+    window = Window(outputs.fd)
+    assert [get(window, each) for each in (place, (offset, place[1]), unlike)] == ["0", "0", "10"]
+
+
+def test_an_order_that_is_like_the_last_one_of_its_lane_is_its_number(outputs: Arena) -> None:
+    window, last = Window(outputs.fd), {}
+    place = put(outputs, np.full((2, 3), 1, np.uint8))
+    first = [*_prepared(window, outputs, last, ([], (7, "a stage", "a kernel", place), (8, "s", "k", place)))]
+    assert [order[:3] for order in first] == [(7, "a stage", "a kernel"), (8, "s", "k")]
+    assert put(outputs, np.full((2, 3), 2, np.uint8), place) is place
+    second = [*_prepared(window, outputs, last, ([], 8, 7))]
+    assert [order[:3] for order in second] == [(8, "s", "k"), (7, "a stage", "a kernel")]
+    assert all((order[3] == 2).all() for order in second)
+
+
+def test_cells_that_nobody_needs_any_more_are_used_again(outputs: Arena) -> None:
+    offset, form = put(outputs, "text")
+    assert [*_prepared(Window(outputs.fd), outputs, {}, ([(offset, form[1])],))] == []
+    assert put(outputs, "more")[0] == offset
 
 
 def test_orders_are_few_when_one_is_left_however_they_came(line: Line) -> None:
@@ -115,10 +147,6 @@ def test_orders_are_few_when_one_is_left_however_they_came(line: Line) -> None:
 
 def unchanged(message: Sequence[int]) -> Sequence[int]:
     return message
-
-
-def lane_alone(answer: Sequence[int]) -> Sequence[int]:
-    return answer[:1]
 
 
 def _unpacked(end: socket.socket) -> msgpack.Unpacker:
