@@ -10,9 +10,10 @@ Held against each other, in turns, in a fresh order each round, on two slots unl
   and says so with one byte; they do a plain loop, leave the gray ones in shared memory and say so with one message.
   Once with two slots, so that on two processors the orchestrator has none to itself, and once with one.
 
-Both have a clock around each kernel. The product's side is `measure` with the strategy, as a run has it: every task's
-wall and CPU time is taken, every output kept and checked (off the clock). The kernels: `loop` is pure Python and holds
-the GIL, `numpy` lets it go. Goal: at most 1 % more than the bare loop.
+Both have a clock around each kernel. The product's side is `measure` with the strategy, as a run has it: the wall time
+of each task is taken and the CPU time of some at once, every output is kept and checked (off the clock). The kernels:
+`loop` is pure Python and holds the GIL, `numpy` lets it go. Each takes little more than 1 ms, for what a task costs
+more is a smaller share of a longer one. Goal: at most 1 % more than the bare loop.
 
 Two things hide one percent. *The same Python loop takes some percent more or less by where its objects happen to lie*:
 so small objects are laid out at random before each batch on both sides (`any_layout/sitecustomize.py`), and all is done
@@ -23,14 +24,14 @@ half and back within seconds. So the same is judged twice:
 - *parts*, which does not depend on what speed the machine has for how long: a kernel that nothing held up, which is
   the quickest tenth of all kernels of a side, times one and what of a makespan lies in no kernel of the busiest slot,
   as a share of what does: the start, the way between two tasks, the end. The one is compared at full speed, the other
-  is within each batch. What parts do not tell is whether slots get even shares, which makespans do; and where kernels
-  wait for each other, as `loop` in threads for the GIL, there are none. Intervals are bootstrapped over lives.
+  is within each batch. What parts do not tell is whether slots get even shares, which makespans do; and there are none
+  for threads, whose kernels wait for each other: for the GIL, or for memory. Intervals are bootstrapped over lives.
 
 The goal is held against parts where there are any.
 
 The second table is CPU time, of this process and its children together: what an empty task costs more than in the bare
 loop, as a share of a task of 1 ms.
-Takes 25 minutes on two busy cores, less on quiet ones; with --quick two minutes.
+Takes 20 minutes on two cores; with --quick two minutes.
 """
 
 from __future__ import annotations
@@ -56,8 +57,11 @@ from orchestrator.judgements import Estimate
 from orchestrator.reports.figures import seconds as shown
 
 LIVES, QUICK_LIVES = 40, 5
-ROUNDS, QUICK_ROUNDS = 6, 2
+ROUNDS, QUICK_ROUNDS = 8, 2
 """Rounds in a life, beside one to warm up."""
+
+EMPTY_EVERY = 4
+"""Of so many lives one also does empty tasks, whose CPU time needs no pairs."""
 
 LIFE_S = 300.0
 """No life takes so long."""
@@ -79,11 +83,11 @@ class Life:
     empty: Sequence[CpuFigures]
 
 
-def live(rounds: int) -> Life:
-    """A fresh interpreter's figures."""
+def live(rounds: int, empty: bool) -> Life:
+    """A fresh interpreter's figures, with those of empty tasks or without."""
     path = os.pathsep.join([str(HERE / "any_layout"), *filter(None, [os.environ.get("PYTHONPATH")])])
     done = subprocess.run(
-        [sys.executable, str(HERE / "harness_life.py"), str(rounds)],
+        [sys.executable, str(HERE / "harness_life.py"), str(rounds), *(["--empty"] if empty else [])],
         env={**os.environ, "PYTHONPATH": path, "BREAKEVEN_ANY_LAYOUT": "1"},
         stdout=subprocess.PIPE,
         timeout=LIFE_S,
@@ -123,8 +127,8 @@ class Parts:
 
 
 def parts(lives: Lives) -> Parts | None:
-    """The parts of what the harness costs; `None` where kernels wait for each other."""
-    if (lives[0].strategy, lives[0].work.split()[0]) == ("threads", "loop"):
+    """The parts of what the harness costs; `None` for threads, whose kernels wait for each other."""
+    if lives[0].strategy == "threads":
         return None
     kernels, outside = _parts(lives)
     drawn = [float(np.prod(_parts([lives[n] for n in some]))) for some in resamples(range(len(lives)))]
@@ -232,10 +236,10 @@ def main() -> int:
     found = []
     for number in range(lives):
         print(f"life {number + 1} of {lives}", file=sys.stderr, flush=True)
-        found.append(live(rounds))
+        found.append(live(rounds, empty=number % EMPTY_EVERY == 0))
     judged = say_work(page, [*zip(*(life.work for life in found), strict=True)])
     dearest = max(judged, key=lambda row: row.missed_by)
-    say_cpu(page, [*zip(*(life.empty for life in found), strict=True)])
+    say_cpu(page, [*zip(*(life.empty for life in found if life.empty), strict=True)])
     if options.rows is not None:
         command = f"python benchmarks/harness.py{' --quick' if options.quick else ''}"
         write([replace(dearest, note="the dearest of all", command=command)], options.rows)

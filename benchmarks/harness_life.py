@@ -1,6 +1,6 @@
 """One life of `harness.py`: a fresh interpreter in which every strategy and its bare loop take turns.
 
-    python benchmarks/harness_life.py [ROUNDS]
+    python benchmarks/harness_life.py [ROUNDS] [--empty]
 
 Prints its figures as JSON, for `harness.py` to put together; by itself it proves nothing.
 """
@@ -11,8 +11,8 @@ import json
 import os
 import random
 import signal
-import sys
 import time
+from argparse import ArgumentParser
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
@@ -43,8 +43,8 @@ STRATEGIES: dict[str, Callable[[], Strategy]] = {
 }
 
 EMPTY_TASKS = 4000
-WORK = (("loop", 60, 60, 60), ("numpy", 1600, 1500, 60))
-"""Kernel, width, height and tasks: of about 2 ms each, none below 1 ms."""
+WORK = (("loop", 40, 40, 120), ("numpy", 1000, 1000, 120))
+"""Kernel, width, height and tasks: each takes little more than 1 ms."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,9 +200,12 @@ def main() -> None:
     """Live once."""
     keep_freed_memory()
     order = random.Random()  # noqa: S311 - an order, not a secret
-    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 3
-    work = [lived(strategy, work, done, rounds, order) for strategy, work, done in works()]
-    empty = [emptied(strategy, order) for strategy in STRATEGIES]
+    asked = ArgumentParser(description=__doc__.splitlines()[0])
+    asked.add_argument("rounds", nargs="?", type=int, default=3)
+    asked.add_argument("--empty", action="store_true", help="also the CPU time of empty tasks")
+    options = asked.parse_args()
+    work = [lived(strategy, work, done, options.rounds, order) for strategy, work, done in works()]
+    empty = [emptied(strategy, order) for strategy in STRATEGIES] if options.empty else []
     print(json.dumps({"work": [asdict(each) for each in work], "empty": [asdict(each) for each in empty]}))
 
 

@@ -2,38 +2,36 @@
 
 from __future__ import annotations
 
-import mmap
 from collections import deque
-from typing import Any
 
 import numpy as np
 
 from worker.arena import NO_FORM, Form, Place, Window, get
-from worker.contract import Payload
+from worker.contract import Payload, Pixels
 
 
 class Lease:
-    """An output's cell: whoever holds an array on it holds the cell, and the last to let go gives it back."""
+    """Cells of a file: whoever holds an array there holds all of them, and the last to let go gives them back.
 
-    __slots__ = ("__array_interface__", "_cell", "_mapping", "_unneeded")
+    An array for itself would cost four times as much to make; those that come in one message are let go together.
+    """
 
-    def __init__(
-        self,
-        interface: dict[str, Any],
-        mapping: mmap.mmap,
-        cell: tuple[int, int],
-        unneeded: deque[tuple[int, int]],
-    ) -> None:
-        """Lend `cell`, offset and bytes, of `mapping` to the array that NumPy makes of `interface`.
+    __slots__ = ("__array_interface__", "_mapping", "_unneeded", "cells")
 
-        In the end it is added to `unneeded`.
-        """
-        self.__array_interface__ = interface
-        self._mapping, self._cell, self._unneeded = mapping, cell, unneeded
+    def __init__(self, outputs: Outputs) -> None:
+        """Lend cells of the file as it is mapped now: none at first."""
+        self.cells: list[tuple[int, int]] = []
+        self.__array_interface__ = {
+            "version": 3,
+            "shape": (outputs.size,),
+            "typestr": "|u1",
+            "data": (outputs.address, False),
+        }
+        self._mapping, self._unneeded = outputs.mapping, outputs.unneeded
 
     def __del__(self) -> None:
-        """Nobody holds the array any more."""
-        self._unneeded.append(self._cell)
+        """Nobody holds an array any more."""
+        self._unneeded.extend(self.cells)
 
 
 class Outputs(Window):
@@ -42,34 +40,48 @@ class Outputs(Window):
     def __init__(self, fd: int) -> None:
         """Read from the file that `fd` names."""
         super().__init__(fd)
-        self._form: Form = NO_FORM
-        self._unneeded: deque[tuple[int, int]] = deque()
-
-    def read(self, place: Place | int) -> Payload:
-        """The output at a place, or at an offset if it is like the one before; arrays stay there, the rest is copied."""
-        offset, form = self._told(place)
-        if form[0] == "array":
-            return self._leased(offset, form)
-        self._unneeded.append((offset, form[1]))
-        return get(self, (offset, form))
+        self.unneeded: deque[tuple[int, int]] = deque()
+        """Cells, offset and bytes, that nobody reads any more and the slot has not been told of."""
+        self.form: Form = NO_FORM
+        """That of the last output."""
 
     def drop(self, place: Place | int) -> None:
-        """Nobody wants the output at a place."""
-        offset, form = self._told(place)
-        self._unneeded.append((offset, form[1]))
+        """Nobody wants the output at a place, or at an offset if it is like the one before."""
+        self.unneeded.append((self.offset_of(place), self.form[1]))
 
-    def unneeded(self, most: int) -> list[tuple[int, int]]:
-        """Cells, offset and bytes, that nobody reads any more; each is told once, so many at a time."""
-        return [self._unneeded.popleft() for _ in range(min(len(self._unneeded), most))]
-
-    def _told(self, place: Place | int) -> Place:
+    def offset_of(self, place: Place | int) -> int:
+        """Where the output lies whose place the slot tells; from now on `form` is its form."""
         if isinstance(place, int):
-            return place, self._form
-        self._form = place[1]
-        return place
+            return place
+        offset, self.form = place
+        return int(offset)
 
-    def _leased(self, offset: int, form: Form) -> Payload:
-        _, nbytes, shape, dtype, size = form
-        mapping = self.grown_to(size)
-        interface = {"version": 3, "shape": shape, "typestr": dtype, "data": (self.address + offset, False)}
-        return np.asarray(Lease(interface, mapping, (offset, nbytes), self._unneeded))
+
+class Row:
+    """Reads outputs that came together: arrays stay where they are, all else is copied."""
+
+    def __init__(self, outputs: Outputs) -> None:
+        """Nothing is lent before there is an array."""
+        self._outputs = outputs
+        self._lent = 0
+        """Up to here the file is `_whole`, which `_cells` are lent of."""
+        self._whole: Pixels
+        self._cells: list[tuple[int, int]]
+
+    def read(self, place: Place | int) -> Payload:
+        """The output at a place, or at an offset if it is like the one before."""
+        outputs = self._outputs
+        offset = outputs.offset_of(place)
+        kind, nbytes, shape, dtype, size = outputs.form
+        if kind != "array":
+            outputs.unneeded.append((offset, nbytes))
+            return get(outputs, (offset, outputs.form))
+        if size > self._lent:
+            self._lend(size)
+        self._cells.append((offset, nbytes))
+        return np.ndarray(shape, dtype, self._whole, offset)
+
+    def _lend(self, size: int) -> None:
+        self._outputs.grown_to(size)
+        lease = Lease(self._outputs)
+        self._cells, self._lent, self._whole = lease.cells, self._outputs.size, np.asarray(lease)

@@ -14,14 +14,17 @@ from typing import Any
 
 import msgpack
 
-from orchestrator.strategies.processes.outputs import Outputs
-from orchestrator.strategies.processes.slot_program import BEGUN, LANES
+from orchestrator.strategies.processes.outputs import Outputs, Row
+from orchestrator.strategies.processes.slot_program import BEGUN, LANES, NOTHING_WAITS
 from orchestrator.strategies.processes.starting import anonymous_file, started
 from worker.arena import FIRST_BYTES, Arena, Place, put
 from worker.contract import LOST, Failure, Hops, Outcome, Task
 
 UNNEEDED_AT_ONCE = 256
 """Cells given back with one message, so that no message ever fills the socket; no message has more orders."""
+
+UNSENT = 16
+"""Orders that wait for each other; putting as many into shared memory takes less than a task of a millisecond."""
 
 AHEAD_BYTES = 1 << 20
 """Payloads that a slot may have before its third task: small tasks are sent many at a time, pictures are not."""
@@ -98,7 +101,9 @@ class SlotProcess:
         return self.ready and self.has_room and len(self._flying) <= LANES // 2
 
     def send(self, task: Task) -> None:
-        """Copy the payload into shared memory and queue the task; it leaves at once if the slot has no other.
+        """Copy the payload into shared memory and queue the task.
+
+        It leaves at once if the slot has no other, and with others when a few are queued, so that the slot goes on.
 
         A slot that is gone shows when it is heard.
 
@@ -122,14 +127,20 @@ class SlotProcess:
         self._ahead_bytes += lane.nbytes
         if idle:
             self.since = time.monotonic()
+        if idle or len(self._unsent) >= UNSENT:
             self.flush()
 
-    def flush(self) -> None:
-        """Send what is queued, and with it which cells of the outputs nobody holds any more."""
+    def flush(self, more_wait: bool = True) -> None:
+        """Send what is queued, and with it which cells of the outputs nobody holds any more.
+
+        The slot can see whether `more_wait` for a slot.
+        """
+        self._inputs.mapping[NOTHING_WAITS] = not more_wait
         if self._unsent:
-            unneeded = self._outputs.unneeded(UNNEEDED_AT_ONCE)
+            unneeded = self._outputs.unneeded
+            cells = [unneeded.popleft() for _ in range(min(len(unneeded), UNNEEDED_AT_ONCE))]
             with suppress(BrokenPipeError, ConnectionResetError):
-                self._control.sendall(self._packer.pack([unneeded, *self._unsent]))
+                self._control.sendall(self._packer.pack([cells, *self._unsent]))
             self._unsent.clear()
 
     def take_back(self) -> list[Task]:
@@ -166,15 +177,17 @@ class SlotProcess:
         outcomes = []
         for cpu_share, *answers in self._messages:
             self.ready = True
+            row = Row(self._outputs)
             for answer in answers:
                 task = self._answered()
-                if answer:
-                    outcome = self._outcome(task, cpu_share, *answer)
-                    if outcome is not None:
-                        outcomes.append(outcome)
-                elif task is not None:  # it was begun just when it was asked for, so nobody else has it
-                    self.send(task)
-                    self.flush()
+                if not answer:
+                    if task is not None:  # it was begun just when it was asked for, so nobody else has it
+                        self.send(task)
+                        self.flush()
+                elif task is None:
+                    self._outputs.drop(answer[1])
+                else:
+                    outcomes.append(self._outcome(task, row, cpu_share, *answer))
         return outcomes
 
     def _answered(self) -> Task | None:
@@ -186,17 +199,13 @@ class SlotProcess:
         return task
 
     def _outcome(
-        self, task: Task | None, cpu_share: float, compute_s: float, place: Any, failure: str = ""
-    ) -> Outcome | None:
-        """What became of a task, unless nobody waits for it any more."""
-        if task is None:
-            self._outputs.drop(place)
-            return None
-        value = self._outputs.read(place)
+        self, task: Task, row: Row, cpu_share: float, compute_s: float, place: Any, failure: str = ""
+    ) -> Outcome:
+        output = row.read(place)
         hops = Hops(compute_s, compute_s * cpu_share)
         if failure:
-            return Outcome(task.id, None, Failure(failure, str(value)), hops, self._name)
-        return Outcome(task.id, value, None, hops, self._name)
+            return Outcome(task.id, None, Failure(failure, str(output)), hops, self._name)
+        return Outcome(task.id, output, None, hops, self._name)
 
     @property
     def is_alive(self) -> bool:

@@ -10,8 +10,8 @@ What was chosen, and why:
   all are killed, and Docker gives /dev/shm 64 MB. A memfd is gone with its last descriptor.
 - *An input is copied once*, by the orchestrator, into the slot's memory, where the kernel reads it. *An
   output is copied once*, by the slot; the outcome's array is that memory itself, not used for anything else
-  as long as somebody holds the array. So it costs no page fault of fresh memory, and stays valid even longer
-  than a strategy has to promise.
+  as long as somebody holds the array or another that came in the same message. So it costs no page fault of
+  fresh memory, and stays valid even longer than a strategy has to promise.
 - *A slot has the next task before it ends one*, so it never waits for the orchestrator; when the batch runs
   out, tasks that wait behind another are taken back for slots that are free, so uneven tasks stay balanced.
 - *A slot ends by itself when the control socket is closed*, so none outlives an orchestrator that was killed.
@@ -133,7 +133,7 @@ class Processes(Strategy):
             if not slot.has_room:
                 hungry.remove(slot)
         for slot in self._slots:
-            slot.flush()
+            slot.flush(more_wait=bool(waiting))
         return refused
 
     def _take_back(self, waiting: deque[Task], hungry: Sequence[SlotProcess]) -> bool:

@@ -13,6 +13,8 @@ from orchestrator.strategies.processes import slot_program
 from orchestrator.strategies.processes.slot_program import (
     BEGUN,
     DONE,
+    LANES,
+    NOTHING_WAITS,
     Answers,
     Orders,
     _prepared,
@@ -57,11 +59,11 @@ def worked(
     line: Line, outputs: Arena, payloads: Sequence[int], flags: bytearray | None = None
 ) -> list[list[Any]]:
     """The answers of each message of a slot that is told in one what to do."""
-    orders = [(lane, "a stage", "a kernel", payload) for lane, payload in enumerate(payloads)]
+    orders = [(place % LANES, "a stage", "a kernel", payload) for place, payload in enumerate(payloads)]
     line[1].sendall(msgpack.packb(orders))
     line[0].setblocking(False)  # with nothing left to do it does not wait
     with pytest.raises(BlockingIOError):
-        work(Orders(line[0], unchanged), Answers(line[0], outputs), flags or bytearray(2 * len(payloads)))  # type: ignore[arg-type]  # flags like those of an mmap
+        work(Orders(line[0], unchanged), Answers(line[0], outputs), flags or bytearray(NOTHING_WAITS + 1))  # type: ignore[arg-type]  # flags like those of an mmap
     return [answers for _, *answers in _unpacked(line[1])]
 
 
@@ -77,25 +79,32 @@ def test_answers_are_kept_until_there_are_enough_or_little_is_left_to_do(line: L
 
 
 @pytest.mark.usefixtures("kernels")
+def test_where_nothing_waits_answers_are_kept_until_nothing_is_left(line: Line, outputs: Arena) -> None:
+    flags = bytearray(NOTHING_WAITS + 1)
+    flags[NOTHING_WAITS] = 1
+    assert [len(row) for row in worked(line, outputs, [0] * (MOST_HELD + 3), flags)] == [MOST_HELD, 3]
+
+
+@pytest.mark.usefixtures("kernels")
 def test_what_took_long_is_told_at_once(line: Line, outputs: Arena) -> None:
     assert [len(row) for row in worked(line, outputs, [0, 0, 0, 1, 0, 0, 1, 1, 0, 0])] == [4, 3, 1, 1, 1]
 
 
 def test_a_task_that_was_taken_back_is_not_done(line: Line, outputs: Arena, kernels: list[int]) -> None:
-    flags = bytearray(6)
+    flags = bytearray(NOTHING_WAITS + 1)
     flags[3] = 1
     (first, second), (third,) = worked(line, outputs, [0, 7, 0], flags)
     assert (len(first), second, len(third)) == (2, [], 2)
-    assert (kernels, flags[::2]) == ([0, 0], bytes([DONE] * 3))
+    assert (kernels, flags[:6:2]) == ([0, 0], bytes([DONE] * 3))
 
 
 def test_a_task_is_told_begun_while_it_is_done(
     line: Line, outputs: Arena, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    flags, seen = bytearray(6), []
+    flags, seen = bytearray(NOTHING_WAITS + 1), []
 
     def timed(stage: str, kernel: str, payload: int) -> Done:
-        seen.append(flags[::2])
+        seen.append(flags[:6:2])
         return "", None, 0.0
 
     monkeypatch.setattr(slot_program, "timed", timed)
@@ -132,14 +141,14 @@ def test_cells_that_nobody_needs_any_more_are_used_again(outputs: Arena) -> None
 
 def test_orders_are_few_when_one_is_left_however_they_came(line: Line) -> None:
     orders = Orders(line[0], unchanged)
-    assert orders.are_few()
+    assert orders.are_few(False)
     line[1].sendall(msgpack.packb([[1], [2]]) + msgpack.packb([[3]]))
     line[1].sendall(msgpack.packb([[4]]))
-    assert (orders.row(2), orders.are_few()) == ([(1,), (2,)], False)
-    assert (orders.row(9), orders.are_few()) == ([(3,)], True)
+    assert (orders.row(2), orders.are_few(False)) == ([(1,), (2,)], False)
+    assert (orders.row(9), orders.are_few(False)) == ([(3,)], True)
     line[1].sendall(msgpack.packb([[5]]))
-    assert (orders.are_few(), orders.row(9)) == (False, [(4,)])
-    assert (orders.are_few(), orders.row(9), orders.are_few()) == (True, [(5,)], True)
+    assert (orders.are_few(False), orders.row(9)) == (False, [(4,)])
+    assert (orders.are_few(False), orders.row(9), orders.are_few(False)) == (True, [(5,)], True)
     line[1].close()
     with pytest.raises(EOFError):
         orders.row(9)
