@@ -19,6 +19,7 @@ import pytest
 
 from orchestrator.errors import UnavailableError
 from orchestrator.strategies.processes import Processes, slot_program
+from orchestrator.strategies.processes.slot_program import NO_HURRY
 from orchestrator.strategies.serial import Serial
 from orchestrator.strategies.strategy import Strategy
 from orchestrator.strategies.threads import Threads
@@ -386,6 +387,16 @@ def test_the_same_picture_with_another_kernel_or_stage_is_another_order() -> Non
             (outcome,) = outcomes_of(strategy, [replace(task, stage=stage, kernel=kernel)])
             assert outcome.failure is not None
             assert outcome.failure.message.startswith(why)
+
+
+@pytest.mark.parametrize(("processors", "no_hurry"), [(2, 0), (1, 1)])
+def test_a_slot_hurries_with_its_last_answers_where_the_orchestrator_has_a_processor_to_itself(
+    monkeypatch: pytest.MonkeyPatch, processors: int, no_hurry: int
+) -> None:
+    monkeypatch.setattr("orchestrator.strategies.processes.strategy.usable_cpus", lambda: processors)
+    with Processes(1) as strategy:
+        check(strategy, batch("grayscale", "numpy", 3))
+        assert [slot._inputs.mapping[NO_HURRY] for slot in strategy._slots] == [no_hurry]
 
 
 def test_half_of_what_waits_is_taken_back_at_a_time_the_last_first() -> None:

@@ -15,7 +15,7 @@ from typing import Any
 import msgpack
 
 from orchestrator.strategies.processes.outputs import Outputs, Row
-from orchestrator.strategies.processes.slot_program import BEGUN, LANES, NOTHING_WAITS
+from orchestrator.strategies.processes.slot_program import BEGUN, LANES, NO_HURRY
 from orchestrator.strategies.processes.starting import anonymous_file, started
 from worker.arena import FIRST_BYTES, Arena, Place, put
 from worker.contract import LOST, Failure, Hops, Outcome, Task
@@ -130,12 +130,12 @@ class SlotProcess:
         if idle or len(self._unsent) >= UNSENT:
             self.flush()
 
-    def flush(self, more_wait: bool = True) -> None:
+    def flush(self, no_hurry: bool = False) -> None:
         """Send what is queued, and with it which cells of the outputs nobody holds any more.
 
-        The slot can see whether `more_wait` for a slot.
+        With `no_hurry` the slot keeps its last answers until it has nothing more to do.
         """
-        self._inputs.mapping[NOTHING_WAITS] = not more_wait
+        self._inputs.mapping[NO_HURRY] = no_hurry
         if self._unsent:
             unneeded = self._outputs.unneeded
             cells = [unneeded.popleft() for _ in range(min(len(unneeded), UNNEEDED_AT_ONCE))]

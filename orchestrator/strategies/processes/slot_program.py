@@ -17,7 +17,7 @@ where a place is `worker.arena`'s, or its offset alone: its form is that of the 
 tasks that a slot may have at a time, with a cell of the inputs for its payload; tasks are done in the order in which
 they are ordered, and answered in it. The first bytes of the inputs hold two flags for each lane, by which a task that
 waits behind another can be given to a slot that is free: how far the slot is with it, and whether it was taken back.
-Then comes a flag for all: whether nothing waits for a slot any more, so that there is no hurry to say what is done.
+Then comes a flag for all: that there is no hurry to say what is done, for nothing waits for a slot any more.
 
 Each answer that wakes the orchestrator takes time from the slots, so a slot that has more to do keeps a few; and it
 reads orders and copies outputs several in a row, not one between two kernels, for what `worker/execution.py` says.
@@ -46,7 +46,7 @@ from worker.execution import HOLD_S, MOST_HELD, CpuTime, Done, describe, timed
 from worker.memory import collect_rarely, keep_freed_memory
 
 LANES = 2 * MOST_HELD
-NOTHING_WAITS = 2 * LANES
+NO_HURRY = 2 * LANES
 BEGUN, DONE = 1, 2
 """How far a slot is with a task: at it, or through with it and the answer made."""
 
@@ -75,7 +75,7 @@ def work(orders: Orders, answers: Answers, flags: mmap.mmap) -> None:
     """
     held, held_s = answers.held, 0.0
     while True:
-        if orders.are_few(bool(flags[NOTHING_WAITS])) or len(held) >= MOST_HELD:
+        if orders.are_few(bool(flags[NO_HURRY])) or len(held) >= MOST_HELD:
             answers.send(held_s)
             held_s = 0.0
         for lane, stage, kernel, payload in orders.row(MOST_HELD - len(held)):
@@ -105,15 +105,12 @@ class Orders:
         self._unpacker = msgpack.Unpacker(use_list=False)
         self._waiting: deque[Sequence[Any]] = deque()
 
-    def are_few(self, nothing_waits: bool) -> bool:
-        """Whether the slot will soon have nothing to do, unless it says that it has done something.
-
-        Where nothing waits for it, saying so sooner than it must would only take time from other slots.
-        """
+    def are_few(self, no_hurry: bool) -> bool:
+        """Whether the slot will soon have nothing to do unless it says what it has done; if `no_hurry`, has nothing."""
         with suppress(BlockingIOError):
             while len(self._waiting) < 2:
                 self._receive(socket.MSG_DONTWAIT)
-        return len(self._waiting) < (1 if nothing_waits else 2)
+        return len(self._waiting) < (1 if no_hurry else 2)
 
     def row(self, most: int) -> list[Sequence[Any]]:
         """Orders to be done before anybody need look whether there are few; one at least, as soon as there is one.

@@ -31,6 +31,7 @@ from orchestrator.strategies.processes.slot_process import SlotProcess
 from orchestrator.strategies.strategy import Strategy
 from worker.contract import Outcome, Task
 from worker.execution import describe
+from worker.remote_control import usable_cpus
 from worker.settings import settings
 
 START_S = 60.0
@@ -54,6 +55,8 @@ class Processes(Strategy):
         """Remember the number of processes, at least 1, and the limit, by default the worker's setting."""
         super().__init__(slots)
         self._limit_s = task_time_limit_s or settings().task_time_limit_s
+        self._has_a_processor = slots < usable_cpus()
+        """Whether the orchestrator need put no slot aside to hear what another has done."""
         self._slots: list[SlotProcess] = []
         self._selector: selectors.BaseSelector
         self._looked_at = 0.0
@@ -133,7 +136,7 @@ class Processes(Strategy):
             if not slot.has_room:
                 hungry.remove(slot)
         for slot in self._slots:
-            slot.flush(more_wait=bool(waiting))
+            slot.flush(no_hurry=not waiting and not self._has_a_processor)
         return refused
 
     def _take_back(self, waiting: deque[Task], hungry: Sequence[SlotProcess]) -> bool:

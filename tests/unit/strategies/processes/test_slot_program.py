@@ -14,7 +14,7 @@ from orchestrator.strategies.processes.slot_program import (
     BEGUN,
     DONE,
     LANES,
-    NOTHING_WAITS,
+    NO_HURRY,
     Answers,
     Orders,
     _prepared,
@@ -63,7 +63,7 @@ def worked(
     line[1].sendall(msgpack.packb(orders))
     line[0].setblocking(False)  # with nothing left to do it does not wait
     with pytest.raises(BlockingIOError):
-        work(Orders(line[0], unchanged), Answers(line[0], outputs), flags or bytearray(NOTHING_WAITS + 1))  # type: ignore[arg-type]  # flags like those of an mmap
+        work(Orders(line[0], unchanged), Answers(line[0], outputs), flags or bytearray(NO_HURRY + 1))  # type: ignore[arg-type]  # flags like those of an mmap
     return [answers for _, *answers in _unpacked(line[1])]
 
 
@@ -79,9 +79,9 @@ def test_answers_are_kept_until_there_are_enough_or_little_is_left_to_do(line: L
 
 
 @pytest.mark.usefixtures("kernels")
-def test_where_nothing_waits_answers_are_kept_until_nothing_is_left(line: Line, outputs: Arena) -> None:
-    flags = bytearray(NOTHING_WAITS + 1)
-    flags[NOTHING_WAITS] = 1
+def test_where_there_is_no_hurry_answers_are_kept_until_nothing_is_left(line: Line, outputs: Arena) -> None:
+    flags = bytearray(NO_HURRY + 1)
+    flags[NO_HURRY] = 1
     assert [len(row) for row in worked(line, outputs, [0] * (MOST_HELD + 3), flags)] == [MOST_HELD, 3]
 
 
@@ -91,7 +91,7 @@ def test_what_took_long_is_told_at_once(line: Line, outputs: Arena) -> None:
 
 
 def test_a_task_that_was_taken_back_is_not_done(line: Line, outputs: Arena, kernels: list[int]) -> None:
-    flags = bytearray(NOTHING_WAITS + 1)
+    flags = bytearray(NO_HURRY + 1)
     flags[3] = 1
     (first, second), (third,) = worked(line, outputs, [0, 7, 0], flags)
     assert (len(first), second, len(third)) == (2, [], 2)
@@ -101,7 +101,7 @@ def test_a_task_that_was_taken_back_is_not_done(line: Line, outputs: Arena, kern
 def test_a_task_is_told_begun_while_it_is_done(
     line: Line, outputs: Arena, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    flags, seen = bytearray(NOTHING_WAITS + 1), []
+    flags, seen = bytearray(NO_HURRY + 1), []
 
     def timed(stage: str, kernel: str, payload: int) -> Done:
         seen.append(flags[:6:2])
