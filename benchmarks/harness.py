@@ -31,7 +31,7 @@ The goal is held against parts where there are any.
 
 The second table is CPU time, of this process and its children together: what an empty task costs more than in the bare
 loop, as a share of a task of 1 ms.
-Takes 20 minutes on two cores; with --quick two minutes.
+Takes half an hour on two cores; with --quick two minutes.
 """
 
 from __future__ import annotations
