@@ -42,8 +42,9 @@ class Window:
     def _map(self) -> None:
         # Every page is put in place now: a first touch of each would be on a task's clock.
         flags = mmap.MAP_SHARED | getattr(mmap, "MAP_POPULATE", 0)
-        self.size = os.fstat(self.fd).st_size
-        self.mapping = mmap.mmap(self.fd, self.size, flags=flags)
+        size = os.fstat(self.fd).st_size
+        self.mapping = mmap.mmap(self.fd, size, flags=flags)
+        self.size = size  # not before: where there is no memory to map, the file is still seen to be as small as it was
         self.address: int = np.frombuffer(self.mapping, dtype=np.uint8).__array_interface__["data"][0]
 
     def grown_to(self, size: int) -> mmap.mmap:

@@ -142,7 +142,7 @@ class Threads(Strategy):
             if task is None:
                 return
             if isinstance(task, threading.Barrier):
-                held, held_s = [], 0.0
+                held, held_s, cpu = [], 0.0, CpuTime()
                 with suppress(threading.BrokenBarrierError):
                     task.wait()
                 continue

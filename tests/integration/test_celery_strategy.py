@@ -158,7 +158,7 @@ def test_a_slot_that_is_killed_once_loses_nothing(fleet: Fleet):
 
 def test_no_key_and_no_file_of_a_batch_is_left(fleet: Fleet):
     with fleet.client() as client:
-        before = set(client.keys("*"))
+        before, prefixes = set(client.keys("*")), []
         for transport, data in (
             ("redis", "local"),
             ("redis", "resident"),
@@ -167,12 +167,12 @@ def test_no_key_and_no_file_of_a_batch_is_left(fleet: Fleet):
         ):
             with Celery(2, fleet, transport, 2, data) as strategy:
                 done(strategy, gray_tasks(5))
+                prefixes.append(strategy._prefix.encode())
         # A worker acknowledges a message once its answer is out, so a batch may be over a moment before.
         until(lambda: not client.exists("unacked"), "every message is acknowledged")
         left = {key for key in set(client.keys("*")) - before if fleet.run_id.encode() not in key}
-        of_ours = {
-            key for key in client.keys("*") if b":in:" in key or b":out:" in key or b"task-meta" in key
-        }
+        # Not those of tests before: what a killed slot had answered may be answered once more some time later.
+        of_ours = {key for key in client.keys("*") if any(prefix in key for prefix in prefixes)}
     assert (left, of_ours) == (set(), set())
     assert list(Path(fleet.settings.payload_dir).iterdir()) == []
 

@@ -292,6 +292,57 @@ def test_a_slot_that_cannot_start_is_reported_with_its_fate(
     assert set() == children()
 
 
+class Interrupted:
+    """A socket that Ctrl-C comes to when everything has been sent."""
+
+    def __init__(self, control: socket.socket) -> None:
+        self._control = control
+
+    def sendall(self, data: bytes) -> None:
+        self._control.sendall(data)
+        raise KeyboardInterrupt
+
+    def recv(self, size: int) -> bytes:
+        return self._control.recv(size)
+
+
+def test_an_interrupt_while_orders_are_sent_leaves_none_to_be_sent_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    tasks = batch("grayscale", "numpy", 5)
+    with Processes(1) as strategy:
+        (slot,) = strategy._slots
+        with monkeypatch.context() as patched:
+            patched.setattr(slot, "_control", Interrupted(slot._control))
+            with pytest.raises(KeyboardInterrupt):
+                outcomes_of(strategy, tasks)
+        assert strategy._slots == [slot]
+        check(strategy, tasks)
+
+
+DIES_WHEN_IT_TELLS = """
+import os, sys
+from orchestrator.strategies.processes import slot_program
+
+slot_program.Answers.send = lambda answers, compute_s: answers.held and os._exit(9)
+slot_program.main(*map(int, sys.argv[1:]))
+"""
+
+
+def test_tasks_whose_slots_die_telling_of_them_are_lost_in_the_end(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    program = tmp_path / "dies.py"
+    program.write_text(DIES_WHEN_IT_TELLS)
+    monkeypatch.setattr(slot_program, "__file__", str(program))
+    with Processes(1) as strategy:
+        outcomes = outcomes_of(strategy, batch("grayscale", "numpy", 3))
+    assert sorted(outcome.task_id for outcome in outcomes) == [0, 1, 2]
+    for outcome in outcomes:
+        assert outcome.status == "lost"
+        assert "ended with exit code 9 once more before it told of this task" in str(outcome.failure)
+
+
 ORCHESTRATOR = """
     import sys
     import numpy as np

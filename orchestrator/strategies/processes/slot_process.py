@@ -15,7 +15,7 @@ from typing import Any
 import msgpack
 
 from orchestrator.strategies.processes.outputs import Outputs, Row
-from orchestrator.strategies.processes.slot_program import BEGUN, LANES, NO_HURRY
+from orchestrator.strategies.processes.slot_program import BEGUN, DONE, LANES, NO_HURRY
 from orchestrator.strategies.processes.starting import anonymous_file, started
 from worker.arena import FIRST_BYTES, Arena, Place, put
 from worker.contract import LOST, Failure, Hops, Outcome, Task
@@ -116,14 +116,16 @@ class SlotProcess:
         self._lanes.pop()
         number = lane.number
         self._inputs.mapping[2 * number : 2 * number + 2] = b"\0\0"
+        idle = not self._flying
+        self._flying.append(
+            lane
+        )  # first, so that an interrupt in between leaves a slot that is seen not to be free
+        lane.task = task
         if place is lane.place and task.kernel == lane.kernel and task.stage == lane.stage:
             self._unsent.append(number)
         else:
             self._unsent.append((number, task.stage, task.kernel, place))
             lane.stage, lane.kernel, lane.place, lane.nbytes = task.stage, task.kernel, place, place[1][1]
-        lane.task = task
-        idle = not self._flying
-        self._flying.append(lane)
         self._ahead_bytes += lane.nbytes
         if idle:
             self.since = time.monotonic()
@@ -139,9 +141,10 @@ class SlotProcess:
         if self._unsent:
             unneeded = self._outputs.unneeded
             cells = [unneeded.popleft() for _ in range(min(len(unneeded), UNNEEDED_AT_ONCE))]
+            message = self._packer.pack([cells, *self._unsent])
+            self._unsent.clear()  # an interrupt within the next line must not leave them to be sent once more
             with suppress(BrokenPipeError, ConnectionResetError):
-                self._control.sendall(self._packer.pack([cells, *self._unsent]))
-            self._unsent.clear()
+                self._control.sendall(message)
 
     def take_back(self) -> list[Task]:
         """Of the tasks that it has not begun the later half, at least one if there is any: it never will."""
@@ -232,22 +235,30 @@ class SlotProcess:
             f"was ended by {signal.Signals(-status).name}" if status < 0 else f"ended with exit code {status}"
         )
 
-    def bury(self) -> tuple[list[Outcome], list[Task]]:
-        """End a process that is gone: the lost outcome of what it was at, and the tasks to be done by another.
+    def bury(self) -> tuple[list[Outcome], list[Task], list[Task]]:
+        """End a process that is gone.
 
-        Those are the ones that it had not begun, and those that it had done and not said so.
+        Returns:
+            The lost outcome of what it was at, the tasks that it had not begun, and those done that it had not told of.
         """
         self.end()
-        lost, left = [], []
+        lost: list[Outcome] = []
+        left: list[Task] = []
+        unsaid: list[Task] = []
         for lane in self._flying:
             if lane.task is None:
                 continue
-            if self._inputs.mapping[2 * lane.number] == BEGUN:
-                message = f"slot process {self.pid} {self.fate} in the middle of this task"
-                lost.append(Outcome(lane.task.id, None, Failure(LOST, message), None, self._name))
+            progress = self._inputs.mapping[2 * lane.number]
+            if progress == BEGUN:
+                lost.append(self.lost(lane.task, "in the middle of this task"))
             else:
-                left.append(lane.task)
-        return lost, left
+                (unsaid if progress == DONE else left).append(lane.task)
+        return lost, left, unsaid
+
+    def lost(self, task: Task, when: str) -> Outcome:
+        """The outcome of a task that went with this process, which is gone."""
+        failure = Failure(LOST, f"slot process {self.pid} {self.fate} {when}")
+        return Outcome(task.id, None, failure, None, self._name)
 
     def hang_up(self) -> None:
         """Close the socket, on which the process ends by itself; one that is still starting is killed."""

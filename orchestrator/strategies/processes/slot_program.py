@@ -48,7 +48,7 @@ from worker.memory import collect_rarely, keep_freed_memory
 LANES = 2 * MOST_HELD
 NO_HURRY = 2 * LANES
 BEGUN, DONE = 1, 2
-"""How far a slot is with a task: at it, or through with it and the answer made."""
+"""How far a slot is with a task: at it, or through with it and about to tell."""
 
 
 def main(control_fd: int, inputs_fd: int, outputs_fd: int) -> None:

@@ -61,6 +61,8 @@ class Processes(Strategy):
         self._selector: selectors.BaseSelector
         self._looked_at = 0.0
         self._upset: str | None = None
+        self._unsaid: set[int] = set()
+        """Tasks of this batch that a slot had done and not told of when it died."""
 
     def __enter__(self) -> Self:
         """Start the processes, all at a time, and wait until each has answered.
@@ -96,6 +98,7 @@ class Processes(Strategy):
             UnavailableError: a process that was to take a dead one's place did not come up.
         """
         waiting = deque(tasks)
+        self._unsaid.clear()
         owed = len(waiting)
         try:
             while owed:
@@ -178,7 +181,15 @@ class Processes(Strategy):
         """Another process in the place of one that is gone; see `SlotProcess.bury`."""
         self._selector.unregister(slot)
         self._slots.remove(slot)
-        lost, left = slot.bury()
+        lost, left, unsaid = slot.bury()
+        # Telling of one may be what ends a slot, as where there is no memory for an output: none is done a third time.
+        lost += [
+            slot.lost(task, "once more before it told of this task")
+            for task in unsaid
+            if task.id in self._unsaid
+        ]
+        again = [task for task in unsaid if task.id not in self._unsaid]
+        self._unsaid.update(task.id for task in again)
         if not slot.is_given_up:
             self._upset = self._upset or f"slot process {slot.pid} {slot.fate}, and was started anew"
         if not slot.ready:
@@ -187,7 +198,7 @@ class Processes(Strategy):
                 "see its message above, or ask for fewer slots"
             )
         self._start()
-        return lost, left
+        return lost, again + left
 
     def _await_all(self) -> None:
         """Wait until every slot has answered."""

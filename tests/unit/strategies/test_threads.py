@@ -195,3 +195,30 @@ def test_threads_that_cannot_start_are_reported_and_those_that_did_are_ended(
     with pytest.raises(UnavailableError, match="5 threads did not start: can't start new thread"):
         Threads(5).__enter__()
     assert before == threading.active_count()
+
+
+def test_cpu_time_of_a_batch_that_was_left_is_not_the_next_one_s(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[object] = []
+
+    class Numbered:
+        """Instead of a share, how many there were before it."""
+
+        def __init__(self) -> None:
+            self._number = len(made)
+            made.append(self)
+
+        def share(self, compute_s: float) -> float:
+            return float(self._number)
+
+    def timed(stage: str, kernel: str, payload: bytes) -> Done:
+        return payload, None, 1.0
+
+    monkeypatch.setattr(threads, "CpuTime", Numbered)
+    monkeypatch.setattr(threads, "timed", timed)
+    with Threads(1) as strategy:
+        for number in range(2):
+            outcomes = strategy.run(TASKS)
+            hops = next(outcomes).hops
+            assert hops is not None
+            assert hops.compute_cpu_s == number
+            outcomes.close()  # type: ignore[attr-defined]

@@ -151,3 +151,16 @@ def test_payloads_that_are_alike_have_one_form_until_the_file_grows(arena: Arena
     grown = put(arena, np.full((30, 40), 2, np.uint8))[1]
     assert grown[:4] == forms[0][:4]
     assert grown[4] == arena.size > forms[0][4]
+
+
+def test_an_arena_that_cannot_grow_goes_on_as_it_is(arena: Arena, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_memory(*_args: object, **_options: object) -> None:
+        raise OSError("no memory")
+
+    large = bytes(2 * arena.size)
+    with monkeypatch.context() as patched:
+        patched.setattr("worker.arena.mmap.mmap", no_memory)
+        with pytest.raises(OSError, match="no memory"):
+            put(arena, large)
+    for payload in (b"small", large):
+        assert get(Window(arena.fd), put(arena, payload)) == payload
