@@ -48,7 +48,8 @@ class Processes(Strategy):
     """Runs tasks on `slots` processes that are all up before the first batch and stay until the end.
 
     A process that dies costs the task that it was at, an outcome with the failure `Lost`; another takes its
-    place while the batch goes on. So does a task that runs longer than `task_time_limit_s` seconds.
+    place while the batch goes on, and does again, once, what it had done and not told of. A task that runs longer
+    than `task_time_limit_s` seconds ends its process.
     """
 
     def __init__(self, slots: int, task_time_limit_s: float | None = None) -> None:
