@@ -6,8 +6,8 @@ While a kernel runs, the processor's caches lose what the kernel does not use. S
 some kernels, as many as a strategy keeps outcomes, and as often in a row after as many; which comes first is drawn by
 lot in each round. The pieces are those that strategies could do at either place: reading the thread's CPU clock, making
 an outcome, and in a slot process making the view that an order's payload is, copying an output and packing an answer.
-Both ways do the same number of kernels and
-of pieces; the clock is read twice for each piece, and what reading it costs in a place is measured there and taken off.
+Both ways do the same number of kernels and of pieces; the clock is read twice for each piece, and what reading it costs
+in a place is measured there and taken off.
 
 It depends on the machine, and on a shared one on who else uses its caches. Goal: a piece in a row costs no more.
 Takes half a minute, with --quick a few seconds.

@@ -59,7 +59,8 @@ class Hops(NamedTuple):
 
     A hop on the worker is a duration of the worker's own clock. `queue_s` and `return_s` cross machines:
     they use an estimated clock offset, which is off by at most `clock_bound_s`, and may come out negative
-    by as much. `compute_cpu_s` is the CPU time of the computing thread within `compute_s`.
+    by as much. `compute_cpu_s` is the CPU time of the computing thread within `compute_s`; tasks that a
+    slot of this machine keeps together share theirs (`worker.execution.CpuTime`).
     """
 
     compute_s: float

@@ -13,7 +13,7 @@ from worker.contract import Payload, Pixels
 class Lease:
     """Cells of a file: whoever holds an array there holds all of them, and the last to let go gives them back.
 
-    An array for itself would cost four times as much to make; those that come in one message are let go together.
+    There is one for the outputs of a message: one for each would cost more than the array itself.
     """
 
     __slots__ = ("__array_interface__", "_mapping", "_unneeded", "cells")

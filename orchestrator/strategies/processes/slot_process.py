@@ -21,7 +21,7 @@ from worker.arena import FIRST_BYTES, Arena, Place, put
 from worker.contract import LOST, Failure, Hops, Outcome, Task
 
 UNNEEDED_AT_ONCE = 256
-"""Cells given back with one message, so that no message ever fills the socket; no message has more orders."""
+"""Cells given back with one message, so that no message ever fills the socket."""
 
 UNSENT = 16
 """Orders that wait for each other; putting as many into shared memory takes less than a task of a millisecond."""
@@ -111,15 +111,14 @@ class SlotProcess:
             TypeError: the payload cannot be shared.
             OSError: there is no memory left for it.
         """
-        lane = self._lanes[-1]
+        lane = self._lanes[-1]  # which stays there if its payload is refused
         place = put(self._inputs, task.payload, lane.place)
         self._lanes.pop()
         number = lane.number
         self._inputs.mapping[2 * number : 2 * number + 2] = b"\0\0"
         idle = not self._flying
-        self._flying.append(
-            lane
-        )  # first, so that an interrupt in between leaves a slot that is seen not to be free
+        # First of all, so that an interrupt in between leaves a slot that is seen not to be free.
+        self._flying.append(lane)
         lane.task = task
         if place is lane.place and task.kernel == lane.kernel and task.stage == lane.stage:
             self._unsent.append(number)

@@ -131,7 +131,7 @@ class Processes(Strategy):
         refused = []
         hungry = [slot for slot in self._slots if slot.is_hungry]
         while hungry and (waiting or self._take_back(waiting, hungry)):
-            slot = min(hungry, key=len) if len(hungry) > 1 else hungry[0]
+            slot = min(hungry, key=len)
             task = waiting.popleft()
             try:
                 slot.send(task)
