@@ -12,9 +12,11 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from orchestrator.strategies.celery import Celery
+from tests.faults import dying
 from tests.faults.proxy import Proxy
 from tests.faults.trial import Trial, Work, naps, pictures, trial
 from tests.faults.world import OwnBroker, World, embedded, own_broker, slot_process
@@ -76,6 +78,20 @@ def impatient() -> Iterator[Theirs]:
 
 
 @contextmanager
+def with_one_that_dies() -> Iterator[Theirs]:
+    """Two workers, of which one's slot process dies after an answer where it is told to."""
+    with own_broker() as broker:
+        broker.start_worker("a")
+        broker.start_worker("b", include=dying.__name__, **{dying.TOLD_BY: str(told_to_die(broker))})
+        yield Theirs(broker, 2)
+
+
+def told_to_die(broker: OwnBroker) -> Path:
+    """The file that tells it to."""
+    return broker.processes.folder / "die"
+
+
+@contextmanager
 def behind_a_line() -> Iterator[Theirs]:
     """Workers and an orchestrator that reach the broker through one line."""
     with own_broker() as broker, Proxy(broker.port) as proxy:
@@ -97,6 +113,11 @@ def with_a_store() -> Iterator[Theirs]:
 def slot_killed(world: World) -> Trial:
     """SIGKILL of the process that does a worker's tasks"""
     return world.trial(lambda _: os.kill(slot_process(world.pid("worker1")), signal.SIGKILL))
+
+
+def slot_killed_after_answering(place: Theirs) -> Trial:
+    """SIGKILL of a slot process that has answered, before its worker knows"""
+    return place.trial(lambda _: told_to_die(place.broker).touch())
 
 
 def worker_killed(world: World) -> Trial:
@@ -361,6 +382,7 @@ FAULTS: tuple[Fault, ...] = (
     # Between taking a message and noting that it did, a worker holds it alone: kombu's BRPOP, then `unacked`.
     # One that is killed just then takes the message with it, which no setting of Celery's helps.
     Fault(slot_killed, ours, "slot process"),
+    Fault(slot_killed_after_answering, with_one_that_dies, "slot process"),
     Fault(worker_killed, ours, "worker1 ended with code -9, and was started anew", loses=True),
     Fault(all_workers_killed, ours, "ended with code -9, and was started anew", loses=True, quick=False),
     Fault(worker_stopped, ours, "gave no answer|given a second time", repeats=True, quick=False),

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import psutil
 import redis
@@ -145,13 +146,18 @@ class OwnBroker:
             until(lambda: _answers(client))
         return url
 
-    def start_worker(self, name: str, port: int | None = None, **environment: str) -> None:
-        """Start a worker of one slot, which sees the broker at `port`."""
+    def start_worker(
+        self, name: str, port: int | None = None, include: str | None = None, **environment: str
+    ) -> None:
+        """Start a worker of one slot, which sees the broker at `port` and has a module of the tests included."""
         settings = {
             "BREAKEVEN_BROKER_URL": self.url(port),
             "BREAKEVEN_PAYLOAD_DIR": str(self.processes.folder / "payloads"),
         }
         command = worker_command(f"{name}@world", events=False)
+        if include is not None:
+            command += ["--include", include]
+            settings["PYTHONPATH"] = str(Path(__file__).parents[2])
         self.processes.start(name, command, {**settings, **environment})
 
     def restart_worker(self, name: str) -> None:

@@ -112,12 +112,26 @@ class Leavings:
         if len(self._ids) >= MOST_KEPT:
             self.clear()
 
+    def end(self) -> None:
+        """A batch has ended: delete its payloads, and results once they are many enough to fall into the next one."""
+        if len(self._ids) >= MOST_KEPT // 2:
+            self.clear()
+        else:
+            self._clear_payloads()
+
     def clear(self) -> None:
-        """Delete all that has served."""
-        self._transport.delete(self._payloads)
+        """Delete all that has served.
+
+        A worker whose slot process died looks there whether it had answered, and has the message done again if it
+        finds no result: so workers are to look after their slots first, as they do when asked who is there.
+        """
+        self._clear_payloads()
         self._results.forget(self._ids)
-        self._payloads.clear()
         self._ids.clear()
+
+    def _clear_payloads(self) -> None:
+        self._transport.delete(self._payloads)
+        self._payloads.clear()
 
     def _discard(self, id_: str, meta: dict[str, Any], keep: bool) -> None:
         """Have an answer that nobody waits for deleted, with the outputs it names."""

@@ -118,15 +118,13 @@ class Celery(Strategy):
     def disturbance(self) -> str | None:
         """What befell the batches, the broker or a worker since this was last asked; asks the workers.
 
-        What can be put right is put right now, lest it disturbs the next sample too.
+        Only now are the batches' results deleted (`Leavings.clear`). What can be put right is put right now, lest it
+        disturbs the next sample too.
         """
         upset, self._upset = self._upset, None
-        with suppress(
-            *BROKEN, UnavailableError
-        ):  # what stays broken is met again, and told, by the next batch
-            changed = (
-                self._fleet.changed()
-            )  # asked in any case: what is told now is not told again of the next sample
+        with suppress(*BROKEN, UnavailableError):  # what stays broken is told by the next batch
+            changed = self._fleet.changed()  # in any case: it is not to be told of the next sample
+            self._way.leavings.clear()
             upset = upset or changed
             if upset is not None:
                 self._fleet.serve(self.slots)
@@ -209,7 +207,7 @@ class Celery(Strategy):
             with suppress(*BROKEN, redis.RedisError, OSError):
                 if batch.under_way:
                     way.leavings.withdraw(batch.under_way, self._fleet.messages.recall())
-                way.leavings.clear()
+                way.leavings.end()
                 way.placement.drop_inputs()
 
     @contextmanager

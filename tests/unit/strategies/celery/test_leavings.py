@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from orchestrator.strategies.celery.leavings import Leavings
+from orchestrator.strategies.celery.leavings import MOST_KEPT, Leavings
 from orchestrator.strategies.celery.outcomes import Shipment, answer_of
 from worker.contract import Task
 from worker.messages import Answer, Entry
@@ -66,3 +66,16 @@ def test_the_first_answer_to_a_message_that_was_given_up_is_no_second_one() -> N
     leavings.clear()
     assert said == "a worker was still busy with an earlier batch"
     assert (leavings.duplicated, kept.ids) == (0, ["id", "late"])
+
+
+def test_results_outlive_their_batch_until_the_workers_were_asked_unless_they_are_many() -> None:
+    leavings, kept = answered(result())
+    leavings.unawaited("id", result(started_at=2.0), keep=False)
+    leavings.end()
+    assert (kept.payloads, kept.ids) == ([OUTPUT], [])
+    leavings.clear()
+    assert kept.ids == ["id", "id"]
+    for number in range(MOST_KEPT // 2):
+        leavings.answered(str(number), Shipment([Task(0, "decode", "asarray", "")], [], 0, 0.0), None)
+    leavings.end()
+    assert len(kept.ids) == 2 + MOST_KEPT // 2
