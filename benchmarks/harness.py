@@ -18,16 +18,17 @@ more is a smaller share of a longer one. Goal: at most 1 % more than the bare lo
 Two things hide one percent. *The same Python loop takes some percent more or less by where its objects happen to lie*:
 so small objects are laid out at random before each batch on both sides (`any_layout/sitecustomize.py`), and all is done
 again and again in fresh interpreters with fresh slots. *The machine's speed changes in steps*, on a shared one to the
-half and back within seconds. So the same is judged twice:
+half and back within a second, and for each processor by itself. So batches are short, about 0.1 s, and there are many:
+each is held against the other side's one next to it, and the median of all pairs does not see those with a step in
+between. The same is judged twice:
 
-- *makespans*: each life's own paired estimate, from batches next to each other, is one of the pairs;
-- *parts*, which does not depend on what speed the machine has for how long: a kernel that nothing held up, which is
-  the quickest tenth of all kernels of a side, times one and what of a makespan lies in no kernel of the busiest slot,
-  as a share of what does: the start, the way between two tasks, the end. The one is compared at full speed, the other
-  is within each batch. What parts do not tell is whether slots get even shares, which makespans do; and there are none
-  for threads, whose kernels wait for each other: for the GIL, or for memory. Intervals are bootstrapped over lives.
+- *makespans*;
+- *parts*: what a kernel typically takes, times one and what of a makespan lies in no kernel of the busiest slot, as a
+  share of what does: the start, the way between two tasks, the end. What parts do not tell is whether slots get even
+  shares, which makespans do; and there are none for threads, whose kernels wait for each other: for the GIL, or for
+  memory.
 
-The goal is held against parts where there are any.
+The goal is held against parts where there are any. Intervals are bootstrapped over lives.
 
 The second table is CPU time, of this process and its children together: what an empty task costs more than in the bare
 loop, as a share of a task of 1 ms.
@@ -40,24 +41,22 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 from statistics import median
 
-import numpy as np
 from harness_life import CpuFigures, Figures, Side
 from page import Page, parser
 from rows import Goal, Row, write
 
-from orchestrator.analysis.estimates import ratio
 from orchestrator.analysis.resampling import bootstrapped, resamples
 from orchestrator.judgements import Estimate
 from orchestrator.reports.figures import seconds as shown
 
-LIVES, QUICK_LIVES = 40, 5
-ROUNDS, QUICK_ROUNDS = 8, 2
+LIVES, QUICK_LIVES = 30, 5
+ROUNDS, QUICK_ROUNDS = 24, 4
 """Rounds in a life, beside one to warm up."""
 
 EMPTY_EVERY = 4
@@ -65,9 +64,6 @@ EMPTY_EVERY = 4
 
 LIFE_S = 300.0
 """No life takes so long."""
-
-UNDISTURBED = 0.1
-"""The share of kernels that nothing held up, as far as can be told: the quickest."""
 
 ALLOWED = 1.01
 HERE = Path(__file__).parent
@@ -102,27 +98,15 @@ def live(rounds: int, empty: bool) -> Life:
 
 def makespans(lives: Lives) -> Estimate:
     """The harness's makespan over the bare loop's."""
-    found = ratio(
-        {number: of_one_life(each) for number, each in enumerate(lives)},
-        {number: 1.0 for number, _ in enumerate(lives)},
-    )
-    assert found is not None
-    return found
-
-
-def of_one_life(life: Figures) -> float:
-    """The same in one life, from pairs of batches."""
-    found = ratio(*(dict(enumerate(side.makespans_s)) for side in (life.ours, life.bare)))
-    assert found is not None  # every round has both
-    return found.point
+    return estimated(lives, lambda some: _typical(some, lambda side: side.makespans_s))
 
 
 @dataclass(frozen=True, slots=True)
 class Parts:
     """What of a makespan kernels take and what lies outside them; the harness's over the bare loop's."""
 
-    kernels: float
-    outside: float
+    kernels: Estimate
+    outside: Estimate
     together: Estimate
 
 
@@ -130,28 +114,34 @@ def parts(lives: Lives) -> Parts | None:
     """The parts of what the harness costs; `None` for threads, whose kernels wait for each other."""
     if lives[0].strategy == "threads":
         return None
-    kernels, outside = _parts(lives)
-    drawn = [float(np.prod(_parts([lives[n] for n in some]))) for some in resamples(range(len(lives)))]
-    return Parts(kernels, outside, bootstrapped(kernels * outside, drawn, len(lives)))
-
-
-def _parts(lives: Lives) -> tuple[float, float]:
-    ours, bare = [each.ours for each in lives], [each.bare for each in lives]
-    return kernel_s(ours) / kernel_s(bare), (1 + rest(ours)) / (1 + rest(bare))
-
-
-def kernel_s(sides: Sequence[Side]) -> float:
-    """A kernel that nothing held up, in seconds."""
-    return float(np.quantile(np.concatenate([side.kernels_s for side in sides]), UNDISTURBED))
-
-
-def rest(sides: Sequence[Side]) -> float:
-    """What lies in no kernel, as a share of what does."""
-    return median(
-        rest_s / (makespan_s - rest_s)
-        for side in sides
-        for rest_s, makespan_s in zip(side.rests_s, side.makespans_s, strict=True)
+    return Parts(
+        estimated(lives, kernels),
+        estimated(lives, outside),
+        estimated(lives, lambda some: kernels(some) * outside(some)),
     )
+
+
+def kernels(lives: Lives) -> float:
+    """A kernel of the harness's over one of the bare loop's."""
+    return _typical(lives, lambda side: side.kernels_s)
+
+
+def outside(lives: Lives) -> float:
+    """The same of one and what lies in no kernel, as a share of what does."""
+    return _typical(lives, lambda side: [1 + rest for rest in side.rests])
+
+
+def _typical(lives: Lives, of: Callable[[Side], Sequence[float]]) -> float:
+    """The median, over all pairs of batches, of the harness's over the bare loop's."""
+    return median(
+        ours / bare for life in lives for ours, bare in zip(of(life.ours), of(life.bare), strict=True)
+    )
+
+
+def estimated(lives: Lives, figure: Callable[[Lives], float]) -> Estimate:
+    """A figure with its interval over lives."""
+    drawn = [figure([lives[number] for number in some]) for some in resamples(range(len(lives)))]
+    return bootstrapped(figure(lives), drawn, len(lives))
 
 
 def interval(estimate: Estimate) -> str:
@@ -169,6 +159,7 @@ def say_work(page: Page, found: Sequence[Lives]) -> list[Row]:
         "makespans: harness / bare",
         "95 % interval",
         "kernels",
+        "95 % interval",
         "outside",
         "parts together",
         "95 % interval",
@@ -177,7 +168,7 @@ def say_work(page: Page, found: Sequence[Lives]) -> list[Row]:
     rows = []
     for lives in found:
         first, whole, split = lives[0], makespans(lives), parts(lives)
-        bare_kernel_s = kernel_s([each.bare for each in lives])
+        bare_kernel_s = median(chain.from_iterable(each.bare.kernels_s for each in lives))
         bare_s = median(chain.from_iterable(each.bare.makespans_s for each in lives))
         judged = split.together if split else whole
         rows.append(
@@ -198,7 +189,7 @@ def say_work(page: Page, found: Sequence[Lives]) -> list[Row]:
             shown(bare_s),
             f"{whole.point:.4f}",
             interval(whole),
-            *(said(split, bare_kernel_s) if split else "-" * 5),
+            *(said(split, bare_kernel_s) if split else "-" * 6),
         )
     return rows
 
@@ -207,8 +198,9 @@ def said(split: Parts, bare_kernel_s: float) -> tuple[str, ...]:
     """The parts in figures, and what they come to for a task."""
     task_s = (split.together.point - 1) * bare_kernel_s
     return (
-        f"{split.kernels:.4f}",
-        f"{split.outside:.4f}",
+        f"{split.kernels.point:.4f}",
+        interval(split.kernels),
+        f"{split.outside.point:.4f}",
         f"{split.together.point:.4f}",
         interval(split.together),
         f"{1e6 * task_s:.0f} us",

@@ -17,7 +17,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass
-from itertools import chain
+from statistics import fmean, median
 
 import numpy as np
 import psutil
@@ -42,12 +42,11 @@ STRATEGIES: dict[str, Callable[[], Strategy]] = {
     ONE_SLOT: lambda: Processes(1),
 }
 
-MORE_ROUNDS = 2
-"""Times as many where kernels run in processes, which are not the same ones on both sides."""
-
 EMPTY_TASKS = 4000
-WORK = (("loop", 40, 40, 120), ("numpy", 1000, 1000, 120))
-"""Kernel, width, height and tasks: each takes little more than 1 ms."""
+WORK = (("loop", 40, 40), ("numpy", 1000, 1000))
+"""Kernel, width and height: each takes little more than 1 ms."""
+TASKS = 60
+"""Of each slot in a batch, which ends before the machine's speed changes, more often than not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,13 +55,13 @@ class Side:
 
     Attributes:
         makespans_s: of each batch, from its release to its last output.
-        kernels_s: of each task of each batch.
-        rests_s: of each batch what lies in no kernel of its busiest slot.
+        kernels_s: of each batch what a kernel typically took: the mean of its slots' medians.
+        rests: of each batch what lies in no kernel of its busiest slot, as a share of what does.
     """
 
     makespans_s: Sequence[float]
     kernels_s: Sequence[float]
-    rests_s: Sequence[float]
+    rests: Sequence[float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,11 +126,11 @@ def bare_loop(strategy: str, tasks: tuple[Task, ...]) -> BareLoop:
 
 def works() -> Iterator[tuple[str, str, Batch]]:
     """Every strategy with every kernel that tells of the harness; pictures for `numpy` cost processes a copy."""
-    for kernel, width, height, count in WORK:
+    for kernel, width, height in WORK:
         picture: Payload = photograph(1, 0, width, height)
-        work = batch("grayscale", kernel, [picture] * count)
-        for strategy in STRATEGIES:
+        for strategy, make in STRATEGIES.items():
             if kernel == "loop" or strategy in ("serial", "threads"):
+                work = batch("grayscale", kernel, [picture] * (TASKS * make().slots))
                 yield strategy, f"{kernel} {width}x{height}", work
 
 
@@ -140,7 +139,6 @@ def lived(strategy: str, work: str, done: Batch, rounds: int, order: random.Rand
     timings: dict[str, list[Timing]] = {"ours": [], "bare": []}
     with STRATEGIES[strategy]() as ours, closing(bare_loop(strategy, done.tasks)) as bare, all_kept():
         sides = {"ours": lambda: _timing(Heard(ours), done), "bare": bare.timing}
-        rounds *= MORE_ROUNDS if isinstance(ours, Processes) else 1
         for number in range(1 + rounds):
             for side in order.sample(tuple(sides), 2):
                 if number:
@@ -152,8 +150,8 @@ def lived(strategy: str, work: str, done: Batch, rounds: int, order: random.Rand
 def _side(timings: Sequence[Timing]) -> Side:
     return Side(
         [timing.makespan_s for timing in timings],
-        [*chain.from_iterable(chain.from_iterable(timing.kernels_s) for timing in timings)],
-        [timing.makespan_s - max(map(sum, timing.kernels_s)) for timing in timings],
+        [fmean(map(median, timing.kernels_s)) for timing in timings],
+        [timing.makespan_s / max(map(sum, timing.kernels_s)) - 1 for timing in timings],
     )
 
 
@@ -205,7 +203,7 @@ def main() -> None:
     keep_freed_memory()
     order = random.Random()  # noqa: S311 - an order, not a secret
     asked = ArgumentParser(description=__doc__.splitlines()[0])
-    asked.add_argument("rounds", nargs="?", type=int, default=3)
+    asked.add_argument("rounds", nargs="?", type=int, default=10)
     asked.add_argument("--empty", action="store_true", help="also the CPU time of empty tasks")
     options = asked.parse_args()
     work = [lived(strategy, work, done, options.rounds, order) for strategy, work, done in works()]
