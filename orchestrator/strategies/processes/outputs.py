@@ -71,7 +71,7 @@ class Row:
     def read(self, place: Place | int) -> Payload:
         """The output at a place, or at an offset if it is like the one before."""
         outputs = self._outputs
-        offset = outputs.offset_of(place)
+        offset = place if isinstance(place, int) else outputs.offset_of(place)
         kind, nbytes, shape, dtype, size = outputs.form
         if kind != "array":
             outputs.unneeded.append((offset, nbytes))

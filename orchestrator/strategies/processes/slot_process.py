@@ -181,7 +181,10 @@ class SlotProcess:
             self.ready = True
             row = Row(self._outputs)
             for answer in answers:
-                task = self._answered()
+                lane = self._flying.popleft()
+                task, lane.task = lane.task, None
+                self._ahead_bytes -= lane.nbytes
+                self._lanes.append(lane)
                 if not answer:
                     if task is not None:  # it was begun just when it was asked for, so nobody else has it
                         self.send(task)
@@ -189,25 +192,14 @@ class SlotProcess:
                 elif task is None:
                     self._outputs.drop(answer[1])
                 else:
-                    outcomes.append(self._outcome(task, row, cpu_share, *answer))
+                    compute_s, place, *failure = answer
+                    output, hops = row.read(place), Hops(compute_s, compute_s * cpu_share)
+                    if failure:
+                        outcome = Outcome(task.id, None, Failure(failure[0], str(output)), hops, self._name)
+                    else:
+                        outcome = Outcome(task.id, output, None, hops, self._name)
+                    outcomes.append(outcome)
         return outcomes
-
-    def _answered(self) -> Task | None:
-        """The task that an answer is about."""
-        lane = self._flying.popleft()
-        task, lane.task = lane.task, None
-        self._ahead_bytes -= lane.nbytes
-        self._lanes.append(lane)
-        return task
-
-    def _outcome(
-        self, task: Task, row: Row, cpu_share: float, compute_s: float, place: Any, failure: str = ""
-    ) -> Outcome:
-        output = row.read(place)
-        hops = Hops(compute_s, compute_s * cpu_share)
-        if failure:
-            return Outcome(task.id, None, Failure(failure, str(output)), hops, self._name)
-        return Outcome(task.id, output, None, hops, self._name)
 
     @property
     def is_alive(self) -> bool:

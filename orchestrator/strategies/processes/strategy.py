@@ -40,6 +40,9 @@ START_S = 60.0
 ABANDON_S = 1.0
 """How long the tasks of a batch that was closed early may go on before their slots are replaced."""
 
+AT_ONCE = 8
+"""Tasks that a slot which has something to do is given before the next one's turn comes."""
+
 TICK_S = 1.0
 """How often slots are looked at that say nothing."""
 
@@ -123,7 +126,7 @@ class Processes(Strategy):
         return upset
 
     def _hand_out(self, waiting: deque[Task]) -> list[Outcome]:
-        """Give tasks to the slots that have the fewest, as long as there are tasks and room.
+        """Give tasks to the slots that have the fewest, a few at a time, as long as there are tasks and room.
 
         Returns:
             The outcomes of tasks whose payload cannot be shared.
@@ -132,13 +135,16 @@ class Processes(Strategy):
         hungry = [slot for slot in self._slots if slot.is_hungry]
         while hungry and (waiting or self._take_back(waiting, hungry)):
             slot = min(hungry, key=len)
-            task = waiting.popleft()
-            try:
-                slot.send(task)
-            except (TypeError, OSError) as error:
-                refused.append(Outcome(task.id, failure=describe(error)))
-            if not slot.has_room:
-                hungry.remove(slot)
+            share = min(AT_ONCE, -(-len(waiting) // len(hungry))) if len(slot) else 1
+            for _ in range(share):
+                task = waiting.popleft()
+                try:
+                    slot.send(task)
+                except (TypeError, OSError) as error:
+                    refused.append(Outcome(task.id, failure=describe(error)))
+                if not slot.has_room:
+                    hungry.remove(slot)
+                    break
         for slot in self._slots:
             slot.flush(no_hurry=not waiting and not self._has_a_processor)
         return refused
