@@ -1,6 +1,6 @@
 """What the harness costs: each in-process strategy under the product's clock, against a bare loop.
 
-    python benchmarks/harness.py [--quick] [--update-docs] [--rows FILE]
+    python benchmarks/harness.py [--quick] [--update-docs] [--only STRATEGY] [--rows FILE]
 
 Held against each other, in turns, in a fresh order each round, on two slots unless it says otherwise (serial: one):
 
@@ -18,9 +18,9 @@ more is a smaller share of a longer one. Goal: at most 1 % more than the bare lo
 Two things hide one percent. *The same Python loop takes some percent more or less by where its objects happen to lie*:
 so small objects are laid out at random before each batch on both sides (`any_layout/sitecustomize.py`), and all is done
 again and again in fresh interpreters with fresh slots. *The machine's speed changes in steps*, on a shared one to the
-half and back within a second, and for each processor by itself. So batches are short, about 0.1 s, and there are many:
-each is held against the other side's one next to it, and the median of all pairs does not see those with a step in
-between. The same is judged twice:
+half and back within a second, and for each processor by itself. So one slot and its bare process share a processor, and
+the orchestrator has the others. And batches are short, about 0.1 s, and there are many: each is held against the other
+side's one next to it, and the median of all pairs does not see those with a step in between. The same is judged twice:
 
 - *makespans*;
 - *parts*: what a kernel typically takes, times one and what of a makespan lies in no kernel of the busiest slot, as a
@@ -47,7 +47,7 @@ from itertools import chain
 from pathlib import Path
 from statistics import median
 
-from harness_life import CpuFigures, Figures, Side
+from harness_life import STRATEGIES, CpuFigures, Figures, Side
 from page import Page, parser
 from rows import Goal, Row, write
 
@@ -79,11 +79,17 @@ class Life:
     empty: Sequence[CpuFigures]
 
 
-def live(rounds: int, empty: bool) -> Life:
-    """A fresh interpreter's figures, with those of empty tasks or without."""
+def live(rounds: int, empty: bool, only: str | None) -> Life:
+    """A fresh interpreter's figures, with those of empty tasks or without; `only` is a strategy's name."""
     path = os.pathsep.join([str(HERE / "any_layout"), *filter(None, [os.environ.get("PYTHONPATH")])])
     done = subprocess.run(
-        [sys.executable, str(HERE / "harness_life.py"), str(rounds), *(["--empty"] if empty else [])],
+        [
+            sys.executable,
+            str(HERE / "harness_life.py"),
+            str(rounds),
+            *(["--empty"] if empty else []),
+            *(["--only", only] if only else []),
+        ],
         env={**os.environ, "PYTHONPATH": path, "BREAKEVEN_ANY_LAYOUT": "1"},
         stdout=subprocess.PIPE,
         timeout=LIFE_S,
@@ -222,16 +228,20 @@ def main() -> int:
     """Print both tables; 1 if a strategy costs more than it may."""
     asked = parser(__doc__)
     asked.add_argument("--rows", type=Path, metavar="FILE", help="also write the dearest's row to this file")
+    asked.add_argument("--only", choices=STRATEGIES, help="one strategy's work alone, without --update-docs")
     options = asked.parse_args()
+    if options.only and options.update_docs:
+        asked.error("--only and --update-docs: the docs have all strategies")
     lives, rounds = (QUICK_LIVES, QUICK_ROUNDS) if options.quick else (LIVES, ROUNDS)
     page = Page("harness", options)
     found = []
     for number in range(lives):
         print(f"life {number + 1} of {lives}", file=sys.stderr, flush=True)
-        found.append(live(rounds, empty=number % EMPTY_EVERY == 0))
+        found.append(live(rounds, number % EMPTY_EVERY == 0 and not options.only, options.only))
     judged = say_work(page, [*zip(*(life.work for life in found), strict=True)])
     dearest = max(judged, key=lambda row: row.missed_by)
-    say_cpu(page, [*zip(*(life.empty for life in found if life.empty), strict=True)])
+    if not options.only:
+        say_cpu(page, [*zip(*(life.empty for life in found if life.empty), strict=True)])
     if options.rows is not None:
         command = f"python benchmarks/harness.py{' --quick' if options.quick else ''}"
         write([replace(dearest, note="the dearest of all", command=command)], options.rows)

@@ -139,6 +139,8 @@ def lived(strategy: str, work: str, done: Batch, rounds: int, order: random.Rand
     timings: dict[str, list[Timing]] = {"ours": [], "bare": []}
     with STRATEGIES[strategy]() as ours, closing(bare_loop(strategy, done.tasks)) as bare, all_kept():
         sides = {"ours": lambda: _timing(Heard(ours), done), "bare": bare.timing}
+        if strategy == ONE_SLOT:
+            keep_apart()
         for number in range(1 + rounds):
             for side in order.sample(tuple(sides), 2):
                 if number:
@@ -153,6 +155,20 @@ def _side(timings: Sequence[Timing]) -> Side:
         [fmean(map(median, timing.kernels_s)) for timing in timings],
         [timing.makespan_s / max(map(sum, timing.kernels_s)) - 1 for timing in timings],
     )
+
+
+def keep_apart() -> None:
+    """Have the processes that work on one processor, and this one on the others, where the system lets us.
+
+    Where each runs is chance otherwise, one processor may be slower than another for long, and the two sides are
+    different processes.
+    """
+    here = psutil.Process()
+    processors = here.cpu_affinity() if hasattr(here, "cpu_affinity") else []
+    if len(processors) > 1:
+        for process in here.children():
+            process.cpu_affinity(processors[-1:])
+        here.cpu_affinity(processors[:-1])
 
 
 def lay_out_anew() -> None:
@@ -205,8 +221,15 @@ def main() -> None:
     asked = ArgumentParser(description=__doc__.splitlines()[0])
     asked.add_argument("rounds", nargs="?", type=int, default=10)
     asked.add_argument("--empty", action="store_true", help="also the CPU time of empty tasks")
+    asked.add_argument("--only", choices=STRATEGIES, help="one strategy alone")
     options = asked.parse_args()
-    work = [lived(strategy, work, done, options.rounds, order) for strategy, work, done in works()]
+    everywhere = psutil.Process().cpu_affinity() if hasattr(psutil.Process, "cpu_affinity") else None
+    work = []
+    for strategy, what, done in works():
+        if options.only in (None, strategy):
+            work.append(lived(strategy, what, done, options.rounds, order))
+            if everywhere is not None:
+                psutil.Process().cpu_affinity(everywhere)
     empty = [emptied(strategy, order) for strategy in STRATEGIES] if options.empty else []
     print(json.dumps({"work": [asdict(each) for each in work], "empty": [asdict(each) for each in empty]}))
 
