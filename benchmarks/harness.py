@@ -243,7 +243,8 @@ def main() -> int:
     if not options.only:
         say_cpu(page, [*zip(*(life.empty for life in found if life.empty), strict=True)])
     if options.rows is not None:
-        command = f"python benchmarks/harness.py{' --quick' if options.quick else ''}"
+        only = f' --only "{options.only}"' if options.only else ""
+        command = f"python benchmarks/harness.py{' --quick' if options.quick else ''}{only}"
         write([replace(dearest, note="the dearest of all", command=command)], options.rows)
     return page.verdict(
         dearest.missed_by <= 1, decided([row.ratio for row in judged if row.ratio is not None])
