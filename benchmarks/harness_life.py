@@ -14,9 +14,10 @@ import signal
 import time
 from argparse import ArgumentParser
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass
+from itertools import chain
 from statistics import fmean, median
 
 import numpy as np
@@ -28,9 +29,9 @@ from orchestrator.inputs.synthetic import photograph
 from orchestrator.measurement import Place, all_kept, measure
 from orchestrator.strategies.processes import Processes
 from orchestrator.strategies.serial import Serial
-from orchestrator.strategies.strategy import Strategy
+from orchestrator.strategies.strategy import Row, Strategy
 from orchestrator.strategies.threads import Threads
-from worker.contract import Outcome, Payload, Task
+from worker.contract import Payload, Task
 from worker.memory import keep_freed_memory
 
 SLOTS = 2
@@ -85,25 +86,33 @@ class CpuFigures:
 
 
 class Heard(Strategy):
-    """A strategy of which is noted what the kernels of each slot take; that is on the clock, and goes against it."""
+    """A strategy whose rows are kept, to see what the kernels of each slot took."""
 
     def __init__(self, strategy: Strategy) -> None:
         """`strategy` is entered, and stays its maker's to leave."""
         super().__init__(strategy.slots)
         self._strategy = strategy
-        self.kernels_s: defaultdict[str | None, list[float]] = defaultdict(list)
+        self._rows: list[Row] = []
 
     def prepare(self, tasks: Sequence[Task]) -> None:
         """Have the strategy make ready."""
         self._strategy.prepare(tasks)
 
-    def run(self, tasks: Sequence[Task]) -> Iterator[Outcome]:
-        """Do the batch, and listen."""
-        self.kernels_s.clear()
-        for outcome in self._strategy.run(tasks):
+    def rows(self, tasks: Sequence[Task]) -> Generator[Row, None, None]:
+        """Do the batch, and keep what comes."""
+        self._rows.clear()
+        for row in self._strategy.rows(tasks):
+            self._rows.append(row)
+            yield row
+
+    def kernels_s(self) -> Sequence[Sequence[float]]:
+        """What the kernels of each slot took in the last batch; off the clock."""
+        slots: defaultdict[str | None, list[float]] = defaultdict(list)
+        for outcome in chain.from_iterable(self._rows):
             if outcome.hops is not None:
-                self.kernels_s[outcome.slot].append(outcome.hops.compute_s)
-            yield outcome
+                slots[outcome.slot].append(outcome.hops.compute_s)
+        self._rows.clear()
+        return [*slots.values()]
 
     def disturbance(self) -> str | None:
         """What befell the strategy."""
@@ -186,14 +195,14 @@ def _timing(strategy: Heard, done: Batch) -> Timing:
     sample, failures = measure(strategy, done.tasks, done.expected, Place(0, 0, 0.0))
     if failures or not sample.sound:
         raise RuntimeError(f"{type(strategy).__name__} gave {sample} with {failures}")
-    return Timing(sample.makespan_s, [*strategy.kernels_s.values()])
+    return Timing(sample.makespan_s, strategy.kernels_s())
 
 
 def emptied(strategy: str, order: random.Random) -> CpuFigures:
     """One batch of empty tasks on each side, after one to warm up."""
     nothing = tuple(Task(index, "diagnostics", "noop", "nothing") for index in range(EMPTY_TASKS))
     with STRATEGIES[strategy]() as ours, closing(bare_loop(strategy, nothing)) as bare:
-        sides: dict[str, Callable[[], object]] = {"ours": lambda: list(ours.run(nothing)), "bare": bare.run}
+        sides: dict[str, Callable[[], object]] = {"ours": lambda: list(ours.rows(nothing)), "bare": bare.run}
         cpu_s = {}
         for _ in range(2):
             for side in order.sample(tuple(sides), 2):

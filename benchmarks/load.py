@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from pathlib import Path
 
 import psutil
@@ -21,7 +21,8 @@ from page import Page, parser
 from orchestrator.fleet.fleet import Fleet
 from orchestrator.measurement import Place, measure
 from orchestrator.strategies.celery import Celery
-from worker.contract import Outcome, Task
+from orchestrator.strategies.strategy import Row
+from worker.contract import Task
 from worker.memory import keep_freed_memory
 
 TASKS, QUICK_TASKS, LEAST_TASKS = 100_000, 5_000, 1_000
@@ -39,14 +40,14 @@ class Watched(Celery):
         self.memory: list[int] = []
         self.reached_s: list[float] = []
 
-    def run(self, tasks: Sequence[Task]) -> Iterator[Outcome]:
-        """The batch; probes of the slots are not looked at."""
+    def rows(self, tasks: Sequence[Task]) -> Generator[Row, None, None]:
+        """The batch, whose messages hold a task each; probes of the slots are not looked at."""
         began = time.perf_counter()
-        for ended, outcome in enumerate(super().run(tasks), start=1):
+        for ended, row in enumerate(super().rows(tasks), start=1):
             if ended % self._tenth == 0:
                 self.reached_s.append(time.perf_counter() - began)
                 self.memory.append(self._own.memory_info().rss)
-            yield outcome
+            yield row
 
 
 def main() -> int:

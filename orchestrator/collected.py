@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
 from typing import Final
 
 from orchestrator.analysis.ledger import mean_hops, merged_hops
 from orchestrator.model import MeanHops
+from orchestrator.strategies.strategy import Row
 from worker.contract import LOST, Failure, Outcome, Payload, Task
 
 FRESH_OUTCOMES = 4096
@@ -32,12 +34,14 @@ class Collected:
         self.slots: set[str] = set()
         self._places = {task.id: place for place, task in enumerate(tasks)}
         self._ends: list[Payload | Failure | None] = [MISSING] * len(tasks)
-        self._fresh: list[Outcome] = []
+        self._fresh: list[Row] = []
+        self._fresh_outcomes = 0
 
-    def add(self, outcome: Outcome) -> None:
-        """Take the next outcome; this is on the clock."""
-        self._fresh.append(outcome)
-        if len(self._fresh) >= FRESH_OUTCOMES:
+    def add(self, row: Row) -> None:
+        """Take the next outcomes; this is on the clock."""
+        self._fresh.append(row)
+        self._fresh_outcomes += len(row)
+        if self._fresh_outcomes >= FRESH_OUTCOMES:
             self._condense()
 
     def ended(self, fetch: Callable[[Outcome], Outcome]) -> Iterator[Outcome]:
@@ -53,7 +57,7 @@ class Collected:
     def _condense(self) -> None:
         """Put the fresh outcomes' hops into the means, and keep how each task ended."""
         hops = []
-        for outcome in self._fresh:
+        for outcome in chain.from_iterable(self._fresh):
             place = self._places.get(outcome.task_id)
             if place is None:
                 raise RuntimeError(
@@ -70,3 +74,4 @@ class Collected:
             self._ends[place] = outcome.output if outcome.failure is None else outcome.failure
         self.hops = merged_hops(self.hops, mean_hops(hops))
         self._fresh.clear()
+        self._fresh_outcomes = 0

@@ -39,8 +39,8 @@ def measure(
 ) -> tuple[Sample, tuple[TaskFailure, ...]]:
     """Time a batch, then hold every output against what it should be.
 
-    On the clock: from just before `run` is called to the moment its last outcome is at hand. Off the
-    clock: preparing the batch, fetching outputs that are meant to stay away, comparing outputs.
+    On the clock: from just before `rows` is called to the moment its last output is at hand. Off the
+    clock: preparing the batch, fetching outputs that are meant to stay away, making and comparing outcomes.
 
     Args:
         strategy: entered, and free.
@@ -91,9 +91,9 @@ def _measure_batch(
     strategy.prepare(tasks)
     collected = Collected(tasks)
     started = finished = clock()
-    for outcome in strategy.run(tasks):
+    for row in strategy.rows(tasks):
         finished = clock()
-        collected.add(outcome)
+        collected.add(row)
     ended: Counter[str] = Counter()
     failures = []
     wrong = 0

@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing
 from types import TracebackType
-from typing import Self
+from typing import Protocol, Self
 
 from orchestrator.model import Stations
 from worker.contract import Outcome, Task
+
+
+class Row(Protocol):
+    """Outcomes that came together, each made when somebody looks at it: a list has them already."""
+
+    def __len__(self) -> int:
+        """How many there are."""
+
+    def __iter__(self) -> Iterator[Outcome]:
+        """All of them."""
 
 
 class Strategy(ABC):
@@ -37,14 +48,21 @@ class Strategy(ABC):
         return
 
     @abstractmethod
-    def run(self, tasks: Sequence[Task]) -> Iterator[Outcome]:
+    def rows(self, tasks: Sequence[Task]) -> Generator[Row, None, None]:
         """Do the batch: one outcome a task, yielded as they complete; failures are outcomes too.
 
-        A few may be kept back for a moment while there is more to do, so that nobody is woken for each.
+        A few may be kept back for a moment while there is more to do, so that nobody is woken for each. They come as
+        one row, whose outcomes are made when it is looked at: the clock, which needs none, looks at no row.
 
-        An outcome's output is in the orchestrator's memory when it is yielded, and stays valid until the
-        next batch starts. An iterator that is closed early leaves the strategy ready for the next batch.
+        Outputs are in the orchestrator's memory when their row is yielded, and stay valid until the next batch starts.
+        A generator that is closed early leaves the strategy ready for the next batch.
         """
+
+    def run(self, tasks: Sequence[Task]) -> Iterator[Outcome]:
+        """Do the batch, and give one outcome after another; to close the iterator early is to close `rows`."""
+        with closing(self.rows(tasks)) as rows:
+            for row in rows:
+                yield from row
 
     def fetch(self, outcome: Outcome) -> Outcome:
         """The outcome with its output in the orchestrator's memory, off the clock; most have it there already."""

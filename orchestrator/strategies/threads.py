@@ -1,10 +1,10 @@
 """A pool of threads in this process: gains where kernels wait, or compute with the GIL released.
 
-Written on two `SimpleQueue`s and not on `concurrent.futures`, whose future, condition and set of waiters
-cost each task some tens of microseconds; a queue of C costs about one.
+Written on a deque and two `SimpleQueue`s and not on `concurrent.futures`, whose future, condition and set of waiters
+cost each task some tens of microseconds; taking the next of a deque costs a tenth of one.
 
-The orchestrator is one more thread that wants the GIL or a processor, so it is not woken for each outcome: threads
-keep theirs while there is more to do, and hand over several at a time.
+The orchestrator is one more thread that wants the GIL or a processor, so it gives a batch at once and is not woken for
+each outcome: threads keep theirs while there is more to do, and hand over several at a time.
 """
 
 from __future__ import annotations
@@ -12,40 +12,21 @@ from __future__ import annotations
 import os
 import socket
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections import deque
+from collections.abc import Generator, Sequence
 from contextlib import suppress
-from itertools import islice
 from queue import Empty, SimpleQueue
 from types import TracebackType
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 from orchestrator.errors import UnavailableError
-from orchestrator.strategies.strategy import Strategy
-from worker.contract import Failure, Outcome, Task
-from worker.execution import HOLD_S, MOST_HELD, CpuTime, Done, describe, outcome_of, timed
-
-WINDOW = 2 * MOST_HELD
-"""Tasks a slot that may be begun or done before the orchestrator takes their outcomes: bounds the memory of
-a long batch, and still keeps every thread busy while the orchestrator waits its turn for the GIL."""
+from orchestrator.strategies.strategy import Row, Strategy
+from orchestrator.strategies.timed_row import TimedRow
+from worker.contract import Failure, Task
+from worker.execution import HOLD_S, MOST_HELD, CpuTime, Done, describe, timed
 
 START_S = 10.0
 """By then every thread has answered, or the machine has none to give."""
-
-
-class Row(NamedTuple):
-    """What one thread did since it last handed over: task ids with what became of them, and its CPU share of that."""
-
-    slot: str
-    done: Sequence[tuple[int, Done | Failure]]
-    cpu_share: float
-
-    def outcomes(self) -> Iterator[Outcome]:
-        """The outcome of each; of what would have ended its thread no times are known."""
-        for task_id, done in self.done:
-            if isinstance(done, Failure):
-                yield Outcome(task_id, failure=done, slot=self.slot)
-            else:
-                yield outcome_of(task_id, done, self.cpu_share, self.slot)
 
 
 class Threads(Strategy):
@@ -54,8 +35,11 @@ class Threads(Strategy):
     def __init__(self, slots: int) -> None:
         """Remember the number of threads, at least 1."""
         super().__init__(slots)
-        self._todo: SimpleQueue[Task | threading.Barrier | None] = SimpleQueue()
-        self._done: SimpleQueue[Row] = SimpleQueue()
+        self._todo: deque[Task] = deque()
+        """Of the batch what no thread has begun; every thread takes from it by itself, which is atomic."""
+        self._calls: SimpleQueue[threading.Barrier | bool] = SimpleQueue()
+        """What threads wait for: that there is something to do, that they come together, or that they end."""
+        self._done: SimpleQueue[TimedRow] = SimpleQueue()
         self._threads: list[threading.Thread] = []
 
     def __enter__(self) -> Self:
@@ -83,42 +67,38 @@ class Threads(Strategy):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """End the threads; one that is in the middle of a task ends after it."""
+        self._todo.clear()
         for _ in self._threads:
-            self._todo.put(None)
+            self._calls.put(False)
         for thread in self._threads:
             thread.join()
         self._threads.clear()
-        _empty(self._todo)
+        _empty(self._calls)
 
-    def run(self, tasks: Sequence[Task]) -> Iterator[Outcome]:
-        """Do the batch; closing the iterator waits for the tasks that a thread has begun, and no others."""
-        ahead = iter(tasks)
+    def rows(self, tasks: Sequence[Task]) -> Generator[Row, None, None]:
+        """Do the batch; closing the generator waits for the tasks that a thread has begun, and no others."""
         owed = len(tasks)
         try:
-            self._give(islice(ahead, self.slots * WINDOW))
+            self._todo.extend(tasks)
+            for _ in self._threads:
+                self._calls.put(True)
             while owed:
                 row = self._done.get()
-                self._give(islice(ahead, len(row.done)))
-                for outcome in row.outcomes():
-                    owed -= 1
-                    yield outcome
+                owed -= len(row)
+                yield row
         finally:
             if owed:
                 self._abandon()
-
-    def _give(self, tasks: Iterable[Task]) -> None:
-        for task in tasks:
-            self._todo.put(task)
 
     def _abandon(self) -> None:
         """Be ready for the next batch: take back what no thread has begun, and wait for what one has.
 
         Nothing is counted, for an interrupt may have come between any two steps.
         """
-        _empty(self._todo)
+        self._todo.clear()
         together = threading.Barrier(len(self._threads) + 1)
         for _ in self._threads:
-            self._todo.put(together)
+            self._calls.put(together)
         try:
             together.wait()
         finally:
@@ -127,40 +107,34 @@ class Threads(Strategy):
 
     def _serve(self, number: int, ready: threading.Barrier) -> None:
         slot = f"{socket.gethostname()}:{os.getpid()}:{number}"
-        with suppress(threading.BrokenBarrierError):
-            ready.wait()
-        cpu = CpuTime()
+        call: threading.Barrier | bool = ready
+        while call:
+            if isinstance(call, threading.Barrier):
+                with suppress(threading.BrokenBarrierError):
+                    call.wait()
+            else:
+                self._work(slot)
+            call = self._calls.get()
+
+    def _work(self, slot: str) -> None:
+        """Do tasks as long as there are any, and say what became of them, a few at a time."""
+        todo, cpu = self._todo, CpuTime()
         held: list[tuple[int, Done | Failure]] = []
         held_s = 0.0
-        while True:
-            try:
-                task = self._todo.get_nowait()
-            except Empty:  # the last thing to do before a thread waits is to say what it has done
-                self._hand_over(slot, held, held_s, cpu)
-                held, held_s = [], 0.0
-                task = self._todo.get()
-            if task is None:
-                return
-            if isinstance(task, threading.Barrier):
-                held, held_s, cpu = [], 0.0, CpuTime()
-                with suppress(threading.BrokenBarrierError):
-                    task.wait()
-                continue
-            try:
-                done = timed(task.stage, task.kernel, task.payload)
-                held.append((task.id, done))
-                held_s += done[2]
-            except BaseException as error:  # noqa: BLE001 - a batch would wait for ever on a thread that died
-                held.append((task.id, describe(error)))
-            if held_s > HOLD_S or len(held) >= MOST_HELD:
-                self._hand_over(slot, held, held_s, cpu)
-                held, held_s = [], 0.0
-
-    def _hand_over(
-        self, slot: str, held: Sequence[tuple[int, Done | Failure]], held_s: float, cpu: CpuTime
-    ) -> None:
+        with suppress(IndexError):
+            while True:
+                task = todo.popleft()
+                try:
+                    done = timed(task.stage, task.kernel, task.payload)
+                    held.append((task.id, done))
+                    held_s += done[2]
+                except BaseException as error:  # noqa: BLE001 - a batch would wait for ever on a thread that died
+                    held.append((task.id, describe(error)))
+                if held_s > HOLD_S or len(held) >= MOST_HELD:
+                    self._done.put(TimedRow(slot, held, cpu.share(held_s)))
+                    held, held_s = [], 0.0
         if held:
-            self._done.put(Row(slot, held, cpu.share(held_s)))
+            self._done.put(TimedRow(slot, held, cpu.share(held_s)))
 
 
 def _empty(queue: SimpleQueue[Any]) -> None:

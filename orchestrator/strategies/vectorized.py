@@ -5,14 +5,15 @@ from __future__ import annotations
 import os
 import socket
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 
 import numpy as np
 
 from orchestrator.errors import UsageError
-from orchestrator.strategies.strategy import Strategy
-from worker.contract import Hops, Outcome, Pixels, Task
-from worker.execution import describe, execute
+from orchestrator.strategies.strategy import Row, Strategy
+from orchestrator.strategies.timed_row import TimedRow
+from worker.contract import Outcome, Pixels, Task
+from worker.execution import CpuTime, describe, execute
 from worker.stages import STAGES
 
 BatchKernel = Callable[[Sequence[Pixels]], Sequence[Pixels]]
@@ -24,7 +25,7 @@ class Vectorized(Strategy):
     A picture's `compute_s` and `compute_cpu_s` are its share, by number, of its group's time.
     """
 
-    def run(self, tasks: Sequence[Task]) -> Iterator[Outcome]:
+    def rows(self, tasks: Sequence[Task]) -> Generator[Row, None, None]:
         """Do the batch, a shape at a time, the shape that comes first in the batch first.
 
         Raises:
@@ -36,7 +37,7 @@ class Vectorized(Strategy):
             groups.setdefault(_likeness(task), []).append(task)
         kernels = [_batch_kernel(group[0]) for group in groups.values()]
         for kernel, group in zip(kernels, groups.values(), strict=True):
-            yield from _all_at_once(kernel, group, slot)
+            yield _all_at_once(kernel, group, slot)
 
 
 def _likeness(task: Task) -> tuple[object, ...]:
@@ -57,17 +58,16 @@ def _batch_kernel(task: Task) -> BatchKernel:
         ) from None
 
 
-def _all_at_once(kernel: BatchKernel, group: Sequence[Task], slot: str) -> Iterator[Outcome]:
-    started, cpu_started = time.perf_counter(), time.thread_time()
+def _all_at_once(kernel: BatchKernel, group: Sequence[Task], slot: str) -> Row:
+    started, cpu = time.perf_counter(), CpuTime()
     try:
         outputs = kernel([task.payload for task in group])  # type: ignore[misc]  # the kernel checks what it gets
     except Exception as error:  # noqa: BLE001 - whatever a kernel raises is its tasks' failure, kept as data
-        yield from _each_failed(error, group, slot)
-        return
-    elapsed, cpu_elapsed = time.perf_counter() - started, time.thread_time() - cpu_started
-    hops = Hops(compute_s=elapsed / len(group), compute_cpu_s=cpu_elapsed / len(group))
-    for task, output in zip(group, outputs, strict=True):
-        yield Outcome(task.id, output, None, hops, slot)
+        return [*_each_failed(error, group, slot)]
+    elapsed = time.perf_counter() - started
+    each_s = elapsed / len(group)
+    done = [(task.id, (output, None, each_s)) for task, output in zip(group, outputs, strict=True)]
+    return TimedRow(slot, done, cpu.share(elapsed))
 
 
 def _each_failed(error: Exception, group: Sequence[Task], slot: str) -> Iterator[Outcome]:

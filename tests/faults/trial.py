@@ -7,7 +7,7 @@ than once; `unexpected` are outputs that are wrong and ends that do not add up.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -19,8 +19,9 @@ from orchestrator.measurement import Place, measure
 from orchestrator.model import Cell, CellResult, Sample, TaskFailure
 from orchestrator.rounds import REPEATS
 from orchestrator.strategies.celery import Celery
+from orchestrator.strategies.strategy import Row
 from tests.examples import example_run
-from worker.contract import Outcome, Payload, Task
+from worker.contract import Payload, Task
 from worker.stages import STAGES
 
 CELL = Cell("diagnostics", "sleep", "celery", 2, "redis", 1, "local")
@@ -91,13 +92,13 @@ class Hurt(Celery):
         self.armed = False
         self.hurt_at: float | None = None
 
-    def run(self, tasks: Sequence[Task]) -> Iterator[Outcome]:
-        """The batch, and the fault in the middle of it."""
-        for number, outcome in enumerate(super().run(tasks)):
+    def rows(self, tasks: Sequence[Task]) -> Generator[Row, None, None]:
+        """The batch, whose messages hold a task each, and the fault in the middle of it."""
+        for number, row in enumerate(super().rows(tasks)):
             if self.armed and self.hurt_at is None and number >= self._after:
                 self.hurt_at = time.monotonic()
                 self._fault(self)
-            yield outcome
+            yield row
 
 
 def trial(fleet: Fleet, fault: Callable[[Celery], object], work: Work | None = None, after: int = 5) -> Trial:

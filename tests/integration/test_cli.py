@@ -203,10 +203,12 @@ def test_a_strategy_that_gives_a_wrong_output_ends_the_run_with_1_and_is_named(t
     class Broken(Serial):
         """Does everything, and one of them wrong."""
 
-        def run(self, tasks):
-            for outcome in super().run(tasks):
-                wrong = outcome.task_id == 1
-                yield Outcome(outcome.task_id, b"wrong", hops=outcome.hops) if wrong else outcome
+        def rows(self, tasks):
+            for row in super().rows(tasks):
+                yield [
+                    Outcome(each.task_id, b"wrong", hops=each.hops) if each.task_id == 1 else each
+                    for each in row
+                ]
 
     kind = STRATEGIES["threads"]
     broken = {**STRATEGIES, "threads": type(kind)(kind.summary, lambda cell, _: Broken(1), many_slots=True)}

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 
 import numpy as np
 import pytest
 
 from orchestrator.collected import Collected
 from orchestrator.measurement import Place, measure
-from orchestrator.strategies.strategy import Strategy
+from orchestrator.strategies.strategy import Row, Strategy
 from worker.contract import LOST, Failure, Hops, Outcome, Task
 
 PLACE = Place(round=2, position=5, at_s=1.5)
@@ -41,10 +41,10 @@ class Scripted(Strategy):
     def prepare(self, tasks: Sequence[Task]) -> None:
         self._clock.advance(3600)
 
-    def run(self, tasks: Sequence[Task]) -> Iterator[Outcome]:
+    def rows(self, tasks: Sequence[Task]) -> Generator[Row, None, None]:
         for outcome in self._outcomes:
             self._clock.advance(1.0)
-            yield outcome
+            yield [outcome]
         self._clock.advance(50.0)  # putting things in order after the last output
 
     def fetch(self, outcome: Outcome) -> Outcome:
@@ -98,7 +98,7 @@ def test_a_long_batchs_hops_are_means_over_all_of_it_and_none_is_kept(monkeypatc
     assert in_parts.duplicated == 1
     collected = Collected(TASKS)
     for outcome in outcomes:
-        collected.add(outcome)
+        collected.add([outcome])
     assert [(each.task_id, each.output, each.hops) for each in collected.ended(lambda outcome: outcome)] == [
         (i, RIGHT[i], None) for i in range(3)
     ]
@@ -142,9 +142,9 @@ def test_garbage_is_collected_before_and_not_during_a_batch():
     states = []
 
     class Watching(Scripted):
-        def run(self, tasks):
+        def rows(self, tasks):
             states.append(gc.isenabled())
-            yield from super().run(tasks)
+            yield from super().rows(tasks)
 
     clock = Clock()
     measure(Watching(clock, [right(0), right(1), right(2)]), TASKS, RIGHT, PLACE, clock)
@@ -159,10 +159,10 @@ def test_a_short_batch_is_done_several_times_and_their_median_counts():
 
         extra = 0.0
 
-        def run(self, tasks):
+        def rows(self, tasks):
             self._clock.advance(self.extra)
             self.extra += 1.0
-            yield from super().run(tasks)
+            yield from super().rows(tasks)
 
     strategy = Slowing(clock, [right(0), right(1), Outcome(2, b"something else")])
     sample, _ = measure(strategy, TASKS, RIGHT, PLACE, clock, batches=3)
@@ -177,14 +177,14 @@ def test_the_counts_of_several_batches_are_those_of_the_worst_whichever_it_is(ba
     batches = iter(enumerate(lengths))
 
     class OneBad(Scripted):
-        def run(self, tasks):
+        def rows(self, tasks):
             number, waits = next(batches)
             outcomes = [right(0), right(1), right(2)]
             if number == bad:
                 outcomes = [right(0), Outcome(1, failure=Failure("ValueError", "no"))]
             for wait, outcome in zip(waits, outcomes, strict=False):
                 self._clock.advance(wait)
-                yield outcome
+                yield [outcome]
 
     clock = Clock()
     sample, failures = measure(OneBad(clock, []), TASKS, RIGHT, PLACE, clock, batches=3)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import replace
 
 import pytest
@@ -12,7 +12,7 @@ from orchestrator import interruption, rounds
 from orchestrator.model import Cell, Run
 from orchestrator.record import Record
 from orchestrator.rounds import REPEATS, SAMPLE_S, Rounds
-from orchestrator.strategies.strategy import Strategy
+from orchestrator.strategies.strategy import Row, Strategy
 from tests.examples import example_run
 from worker.contract import Outcome, Task
 
@@ -27,10 +27,9 @@ class Upset(Strategy):
         self._reasons = iter(reasons)
         self.batches = 0
 
-    def run(self, tasks: Sequence[Task]) -> Iterator[Outcome]:
+    def rows(self, tasks: Sequence[Task]) -> Generator[Row, None, None]:
         self.batches += 1
-        for task in tasks:
-            yield Outcome(task.id, b"right", slot="a:1")
+        yield [Outcome(task.id, b"right", slot="a:1") for task in tasks]
 
     def disturbance(self) -> str | None:
         return next(self._reasons, None)

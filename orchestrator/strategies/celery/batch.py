@@ -15,7 +15,8 @@ from orchestrator.fleet.lines import BROKEN
 from orchestrator.strategies.celery.outcomes import Shipment, Tally, answer_of, outcomes, unanswered
 from orchestrator.strategies.celery.watch import QUIET_S, SLOW_S, Watch
 from orchestrator.strategies.celery.way import Way
-from worker.contract import Outcome, Task
+from orchestrator.strategies.strategy import Row
+from worker.contract import Task
 from worker.messages import STORE_FAILED, VERSION, Answer, ForeignMessageError, Order
 from worker.tasks import task_name
 
@@ -97,8 +98,8 @@ class Batch:
             yield from shipment.tasks
         yield from chain.from_iterable(self.chunks)
 
-    def exchange(self) -> Iterator[Outcome]:
-        """Every task's outcome, as its message is answered or given up.
+    def exchange(self) -> Iterator[Row]:
+        """Every task's outcome, a row a message, as it is answered or given up.
 
         Raises:
             UnavailableError: the broker went away, or takes no more.
@@ -110,9 +111,9 @@ class Batch:
             try:
                 self.way.leavings.clear_some()
                 burst = self._send()
-                for ended in self._receive(0.0 if burst and self.chunks else 0.5):
+                for row in self._receive(0.0 if burst and self.chunks else 0.5):
                     heard_at = looked_at = time.monotonic()
-                    yield from ended
+                    yield row
                 if self.under_way and time.monotonic() - looked_at > QUIET_S:
                     yield from self._look_after(watch, time.monotonic() - heard_at)
                     looked_at = time.monotonic()
@@ -161,7 +162,7 @@ class Batch:
         self.chunks.drop_first()
         return shipment
 
-    def _receive(self, wait_s: float) -> Iterator[Iterator[Outcome]]:
+    def _receive(self, wait_s: float) -> Iterator[Row]:
         """The outcomes of each message that is answered, as the answers come."""
         for id_, meta in self.way.results.receive(self.under_way, wait_s, self._expect_by):
             shipment = self.under_way.get(id_)
@@ -178,8 +179,8 @@ class Batch:
         if what is not None:
             self.note(what)
 
-    def _take_in(self, id_: str, shipment: Shipment, meta: dict[str, Any]) -> Iterator[Outcome]:
-        """The outcomes that one answer holds, with their outputs brought here.
+    def _take_in(self, id_: str, shipment: Shipment, meta: dict[str, Any]) -> Row:
+        """What one answer holds, with its outputs brought here.
 
         The message is under way until they are here: where the connection breaks before, it is answered again.
         """
@@ -190,8 +191,7 @@ class Batch:
         except ForeignMessageError as error:
             self._ended(id_, None)
             self.note(f"a message ended without an answer ({error})")
-            yield from unanswered(shipment, meta, error)
-            return
+            return [*unanswered(shipment, meta, error)]
         self._ended(id_, answer)
         self._expect_by(
             began_at, sum(entry.output.get("size", 0) for entry in answer.entries if entry.output)
@@ -203,9 +203,9 @@ class Batch:
                 self.note(f"worker {answer.worker} could not use the payload store: {entry.failure.message}")
         self.tally.count(shipment, answer, self.way.placement.copies)
         offset = self.way.fleet.offset_of(answer.worker)
-        yield from outcomes(shipment, answer, outputs, time.monotonic(), offset)
+        return [*outcomes(shipment, answer, outputs, time.monotonic(), offset)]
 
-    def _look_after(self, watch: Watch, quiet_s: float) -> Iterator[Outcome]:
+    def _look_after(self, watch: Watch, quiet_s: float) -> Iterator[Row]:
         """Give up what will not be answered; send again what was never sent."""
         fate = watch.look(self.under_way, quiet_s)
         for id_ in fate.unsent:
@@ -217,7 +217,7 @@ class Batch:
             self.bytes_under_way -= shipment.size
             self.way.leavings.give_up(id_, shipment)
             self.note(f"no answer came to every message: {fate.why}")
-            yield from shipment.lost(f"no answer: {fate.why}")
+            yield [*shipment.lost(f"no answer: {fate.why}")]
 
     def _expect_by(self, began_at: float, size: int) -> None:
         """Note it where moving so many bytes has taken longer than any network that is well."""

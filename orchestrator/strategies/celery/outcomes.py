@@ -111,7 +111,7 @@ def outcomes(
     done_at: float,
     offset: Offset | None,
 ) -> Iterator[Outcome]:
-    """Each task's outcome.
+    """Each task's outcome; to be made at once, or the message and its answer would have to be kept, payloads included.
 
     Args:
         shipment: the message as it was sent.

@@ -25,7 +25,7 @@ from orchestrator.strategies.celery.placement import Placement
 from orchestrator.strategies.celery.publishing import Publisher
 from orchestrator.strategies.celery.results import Results
 from orchestrator.strategies.celery.way import Way
-from orchestrator.strategies.strategy import Strategy
+from orchestrator.strategies.strategy import Row, Strategy
 from worker.contract import LOST, Failure, Outcome, Task
 from worker.payloads import TRANSPORTS
 
@@ -63,7 +63,7 @@ class Celery(Strategy):
         self._batches = itertools.count()
         self._tally = Tally(0.0)
         self._broker_cpu_s: float | None = None
-        self._running: Generator[Outcome, None, None] | None = None
+        self._running: Generator[Row, None, None] | None = None
         self._upset: str | None = None
         self._broken: UnavailableError | None = None
 
@@ -178,16 +178,16 @@ class Celery(Strategy):
             "see if other work keeps the workers busy, or ask for fewer --slots"
         )
 
-    def run(self, tasks: Sequence[Task]) -> Iterator[Outcome]:
-        """Publish the batch and yield each task's outcome as its answer comes.
+    def rows(self, tasks: Sequence[Task]) -> Generator[Row, None, None]:
+        """Publish the batch and yield the outcomes of each message as its answer comes.
 
         Where the broker goes away for good or takes no more, what has no outcome yet is lost, and the next
         `prepare` raises the error.
         """
-        self._running = self._run(tasks)
+        self._running = self._rows(tasks)
         return self._running
 
-    def _run(self, tasks: Sequence[Task]) -> Generator[Outcome, None, None]:
+    def _rows(self, tasks: Sequence[Task]) -> Generator[Row, None, None]:
         way = self._way
         way.leavings.begin()
         self._tally = Tally(way.results.waited_s, broker_cpu_before_s=self._broker_cpu_s)
@@ -202,7 +202,7 @@ class Celery(Strategy):
         except UnavailableError as error:
             self._broken = error
             self._note(str(error))
-            yield from [Outcome(task.id, failure=Failure(LOST, str(error))) for task in batch.left]
+            yield [Outcome(task.id, failure=Failure(LOST, str(error))) for task in batch.left]
         finally:
             with suppress(*BROKEN, redis.RedisError, OSError):
                 if batch.under_way:

@@ -57,7 +57,7 @@ class Outputs(Window):
         return int(offset)
 
 
-class Row:
+class Lent:
     """Reads outputs that came together: arrays stay where they are, all else is copied."""
 
     def __init__(self, outputs: Outputs) -> None:

@@ -14,11 +14,13 @@ from typing import Any
 
 import msgpack
 
-from orchestrator.strategies.processes.outputs import Outputs, Row
+from orchestrator.strategies.processes.outputs import Lent, Outputs
 from orchestrator.strategies.processes.slot_program import BEGUN, DONE, LANES, NO_HURRY
 from orchestrator.strategies.processes.starting import anonymous_file, started
+from orchestrator.strategies.timed_row import TimedRow
 from worker.arena import FIRST_BYTES, Arena, Place, put
-from worker.contract import LOST, Failure, Hops, Outcome, Task
+from worker.contract import LOST, Failure, Outcome, Task
+from worker.execution import Done
 
 UNNEEDED_AT_ONCE = 256
 """Cells given back with one message, so that no message ever fills the socket."""
@@ -162,7 +164,7 @@ class SlotProcess:
             self._inputs.mapping[2 * lane.number + 1] = 1
             lane.task = None
 
-    def receive(self) -> list[Outcome]:
+    def receive(self) -> list[TimedRow]:
         """What has come, once the socket is readable.
 
         Raises:
@@ -176,10 +178,11 @@ class SlotProcess:
             raise EOFError(f"slot process {self.pid} closed its socket")
         self.since = time.monotonic()
         self._messages.feed(data)
-        outcomes = []
+        rows = []
         for cpu_share, *answers in self._messages:
             self.ready = True
-            row = Row(self._outputs)
+            lent = Lent(self._outputs)
+            done: list[tuple[int, Done | Failure]] = []
             for answer in answers:
                 lane = self._flying.popleft()
                 task, lane.task = lane.task, None
@@ -191,15 +194,14 @@ class SlotProcess:
                         self.flush()
                 elif task is None:
                     self._outputs.drop(answer[1])
+                elif len(answer) == 2:
+                    done.append((task.id, (lent.read(answer[1]), None, answer[0])))
                 else:
-                    compute_s, place, *failure = answer
-                    output, hops = row.read(place), Hops(compute_s, compute_s * cpu_share)
-                    if failure:
-                        outcome = Outcome(task.id, None, Failure(failure[0], str(output)), hops, self._name)
-                    else:
-                        outcome = Outcome(task.id, output, None, hops, self._name)
-                    outcomes.append(outcome)
-        return outcomes
+                    compute_s, place, failure = answer
+                    done.append((task.id, (None, Failure(failure, str(lent.read(place))), compute_s)))
+            if done:
+                rows.append(TimedRow(self._name, done, cpu_share))
+        return rows
 
     @property
     def is_alive(self) -> bool:

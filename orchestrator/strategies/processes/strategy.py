@@ -22,13 +22,13 @@ from __future__ import annotations
 import selectors
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from types import TracebackType
 from typing import Self
 
 from orchestrator.errors import UnavailableError
 from orchestrator.strategies.processes.slot_process import SlotProcess
-from orchestrator.strategies.strategy import Strategy
+from orchestrator.strategies.strategy import Row, Strategy
 from worker.contract import Outcome, Task
 from worker.execution import describe
 from worker.remote_control import usable_cpus
@@ -95,8 +95,8 @@ class Processes(Strategy):
         self._slots.clear()
         self._selector.close()
 
-    def run(self, tasks: Sequence[Task]) -> Iterator[Outcome]:
-        """Do the batch; closing the iterator waits a second for the tasks begun, then replaces their slots.
+    def rows(self, tasks: Sequence[Task]) -> Generator[Row, None, None]:
+        """Do the batch; closing the generator waits a second for the tasks begun, then replaces their slots.
 
         Raises:
             UnavailableError: a process that was to take a dead one's place did not come up.
@@ -106,9 +106,10 @@ class Processes(Strategy):
         owed = len(waiting)
         try:
             while owed:
-                for outcome in self._hand_out(waiting) or self._hear(waiting):
-                    owed -= 1
-                    yield outcome
+                refused = self._hand_out(waiting)
+                for row in [refused] if refused else self._hear(waiting):
+                    owed -= len(row)
+                    yield row
         finally:
             if owed:
                 self._abandon()
@@ -159,19 +160,19 @@ class Processes(Strategy):
                 return True
         return False
 
-    def _hear(self, waiting: deque[Task]) -> list[Outcome]:
+    def _hear(self, waiting: deque[Task]) -> list[Row]:
         """What the slots have to say, within `TICK_S`; tasks that a dead one leaves wait again."""
-        outcomes = []
+        rows: list[Row] = []
         for key, _ in self._selector.select(TICK_S):
             slot: SlotProcess = key.fileobj  # type: ignore[assignment]  # nothing else is registered
             try:
-                outcomes += slot.receive()
+                rows += slot.receive()
             except EOFError:
                 lost, left = self._replace(slot)
-                outcomes += lost
+                rows.append(lost)
                 waiting.extendleft(reversed(left))
         self._look_after_the_silent()
-        return outcomes
+        return rows
 
     def _look_after_the_silent(self) -> None:
         now = time.monotonic()

@@ -1,19 +1,18 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator
 from queue import SimpleQueue
-from typing import Any
 
 import pytest
 
 from orchestrator.errors import UnavailableError
-from orchestrator.strategies import threads
-from orchestrator.strategies.threads import WINDOW, Row, Threads
+from orchestrator.strategies import threads, timed_row
+from orchestrator.strategies.threads import Threads
+from orchestrator.strategies.timed_row import TimedRow
 from worker.contract import Failure, Outcome, Task
-from worker.execution import HOLD_S, MOST_HELD, Done
+from worker.execution import HOLD_S, MOST_HELD, Done, outcome_of
 
-TASKS = [Task(i, "decode", str(i), b"") for i in range(10 * WINDOW)]
+TASKS = [Task(i, "decode", str(i), b"") for i in range(20 * MOST_HELD)]
 
 
 def answer(_stage: str, _kernel: str, payload: bytes) -> Done:
@@ -25,22 +24,6 @@ def test_all_threads_are_up_on_entering_and_gone_on_leaving() -> None:
     with Threads(5):
         assert before + 5 == threading.active_count()
     assert before == threading.active_count()
-
-
-def test_tasks_are_begun_no_further_ahead_than_the_window(monkeypatch: pytest.MonkeyPatch) -> None:
-    begun: list[int] = []
-
-    def timed(stage: str, kernel: str, payload: bytes) -> Done:
-        begun.append(int(kernel))
-        return answer(stage, kernel, payload)
-
-    monkeypatch.setattr(threads, "timed", timed)
-    with Threads(1) as strategy:
-        outcomes = strategy.run(TASKS)
-        next(outcomes)
-        outcomes.close()  # type: ignore[attr-defined]
-        assert begun == list(range(len(begun)))
-        assert MOST_HELD <= len(begun) <= WINDOW + MOST_HELD  # for each that is taken another may be begun
 
 
 def test_every_slot_works_at_the_same_time(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -70,46 +53,58 @@ def test_closing_waits_for_tasks_begun_and_does_no_others(monkeypatch: pytest.Mo
         outcomes = strategy.run(TASKS[:10])
         next(outcomes)
         assert at_work.wait(10)
-        empty = threads._empty
+        calls = strategy._calls
 
-        def empty_then_go_on(queue: SimpleQueue[Any]) -> None:
-            empty(queue)
-            go_on.set()
+        class Calling:
+            """The calls; what is at work goes on once it is called together, which is after tasks were taken back."""
 
-        monkeypatch.setattr(threads, "_empty", empty_then_go_on)
-        outcomes.close()  # type: ignore[attr-defined]
+            def put(self, call: threading.Barrier | bool) -> None:
+                calls.put(call)
+                go_on.set()
+
+            def get(self) -> threading.Barrier | bool:
+                return calls.get()
+
+        with monkeypatch.context() as patch:
+            patch.setattr(strategy, "_calls", Calling())
+            outcomes.close()  # type: ignore[attr-defined]
         assert done == [0, 1]
         assert [outcome.task_id for outcome in strategy.run(TASKS[7:9])] == [7, 8]
 
 
+@pytest.mark.parametrize("count", [1, MOST_HELD - 1, MOST_HELD, MOST_HELD + 1, 2 * MOST_HELD + 5])
 def test_outcomes_are_kept_while_there_are_tasks_to_begin_and_no_longer(
+    monkeypatch: pytest.MonkeyPatch, count: int
+) -> None:
+    monkeypatch.setattr(threads, "timed", answer)
+    with Threads(1) as strategy:
+        rows = [[outcome.task_id for outcome in row] for row in strategy.rows(TASKS[:count])]
+    ids = [task.id for task in TASKS[:count]]
+    assert rows == [ids[at : at + MOST_HELD] for at in range(0, count, MOST_HELD)]
+
+
+def test_a_batch_with_no_task_is_over_at_once_and_so_is_the_one_after_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    handed_over: list[int] = []
     monkeypatch.setattr(threads, "timed", answer)
+    with Threads(3) as strategy:
+        assert list(strategy.run([])) == []
+        assert [outcome.task_id for outcome in strategy.run(TASKS[:1])] == [0]
 
-    class Counted(Row):
-        def outcomes(self) -> Iterator[Outcome]:
-            handed_over.append(len(self.done))
-            return super().outcomes()
 
-    monkeypatch.setattr(threads, "Row", Counted)
-    at_work = threading.Event()
-    with Threads(1) as strategy:
-        give = strategy._give
+def test_making_outcomes_is_left_to_whoever_looks_at_a_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[int] = []
 
-        def give_all_at_once(tasks: Iterable[Task]) -> None:
-            strategy._todo.put(threading.Barrier(1, at_work.wait))
-            give(tasks)
-            at_work.set()
+    def noted(task_id: int, done: Done, cpu_share: float, slot: str | None) -> Outcome:
+        made.append(task_id)
+        return outcome_of(task_id, done, cpu_share, slot)
 
-        monkeypatch.setattr(strategy, "_give", give_all_at_once)
-        for count in (MOST_HELD - 1, 1, MOST_HELD + 1):
-            at_work.clear()
-            assert [task.id for task in TASKS[:count]] == [
-                each.task_id for each in strategy.run(TASKS[:count])
-            ]
-    assert handed_over == [MOST_HELD - 1, 1, MOST_HELD, 1]
+    monkeypatch.setattr(threads, "timed", answer)
+    monkeypatch.setattr(timed_row, "outcome_of", noted)
+    with Threads(2) as strategy:
+        rows = list(strategy.rows(TASKS))
+    assert made == []
+    assert sorted(outcome.task_id for row in rows for outcome in row) == [task.id for task in TASKS]
 
 
 def test_what_took_long_is_handed_over_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -128,10 +123,10 @@ def test_what_took_long_is_handed_over_at_once(monkeypatch: pytest.MonkeyPatch) 
         assert [outcome.task_id for outcome in outcomes] == [1, 2]
 
 
-class Interrupting(SimpleQueue[Row]):
+class Interrupting(SimpleQueue[TimedRow]):
     """Whoever waits for a row is interrupted when it is there."""
 
-    def get(self, block: bool = True, timeout: float | None = None) -> Row:
+    def get(self, block: bool = True, timeout: float | None = None) -> TimedRow:
         super().get(block, timeout)
         raise KeyboardInterrupt
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from orchestrator.strategies.processes.outputs import Outputs, Row
+from orchestrator.strategies.processes.outputs import Lent, Outputs
 from worker.arena import Arena, put
 
 
@@ -28,7 +28,7 @@ def outputs(slot: Arena) -> Iterator[Outputs]:
 
 def test_arrays_of_a_row_are_given_back_together_when_nobody_holds_any(slot: Arena, outputs: Outputs) -> None:
     places = [put(slot, np.full((3, 5), value, np.uint8)) for value in range(3)]
-    row = Row(outputs)
+    row = Lent(outputs)
     arrays = [row.read(place) for place in places]
     del row
     part = arrays[1][1:]  # type: ignore[index]  # it is an array
@@ -43,21 +43,21 @@ def test_arrays_of_a_row_are_given_back_together_when_nobody_holds_any(slot: Are
 
 def test_an_offset_alone_has_the_form_of_the_last_place(slot: Arena, outputs: Outputs) -> None:
     first, second = (put(slot, np.full((3, 5), value, np.uint8)) for value in range(2))
-    Row(outputs).read(first)
-    np.testing.assert_array_equal(Row(outputs).read(second[0]), np.full((3, 5), 1, np.uint8), strict=True)
+    Lent(outputs).read(first)
+    np.testing.assert_array_equal(Lent(outputs).read(second[0]), np.full((3, 5), 1, np.uint8), strict=True)
     outputs.drop(put(slot, "text"))
-    assert Row(outputs).read(put(slot, "more")[0]) == "more"
+    assert Lent(outputs).read(put(slot, "more")[0]) == "more"
 
 
 def test_text_and_bytes_are_copied_and_their_cells_given_back_at_once(slot: Arena, outputs: Outputs) -> None:
     places = [put(slot, "text"), put(slot, b"some bytes")]
-    row = Row(outputs)
+    row = Lent(outputs)
     assert [row.read(place) for place in places] == ["text", b"some bytes"]
     assert [*outputs.unneeded] == [(places[0][0], 4), (places[1][0], 10)]
 
 
 def test_a_row_goes_on_when_the_file_grows_within_it(slot: Arena, outputs: Outputs) -> None:
-    row = Row(outputs)
+    row = Lent(outputs)
     small = row.read(put(slot, np.full(7, 1, np.uint8)))
     large = row.read(put(slot, np.full(10 * slot.size, 2, np.uint8)))
     np.testing.assert_array_equal(small, np.full(7, 1, np.uint8))
