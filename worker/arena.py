@@ -24,6 +24,8 @@ FIRST_BYTES = 4 << 20
 """What a file holds at first: two 800x800 pictures. It grows while a batch warms up."""
 GROWTH_BYTES = 64 << 20
 """A file doubles when it grows, but by no more than this and what is asked for."""
+TOGETHER_BYTES = 1 << 20
+"""So much is put together at most: larger cells would seldom be used again, and a large array costs its copy anyway."""
 PIXEL = np.dtype(np.uint8)
 
 Form: TypeAlias = Sequence[Any]
@@ -157,6 +159,31 @@ def put(arena: Arena, payload: Payload, old: Place | None = None) -> Place:
         elif form is old[1] and kind == "array":
             return old
     return offset, form
+
+
+def put_together(arena: Arena, payloads: Sequence[Any]) -> Place | None:
+    """Copy arrays into one cell, one behind the other; the place of all, as one array with an axis more in front.
+
+    Returns:
+        `None`, and nothing is done, where they are less than two, no arrays, not all of one shape and dtype, without an
+        axis or too large to lie together.
+
+    Raises:
+        TypeError: they are no arrays of plain numbers.
+        OSError: there is no memory left.
+    """
+    first, count = payloads[0], len(payloads)
+    if count < 2 or type(first) is not np.ndarray or not 0 < first.nbytes <= TOGETHER_BYTES // count:
+        return None
+    shape, dtype = first.shape, first.dtype
+    if not shape or not all(
+        type(each) is np.ndarray and each.shape == shape and each.dtype == dtype for each in payloads
+    ):
+        return None
+    typestr, nbytes = _typestr(dtype), count * first.nbytes
+    offset = arena.allocate(nbytes)
+    np.concatenate(payloads, out=np.ndarray((count * shape[0], *shape[1:]), typestr, arena.mapping, offset))
+    return offset, arena.form("array", nbytes, (count, *shape), typestr)
 
 
 def get(window: Window, place: Place) -> Payload:

@@ -10,16 +10,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Final, TypeAlias
 
 from worker.contract import Failure, Hops, Outcome, Payload, Task
-from worker.stages import kernel_of
+from worker.stages import Kernel, UnknownKernelError, kernel_of
 
 Done: TypeAlias = tuple[Payload | None, Failure | None, float]
 """A task's output or its failure, and the seconds of wall time that it took."""
 
-MOST_HELD: Final = 32
-HOLD_S: Final = 0.1
+MOST_HELD: Final = 128
+HOLD_S: Final = 0.2
 """So many tasks that are done a slot keeps while there is more to do, and none once this has passed since it kept none.
 
 It is looked at between tasks, so one that is done waits no longer than this and the task that its slot does next.
@@ -59,10 +60,27 @@ def outcome_of(task_id: int, done: Done, cpu_share: float, slot: str | None) -> 
 
 def timed(stage: str, kernel: str, payload: Payload, clock: Callable[[], float] = time.perf_counter) -> Done:
     """Run a kernel on a payload, and see how long it takes; whatever it raises is its task's failure."""
+    return timed_kernel(kernel_or_error(stage, kernel), payload, clock)
+
+
+def kernel_or_error(stage: str, kernel: str) -> Kernel:
+    """The function that implements a kernel, or one that raises why there is none."""
+    try:
+        return kernel_of(stage, kernel)
+    except UnknownKernelError as error:
+        return partial(_raise, error)
+
+
+def _raise(error: Exception, _: Payload) -> Payload:
+    raise error
+
+
+def timed_kernel(kernel: Kernel, payload: Payload, clock: Callable[[], float] = time.perf_counter) -> Done:
+    """The same for a kernel that was looked up before."""
     output, failure = None, None
     started = clock()
     try:
-        output = kernel_of(stage, kernel)(payload)
+        output = kernel(payload)
     except Exception as error:  # noqa: BLE001 - whatever a kernel raises is that task's failure, kept as data
         failure = describe(error)
     return output, failure, clock() - started

@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 
 import psutil
@@ -465,18 +466,44 @@ def test_half_of_what_waits_is_taken_back_at_a_time_the_last_first() -> None:
         os.kill(slot.pid, signal.SIGCONT)
         outcomes = []
         while len(slot):
-            outcomes += slot.receive()
+            outcomes += chain.from_iterable(slot.receive())
     assert [outcome.task_id for outcome in outcomes] == [0]
 
 
-def test_a_task_begun_just_when_it_is_asked_back_is_done_once() -> None:
-    (task,) = batch("grayscale", "numpy", 1)
+@pytest.mark.parametrize("count", [1, 4], ids=["alone", "among others, told together"])
+def test_a_task_begun_just_when_it_is_asked_back_is_done_once(count: int) -> None:
+    tasks = [replace(task, id=number) for number, task in enumerate(batch("grayscale", "numpy", 1) * count)]
     with Processes(1) as strategy:
         (slot,) = strategy._slots
         os.kill(slot.pid, signal.SIGSTOP)
-        slot.send(task)
-        slot._inputs.mapping[2 * slot._flying[0].number + 1] = 1  # asked back, but begun for all that we saw
+        for task in tasks:
+            slot.send(task)
+        slot.flush(no_hurry=True)
+        asked = slot._flying[count // 2]
+        slot._inputs.mapping[2 * asked.number + 1] = 1  # asked back, but begun for all that we saw
         os.kill(slot.pid, signal.SIGCONT)
-        outcomes = [outcome for _ in range(2) for outcome in strategy._hear(deque())]
-    check_outputs(outcomes, [task])
-    assert len(outcomes) == 1
+        outcomes: list[Outcome] = []
+        while len(slot):
+            outcomes += chain.from_iterable(strategy._hear(deque()))
+    check_outputs(outcomes, tasks)
+    assert sorted(outcome.task_id for outcome in outcomes) == [task.id for task in tasks]
+
+
+def test_nothing_is_heard_of_tasks_that_nobody_waits_for_among_others_told_together() -> None:
+    tasks = [replace(task, id=number) for number, task in enumerate(batch("grayscale", "numpy", 1) * 5)]
+    with Processes(1) as strategy:
+        (slot,) = strategy._slots
+        os.kill(slot.pid, signal.SIGSTOP)
+        for task in tasks:
+            slot.send(task)
+        slot.flush(no_hurry=True)
+        for lane in (slot._flying[0], slot._flying[3]):
+            lane.task = None
+        os.kill(slot.pid, signal.SIGCONT)
+        rows = []
+        while len(slot):
+            rows += strategy._hear(deque())
+    outcomes = [*chain.from_iterable(rows)]
+    check_outputs(outcomes, tasks)
+    assert [outcome.task_id for outcome in outcomes] == [1, 2, 4]
+    assert sum(map(len, rows)) == 3

@@ -14,18 +14,18 @@ from typing import Any
 
 import msgpack
 
-from orchestrator.strategies.processes.outputs import Lent, Outputs
+from orchestrator.strategies.processes.answers import read
+from orchestrator.strategies.processes.outputs import Outputs
 from orchestrator.strategies.processes.slot_program import BEGUN, DONE, LANES, NO_HURRY
 from orchestrator.strategies.processes.starting import anonymous_file, started
-from orchestrator.strategies.timed_row import TimedRow
+from orchestrator.strategies.strategy import Row
 from worker.arena import FIRST_BYTES, Arena, Place, put
 from worker.contract import LOST, Failure, Outcome, Task
-from worker.execution import Done
 
 UNNEEDED_AT_ONCE = 256
 """Cells given back with one message, so that no message ever fills the socket."""
 
-UNSENT = 16
+UNSENT = 32
 """Orders that wait for each other; putting as many into shared memory takes less than a task of a millisecond."""
 
 AHEAD_BYTES = 1 << 20
@@ -77,7 +77,9 @@ class SlotProcess:
         self.since = time.monotonic()
         self._name = f"{socket.gethostname()}:{self.pid}"
         self._packer, self._messages = msgpack.Packer(), msgpack.Unpacker(use_list=False)
-        self._unsent: list[Any] = []
+        self._news: list[Any] = []
+        self._unsent: list[int] = []
+        """Lanes whose tasks are to be sent, and orders that say what is new in some."""
         self._ahead_bytes = 0
         self._lanes = [_Lane(number) for number in range(LANES)]
         self._flying: deque[_Lane] = deque()
@@ -122,11 +124,10 @@ class SlotProcess:
         # First of all, so that an interrupt in between leaves a slot that is seen not to be free.
         self._flying.append(lane)
         lane.task = task
-        if place is lane.place and task.kernel == lane.kernel and task.stage == lane.stage:
-            self._unsent.append(number)
-        else:
-            self._unsent.append((number, task.stage, task.kernel, place))
+        if place is not lane.place or task.kernel != lane.kernel or task.stage != lane.stage:
+            self._news.append((number, task.stage, task.kernel, place))
             lane.stage, lane.kernel, lane.place, lane.nbytes = task.stage, task.kernel, place, place[1][1]
+        self._unsent.append(number)
         self._ahead_bytes += lane.nbytes
         if idle:
             self.since = time.monotonic()
@@ -142,7 +143,8 @@ class SlotProcess:
         if self._unsent:
             unneeded = self._outputs.unneeded
             cells = [unneeded.popleft() for _ in range(min(len(unneeded), UNNEEDED_AT_ONCE))]
-            message = self._packer.pack([cells, *self._unsent])
+            message = self._packer.pack([cells, self._news, self._unsent])
+            self._news.clear()
             self._unsent.clear()  # an interrupt within the next line must not leave them to be sent once more
             with suppress(BrokenPipeError, ConnectionResetError):
                 self._control.sendall(message)
@@ -164,7 +166,7 @@ class SlotProcess:
             self._inputs.mapping[2 * lane.number + 1] = 1
             lane.task = None
 
-    def receive(self) -> list[TimedRow]:
+    def receive(self) -> list[Row]:
         """What has come, once the socket is readable.
 
         Raises:
@@ -179,29 +181,26 @@ class SlotProcess:
         self.since = time.monotonic()
         self._messages.feed(data)
         rows = []
-        for cpu_share, *answers in self._messages:
+        for cpu_share, answers, *at in self._messages:
             self.ready = True
-            lent = Lent(self._outputs)
-            done: list[tuple[int, Done | Failure]] = []
-            for answer in answers:
-                lane = self._flying.popleft()
-                task, lane.task = lane.task, None
-                self._ahead_bytes -= lane.nbytes
-                self._lanes.append(lane)
-                if not answer:
-                    if task is not None:  # it was begun just when it was asked for, so nobody else has it
-                        self.send(task)
-                        self.flush()
-                elif task is None:
-                    self._outputs.drop(answer[1])
-                elif len(answer) == 2:
-                    done.append((task.id, (lent.read(answer[1]), None, answer[0])))
-                else:
-                    compute_s, place, failure = answer
-                    done.append((task.id, (None, Failure(failure, str(lent.read(place))), compute_s)))
-            if done:
-                rows.append(TimedRow(self._name, done, cpu_share))
+            row, undone = read(self._outputs, self._name, self._freed(len(answers)), cpu_share, answers, *at)
+            if len(row):
+                rows.append(row)
+            for task in undone:  # it was begun just when it was asked for, so nobody else has it
+                self.send(task)
+                self.flush()
         return rows
+
+    def _freed(self, count: int) -> list[Task | None]:
+        """The tasks that were ordered first, whose lanes are free from now on; `None` where nobody waits for one."""
+        lanes = [self._flying.popleft() for _ in range(count)]
+        tasks = []
+        for lane in lanes:
+            tasks.append(lane.task)
+            lane.task = None
+            self._ahead_bytes -= lane.nbytes
+        self._lanes += lanes
+        return tasks
 
     @property
     def is_alive(self) -> bool:

@@ -7,11 +7,13 @@ Payloads lie in two anonymous files, mapped by both sides. Each has one owner, w
 lets it grow: the orchestrator owns the inputs, the slot the outputs. Little crosses the control socket, several
 orders or answers in one message, which is packed and unpacked at once:
 
-    to the slot:    [cells no longer needed, order, ...]
-                    an order is [lane, stage, kernel, place], or a lane alone: like the last one there
-    from the slot:  [CPU share, answer, ...]
+    to the slot:    [cells no longer needed, [order, ...], [lane, ...]]
+                    an order is [lane, stage, kernel, place], and is there for a lane whose last one was another;
+                    the lanes are those of the tasks to be done now
+    from the slot:  [CPU share, [answer, ...]]
                     an answer is [compute_s, place], with the failure's type behind it if there is one,
-                    or [] for a task that was taken back; the first message has none, and says that the slot is up
+                    or nil for a task that was taken back; the first message has none, and says that the slot is up
+                    or, where outputs are small arrays and alike, [CPU share, [compute_s, ...], place of all together]
 
 where a place is `worker.arena`'s, or its offset alone: its form is that of the last answer. A lane is one of the few
 tasks that a slot may have at a time, with a cell of the inputs for its payload; tasks are done in the order in which
@@ -40,13 +42,17 @@ from functools import partial
 from typing import Any
 
 import msgpack
+import numpy as np
 
-from worker.arena import NO_FORM, Arena, Window, get, put
-from worker.execution import HOLD_S, MOST_HELD, CpuTime, Done, describe, timed
+from worker.arena import NO_FORM, Arena, Place, Window, get, put, put_together
+from worker.contract import Payload
+from worker.execution import HOLD_S, MOST_HELD, CpuTime, Done, describe, kernel_or_error, timed_kernel
 from worker.memory import collect_rarely, keep_freed_memory
 
 LANES = 2 * MOST_HELD
 NO_HURRY = 2 * LANES
+HELD_BYTES = 32 << 20
+"""Outputs that a slot holds until it tells of them: few where they are large."""
 BEGUN, DONE = 1, 2
 """How far a slot is with a task: at it, or through with it and about to tell."""
 
@@ -63,7 +69,7 @@ def main(control_fd: int, inputs_fd: int, outputs_fd: int) -> None:
     answers = Answers(control, outputs)
     # An orchestrator that closes its end in the middle of something has had enough: no reason for a traceback.
     with suppress(ConnectionResetError, BrokenPipeError, EOFError):
-        control.sendall(msgpack.packb([1.0]))
+        control.sendall(msgpack.packb([1.0, []]))
         work(orders, answers, inputs.mapping)
 
 
@@ -73,103 +79,132 @@ def work(orders: Orders, answers: Answers, flags: mmap.mmap) -> None:
     Raises:
         EOFError: there will be no more.
     """
-    held, held_s = answers.held, 0.0
+    waiting, held = orders.waiting, answers.held
     while True:
-        if orders.are_few(bool(flags[NO_HURRY])) or len(held) >= MOST_HELD:
-            answers.send(held_s)
-            held_s = 0.0
-        for lane, stage, kernel, payload in orders.row(MOST_HELD - len(held)):
+        orders.await_one()
+        most, held_s = answers.most, 0.0
+        while True:
+            lane, kernel, payload = waiting.popleft()
             progress = 2 * lane
             flags[progress] = BEGUN
             if flags[progress + 1]:
                 held.append(None)
             else:
-                done = timed(stage, kernel, payload)
+                done = timed_kernel(kernel, payload)
                 held.append(done)
                 held_s += done[2]
             flags[progress] = DONE
-            if held_s > HOLD_S:
-                answers.send(held_s)
-                held_s = 0.0
+            if (
+                held_s > HOLD_S
+                or len(held) >= most
+                or (len(waiting) < 2 and orders.are_few(bool(flags[NO_HURRY])))
+            ):
+                break
+        answers.send(held_s)
 
 
 class Orders:
-    """What the orchestrator has sent and this slot has not done."""
+    """What the orchestrator has sent and this slot has not done.
+
+    Attributes:
+        waiting: lane, kernel and payload of each, the next one first.
+    """
 
     def __init__(
         self, control: socket.socket, prepared: Callable[[Sequence[Any]], Iterable[Sequence[Any]]]
     ) -> None:
         """Read from `control`, which nobody else does; the orders of a message wait as `prepared` gives them."""
+        self.waiting: deque[Sequence[Any]] = deque()
         self._control = control
+        self._heard = select.poll()
+        self._heard.register(control, select.POLLIN)
         self._prepared = prepared
         self._unpacker = msgpack.Unpacker(use_list=False)
-        self._waiting: deque[Sequence[Any]] = deque()
 
     def are_few(self, no_hurry: bool) -> bool:
         """Whether the slot will soon have nothing to do unless it says what it has done; if `no_hurry`, has nothing."""
-        with suppress(BlockingIOError):
-            while len(self._waiting) < 2:
-                self._receive(socket.MSG_DONTWAIT)
-        return len(self._waiting) < (1 if no_hurry else 2)
+        while len(self.waiting) < 2 and self._heard.poll(0):
+            self._receive()
+        return len(self.waiting) < (1 if no_hurry else 2)
 
-    def row(self, most: int) -> list[Sequence[Any]]:
-        """Orders to be done before anybody need look whether there are few; one at least, as soon as there is one.
+    def await_one(self) -> None:
+        """Wait until there is an order.
 
         Raises:
             EOFError: there will be none.
         """
-        waiting = self._waiting
-        while not waiting:
-            self._receive(0)
-        return [waiting.popleft() for _ in range(max(1, min(most, len(waiting) - 1)))]
+        while not self.waiting:
+            self._receive()
 
-    def _receive(self, flags: int) -> None:
-        data = self._control.recv(1 << 16, flags)
+    def _receive(self) -> None:
+        data = self._control.recv(1 << 16)
         if not data:
             raise EOFError
         self._unpacker.feed(data)
         for message in self._unpacker:
-            self._waiting.extend(self._prepared(message))
+            self.waiting.extend(self._prepared(message))
 
 
 class Answers:
-    """Answers on their way, of which a few are kept to be sent together."""
+    """Answers on their way, of which a few are kept to be sent together.
+
+    Attributes:
+        held: what came of each task; `None` for one that was taken back.
+        most: so many are to be held at most.
+    """
 
     def __init__(self, control: socket.socket, outputs: Arena) -> None:
         """Send by `control`; what tasks give, or the message of a failure, lies in `outputs`."""
+        self.held: list[Done | None] = []
+        self.most = MOST_HELD
         self._control = control
         self._outputs = outputs
         self._packer = msgpack.Packer()
         self._cpu = CpuTime()
         self._form = NO_FORM
-        self.held: list[Done | None] = []
-        """What came of each task; `None` for one that was taken back."""
 
     def send(self, compute_s: float) -> None:
-        """Send what is held, of which all kernels together took so many seconds."""
-        if self.held:
-            share = self._cpu.share(compute_s)
-            self._control.sendall(self._packer.pack([share, *map(self._told, self.held)]))
-            self.held.clear()
+        """Send what is held, at least one, of which all kernels together took so many seconds."""
+        told = self._told_together() or [[self._told(done) for done in self.held]]
+        self._control.sendall(self._packer.pack([self._cpu.share(compute_s), *told]))
+        self.held.clear()
 
-    def _told(self, done: Done | None) -> Sequence[Any]:
+    def _told_together(self) -> Sequence[Any] | None:
+        """What is held, if its outputs can be put together."""
+        seconds = [None if done is None else done[2] for done in self.held]
+        outputs = [done[0] for done in self.held if done is not None]
+        if not outputs:
+            return None
+        self.most = _most_like(outputs[0])
+        try:
+            place = put_together(self._outputs, outputs)
+        except (TypeError, OSError, MemoryError):
+            return None  # which of them have no room, each says by itself
+        return place and (seconds, self._told_place(place))
+
+    def _told(self, done: Done | None) -> Sequence[Any] | None:
         """An answer as it crosses."""
         if done is None:
-            return ()
+            return None
         output, failure, compute_s = done
         if failure is None:
             try:
-                return compute_s, self._place(output)
+                return compute_s, self._told_place(put(self._outputs, output))  # type: ignore[arg-type]  # no failure
             except (TypeError, OSError, MemoryError) as error:
                 failure = describe(error)
-        return compute_s, self._place(failure.message), failure.type
+        return compute_s, self._told_place(put(self._outputs, failure.message)), failure.type
 
-    def _place(self, payload: Any) -> Any:
-        place = put(self._outputs, payload)
+    def _told_place(self, place: Place) -> Any:
         if place[1] is self._form:
             return place[0]
         self._form = place[1]
         return place
+
+
+def _most_like(output: Payload | None) -> int:
+    """How many outputs like one may be held: they take memory until they are told."""
+    nbytes = output.nbytes if isinstance(output, np.ndarray) else len(output or "")
+    return max(1, min(MOST_HELD, HELD_BYTES // max(1, nbytes)))
 
 
 def _end_with(control: socket.socket) -> None:
@@ -183,17 +218,13 @@ def _end_with(control: socket.socket) -> None:
 def _prepared(
     inputs: Window, outputs: Arena, last: dict[int, Sequence[Any]], message: Sequence[Any]
 ) -> Iterator[Sequence[Any]]:
-    """Orders with their payloads: lane, stage, kernel, payload; `last` has those that each lane had last."""
-    unneeded, *orders = message
+    """Orders with their payloads: lane, kernel, payload; `last` has those that each lane had last."""
+    unneeded, orders, lanes = message
     for offset, nbytes in unneeded:
         outputs.free(offset, nbytes)
-    for order in orders:
-        if isinstance(order, int):
-            yield last[order]
-        else:
-            lane, stage, kernel, place = order
-            last[lane] = lane, sys.intern(stage), sys.intern(kernel), get(inputs, place)
-            yield last[lane]
+    for lane, stage, kernel, place in orders:
+        last[lane] = lane, kernel_or_error(stage, kernel), get(inputs, place)
+    return map(last.__getitem__, lanes)
 
 
 if __name__ == "__main__":
