@@ -23,15 +23,15 @@ the orchestrator has the others. And batches are short, about 0.1 s, and there a
 side's one next to it, and the median of all pairs does not see those with a step in between. The same is judged twice:
 
 - *makespans*;
-- *parts*: what a kernel typically takes, times one and what of a makespan lies in no kernel of the busiest slot, as a
-  share of what does: the start, the way between two tasks, the end. What parts do not tell is whether slots get even
-  shares, which makespans do; and there are none for threads, whose kernels wait for each other: for the GIL, or for
-  memory.
+- *parts*: what a kernel takes on average, times one and what of a makespan lies in no kernel of the busiest slot, as a
+  share of what does: the start, the way between two tasks, the end. An orchestrator that puts a slot aside in a kernel
+  makes that one longer. What parts do not tell is whether slots get even shares, which makespans do; and there are none
+  for threads, whose kernels wait for each other: for the GIL, or for memory.
 
 The goal is held against parts where there are any. Intervals are bootstrapped over lives.
 
 The second table is CPU time, of this process and its children together: what an empty task costs more than in the bare
-loop, as a share of a task of 1 ms.
+loop until its output is there, as a share of a task of 1 ms.
 Takes half an hour on two cores; with --quick two minutes.
 """
 

@@ -18,7 +18,7 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from itertools import chain
-from statistics import fmean, median
+from statistics import fmean
 
 import numpy as np
 import psutil
@@ -56,7 +56,7 @@ class Side:
 
     Attributes:
         makespans_s: of each batch, from its release to its last output.
-        kernels_s: of each batch what a kernel typically took: the mean of its slots' medians.
+        kernels_s: of each batch what a kernel took on average, whatever put its slot aside meanwhile included.
         rests: of each batch what lies in no kernel of its busiest slot, as a share of what does.
     """
 
@@ -161,7 +161,7 @@ def lived(strategy: str, work: str, done: Batch, rounds: int, order: random.Rand
 def _side(timings: Sequence[Timing]) -> Side:
     return Side(
         [timing.makespan_s for timing in timings],
-        [fmean(map(median, timing.kernels_s)) for timing in timings],
+        [fmean(chain.from_iterable(timing.kernels_s)) for timing in timings],
         [timing.makespan_s / max(map(sum, timing.kernels_s)) - 1 for timing in timings],
     )
 

@@ -30,7 +30,7 @@ from orchestrator.errors import UnavailableError
 from orchestrator.strategies.processes.slot_process import SlotProcess
 from orchestrator.strategies.strategy import Row, Strategy
 from worker.contract import Outcome, Task
-from worker.execution import describe
+from worker.execution import HOLD_S, describe
 from worker.remote_control import usable_cpus
 from worker.settings import settings
 
@@ -182,7 +182,9 @@ class Processes(Strategy):
         for slot in self._slots:
             if not slot.ready and now - slot.since > START_S:
                 slot.condemn(f"did not answer within {START_S:g} s")
-            elif len(slot) and now - slot.since > self._limit_s:
+            elif (
+                len(slot) and now - slot.since > self._limit_s + HOLD_S
+            ):  # it may have done others and not told
                 slot.condemn(f"was ended after the limit of {self._limit_s:g} s")
 
     def _replace(self, slot: SlotProcess) -> tuple[list[Outcome], list[Task]]:
