@@ -77,9 +77,10 @@ class SlotProcess:
         self.since = time.monotonic()
         self._name = f"{socket.gethostname()}:{self.pid}"
         self._packer, self._messages = msgpack.Packer(), msgpack.Unpacker(use_list=False)
-        self._news: list[Any] = []
         self._unsent: list[int] = []
-        """Lanes whose tasks are to be sent, and orders that say what is new in some."""
+        """Lanes whose tasks are to be sent."""
+        self._news: list[Any] = []
+        """An order for each of them whose last one was another."""
         self._ahead_bytes = 0
         self._lanes = [_Lane(number) for number in range(LANES)]
         self._flying: deque[_Lane] = deque()
@@ -193,13 +194,13 @@ class SlotProcess:
 
     def _freed(self, count: int) -> list[Task | None]:
         """The tasks that were ordered first, whose lanes are free from now on; `None` where nobody waits for one."""
-        lanes = [self._flying.popleft() for _ in range(count)]
-        tasks = []
-        for lane in lanes:
+        flying, free, tasks = self._flying, self._lanes, []
+        for _ in range(count):
+            lane = flying.popleft()
+            free.append(lane)
             tasks.append(lane.task)
             lane.task = None
             self._ahead_bytes -= lane.nbytes
-        self._lanes += lanes
         return tasks
 
     @property
