@@ -12,7 +12,7 @@ from orchestrator.strategies.strategy import Row
 from worker.contract import LOST, Failure, Outcome, Payload, Task
 
 FRESH_OUTCOMES = 4096
-"""So many outcomes are kept whole; then their hops become means, lest a batch takes memory by its length.
+"""So many outcomes are kept as their rows came; then their hops become means, lest a batch takes memory by its length.
 
 An outcome with its hops is half a kilobyte, fifty megabytes in a batch of 100,000. Taking one apart takes microseconds,
 on the clock; a batch of fewer tasks pays none of it. Outputs that are here are kept until they have been looked at.

@@ -9,7 +9,7 @@ import sys
 import textwrap
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from itertools import chain
@@ -20,6 +20,7 @@ import pytest
 
 from orchestrator.errors import UnavailableError
 from orchestrator.strategies.processes import Processes, slot_program
+from orchestrator.strategies.processes.slot_process import SlotProcess
 from orchestrator.strategies.processes.slot_program import NO_HURRY
 from orchestrator.strategies.serial import Serial
 from orchestrator.strategies.strategy import Strategy
@@ -451,14 +452,24 @@ def test_a_slot_hurries_with_its_last_answers_where_the_orchestrator_has_a_proce
         assert [slot._inputs.mapping[NO_HURRY] for slot in strategy._slots] == [no_hurry]
 
 
+def alike(count: int) -> list[Task]:
+    return [replace(task, id=number) for number, task in enumerate(batch("grayscale", "numpy", 1) * count)]
+
+
+def stopped_with(tasks: Iterable[Task], strategy: Processes) -> SlotProcess:
+    """The only slot, which stands still and has tasks, of which it is to tell together in the end."""
+    (slot,) = strategy._slots
+    os.kill(slot.pid, signal.SIGSTOP)
+    for task in tasks:
+        slot.send(task)
+    slot.flush(no_hurry=True)
+    return slot
+
+
 def test_half_of_what_waits_is_taken_back_at_a_time_the_last_first() -> None:
     tasks = batch("grayscale", "numpy", 6)
     with Processes(1) as strategy:
-        (slot,) = strategy._slots
-        os.kill(slot.pid, signal.SIGSTOP)
-        for task in tasks:
-            slot.send(task)
-        slot.flush()
+        slot = stopped_with(tasks, strategy)
         slot._inputs.mapping[2 * slot._flying[0].number] = 1  # begun, for all that we see
         taken = [[task.id for task in slot.take_back()] for _ in range(4)]
         assert taken == [[3, 4, 5], [2], [1], []]
@@ -472,13 +483,9 @@ def test_half_of_what_waits_is_taken_back_at_a_time_the_last_first() -> None:
 
 @pytest.mark.parametrize("count", [1, 4], ids=["alone", "among others, told together"])
 def test_a_task_begun_just_when_it_is_asked_back_is_done_once(count: int) -> None:
-    tasks = [replace(task, id=number) for number, task in enumerate(batch("grayscale", "numpy", 1) * count)]
+    tasks = alike(count)
     with Processes(1) as strategy:
-        (slot,) = strategy._slots
-        os.kill(slot.pid, signal.SIGSTOP)
-        for task in tasks:
-            slot.send(task)
-        slot.flush(no_hurry=True)
+        slot = stopped_with(tasks, strategy)
         asked = slot._flying[count // 2]
         slot._inputs.mapping[2 * asked.number + 1] = 1  # asked back, but begun for all that we saw
         os.kill(slot.pid, signal.SIGCONT)
@@ -490,13 +497,9 @@ def test_a_task_begun_just_when_it_is_asked_back_is_done_once(count: int) -> Non
 
 
 def test_nothing_is_heard_of_tasks_that_nobody_waits_for_among_others_told_together() -> None:
-    tasks = [replace(task, id=number) for number, task in enumerate(batch("grayscale", "numpy", 1) * 5)]
+    tasks = alike(5)
     with Processes(1) as strategy:
-        (slot,) = strategy._slots
-        os.kill(slot.pid, signal.SIGSTOP)
-        for task in tasks:
-            slot.send(task)
-        slot.flush(no_hurry=True)
+        slot = stopped_with(tasks, strategy)
         for lane in (slot._flying[0], slot._flying[3]):
             lane.task = None
         os.kill(slot.pid, signal.SIGCONT)
