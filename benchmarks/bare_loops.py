@@ -23,8 +23,8 @@ from typing import Any
 
 import numpy as np
 
+from worker.allocator import keep_freed_memory
 from worker.contract import Payload, Pixels
-from worker.memory import keep_freed_memory
 from worker.stages import kernel_of
 
 GO = b"g"

@@ -31,8 +31,8 @@ from orchestrator.strategies.processes import Processes
 from orchestrator.strategies.serial import Serial
 from orchestrator.strategies.strategy import Row, Strategy
 from orchestrator.strategies.threads import Threads
+from worker.allocator import keep_freed_memory
 from worker.contract import Payload, Task
-from worker.memory import keep_freed_memory
 
 SLOTS = 2
 ONE_SLOT = "processes, 1 slot"

@@ -22,8 +22,8 @@ from orchestrator.fleet.fleet import Fleet
 from orchestrator.measurement import Place, measure
 from orchestrator.strategies.celery import Celery
 from orchestrator.strategies.strategy import Row
+from worker.allocator import keep_freed_memory
 from worker.contract import Task
-from worker.memory import keep_freed_memory
 
 TASKS, QUICK_TASKS, LEAST_TASKS = 100_000, 5_000, 1_000
 LOOKED_AT = (0.1, 0.5, 1.0)

@@ -38,8 +38,8 @@ from turns import Side, each, stopwatch, turns, typical, versus
 from orchestrator.inputs.synthetic import encode, photograph
 from orchestrator.judgements import Estimate
 from orchestrator.reports.figures import seconds as shown
+from worker.allocator import keep_freed_memory
 from worker.contract import Pixels
-from worker.memory import keep_freed_memory
 from worker.stages import decode, grayscale
 
 PICTURES, SIDE = 8, 800

@@ -26,8 +26,8 @@ from turns import stopwatch, turns, typical, versus
 
 from orchestrator.reports.figures import seconds as shown
 from orchestrator.strategies.processes import Processes
+from worker.allocator import keep_freed_memory
 from worker.contract import Pixels
-from worker.memory import keep_freed_memory
 from worker.stages import grayscale
 
 SLOTS = 2

@@ -26,8 +26,8 @@ from orchestrator.fleet.fleet import Fleet
 from orchestrator.measurement import Place, measure
 from orchestrator.model import Data
 from orchestrator.strategies.celery import Celery
+from worker.allocator import keep_freed_memory
 from worker.contract import Task
-from worker.memory import keep_freed_memory
 from worker.stages import STAGES
 
 MINUTES, QUICK_MINUTES = 30.0, 0.5

@@ -23,7 +23,7 @@ from orchestrator.commands.report import report
 from orchestrator.commands.run import run
 from orchestrator.commands.scale import scale
 from orchestrator.errors import INTERRUPTED, BreakevenError
-from worker.wording import printable, told
+from worker.redaction import printable, told
 
 app = typer.Typer(
     name="orchestrator",

@@ -11,8 +11,8 @@ from orchestrator.errors import UsageError
 from orchestrator.inputs.source import kind_of
 from orchestrator.options import Options
 from orchestrator.strategies import STRATEGIES
+from worker.redaction import told
 from worker.stages import STAGES
-from worker.wording import told
 
 AUTO: Final = "auto"
 """The value of `--rounds` with which a target and a budget end the run."""

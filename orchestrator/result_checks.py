@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
-from worker.wording import told
+from worker.redaction import told
 
 MAX_BYTES: Final = 100 << 20
 """Bytes in a file; a result of a thousand rounds of a hundred cells has fewer."""

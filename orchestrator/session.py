@@ -28,9 +28,9 @@ from orchestrator.record import Record, now
 from orchestrator.rounds import Rounds, Watcher
 from orchestrator.strategies import STRATEGIES
 from orchestrator.strategies.strategy import Strategy
-from worker.memory import keep_freed_memory
+from worker.allocator import keep_freed_memory
+from worker.redaction import told
 from worker.settings import allowing
-from worker.wording import told
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,8 @@ from typing import Any
 from celery import Celery
 from celery.signals import worker_init
 
-from worker import channel
-from worker.memory import collect_rarely, keep_freed_memory
+from worker import celery_patches
+from worker.allocator import collect_rarely, keep_freed_memory
 from worker.payloads.redis import ANSWER_S
 from worker.readiness import refused
 from worker.settings import Settings, SettingsError, settings
@@ -140,6 +140,6 @@ def _prepare_worker(**_: Any) -> None:
     reason = refused(settings())
     if reason is not None:
         raise _end(reason, TURNED_AWAY)
-    channel.install()
+    celery_patches.install()
     keep_freed_memory()
     collect_rarely()

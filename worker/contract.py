@@ -11,7 +11,7 @@ from typing import Final, Literal, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from worker.wording import printable, told
+from worker.redaction import printable, told
 
 Pixels: TypeAlias = NDArray[np.uint8]
 """A picture as an array: (H, W, 3) RGB or (H, W) gray, uint8, C order."""

@@ -13,7 +13,7 @@ from typing import Any
 from worker.contract import Failure
 from worker.payloads import TRANSPORTS
 from worker.payloads.transport import KEY, Reference, checked_reference
-from worker.wording import printable
+from worker.redaction import printable
 
 VERSION = 2
 """Counted up when a worker of another version could misunderstand a message."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import redis
 
+from worker.access_errors import refusal
 from worker.masking import masked
 from worker.payloads.redis import connect
-from worker.refusals import refusal
 from worker.settings import Settings
 
 

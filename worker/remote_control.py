@@ -14,10 +14,10 @@ from celery.worker.control import control_command, inspect_command
 from celery.worker.request import Request
 from celery.worker.state import reserved_requests
 
+from worker.access_errors import refusal
 from worker.clock import clock_identity
 from worker.messages import VERSION
 from worker.payloads.redis import connect
-from worker.refusals import refusal
 from worker.settings import settings
 
 CGROUPS: Final = Path("/sys/fs/cgroup")

@@ -13,10 +13,10 @@ from urllib.parse import parse_qs, urlsplit
 from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from worker import origins
+from worker import allowed_origins as origins
 from worker.masking import masked
+from worker.redaction import printable, told
 from worker.tls import CERTIFICATE_FILES, check_files, tls_options
-from worker.wording import printable, told
 
 PREFIX = "BREAKEVEN_"
 SECRETS = Path("/run/secrets")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ssl
 from typing import Any
 
-from worker.wording import printable
+from worker.redaction import printable
 
 CERTIFICATE_FILES = "BREAKEVEN_TLS_CA, BREAKEVEN_TLS_CERT and BREAKEVEN_TLS_KEY"
 

@@ -22,8 +22,8 @@ from orchestrator.model import Plan, Run
 from orchestrator.reports import html, terminal
 from orchestrator.reports.screen import screen
 from orchestrator.session import Job
+from worker.redaction import printable
 from worker.remote_control import usable_cpus
-from worker.wording import printable
 
 STDOUT = "-"
 

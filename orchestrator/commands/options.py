@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from orchestrator.commands import completion
-from worker.wording import told
+from worker.redaction import told
 
 if TYPE_CHECKING:
     from orchestrator.options import Options

@@ -15,12 +15,12 @@ from orchestrator.fleet import roll_call
 from orchestrator.fleet.fleet import Fleet
 from orchestrator.fleet.lines import PROMPT_S
 from orchestrator.surroundings import Broker
+from worker.access_errors import refusal
 from worker.app import make_app
 from worker.masking import masked
 from worker.payloads.redis import connect
-from worker.refusals import refusal
+from worker.redaction import printable
 from worker.settings import Settings, SettingsError, read_settings
-from worker.wording import printable
 
 FIND_S = 10.0
 SCHEMES = ("redis", "rediss", "redis+socket")

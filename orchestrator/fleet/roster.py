@@ -14,7 +14,7 @@ from orchestrator.errors import UnavailableError
 from orchestrator.surroundings import Worker
 from worker.clock import clock_identity
 from worker.messages import VERSION
-from worker.wording import printable
+from worker.redaction import printable
 
 SAME_CLOCK_BOUND_S = 1e-6
 

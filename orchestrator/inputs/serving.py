@@ -20,10 +20,10 @@ from orchestrator.inputs.origin import Origin
 from orchestrator.inputs.source import Source
 from orchestrator.inputs.workload import Expectation, Workload, prepare
 from orchestrator.model import Cell, Plan
+from worker.allowed_origins import of_url
 from worker.contract import Task
-from worker.origins import of_url
+from worker.redaction import told
 from worker.settings import allowing, settings
-from worker.wording import told
 
 READY_S = 60.0
 """How long an origin may take to start, and as much again for every thousand pictures it has to make."""

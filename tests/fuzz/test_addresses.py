@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 
 from tests.fuzz.cases import fuzz
 from tests.fuzz.values import HOSTILE_TEXT
-from worker import origins
+from worker import allowed_origins as origins
 from worker.contract import Failure
+from worker.redaction import LONGEST, printable, told
 from worker.settings import Settings, SettingsError, read_settings
 from worker.stages import download
 from worker.stages.download import DownloadError
-from worker.wording import LONGEST, printable, told
 
 PARTS = st.sampled_from(
     [

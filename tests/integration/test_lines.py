@@ -14,7 +14,7 @@ from tests.faults.proxy import Proxy
 from tests.faults.world import OwnBroker, own_broker
 from tests.waiting import until
 from worker.app import make_app
-from worker.channel import QoS, install
+from worker.celery_patches import QoS, install
 from worker.payloads.redis import Redis, connect
 
 QUEUE = "errands"

@@ -12,9 +12,9 @@ from urllib.parse import urljoin, urlsplit
 import requests
 import urllib3
 
+from worker.redaction import told
 from worker.settings import settings
 from worker.stages.connections import Adapter, ForeignOriginError, bounded
-from worker.wording import told
 
 CHUNK_BYTES = 1 << 18
 

@@ -44,10 +44,10 @@ from typing import Any
 import msgpack
 import numpy as np
 
+from worker.allocator import collect_rarely, keep_freed_memory
 from worker.arena import NO_FORM, Arena, Place, Window, get, put, put_together
 from worker.contract import Payload
 from worker.execution import HOLD_S, MOST_HELD, CpuTime, Done, describe, kernel_or_error, timed_kernel
-from worker.memory import collect_rarely, keep_freed_memory
 
 LANES = 2 * MOST_HELD
 NO_HURRY = 2 * LANES
