@@ -17,8 +17,8 @@ from orchestrator.analysis.sweep_sentences import sweep_sentence
 from orchestrator.analysis.sweeping import sweeping
 from orchestrator.analysis.verdicts import verdicts
 from orchestrator.commands.progress import Silent
-from orchestrator.judgements import Verdict
-from orchestrator.model import Run
+from orchestrator.model.findings import Verdict
+from orchestrator.model.runs import Run
 from orchestrator.options import Options
 from orchestrator.planning import plan
 from orchestrator.session import Job, measure_job

@@ -21,7 +21,7 @@ from page import Page, parser
 
 from orchestrator.analysis.estimates import estimate
 from orchestrator.analysis.verdicts import classify
-from orchestrator.judgements import Estimate
+from orchestrator.model.findings import Estimate
 
 ROUNDS = (5, 6, 7, 8, 10, 14, 17, 20, 49)
 MARGIN = 0.05

@@ -23,8 +23,8 @@ from page import Page, parser
 from orchestrator.analysis.estimates import MANY_ROUNDS, centre, estimate, ratio, unpaired_ratio
 from orchestrator.analysis.picking import contest, pick
 from orchestrator.analysis.stopping import LOOKS, half_width
-from orchestrator.judgements import Estimate
-from orchestrator.model import Cell, CellResult, Sample
+from orchestrator.model.findings import Estimate
+from orchestrator.model.runs import Cell, CellResult, Sample
 
 Floats = NDArray[np.float64]
 Noise = Callable[[np.random.Generator, tuple[int, ...]], Floats]

@@ -27,7 +27,7 @@ from orchestrator.analysis import distributions
 from orchestrator.analysis.estimates import cut
 from orchestrator.inputs.synthetic import photograph
 from orchestrator.measurement import Place, measure
-from orchestrator.model import Cell
+from orchestrator.model.runs import Cell
 from orchestrator.rounds import shuffled
 
 SLOTS = 2

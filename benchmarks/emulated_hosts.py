@@ -30,7 +30,7 @@ from orchestrator.analysis.cost import costs
 from orchestrator.analysis.cost_sentences import cost_sentences
 from orchestrator.analysis.estimates import makespan
 from orchestrator.analysis.prediction import predict
-from orchestrator.model import CellResult, Run
+from orchestrator.model.runs import CellResult, Run
 
 ROOT = Path(__file__).parents[1]
 SCALING = DOCS.with_name("scaling.md")

@@ -39,7 +39,7 @@ from turns import stopwatch
 from orchestrator.analysis.estimates import estimate, ratio
 from orchestrator.fleet.child_processes import ChildProcesses
 from orchestrator.fleet.embedded import start_broker
-from orchestrator.judgements import Estimate
+from orchestrator.model.findings import Estimate
 from orchestrator.reports.figures import digits
 from worker.payloads.redis import connect
 

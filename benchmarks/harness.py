@@ -52,7 +52,7 @@ from page import Page, parser
 from rows import Goal, Row, write
 
 from orchestrator.analysis.resampling import bootstrapped, resamples
-from orchestrator.judgements import Estimate
+from orchestrator.model.findings import Estimate
 from orchestrator.reports.figures import seconds as shown
 
 LIVES, QUICK_LIVES = 30, 5

@@ -18,7 +18,7 @@ from page import DOCS, Page, parser
 from orchestrator.analysis.estimates import makespan
 from orchestrator.analysis.prediction import predict
 from orchestrator.commands.progress import Silent
-from orchestrator.model import CellResult, Run
+from orchestrator.model.runs import CellResult, Run
 from orchestrator.options import Options
 from orchestrator.session import Job, measure_job
 from orchestrator.sweeps import scale_plan

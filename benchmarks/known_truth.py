@@ -36,7 +36,7 @@ from orchestrator.analysis.simulation import simulate
 from orchestrator.analysis.system import StationName, System, bottleneck
 from orchestrator.machine import environment
 from orchestrator.measurement import Place, measure
-from orchestrator.model import Cell, Data, Plan, Run
+from orchestrator.model.runs import Cell, Data, Plan, Run
 from orchestrator.preflight import preflight
 from orchestrator.record import Record, now
 from orchestrator.strategies.celery import Celery

@@ -18,8 +18,8 @@ from page import replaced
 
 from orchestrator import results
 from orchestrator.analysis.findings import analyse
-from orchestrator.judgements import Estimate, Findings
-from orchestrator.model import Cell, CellResult, Run
+from orchestrator.model.findings import Estimate, Findings
+from orchestrator.model.runs import Cell, CellResult, Run
 from orchestrator.reports.figures import digits, seconds, spread
 from orchestrator.reports.terminal import short_label
 

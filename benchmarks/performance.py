@@ -24,7 +24,7 @@ from page import replaced
 from rows import Row, progress, read, table
 
 from orchestrator.machine import environment
-from orchestrator.surroundings import Environment
+from orchestrator.model.environment import Environment
 
 HERE = Path(__file__).parent
 DOCUMENT = HERE.parent / "docs" / "performance.md"

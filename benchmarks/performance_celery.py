@@ -35,7 +35,7 @@ from orchestrator.inputs import source
 from orchestrator.inputs.origin import Origin
 from orchestrator.inputs.serving import start_origin
 from orchestrator.inputs.workload import Workload, prepare
-from orchestrator.model import Data
+from orchestrator.model.runs import Data
 from orchestrator.reports.figures import seconds as shown
 from orchestrator.strategies.celery import Celery
 from worker.stages import STAGES

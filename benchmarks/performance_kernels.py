@@ -36,7 +36,7 @@ from rows import Goal, Row, finish, parser, progress, rounds_of
 from turns import Side, each, stopwatch, turns, typical, versus
 
 from orchestrator.inputs.synthetic import encode, photograph
-from orchestrator.judgements import Estimate
+from orchestrator.model.findings import Estimate
 from orchestrator.reports.figures import seconds as shown
 from worker.allocator import keep_freed_memory
 from worker.contract import Pixels

@@ -30,7 +30,7 @@ from celery_sides import measured, nothing, one_broker, ours
 from rows import Goal, Row, finish, parser, progress, rounds_of
 from turns import Side, stopwatch, turns, typical, versus
 
-from orchestrator.judgements import Estimate
+from orchestrator.model.findings import Estimate
 from orchestrator.reports.figures import digits
 from orchestrator.reports.figures import seconds as shown
 

@@ -26,8 +26,8 @@ from real_rounds import Batch, batch, entered, fleet_of, makespans
 from orchestrator.analysis.estimates import ratio
 from orchestrator.analysis.verdicts import classify
 from orchestrator.inputs.synthetic import photograph
-from orchestrator.judgements import Estimate, VerdictWord
-from orchestrator.model import Cell
+from orchestrator.model.findings import Estimate, VerdictWord
+from orchestrator.model.runs import Cell
 from orchestrator.options import PROFILES
 from worker.stages.grayscale import BLOCK_PAIRS
 

@@ -16,7 +16,7 @@ from orchestrator.fleet.child_processes import ChildProcesses
 from orchestrator.fleet.embedded import embedded_fleet
 from orchestrator.fleet.fleet import Fleet
 from orchestrator.measurement import Place, measure
-from orchestrator.model import Cell
+from orchestrator.model.runs import Cell
 from orchestrator.rounds import batches_for, shuffled
 from orchestrator.strategies import STRATEGIES
 from orchestrator.strategies.strategy import Strategy

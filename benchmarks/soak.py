@@ -24,7 +24,7 @@ from orchestrator.fleet.child_processes import ChildProcesses
 from orchestrator.fleet.embedded import embedded_fleet
 from orchestrator.fleet.fleet import Fleet
 from orchestrator.measurement import Place, measure
-from orchestrator.model import Data
+from orchestrator.model.runs import Data
 from orchestrator.strategies.celery import Celery
 from worker.allocator import keep_freed_memory
 from worker.contract import Task

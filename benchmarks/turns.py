@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from orchestrator.analysis.estimates import estimate, ratio
-from orchestrator.judgements import Estimate
+from orchestrator.model.findings import Estimate
 
 Side: TypeAlias = Callable[[], float]
 """Does its batch once and says how many seconds that took."""

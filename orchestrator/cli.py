@@ -11,7 +11,7 @@ from typing import Any, Final, NoReturn
 
 import typer
 
-from orchestrator import interruption, spelling
+from orchestrator import signals, spelling
 from orchestrator.commands.breakeven import breakeven
 from orchestrator.commands.compare import compare
 from orchestrator.commands.doctor import doctor
@@ -75,7 +75,7 @@ def common(
 
 def main() -> NoReturn:
     """Run a command and exit with its code: 0, 1 unsound, 2 usage, 3 something is not there, 130 interrupted."""
-    interruption.install()
+    signals.install()
     spelling.install()
     sys.exit(_run(sys.argv[1:]))
 

@@ -7,7 +7,7 @@ from itertools import chain
 from typing import Final
 
 from orchestrator.analysis.ledger import mean_hops, merged_hops
-from orchestrator.model import MeanHops
+from orchestrator.model.runs import MeanHops
 from orchestrator.strategies.strategy import Row
 from worker.contract import LOST, Failure, Outcome, Payload, Task
 

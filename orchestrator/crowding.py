@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from orchestrator.model import Cell, Plan
+from orchestrator.model.runs import Cell, Plan
 from orchestrator.strategies import STRATEGIES
 
 SLOTS_A_PROCESSOR: Final = 8

@@ -18,8 +18,8 @@ from orchestrator.fleet.external import external_fleet, settings_for
 from orchestrator.fleet.fleet import Fleet
 from orchestrator.fleet.payload_reach import payloads_out_of_reach
 from orchestrator.machine import environment
+from orchestrator.model.environment import Broker
 from orchestrator.preflight import preflight
-from orchestrator.surroundings import Broker
 from worker.masking import masked
 
 

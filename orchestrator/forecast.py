@@ -14,8 +14,8 @@ from orchestrator.analysis.prediction import Prediction, predict, speedup
 from orchestrator.analysis.scaling_sentences import interval, prediction_sentence
 from orchestrator.analysis.sentences import describe, figure
 from orchestrator.errors import UsageError
-from orchestrator.judgements import Estimate
-from orchestrator.model import Cell, Run
+from orchestrator.model.findings import Estimate
+from orchestrator.model.runs import Cell, Run
 from orchestrator.planning import MAX_IMAGES, MAX_SLOTS, known, number, within
 
 WIDTH = 80

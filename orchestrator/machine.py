@@ -14,7 +14,7 @@ from pathlib import Path
 import cpuinfo
 import psutil
 
-from orchestrator.surroundings import Broker, Cpu, Environment, Load, Worker
+from orchestrator.model.environment import Broker, Cpu, Environment, Load, Worker
 from worker.remote_control import CGROUPS, usable_cpus
 
 PACKAGES = (

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from orchestrator.analysis.sentences import count
 from orchestrator.collected import Collected
 from orchestrator.inputs.workload import verify
-from orchestrator.model import Sample, TaskFailure
+from orchestrator.model.runs import Sample, TaskFailure
 from orchestrator.strategies.strategy import Strategy
 from worker.contract import LOST, Failure, Payload, Task
 

@@ -13,7 +13,7 @@ from orchestrator.analysis.stopping import LOOKS
 from orchestrator.effects import AUTO, check_effects
 from orchestrator.errors import UsageError
 from orchestrator.inputs.synthetic import MAX_SIDE, MIN_SIDE, check_size
-from orchestrator.model import Cell, Data, Events, Plan
+from orchestrator.model.runs import Cell, Data, Events, Plan
 from orchestrator.options import PROFILES, Options, Profile
 from orchestrator.strategies import STRATEGIES
 from worker.payloads import TRANSPORTS

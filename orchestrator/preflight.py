@@ -7,8 +7,8 @@ import time
 from collections.abc import Callable
 
 from orchestrator.fleet.fleet import Fleet
+from orchestrator.model.environment import Preflight
 from orchestrator.strategies.celery import Celery
-from orchestrator.surroundings import Preflight
 from worker.contract import Task
 from worker.payloads.redis import connect
 

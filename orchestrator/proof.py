@@ -8,7 +8,7 @@ from typing import Final
 
 from PIL import Image
 
-from orchestrator.model import Proof
+from orchestrator.model.runs import Proof
 from worker.contract import Pixels
 
 LONGEST_SIDE: Final = 320

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from orchestrator.inputs.serving import Inputs
-from orchestrator.model import Cell, Proof
+from orchestrator.model.runs import Cell, Proof
 from orchestrator.proof import thumbnails
 from orchestrator.strategies.strategy import Strategy
 from worker.contract import Pixels, Task

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
-from orchestrator.model import Cell, CellResult, Run, Sample, TaskFailure
-from orchestrator.surroundings import Load
+from orchestrator.model.environment import Load
+from orchestrator.model.runs import Cell, CellResult, Run, Sample, TaskFailure
 
 
 @dataclass

@@ -18,9 +18,9 @@ from pydantic import TypeAdapter, ValidationError
 from orchestrator.analysis.estimates import throughput
 from orchestrator.analysis.findings import analyse
 from orchestrator.errors import UnavailableError, UsageError
-from orchestrator.judgements import Estimate, Findings, Verdict
-from orchestrator.judgements import Warning as Caution
-from orchestrator.model import Cell, CellResult, Run
+from orchestrator.model.findings import Estimate, Findings, Verdict
+from orchestrator.model.findings import Warning as Caution
+from orchestrator.model.runs import Cell, CellResult, Run
 from orchestrator.no_result import malformed, unreadable
 from orchestrator.result_checks import MAX_BYTES, checked, content_of, parsed
 

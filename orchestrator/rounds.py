@@ -15,16 +15,16 @@ from dataclasses import replace
 from itertools import chain
 from typing import Protocol
 
-from orchestrator import interruption
+from orchestrator import signals
 from orchestrator.analysis.stopping import enough
 from orchestrator.fleet.fleet import Fleet
 from orchestrator.inputs.serving import Inputs
 from orchestrator.machine import LoadMeter
 from orchestrator.measurement import Place, all_kept, measure
-from orchestrator.model import Cell, Run, Sample, TaskFailure
+from orchestrator.model.environment import Load
+from orchestrator.model.runs import Cell, Run, Sample, TaskFailure
 from orchestrator.record import Record
 from orchestrator.strategies.strategy import Strategy
-from orchestrator.surroundings import Load
 
 
 class Watcher(Protocol):
@@ -111,7 +111,7 @@ class Rounds:
         for position, cell in enumerate(cells):
             self._watcher.sample(self._done, (self._plan.warmup + self._plan.rounds) * len(cells), cell)
             for _ in range(1 + REPEATS):
-                interruption.check()
+                signals.check()
                 place = Place(number, position, time.perf_counter() - began)
                 sample = self._sample(cell, place) if counts else self._warm_up(cell, place)
                 if sample.disturbed is None:

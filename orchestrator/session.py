@@ -21,7 +21,7 @@ from orchestrator.fleet.flower import Access, start_flower
 from orchestrator.inputs import source
 from orchestrator.inputs.serving import Inputs, prepared_inputs
 from orchestrator.machine import environment
-from orchestrator.model import Cell, Plan, Run
+from orchestrator.model.runs import Cell, Plan, Run
 from orchestrator.preflight import preflight
 from orchestrator.proving import prove
 from orchestrator.record import Record, now

@@ -12,7 +12,7 @@ from orchestrator.analysis.sentences import count
 from orchestrator.effects import check_axis, check_effects
 from orchestrator.errors import UsageError
 from orchestrator.inputs.synthetic import MAX_SQUARE, MIN_SIDE
-from orchestrator.model import Cell, Plan
+from orchestrator.model.runs import Cell, Plan
 from orchestrator.options import Options
 from orchestrator.planning import (
     MAX_IMAGES,

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from orchestrator.model import Cell, CellResult, MeanHops, Plan, Run, Sample
-from orchestrator.surroundings import Broker, Cpu, Environment, Load, Preflight, Worker
+from orchestrator.model.environment import Broker, Cpu, Environment, Load, Preflight, Worker
+from orchestrator.model.runs import Cell, CellResult, MeanHops, Plan, Run, Sample
 
 SERIAL = Cell("grayscale", "numpy", "serial", 1)
 THREADS = Cell("grayscale", "numpy", "threads", 2)

@@ -17,8 +17,8 @@ from orchestrator.analysis.prediction import family
 from orchestrator.analysis.scaling_sentences import bounds_sentence
 from orchestrator.analysis.sentences import count, evidence, figure
 from orchestrator.analysis.verdicts import contestants
-from orchestrator.judgements import Estimate
-from orchestrator.model import Cell, CellResult, Run
+from orchestrator.model.findings import Estimate
+from orchestrator.model.runs import Cell, CellResult, Run
 
 Change: TypeAlias = Literal["chunk", "transport", "data", "slots"]
 

@@ -24,8 +24,8 @@ from orchestrator.analysis.system import (
     stations,
     throughput_per_s,
 )
-from orchestrator.judgements import Estimate
-from orchestrator.model import Cell
+from orchestrator.model.findings import Estimate
+from orchestrator.model.runs import Cell
 
 
 @dataclass(frozen=True, slots=True)

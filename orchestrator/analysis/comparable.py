@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from orchestrator.analysis.estimates import paired
 from orchestrator.analysis.picking import Pick
 from orchestrator.analysis.sentences import count, describe
-from orchestrator.model import CellResult, Sample
+from orchestrator.model.runs import CellResult, Sample
 
 
 def comparable(one: CellResult, other: CellResult) -> bool:

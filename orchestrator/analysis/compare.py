@@ -18,9 +18,9 @@ from orchestrator.analysis.estimates import FEWEST_ROUNDS, beyond_one, unpaired_
 from orchestrator.analysis.noise import noise_floor
 from orchestrator.analysis.sentences import describe, figure, percent
 from orchestrator.errors import UsageError
-from orchestrator.judgements import Estimate
-from orchestrator.model import Cell, CellResult, Run
-from orchestrator.surroundings import Environment, Worker
+from orchestrator.model.environment import Environment, Worker
+from orchestrator.model.findings import Estimate
+from orchestrator.model.runs import Cell, CellResult, Run
 
 ChangeWord: TypeAlias = Literal["regression", "improvement", "same", "inconclusive", "invalid"]
 

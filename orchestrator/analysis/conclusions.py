@@ -14,7 +14,7 @@ from orchestrator.analysis.scaling import part_filled, scaling
 from orchestrator.analysis.scaling_sentences import bounds_sentence, curve_sentences, turns_sentence
 from orchestrator.analysis.sweep_sentences import distinct, place_name, sweep_sentence
 from orchestrator.analysis.sweeping import AXES, Sweep, sweeping
-from orchestrator.model import Run
+from orchestrator.model.runs import Run
 
 
 def conclusions(run: Run) -> tuple[str, ...]:

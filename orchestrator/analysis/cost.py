@@ -23,8 +23,8 @@ from orchestrator.analysis.resampling import bootstrapped, resamples
 from orchestrator.analysis.sample_demands import cores_of
 from orchestrator.analysis.system import StationName, System, beyond_slots, holding
 from orchestrator.analysis.verdicts import BASELINES, Against, contestants
-from orchestrator.judgements import Estimate
-from orchestrator.model import Cell, CellResult, Run
+from orchestrator.model.findings import Estimate
+from orchestrator.model.runs import Cell, CellResult, Run
 
 CostKind: TypeAlias = Literal["measured", "predicted", "never", "unknown"]
 Limit: TypeAlias = Literal[StationName, "latency"]

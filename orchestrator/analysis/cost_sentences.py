@@ -8,7 +8,7 @@ from typing import Final
 from orchestrator.analysis.cost import Cost
 from orchestrator.analysis.sentences import count, describe, evidence, figure
 from orchestrator.analysis.system import StationName
-from orchestrator.judgements import Estimate
+from orchestrator.model.findings import Estimate
 
 HOLDS: Final[dict[StationName, str]] = {
     "orchestrator": "the orchestrator's one thread holds",

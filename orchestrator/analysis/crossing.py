@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orchestrator.analysis.estimates import FEWEST_ROUNDS, candidates, cut, estimate, rank_test
-from orchestrator.judgements import Estimate
+from orchestrator.model.findings import Estimate
 
 Floats: TypeAlias = NDArray[np.float64]
 BreakEvenKind: TypeAlias = Literal["crosses", "several", "always", "never", "undecided"]

@@ -23,8 +23,8 @@ from orchestrator.analysis.sample_demands import (
     typical,
 )
 from orchestrator.analysis.system import System
-from orchestrator.judgements import Estimate
-from orchestrator.model import Cell, CellResult, Run, Sample
+from orchestrator.model.findings import Estimate
+from orchestrator.model.runs import Cell, CellResult, Run, Sample
 
 CONTENDED: Final = 0.7
 """From this share of the cores' time on, tasks take longer for want of a core."""

@@ -25,8 +25,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orchestrator.analysis import distributions
-from orchestrator.judgements import Estimate
-from orchestrator.model import CellResult
+from orchestrator.model.findings import Estimate
+from orchestrator.model.runs import CellResult
 
 Floats: TypeAlias = NDArray[np.float64]
 

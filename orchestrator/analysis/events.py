@@ -9,8 +9,8 @@ from math import ceil, prod
 from orchestrator.analysis.comparable import standing
 from orchestrator.analysis.estimates import beyond_one, makespan, paired, ratio
 from orchestrator.analysis.sentences import count, describe
-from orchestrator.judgements import Estimate
-from orchestrator.model import Cell, CellResult, Run
+from orchestrator.model.findings import Estimate
+from orchestrator.model.runs import Cell, CellResult, Run
 
 
 @dataclass(frozen=True, slots=True)

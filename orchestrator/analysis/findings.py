@@ -9,8 +9,8 @@ from orchestrator.analysis.picking import pick
 from orchestrator.analysis.sweeping import OF_WORK
 from orchestrator.analysis.verdicts import BASELINES, contestants, verdicts
 from orchestrator.analysis.warnings import warnings
-from orchestrator.judgements import Estimate, Findings
-from orchestrator.model import Cell, CellResult, Run
+from orchestrator.model.findings import Estimate, Findings
+from orchestrator.model.runs import Cell, CellResult, Run
 
 
 def analyse(run: Run) -> Findings:

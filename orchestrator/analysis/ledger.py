@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from statistics import fmean, median
 from typing import Final
 
-from orchestrator.model import Cell, CellResult, MeanHops
+from orchestrator.model.runs import Cell, CellResult, MeanHops
 from worker.contract import Hops
 
 LEGS: Final = ("publish", "queue", "fetch", "compute", "store", "return", "unexplained")

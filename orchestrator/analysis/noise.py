@@ -6,8 +6,8 @@ from math import log
 
 from orchestrator.analysis.comparable import comparable
 from orchestrator.analysis.estimates import ratio
-from orchestrator.judgements import Estimate
-from orchestrator.model import Run
+from orchestrator.model.findings import Estimate
+from orchestrator.model.runs import Run
 
 
 def noise_floor(run: Run) -> Estimate | None:

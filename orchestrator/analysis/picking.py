@@ -19,8 +19,8 @@ from typing import TypeAlias
 import numpy as np
 
 from orchestrator.analysis.estimates import centre, ratio
-from orchestrator.judgements import Estimate
-from orchestrator.model import CellResult
+from orchestrator.model.findings import Estimate
+from orchestrator.model.runs import CellResult
 
 Logarithms: TypeAlias = Mapping[int, float]
 """Round to the logarithm of a makespan."""

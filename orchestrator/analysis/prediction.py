@@ -24,8 +24,8 @@ from orchestrator.analysis.system import (
     stations,
 )
 from orchestrator.errors import UsageError
-from orchestrator.judgements import Estimate
-from orchestrator.model import Cell, CellResult, Run
+from orchestrator.model.findings import Estimate
+from orchestrator.model.runs import Cell, CellResult, Run
 
 MODEL_MARGIN: Final = 0.05
 """What the model alone may be off by, where formula and simulation agree; docs/scaling.md has the measured."""

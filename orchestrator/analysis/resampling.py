@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orchestrator.analysis.estimates import ASKED_LEVEL, FEWEST_ROUNDS
-from orchestrator.judgements import Estimate
+from orchestrator.model.findings import Estimate
 
 Floats: TypeAlias = NDArray[np.float64]
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from orchestrator.analysis.system import WINDOW_MESSAGES
-from orchestrator.model import Cell, Plan
+from orchestrator.model.runs import Cell, Plan
 
 PER_MESSAGE: Final = 5
 """A slot's round trips for a message, one after the other, before it can have the next (prefetch 1).

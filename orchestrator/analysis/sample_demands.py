@@ -9,8 +9,8 @@ from statistics import median
 from typing import Final
 
 from orchestrator.analysis.system import System
-from orchestrator.model import Cell, Run, Sample, Stations
-from orchestrator.surroundings import Worker
+from orchestrator.model.environment import Worker
+from orchestrator.model.runs import Cell, Run, Sample, Stations
 
 SATURATED: Final = 0.8
 """A station that was busy for this share of a batch may have been what the others waited for."""

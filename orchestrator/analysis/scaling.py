@@ -14,8 +14,8 @@ from orchestrator.analysis.demands import demands
 from orchestrator.analysis.estimates import ratio, throughput
 from orchestrator.analysis.sample_demands import cores_by_machine
 from orchestrator.analysis.usl import Refusal, Scalability, fit
-from orchestrator.judgements import Estimate
-from orchestrator.model import Cell, CellResult, Run
+from orchestrator.model.findings import Estimate
+from orchestrator.model.runs import Cell, CellResult, Run
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from orchestrator.analysis.scaling import ScalingCurve
 from orchestrator.analysis.sentences import count, describe, figure
 from orchestrator.analysis.system import Station, StationName
 from orchestrator.analysis.usl import Refusal, Scalability
-from orchestrator.judgements import Estimate
+from orchestrator.model.findings import Estimate
 
 STATIONS: Final[dict[StationName, str]] = {
     "slots": "the slots",

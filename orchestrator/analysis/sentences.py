@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from orchestrator.judgements import Estimate
-from orchestrator.model import Cell
+from orchestrator.model.findings import Estimate
+from orchestrator.model.runs import Cell
 
 NAMES = {"celery": "Celery"}
 

@@ -16,8 +16,8 @@ from typing import Final
 from orchestrator.analysis.estimates import makespan
 from orchestrator.analysis.sweeping import OF_WORK, sweeping
 from orchestrator.analysis.verdicts import verdicts
-from orchestrator.judgements import Estimate
-from orchestrator.model import Run
+from orchestrator.model.findings import Estimate
+from orchestrator.model.runs import Run
 
 LOOKS: Final = (7, 10, 14, 20, 27, 35, 47, 63, 84, 112)
 """The numbers of rounds after which the widths are looked at; the last ends the run."""

@@ -10,7 +10,7 @@ from orchestrator.analysis.crossing import FEWEST_POINTS, BreakEven, Crossing, S
 from orchestrator.analysis.estimates import FEWEST_ROUNDS
 from orchestrator.analysis.sentences import count, figure
 from orchestrator.analysis.sweeping import Axis, Sweep, place
-from orchestrator.model import Run
+from orchestrator.model.runs import Run
 
 UNITS: Final[dict[Axis, str]] = {"pixels": "pixels", "latency_ms": "ms of latency"}
 

@@ -11,7 +11,7 @@ from orchestrator.analysis.crossing import BreakEven, SweepPoint, break_even
 from orchestrator.analysis.estimates import paired
 from orchestrator.analysis.picking import pick
 from orchestrator.analysis.verdicts import BASELINES, Against, contestants
-from orchestrator.model import Cell, CellResult, Run
+from orchestrator.model.runs import Cell, CellResult, Run
 
 Axis: TypeAlias = Literal["pixels", "latency_ms", "chunk"]
 

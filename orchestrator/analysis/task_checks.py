@@ -6,11 +6,11 @@ from collections.abc import Callable, Sequence
 from math import ceil
 from typing import Final
 
-from orchestrator import judgements, model
 from orchestrator.analysis.comparable import standing
 from orchestrator.analysis.ledger import ledger
 from orchestrator.analysis.sentences import count, describe
-from orchestrator.model import CellResult, Sample
+from orchestrator.model import findings, runs
+from orchestrator.model.runs import CellResult, Sample
 
 CLOCK_SHARE: Final = 0.5
 """The share of a hop that the clocks' bound may reach before that hop tells nothing."""
@@ -24,7 +24,7 @@ GIVE_TIME: Final = (
 )
 
 
-def incomplete(run: model.Run) -> judgements.Warning | None:
+def incomplete(run: runs.Run) -> findings.Warning | None:
     """Not everything that was planned was measured."""
     measured = {result.cell for result in run.cells if result.taken}
     planned = dict.fromkeys((*run.plan.cells, *(result.cell for result in run.cells)))
@@ -32,14 +32,14 @@ def incomplete(run: model.Run) -> judgements.Warning | None:
     if not missing and run.complete:
         return None
     lacking = f"; {_named(missing, 'cell')} without a sample" if missing else ""
-    return judgements.Warning(
+    return findings.Warning(
         "incomplete",
         f"the run {'ended' if run.complete else 'was interrupted'} before all was measured{lacking}",
         "run again and let it end",
     )
 
 
-def unsound(run: model.Run) -> judgements.Warning | None:
+def unsound(run: runs.Run) -> findings.Warning | None:
     """Tasks were lost or ended twice, or outputs differ from the reference's."""
     cells = [result.cell for result in run.cells if not result.sound]
     if not cells:
@@ -49,14 +49,14 @@ def unsound(run: model.Run) -> judgements.Warning | None:
         _total(run, lambda sample: sample.duplicated),
         _total(run, lambda sample: sample.wrong),
     )
-    return judgements.Warning(
+    return findings.Warning(
         "unsound",
         f"{_named(cells, 'cell')}: {lost} tasks lost, {duplicated} ended twice, {wrong} outputs wrong",
         "do not use these cells' times; look for dead workers ('orchestrator doctor') or a broken kernel",
     )
 
 
-def disturbed(run: model.Run) -> judgements.Warning | None:
+def disturbed(run: runs.Run) -> findings.Warning | None:
     """Something befell samples from outside. They are kept, stand for no time, and were taken again."""
     befallen = [(result, sample) for result in run.cells for sample in result.disturbed]
     if not befallen:
@@ -64,14 +64,14 @@ def disturbed(run: model.Run) -> judgements.Warning | None:
     result, sample = min(befallen, key=lambda each: (each[1].round, each[1].at_s))
     when = "warm-up" if sample.round < 0 else f"round {sample.round + 1}"
     first = f"{result.cell.stage}, {describe(result.cell)}, {when}: {sample.disturbed}"
-    return judgements.Warning(
+    return findings.Warning(
         "disturbed",
         f"{count(len(befallen), 'sample')} disturbed ({'first ' if befallen[1:] else ''}{first})",
         _remedy(run, _of_disturbed(befallen)),
     )
 
 
-def _of_disturbed(befallen: Sequence[tuple[model.CellResult, model.Sample]]) -> str:
+def _of_disturbed(befallen: Sequence[tuple[runs.CellResult, runs.Sample]]) -> str:
     """What became of disturbed samples, and whether there is anything left to do."""
     lost = sum(sample.lost for _, sample in befallen)
     left = "left out of every figure and taken again"
@@ -82,7 +82,7 @@ def _of_disturbed(befallen: Sequence[tuple[model.CellResult, model.Sample]]) -> 
     return f"{left}, so there is nothing to do"
 
 
-def _remedy(run: model.Run, settled: str) -> str:
+def _remedy(run: runs.Run, settled: str) -> str:
     """`settled` where every disturbed round was measured in the end, else what is missing."""
     missing = [
         f"round {round_ + 1} of {each.cell.stage}, {describe(each.cell)}"
@@ -98,7 +98,7 @@ def _remedy(run: model.Run, settled: str) -> str:
     return f"{missing[0]}{more} stayed without a figure: {first}, and run again"
 
 
-def failed(run: model.Run) -> judgements.Warning | None:
+def failed(run: runs.Run) -> findings.Warning | None:
     """Tasks failed, so the times are partly those of failing."""
     cells = [result for result in run.cells if any(sample.failed for sample in result.samples)]
     if not cells:
@@ -106,14 +106,14 @@ def failed(run: model.Run) -> judgements.Warning | None:
     causes = [f"{each.type}: {each.message}" for result in cells for each in result.failures]
     cause = f", first with {causes[0]}" if causes else ""
     total = count(_total(run, lambda sample: sample.failed), "task")
-    return judgements.Warning(
+    return findings.Warning(
         "failed tasks",
         f"{total} failed in {_named([result.cell for result in cells], 'cell')}{cause}",
         "mend the source or the kernel; until then the times are partly those of failing",
     )
 
 
-def failed_apart(run: model.Run) -> judgements.Warning | None:
+def failed_apart(run: runs.Run) -> findings.Warning | None:
     """Cells failed other tasks than their like, or all: what is left out of comparisons is named."""
     apart = []
     for stage in run.stages:
@@ -123,14 +123,14 @@ def failed_apart(run: model.Run) -> judgements.Warning | None:
             apart += [each.cell for each in sound if each not in able]
     if not apart:
         return None
-    return judgements.Warning(
+    return findings.Warning(
         "not compared",
         f"{_named(apart, 'cell')} failed other tasks than cells that did the same work, or all of them",
         "their times are held only against cells that failed as many tasks; mend what fails, and run again",
     )
 
 
-def slots_unseen(run: model.Run) -> judgements.Warning | None:
+def slots_unseen(run: runs.Run) -> findings.Warning | None:
     """Fewer slots did work than were asked for, though there were messages for all of them."""
     short = [result for result in run.cells if any(_unseen(result, each) for each in result.samples)]
     if not short:
@@ -139,7 +139,7 @@ def slots_unseen(run: model.Run) -> judgements.Warning | None:
     seen = min(each.slots_seen or 0 for each in first.samples if _unseen(first, each))
     distributed = any(each.cell.distributed for each in short)
     missing = "look whether workers are missing ('orchestrator doctor'), or " if distributed else ""
-    return judgements.Warning(
+    return findings.Warning(
         "slots unseen",
         f"fewer slots worked than were asked for in {_named([each.cell for each in short], 'cell')}: "
         f"{seen} of {first.cell.slots} in the first",
@@ -147,7 +147,7 @@ def slots_unseen(run: model.Run) -> judgements.Warning | None:
     )
 
 
-def clock_bound(run: model.Run) -> judgements.Warning | None:
+def clock_bound(run: runs.Run) -> findings.Warning | None:
     """The clocks are known too badly to tell queue from return."""
     for result in run.cells:
         of_cell = ledger(result)
@@ -155,7 +155,7 @@ def clock_bound(run: model.Run) -> judgements.Warning | None:
             continue
         hops = [each for each in (of_cell.seconds("queue"), of_cell.seconds("return")) if each is not None]
         if hops and of_cell.clock_bound_s > CLOCK_SHARE * min(hops):
-            return judgements.Warning(
+            return findings.Warning(
                 "clock bound",
                 f"clocks are known to within {1e3 * of_cell.clock_bound_s:.2g} ms, and "
                 f"{describe(result.cell)} spends {_or_nothing(min(hops))} in queue or return",
@@ -164,13 +164,13 @@ def clock_bound(run: model.Run) -> judgements.Warning | None:
     return None
 
 
-def hops_beyond_bound(run: model.Run) -> judgements.Warning | None:
+def hops_beyond_bound(run: runs.Run) -> findings.Warning | None:
     """Hops contradict each other by more than the clocks can explain."""
     hops = [each.hops for result in run.cells for each in result.samples if each.hops is not None]
     beyond = sum(each.beyond_bound for each in hops)
     if not beyond:
         return None
-    return judgements.Warning(
+    return findings.Warning(
         "hops beyond bound",
         f"{beyond} of {count(sum(each.tasks for each in hops), 'task')} have a hop more negative than the "
         "clocks' bound explains",
@@ -191,11 +191,11 @@ def _unseen(result: CellResult, sample: Sample) -> bool:
     return messages >= result.cell.slots > sample.slots_seen
 
 
-def _total(run: model.Run, figure: Callable[[Sample], int]) -> int:
+def _total(run: runs.Run, figure: Callable[[Sample], int]) -> int:
     return sum(figure(sample) for result in run.cells for sample in result.samples)
 
 
-def _named(cells: Sequence[model.Cell], noun: str) -> str:
+def _named(cells: Sequence[runs.Cell], noun: str) -> str:
     """How many cells, and the first by name: `3 cells (first decode, Celery with asarray ...)`."""
     first = f"{' '.join(filter(None, (cells[0].stage, cells[0].work)))}, {describe(cells[0])}"
     return f"{count(len(cells), noun)} ({'first ' if len(cells) > 1 else ''}{first})"

@@ -7,13 +7,13 @@ from math import exp, log, log1p
 from statistics import median
 from typing import Final
 
-from orchestrator import judgements, model
 from orchestrator.analysis import distributions
 from orchestrator.analysis.estimates import FEWEST_ROUNDS
 from orchestrator.analysis.noise import noise_floor
 from orchestrator.analysis.picking import round_levels
 from orchestrator.analysis.sentences import count, describe, evidence, figure, percent
-from orchestrator.model import CellResult
+from orchestrator.model import findings, runs
+from orchestrator.model.runs import CellResult
 
 SPREAD: Final = 0.10
 """The relative standard deviation from which pyperf calls a benchmark unstable; here a robust one."""
@@ -28,12 +28,12 @@ TIMER_TICKS: Final = 1000
 """A makespan of fewer ticks of the clock than this is not measured to a thousandth."""
 
 
-def too_few_rounds(run: model.Run) -> judgements.Warning | None:
+def too_few_rounds(run: runs.Run) -> findings.Warning | None:
     """There are not enough rounds for an interval."""
     rounds = [len(result.makespans_s) for result in run.cells if result.samples]
     if not rounds or min(rounds) >= FEWEST_ROUNDS:
         return None
-    return judgements.Warning(
+    return findings.Warning(
         "too few rounds",
         f"{count(min(rounds), 'round')} of some cells: below {FEWEST_ROUNDS} there are no intervals, and so "
         "no verdicts",
@@ -41,13 +41,13 @@ def too_few_rounds(run: model.Run) -> judgements.Warning | None:
     )
 
 
-def aa_differs(run: model.Run) -> judgements.Warning | None:
+def aa_differs(run: runs.Run) -> findings.Warning | None:
     """The same cell, measured twice, differs from itself by more than the margin."""
     floor = noise_floor(run)
     if floor is None or abs(log(floor.point)) <= log1p(run.plan.margin):
         return None
     rounds = max((len(result.samples) for result in run.cells if result.cell.replica), default=0)
-    return judgements.Warning(
+    return findings.Warning(
         "A/A differs",
         f"the same cell measured twice has a ratio of {figure(floor.point)} ({evidence(floor, rounds)}), "
         f"beyond the margin of {percent(run.plan.margin)}",
@@ -55,14 +55,14 @@ def aa_differs(run: model.Run) -> judgements.Warning | None:
     )
 
 
-def spread(run: model.Run) -> judgements.Warning | None:
+def spread(run: runs.Run) -> findings.Warning | None:
     """A cell's makespans lie too far apart."""
     spreads = {result.cell: _spread(result) for result in run.cells if len(result.samples) > 1}
     wide = {cell: each for cell, each in spreads.items() if each > SPREAD}
     if not wide:
         return None
     worst = max(wide, key=lambda cell: wide[cell])
-    return judgements.Warning(
+    return findings.Warning(
         "spread",
         f"{len(wide)} of {count(len(spreads), 'cell')} vary by more than {percent(SPREAD)} from round to "
         f"round, most {worst.stage}, {describe(worst)}, by {percent(wide[worst])}",
@@ -70,7 +70,7 @@ def spread(run: model.Run) -> judgements.Warning | None:
     )
 
 
-def drift(run: model.Run) -> judgements.Warning | None:
+def drift(run: runs.Run) -> findings.Warning | None:
     """The rounds became slower or faster over the run, all cells together.
 
     Mann and Kendall's trend test on the rounds' levels, exact; and a change, by Theil and Sen's slope,
@@ -88,7 +88,7 @@ def drift(run: model.Run) -> judgements.Warning | None:
     change = median(slopes) * (rounds[-1] - rounds[0])
     if abs(change) <= log1p(run.plan.margin):
         return None
-    return judgements.Warning(
+    return findings.Warning(
         "drift",
         f"from the first round to the last, times {'rose' if change > 0 else 'fell'} by "
         f"{percent(abs(exp(change) - 1))}",
@@ -96,7 +96,7 @@ def drift(run: model.Run) -> judgements.Warning | None:
     )
 
 
-def timer(run: model.Run) -> judgements.Warning | None:
+def timer(run: runs.Run) -> findings.Warning | None:
     """A makespan is too short for the clock that measured it."""
     if run.preflight is None:
         return None
@@ -105,7 +105,7 @@ def timer(run: model.Run) -> judgements.Warning | None:
     short = [cell for cell, makespan_s in times.items() if makespan_s < least]
     if not short:
         return None
-    return judgements.Warning(
+    return findings.Warning(
         "timer",
         f"{short[0].stage}, {describe(short[0])} took {1e3 * times[short[0]]:.2g} ms, less than "
         f"{TIMER_TICKS} ticks of the clock ({1e9 * run.preflight.timer_resolution_s:.0f} ns each)",

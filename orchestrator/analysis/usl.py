@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from orchestrator.analysis.estimates import centre, ratio
 from orchestrator.analysis.resampling import bootstrapped, resamples
 from orchestrator.analysis.sentences import figure, percent
-from orchestrator.judgements import Estimate
+from orchestrator.model.findings import Estimate
 
 Floats: TypeAlias = NDArray[np.float64]
 Curve: TypeAlias = tuple[float, float, float]

@@ -15,8 +15,8 @@ from orchestrator.analysis.estimates import CLEARANCE, FEWEST_ROUNDS, beyond_one
 from orchestrator.analysis.ledger import bound
 from orchestrator.analysis.picking import Pick, contest, pick
 from orchestrator.analysis.sentences import count, describe, percent, took
-from orchestrator.judgements import Estimate, Verdict, VerdictWord
-from orchestrator.model import Cell, CellResult, Run
+from orchestrator.model.findings import Estimate, Verdict, VerdictWord
+from orchestrator.model.runs import Cell, CellResult, Run
 
 Against: TypeAlias = Literal["best in-process", "serial"]
 

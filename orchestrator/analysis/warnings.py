@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final, TypeAlias
 
-from orchestrator import judgements, model
 from orchestrator.analysis import machine_checks, task_checks, time_checks
+from orchestrator.model import findings, runs
 
-Check: TypeAlias = Callable[[model.Run], judgements.Warning | None]
+Check: TypeAlias = Callable[[runs.Run], findings.Warning | None]
 
 CHECKS: Final[tuple[Check, ...]] = (
     task_checks.incomplete,
@@ -42,11 +42,11 @@ DISTURBANCES: Final[tuple[Check, ...]] = (
 """Those of `CHECKS` that tell of what befell a run from outside: another run may have been spared it."""
 
 
-def warnings(run: model.Run) -> tuple[judgements.Warning, ...]:
+def warnings(run: runs.Run) -> tuple[findings.Warning, ...]:
     """Every warning that a run gives cause for, in the order of `CHECKS`."""
     return tuple(warning for check in CHECKS if (warning := check(run)) is not None)
 
 
-def disturbances(run: model.Run) -> tuple[judgements.Warning, ...]:
+def disturbances(run: runs.Run) -> tuple[findings.Warning, ...]:
     """What befell a run from outside, in the order of `DISTURBANCES`."""
     return tuple(warning for check in DISTURBANCES if (warning := check(run)) is not None)

@@ -11,14 +11,14 @@ from pathlib import Path
 
 import psutil
 
-from orchestrator import interruption, results, session
+from orchestrator import results, session, signals
 from orchestrator.analysis.findings import analyse
 from orchestrator.commands.progress import progress
 from orchestrator.crowding import crowding
 from orchestrator.errors import BreakevenError, NothingMeasuredError, UsageError
 from orchestrator.fleet.flower import Access
 from orchestrator.inputs import source
-from orchestrator.model import Plan, Run
+from orchestrator.model.runs import Plan, Run
 from orchestrator.reports import html, terminal
 from orchestrator.reports.screen import screen
 from orchestrator.session import Job
@@ -150,7 +150,7 @@ def _say_what_crowds(plan: Plan, job: Job) -> None:
 def _leave_incomplete(run: Run, saver: Saver, destination: Destination) -> None:
     """Of a run that ended early: how far it came, and its result and its report, like a whole run's."""
     try:
-        with interruption.ignored():
+        with signals.ignored():
             saver.flush()
     except BreakevenError as error:
         sys.stderr.write(f"\norchestrator: {error}\n")  # beside, and not instead of, what ended the run

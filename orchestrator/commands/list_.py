@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import typer
 
 if TYPE_CHECKING:
-    from orchestrator.model import Plan
+    from orchestrator.model.runs import Plan
 
 WIDTH = 80
 

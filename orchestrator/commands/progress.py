@@ -12,7 +12,7 @@ from statistics import fmean
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-from orchestrator.model import Cell
+from orchestrator.model.runs import Cell
 from orchestrator.rounds import Watcher
 
 

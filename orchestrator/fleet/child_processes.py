@@ -15,7 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
 
-from orchestrator import interruption
+from orchestrator import signals
 from orchestrator.errors import UnavailableError
 
 
@@ -91,7 +91,7 @@ class ChildProcesses:
         self._order(order)
         deadline = time.monotonic() + 10
         while name not in self.pids and time.monotonic() < deadline:
-            interruption.check()
+            signals.check()
             self.watch(timeout_s=0.5)
         if name not in self.pids:
             program = order["argv"][0]

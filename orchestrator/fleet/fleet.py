@@ -25,7 +25,7 @@ from orchestrator.fleet.roster import Member, Offset
 from orchestrator.fleet.run_queue import RunQueue
 from orchestrator.fleet.serving import Serving
 from orchestrator.fleet.task_events import TaskEvents
-from orchestrator.surroundings import Broker
+from orchestrator.model.environment import Broker
 from worker.app import PREFIX
 from worker.payloads.redis import ANSWER_S, connect
 from worker.settings import Settings

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 import requests
 
-from orchestrator import interruption
+from orchestrator import signals
 from orchestrator.errors import UnavailableError, UsageError
 from orchestrator.fleet.child_processes import ChildProcesses
 
@@ -67,7 +67,7 @@ def _await_workers(processes: ChildProcesses, access: Access, workers: int, dead
     """How many workers Flower knows once it knows them all, has ended, or has had time enough."""
     known = 0
     while known < workers and time.monotonic() < deadline and "flower" not in processes.ended:
-        interruption.check()
+        signals.check()
         known = _workers_online(access)
         processes.watch(timeout_s=0.1)
     return known

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from celery import Celery
 
-from orchestrator import interruption
+from orchestrator import signals
 from orchestrator.errors import UnavailableError
 from orchestrator.fleet import roster
 from orchestrator.fleet.attendance import Attendance
@@ -97,7 +97,7 @@ class Recovery:
         missing = ", ".join(self._attendance.missing) or "a worker"
         enough = slots if self.revive is None else self.full_slots
         while True:
-            interruption.check()
+            signals.check()
             self.check()
             found = roster.find(self._app, FIND_AGAIN_S, expected)
             have = sum(member.slots for member in found)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from celery import Celery
 
-from orchestrator import interruption
+from orchestrator import signals
 from orchestrator.errors import UnavailableError
 from orchestrator.fleet import roster
 from orchestrator.fleet.roster import Member
@@ -52,7 +52,7 @@ def complete(
     """
     began = time.monotonic()
     while True:
-        interruption.check()
+        signals.check()
         expected = started()
         members = roster.find(app, LOOK_S)
         if members and len(members) >= expected == started():

@@ -9,9 +9,9 @@ from typing import Any
 
 from celery import Celery
 
-from orchestrator import interruption
+from orchestrator import signals
 from orchestrator.errors import UnavailableError
-from orchestrator.surroundings import Worker
+from orchestrator.model.environment import Worker
 from worker.clock import clock_identity
 from worker.messages import VERSION
 from worker.redaction import printable
@@ -96,7 +96,7 @@ def find(app: Celery, timeout_s: float, expected: int | None = None) -> list[Mem
     deadline = time.monotonic() + timeout_s
     found: dict[str, Any] = {}
     while True:
-        interruption.check()
+        signals.check()
         wait = min(1.0, max(0.05, deadline - time.monotonic()))
         found.update(_describe(app, wait, expected))
         if (expected is not None and len(found) >= expected) or time.monotonic() >= deadline:

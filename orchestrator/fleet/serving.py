@@ -7,7 +7,7 @@ from collections.abc import Collection
 
 from celery import Celery
 
-from orchestrator import interruption
+from orchestrator import signals
 from orchestrator.errors import UnavailableError
 from orchestrator.fleet import roster
 from orchestrator.fleet.roster import FOLLOW_S
@@ -79,7 +79,7 @@ class Serving:
         """Wait until those who are to serve the queue do, and the others have let it go."""
         deadline = time.monotonic() + FOLLOW_S
         while time.monotonic() < deadline:
-            interruption.check()
+            signals.check()
             answers = roster.ask(self._app, "active_queues", everyone, FOLLOW_S)
             serving = {
                 name for name, queues in answers.items() if self._queue in {queue["name"] for queue in queues}

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from orchestrator import interruption
+from orchestrator import signals
 from orchestrator.errors import UnavailableError, UsageError
 from orchestrator.fleet.child_processes import ChildProcesses
 from orchestrator.inputs import source
@@ -19,7 +19,7 @@ from orchestrator.inputs.on_demand import file_url, pace_of, synthetic_url
 from orchestrator.inputs.origin import Origin
 from orchestrator.inputs.source import Source
 from orchestrator.inputs.workload import Expectation, Workload, prepare
-from orchestrator.model import Cell, Plan
+from orchestrator.model.runs import Cell, Plan
 from worker.allowed_origins import of_url
 from worker.contract import Task
 from worker.redaction import told
@@ -132,7 +132,7 @@ def start_origin(processes: ChildProcesses, origin: Origin, name: str = "origin"
     processes.start(name, argv)
     deadline = time.monotonic() + READY_S * (1 + (origin.images or 0) / 1000)
     while time.monotonic() < deadline and name not in processes.ended:
-        interruption.check()
+        signals.check()
         lines: Sequence[str] = processes.log(name).splitlines()
         if lines and lines[0].startswith("{"):
             return str(json.loads(lines[0])["url"])

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from orchestrator.judgements import Findings
-from orchestrator.model import Run
+from orchestrator.model.findings import Findings
+from orchestrator.model.runs import Run
 from orchestrator.reports import csv as csv
 from orchestrator.reports import html as html
 from orchestrator.reports import markdown as markdown

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from orchestrator.analysis.comparable import standing
 from orchestrator.analysis.picking import pick
 from orchestrator.analysis.verdicts import BASELINES, contestants
-from orchestrator.judgements import Findings
-from orchestrator.model import Cell, CellResult
+from orchestrator.model.findings import Findings
+from orchestrator.model.runs import Cell, CellResult
 
 
 def fastest(findings: Findings, results: Iterable[CellResult]) -> frozenset[Cell]:

@@ -6,8 +6,8 @@ import csv
 import io
 from dataclasses import asdict, fields
 
-from orchestrator.judgements import Findings
-from orchestrator.model import Cell, MeanHops, Run, Sample
+from orchestrator.model.findings import Findings
+from orchestrator.model.runs import Cell, MeanHops, Run, Sample
 from orchestrator.reports.inert import in_csv
 
 CELL = tuple(field.name for field in fields(Cell))

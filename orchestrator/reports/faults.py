@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from orchestrator.model import Cell, Run
+from orchestrator.model.runs import Cell, Run
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
-from orchestrator.judgements import Estimate
-from orchestrator.model import Run
+from orchestrator.model.findings import Estimate
+from orchestrator.model.runs import Run
 
 
 def digits(value: float, significant: int = 3) -> str:

@@ -13,8 +13,8 @@ from orchestrator.analysis.scaling import scaling
 from orchestrator.analysis.sentences import count
 from orchestrator.analysis.sweep_sentences import distinct, paying, surely
 from orchestrator.analysis.sweeping import AXES, Sweep, sweeping
-from orchestrator.judgements import Findings, Verdict, VerdictWord
-from orchestrator.model import Run
+from orchestrator.model.findings import Findings, Verdict, VerdictWord
+from orchestrator.model.runs import Run
 
 DOES: dict[VerdictWord, str] = {
     "helps": "it helps in {}",

@@ -19,8 +19,8 @@ import vl_convert
 from markupsafe import Markup
 
 from orchestrator import results
-from orchestrator.judgements import Findings
-from orchestrator.model import Run
+from orchestrator.model.findings import Findings
+from orchestrator.model.runs import Run
 from orchestrator.reports import page
 from orchestrator.reports.charts import CHARTS, look
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from orchestrator.analysis.conclusions import conclusions
 from orchestrator.analysis.estimates import throughput
 from orchestrator.analysis.sentences import count
-from orchestrator.judgements import Estimate, Findings
-from orchestrator.model import CellResult, Run
+from orchestrator.model.findings import Estimate, Findings
+from orchestrator.model.runs import CellResult, Run
 from orchestrator.reports.figures import digits, interval, seconds, sizes, spread, times
 from orchestrator.reports.inert import in_code, in_markdown
 

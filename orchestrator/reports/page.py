@@ -10,8 +10,8 @@ from typing import Any, Final
 
 from orchestrator.analysis.conclusions import changes
 from orchestrator.analysis.estimates import throughput
-from orchestrator.judgements import Findings, Verdict
-from orchestrator.model import Cell, CellResult, Run
+from orchestrator.model.findings import Findings, Verdict
+from orchestrator.model.runs import Cell, CellResult, Run
 from orchestrator.reports import typeset
 from orchestrator.reports.best import fastest
 from orchestrator.reports.charts.rows import full_name, short_name

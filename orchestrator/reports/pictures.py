@@ -11,8 +11,8 @@ from typing import Any, Final
 import vl_convert
 from PIL import Image
 
-from orchestrator.judgements import Findings
-from orchestrator.model import Run
+from orchestrator.model.findings import Findings
+from orchestrator.model.runs import Run
 from orchestrator.reports.charts import drawings
 from orchestrator.reports.charts.drawing import Drawing
 from orchestrator.reports.charts.look import LIGHT, VEGA_LITE, resolved

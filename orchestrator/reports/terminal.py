@@ -14,8 +14,8 @@ from rich.text import Text
 from orchestrator.analysis.conclusions import conclusions
 from orchestrator.analysis.estimates import throughput
 from orchestrator.analysis.sentences import count
-from orchestrator.judgements import Findings
-from orchestrator.model import Cell, CellResult, Run
+from orchestrator.model.findings import Findings
+from orchestrator.model.runs import Cell, CellResult, Run
 from orchestrator.reports.best import fastest
 from orchestrator.reports.faults import faults
 from orchestrator.reports.figures import digits, interval, levels, rate, seconds, sizes, spread, times

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from math import log
 
-from orchestrator.judgements import Estimate
+from orchestrator.model.findings import Estimate
 
 
 @dataclass(frozen=True, slots=True)

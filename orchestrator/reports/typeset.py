@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from orchestrator.judgements import Estimate
+from orchestrator.model.findings import Estimate
 from orchestrator.reports.figures import interval, seconds, spread, times
 
 TIMES: Final = "\u00d7"

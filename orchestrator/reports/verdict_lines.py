@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from orchestrator.analysis.sentences import describe, figure
-from orchestrator.judgements import Estimate, Verdict, VerdictWord
+from orchestrator.model.findings import Estimate, Verdict, VerdictWord
 from orchestrator.reports.figures import levels
 
 COLOURS: dict[VerdictWord, str] = {

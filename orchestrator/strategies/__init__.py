@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from orchestrator.fleet.fleet import Fleet
-from orchestrator.model import Cell
+from orchestrator.model.runs import Cell
 from orchestrator.strategies.celery import Celery
 from orchestrator.strategies.processes import Processes
 from orchestrator.strategies.serial import Serial

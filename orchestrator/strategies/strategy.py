@@ -8,7 +8,7 @@ from contextlib import closing
 from types import TracebackType
 from typing import Protocol, Self
 
-from orchestrator.model import Stations
+from orchestrator.model.runs import Stations
 from worker.contract import Outcome, Task
 
 

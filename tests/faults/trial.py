@@ -16,7 +16,7 @@ from orchestrator.commands.comparison import exit_code
 from orchestrator.errors import BreakevenError
 from orchestrator.fleet.fleet import Fleet
 from orchestrator.measurement import Place, measure
-from orchestrator.model import Cell, CellResult, Sample, TaskFailure
+from orchestrator.model.runs import Cell, CellResult, Sample, TaskFailure
 from orchestrator.rounds import REPEATS
 from orchestrator.strategies.celery import Celery
 from orchestrator.strategies.strategy import Row

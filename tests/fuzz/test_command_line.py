@@ -20,7 +20,7 @@ from orchestrator.catalogue import names
 from orchestrator.errors import UnavailableError
 from orchestrator.fleet.external import check_url, settings_for
 from orchestrator.inputs import on_demand, origin, source
-from orchestrator.model import Run
+from orchestrator.model.runs import Run
 from tests.examples import example_run
 from tests.fuzz.cases import fuzz
 

@@ -16,13 +16,14 @@ from typing import Any, get_args, get_type_hints
 import pytest
 from hypothesis import strategies as st
 
-from orchestrator import model, results, surroundings
+from orchestrator import results
 from orchestrator.analysis.compare import compare
 from orchestrator.analysis.findings import analyse
 from orchestrator.errors import UsageError
 from orchestrator.forecast import Asked, as_document, forecasts
 from orchestrator.forecast import render as render_forecast
-from orchestrator.model import Run, Stations, TaskFailure
+from orchestrator.model import environment, runs
+from orchestrator.model.runs import Run, Stations, TaskFailure
 from orchestrator.proof import thumbnails
 from orchestrator.reports import REPORTS
 from orchestrator.reports.comparison import COMPARISON_REPORTS
@@ -278,7 +279,7 @@ def test_memory_stays_within_bounds_whatever_a_file_repeats(
 
 
 def test_every_figure_of_a_run_has_a_range_and_every_list_a_length() -> None:
-    measured = {**vars(model), **vars(surroundings)}.values()
+    measured = {**vars(runs), **vars(environment)}.values()
     for kind in [each for each in measured if is_dataclass(each)]:
         hints = get_type_hints(kind)
         for field in fields(kind):

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator import results
-from orchestrator.model import Run
+from orchestrator.model.runs import Run
 from tests.unit.analysis.made_runs import REDIS, SERIAL, THREADS, run_at
 
 

@@ -8,13 +8,13 @@ from importlib.metadata import version
 
 import pytest
 
-from orchestrator import cli, interruption
+from orchestrator import cli, signals
 
 
 @pytest.fixture(autouse=True)
 def _signals_stay(monkeypatch: pytest.MonkeyPatch) -> None:
     """The tests' own Ctrl-C is not to be taken over."""
-    monkeypatch.setattr(interruption, "install", lambda: None)
+    monkeypatch.setattr(signals, "install", lambda: None)
 
 
 def exit_code(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> object:

@@ -14,11 +14,11 @@ ROOT = Path(__file__).parents[2]
 FLOORS = [
     (
         "orchestrator.errors",
-        "orchestrator.model",
-        "orchestrator.surroundings",
-        "orchestrator.judgements",
+        "orchestrator.model.runs",
+        "orchestrator.model.environment",
+        "orchestrator.model.findings",
         "orchestrator.proof",
-        "orchestrator.interruption",
+        "orchestrator.signals",
         "orchestrator.spelling",
     ),
     ("orchestrator.analysis",),

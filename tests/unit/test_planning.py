@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from orchestrator.errors import UsageError
-from orchestrator.model import Cell
+from orchestrator.model.runs import Cell
 from orchestrator.options import PROFILES, Options
 from orchestrator.planning import plan
 from orchestrator.strategies import STRATEGIES, StrategyKind

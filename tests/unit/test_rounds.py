@@ -8,8 +8,8 @@ from dataclasses import replace
 
 import pytest
 
-from orchestrator import interruption, rounds
-from orchestrator.model import Cell, Run
+from orchestrator import rounds, signals
+from orchestrator.model.runs import Cell, Run
 from orchestrator.record import Record
 from orchestrator.rounds import REPEATS, SAMPLE_S, Rounds
 from orchestrator.strategies.strategy import Row, Strategy
@@ -111,7 +111,7 @@ def test_what_disturbed_a_warm_up_is_kept_too_for_a_task_may_have_been_lost_in_i
 
 def test_an_interrupt_that_got_lost_ends_the_repeating(monkeypatch):
     strategy = Upset(*["again"] * 100)
-    monkeypatch.setattr(interruption, "_requested", True)
+    monkeypatch.setattr(signals, "_requested", True)
     with pytest.raises(KeyboardInterrupt):
         measured(strategy)
     assert strategy.batches == 0

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from orchestrator.judgements import Findings
-from orchestrator.model import Run
+from orchestrator.model.findings import Findings
+from orchestrator.model.runs import Run
 from orchestrator.reports.charts import breakeven, ledger, samples, scaling, speedup, verdicts
 from orchestrator.reports.charts.drawing import Draw, Drawing
 

@@ -10,8 +10,8 @@ import altair as alt
 from orchestrator.analysis.crossing import Crossing
 from orchestrator.analysis.sweep_sentences import distinct, sweep_sentence
 from orchestrator.analysis.sweeping import AXES, Axis, Sweep, sweeping
-from orchestrator.judgements import Estimate, Findings
-from orchestrator.model import Run
+from orchestrator.model.findings import Estimate, Findings
+from orchestrator.model.runs import Run
 from orchestrator.reports.charts.drawing import Drawing, Spec, slug
 from orchestrator.reports.charts.look import colour, config, shape
 from orchestrator.reports.charts.rows import full_name, ratio_axis, ratio_domain, values

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from orchestrator.judgements import Findings
-from orchestrator.model import Run
+from orchestrator.model.findings import Findings
+from orchestrator.model.runs import Run
 
 Spec: TypeAlias = dict[str, Any]
 """A Vega-Lite specification; its colours are names of `look`, such as `var(--celery)`."""

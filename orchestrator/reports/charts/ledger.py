@@ -7,8 +7,8 @@ from typing import Any
 import altair as alt
 
 from orchestrator.analysis.ledger import LEGS, Ledger, Leg, ledger
-from orchestrator.judgements import Findings
-from orchestrator.model import Run
+from orchestrator.model.findings import Findings
+from orchestrator.model.runs import Run
 from orchestrator.reports.charts.drawing import Drawing, Spec
 from orchestrator.reports.charts.look import LEGS as FILLS
 from orchestrator.reports.charts.look import ROW_PX, colour, columns, config

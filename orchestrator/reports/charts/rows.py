@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import altair as alt
 
-from orchestrator.model import Cell
+from orchestrator.model.runs import Cell
 from orchestrator.reports.charts.look import CHARACTER_PX
 from orchestrator.reports.typeset import TIMES
 

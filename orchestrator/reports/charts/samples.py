@@ -8,8 +8,8 @@ from typing import Any, Final
 
 import altair as alt
 
-from orchestrator.judgements import Findings
-from orchestrator.model import Cell, CellResult, Run
+from orchestrator.model.findings import Findings
+from orchestrator.model.runs import Cell, CellResult, Run
 from orchestrator.reports.charts.drawing import Drawing, Spec, slug
 from orchestrator.reports.charts.look import ROW_PX, colour, config, shape
 from orchestrator.reports.charts.rows import (

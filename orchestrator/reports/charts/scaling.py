@@ -13,8 +13,8 @@ from orchestrator.analysis.cost_sentences import cost_sentences
 from orchestrator.analysis.scaling import ScalingCurve, ScalingFindings, ScalingPoint, scaling
 from orchestrator.analysis.scaling_sentences import curve_sentences, curves_sentence
 from orchestrator.analysis.usl import Scalability
-from orchestrator.judgements import Estimate, Findings
-from orchestrator.model import Cell, Run
+from orchestrator.model.findings import Estimate, Findings
+from orchestrator.model.runs import Cell, Run
 from orchestrator.reports.charts.drawing import Drawing, Spec, slug
 from orchestrator.reports.charts.look import colour, columns, config, shape
 from orchestrator.reports.charts.rows import full_name, values

@@ -6,8 +6,8 @@ from typing import Any
 
 import altair as alt
 
-from orchestrator.judgements import Estimate, Findings
-from orchestrator.model import Cell, Run
+from orchestrator.model.findings import Estimate, Findings
+from orchestrator.model.runs import Cell, Run
 from orchestrator.reports.charts.drawing import Drawing, Spec, slug
 from orchestrator.reports.charts.look import ROW_PX, colour, config, shape
 from orchestrator.reports.charts.rows import (

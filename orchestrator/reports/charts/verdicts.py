@@ -6,8 +6,8 @@ from typing import Any
 
 import altair as alt
 
-from orchestrator.judgements import Findings, Verdict
-from orchestrator.model import Run
+from orchestrator.model.findings import Findings, Verdict
+from orchestrator.model.runs import Run
 from orchestrator.reports.charts.drawing import Drawing, Spec
 from orchestrator.reports.charts.look import ROW_PX, colour, config
 from orchestrator.reports.charts.rows import (

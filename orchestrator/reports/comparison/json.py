@@ -9,8 +9,8 @@ from typing import Any
 from orchestrator.analysis.compare import Change, Comparison
 from orchestrator.analysis.estimates import makespan
 from orchestrator.analysis.warnings import disturbances
-from orchestrator.judgements import Estimate
-from orchestrator.model import CellResult, Run
+from orchestrator.model.findings import Estimate
+from orchestrator.model.runs import CellResult, Run
 from orchestrator.reports.comparison import words
 
 SCHEMA = 1

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from orchestrator.analysis.compare import Change, Comparison
 from orchestrator.analysis.estimates import makespan
-from orchestrator.model import CellResult, Run
+from orchestrator.model.runs import CellResult, Run
 from orchestrator.reports.comparison import words
 from orchestrator.reports.figures import seconds
 from orchestrator.reports.inert import in_markdown

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from orchestrator.analysis.compare import Change, Comparison
 from orchestrator.analysis.estimates import makespan
-from orchestrator.model import CellResult, Run
+from orchestrator.model.runs import CellResult, Run
 from orchestrator.reports.comparison import words
 from orchestrator.reports.figures import levels, seconds
 from orchestrator.reports.screen import screen

@@ -13,8 +13,8 @@ from orchestrator.analysis.compare import ChangeWord, Comparison
 from orchestrator.analysis.noise import noise_floor
 from orchestrator.analysis.sentences import count, describe, figure, percent
 from orchestrator.analysis.warnings import disturbances
-from orchestrator.judgements import Estimate
-from orchestrator.model import Cell, Run
+from orchestrator.model.findings import Estimate
+from orchestrator.model.runs import Cell, Run
 
 ORDER: tuple[ChangeWord, ...] = ("invalid", "regression", "improvement", "inconclusive", "same")
 """The findings in the order in which they matter to whoever changed something."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from orchestrator.fleet.roster import Offset
-from orchestrator.model import Stations
+from orchestrator.model.runs import Stations
 from worker.contract import LOST, Failure, Hops, Outcome, Payload, Task
 from worker.messages import Answer, Entry, ForeignMessageError
 from worker.payloads.transport import PayloadMissingError, Reference

@@ -13,11 +13,11 @@ from typing import Self
 import redis
 from kombu.exceptions import OperationalError
 
-from orchestrator import interruption
+from orchestrator import signals
 from orchestrator.errors import UnavailableError
 from orchestrator.fleet.fleet import Fleet
 from orchestrator.fleet.lines import BROKEN
-from orchestrator.model import Cell, Data, Events, Stations
+from orchestrator.model.runs import Cell, Data, Events, Stations
 from orchestrator.strategies.celery.batch import Batch, Chunks
 from orchestrator.strategies.celery.leavings import Leavings
 from orchestrator.strategies.celery.outcomes import Tally
@@ -164,7 +164,7 @@ class Celery(Strategy):
         answered: set[str | None] = set()
         upset = self._upset
         while time.monotonic() < deadline:
-            interruption.check()
+            signals.check()
             answered |= {outcome.slot for outcome in self.run(probes)}
             self._raise_if_broken()
             if len(answered - {None}) >= self.slots:

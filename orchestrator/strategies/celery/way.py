@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import redis
 
-from orchestrator import interruption
+from orchestrator import signals
 from orchestrator.errors import UnavailableError
 from orchestrator.fleet.fleet import Fleet
 from orchestrator.fleet.lines import BROKEN
@@ -49,7 +49,7 @@ class Way:
         """
         deadline = time.monotonic() + REJOIN_S
         while time.monotonic() < deadline:
-            interruption.check()
+            signals.check()
             try:
                 self.fleet.check()
                 self.fleet.disconnect()

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from math import ceil
 
-from orchestrator.model import Cell, CellResult, MeanHops, Run, Sample, Stations
-from orchestrator.surroundings import Broker, Preflight, Worker
+from orchestrator.model.environment import Broker, Preflight, Worker
+from orchestrator.model.runs import Cell, CellResult, MeanHops, Run, Sample, Stations
 from tests.unit.analysis.made_runs import STEADY, run_of
 
 CELERY = Cell("download", "session", "celery", 1, "redis", 1, "local")

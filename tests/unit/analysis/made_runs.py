@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from orchestrator.model import Cell, CellResult, MeanHops, Plan, Run, Sample
-from orchestrator.surroundings import Cpu, Environment, Load, Preflight
+from orchestrator.model.environment import Cpu, Environment, Load, Preflight
+from orchestrator.model.runs import Cell, CellResult, MeanHops, Plan, Run, Sample
 
 SERIAL = Cell("grayscale", "numpy", "serial", 1)
 SERIAL_AGAIN = replace(SERIAL, replica=1)

@@ -18,8 +18,8 @@ from orchestrator.analysis.sweeping import sweeping
 from orchestrator.analysis.verdicts import verdicts
 from orchestrator.analysis.warnings import warnings
 from orchestrator.forecast import Asked, forecasts
-from orchestrator.judgements import Estimate
-from orchestrator.model import CellResult
+from orchestrator.model.findings import Estimate
+from orchestrator.model.runs import CellResult
 from orchestrator.reports.best import fastest
 from orchestrator.reports.page import lines
 from tests.unit.analysis import made_fleets

@@ -4,9 +4,9 @@ import pytest
 
 from orchestrator.analysis.compare import changed, compare
 from orchestrator.errors import UsageError
-from orchestrator.judgements import Estimate
-from orchestrator.model import Cell, Run
-from orchestrator.surroundings import Broker, Worker
+from orchestrator.model.environment import Broker, Worker
+from orchestrator.model.findings import Estimate
+from orchestrator.model.runs import Cell, Run
 from tests.unit.analysis.made_runs import REDIS, SERIAL, SERIAL_AGAIN, STEADY, THREADS, result, run_at, run_of
 
 

@@ -6,8 +6,8 @@ import pytest
 from orchestrator.analysis.cost import Cost, costs
 from orchestrator.analysis.cost_sentences import cost_sentences
 from orchestrator.analysis.findings import analyse
-from orchestrator.judgements import Estimate
-from orchestrator.model import CellResult, Run
+from orchestrator.model.findings import Estimate
+from orchestrator.model.runs import CellResult, Run
 from orchestrator.reports.headline import headline
 from tests.unit.analysis.made_fleets import CELERY, SERIAL, celery_result, fleet_run, plain_result
 from tests.unit.analysis.made_runs import STEADY

@@ -7,7 +7,7 @@ from orchestrator.analysis.demands import demands
 from orchestrator.analysis.sample_demands import cores_of
 from orchestrator.analysis.simulation import simulate
 from orchestrator.analysis.system import System
-from orchestrator.surroundings import Worker
+from orchestrator.model.environment import Worker
 from tests.unit.analysis.made_fleets import (
     CELERY,
     COLLECT_S,

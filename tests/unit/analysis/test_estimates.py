@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.analysis.estimates import FEWEST_ROUNDS, estimate, makespan, ratio, unpaired_ratio
-from orchestrator.judgements import Estimate
+from orchestrator.model.findings import Estimate
 from tests.unit.analysis.made_runs import SERIAL, result
 
 times = st.floats(1e-4, 1e4)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from orchestrator.analysis.conclusions import conclusions
 from orchestrator.analysis.events import events_costs
-from orchestrator.model import CellResult
+from orchestrator.model.runs import CellResult
 from tests.unit.analysis.made_runs import INLINE, REDIS, SERIAL, STEADY, result, run_of
 
 OFF, ON = replace(REDIS, events="off"), replace(REDIS, events="on")

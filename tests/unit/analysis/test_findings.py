@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.analysis.findings import analyse
-from orchestrator.judgements import Estimate, Findings
-from orchestrator.model import CellResult
+from orchestrator.model.findings import Estimate, Findings
+from orchestrator.model.runs import CellResult
 from tests.unit.analysis.made_runs import (
     INLINE,
     PROCESSES,

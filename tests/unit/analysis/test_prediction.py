@@ -8,8 +8,8 @@ from orchestrator.analysis.prediction import HypotheticalFleet, family, on_fleet
 from orchestrator.analysis.round_trips import round_trips, window
 from orchestrator.analysis.simulation import simulate
 from orchestrator.errors import UsageError
-from orchestrator.model import Cell, Run
-from orchestrator.surroundings import Worker
+from orchestrator.model.environment import Worker
+from orchestrator.model.runs import Cell, Run
 from tests.unit.analysis.made_fleets import (
     CELERY,
     ELSEWHERE,

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from orchestrator.analysis.stopping import LOOKS, enough, half_width, narrow
-from orchestrator.judgements import Estimate
-from orchestrator.model import Run
+from orchestrator.model.findings import Estimate
+from orchestrator.model.runs import Run
 from tests.unit.analysis.made_runs import REDIS, SERIAL, result, run_of
 
 

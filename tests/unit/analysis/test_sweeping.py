@@ -6,7 +6,7 @@ import pytest
 from orchestrator.analysis.findings import analyse
 from orchestrator.analysis.sweep_sentences import distinct, place_name, surely, sweep_sentence
 from orchestrator.analysis.sweeping import Sweep, axis_of, sweeping
-from orchestrator.model import Cell, CellResult, Run
+from orchestrator.model.runs import Cell, CellResult, Run
 from orchestrator.reports.headline import headline
 from tests.unit.analysis.made_fleets import fleet_run, plain_result
 from tests.unit.analysis.made_runs import STEADY

@@ -5,8 +5,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from orchestrator.analysis.verdicts import classify, rounds_needed, verdicts
-from orchestrator.judgements import Estimate, Verdict
-from orchestrator.model import CellResult, Run
+from orchestrator.model.findings import Estimate, Verdict
+from orchestrator.model.runs import CellResult, Run
 from tests.unit.analysis.made_runs import (
     HOPS,
     INLINE,

@@ -3,10 +3,10 @@ from dataclasses import replace
 
 import pytest
 
-from orchestrator import judgements, model
 from orchestrator.analysis.warnings import CHECKS, warnings
-from orchestrator.model import CellResult, Run, TaskFailure
-from orchestrator.surroundings import Broker, Load, Preflight
+from orchestrator.model import findings, runs
+from orchestrator.model.environment import Broker, Load, Preflight
+from orchestrator.model.runs import CellResult, Run, TaskFailure
 from tests.unit.analysis.made_runs import (
     HOPS,
     REDIS,
@@ -208,7 +208,7 @@ def test_every_warning_says_what_to_do() -> None:
     for _, run in FIRES:
         for warning in warnings(run):
             assert warning.remedy
-            assert isinstance(warning, judgements.Warning)
+            assert isinstance(warning, findings.Warning)
 
 
 @pytest.mark.parametrize(
@@ -221,7 +221,7 @@ def test_every_warning_says_what_to_do() -> None:
         ),
     ],
 )
-def test_workers_are_looked_for_only_where_there_are_some(cell: model.Cell, remedy: str) -> None:
+def test_workers_are_looked_for_only_where_there_are_some(cell: runs.Cell, remedy: str) -> None:
     found = warnings(run_of(result(cell, STEADY, slots_seen=1)))
     assert [each.remedy for each in found if each.kind == "slots unseen"] == [remedy]
 
@@ -231,7 +231,7 @@ def test_drift_of_all_cells_is_not_hidden_by_one_that_lacks_rounds() -> None:
 
 
 def test_no_samples_at_all_is_incomplete_and_nothing_else() -> None:
-    def empty(cells: Sequence[model.Cell]) -> Run:
+    def empty(cells: Sequence[runs.Cell]) -> Run:
         return run_of(*(CellResult(cell, None) for cell in cells), complete=False)
 
     assert kinds(empty([SERIAL, REDIS])) == ["incomplete"]

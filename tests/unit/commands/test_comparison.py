@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from orchestrator import interruption, results, session
+from orchestrator import results, session, signals
 from orchestrator.commands import comparison
 from orchestrator.commands.comparison import Destination, run_and_report
 from orchestrator.errors import NothingMeasuredError
-from orchestrator.model import Run
+from orchestrator.model.runs import Run
 from orchestrator.session import Job
 from tests.examples import example_run
 
@@ -100,7 +100,7 @@ def test_the_result_is_written_whole_however_often_ctrl_c_is_pressed(monkeypatch
 def test_signals_are_heard_again_after_they_were_ignored():
     found = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
     try:
-        with interruption.ignored():
+        with signals.ignored():
             signal.raise_signal(signal.SIGINT)
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGINT)

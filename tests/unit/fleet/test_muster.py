@@ -9,7 +9,7 @@ from orchestrator.errors import UnavailableError
 from orchestrator.fleet import recovery
 from orchestrator.fleet.fleet import Fleet
 from orchestrator.fleet.roster import Member
-from orchestrator.surroundings import Broker
+from orchestrator.model.environment import Broker
 from worker.settings import Settings
 
 BROKER = "redis://broker:6379/0"

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from orchestrator.inputs.synthetic import photograph
-from orchestrator.model import Cell, CellResult, Run, Stations, TaskFailure
+from orchestrator.model.environment import Cpu, Worker
+from orchestrator.model.runs import Cell, CellResult, Run, Stations, TaskFailure
 from orchestrator.proof import thumbnails
-from orchestrator.surroundings import Cpu, Worker
 from tests.examples import CELERY, HOPS, SERIAL, THREADS, example_run, result
 
 PROCESSES = replace(THREADS, strategy="processes")

@@ -15,7 +15,7 @@ from PIL import Image
 
 from orchestrator.analysis.cost import Cost
 from orchestrator.analysis.findings import analyse
-from orchestrator.judgements import Estimate
+from orchestrator.model.findings import Estimate
 from orchestrator.reports import pictures
 from orchestrator.reports.charts import CHARTS, drawings, look, samples, speedup
 from orchestrator.reports.charts.rows import ratio_ticks

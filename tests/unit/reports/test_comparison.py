@@ -8,9 +8,9 @@ from dataclasses import replace
 import pytest
 
 from orchestrator.analysis.compare import compare
-from orchestrator.model import Run
+from orchestrator.model.environment import Load
+from orchestrator.model.runs import Run
 from orchestrator.reports.comparison import COMPARISON_REPORTS
-from orchestrator.surroundings import Load
 from tests.unit.analysis.made_runs import (
     INLINE,
     REDIS,

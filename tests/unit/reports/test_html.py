@@ -17,7 +17,7 @@ from orchestrator import results
 from orchestrator.analysis.conclusions import changes
 from orchestrator.analysis.findings import analyse
 from orchestrator.inputs.synthetic import photograph
-from orchestrator.model import Run
+from orchestrator.model.runs import Run
 from orchestrator.proof import thumbnails
 from orchestrator.reports import html
 from orchestrator.reports.headline import headline

@@ -11,7 +11,7 @@ import pytest
 
 from orchestrator.analysis.compare import compare
 from orchestrator.analysis.findings import analyse
-from orchestrator.model import Run, TaskFailure
+from orchestrator.model.runs import Run, TaskFailure
 from orchestrator.reports import csv as csv_report
 from orchestrator.reports import html, markdown, terminal
 from orchestrator.reports.comparison import markdown as comparison_markdown

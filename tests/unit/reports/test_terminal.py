@@ -10,7 +10,7 @@ import pytest
 from orchestrator import results
 from orchestrator.analysis.estimates import throughput
 from orchestrator.analysis.findings import analyse
-from orchestrator.model import Events, Run
+from orchestrator.model.runs import Events, Run
 from orchestrator.reports import markdown, terminal
 from orchestrator.reports.page import lines
 from orchestrator.reports.screen import screen

@@ -5,8 +5,8 @@ from __future__ import annotations
 import io
 from dataclasses import replace
 
-from orchestrator.judgements import Estimate, Verdict
-from orchestrator.model import Cell
+from orchestrator.model.findings import Estimate, Verdict
+from orchestrator.model.runs import Cell
 from orchestrator.reports.screen import screen
 from orchestrator.reports.verdict_lines import verdict_lines
 

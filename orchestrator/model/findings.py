@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from orchestrator.model import Cell
+from orchestrator.model.runs import Cell
 
 VerdictWord = Literal["helps", "ties", "hurts", "inconclusive", "invalid"]
 

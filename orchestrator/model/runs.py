@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from orchestrator.surroundings import Environment, Load, Preflight
+from orchestrator.model.environment import Environment, Load, Preflight
 
 Data = Literal["local", "resident"]
 Events = Literal["on", "off"]
