@@ -19,10 +19,10 @@ from orchestrator.analysis.verdicts import verdicts
 from orchestrator.commands.progress import Silent
 from orchestrator.model.findings import Verdict
 from orchestrator.model.runs import Run
-from orchestrator.options import Options
-from orchestrator.planning import plan
+from orchestrator.planning.options import Options
+from orchestrator.planning.plan import plan
+from orchestrator.planning.sweeps import breakeven_plan
 from orchestrator.session import Job, measure_job
-from orchestrator.sweeps import breakeven_plan
 
 SCALING = DOCS.with_name("scaling.md")
 SLOTS = 2

@@ -19,9 +19,9 @@ from orchestrator.analysis.estimates import makespan
 from orchestrator.analysis.prediction import predict
 from orchestrator.commands.progress import Silent
 from orchestrator.model.runs import CellResult, Run
-from orchestrator.options import Options
+from orchestrator.planning.options import Options
+from orchestrator.planning.sweeps import scale_plan
 from orchestrator.session import Job, measure_job
-from orchestrator.sweeps import scale_plan
 
 SCALING = DOCS.with_name("scaling.md")
 KERNELS = ("requests", "session")

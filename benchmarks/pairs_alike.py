@@ -26,7 +26,7 @@ from orchestrator.analysis.verdicts import classify
 from orchestrator.inputs.synthetic import encode, photograph
 from orchestrator.model.findings import Estimate, VerdictWord
 from orchestrator.model.runs import Cell
-from orchestrator.options import PROFILES
+from orchestrator.planning.options import PROFILES
 
 SLOTS = 2
 ROUNDS = PROFILES["quick"].rounds

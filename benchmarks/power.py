@@ -28,7 +28,7 @@ from orchestrator.analysis.verdicts import classify
 from orchestrator.inputs.synthetic import photograph
 from orchestrator.model.findings import Estimate, VerdictWord
 from orchestrator.model.runs import Cell
-from orchestrator.options import PROFILES
+from orchestrator.planning.options import PROFILES
 from worker.stages.grayscale import BLOCK_PAIRS
 
 SLOTS = 2

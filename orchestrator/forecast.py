@@ -16,7 +16,7 @@ from orchestrator.analysis.sentences import describe, figure
 from orchestrator.errors import UsageError
 from orchestrator.model.findings import Estimate
 from orchestrator.model.runs import Cell, Run
-from orchestrator.planning import MAX_IMAGES, MAX_SLOTS, known, number, within
+from orchestrator.planning.plan import MAX_IMAGES, MAX_SLOTS, known, number, within
 
 WIDTH = 80
 

@@ -14,11 +14,11 @@ import psutil
 from orchestrator import results, session, signals
 from orchestrator.analysis.findings import analyse
 from orchestrator.commands.progress import progress
-from orchestrator.crowding import crowding
 from orchestrator.errors import BreakevenError, NothingMeasuredError, UsageError
 from orchestrator.fleet.flower import Access
 from orchestrator.inputs import source
 from orchestrator.model.runs import Plan, Run
+from orchestrator.planning.oversubscription import crowding
 from orchestrator.reports import html, terminal
 from orchestrator.reports.screen import screen
 from orchestrator.session import Job

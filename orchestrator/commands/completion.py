@@ -30,6 +30,6 @@ def profiles(incomplete: str) -> list[str]:
 
 def _starting(what: str, incomplete: str) -> list[str]:
     # Imported here: completion alone needs the registries, and they load NumPy and Celery.
-    from orchestrator.catalogue import names  # noqa: PLC0415
+    from orchestrator.planning.choices import names  # noqa: PLC0415
 
     return [name for name in names()[what] if name.startswith(incomplete)]

@@ -17,7 +17,7 @@ WIDTH = 80
 def list_() -> None:
     """List stages, kernels, strategies, transports, and profiles with what each command makes of them."""
     # Imported here: the registries load Celery and NumPy, which --help can do without.
-    from orchestrator.options import PROFILES  # noqa: PLC0415
+    from orchestrator.planning.options import PROFILES  # noqa: PLC0415
     from orchestrator.strategies import STRATEGIES  # noqa: PLC0415
     from worker.payloads import TRANSPORTS  # noqa: PLC0415
     from worker.stages import STAGES  # noqa: PLC0415
@@ -42,9 +42,9 @@ def list_() -> None:
 
 def _defaults(profile: str) -> Iterator[str]:
     """What `run` does with a profile, and what `scale` and `breakeven` do otherwise, as options to be copied."""
-    from orchestrator.options import Options  # noqa: PLC0415 - as above
-    from orchestrator.planning import plan  # noqa: PLC0415
-    from orchestrator.sweeps import DEFAULT_SLOTS, breakeven_plan, scale_plan  # noqa: PLC0415
+    from orchestrator.planning.options import Options  # noqa: PLC0415 - as above
+    from orchestrator.planning.plan import plan  # noqa: PLC0415
+    from orchestrator.planning.sweeps import DEFAULT_SLOTS, breakeven_plan, scale_plan  # noqa: PLC0415
 
     asked = Options(profile=profile)
     plans = {

@@ -13,7 +13,7 @@ from orchestrator.commands import completion
 from worker.redaction import told
 
 if TYPE_CHECKING:
-    from orchestrator.options import Options
+    from orchestrator.planning.options import Options
 
 
 EMBEDDED = "embedded"
@@ -258,7 +258,7 @@ FIELDS = {
 def options_of(given: Mapping[str, Any]) -> Options:
     """The options among a command's parameters; lists become tuples, what is not an option is left out."""
     # Imported here: --help has no use for it.
-    from orchestrator.options import Options  # noqa: PLC0415
+    from orchestrator.planning.options import Options  # noqa: PLC0415
 
     names = {field.name for field in fields(Options)}
     values: dict[str, Any] = {"arguments": tuple(map(told, sys.argv[1:]))}

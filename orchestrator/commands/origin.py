@@ -67,7 +67,7 @@ def origin(
 
     from orchestrator.inputs.on_demand import serve_on_demand  # noqa: PLC0415
     from orchestrator.inputs.origin import Origin, serve  # noqa: PLC0415
-    from orchestrator.planning import parse_size  # noqa: PLC0415
+    from orchestrator.planning.plan import parse_size  # noqa: PLC0415
 
     folder = Path(directory).expanduser() if directory else None
     made = {"--size": size, "--seed": seed}

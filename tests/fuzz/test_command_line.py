@@ -16,11 +16,11 @@ import typer.main
 from hypothesis import strategies as st
 
 from orchestrator import cli, diagnosis, results, session
-from orchestrator.catalogue import names
 from orchestrator.errors import UnavailableError
 from orchestrator.fleet.external import check_url, settings_for
 from orchestrator.inputs import on_demand, origin, source
 from orchestrator.model.runs import Run
+from orchestrator.planning.choices import names
 from tests.examples import example_run
 from tests.fuzz.cases import fuzz
 

@@ -18,8 +18,8 @@ from orchestrator import strategies
 from orchestrator.commands import comparison
 from orchestrator.fleet.fleet import Fleet
 from orchestrator.inputs.synthetic import encode, photograph
-from orchestrator.options import Options
-from orchestrator.planning import plan
+from orchestrator.planning.options import Options
+from orchestrator.planning.plan import plan
 from orchestrator.session import Job
 from orchestrator.strategies import STRATEGIES
 from orchestrator.strategies.serial import Serial
@@ -212,7 +212,7 @@ def test_a_strategy_that_gives_a_wrong_output_ends_the_run_with_1_and_is_named(t
 
     kind = STRATEGIES["threads"]
     broken = {**STRATEGIES, "threads": type(kind)(kind.summary, lambda cell, _: Broken(1), many_slots=True)}
-    for module in (strategies, comparison.session, sys.modules["orchestrator.planning"]):
+    for module in (strategies, comparison.session, sys.modules["orchestrator.planning.plan"]):
         monkeypatch.setattr(module, "STRATEGIES", broken)
     options = Options(
         stages=("decode",),

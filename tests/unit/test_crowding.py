@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from orchestrator.crowding import crowding
-from orchestrator.options import Options
-from orchestrator.planning import plan
-from orchestrator.sweeps import scale_plan
+from orchestrator.planning.options import Options
+from orchestrator.planning.oversubscription import crowding
+from orchestrator.planning.plan import plan
+from orchestrator.planning.sweeps import scale_plan
 
 PLENTY = 10**12
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from orchestrator.effects import check_axis, check_effects
 from orchestrator.errors import UsageError
-from orchestrator.options import Options
+from orchestrator.planning.option_checks import check_axis, check_effects
+from orchestrator.planning.options import Options
 
 TEMPLATE = "http://host/{i}.jpg"
 

@@ -6,8 +6,8 @@ import pytest
 
 from orchestrator.errors import UsageError
 from orchestrator.model.runs import Cell
-from orchestrator.options import PROFILES, Options
-from orchestrator.planning import plan
+from orchestrator.planning.options import PROFILES, Options
+from orchestrator.planning.plan import plan
 from orchestrator.strategies import STRATEGIES, StrategyKind
 from orchestrator.strategies.serial import Serial
 from worker.stages import STAGES

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.errors import UsageError
-from orchestrator.options import Options
-from orchestrator.sweeps import breakeven_plan, parse_slots, scale_plan, spaced
+from orchestrator.planning.options import Options
+from orchestrator.planning.sweeps import breakeven_plan, parse_slots, scale_plan, spaced
 
 
 def test_scale_has_every_many_slot_strategy_at_every_number_of_slots_and_serial_once():

@@ -14,7 +14,7 @@ import pytest
 from orchestrator import cli, session
 from orchestrator.commands.list_ import list_
 from orchestrator.model.runs import Plan, Run
-from orchestrator.options import PROFILES
+from orchestrator.planning.options import PROFILES
 from tests.examples import example_run
 
 

@@ -9,12 +9,12 @@ from math import ceil, exp, lcm, log
 from typing import Literal
 
 from orchestrator.analysis.sentences import count
-from orchestrator.effects import check_axis, check_effects
 from orchestrator.errors import UsageError
 from orchestrator.inputs.synthetic import MAX_SQUARE, MIN_SIDE
 from orchestrator.model.runs import Cell, Plan
-from orchestrator.options import Options
-from orchestrator.planning import (
+from orchestrator.planning.option_checks import check_axis, check_effects
+from orchestrator.planning.options import Options
+from orchestrator.planning.plan import (
     MAX_IMAGES,
     MAX_SLOTS,
     again,

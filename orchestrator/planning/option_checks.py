@@ -9,7 +9,7 @@ from typing import Final
 
 from orchestrator.errors import UsageError
 from orchestrator.inputs.source import kind_of
-from orchestrator.options import Options
+from orchestrator.planning.options import Options
 from orchestrator.strategies import STRATEGIES
 from worker.redaction import told
 from worker.stages import STAGES

@@ -10,11 +10,11 @@ from dataclasses import replace
 from typing import TypeVar
 
 from orchestrator.analysis.stopping import LOOKS
-from orchestrator.effects import AUTO, check_effects
 from orchestrator.errors import UsageError
 from orchestrator.inputs.synthetic import MAX_SIDE, MIN_SIDE, check_size
 from orchestrator.model.runs import Cell, Data, Events, Plan
-from orchestrator.options import PROFILES, Options, Profile
+from orchestrator.planning.option_checks import AUTO, check_effects
+from orchestrator.planning.options import PROFILES, Options, Profile
 from orchestrator.strategies import STRATEGIES
 from worker.payloads import TRANSPORTS
 from worker.remote_control import usable_cpus

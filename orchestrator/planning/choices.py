@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from orchestrator.options import PROFILES
+from orchestrator.planning.options import PROFILES
 from orchestrator.strategies import STRATEGIES
 from worker.payloads import TRANSPORTS
 from worker.stages import STAGES
