@@ -17,12 +17,12 @@ from orchestrator.analysis.sweep_sentences import sweep_sentence
 from orchestrator.analysis.sweeping import sweeping
 from orchestrator.analysis.verdicts import verdicts
 from orchestrator.commands.progress import Silent
+from orchestrator.measurement.session import Job, measure_job
 from orchestrator.model.findings import Verdict
 from orchestrator.model.runs import Run
 from orchestrator.planning.options import Options
 from orchestrator.planning.plan import plan
 from orchestrator.planning.sweeps import breakeven_plan
-from orchestrator.session import Job, measure_job
 
 SCALING = DOCS.with_name("scaling.md")
 SLOTS = 2

@@ -16,7 +16,7 @@ from turns import Side
 from orchestrator.fleet.child_processes import ChildProcesses
 from orchestrator.fleet.embedded import embedded_fleet, worker_command
 from orchestrator.fleet.fleet import Fleet
-from orchestrator.measurement import Place, measure
+from orchestrator.measurement.clock import Place, measure
 from orchestrator.strategies.celery import Celery
 from orchestrator.strategies.strategy import Strategy
 from worker.contract import Payload, Task

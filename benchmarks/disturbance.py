@@ -26,9 +26,9 @@ from scipy.stats import spearmanr
 from orchestrator.analysis import distributions
 from orchestrator.analysis.estimates import cut
 from orchestrator.inputs.synthetic import photograph
-from orchestrator.measurement import Place, measure
+from orchestrator.measurement.clock import Place, measure
+from orchestrator.measurement.rounds import shuffled
 from orchestrator.model.runs import Cell
-from orchestrator.rounds import shuffled
 
 SLOTS = 2
 ROUNDS, QUICK_ROUNDS = 400, 80

@@ -26,7 +26,7 @@ from bare_loops import BareCrossing, BareLoop, BareProcesses, BareSerial, BareTh
 from real_rounds import Batch, batch
 
 from orchestrator.inputs.synthetic import photograph
-from orchestrator.measurement import Place, all_kept, measure
+from orchestrator.measurement.clock import Place, all_kept, measure
 from orchestrator.strategies.processes import Processes
 from orchestrator.strategies.serial import Serial
 from orchestrator.strategies.strategy import Row, Strategy

@@ -18,10 +18,10 @@ from page import DOCS, Page, parser
 from orchestrator.analysis.estimates import makespan
 from orchestrator.analysis.prediction import predict
 from orchestrator.commands.progress import Silent
+from orchestrator.measurement.session import Job, measure_job
 from orchestrator.model.runs import CellResult, Run
 from orchestrator.planning.options import Options
 from orchestrator.planning.sweeps import scale_plan
-from orchestrator.session import Job, measure_job
 
 SCALING = DOCS.with_name("scaling.md")
 KERNELS = ("requests", "session")

@@ -34,11 +34,11 @@ from orchestrator.analysis.bounds import least_makespan_s
 from orchestrator.analysis.demands import MeasuredDemands, demands
 from orchestrator.analysis.simulation import simulate
 from orchestrator.analysis.system import StationName, System, bottleneck
-from orchestrator.machine import environment
-from orchestrator.measurement import Place, measure
+from orchestrator.measurement.clock import Place, measure
+from orchestrator.measurement.machine import environment
+from orchestrator.measurement.preflight import preflight
+from orchestrator.measurement.recorder import Record, now
 from orchestrator.model.runs import Cell, Data, Plan, Run
-from orchestrator.preflight import preflight
-from orchestrator.record import Record, now
 from orchestrator.strategies.celery import Celery
 from worker.contract import Payload, Task
 from worker.payloads import TRANSPORTS

@@ -19,7 +19,7 @@ from celery_sides import nothing, one_broker
 from page import Page, parser
 
 from orchestrator.fleet.fleet import Fleet
-from orchestrator.measurement import Place, measure
+from orchestrator.measurement.clock import Place, measure
 from orchestrator.strategies.celery import Celery
 from orchestrator.strategies.strategy import Row
 from worker.allocator import keep_freed_memory

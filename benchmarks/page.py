@@ -12,7 +12,7 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
-from orchestrator.machine import environment
+from orchestrator.measurement.machine import environment
 
 DOCS = Path(__file__).parents[1] / "docs" / "verdicts.md"
 

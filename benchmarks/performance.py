@@ -23,7 +23,7 @@ from pathlib import Path
 from page import replaced
 from rows import Row, progress, read, table
 
-from orchestrator.machine import environment
+from orchestrator.measurement.machine import environment
 from orchestrator.model.environment import Environment
 
 HERE = Path(__file__).parent

@@ -15,9 +15,9 @@ from dataclasses import dataclass, replace
 from orchestrator.fleet.child_processes import ChildProcesses
 from orchestrator.fleet.embedded import embedded_fleet
 from orchestrator.fleet.fleet import Fleet
-from orchestrator.measurement import Place, measure
+from orchestrator.measurement.clock import Place, measure
+from orchestrator.measurement.rounds import batches_for, shuffled
 from orchestrator.model.runs import Cell
-from orchestrator.rounds import batches_for, shuffled
 from orchestrator.strategies import STRATEGIES
 from orchestrator.strategies.strategy import Strategy
 from worker.contract import Failure, Payload, Task

@@ -23,7 +23,7 @@ from page import Page, parser
 from orchestrator.fleet.child_processes import ChildProcesses
 from orchestrator.fleet.embedded import embedded_fleet
 from orchestrator.fleet.fleet import Fleet
-from orchestrator.measurement import Place, measure
+from orchestrator.measurement.clock import Place, measure
 from orchestrator.model.runs import Data
 from orchestrator.strategies.celery import Celery
 from worker.allocator import keep_freed_memory

@@ -61,8 +61,8 @@ def breakeven(
     asked = o.options_of(locals())
     # Imported here: they load Celery, NumPy and pydantic, which --help can do without.
     from orchestrator.commands.comparison import Destination, announce, run_and_report  # noqa: PLC0415
+    from orchestrator.measurement.session import Job  # noqa: PLC0415
     from orchestrator.planning.sweeps import breakeven_plan  # noqa: PLC0415
-    from orchestrator.session import Job  # noqa: PLC0415
 
     job = Job(
         "breakeven",

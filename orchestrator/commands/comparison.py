@@ -11,17 +11,18 @@ from pathlib import Path
 
 import psutil
 
-from orchestrator import results, session, signals
+from orchestrator import results, signals
 from orchestrator.analysis.findings import analyse
 from orchestrator.commands.progress import progress
 from orchestrator.errors import BreakevenError, NothingMeasuredError, UsageError
 from orchestrator.fleet.flower import Access
 from orchestrator.inputs import source
+from orchestrator.measurement import session
+from orchestrator.measurement.session import Job
 from orchestrator.model.runs import Plan, Run
 from orchestrator.planning.oversubscription import crowding
 from orchestrator.reports import html, terminal
 from orchestrator.reports.screen import screen
-from orchestrator.session import Job
 from worker.redaction import printable
 from worker.remote_control import usable_cpus
 

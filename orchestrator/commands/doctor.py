@@ -33,7 +33,7 @@ def doctor(
 ) -> int:
     """Check broker, workers, versions, clocks and Flower, and say what to do about what is missing."""
     # Imported here: they load Celery and psutil, which --help can do without.
-    from orchestrator.diagnosis import diagnose  # noqa: PLC0415
+    from orchestrator.measurement.doctor import diagnose  # noqa: PLC0415
 
     healthy = True
     for check in diagnose(broker, flower_url, flower_link):

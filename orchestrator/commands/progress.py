@@ -12,8 +12,8 @@ from statistics import fmean
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
+from orchestrator.measurement.rounds import Watcher
 from orchestrator.model.runs import Cell
-from orchestrator.rounds import Watcher
 
 
 class Silent:

@@ -35,8 +35,8 @@ def run(
     asked = o.options_of(locals())
     # Imported here: they load Celery, NumPy and pydantic, which --help can do without.
     from orchestrator.commands.comparison import Destination, announce, run_and_report  # noqa: PLC0415
+    from orchestrator.measurement.session import Job  # noqa: PLC0415
     from orchestrator.planning.plan import plan  # noqa: PLC0415
-    from orchestrator.session import Job  # noqa: PLC0415
 
     told = announce if flower else None
     job = Job("run", lambda fleet_slots: plan(asked, fleet_slots), broker, told)

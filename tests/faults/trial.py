@@ -15,9 +15,9 @@ import numpy as np
 from orchestrator.commands.comparison import exit_code
 from orchestrator.errors import BreakevenError
 from orchestrator.fleet.fleet import Fleet
-from orchestrator.measurement import Place, measure
+from orchestrator.measurement.clock import Place, measure
+from orchestrator.measurement.rounds import REPEATS
 from orchestrator.model.runs import Cell, CellResult, Sample, TaskFailure
-from orchestrator.rounds import REPEATS
 from orchestrator.strategies.celery import Celery
 from orchestrator.strategies.strategy import Row
 from tests.examples import example_run

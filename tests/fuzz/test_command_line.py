@@ -15,10 +15,11 @@ import pytest
 import typer.main
 from hypothesis import strategies as st
 
-from orchestrator import cli, diagnosis, results, session
+from orchestrator import cli, results
 from orchestrator.errors import UnavailableError
 from orchestrator.fleet.external import check_url, settings_for
 from orchestrator.inputs import on_demand, origin, source
+from orchestrator.measurement import doctor, session
 from orchestrator.model.runs import Run
 from orchestrator.planning.choices import names
 from tests.examples import example_run
@@ -127,9 +128,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(here)
         patch.setattr(session, "measured", measured)
-        patch.setattr(diagnosis, "embedded_fleet", nothing)
-        patch.setattr(diagnosis, "external_fleet", nothing)
-        patch.setattr(diagnosis, "_flower", lambda url, _: diagnosis.Check("flower", None, url))
+        patch.setattr(doctor, "embedded_fleet", nothing)
+        patch.setattr(doctor, "external_fleet", nothing)
+        patch.setattr(doctor, "_flower", lambda url, _: doctor.Check("flower", None, url))
         patch.setattr(origin, "serve", nothing)
         patch.setattr(on_demand, "serve_on_demand", nothing)
         for name in ("BREAKEVEN_BROKER_URL", "BREAKEVEN_ORIGIN_URL"):

@@ -24,7 +24,7 @@ from orchestrator.forecast import Asked, as_document, forecasts
 from orchestrator.forecast import render as render_forecast
 from orchestrator.model import environment, runs
 from orchestrator.model.runs import Run, Stations, TaskFailure
-from orchestrator.proof import thumbnails
+from orchestrator.model.thumbnails import thumbnails
 from orchestrator.reports import REPORTS
 from orchestrator.reports.comparison import COMPARISON_REPORTS
 from orchestrator.result_checks import LISTS, MAX_BYTES, MOST_VALUES, RANGES

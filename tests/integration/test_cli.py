@@ -18,9 +18,9 @@ from orchestrator import strategies
 from orchestrator.commands import comparison
 from orchestrator.fleet.fleet import Fleet
 from orchestrator.inputs.synthetic import encode, photograph
+from orchestrator.measurement.session import Job
 from orchestrator.planning.options import Options
 from orchestrator.planning.plan import plan
-from orchestrator.session import Job
 from orchestrator.strategies import STRATEGIES
 from orchestrator.strategies.serial import Serial
 from worker.contract import Outcome

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from orchestrator.fleet.fleet import Fleet
 from orchestrator.inputs.synthetic import photograph
-from orchestrator.measurement import Place, measure
+from orchestrator.measurement.clock import Place, measure
 from orchestrator.strategies.celery import Celery
 from worker.contract import Task
 from worker.stages import STAGES

@@ -8,8 +8,8 @@ from collections.abc import Generator, Sequence
 import numpy as np
 import pytest
 
-from orchestrator.collected import Collected
-from orchestrator.measurement import Place, measure
+from orchestrator.measurement.batch_outcomes import Collected
+from orchestrator.measurement.clock import Place, measure
 from orchestrator.strategies.strategy import Row, Strategy
 from worker.contract import LOST, Failure, Hops, Outcome, Task
 
@@ -90,7 +90,7 @@ def test_a_long_batchs_hops_are_means_over_all_of_it_and_none_is_kept(monkeypatc
     hops = [Hops(compute_s=1.0 + i, compute_cpu_s=0.5, queue_s=-i, latency_s=i * 1.0) for i in range(3)]
     outcomes = [Outcome(i, RIGHT[i], hops=hops[i], slot="a:1") for i in range(3)]
     whole = sample_of(outcomes)[0]
-    monkeypatch.setattr("orchestrator.collected.FRESH_OUTCOMES", 2)
+    monkeypatch.setattr("orchestrator.measurement.batch_outcomes.FRESH_OUTCOMES", 2)
     in_parts = sample_of([*outcomes, outcomes[0]])[0]
     assert in_parts.hops == whole.hops
     assert in_parts.hops is not None

@@ -8,10 +8,11 @@ from dataclasses import replace
 
 import pytest
 
-from orchestrator import rounds, signals
+from orchestrator import signals
+from orchestrator.measurement import rounds
+from orchestrator.measurement.recorder import Record
+from orchestrator.measurement.rounds import REPEATS, SAMPLE_S, Rounds
 from orchestrator.model.runs import Cell, Run
-from orchestrator.record import Record
-from orchestrator.rounds import REPEATS, SAMPLE_S, Rounds
 from orchestrator.strategies.strategy import Row, Strategy
 from tests.examples import example_run
 from worker.contract import Outcome, Task

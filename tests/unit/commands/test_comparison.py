@@ -11,12 +11,13 @@ from typing import Any
 
 import pytest
 
-from orchestrator import results, session, signals
+from orchestrator import results, signals
 from orchestrator.commands import comparison
 from orchestrator.commands.comparison import Destination, run_and_report
 from orchestrator.errors import NothingMeasuredError
+from orchestrator.measurement import session
+from orchestrator.measurement.session import Job
 from orchestrator.model.runs import Run
-from orchestrator.session import Job
 from tests.examples import example_run
 
 ENDED = replace(example_run(), complete=False, finished_at=None)

@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
-from orchestrator import cli, session
+from orchestrator import cli
 from orchestrator.commands.list_ import list_
+from orchestrator.measurement import session
 from orchestrator.model.runs import Plan, Run
 from orchestrator.planning.options import PROFILES
 from tests.examples import example_run

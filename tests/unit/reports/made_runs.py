@@ -7,7 +7,7 @@ from dataclasses import replace
 from orchestrator.inputs.synthetic import photograph
 from orchestrator.model.environment import Cpu, Worker
 from orchestrator.model.runs import Cell, CellResult, Run, Stations, TaskFailure
-from orchestrator.proof import thumbnails
+from orchestrator.model.thumbnails import thumbnails
 from tests.examples import CELERY, HOPS, SERIAL, THREADS, example_run, result
 
 PROCESSES = replace(THREADS, strategy="processes")

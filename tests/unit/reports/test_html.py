@@ -18,7 +18,7 @@ from orchestrator.analysis.conclusions import changes
 from orchestrator.analysis.findings import analyse
 from orchestrator.inputs.synthetic import photograph
 from orchestrator.model.runs import Run
-from orchestrator.proof import thumbnails
+from orchestrator.model.thumbnails import thumbnails
 from orchestrator.reports import html
 from orchestrator.reports.headline import headline
 from tests.examples import example_run

@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from orchestrator.analysis.sentences import count
-from orchestrator.collected import Collected
 from orchestrator.inputs.workload import verify
+from orchestrator.measurement.batch_outcomes import Collected
 from orchestrator.model.runs import Sample, TaskFailure
 from orchestrator.strategies.strategy import Strategy
 from worker.contract import LOST, Failure, Payload, Task

@@ -8,7 +8,7 @@ import numpy as np
 
 from orchestrator.inputs.serving import Inputs
 from orchestrator.model.runs import Cell, Proof
-from orchestrator.proof import thumbnails
+from orchestrator.model.thumbnails import thumbnails
 from orchestrator.strategies.strategy import Strategy
 from worker.contract import Pixels, Task
 from worker.stages import STAGES

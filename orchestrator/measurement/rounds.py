@@ -19,11 +19,11 @@ from orchestrator import signals
 from orchestrator.analysis.stopping import enough
 from orchestrator.fleet.fleet import Fleet
 from orchestrator.inputs.serving import Inputs
-from orchestrator.machine import LoadMeter
-from orchestrator.measurement import Place, all_kept, measure
+from orchestrator.measurement.clock import Place, all_kept, measure
+from orchestrator.measurement.machine import LoadMeter
+from orchestrator.measurement.recorder import Record
 from orchestrator.model.environment import Load
 from orchestrator.model.runs import Cell, Run, Sample, TaskFailure
-from orchestrator.record import Record
 from orchestrator.strategies.strategy import Strategy
 
 

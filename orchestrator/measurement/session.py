@@ -20,12 +20,12 @@ from orchestrator.fleet.fleet import Fleet
 from orchestrator.fleet.flower import Access, start_flower
 from orchestrator.inputs import source
 from orchestrator.inputs.serving import Inputs, prepared_inputs
-from orchestrator.machine import environment
+from orchestrator.measurement.example_output import prove
+from orchestrator.measurement.machine import environment
+from orchestrator.measurement.preflight import preflight
+from orchestrator.measurement.recorder import Record, now
+from orchestrator.measurement.rounds import Rounds, Watcher
 from orchestrator.model.runs import Cell, Plan, Run
-from orchestrator.preflight import preflight
-from orchestrator.proving import prove
-from orchestrator.record import Record, now
-from orchestrator.rounds import Rounds, Watcher
 from orchestrator.strategies import STRATEGIES
 from orchestrator.strategies.strategy import Strategy
 from worker.allocator import keep_freed_memory

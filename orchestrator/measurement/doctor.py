@@ -17,9 +17,9 @@ from orchestrator.fleet.embedded import embedded_fleet
 from orchestrator.fleet.external import external_fleet, settings_for
 from orchestrator.fleet.fleet import Fleet
 from orchestrator.fleet.payload_reach import payloads_out_of_reach
-from orchestrator.machine import environment
+from orchestrator.measurement.machine import environment
+from orchestrator.measurement.preflight import preflight
 from orchestrator.model.environment import Broker
-from orchestrator.preflight import preflight
 from worker.masking import masked
 
 
