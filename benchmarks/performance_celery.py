@@ -32,8 +32,8 @@ from turns import Side, turns, typical, versus
 from orchestrator.fleet.child_processes import ChildProcesses
 from orchestrator.fleet.fleet import Fleet
 from orchestrator.inputs import source
-from orchestrator.inputs.origin import Origin
-from orchestrator.inputs.serving import start_origin
+from orchestrator.inputs.image_server import Origin
+from orchestrator.inputs.provisioning import start_origin
 from orchestrator.inputs.workload import Workload, prepare
 from orchestrator.model.runs import Data
 from orchestrator.reports.figures import seconds as shown

@@ -65,8 +65,8 @@ def origin(
     # Imported here: they load tornado and NumPy, which --help can do without.
     from pathlib import Path  # noqa: PLC0415
 
+    from orchestrator.inputs.image_server import Origin, serve  # noqa: PLC0415
     from orchestrator.inputs.on_demand import serve_on_demand  # noqa: PLC0415
-    from orchestrator.inputs.origin import Origin, serve  # noqa: PLC0415
     from orchestrator.planning.plan import parse_size  # noqa: PLC0415
 
     folder = Path(directory).expanduser() if directory else None

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from orchestrator.inputs.serving import Inputs
+from orchestrator.inputs.provisioning import Inputs
 from orchestrator.model.runs import Cell, Proof
 from orchestrator.model.thumbnails import thumbnails
 from orchestrator.strategies.strategy import Strategy

@@ -18,7 +18,7 @@ from typing import Protocol
 from orchestrator import signals
 from orchestrator.analysis.stopping import enough
 from orchestrator.fleet.fleet import Fleet
-from orchestrator.inputs.serving import Inputs
+from orchestrator.inputs.provisioning import Inputs
 from orchestrator.measurement.clock import Place, all_kept, measure
 from orchestrator.measurement.machine import LoadMeter
 from orchestrator.measurement.recorder import Record

@@ -19,7 +19,7 @@ from orchestrator.fleet.external import external_fleet, inspect_broker, settings
 from orchestrator.fleet.fleet import Fleet
 from orchestrator.fleet.flower import Access, start_flower
 from orchestrator.inputs import source
-from orchestrator.inputs.serving import Inputs, prepared_inputs
+from orchestrator.inputs.provisioning import Inputs, prepared_inputs
 from orchestrator.measurement.example_output import prove
 from orchestrator.measurement.machine import environment
 from orchestrator.measurement.preflight import preflight

@@ -9,8 +9,8 @@ import pytest
 from orchestrator.fleet.child_processes import ChildProcesses
 from orchestrator.fleet.embedded import embedded_fleet
 from orchestrator.fleet.fleet import Fleet
-from orchestrator.inputs.origin import Origin
-from orchestrator.inputs.serving import start_origin
+from orchestrator.inputs.image_server import Origin
+from orchestrator.inputs.provisioning import start_origin
 
 SLOTS = 2
 

@@ -22,7 +22,7 @@ import numpy as np
 import pytest
 
 import orchestrator
-from orchestrator.inputs.origin import Origin
+from orchestrator.inputs.image_server import Origin
 from orchestrator.inputs.source import parse
 from orchestrator.inputs.synthetic import encode, photograph
 from orchestrator.inputs.workload import prepare, verify
@@ -122,7 +122,7 @@ class TestOrigin:
     def test_does_not_outlive_a_parent_that_is_killed(self) -> None:
         parent = (
             "import subprocess, sys;"
-            "from orchestrator.inputs.origin import Origin;"
+            "from orchestrator.inputs.image_server import Origin;"
             "command = Origin(images=1, width=8, height=8).command;"
             "subprocess.Popen(command, stdin=subprocess.PIPE).wait()"
         )

@@ -15,13 +15,13 @@ from tornado.httpclient import AsyncHTTPClient, HTTPResponse
 from tornado.httpserver import HTTPServer
 from tornado.testing import bind_unused_port
 
-from orchestrator.inputs import serving, source
+from orchestrator.inputs import provisioning, source
 from orchestrator.inputs.on_demand import Demanded, NoRoomError, Pictures, file_url, pace_of, synthetic_url
 from orchestrator.inputs.synthetic import encode, photograph
 from orchestrator.inputs.web import application_of
 
 PLAN: Any = SimpleNamespace(seed=7, images=2, bandwidth_mbit=50.0)
-WORK = serving.Work(64, 48, 10.0)
+WORK = provisioning.Work(64, 48, 10.0)
 
 
 def ask(pictures: Callable[[], Pictures], *paths: str) -> list[HTTPResponse]:
@@ -117,7 +117,7 @@ def test_a_run_asks_the_origin_it_was_given_for_its_own_seed_size_and_pace(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("BREAKEVEN_ORIGIN_URL", "http://origin:8000/")
-    urls = serving._demanded(PLAN, WORK, source.parse("origin"))
+    urls = provisioning._demanded(PLAN, WORK, source.parse("origin"))
     end = "?latency_ms=10&bandwidth_mbit=50"
     assert urls == tuple(f"http://origin:8000/synthetic/7/64x48/{i}.jpg{end}" for i in range(2))
 
@@ -128,7 +128,7 @@ def test_it_asks_for_files_only_of_the_folder_that_the_origin_has(
     (tmp_path / "a b.png").write_bytes(b"x")
     monkeypatch.setenv("BREAKEVEN_ORIGIN_URL", "http://origin:8000")
     chosen = source.parse(str(tmp_path))
-    assert serving._demanded(PLAN, WORK, chosen) is None
+    assert provisioning._demanded(PLAN, WORK, chosen) is None
     monkeypatch.setenv("BREAKEVEN_ORIGIN_FOLDER", str(tmp_path))
-    urls = serving._demanded(PLAN, WORK, chosen)
+    urls = provisioning._demanded(PLAN, WORK, chosen)
     assert urls == ("http://origin:8000/files/a%20b.png?latency_ms=10&bandwidth_mbit=50",)

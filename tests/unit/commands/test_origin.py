@@ -9,8 +9,8 @@ from PIL import Image
 
 from orchestrator.commands.origin import origin
 from orchestrator.errors import UnavailableError, UsageError
+from orchestrator.inputs import image_server as origins
 from orchestrator.inputs import on_demand
-from orchestrator.inputs import origin as origins
 
 URL = "http://127.0.0.1:8000"
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from orchestrator.errors import UsageError
-from orchestrator.inputs.origin import Origin, main
+from orchestrator.inputs.image_server import Origin, main
 
 
 @pytest.mark.parametrize(
@@ -45,7 +45,7 @@ def test_latency_and_bandwidth_become_seconds_and_bytes() -> None:
 
 def test_command_names_every_option_and_ends_with_its_parent() -> None:
     command = Origin(images=3, width=64, height=48, seed=9, latency_ms=1.5, bandwidth_mbit=2.0).command
-    assert [sys.executable, "-m", "orchestrator.inputs.origin"] == command[:3]
+    assert [sys.executable, "-m", "orchestrator.inputs.image_server"] == command[:3]
     assert {
         "--images=3",
         "--width=64",

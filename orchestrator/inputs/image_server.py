@@ -5,7 +5,7 @@
 
 Every picture lies in memory before the server says that it is ready, so none is made while a client is timed.
 
-As a child process: `python -m orchestrator.inputs.origin --images 20 --end-with-stdin` prints one line of
+As a child process: `python -m orchestrator.inputs.image_server --images 20 --end-with-stdin` prints one line of
 JSON, `{"url": "http://127.0.0.1:PORT"}`, when it is ready.
 """
 
@@ -101,7 +101,7 @@ class Origin:
         options = [
             f"--{name.replace('_', '-')}={value}" for name, value in flags.items() if value is not None
         ]
-        return [sys.executable, "-m", "orchestrator.inputs.origin", *options, "--end-with-stdin"]
+        return [sys.executable, "-m", "orchestrator.inputs.image_server", *options, "--end-with-stdin"]
 
 
 def serve(origin: Origin, ready: Callable[[str], None], lifeline: int | None = None) -> None:
@@ -171,7 +171,7 @@ def _watch(lifeline: int, loop: asyncio.AbstractEventLoop, ended: asyncio.Event)
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The child process: serve what the arguments say, print the address, return the exit code."""
-    parser = argparse.ArgumentParser(prog="orchestrator.inputs.origin", allow_abbrev=False)
+    parser = argparse.ArgumentParser(prog="orchestrator.inputs.image_server", allow_abbrev=False)
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--images", type=int)

@@ -15,8 +15,8 @@ from orchestrator import signals
 from orchestrator.errors import UnavailableError, UsageError
 from orchestrator.fleet.child_processes import ChildProcesses
 from orchestrator.inputs import source
+from orchestrator.inputs.image_server import Origin
 from orchestrator.inputs.on_demand import file_url, pace_of, synthetic_url
-from orchestrator.inputs.origin import Origin
 from orchestrator.inputs.source import Source
 from orchestrator.inputs.workload import Expectation, Workload, prepare
 from orchestrator.model.runs import Cell, Plan
