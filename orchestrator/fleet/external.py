@@ -12,8 +12,8 @@ from kombu.exceptions import OperationalError
 
 from orchestrator.errors import UnavailableError, UsageError
 from orchestrator.fleet import roll_call
+from orchestrator.fleet.connections import PROMPT_S
 from orchestrator.fleet.fleet import Fleet
-from orchestrator.fleet.lines import PROMPT_S
 from orchestrator.model.environment import Broker
 from worker.access_errors import refusal
 from worker.app import make_app

@@ -16,15 +16,15 @@ from celery import Celery
 from kombu import Exchange, Queue
 
 from orchestrator.errors import UnavailableError
-from orchestrator.fleet import roster
-from orchestrator.fleet.attendance import Attendance
+from orchestrator.fleet import workers
 from orchestrator.fleet.clearing import delete_keys
-from orchestrator.fleet.lines import BROKEN, drop
+from orchestrator.fleet.connections import BROKEN, drop
+from orchestrator.fleet.consumers import Serving
+from orchestrator.fleet.liveness import Attendance
 from orchestrator.fleet.recovery import Recovery
-from orchestrator.fleet.roster import Member, Offset
 from orchestrator.fleet.run_queue import RunQueue
-from orchestrator.fleet.serving import Serving
 from orchestrator.fleet.task_events import TaskEvents
+from orchestrator.fleet.workers import Member, Offset
 from orchestrator.model.environment import Broker
 from worker.app import PREFIX
 from worker.payloads.redis import ANSWER_S, connect
@@ -105,12 +105,12 @@ class Fleet:
         if not self.recovery.is_settled:
             self._find_again(slots)
         try:
-            return roster.choose(self.members, slots)
+            return workers.choose(self.members, slots)
         except UnavailableError:
             if self.slots >= self.recovery.full_slots:
                 raise
         self._find_again(slots)
-        return roster.choose(self.members, slots)
+        return workers.choose(self.members, slots)
 
     @property
     def proven(self) -> bool:
@@ -177,7 +177,7 @@ class Fleet:
         """Measure the offset of every member's clock anew; where a connection breaks, the last one stands."""
         for index, member in enumerate(self.members):
             try:
-                offset = roster.measure_offset(self.app, member)
+                offset = workers.measure_offset(self.app, member)
             except BROKEN:
                 with suppress(*BROKEN):  # the next batch meets it too, and waits for the broker
                     self.disconnect()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from orchestrator.fleet import roster
+from orchestrator.fleet import workers
 from orchestrator.fleet.fleet import Fleet
 from worker.payloads.redis import connect
 
@@ -23,7 +23,7 @@ def payloads_out_of_reach(fleet: Fleet) -> dict[str, str]:
     with connect(fleet.settings.payload_store_url, tls=fleet.settings.tls) as client:
         client.set(key, b"", ex=EXPIRY_S)
         names = [member.name for member in fleet.members]
-        answers = roster.ask(fleet.app, "breakeven_payload", names, LOOK_S, key=key)
+        answers = workers.ask(fleet.app, "breakeven_payload", names, LOOK_S, key=key)
         client.unlink(key)
     reasons = {name: _reason(answers.get(name)) for name in names}
     return {name: reason for name, reason in reasons.items() if reason is not None}

@@ -9,12 +9,12 @@ from celery import Celery
 
 from orchestrator import signals
 from orchestrator.errors import UnavailableError
-from orchestrator.fleet import roster
-from orchestrator.fleet.attendance import Attendance
-from orchestrator.fleet.roster import Member
+from orchestrator.fleet import workers
+from orchestrator.fleet.consumers import Serving
+from orchestrator.fleet.liveness import Attendance
 from orchestrator.fleet.run_queue import RunQueue
-from orchestrator.fleet.serving import Serving
 from orchestrator.fleet.task_events import TaskEvents
+from orchestrator.fleet.workers import Member
 
 FIND_AGAIN_S = 2.0
 """How long one look for workers that were there before takes at most."""
@@ -99,7 +99,7 @@ class Recovery:
         while True:
             signals.check()
             self.check()
-            found = roster.find(self._app, FIND_AGAIN_S, expected)
+            found = workers.find(self._app, FIND_AGAIN_S, expected)
             have = sum(member.slots for member in found)
             if have >= enough:
                 return found

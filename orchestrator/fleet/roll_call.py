@@ -11,8 +11,8 @@ from celery import Celery
 
 from orchestrator import signals
 from orchestrator.errors import UnavailableError
-from orchestrator.fleet import roster
-from orchestrator.fleet.roster import Member
+from orchestrator.fleet import workers
+from orchestrator.fleet.workers import Member
 
 COMPLETE_S = 60.0
 """How long a fleet may take from the start of its containers until all of its workers answer."""
@@ -36,7 +36,7 @@ def assemble(app: Celery, patience_s: float) -> list[Member]:
     """
     name = os.environ.get("BREAKEVEN_WORKERS_AT")
     if not name:
-        return roster.find(app, patience_s)
+        return workers.find(app, patience_s)
     return complete(app, lambda: addresses(name), patience_s)
 
 
@@ -54,7 +54,7 @@ def complete(
     while True:
         signals.check()
         expected = started()
-        members = roster.find(app, LOOK_S)
+        members = workers.find(app, LOOK_S)
         if members and len(members) >= expected == started():
             return members
         if time.monotonic() - began > (complete_s if expected else patience_s):

@@ -16,7 +16,7 @@ import redis
 from celery import Celery
 
 from orchestrator.errors import UnavailableError
-from orchestrator.fleet.lines import PROMPT_S
+from orchestrator.fleet.connections import PROMPT_S
 from worker.masking import masked
 from worker.payloads.redis import connect
 from worker.settings import Settings

@@ -10,9 +10,9 @@ import redis
 from celery import Celery
 
 from orchestrator.errors import UnavailableError
-from orchestrator.fleet import roster
-from orchestrator.fleet.lines import BROKEN
-from orchestrator.fleet.roster import Member
+from orchestrator.fleet import workers
+from orchestrator.fleet.connections import BROKEN
+from orchestrator.fleet.workers import Member
 
 
 class TaskEvents:
@@ -51,7 +51,7 @@ class TaskEvents:
         return self._told.get(member.name, member.events)
 
     def _switch(self, names: set[str], on: bool) -> None:
-        answers = roster.tell(self._app, "breakeven_events", names, on=on)
+        answers = workers.tell(self._app, "breakeven_events", names, on=on)
         for name in names:
             if answers[name].get("events") != on:
                 raise UnavailableError(

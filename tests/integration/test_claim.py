@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from orchestrator.errors import UnavailableError
-from orchestrator.fleet.claim import CLAIM_S, KEY, Claim
+from orchestrator.fleet.run_lock import CLAIM_S, KEY, Claim
 from tests.faults.world import OwnBroker, own_broker
 from tests.waiting import until
 

@@ -12,7 +12,7 @@ import pytest
 import redis
 
 from orchestrator.errors import UnavailableError
-from orchestrator.fleet import roster
+from orchestrator.fleet import workers
 from orchestrator.fleet.child_processes import ChildProcesses
 from orchestrator.fleet.embedded import embedded_fleet, start_broker
 from orchestrator.fleet.external import external_fleet
@@ -35,7 +35,7 @@ def sending() -> Iterator[Fleet]:
 
 def sends(fleet: Fleet) -> set[bool]:
     """Whether its workers send task events, as they say now."""
-    return {member.events for member in roster.find(fleet.app, 5.0, expected=len(fleet.members))}
+    return {member.events for member in workers.find(fleet.app, 5.0, expected=len(fleet.members))}
 
 
 def run(strategy: Celery, batch: list[Task]) -> None:

@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from orchestrator.errors import UnavailableError, UsageError
-from orchestrator.fleet import external, roster
+from orchestrator.fleet import external, workers
 from orchestrator.fleet.child_processes import ChildProcesses
 from orchestrator.fleet.embedded import embedded_fleet, start_broker, start_workers
 from orchestrator.fleet.external import external_fleet
@@ -170,8 +170,8 @@ def test_clock_offsets_of_this_machine_s_workers_are_nil_and_the_estimate_agrees
     exact = fleet.offset_of(name)
 
     def ask() -> float:
-        return roster.ask(fleet.app, "breakeven_clock", [name], 5.0)[name]["monotonic_s"]
+        return workers.ask(fleet.app, "breakeven_clock", [name], 5.0)[name]["monotonic_s"]
 
-    estimated = roster.estimate_offset(ask)
-    assert exact == roster.Offset(0.0, roster.SAME_CLOCK_BOUND_S)
+    estimated = workers.estimate_offset(ask)
+    assert exact == workers.Offset(0.0, workers.SAME_CLOCK_BOUND_S)
     assert abs(estimated.offset_s - exact.offset_s) <= estimated.bound_s

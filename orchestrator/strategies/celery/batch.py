@@ -11,7 +11,7 @@ from typing import Any
 
 from celery.states import RETRY
 
-from orchestrator.fleet.lines import BROKEN
+from orchestrator.fleet.connections import BROKEN
 from orchestrator.strategies.celery.outcomes import Shipment, Tally, answer_of, outcomes, unanswered
 from orchestrator.strategies.celery.watch import QUIET_S, SLOW_S, Watch
 from orchestrator.strategies.celery.way import Way

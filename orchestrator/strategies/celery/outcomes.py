@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from orchestrator.fleet.roster import Offset
+from orchestrator.fleet.workers import Offset
 from orchestrator.model.runs import Stations
 from worker.contract import LOST, Failure, Hops, Outcome, Payload, Task
 from worker.messages import Answer, Entry, ForeignMessageError

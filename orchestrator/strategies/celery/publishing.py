@@ -14,7 +14,7 @@ from typing import Any
 from celery import Celery
 from kombu import Queue
 
-from orchestrator.fleet.lines import drop
+from orchestrator.fleet.connections import drop
 
 
 class Publisher:

@@ -15,8 +15,8 @@ from kombu.exceptions import OperationalError
 
 from orchestrator import signals
 from orchestrator.errors import UnavailableError
+from orchestrator.fleet.connections import BROKEN
 from orchestrator.fleet.fleet import Fleet
-from orchestrator.fleet.lines import BROKEN
 from orchestrator.model.runs import Cell, Data, Events, Stations
 from orchestrator.strategies.celery.batch import Batch, Chunks
 from orchestrator.strategies.celery.leavings import Leavings

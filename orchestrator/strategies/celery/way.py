@@ -10,8 +10,8 @@ import redis
 
 from orchestrator import signals
 from orchestrator.errors import UnavailableError
+from orchestrator.fleet.connections import BROKEN
 from orchestrator.fleet.fleet import Fleet
-from orchestrator.fleet.lines import BROKEN
 from orchestrator.fleet.recovery import REJOIN_S
 from orchestrator.strategies.celery.leavings import Leavings
 from orchestrator.strategies.celery.placement import Placement

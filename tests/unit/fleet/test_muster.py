@@ -8,7 +8,7 @@ from celery import Celery
 from orchestrator.errors import UnavailableError
 from orchestrator.fleet import recovery
 from orchestrator.fleet.fleet import Fleet
-from orchestrator.fleet.roster import Member
+from orchestrator.fleet.workers import Member
 from orchestrator.model.environment import Broker
 from worker.settings import Settings
 

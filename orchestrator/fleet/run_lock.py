@@ -13,7 +13,7 @@ from typing import Any
 import redis
 
 from orchestrator.errors import UnavailableError
-from orchestrator.fleet.lines import PROMPT_S
+from orchestrator.fleet.connections import PROMPT_S
 from worker.app import PREFIX
 from worker.masking import masked
 from worker.payloads.redis import connect

@@ -9,7 +9,7 @@ from typing import Any
 
 from celery import Celery
 
-from orchestrator.fleet.roster import ask
+from orchestrator.fleet.workers import ask
 
 ROLL_CALL_S = 2.0
 """A worker that gives no answer for so long is missed; it may only be slow."""

@@ -1,6 +1,6 @@
 """Clears away what a run has left on a broker of somebody else's, when its orchestrator was killed.
 
-This file is a program, `python -m orchestrator.fleet.farewell RUN_ID`, that the guardian runs. The broker's
+This file is a program, `python -m orchestrator.fleet.cleanup RUN_ID`, that the guardian runs. The broker's
 address is in the environment, where other users do not see it.
 """
 
@@ -9,9 +9,9 @@ from __future__ import annotations
 import sys
 import time
 
-from orchestrator.fleet import roster
-from orchestrator.fleet.claim import release_of
+from orchestrator.fleet import workers
 from orchestrator.fleet.fleet import Fleet
+from orchestrator.fleet.run_lock import release_of
 from orchestrator.model.environment import Broker
 from worker.app import make_app
 from worker.settings import read_settings
@@ -26,7 +26,7 @@ def main(run_id: str) -> None:
     """Take back what waits, have the workers let the queue go, wait for what they have begun, and delete the rest."""
     settings = read_settings()
     app = make_app(settings)
-    fleet = Fleet(app, settings, Broker("", "", embedded=False), roster.find(app, FIND_S), run_id=run_id)
+    fleet = Fleet(app, settings, Broker("", "", embedded=False), workers.find(app, FIND_S), run_id=run_id)
     fleet.messages.recall()
     fleet.dismiss()
     deadline = time.monotonic() + DONE_S

@@ -9,8 +9,8 @@ from celery import Celery
 
 from orchestrator import signals
 from orchestrator.errors import UnavailableError
-from orchestrator.fleet import roster
-from orchestrator.fleet.roster import FOLLOW_S
+from orchestrator.fleet import workers
+from orchestrator.fleet.workers import FOLLOW_S
 
 
 class Serving:
@@ -37,8 +37,8 @@ class Serving:
         if names == before:
             return False
         self.proven = False
-        roster.tell(self._app, "cancel_consumer", before - names, queue=self._queue)
-        roster.tell(
+        workers.tell(self._app, "cancel_consumer", before - names, queue=self._queue)
+        workers.tell(
             self._app,
             "add_consumer",
             names - before,
@@ -59,7 +59,7 @@ class Serving:
         """
         if absent:  # one that is only slow is told to let go, whenever it comes to listen
             self._app.control.cancel_consumer(self._queue, destination=sorted(absent))
-        roster.tell(self._app, "cancel_consumer", present, queue=self._queue)
+        workers.tell(self._app, "cancel_consumer", present, queue=self._queue)
         self._names = set()
 
     def end(self) -> None:
@@ -69,7 +69,7 @@ class Serving:
             UnavailableError: one does not follow.
         """
         names, self._names = self._names, set()
-        roster.tell(self._app, "cancel_consumer", names, queue=self._queue)
+        workers.tell(self._app, "cancel_consumer", names, queue=self._queue)
 
     def dismiss(self) -> None:
         """Tell every worker that listens to let the queue go, and do not wait."""
@@ -80,7 +80,7 @@ class Serving:
         deadline = time.monotonic() + FOLLOW_S
         while time.monotonic() < deadline:
             signals.check()
-            answers = roster.ask(self._app, "active_queues", everyone, FOLLOW_S)
+            answers = workers.ask(self._app, "active_queues", everyone, FOLLOW_S)
             serving = {
                 name for name, queues in answers.items() if self._queue in {queue["name"] for queue in queues}
             }
