@@ -17,8 +17,8 @@ from orchestrator.fleet.child_processes import ChildProcesses
 from orchestrator.fleet.embedded import embedded_fleet, worker_command
 from orchestrator.fleet.fleet import Fleet
 from orchestrator.measurement.clock import Place, measure
+from orchestrator.strategies.base import Strategy
 from orchestrator.strategies.celery import Celery
-from orchestrator.strategies.strategy import Strategy
 from worker.contract import Payload, Task
 
 SCRIPT = "idiomatic_celery"

@@ -27,9 +27,9 @@ from real_rounds import Batch, batch
 
 from orchestrator.inputs.synthetic import photograph
 from orchestrator.measurement.clock import Place, all_kept, measure
+from orchestrator.strategies.base import Row, Strategy
 from orchestrator.strategies.processes import Processes
 from orchestrator.strategies.serial import Serial
-from orchestrator.strategies.strategy import Row, Strategy
 from orchestrator.strategies.threads import Threads
 from worker.allocator import keep_freed_memory
 from worker.contract import Payload, Task

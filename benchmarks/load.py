@@ -20,8 +20,8 @@ from page import Page, parser
 
 from orchestrator.fleet.fleet import Fleet
 from orchestrator.measurement.clock import Place, measure
+from orchestrator.strategies.base import Row
 from orchestrator.strategies.celery import Celery
-from orchestrator.strategies.strategy import Row
 from worker.allocator import keep_freed_memory
 from worker.contract import Task
 

@@ -19,7 +19,7 @@ from orchestrator.measurement.clock import Place, measure
 from orchestrator.measurement.rounds import batches_for, shuffled
 from orchestrator.model.runs import Cell
 from orchestrator.strategies import STRATEGIES
-from orchestrator.strategies.strategy import Strategy
+from orchestrator.strategies.base import Strategy
 from worker.contract import Failure, Payload, Task
 from worker.stages import STAGES
 

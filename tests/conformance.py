@@ -24,8 +24,8 @@ import psutil
 import pytest
 from PIL import Image
 
+from orchestrator.strategies.base import Strategy
 from orchestrator.strategies.serial import Serial
-from orchestrator.strategies.strategy import Strategy
 from worker.contract import Outcome, Payload, Pixels, Task
 from worker.stages import STAGES
 

@@ -8,7 +8,7 @@ from typing import Final
 
 from orchestrator.analysis.ledger import mean_hops, merged_hops
 from orchestrator.model.runs import MeanHops
-from orchestrator.strategies.strategy import Row
+from orchestrator.strategies.base import Row
 from worker.contract import LOST, Failure, Outcome, Payload, Task
 
 FRESH_OUTCOMES = 4096

@@ -14,7 +14,7 @@ from orchestrator.analysis.sentences import count
 from orchestrator.inputs.workload import verify
 from orchestrator.measurement.batch_outcomes import Collected
 from orchestrator.model.runs import Sample, TaskFailure
-from orchestrator.strategies.strategy import Strategy
+from orchestrator.strategies.base import Strategy
 from worker.contract import LOST, Failure, Payload, Task
 
 Clock = Callable[[], float]

@@ -9,7 +9,7 @@ import numpy as np
 from orchestrator.inputs.provisioning import Inputs
 from orchestrator.model.runs import Cell, Proof
 from orchestrator.model.thumbnails import thumbnails
-from orchestrator.strategies.strategy import Strategy
+from orchestrator.strategies.base import Strategy
 from worker.contract import Pixels, Task
 from worker.stages import STAGES
 

@@ -24,7 +24,7 @@ from orchestrator.measurement.machine import LoadMeter
 from orchestrator.measurement.recorder import Record
 from orchestrator.model.environment import Load
 from orchestrator.model.runs import Cell, Run, Sample, TaskFailure
-from orchestrator.strategies.strategy import Strategy
+from orchestrator.strategies.base import Strategy
 
 
 class Watcher(Protocol):

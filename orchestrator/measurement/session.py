@@ -27,7 +27,7 @@ from orchestrator.measurement.recorder import Record, now
 from orchestrator.measurement.rounds import Rounds, Watcher
 from orchestrator.model.runs import Cell, Plan, Run
 from orchestrator.strategies import STRATEGIES
-from orchestrator.strategies.strategy import Strategy
+from orchestrator.strategies.base import Strategy
 from worker.allocator import keep_freed_memory
 from worker.redaction import told
 from worker.settings import allowing

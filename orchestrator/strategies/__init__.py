@@ -10,10 +10,10 @@ from dataclasses import dataclass
 
 from orchestrator.fleet.fleet import Fleet
 from orchestrator.model.runs import Cell
+from orchestrator.strategies.base import Strategy
 from orchestrator.strategies.celery import Celery
 from orchestrator.strategies.processes import Processes
 from orchestrator.strategies.serial import Serial
-from orchestrator.strategies.strategy import Strategy
 from orchestrator.strategies.threads import Threads
 from orchestrator.strategies.vectorized import Vectorized
 

@@ -6,7 +6,7 @@ import os
 import socket
 from collections.abc import Generator, Sequence
 
-from orchestrator.strategies.strategy import Row, Strategy
+from orchestrator.strategies.base import Row, Strategy
 from orchestrator.strategies.timed_row import TimedRow
 from worker.contract import Failure, Task
 from worker.execution import HOLD_S, MOST_HELD, CpuTime, Done, timed

@@ -20,7 +20,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from orchestrator.errors import UnavailableError
-from orchestrator.strategies.strategy import Row, Strategy
+from orchestrator.strategies.base import Row, Strategy
 from orchestrator.strategies.timed_row import TimedRow
 from worker.contract import Failure, Task
 from worker.execution import HOLD_S, MOST_HELD, CpuTime, Done, describe, timed

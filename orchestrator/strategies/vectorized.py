@@ -10,7 +10,7 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 import numpy as np
 
 from orchestrator.errors import UsageError
-from orchestrator.strategies.strategy import Row, Strategy
+from orchestrator.strategies.base import Row, Strategy
 from orchestrator.strategies.timed_row import TimedRow
 from worker.contract import Outcome, Pixels, Task
 from worker.execution import CpuTime, describe, execute

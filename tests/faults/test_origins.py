@@ -10,9 +10,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from orchestrator.strategies.base import Strategy
 from orchestrator.strategies.celery import Celery
 from orchestrator.strategies.serial import Serial
-from orchestrator.strategies.strategy import Strategy
 from orchestrator.strategies.threads import Threads
 from tests.faults.world import own_broker
 from worker.contract import Outcome, Task

@@ -18,8 +18,8 @@ from orchestrator.fleet.fleet import Fleet
 from orchestrator.measurement.clock import Place, measure
 from orchestrator.measurement.rounds import REPEATS
 from orchestrator.model.runs import Cell, CellResult, Sample, TaskFailure
+from orchestrator.strategies.base import Row
 from orchestrator.strategies.celery import Celery
-from orchestrator.strategies.strategy import Row
 from tests.examples import example_run
 from worker.contract import Payload, Task
 from worker.stages import STAGES

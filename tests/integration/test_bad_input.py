@@ -20,10 +20,10 @@ from kombu.serialization import disable_insecure_serializers, enable_insecure_se
 
 from orchestrator.fleet.child_processes import ChildProcesses
 from orchestrator.fleet.fleet import Fleet
+from orchestrator.strategies.base import Strategy
 from orchestrator.strategies.celery import Celery
 from orchestrator.strategies.processes import Processes
 from orchestrator.strategies.serial import Serial
-from orchestrator.strategies.strategy import Strategy
 from orchestrator.strategies.threads import Threads
 from orchestrator.strategies.vectorized import Vectorized
 from tests.conformance import BROKEN_PIXELS, outcomes_of

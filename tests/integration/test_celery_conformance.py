@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from orchestrator.fleet.fleet import Fleet
+from orchestrator.strategies.base import Strategy
 from orchestrator.strategies.celery import Celery
-from orchestrator.strategies.strategy import Strategy
 from tests.conformance import StrategyConformance
 
 

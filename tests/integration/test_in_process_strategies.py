@@ -19,11 +19,11 @@ import psutil
 import pytest
 
 from orchestrator.errors import UnavailableError
+from orchestrator.strategies.base import Strategy
 from orchestrator.strategies.processes import Processes, slot_program
 from orchestrator.strategies.processes.slot_process import SlotProcess
 from orchestrator.strategies.processes.slot_program import NO_HURRY
 from orchestrator.strategies.serial import Serial
-from orchestrator.strategies.strategy import Strategy
 from orchestrator.strategies.threads import Threads
 from orchestrator.strategies.vectorized import Vectorized
 from tests.conformance import StrategyConformance, batch, check, check_outputs, outcomes_of, pixels

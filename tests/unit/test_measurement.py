@@ -10,7 +10,7 @@ import pytest
 
 from orchestrator.measurement.batch_outcomes import Collected
 from orchestrator.measurement.clock import Place, measure
-from orchestrator.strategies.strategy import Row, Strategy
+from orchestrator.strategies.base import Row, Strategy
 from worker.contract import LOST, Failure, Hops, Outcome, Task
 
 PLACE = Place(round=2, position=5, at_s=1.5)

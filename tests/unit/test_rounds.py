@@ -13,7 +13,7 @@ from orchestrator.measurement import rounds
 from orchestrator.measurement.recorder import Record
 from orchestrator.measurement.rounds import REPEATS, SAMPLE_S, Rounds
 from orchestrator.model.runs import Cell, Run
-from orchestrator.strategies.strategy import Row, Strategy
+from orchestrator.strategies.base import Row, Strategy
 from tests.examples import example_run
 from worker.contract import Outcome, Task
 

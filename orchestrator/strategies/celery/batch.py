@@ -12,10 +12,10 @@ from typing import Any
 from celery.states import RETRY
 
 from orchestrator.fleet.connections import BROKEN
+from orchestrator.strategies.base import Row
+from orchestrator.strategies.celery.connection import Way
 from orchestrator.strategies.celery.outcomes import Shipment, Tally, answer_of, outcomes, unanswered
-from orchestrator.strategies.celery.watch import QUIET_S, SLOW_S, Watch
-from orchestrator.strategies.celery.way import Way
-from orchestrator.strategies.strategy import Row
+from orchestrator.strategies.celery.watchdog import QUIET_S, SLOW_S, Watch
 from worker.contract import Task
 from worker.messages import STORE_FAILED, VERSION, Answer, ForeignMessageError, Order
 from worker.tasks import task_name

@@ -18,14 +18,14 @@ from orchestrator.errors import UnavailableError
 from orchestrator.fleet.connections import BROKEN
 from orchestrator.fleet.fleet import Fleet
 from orchestrator.model.runs import Cell, Data, Events, Stations
+from orchestrator.strategies.base import Row, Strategy
 from orchestrator.strategies.celery.batch import Batch, Chunks
-from orchestrator.strategies.celery.leavings import Leavings
+from orchestrator.strategies.celery.cleanup import Leavings
+from orchestrator.strategies.celery.connection import Way
 from orchestrator.strategies.celery.outcomes import Tally
-from orchestrator.strategies.celery.placement import Placement
+from orchestrator.strategies.celery.payload_io import Placement
 from orchestrator.strategies.celery.publishing import Publisher
 from orchestrator.strategies.celery.results import Results
-from orchestrator.strategies.celery.way import Way
-from orchestrator.strategies.strategy import Row, Strategy
 from worker.contract import LOST, Failure, Outcome, Task
 from worker.payloads import TRANSPORTS
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from orchestrator.strategies.base import Row
 from orchestrator.strategies.processes.outputs import Lent, Outputs
-from orchestrator.strategies.strategy import Row
 from orchestrator.strategies.timed_row import TimedRow
 from worker.arena import Place
 from worker.contract import Failure, Outcome, Pixels, Task

@@ -14,11 +14,11 @@ from typing import Any
 
 import msgpack
 
+from orchestrator.strategies.base import Row
 from orchestrator.strategies.processes.answers import read
 from orchestrator.strategies.processes.outputs import Outputs
 from orchestrator.strategies.processes.slot_program import BEGUN, DONE, LANES, NO_HURRY
 from orchestrator.strategies.processes.starting import anonymous_file, started
-from orchestrator.strategies.strategy import Row
 from worker.arena import FIRST_BYTES, Arena, Place, put
 from worker.contract import LOST, Failure, Outcome, Task
 

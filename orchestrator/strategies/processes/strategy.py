@@ -27,8 +27,8 @@ from types import TracebackType
 from typing import Self
 
 from orchestrator.errors import UnavailableError
+from orchestrator.strategies.base import Row, Strategy
 from orchestrator.strategies.processes.slot_process import SlotProcess
-from orchestrator.strategies.strategy import Row, Strategy
 from worker.contract import Outcome, Task
 from worker.execution import HOLD_S, describe
 from worker.remote_control import usable_cpus

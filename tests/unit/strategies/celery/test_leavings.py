@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from orchestrator.strategies.celery.leavings import MOST_KEPT, Leavings
+from orchestrator.strategies.celery.cleanup import MOST_KEPT, Leavings
 from orchestrator.strategies.celery.outcomes import Shipment, answer_of
 from worker.contract import Task
 from worker.messages import Answer, Entry

@@ -13,8 +13,8 @@ from orchestrator.errors import UnavailableError
 from orchestrator.fleet.connections import BROKEN
 from orchestrator.fleet.fleet import Fleet
 from orchestrator.fleet.recovery import REJOIN_S
-from orchestrator.strategies.celery.leavings import Leavings
-from orchestrator.strategies.celery.placement import Placement
+from orchestrator.strategies.celery.cleanup import Leavings
+from orchestrator.strategies.celery.payload_io import Placement
 from orchestrator.strategies.celery.publishing import Publisher
 from orchestrator.strategies.celery.results import Results
 from worker.payloads.transport import Transport
