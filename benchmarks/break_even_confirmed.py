@@ -13,9 +13,9 @@ import sys
 
 from page import DOCS, Page, parser
 
+from orchestrator.analysis.scaling.sweep import sweeping
 from orchestrator.analysis.sweep_sentences import sweep_sentence
-from orchestrator.analysis.sweeping import sweeping
-from orchestrator.analysis.verdicts import verdicts
+from orchestrator.analysis.verdicts.verdict import verdicts
 from orchestrator.commands.progress import Silent
 from orchestrator.measurement.session import Job, measure_job
 from orchestrator.model.findings import Verdict

@@ -19,8 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 from page import Page, parser
 
-from orchestrator.analysis.estimates import estimate
-from orchestrator.analysis.verdicts import classify
+from orchestrator.analysis.stats.intervals import estimate
+from orchestrator.analysis.verdicts.verdict import classify
 from orchestrator.model.findings import Estimate
 
 ROUNDS = (5, 6, 7, 8, 10, 14, 17, 20, 49)

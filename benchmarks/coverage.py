@@ -20,9 +20,9 @@ import numpy as np
 from numpy.typing import NDArray
 from page import Page, parser
 
-from orchestrator.analysis.estimates import MANY_ROUNDS, centre, estimate, ratio, unpaired_ratio
-from orchestrator.analysis.picking import contest, pick
-from orchestrator.analysis.stopping import LOOKS, half_width
+from orchestrator.analysis.stats.intervals import MANY_ROUNDS, centre, estimate, ratio, unpaired_ratio
+from orchestrator.analysis.verdicts.selection import contest, pick
+from orchestrator.analysis.verdicts.stopping import LOOKS, half_width
 from orchestrator.model.findings import Estimate
 from orchestrator.model.runs import Cell, CellResult, Sample
 

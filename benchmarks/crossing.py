@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 from page import DOCS, Page, parser
 
-from orchestrator.analysis.crossing import BreakEven, SweepPoint, break_even
+from orchestrator.analysis.scaling.crossover import BreakEven, SweepPoint, break_even
 
 Floats = NDArray[np.float64]
 Noise = Callable[[np.random.Generator, tuple[int, ...]], Floats]

@@ -23,8 +23,8 @@ from page import Page, parser
 from real_rounds import batch, entered, fleet_of
 from scipy.stats import spearmanr
 
-from orchestrator.analysis import distributions
-from orchestrator.analysis.estimates import cut
+from orchestrator.analysis.stats import exact_tests
+from orchestrator.analysis.stats.intervals import cut
 from orchestrator.inputs.synthetic import photograph
 from orchestrator.measurement.clock import Place, measure
 from orchestrator.measurement.rounds import shuffled
@@ -70,8 +70,8 @@ def spread(values: Logs) -> float:
 def half_widths(differences: Logs) -> tuple[float, float]:
     """The median half width over all windows, by signed ranks and by signs."""
     first, second = np.triu_indices(WINDOW)
-    ranks, _ = cut(distributions.signed_rank(WINDOW))
-    signs, _ = cut(distributions.signs(WINDOW))
+    ranks, _ = cut(exact_tests.signed_rank(WINDOW))
+    signs, _ = cut(exact_tests.signs(WINDOW))
     found = []
     for start in range(0, len(differences) - WINDOW + 1, WINDOW // 2):
         values = np.sort(differences[start : start + WINDOW])

@@ -26,10 +26,10 @@ from pathlib import Path
 from page import DOCS, Page, parser
 
 from orchestrator import results
-from orchestrator.analysis.cost import costs
 from orchestrator.analysis.cost_sentences import cost_sentences
-from orchestrator.analysis.estimates import makespan
-from orchestrator.analysis.prediction import predict
+from orchestrator.analysis.queueing.prediction import predict
+from orchestrator.analysis.scaling.cost import costs
+from orchestrator.analysis.stats.intervals import makespan
 from orchestrator.model.runs import CellResult, Run
 
 ROOT = Path(__file__).parents[1]

@@ -36,7 +36,7 @@ from unittest import mock
 from rows import interval, parser, progress, write_text
 from turns import stopwatch
 
-from orchestrator.analysis.estimates import estimate, ratio
+from orchestrator.analysis.stats.intervals import estimate, ratio
 from orchestrator.fleet.child_processes import ChildProcesses
 from orchestrator.fleet.embedded import start_broker
 from orchestrator.model.findings import Estimate

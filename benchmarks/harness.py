@@ -51,7 +51,7 @@ from harness_life import STRATEGIES, CpuFigures, Figures, Side
 from page import Page, parser
 from rows import Goal, Row, write
 
-from orchestrator.analysis.resampling import bootstrapped, resamples
+from orchestrator.analysis.stats.bootstrap import bootstrapped, resamples
 from orchestrator.model.findings import Estimate
 from orchestrator.reports.figures import seconds as shown
 

@@ -15,8 +15,8 @@ import sys
 
 from page import DOCS, Page, parser
 
-from orchestrator.analysis.estimates import makespan
-from orchestrator.analysis.prediction import predict
+from orchestrator.analysis.queueing.prediction import predict
+from orchestrator.analysis.stats.intervals import makespan
 from orchestrator.commands.progress import Silent
 from orchestrator.measurement.session import Job, measure_job
 from orchestrator.model.runs import CellResult, Run

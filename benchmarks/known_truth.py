@@ -30,10 +30,10 @@ from unittest.mock import patch
 from linked_fleet import LinkedFleet, linked_fleet
 from page import DOCS, Page, parser
 
-from orchestrator.analysis.bounds import least_makespan_s
-from orchestrator.analysis.demands import MeasuredDemands, demands
-from orchestrator.analysis.simulation import simulate
-from orchestrator.analysis.system import StationName, System, bottleneck
+from orchestrator.analysis.queueing.bounds import least_makespan_s
+from orchestrator.analysis.queueing.service_demands import MeasuredDemands, demands
+from orchestrator.analysis.queueing.simulation import simulate
+from orchestrator.analysis.queueing.stations import StationName, System, bottleneck
 from orchestrator.measurement.clock import Place, measure
 from orchestrator.measurement.machine import environment
 from orchestrator.measurement.preflight import preflight

@@ -40,7 +40,7 @@ import numpy as np
 from page import Page, parser
 from real_rounds import fleet_of
 
-from orchestrator.analysis.ledger import LEGS, beyond_bound, mean_hops
+from orchestrator.analysis.hops import LEGS, beyond_bound, mean_hops
 from orchestrator.fleet import workers
 from orchestrator.fleet.fleet import Fleet
 from orchestrator.inputs.synthetic import photograph

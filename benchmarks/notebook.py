@@ -17,7 +17,7 @@ from pathlib import Path
 from page import replaced
 
 from orchestrator import results
-from orchestrator.analysis.findings import analyse
+from orchestrator.analysis.analyse import analyse
 from orchestrator.model.findings import Estimate, Findings
 from orchestrator.model.runs import Cell, CellResult, Run
 from orchestrator.reports.figures import digits, seconds, spread

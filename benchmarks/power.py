@@ -23,8 +23,8 @@ import numpy as np
 from page import Page, parser
 from real_rounds import Batch, batch, entered, fleet_of, makespans
 
-from orchestrator.analysis.estimates import ratio
-from orchestrator.analysis.verdicts import classify
+from orchestrator.analysis.stats.intervals import ratio
+from orchestrator.analysis.verdicts.verdict import classify
 from orchestrator.inputs.synthetic import photograph
 from orchestrator.model.findings import Estimate, VerdictWord
 from orchestrator.model.runs import Cell

@@ -17,10 +17,10 @@ from statistics import median
 
 from page import DOCS, Page, parser
 
-from orchestrator.analysis.bounds import least_makespan_s
-from orchestrator.analysis.passage import makespan_s
-from orchestrator.analysis.simulation import simulate
-from orchestrator.analysis.system import System, bottleneck, stations
+from orchestrator.analysis.queueing.bounds import least_makespan_s
+from orchestrator.analysis.queueing.makespan_model import makespan_s
+from orchestrator.analysis.queueing.simulation import simulate
+from orchestrator.analysis.queueing.stations import System, bottleneck, stations
 
 SCALING = DOCS.with_name("scaling.md")
 WITHIN = 0.10

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
-from orchestrator.analysis.estimates import estimate, ratio
+from orchestrator.analysis.stats.intervals import estimate, ratio
 from orchestrator.model.findings import Estimate
 
 Side: TypeAlias = Callable[[], float]

@@ -15,8 +15,8 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from orchestrator.analysis.estimates import throughput
-from orchestrator.analysis.findings import analyse
+from orchestrator.analysis.analyse import analyse
+from orchestrator.analysis.stats.intervals import throughput
 from orchestrator.errors import UnavailableError, UsageError
 from orchestrator.model.findings import Estimate, Findings, Verdict
 from orchestrator.model.findings import Warning as Caution

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from orchestrator.analysis.cost import Cost
+from orchestrator.analysis.queueing.stations import StationName
+from orchestrator.analysis.scaling.cost import Cost
 from orchestrator.analysis.sentences import count, describe, evidence, figure
-from orchestrator.analysis.system import StationName
 from orchestrator.model.findings import Estimate
 
 HOLDS: Final[dict[StationName, str]] = {

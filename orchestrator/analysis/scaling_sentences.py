@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from orchestrator.analysis.bounds import Bounds
-from orchestrator.analysis.prediction import Prediction
-from orchestrator.analysis.scaling import ScalingCurve
+from orchestrator.analysis.queueing.bounds import Bounds
+from orchestrator.analysis.queueing.prediction import Prediction
+from orchestrator.analysis.queueing.stations import Station, StationName
+from orchestrator.analysis.scaling.curves import ScalingCurve
+from orchestrator.analysis.scaling.usl import Refusal, Scalability
 from orchestrator.analysis.sentences import count, describe, figure
-from orchestrator.analysis.system import Station, StationName
-from orchestrator.analysis.usl import Refusal, Scalability
 from orchestrator.model.findings import Estimate
 
 STATIONS: Final[dict[StationName, str]] = {

@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 from math import ceil, floor, sqrt
 from typing import Final
 
-from orchestrator.analysis.crossing import FEWEST_POINTS, BreakEven, Crossing, SweepPoint
-from orchestrator.analysis.estimates import FEWEST_ROUNDS
+from orchestrator.analysis.scaling.crossover import FEWEST_POINTS, BreakEven, Crossing, SweepPoint
+from orchestrator.analysis.scaling.sweep import Axis, Sweep, place
 from orchestrator.analysis.sentences import count, figure
-from orchestrator.analysis.sweeping import Axis, Sweep, place
+from orchestrator.analysis.stats.intervals import FEWEST_ROUNDS
 from orchestrator.model.runs import Run
 
 UNITS: Final[dict[Axis, str]] = {"pixels": "pixels", "latency_ms": "ms of latency"}

@@ -30,7 +30,7 @@ def compare(
     from pathlib import Path  # noqa: PLC0415
 
     from orchestrator import results  # noqa: PLC0415
-    from orchestrator.analysis.compare import compare as compare_runs  # noqa: PLC0415
+    from orchestrator.analysis.verdicts.regressions import compare as compare_runs  # noqa: PLC0415
     from orchestrator.errors import UsageError  # noqa: PLC0415
     from orchestrator.reports.comparison import COMPARISON_REPORTS, terminal  # noqa: PLC0415
     from orchestrator.reports.screen import screen  # noqa: PLC0415

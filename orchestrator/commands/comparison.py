@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 
 from orchestrator import results, signals
-from orchestrator.analysis.findings import analyse
+from orchestrator.analysis.analyse import analyse
 from orchestrator.commands.progress import progress
 from orchestrator.errors import BreakevenError, NothingMeasuredError, UsageError
 from orchestrator.fleet.flower import Access

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
 from typing import Final
 
-from orchestrator.analysis.ledger import mean_hops, merged_hops
+from orchestrator.analysis.hops import mean_hops, merged_hops
 from orchestrator.model.runs import MeanHops
 from orchestrator.strategies.base import Row
 from worker.contract import LOST, Failure, Outcome, Payload, Task

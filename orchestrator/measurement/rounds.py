@@ -16,7 +16,7 @@ from itertools import chain
 from typing import Protocol
 
 from orchestrator import signals
-from orchestrator.analysis.stopping import enough
+from orchestrator.analysis.verdicts.stopping import enough
 from orchestrator.fleet.fleet import Fleet
 from orchestrator.inputs.provisioning import Inputs
 from orchestrator.measurement.clock import Place, all_kept, measure

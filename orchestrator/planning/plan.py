@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
-from orchestrator.analysis.stopping import LOOKS
+from orchestrator.analysis.verdicts.stopping import LOOKS
 from orchestrator.errors import UsageError
 from orchestrator.inputs.synthetic import MAX_SIDE, MIN_SIDE, check_size
 from orchestrator.model.runs import Cell, Data, Events, Plan

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from orchestrator.analysis.comparable import standing
-from orchestrator.analysis.picking import pick
-from orchestrator.analysis.verdicts import BASELINES, contestants
+from orchestrator.analysis.verdicts.comparability import standing
+from orchestrator.analysis.verdicts.selection import pick
+from orchestrator.analysis.verdicts.verdict import BASELINES, contestants
 from orchestrator.model.findings import Findings
 from orchestrator.model.runs import Cell, CellResult
 

@@ -6,13 +6,13 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from orchestrator.analysis.cost import Cost, CostKind
 from orchestrator.analysis.cost_sentences import here_alone, winning_slots
-from orchestrator.analysis.crossing import BreakEvenKind
-from orchestrator.analysis.scaling import scaling
+from orchestrator.analysis.scaling.cost import Cost, CostKind
+from orchestrator.analysis.scaling.crossover import BreakEvenKind
+from orchestrator.analysis.scaling.curves import scaling
+from orchestrator.analysis.scaling.sweep import AXES, Sweep, sweeping
 from orchestrator.analysis.sentences import count
 from orchestrator.analysis.sweep_sentences import distinct, paying, surely
-from orchestrator.analysis.sweeping import AXES, Sweep, sweeping
 from orchestrator.model.findings import Findings, Verdict, VerdictWord
 from orchestrator.model.runs import Run
 

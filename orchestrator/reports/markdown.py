@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from orchestrator.analysis.conclusions import conclusions
-from orchestrator.analysis.estimates import throughput
 from orchestrator.analysis.sentences import count
+from orchestrator.analysis.stats.intervals import throughput
 from orchestrator.model.findings import Estimate, Findings
 from orchestrator.model.runs import CellResult, Run
 from orchestrator.reports.figures import digits, interval, seconds, sizes, spread, times

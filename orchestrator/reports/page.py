@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from orchestrator.analysis.conclusions import changes
-from orchestrator.analysis.estimates import throughput
+from orchestrator.analysis.stats.intervals import throughput
 from orchestrator.model.findings import Findings, Verdict
 from orchestrator.model.runs import Cell, CellResult, Run
 from orchestrator.reports import typeset

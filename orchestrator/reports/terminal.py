@@ -12,8 +12,8 @@ from rich.table import Table
 from rich.text import Text
 
 from orchestrator.analysis.conclusions import conclusions
-from orchestrator.analysis.estimates import throughput
 from orchestrator.analysis.sentences import count
+from orchestrator.analysis.stats.intervals import throughput
 from orchestrator.model.findings import Findings
 from orchestrator.model.runs import Cell, CellResult, Run
 from orchestrator.reports.best import fastest

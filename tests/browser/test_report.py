@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 from orchestrator import results
-from orchestrator.analysis.findings import analyse
+from orchestrator.analysis.analyse import analyse
 from orchestrator.reports import html
 from orchestrator.reports.charts import look
 from tests.unit.reports.made_runs import every_run, quick_sized

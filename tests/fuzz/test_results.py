@@ -17,8 +17,8 @@ import pytest
 from hypothesis import strategies as st
 
 from orchestrator import results
-from orchestrator.analysis.compare import compare
-from orchestrator.analysis.findings import analyse
+from orchestrator.analysis.analyse import analyse
+from orchestrator.analysis.verdicts.regressions import compare
 from orchestrator.errors import UsageError
 from orchestrator.forecast import Asked, as_document, forecasts
 from orchestrator.forecast import render as render_forecast

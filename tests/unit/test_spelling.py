@@ -7,7 +7,7 @@ import io
 
 import pytest
 
-from orchestrator.analysis.findings import analyse
+from orchestrator.analysis.analyse import analyse
 from orchestrator.reports import terminal
 from orchestrator.spelling import NAME, SPELLED, spelled
 from tests.examples import example_run

@@ -7,9 +7,9 @@ from typing import Any, Final
 
 import altair as alt
 
-from orchestrator.analysis.crossing import Crossing
+from orchestrator.analysis.scaling.crossover import Crossing
+from orchestrator.analysis.scaling.sweep import AXES, Axis, Sweep, sweeping
 from orchestrator.analysis.sweep_sentences import distinct, sweep_sentence
-from orchestrator.analysis.sweeping import AXES, Axis, Sweep, sweeping
 from orchestrator.model.findings import Estimate, Findings
 from orchestrator.model.runs import Run
 from orchestrator.reports.charts.drawing import Drawing, Spec, slug

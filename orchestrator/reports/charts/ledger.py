@@ -6,7 +6,7 @@ from typing import Any
 
 import altair as alt
 
-from orchestrator.analysis.ledger import LEGS, Ledger, Leg, ledger
+from orchestrator.analysis.hops import LEGS, Ledger, Leg, ledger
 from orchestrator.model.findings import Findings
 from orchestrator.model.runs import Run
 from orchestrator.reports.charts.drawing import Drawing, Spec

@@ -8,11 +8,11 @@ from typing import Any, Final
 
 import altair as alt
 
-from orchestrator.analysis.cost import Cost
 from orchestrator.analysis.cost_sentences import cost_sentences
-from orchestrator.analysis.scaling import ScalingCurve, ScalingFindings, ScalingPoint, scaling
+from orchestrator.analysis.scaling.cost import Cost
+from orchestrator.analysis.scaling.curves import ScalingCurve, ScalingFindings, ScalingPoint, scaling
+from orchestrator.analysis.scaling.usl import Scalability
 from orchestrator.analysis.scaling_sentences import curve_sentences, curves_sentence
-from orchestrator.analysis.usl import Scalability
 from orchestrator.model.findings import Estimate, Findings
 from orchestrator.model.runs import Cell, Run
 from orchestrator.reports.charts.drawing import Drawing, Spec, slug

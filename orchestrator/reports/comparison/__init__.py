@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from orchestrator.analysis.compare import Comparison
+from orchestrator.analysis.verdicts.regressions import Comparison
 from orchestrator.model.runs import Run
 from orchestrator.reports.comparison import json as json
 from orchestrator.reports.comparison import markdown as markdown

@@ -6,9 +6,9 @@ import json
 from dataclasses import asdict
 from typing import Any
 
-from orchestrator.analysis.compare import Change, Comparison
-from orchestrator.analysis.estimates import makespan
-from orchestrator.analysis.warnings import disturbances
+from orchestrator.analysis.checks.warnings import disturbances
+from orchestrator.analysis.stats.intervals import makespan
+from orchestrator.analysis.verdicts.regressions import Change, Comparison
 from orchestrator.model.findings import Estimate
 from orchestrator.model.runs import CellResult, Run
 from orchestrator.reports.comparison import words

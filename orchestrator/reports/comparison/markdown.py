@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from orchestrator.analysis.compare import Change, Comparison
-from orchestrator.analysis.estimates import makespan
+from orchestrator.analysis.stats.intervals import makespan
+from orchestrator.analysis.verdicts.regressions import Change, Comparison
 from orchestrator.model.runs import CellResult, Run
 from orchestrator.reports.comparison import words
 from orchestrator.reports.figures import seconds

@@ -8,8 +8,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from orchestrator.analysis.compare import Change, Comparison
-from orchestrator.analysis.estimates import makespan
+from orchestrator.analysis.stats.intervals import makespan
+from orchestrator.analysis.verdicts.regressions import Change, Comparison
 from orchestrator.model.runs import CellResult, Run
 from orchestrator.reports.comparison import words
 from orchestrator.reports.figures import levels, seconds

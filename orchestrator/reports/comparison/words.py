@@ -9,10 +9,10 @@ from collections import Counter
 from collections.abc import Iterator
 from math import log, log1p
 
-from orchestrator.analysis.compare import ChangeWord, Comparison
-from orchestrator.analysis.noise import noise_floor
+from orchestrator.analysis.checks.warnings import disturbances
 from orchestrator.analysis.sentences import count, describe, figure, percent
-from orchestrator.analysis.warnings import disturbances
+from orchestrator.analysis.verdicts.noise import noise_floor
+from orchestrator.analysis.verdicts.regressions import ChangeWord, Comparison
 from orchestrator.model.findings import Estimate
 from orchestrator.model.runs import Cell, Run
 

@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from orchestrator.analysis.advice import advice, savings
+from orchestrator.analysis.verdicts.recommendations import advice, savings
 from tests.unit.analysis.made_fleets import CELERY, SERIAL, celery_result, fleet_run, plain_result
 from tests.unit.analysis.made_runs import STEADY
 

@@ -4,11 +4,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orchestrator.analysis.bounds import bounds, least_makespan_s
-from orchestrator.analysis.demands import demands
-from orchestrator.analysis.passage import makespan_s
-from orchestrator.analysis.simulation import simulate
-from orchestrator.analysis.system import (
+from orchestrator.analysis.queueing.bounds import bounds, least_makespan_s
+from orchestrator.analysis.queueing.makespan_model import makespan_s
+from orchestrator.analysis.queueing.service_demands import demands
+from orchestrator.analysis.queueing.simulation import simulate
+from orchestrator.analysis.queueing.stations import (
     System,
     bottleneck,
     ceiling_per_s,

@@ -2,9 +2,9 @@ from dataclasses import replace
 
 import pytest
 
-from orchestrator.analysis.calibration import MOST_MESSAGES, calibrate
-from orchestrator.analysis.simulation import simulate
-from orchestrator.analysis.system import System
+from orchestrator.analysis.queueing.calibration import MOST_MESSAGES, calibrate
+from orchestrator.analysis.queueing.simulation import simulate
+from orchestrator.analysis.queueing.stations import System
 
 PLAIN = System(chunk=1, slots=2, publish_s=0.001, collect_s=0.001, slot_s=0.1)
 

@@ -7,16 +7,16 @@ from dataclasses import replace
 
 import pytest
 
-from orchestrator.analysis.advice import advice
-from orchestrator.analysis.comparable import comparable, standing
-from orchestrator.analysis.cost import costs
-from orchestrator.analysis.events import events_costs
-from orchestrator.analysis.findings import analyse
-from orchestrator.analysis.scaling import scaling
+from orchestrator.analysis.analyse import analyse
+from orchestrator.analysis.checks.warnings import warnings
+from orchestrator.analysis.scaling.cost import costs
+from orchestrator.analysis.scaling.curves import scaling
+from orchestrator.analysis.scaling.sweep import sweeping
 from orchestrator.analysis.sweep_sentences import sweep_sentence
-from orchestrator.analysis.sweeping import sweeping
-from orchestrator.analysis.verdicts import verdicts
-from orchestrator.analysis.warnings import warnings
+from orchestrator.analysis.verdicts.comparability import comparable, standing
+from orchestrator.analysis.verdicts.events_cost import events_costs
+from orchestrator.analysis.verdicts.recommendations import advice
+from orchestrator.analysis.verdicts.verdict import verdicts
 from orchestrator.forecast import Asked, forecasts
 from orchestrator.model.findings import Estimate
 from orchestrator.model.runs import CellResult

@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from orchestrator.analysis.compare import changed, compare
+from orchestrator.analysis.verdicts.regressions import changed, compare
 from orchestrator.errors import UsageError
 from orchestrator.model.environment import Broker, Worker
 from orchestrator.model.findings import Estimate

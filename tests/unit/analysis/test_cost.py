@@ -3,9 +3,9 @@ from dataclasses import replace
 
 import pytest
 
-from orchestrator.analysis.cost import Cost, costs
+from orchestrator.analysis.analyse import analyse
 from orchestrator.analysis.cost_sentences import cost_sentences
-from orchestrator.analysis.findings import analyse
+from orchestrator.analysis.scaling.cost import Cost, costs
 from orchestrator.model.findings import Estimate
 from orchestrator.model.runs import CellResult, Run
 from orchestrator.reports.headline import headline

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.analysis.crossing import BreakEven, SweepPoint, break_even, interpolation
+from orchestrator.analysis.scaling.crossover import BreakEven, SweepPoint, break_even, interpolation
 from tests.unit.analysis.made_runs import STEADY
 
 AXIS = (1.0, 4.0, 16.0, 64.0, 256.0, 1024.0)

@@ -2,11 +2,11 @@ from dataclasses import replace
 
 import pytest
 
-from orchestrator.analysis.bounds import bounds
-from orchestrator.analysis.demands import demands
-from orchestrator.analysis.sample_demands import cores_of
-from orchestrator.analysis.simulation import simulate
-from orchestrator.analysis.system import System
+from orchestrator.analysis.queueing.bounds import bounds
+from orchestrator.analysis.queueing.sample_demands import cores_of
+from orchestrator.analysis.queueing.service_demands import demands
+from orchestrator.analysis.queueing.simulation import simulate
+from orchestrator.analysis.queueing.stations import System
 from orchestrator.model.environment import Worker
 from tests.unit.analysis.made_fleets import (
     CELERY,

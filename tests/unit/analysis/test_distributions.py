@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from orchestrator.analysis import distributions
+from orchestrator.analysis.stats import exact_tests
 
 
 @pytest.mark.parametrize("n", [1, 2, 5, 7, 9])
 def test_signed_rank_equals_the_enumeration_of_all_signs(n: int) -> None:
     sums = [sum(rank for rank, sign in enumerate(signs, 1) if sign) for signs in product((0, 1), repeat=n)]
     expected = [sum(each <= k for each in sums) / 2**n for k in range(n * (n + 1) // 2 + 1)]
-    np.testing.assert_allclose(expected, distributions.signed_rank(n), rtol=1e-12)
+    np.testing.assert_allclose(expected, exact_tests.signed_rank(n), rtol=1e-12)
 
 
 @pytest.mark.parametrize("n", [5, 8, 9, 20])
@@ -19,41 +19,41 @@ def test_signed_rank_equals_scipys_exact_test(n: int) -> None:
     values = np.arange(1, n + 1) * np.where(np.arange(n) % 3 == 0, -1.0, 1.0)
     statistic = int(-values[values < 0].sum())
     expected = stats.wilcoxon(values, alternative="greater", method="exact").pvalue
-    assert distributions.signed_rank(n)[statistic] == pytest.approx(expected, rel=1e-12)
+    assert exact_tests.signed_rank(n)[statistic] == pytest.approx(expected, rel=1e-12)
 
 
 @pytest.mark.parametrize(("m", "n"), [(1, 1), (2, 3), (3, 3), (4, 5)])
 def test_rank_sum_equals_the_enumeration_of_all_orders(m: int, n: int) -> None:
     counts = [sum(each) - m * (m - 1) // 2 for each in combinations(range(m + n), m)]
     expected = [sum(each <= k for each in counts) / len(counts) for k in range(m * n + 1)]
-    np.testing.assert_allclose(expected, distributions.rank_sum(m, n), rtol=1e-12)
+    np.testing.assert_allclose(expected, exact_tests.rank_sum(m, n), rtol=1e-12)
 
 
 @pytest.mark.parametrize(("m", "n"), [(5, 5), (7, 9), (20, 15)])
 def test_rank_sum_equals_scipys_exact_test(m: int, n: int) -> None:
     low, high = np.arange(m) * 2.0, np.arange(n) * 2.0 + m / 2 + 0.3
     outcome = stats.mannwhitneyu(low, high, alternative="less", method="exact")
-    assert distributions.rank_sum(m, n)[int(outcome.statistic)] == pytest.approx(outcome.pvalue, rel=1e-9)
+    assert exact_tests.rank_sum(m, n)[int(outcome.statistic)] == pytest.approx(outcome.pvalue, rel=1e-9)
 
 
 @pytest.mark.parametrize("n", [2, 3, 5, 6])
 def test_kendall_equals_the_enumeration_of_all_orders(n: int) -> None:
     counts = [sum(a > b for a, b in combinations(order, 2)) for order in permutations(range(n))]
     expected = [sum(each <= k for each in counts) / len(counts) for k in range(n * (n - 1) // 2 + 1)]
-    np.testing.assert_allclose(expected, distributions.kendall(n), rtol=1e-12)
+    np.testing.assert_allclose(expected, exact_tests.kendall(n), rtol=1e-12)
 
 
 def test_kendall_equals_scipys_exact_test() -> None:
     values = [1, 3, 2, 5, 4, 6, 8, 7, 9]
     expected = stats.kendalltau(range(9), values, method="exact", alternative="greater").pvalue
-    assert distributions.kendall(9)[3] == pytest.approx(expected, rel=1e-12)
+    assert exact_tests.kendall(9)[3] == pytest.approx(expected, rel=1e-12)
 
 
 @pytest.mark.parametrize(
     ("approximate", "exact"),
     [
-        (distributions.rank_sum(41, 40), distributions.rank_sum.__wrapped__),
-        (distributions.kendall(61), distributions.kendall.__wrapped__),
+        (exact_tests.rank_sum(41, 40), exact_tests.rank_sum.__wrapped__),
+        (exact_tests.kendall(61), exact_tests.kendall.__wrapped__),
     ],
     ids=["rank sum", "kendall"],
 )
@@ -61,6 +61,6 @@ def test_normal_approximation_takes_over_within_two_thousandths(
     approximate: np.ndarray, exact: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for limit in ("EXACT_RANK_SUM", "EXACT_KENDALL"):
-        monkeypatch.setattr(distributions, limit, 10**9)
+        monkeypatch.setattr(exact_tests, limit, 10**9)
     sizes = {1641: (41, 40), 1831: (61,)}[len(approximate)]
     np.testing.assert_allclose(exact(*sizes), approximate, atol=2e-3)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.analysis.estimates import FEWEST_ROUNDS, estimate, makespan, ratio, unpaired_ratio
+from orchestrator.analysis.stats.intervals import FEWEST_ROUNDS, estimate, makespan, ratio, unpaired_ratio
 from orchestrator.model.findings import Estimate
 from tests.unit.analysis.made_runs import SERIAL, result
 

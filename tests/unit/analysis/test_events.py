@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.analysis.conclusions import conclusions
-from orchestrator.analysis.events import events_costs
+from orchestrator.analysis.verdicts.events_cost import events_costs
 from orchestrator.model.runs import CellResult
 from tests.unit.analysis.made_runs import INLINE, REDIS, SERIAL, STEADY, result, run_of
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.analysis.findings import analyse
+from orchestrator.analysis.analyse import analyse
 from orchestrator.model.findings import Estimate, Findings
 from orchestrator.model.runs import CellResult
 from tests.unit.analysis.made_runs import (
@@ -120,8 +120,8 @@ def test_any_run_is_analysed_and_only_seconds_know_the_unit(
 
 
 def test_analysis_imports_neither_celery_nor_scipy() -> None:
-    code = "import sys, orchestrator.analysis.findings, orchestrator.analysis.compare as c; c.compare; "
-    code += "import orchestrator.analysis.stopping; "
+    code = "import sys, orchestrator.analysis.analyse, orchestrator.analysis.verdicts.regressions as c; c.compare; "
+    code += "import orchestrator.analysis.verdicts.stopping; "
     code += "print(sorted({'celery', 'scipy', 'redis', 'kombu'} & set(sys.modules)))"
     root = Path(__file__).parents[3]
     done = start([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True)

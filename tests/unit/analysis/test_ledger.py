@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.analysis.ledger import beyond_bound, bound, ledger, mean_hops, merged_hops
+from orchestrator.analysis.hops import beyond_bound, bound, ledger, mean_hops, merged_hops
 from orchestrator.model.runs import CellResult, MeanHops
 from tests.unit.analysis.made_runs import HOPS, REDIS, SERIAL, result, samples
 from worker.contract import Hops

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.analysis.picking import contest, pick, round_levels
+from orchestrator.analysis.verdicts.selection import contest, pick, round_levels
 from tests.unit.analysis.made_runs import INLINE, PROCESSES, REDIS, SERIAL, THREADS, result
 
 

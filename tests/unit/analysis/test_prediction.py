@@ -3,10 +3,10 @@ from math import ceil
 
 import pytest
 
-from orchestrator.analysis.demands import demands
-from orchestrator.analysis.prediction import HypotheticalFleet, family, on_fleet, predict
-from orchestrator.analysis.round_trips import round_trips, window
-from orchestrator.analysis.simulation import simulate
+from orchestrator.analysis.queueing.prediction import HypotheticalFleet, family, on_fleet, predict
+from orchestrator.analysis.queueing.round_trips import round_trips, window
+from orchestrator.analysis.queueing.service_demands import demands
+from orchestrator.analysis.queueing.simulation import simulate
 from orchestrator.errors import UsageError
 from orchestrator.model.environment import Worker
 from orchestrator.model.runs import Cell, Run

@@ -2,7 +2,7 @@ from statistics import NormalDist
 
 import pytest
 
-from orchestrator.analysis.resampling import bootstrapped, expanded_tail, resamples
+from orchestrator.analysis.stats.bootstrap import bootstrapped, expanded_tail, resamples
 
 
 def test_a_resample_has_as_many_rounds_and_only_those_there_are() -> None:

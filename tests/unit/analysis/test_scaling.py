@@ -3,9 +3,9 @@ from dataclasses import replace
 import pytest
 
 from orchestrator.analysis.conclusions import conclusions
-from orchestrator.analysis.scaling import scaling, servable_slots
+from orchestrator.analysis.scaling.curves import scaling, servable_slots
+from orchestrator.analysis.scaling.usl import Refusal, Scalability
 from orchestrator.analysis.scaling_sentences import bounds_sentence, curve_sentences, law_sentence
-from orchestrator.analysis.usl import Refusal, Scalability
 from orchestrator.model.environment import Worker
 from tests.unit.analysis.made_fleets import (
     CELERY,

@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from orchestrator.analysis.stopping import LOOKS, enough, half_width, narrow
+from orchestrator.analysis.verdicts.stopping import LOOKS, enough, half_width, narrow
 from orchestrator.model.findings import Estimate
 from orchestrator.model.runs import Run
 from tests.unit.analysis.made_runs import REDIS, SERIAL, result, run_of

@@ -3,9 +3,9 @@ from dataclasses import replace
 
 import pytest
 
-from orchestrator.analysis.findings import analyse
+from orchestrator.analysis.analyse import analyse
+from orchestrator.analysis.scaling.sweep import Sweep, axis_of, sweeping
 from orchestrator.analysis.sweep_sentences import distinct, place_name, surely, sweep_sentence
-from orchestrator.analysis.sweeping import Sweep, axis_of, sweeping
 from orchestrator.model.runs import Cell, CellResult, Run
 from orchestrator.reports.headline import headline
 from tests.unit.analysis.made_fleets import fleet_run, plain_result

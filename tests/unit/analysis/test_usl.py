@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orchestrator.analysis.usl import Curve, Refusal, Scalability, fit, law, peak_slots
+from orchestrator.analysis.scaling.usl import Curve, Refusal, Scalability, fit, law, peak_slots
 from tests.unit.analysis.made_runs import STEADY
 
 SLOTS = (1, 2, 4, 8, 16)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from orchestrator.analysis.verdicts import classify, rounds_needed, verdicts
+from orchestrator.analysis.verdicts.verdict import classify, rounds_needed, verdicts
 from orchestrator.model.findings import Estimate, Verdict
 from orchestrator.model.runs import CellResult, Run
 from tests.unit.analysis.made_runs import (

@@ -3,7 +3,7 @@ from dataclasses import replace
 
 import pytest
 
-from orchestrator.analysis.warnings import CHECKS, warnings
+from orchestrator.analysis.checks.warnings import CHECKS, warnings
 from orchestrator.model import findings, runs
 from orchestrator.model.environment import Broker, Load, Preflight
 from orchestrator.model.runs import CellResult, Run, TaskFailure

@@ -13,8 +13,8 @@ import pytest
 import vl_convert
 from PIL import Image
 
-from orchestrator.analysis.cost import Cost
-from orchestrator.analysis.findings import analyse
+from orchestrator.analysis.analyse import analyse
+from orchestrator.analysis.scaling.cost import Cost
 from orchestrator.model.findings import Estimate
 from orchestrator.reports import pictures
 from orchestrator.reports.charts import CHARTS, drawings, look, samples, speedup
@@ -162,7 +162,7 @@ def cost(slots: float, against: str, elsewhere: bool = False) -> Cost:
 
 def test_a_cost_of_slots_on_other_machines_is_not_on_the_chart_of_this_one(monkeypatch):
     found = (cost(3, "serial"), cost(6, "best in-process", elsewhere=True))
-    monkeypatch.setattr("orchestrator.analysis.scaling.costs", lambda run, stage: found)
+    monkeypatch.setattr("orchestrator.analysis.scaling.curves.costs", lambda run, stage: found)
     run = RUNS["sweep of the slots"]
     (chart,) = [each for each in drawings(run, analyse(run)) if each.name.startswith("scaling")]
     names = [datum["name"] for datum in data_of(chart.spec) if "COST" in str(datum.get("name"))]
@@ -171,7 +171,7 @@ def test_a_cost_of_slots_on_other_machines_is_not_on_the_chart_of_this_one(monke
 
 def test_labels_of_costs_stand_within_the_chart_and_not_on_each_other(monkeypatch):
     found = (cost(2, "serial"), cost(12, "best in-process"))
-    monkeypatch.setattr("orchestrator.analysis.scaling.costs", lambda run, stage: found)
+    monkeypatch.setattr("orchestrator.analysis.scaling.curves.costs", lambda run, stage: found)
     run = RUNS["sweep of the slots"]
     (chart,) = [each for each in drawings(run, analyse(run)) if each.name.startswith("scaling")]
     labels = [mark for each in chart.spec["layer"] if (mark := each["mark"]).get("fontWeight") == "bold"]

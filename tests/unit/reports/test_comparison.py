@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from orchestrator.analysis.compare import compare
+from orchestrator.analysis.verdicts.regressions import compare
 from orchestrator.model.environment import Load
 from orchestrator.model.runs import Run
 from orchestrator.reports.comparison import COMPARISON_REPORTS

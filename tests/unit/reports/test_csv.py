@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 
-from orchestrator.analysis.findings import analyse
+from orchestrator.analysis.analyse import analyse
 from orchestrator.reports import csv as report
 from tests.examples import example_run
 from tests.unit.reports.snapshots import assert_as_kept

@@ -14,8 +14,8 @@ import pytest
 from markupsafe import escape
 
 from orchestrator import results
+from orchestrator.analysis.analyse import analyse
 from orchestrator.analysis.conclusions import changes
-from orchestrator.analysis.findings import analyse
 from orchestrator.inputs.synthetic import photograph
 from orchestrator.model.runs import Run
 from orchestrator.model.thumbnails import thumbnails

@@ -9,8 +9,8 @@ from dataclasses import replace
 
 import pytest
 
-from orchestrator.analysis.compare import compare
-from orchestrator.analysis.findings import analyse
+from orchestrator.analysis.analyse import analyse
+from orchestrator.analysis.verdicts.regressions import compare
 from orchestrator.model.runs import Run, TaskFailure
 from orchestrator.reports import csv as csv_report
 from orchestrator.reports import html, markdown, terminal

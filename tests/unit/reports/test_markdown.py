@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from orchestrator.analysis.findings import analyse
+from orchestrator.analysis.analyse import analyse
 from orchestrator.reports import markdown
 from tests.examples import example_run
 from tests.unit.reports.made_runs import swept

@@ -8,8 +8,8 @@ from dataclasses import replace
 import pytest
 
 from orchestrator import results
-from orchestrator.analysis.estimates import throughput
-from orchestrator.analysis.findings import analyse
+from orchestrator.analysis.analyse import analyse
+from orchestrator.analysis.stats.intervals import throughput
 from orchestrator.model.runs import Events, Run
 from orchestrator.reports import markdown, terminal
 from orchestrator.reports.page import lines

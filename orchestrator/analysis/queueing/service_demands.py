@@ -11,10 +11,8 @@ from dataclasses import dataclass, replace
 from statistics import median
 from typing import Final
 
-from orchestrator.analysis.calibration import calibrate
-from orchestrator.analysis.comparable import standing
-from orchestrator.analysis.estimates import estimate
-from orchestrator.analysis.sample_demands import (
+from orchestrator.analysis.queueing.calibration import calibrate
+from orchestrator.analysis.queueing.sample_demands import (
     SATURATED,
     Demands,
     cores_of,
@@ -22,7 +20,9 @@ from orchestrator.analysis.sample_demands import (
     overhead_unseen_s,
     typical,
 )
-from orchestrator.analysis.system import System
+from orchestrator.analysis.queueing.stations import System
+from orchestrator.analysis.stats.intervals import estimate
+from orchestrator.analysis.verdicts.comparability import standing
 from orchestrator.model.findings import Estimate
 from orchestrator.model.runs import Cell, CellResult, Run, Sample
 

@@ -17,7 +17,7 @@ from typing import Final, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from orchestrator.analysis.estimates import ASKED_LEVEL, FEWEST_ROUNDS
+from orchestrator.analysis.stats.intervals import ASKED_LEVEL, FEWEST_ROUNDS
 from orchestrator.model.findings import Estimate
 
 Floats: TypeAlias = NDArray[np.float64]

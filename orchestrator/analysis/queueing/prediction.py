@@ -7,15 +7,12 @@ from math import log
 from statistics import median
 from typing import Final, TypeAlias
 
-from orchestrator.analysis.demands import MeasuredDemands, demands
-from orchestrator.analysis.estimates import makespan
-from orchestrator.analysis.passage import makespan_s
-from orchestrator.analysis.resampling import bootstrapped, resamples
-from orchestrator.analysis.round_trips import round_trips, window
-from orchestrator.analysis.sample_demands import Demands
-from orchestrator.analysis.sentences import count, describe
-from orchestrator.analysis.simulation import Simulated, simulate
-from orchestrator.analysis.system import (
+from orchestrator.analysis.queueing.makespan_model import makespan_s
+from orchestrator.analysis.queueing.round_trips import round_trips, window
+from orchestrator.analysis.queueing.sample_demands import Demands
+from orchestrator.analysis.queueing.service_demands import MeasuredDemands, demands
+from orchestrator.analysis.queueing.simulation import Simulated, simulate
+from orchestrator.analysis.queueing.stations import (
     Station,
     StationName,
     System,
@@ -23,6 +20,9 @@ from orchestrator.analysis.system import (
     ceiling_per_s,
     stations,
 )
+from orchestrator.analysis.sentences import count, describe
+from orchestrator.analysis.stats.bootstrap import bootstrapped, resamples
+from orchestrator.analysis.stats.intervals import makespan
 from orchestrator.errors import UsageError
 from orchestrator.model.findings import Estimate
 from orchestrator.model.runs import Cell, CellResult, Run

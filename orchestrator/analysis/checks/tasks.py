@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from math import ceil
 from typing import Final
 
-from orchestrator.analysis.comparable import standing
-from orchestrator.analysis.ledger import ledger
+from orchestrator.analysis.hops import ledger
 from orchestrator.analysis.sentences import count, describe
+from orchestrator.analysis.verdicts.comparability import standing
 from orchestrator.model import findings, runs
 from orchestrator.model.runs import CellResult, Sample
 

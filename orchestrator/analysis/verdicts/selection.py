@@ -18,7 +18,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from orchestrator.analysis.estimates import centre, ratio
+from orchestrator.analysis.stats.intervals import centre, ratio
 from orchestrator.model.findings import Estimate
 from orchestrator.model.runs import CellResult
 

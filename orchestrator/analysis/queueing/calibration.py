@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from orchestrator.analysis.simulation import simulate
-from orchestrator.analysis.system import System
+from orchestrator.analysis.queueing.simulation import simulate
+from orchestrator.analysis.queueing.stations import System
 
 MOST_MESSAGES: Final = 3000
 """A larger batch is not calibrated by: its ends and bursts no longer count, and it would take long."""

@@ -8,7 +8,7 @@ from math import ceil
 from statistics import median
 from typing import Final
 
-from orchestrator.analysis.system import System
+from orchestrator.analysis.queueing.stations import System
 from orchestrator.model.environment import Worker
 from orchestrator.model.runs import Cell, Run, Sample, Stations
 

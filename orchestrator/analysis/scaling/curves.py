@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 from math import ceil
 from statistics import median
 
-from orchestrator.analysis.bounds import Bounds, bounds
-from orchestrator.analysis.comparable import comparable, standing
-from orchestrator.analysis.cost import Cost, costs
-from orchestrator.analysis.demands import demands
-from orchestrator.analysis.estimates import ratio, throughput
-from orchestrator.analysis.sample_demands import cores_by_machine
-from orchestrator.analysis.usl import Refusal, Scalability, fit
+from orchestrator.analysis.queueing.bounds import Bounds, bounds
+from orchestrator.analysis.queueing.sample_demands import cores_by_machine
+from orchestrator.analysis.queueing.service_demands import demands
+from orchestrator.analysis.scaling.cost import Cost, costs
+from orchestrator.analysis.scaling.usl import Refusal, Scalability, fit
+from orchestrator.analysis.stats.intervals import ratio, throughput
+from orchestrator.analysis.verdicts.comparability import comparable, standing
 from orchestrator.model.findings import Estimate
 from orchestrator.model.runs import Cell, CellResult, Run
 

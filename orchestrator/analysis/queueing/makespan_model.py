@@ -13,7 +13,7 @@ from typing import Final, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from orchestrator.analysis.system import BURST_MESSAGES, System
+from orchestrator.analysis.queueing.stations import BURST_MESSAGES, System
 
 Floats: TypeAlias = NDArray[np.float64]
 SlotCounts: TypeAlias = NDArray[np.int64]

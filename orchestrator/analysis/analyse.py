@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from orchestrator.analysis.comparable import comparable, standing
-from orchestrator.analysis.estimates import makespan, ratio
-from orchestrator.analysis.noise import noise_floor
-from orchestrator.analysis.picking import pick
-from orchestrator.analysis.sweeping import OF_WORK
-from orchestrator.analysis.verdicts import BASELINES, contestants, verdicts
-from orchestrator.analysis.warnings import warnings
+from orchestrator.analysis.checks.warnings import warnings
+from orchestrator.analysis.scaling.sweep import OF_WORK
+from orchestrator.analysis.stats.intervals import makespan, ratio
+from orchestrator.analysis.verdicts.comparability import comparable, standing
+from orchestrator.analysis.verdicts.noise import noise_floor
+from orchestrator.analysis.verdicts.selection import pick
+from orchestrator.analysis.verdicts.verdict import BASELINES, contestants, verdicts
 from orchestrator.model.findings import Estimate, Findings
 from orchestrator.model.runs import Cell, CellResult, Run
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from orchestrator.analysis.system import WINDOW_MESSAGES
+from orchestrator.analysis.queueing.stations import WINDOW_MESSAGES
 from orchestrator.model.runs import Cell, Plan
 
 PER_MESSAGE: Final = 5

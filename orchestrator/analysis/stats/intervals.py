@@ -24,7 +24,7 @@ from typing import Final, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from orchestrator.analysis import distributions
+from orchestrator.analysis.stats import exact_tests
 from orchestrator.model.findings import Estimate
 from orchestrator.model.runs import CellResult
 
@@ -97,7 +97,7 @@ def unpaired_ratio(numerator: Sequence[float], denominator: Sequence[float]) -> 
     if not numerator or not denominator:
         return None
     enough = min(len(numerator), len(denominator)) >= FEWEST_ROUNDS
-    cumulated = distributions.rank_sum(len(numerator), len(denominator)) if enough else None
+    cumulated = exact_tests.rank_sum(len(numerator), len(denominator)) if enough else None
     return _interval(np.subtract.outer(_logarithms(numerator), _logarithms(denominator)).ravel(), cumulated)
 
 
@@ -144,7 +144,7 @@ def candidates(logarithms: Floats) -> Floats:
 
 def rank_test(rounds: int) -> Floats:
     """P(statistic <= k) of the test that says which candidates an interval of so many rounds leaves out."""
-    return distributions.signs(rounds) if rounds >= MANY_ROUNDS else distributions.signed_rank(rounds)
+    return exact_tests.signs(rounds) if rounds >= MANY_ROUNDS else exact_tests.signed_rank(rounds)
 
 
 def cut(cumulated: Floats) -> tuple[int, float]:

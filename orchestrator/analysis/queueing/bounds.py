@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from orchestrator.analysis.demands import MeasuredDemands
-from orchestrator.analysis.system import (
+from orchestrator.analysis.queueing.service_demands import MeasuredDemands
+from orchestrator.analysis.queueing.stations import (
     Station,
     StationName,
     System,

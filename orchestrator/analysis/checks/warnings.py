@@ -5,39 +5,39 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final, TypeAlias
 
-from orchestrator.analysis import machine_checks, task_checks, time_checks
+from orchestrator.analysis.checks import machine, tasks, timing
 from orchestrator.model import findings, runs
 
 Check: TypeAlias = Callable[[runs.Run], findings.Warning | None]
 
 CHECKS: Final[tuple[Check, ...]] = (
-    task_checks.incomplete,
-    task_checks.unsound,
-    task_checks.disturbed,
-    task_checks.failed,
-    task_checks.failed_apart,
-    time_checks.too_few_rounds,
-    time_checks.aa_differs,
-    time_checks.spread,
-    time_checks.drift,
-    time_checks.timer,
-    machine_checks.other_load,
-    machine_checks.steal,
-    machine_checks.throttling,
-    machine_checks.frequency,
-    machine_checks.eviction_unknown,
-    task_checks.slots_unseen,
-    task_checks.clock_bound,
-    task_checks.hops_beyond_bound,
+    tasks.incomplete,
+    tasks.unsound,
+    tasks.disturbed,
+    tasks.failed,
+    tasks.failed_apart,
+    timing.too_few_rounds,
+    timing.aa_differs,
+    timing.spread,
+    timing.drift,
+    timing.timer,
+    machine.other_load,
+    machine.steal,
+    machine.throttling,
+    machine.frequency,
+    machine.eviction_unknown,
+    tasks.slots_unseen,
+    tasks.clock_bound,
+    tasks.hops_beyond_bound,
 )
 
 DISTURBANCES: Final[tuple[Check, ...]] = (
-    task_checks.disturbed,
-    time_checks.drift,
-    machine_checks.other_load,
-    machine_checks.steal,
-    machine_checks.throttling,
-    machine_checks.frequency,
+    tasks.disturbed,
+    timing.drift,
+    machine.other_load,
+    machine.steal,
+    machine.throttling,
+    machine.frequency,
 )
 """Those of `CHECKS` that tell of what befell a run from outside: another run may have been spared it."""
 

@@ -15,8 +15,8 @@ from typing import Final
 
 import simpy
 
-from orchestrator.analysis.servers import PATHS, LinkOrder, Path, Servers, Steps
-from orchestrator.analysis.system import BURST_MESSAGES, MOSTLY, StationName, System
+from orchestrator.analysis.queueing.servers import PATHS, LinkOrder, Path, Servers, Steps
+from orchestrator.analysis.queueing.stations import BURST_MESSAGES, MOSTLY, StationName, System
 
 MOST_MESSAGES: Final = 30_000
 """More messages than this are not simulated one by one: the rest comes at the pace of the middle ones."""

@@ -18,9 +18,9 @@ from typing import Final, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from orchestrator.analysis.estimates import centre, ratio
-from orchestrator.analysis.resampling import bootstrapped, resamples
 from orchestrator.analysis.sentences import figure, percent
+from orchestrator.analysis.stats.bootstrap import bootstrapped, resamples
+from orchestrator.analysis.stats.intervals import centre, ratio
 from orchestrator.model.findings import Estimate
 
 Floats: TypeAlias = NDArray[np.float64]

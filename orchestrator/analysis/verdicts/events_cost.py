@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import ceil, prod
 
-from orchestrator.analysis.comparable import standing
-from orchestrator.analysis.estimates import beyond_one, makespan, paired, ratio
 from orchestrator.analysis.sentences import count, describe
+from orchestrator.analysis.stats.intervals import beyond_one, makespan, paired, ratio
+from orchestrator.analysis.verdicts.comparability import standing
 from orchestrator.model.findings import Estimate
 from orchestrator.model.runs import Cell, CellResult, Run
 

@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterable, Sequence
 from math import ceil, log
 from typing import Final, Literal, TypeAlias
 
-from orchestrator.analysis.comparable import why_not
-from orchestrator.analysis.estimates import CLEARANCE, FEWEST_ROUNDS, beyond_one, paired
-from orchestrator.analysis.ledger import bound
-from orchestrator.analysis.picking import Pick, contest, pick
+from orchestrator.analysis.hops import bound
 from orchestrator.analysis.sentences import count, describe, percent, took
+from orchestrator.analysis.stats.intervals import CLEARANCE, FEWEST_ROUNDS, beyond_one, paired
+from orchestrator.analysis.verdicts.comparability import why_not
+from orchestrator.analysis.verdicts.selection import Pick, contest, pick
 from orchestrator.model.findings import Estimate, Verdict, VerdictWord
 from orchestrator.model.runs import Cell, CellResult, Run
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from orchestrator.analysis.estimates import paired
-from orchestrator.analysis.picking import Pick
 from orchestrator.analysis.sentences import count, describe
+from orchestrator.analysis.stats.intervals import paired
+from orchestrator.analysis.verdicts.selection import Pick
 from orchestrator.model.runs import CellResult, Sample
 
 

@@ -7,11 +7,11 @@ from math import exp, log, log1p
 from statistics import median
 from typing import Final
 
-from orchestrator.analysis import distributions
-from orchestrator.analysis.estimates import FEWEST_ROUNDS
-from orchestrator.analysis.noise import noise_floor
-from orchestrator.analysis.picking import round_levels
 from orchestrator.analysis.sentences import count, describe, evidence, figure, percent
+from orchestrator.analysis.stats import exact_tests
+from orchestrator.analysis.stats.intervals import FEWEST_ROUNDS
+from orchestrator.analysis.verdicts.noise import noise_floor
+from orchestrator.analysis.verdicts.selection import round_levels
 from orchestrator.model import findings, runs
 from orchestrator.model.runs import CellResult
 
@@ -125,4 +125,4 @@ def _trend_chance(values: Sequence[float]) -> float:
     pairs = [(one, other) for index, one in enumerate(values) for other in values[index + 1 :]]
     discordant = sum(1.0 if other < one else 0.5 if other == one else 0.0 for one, other in pairs)
     fewer = min(discordant, len(pairs) - discordant)
-    return min(1.0, 2 * float(distributions.kendall(len(values))[int(fewer + 0.5)]))
+    return min(1.0, 2 * float(exact_tests.kendall(len(values))[int(fewer + 0.5)]))

@@ -13,16 +13,16 @@ from typing import Final, Literal, TypeAlias
 
 import numpy as np
 
-from orchestrator.analysis.comparable import standing, why_not
-from orchestrator.analysis.demands import MeasuredDemands, demands
-from orchestrator.analysis.estimates import FEWEST_ROUNDS, beyond_one, estimate, paired
-from orchestrator.analysis.passage import fewest_slots, makespans_s, useful_slots
-from orchestrator.analysis.picking import Pick, contest, pick
-from orchestrator.analysis.prediction import family
-from orchestrator.analysis.resampling import bootstrapped, resamples
-from orchestrator.analysis.sample_demands import cores_of
-from orchestrator.analysis.system import StationName, System, beyond_slots, holding
-from orchestrator.analysis.verdicts import BASELINES, Against, contestants
+from orchestrator.analysis.queueing.makespan_model import fewest_slots, makespans_s, useful_slots
+from orchestrator.analysis.queueing.prediction import family
+from orchestrator.analysis.queueing.sample_demands import cores_of
+from orchestrator.analysis.queueing.service_demands import MeasuredDemands, demands
+from orchestrator.analysis.queueing.stations import StationName, System, beyond_slots, holding
+from orchestrator.analysis.stats.bootstrap import bootstrapped, resamples
+from orchestrator.analysis.stats.intervals import FEWEST_ROUNDS, beyond_one, estimate, paired
+from orchestrator.analysis.verdicts.comparability import standing, why_not
+from orchestrator.analysis.verdicts.selection import Pick, contest, pick
+from orchestrator.analysis.verdicts.verdict import BASELINES, Against, contestants
 from orchestrator.model.findings import Estimate
 from orchestrator.model.runs import Cell, CellResult, Run
 

@@ -20,7 +20,7 @@ from typing import Final, Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from orchestrator.analysis.estimates import FEWEST_ROUNDS, candidates, cut, estimate, rank_test
+from orchestrator.analysis.stats.intervals import FEWEST_ROUNDS, candidates, cut, estimate, rank_test
 from orchestrator.model.findings import Estimate
 
 Floats: TypeAlias = NDArray[np.float64]

@@ -13,9 +13,9 @@ from dataclasses import replace
 from math import expm1, log
 from typing import Final
 
-from orchestrator.analysis.estimates import makespan
-from orchestrator.analysis.sweeping import OF_WORK, sweeping
-from orchestrator.analysis.verdicts import verdicts
+from orchestrator.analysis.scaling.sweep import OF_WORK, sweeping
+from orchestrator.analysis.stats.intervals import makespan
+from orchestrator.analysis.verdicts.verdict import verdicts
 from orchestrator.model.findings import Estimate
 from orchestrator.model.runs import Run
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from math import log
 
-from orchestrator.analysis.comparable import comparable
-from orchestrator.analysis.estimates import ratio
+from orchestrator.analysis.stats.intervals import ratio
+from orchestrator.analysis.verdicts.comparability import comparable
 from orchestrator.model.findings import Estimate
 from orchestrator.model.runs import Run
 

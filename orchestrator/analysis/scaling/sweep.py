@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
-from orchestrator.analysis.comparable import standing, why_not
-from orchestrator.analysis.crossing import BreakEven, SweepPoint, break_even
-from orchestrator.analysis.estimates import paired
-from orchestrator.analysis.picking import pick
-from orchestrator.analysis.verdicts import BASELINES, Against, contestants
+from orchestrator.analysis.scaling.crossover import BreakEven, SweepPoint, break_even
+from orchestrator.analysis.stats.intervals import paired
+from orchestrator.analysis.verdicts.comparability import standing, why_not
+from orchestrator.analysis.verdicts.selection import pick
+from orchestrator.analysis.verdicts.verdict import BASELINES, Against, contestants
 from orchestrator.model.runs import Cell, CellResult, Run
 
 Axis: TypeAlias = Literal["pixels", "latency_ms", "chunk"]
