@@ -14,12 +14,12 @@ import sys
 from page import DOCS, Page, parser
 
 from orchestrator.analysis.scaling.sweep import sweeping
-from orchestrator.analysis.sweep_sentences import sweep_sentence
 from orchestrator.analysis.verdicts.verdict import verdicts
 from orchestrator.commands.progress import Silent
 from orchestrator.measurement.session import Job, measure_job
 from orchestrator.model.findings import Verdict
 from orchestrator.model.runs import Run
+from orchestrator.phrases.sweep import sweep_sentence
 from orchestrator.planning.options import Options
 from orchestrator.planning.plan import plan
 from orchestrator.planning.sweeps import breakeven_plan

@@ -27,7 +27,7 @@ import msgpack
 from page import Page, parser
 
 from orchestrator.inputs.synthetic import photograph
-from orchestrator.reports.figures import seconds as shown
+from orchestrator.phrases.numbers import seconds as shown
 from orchestrator.strategies.processes.starting import anonymous_file
 from worker.arena import Arena, Window, get, put
 from worker.execution import MOST_HELD, outcome_of

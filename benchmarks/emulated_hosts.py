@@ -26,11 +26,11 @@ from pathlib import Path
 from page import DOCS, Page, parser
 
 from orchestrator import results
-from orchestrator.analysis.cost_sentences import cost_sentences
 from orchestrator.analysis.queueing.prediction import predict
 from orchestrator.analysis.scaling.cost import costs
 from orchestrator.analysis.stats.intervals import makespan
 from orchestrator.model.runs import CellResult, Run
+from orchestrator.phrases.cost import cost_sentences
 
 ROOT = Path(__file__).parents[1]
 SCALING = DOCS.with_name("scaling.md")

@@ -40,7 +40,7 @@ from orchestrator.analysis.stats.intervals import estimate, ratio
 from orchestrator.fleet.child_processes import ChildProcesses
 from orchestrator.fleet.embedded import start_broker
 from orchestrator.model.findings import Estimate
-from orchestrator.reports.figures import digits
+from orchestrator.phrases.numbers import digits
 from worker.payloads.redis import connect
 
 APPS = Path(__file__).parent / "engines"

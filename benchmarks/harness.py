@@ -53,7 +53,7 @@ from rows import Goal, Row, write
 
 from orchestrator.analysis.stats.bootstrap import bootstrapped, resamples
 from orchestrator.model.findings import Estimate
-from orchestrator.reports.figures import seconds as shown
+from orchestrator.phrases.numbers import seconds as shown
 
 LIVES, QUICK_LIVES = 30, 5
 ROUNDS, QUICK_ROUNDS = 24, 4

@@ -44,7 +44,7 @@ from orchestrator.analysis.hops import LEGS, beyond_bound, mean_hops
 from orchestrator.fleet import workers
 from orchestrator.fleet.fleet import Fleet
 from orchestrator.inputs.synthetic import photograph
-from orchestrator.reports.figures import seconds as shown
+from orchestrator.phrases.numbers import seconds as shown
 from orchestrator.strategies.celery import Celery
 from worker.contract import Hops, Payload, Task
 

@@ -20,7 +20,7 @@ from orchestrator import results
 from orchestrator.analysis.analyse import analyse
 from orchestrator.model.findings import Estimate, Findings
 from orchestrator.model.runs import Cell, CellResult, Run
-from orchestrator.reports.figures import digits, seconds, spread
+from orchestrator.phrases.numbers import digits, seconds, spread
 from orchestrator.reports.terminal import short_label
 
 DOCUMENT = Path(__file__).parents[1] / "docs" / "notebook.md"

@@ -36,7 +36,7 @@ from orchestrator.inputs.image_server import Origin
 from orchestrator.inputs.provisioning import start_origin
 from orchestrator.inputs.workload import Workload, prepare
 from orchestrator.model.runs import Data
-from orchestrator.reports.figures import seconds as shown
+from orchestrator.phrases.numbers import seconds as shown
 from orchestrator.strategies.celery import Celery
 from worker.stages import STAGES
 

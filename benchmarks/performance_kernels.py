@@ -37,7 +37,7 @@ from turns import Side, each, stopwatch, turns, typical, versus
 
 from orchestrator.inputs.synthetic import encode, photograph
 from orchestrator.model.findings import Estimate
-from orchestrator.reports.figures import seconds as shown
+from orchestrator.phrases.numbers import seconds as shown
 from worker.allocator import keep_freed_memory
 from worker.contract import Pixels
 from worker.stages import decode, grayscale

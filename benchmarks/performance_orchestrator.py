@@ -31,8 +31,8 @@ from rows import Goal, Row, finish, parser, progress, rounds_of
 from turns import Side, stopwatch, turns, typical, versus
 
 from orchestrator.model.findings import Estimate
-from orchestrator.reports.figures import digits
-from orchestrator.reports.figures import seconds as shown
+from orchestrator.phrases.numbers import digits
+from orchestrator.phrases.numbers import seconds as shown
 
 SLOTS = 2
 MANY, QUICK_MANY, FEW = 100_000, 10_000, 1_000

@@ -31,7 +31,7 @@ from turns import Side, stopwatch, turns, typical, versus
 from orchestrator.fleet.child_processes import ChildProcesses
 from orchestrator.fleet.fleet import Fleet
 from orchestrator.inputs.synthetic import photograph
-from orchestrator.reports.figures import rate
+from orchestrator.phrases.numbers import rate
 from worker.contract import Pixels
 
 SLOTS = 2

@@ -24,7 +24,7 @@ from real_rounds import batch
 from rows import Goal, Row, finish, parser, progress, rounds_of
 from turns import stopwatch, turns, typical, versus
 
-from orchestrator.reports.figures import seconds as shown
+from orchestrator.phrases.numbers import seconds as shown
 from orchestrator.strategies.processes import Processes
 from worker.allocator import keep_freed_memory
 from worker.contract import Pixels

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from orchestrator.model.findings import Estimate
-from orchestrator.reports.figures import digits
+from orchestrator.phrases.numbers import digits
 
 ROUNDS, QUICK_ROUNDS = 21, 5
 

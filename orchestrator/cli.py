@@ -11,7 +11,7 @@ from typing import Any, Final, NoReturn
 
 import typer
 
-from orchestrator import signals, spelling
+from orchestrator import signals
 from orchestrator.commands.breakeven import breakeven
 from orchestrator.commands.compare import compare
 from orchestrator.commands.doctor import doctor
@@ -23,6 +23,7 @@ from orchestrator.commands.report import report
 from orchestrator.commands.run import run
 from orchestrator.commands.scale import scale
 from orchestrator.errors import INTERRUPTED, BreakevenError
+from orchestrator.reports import ascii_fallback
 from worker.redaction import printable, told
 
 app = typer.Typer(
@@ -76,7 +77,7 @@ def common(
 def main() -> NoReturn:
     """Run a command and exit with its code: 0, 1 unsound, 2 usage, 3 something is not there, 130 interrupted."""
     signals.install()
-    spelling.install()
+    ascii_fallback.install()
     sys.exit(_run(sys.argv[1:]))
 
 

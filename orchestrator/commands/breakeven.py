@@ -60,7 +60,7 @@ def breakeven(
     """Sweep the work of a task and find where Celery starts to pay, with an interval."""
     asked = o.options_of(locals())
     # Imported here: they load Celery, NumPy and pydantic, which --help can do without.
-    from orchestrator.commands.comparison import Destination, announce, run_and_report  # noqa: PLC0415
+    from orchestrator.commands.execute import Destination, announce, run_and_report  # noqa: PLC0415
     from orchestrator.measurement.session import Job  # noqa: PLC0415
     from orchestrator.planning.sweeps import breakeven_plan  # noqa: PLC0415
 

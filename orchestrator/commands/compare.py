@@ -33,7 +33,7 @@ def compare(
     from orchestrator.analysis.verdicts.regressions import compare as compare_runs  # noqa: PLC0415
     from orchestrator.errors import UsageError  # noqa: PLC0415
     from orchestrator.reports.comparison import COMPARISON_REPORTS, terminal  # noqa: PLC0415
-    from orchestrator.reports.screen import screen  # noqa: PLC0415
+    from orchestrator.reports.console import screen  # noqa: PLC0415
 
     if json and format_ not in (None, "json"):
         raise UsageError(f"--json and --format {format_} are two formats; choose one")

@@ -36,7 +36,7 @@ def report(
     # Imported here: they load NumPy, altair and pydantic, which --help can do without.
     from orchestrator import results  # noqa: PLC0415
     from orchestrator.analysis.analyse import analyse  # noqa: PLC0415
-    from orchestrator.commands.comparison import show  # noqa: PLC0415
+    from orchestrator.commands.execute import show  # noqa: PLC0415
     from orchestrator.errors import UsageError  # noqa: PLC0415
     from orchestrator.reports import PICTURES, REPORTS  # noqa: PLC0415
 

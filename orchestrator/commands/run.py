@@ -34,7 +34,7 @@ def run(
     """Compare every stage, kernel and strategy, and say where Celery helps."""
     asked = o.options_of(locals())
     # Imported here: they load Celery, NumPy and pydantic, which --help can do without.
-    from orchestrator.commands.comparison import Destination, announce, run_and_report  # noqa: PLC0415
+    from orchestrator.commands.execute import Destination, announce, run_and_report  # noqa: PLC0415
     from orchestrator.measurement.session import Job  # noqa: PLC0415
     from orchestrator.planning.plan import plan  # noqa: PLC0415
 

@@ -40,7 +40,7 @@ def scale(
     """Measure the same work on more and more slots: the curve, what bounds it, and the COST."""
     asked = o.options_of({name: value for name, value in locals().items() if name != "slots"})
     # Imported here: they load Celery, NumPy and pydantic, which --help can do without.
-    from orchestrator.commands.comparison import Destination, announce, run_and_report  # noqa: PLC0415
+    from orchestrator.commands.execute import Destination, announce, run_and_report  # noqa: PLC0415
     from orchestrator.measurement.session import Job  # noqa: PLC0415
     from orchestrator.planning.sweeps import parse_slots, scale_plan  # noqa: PLC0415
 

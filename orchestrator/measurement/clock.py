@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
-from orchestrator.analysis.sentences import count
 from orchestrator.inputs.workload import verify
 from orchestrator.measurement.batch_outcomes import Collected
 from orchestrator.model.runs import Sample, TaskFailure
+from orchestrator.phrases.cells import count
 from orchestrator.strategies.base import Strategy
 from worker.contract import LOST, Failure, Payload, Task
 

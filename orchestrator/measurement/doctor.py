@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 
-from orchestrator.analysis.sentences import count
 from orchestrator.errors import BreakevenError
 from orchestrator.fleet import flower
 from orchestrator.fleet.child_processes import ChildProcesses
@@ -20,6 +19,7 @@ from orchestrator.fleet.payload_reach import payloads_out_of_reach
 from orchestrator.measurement.machine import environment
 from orchestrator.measurement.preflight import preflight
 from orchestrator.model.environment import Broker
+from orchestrator.phrases.cells import count
 from worker.masking import masked
 
 

@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 from math import ceil, exp, lcm, log
 from typing import Literal
 
-from orchestrator.analysis.sentences import count
 from orchestrator.errors import UsageError
 from orchestrator.inputs.synthetic import MAX_SQUARE, MIN_SIDE
 from orchestrator.model.runs import Cell, Plan
+from orchestrator.phrases.cells import count
 from orchestrator.planning.option_checks import check_axis, check_effects
 from orchestrator.planning.options import Options
 from orchestrator.planning.plan import (

@@ -8,7 +8,7 @@ from dataclasses import asdict, fields
 
 from orchestrator.model.findings import Findings
 from orchestrator.model.runs import Cell, MeanHops, Run, Sample
-from orchestrator.reports.inert import in_csv
+from orchestrator.reports.escaping import in_csv
 
 CELL = tuple(field.name for field in fields(Cell))
 SAMPLE = tuple(field.name for field in fields(Sample) if field.name != "hops")

@@ -22,7 +22,7 @@ from orchestrator import results
 from orchestrator.model.findings import Findings
 from orchestrator.model.runs import Run
 from orchestrator.reports import page
-from orchestrator.reports.charts import CHARTS, look
+from orchestrator.reports.charts import CHARTS, theme
 
 
 def render(run: Run, findings: Findings) -> str:
@@ -42,8 +42,8 @@ def render(run: Run, findings: Findings) -> str:
             scripts=[Markup(script) for script in scripts],  # noqa: S704 - our own, see _library
             policy=_policy(scripts),
             style=Markup(_template_text("report.css")),  # noqa: S704 - our own
-            light=look.LIGHT,
-            dark=look.DARK,
+            light=theme.LIGHT,
+            dark=theme.DARK,
         )
     )
 
@@ -51,7 +51,7 @@ def render(run: Run, findings: Findings) -> str:
 @cache
 def _library() -> str:
     """Vega, Vega-Lite and vega-embed as one script, which leaves `vegaEmbed` behind; ends no element early."""
-    bundle: str = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;", look.VEGA_LITE)
+    bundle: str = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;", theme.VEGA_LITE)
     return _normal(bundle).replace("</script", "<\\/script").replace("<!--", "<\\!--")
 
 

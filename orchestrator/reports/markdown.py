@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from orchestrator.analysis.conclusions import conclusions
-from orchestrator.analysis.sentences import count
 from orchestrator.analysis.stats.intervals import throughput
 from orchestrator.model.findings import Estimate, Findings
 from orchestrator.model.runs import CellResult, Run
-from orchestrator.reports.figures import digits, interval, seconds, sizes, spread, times
-from orchestrator.reports.inert import in_code, in_markdown
+from orchestrator.phrases.cells import count
+from orchestrator.phrases.conclusions import conclusions
+from orchestrator.phrases.numbers import digits, interval, seconds, sizes, spread, times
+from orchestrator.reports.escaping import in_code, in_markdown
 
 HEAD = "| kernel | strategy | slots | makespan | tasks/s | vs serial | vs best in-process |"
 RULE = "| --- | --- | ---: | ---: | ---: | ---: | ---: |"

@@ -8,16 +8,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from orchestrator.analysis.conclusions import changes
 from orchestrator.analysis.stats.intervals import throughput
 from orchestrator.model.findings import Findings, Verdict
 from orchestrator.model.runs import Cell, CellResult, Run
-from orchestrator.reports import typeset
-from orchestrator.reports.best import fastest
+from orchestrator.phrases import typeset
+from orchestrator.phrases.conclusions import changes
+from orchestrator.phrases.headline import headline
+from orchestrator.phrases.numbers import digits, latencies, rate, sizes
 from orchestrator.reports.charts.rows import full_name, short_name
-from orchestrator.reports.faults import faults
-from orchestrator.reports.figures import digits, latencies, rate, sizes
-from orchestrator.reports.headline import headline
+from orchestrator.reports.failures import faults
+from orchestrator.reports.highlights import fastest
 
 SIGNS: Final = {
     "helps": "\u25b2",

@@ -15,7 +15,7 @@ from orchestrator.model.findings import Findings
 from orchestrator.model.runs import Run
 from orchestrator.reports.charts import drawings
 from orchestrator.reports.charts.drawing import Drawing
-from orchestrator.reports.charts.look import LIGHT, VEGA_LITE, resolved
+from orchestrator.reports.charts.theme import LIGHT, VEGA_LITE, resolved
 
 WIDTH: Final = 680
 LINE: Final = 130

@@ -11,17 +11,17 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from orchestrator.analysis.conclusions import conclusions
-from orchestrator.analysis.sentences import count
 from orchestrator.analysis.stats.intervals import throughput
 from orchestrator.model.findings import Findings
 from orchestrator.model.runs import Cell, CellResult, Run
-from orchestrator.reports.best import fastest
-from orchestrator.reports.faults import faults
-from orchestrator.reports.figures import digits, interval, levels, rate, seconds, sizes, spread, times
-from orchestrator.reports.screen import screen
+from orchestrator.phrases.cells import count
+from orchestrator.phrases.conclusions import conclusions
+from orchestrator.phrases.numbers import digits, interval, levels, rate, seconds, sizes, spread, times
+from orchestrator.phrases.verdicts import verdict_lines
+from orchestrator.reports.console import screen
+from orchestrator.reports.failures import faults
+from orchestrator.reports.highlights import fastest
 from orchestrator.reports.track import track
-from orchestrator.reports.verdict_lines import verdict_lines
 
 SPEEDUPS = "vs serial: of the same kernel; vs best: the best in-process; over 1x is faster."
 WAYS: Final[dict[str | None, str]] = {

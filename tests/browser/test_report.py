@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, Page
 from orchestrator import results
 from orchestrator.analysis.analyse import analyse
 from orchestrator.reports import html
-from orchestrator.reports.charts import look
+from orchestrator.reports.charts import theme
 from tests.unit.reports.made_runs import every_run, quick_sized
 
 pytestmark = pytest.mark.browser
@@ -139,11 +139,11 @@ def test_charts_follow_the_colour_scheme_and_are_light_on_paper(open_page: Open)
     def rgb(colour: str) -> str:
         return f"rgb({', '.join(str(int(colour[i : i + 2], 16)) for i in (1, 3, 5))})"
 
-    assert fill() == rgb(look.LIGHT["ink"])
+    assert fill() == rgb(theme.LIGHT["ink"])
     page.emulate_media(color_scheme="dark")
-    assert fill() == rgb(look.DARK["ink"])
+    assert fill() == rgb(theme.DARK["ink"])
     page.emulate_media(color_scheme="dark", media="print")
-    assert fill() == rgb(look.LIGHT["ink"])
+    assert fill() == rgb(theme.LIGHT["ink"])
 
 
 def test_hovering_shows_figures(open_page: Open):

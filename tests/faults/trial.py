@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from orchestrator.commands.comparison import exit_code
+from orchestrator.commands.execute import exit_code
 from orchestrator.errors import BreakevenError
 from orchestrator.fleet.fleet import Fleet
 from orchestrator.measurement.clock import Place, measure

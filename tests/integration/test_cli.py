@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from orchestrator import strategies
-from orchestrator.commands import comparison
+from orchestrator.commands import execute
 from orchestrator.fleet.fleet import Fleet
 from orchestrator.inputs.synthetic import encode, photograph
 from orchestrator.measurement.session import Job
@@ -212,7 +212,7 @@ def test_a_strategy_that_gives_a_wrong_output_ends_the_run_with_1_and_is_named(t
 
     kind = STRATEGIES["threads"]
     broken = {**STRATEGIES, "threads": type(kind)(kind.summary, lambda cell, _: Broken(1), many_slots=True)}
-    for module in (strategies, comparison.session, sys.modules["orchestrator.planning.plan"]):
+    for module in (strategies, execute.session, sys.modules["orchestrator.planning.plan"]):
         monkeypatch.setattr(module, "STRATEGIES", broken)
     options = Options(
         stages=("decode",),
@@ -225,7 +225,7 @@ def test_a_strategy_that_gives_a_wrong_output_ends_the_run_with_1_and_is_named(t
         latency_ms=0.0,
     )
     job = Job("run", lambda fleet_slots: plan(options, fleet_slots))
-    code = comparison.run_and_report(job, comparison.Destination(str(tmp_path / "results"), None))
+    code = execute.run_and_report(job, execute.Destination(str(tmp_path / "results"), None))
     assert code == 1
     cells = {cell["strategy"]: cell for cell in only_result(tmp_path)["cells"] if not cell["replica"]}
     assert {name: cell["verified"] for name, cell in cells.items()} == {"serial": True, "threads": False}

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator import results
-from orchestrator.commands.comparison import exit_code
+from orchestrator.commands.execute import exit_code
 from orchestrator.errors import UsageError
 from tests.examples import example_run
 

@@ -9,7 +9,7 @@ import pytest
 
 from orchestrator.analysis.analyse import analyse
 from orchestrator.reports import terminal
-from orchestrator.spelling import NAME, SPELLED, spelled
+from orchestrator.reports.ascii_fallback import NAME, SPELLED, spelled
 from tests.examples import example_run
 
 

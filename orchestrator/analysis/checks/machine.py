@@ -5,8 +5,8 @@ from __future__ import annotations
 from statistics import median
 from typing import Final
 
-from orchestrator.analysis.sentences import count, percent
 from orchestrator.model import findings, runs
+from orchestrator.phrases.cells import count, percent
 
 OTHER_LOAD: Final = 0.10
 """Share of the machine's CPU time that other processes may take in a round."""

@@ -7,10 +7,10 @@ from math import ceil
 from typing import Final
 
 from orchestrator.analysis.hops import ledger
-from orchestrator.analysis.sentences import count, describe
 from orchestrator.analysis.verdicts.comparability import standing
 from orchestrator.model import findings, runs
 from orchestrator.model.runs import CellResult, Sample
+from orchestrator.phrases.cells import count, describe
 
 CLOCK_SHARE: Final = 0.5
 """The share of a hop that the clocks' bound may reach before that hop tells nothing."""

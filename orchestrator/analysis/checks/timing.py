@@ -7,13 +7,13 @@ from math import exp, log, log1p
 from statistics import median
 from typing import Final
 
-from orchestrator.analysis.sentences import count, describe, evidence, figure, percent
 from orchestrator.analysis.stats import exact_tests
 from orchestrator.analysis.stats.intervals import FEWEST_ROUNDS
 from orchestrator.analysis.verdicts.noise import noise_floor
 from orchestrator.analysis.verdicts.selection import round_levels
 from orchestrator.model import findings, runs
 from orchestrator.model.runs import CellResult
+from orchestrator.phrases.cells import count, describe, evidence, figure, percent
 
 SPREAD: Final = 0.10
 """The relative standard deviation from which pyperf calls a benchmark unstable; here a robust one."""

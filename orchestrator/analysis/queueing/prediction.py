@@ -20,12 +20,12 @@ from orchestrator.analysis.queueing.stations import (
     ceiling_per_s,
     stations,
 )
-from orchestrator.analysis.sentences import count, describe
 from orchestrator.analysis.stats.bootstrap import bootstrapped, resamples
 from orchestrator.analysis.stats.intervals import makespan
 from orchestrator.errors import UsageError
 from orchestrator.model.findings import Estimate
 from orchestrator.model.runs import Cell, CellResult, Run
+from orchestrator.phrases.cells import count, describe
 
 MODEL_MARGIN: Final = 0.05
 """What the model alone may be off by, where formula and simulation agree; docs/scaling.md has the measured."""

@@ -18,10 +18,10 @@ from typing import Final, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from orchestrator.analysis.sentences import figure, percent
 from orchestrator.analysis.stats.bootstrap import bootstrapped, resamples
 from orchestrator.analysis.stats.intervals import centre, ratio
 from orchestrator.model.findings import Estimate
+from orchestrator.phrases.cells import figure, percent
 
 Floats: TypeAlias = NDArray[np.float64]
 Curve: TypeAlias = tuple[float, float, float]

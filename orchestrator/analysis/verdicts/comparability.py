@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from orchestrator.analysis.sentences import count, describe
 from orchestrator.analysis.stats.intervals import paired
 from orchestrator.analysis.verdicts.selection import Pick
 from orchestrator.model.runs import CellResult, Sample
+from orchestrator.phrases.cells import count, describe
 
 
 def comparable(one: CellResult, other: CellResult) -> bool:

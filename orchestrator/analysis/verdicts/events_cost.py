@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import ceil, prod
 
-from orchestrator.analysis.sentences import count, describe
 from orchestrator.analysis.stats.intervals import beyond_one, makespan, paired, ratio
 from orchestrator.analysis.verdicts.comparability import standing
 from orchestrator.model.findings import Estimate
 from orchestrator.model.runs import Cell, CellResult, Run
+from orchestrator.phrases.cells import count, describe
 
 
 @dataclass(frozen=True, slots=True)

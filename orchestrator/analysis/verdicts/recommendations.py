@@ -6,19 +6,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Literal, TypeAlias
 
-from orchestrator.analysis.cost_sentences import cost_sentences
 from orchestrator.analysis.queueing.bounds import bounds
 from orchestrator.analysis.queueing.prediction import family
 from orchestrator.analysis.queueing.service_demands import demands
 from orchestrator.analysis.scaling.cost import costs
-from orchestrator.analysis.scaling_sentences import bounds_sentence
-from orchestrator.analysis.sentences import count, evidence, figure
 from orchestrator.analysis.stats.intervals import beyond_one, estimate, ratio
 from orchestrator.analysis.verdicts.comparability import standing
 from orchestrator.analysis.verdicts.selection import pick
 from orchestrator.analysis.verdicts.verdict import contestants
 from orchestrator.model.findings import Estimate
 from orchestrator.model.runs import Cell, CellResult, Run
+from orchestrator.phrases.cells import count, evidence, figure
+from orchestrator.phrases.cost import cost_sentences
+from orchestrator.phrases.scaling import bounds_sentence
 
 Change: TypeAlias = Literal["chunk", "transport", "data", "slots"]
 

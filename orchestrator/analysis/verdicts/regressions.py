@@ -14,13 +14,13 @@ from math import exp, log, log1p
 from statistics import median
 from typing import Final, Literal, TypeAlias
 
-from orchestrator.analysis.sentences import describe, figure, percent
 from orchestrator.analysis.stats.intervals import FEWEST_ROUNDS, beyond_one, unpaired_ratio
 from orchestrator.analysis.verdicts.noise import noise_floor
 from orchestrator.errors import UsageError
 from orchestrator.model.environment import Environment, Worker
 from orchestrator.model.findings import Estimate
 from orchestrator.model.runs import Cell, CellResult, Run
+from orchestrator.phrases.cells import describe, figure, percent
 
 ChangeWord: TypeAlias = Literal["regression", "improvement", "same", "inconclusive", "invalid"]
 

@@ -11,12 +11,12 @@ from math import ceil, log
 from typing import Final, Literal, TypeAlias
 
 from orchestrator.analysis.hops import bound
-from orchestrator.analysis.sentences import count, describe, percent, took
 from orchestrator.analysis.stats.intervals import CLEARANCE, FEWEST_ROUNDS, beyond_one, paired
 from orchestrator.analysis.verdicts.comparability import why_not
 from orchestrator.analysis.verdicts.selection import Pick, contest, pick
 from orchestrator.model.findings import Estimate, Verdict, VerdictWord
 from orchestrator.model.runs import Cell, CellResult, Run
+from orchestrator.phrases.cells import count, describe, percent, took
 
 Against: TypeAlias = Literal["best in-process", "serial"]
 

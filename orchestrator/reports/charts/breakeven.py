@@ -9,14 +9,14 @@ import altair as alt
 
 from orchestrator.analysis.scaling.crossover import Crossing
 from orchestrator.analysis.scaling.sweep import AXES, Axis, Sweep, sweeping
-from orchestrator.analysis.sweep_sentences import distinct, sweep_sentence
 from orchestrator.model.findings import Estimate, Findings
 from orchestrator.model.runs import Run
+from orchestrator.phrases.numbers import digits
+from orchestrator.phrases.sweep import distinct, sweep_sentence
+from orchestrator.phrases.typeset import NONE, level, ratio, span
 from orchestrator.reports.charts.drawing import Drawing, Spec, slug
-from orchestrator.reports.charts.look import colour, config, shape
 from orchestrator.reports.charts.rows import full_name, ratio_axis, ratio_domain, values
-from orchestrator.reports.figures import digits
-from orchestrator.reports.typeset import NONE, level, ratio, span
+from orchestrator.reports.charts.theme import colour, config, shape
 
 TITLES: Final[dict[Axis, str]] = {
     "pixels": "size of an image: side of a square of as many pixels",

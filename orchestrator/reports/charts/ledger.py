@@ -9,9 +9,8 @@ import altair as alt
 from orchestrator.analysis.hops import LEGS, Ledger, Leg, ledger
 from orchestrator.model.findings import Findings
 from orchestrator.model.runs import Run
+from orchestrator.phrases.typeset import NONE, time
 from orchestrator.reports.charts.drawing import Drawing, Spec
-from orchestrator.reports.charts.look import LEGS as FILLS
-from orchestrator.reports.charts.look import ROW_PX, colour, columns, config
 from orchestrator.reports.charts.rows import (
     Row,
     figures_axis,
@@ -22,7 +21,8 @@ from orchestrator.reports.charts.rows import (
     values,
     y,
 )
-from orchestrator.reports.typeset import NONE, time
+from orchestrator.reports.charts.theme import LEGS as FILLS
+from orchestrator.reports.charts.theme import ROW_PX, colour, columns, config
 
 
 def draw(run: Run, findings: Findings) -> tuple[Drawing, ...]:

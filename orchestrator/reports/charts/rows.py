@@ -10,8 +10,8 @@ from typing import Any, Final
 import altair as alt
 
 from orchestrator.model.runs import Cell
-from orchestrator.reports.charts.look import CHARACTER_PX
-from orchestrator.reports.typeset import TIMES
+from orchestrator.phrases.typeset import TIMES
+from orchestrator.reports.charts.theme import CHARACTER_PX
 
 LONGEST_NAME_PX: Final = 200
 SEPARATOR: Final = "\u241f"

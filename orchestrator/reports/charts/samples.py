@@ -10,8 +10,8 @@ import altair as alt
 
 from orchestrator.model.findings import Findings
 from orchestrator.model.runs import Cell, CellResult, Run
+from orchestrator.phrases.typeset import TIMES, about, time
 from orchestrator.reports.charts.drawing import Drawing, Spec, slug
-from orchestrator.reports.charts.look import ROW_PX, colour, config, shape
 from orchestrator.reports.charts.rows import (
     BY_PLACE,
     Row,
@@ -22,7 +22,7 @@ from orchestrator.reports.charts.rows import (
     names_axis,
     values,
 )
-from orchestrator.reports.typeset import TIMES, about, time
+from orchestrator.reports.charts.theme import ROW_PX, colour, config, shape
 
 LEGEND: Final = (
     "Each round's makespan against the cell's own median, the line in its row: higher took longer. A drift slopes, "

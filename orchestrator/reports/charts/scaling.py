@@ -8,19 +8,19 @@ from typing import Any, Final
 
 import altair as alt
 
-from orchestrator.analysis.cost_sentences import cost_sentences
 from orchestrator.analysis.scaling.cost import Cost
 from orchestrator.analysis.scaling.curves import ScalingCurve, ScalingFindings, ScalingPoint, scaling
 from orchestrator.analysis.scaling.usl import Scalability
-from orchestrator.analysis.scaling_sentences import curve_sentences, curves_sentence
 from orchestrator.model.findings import Estimate, Findings
 from orchestrator.model.runs import Cell, Run
+from orchestrator.phrases.cost import cost_sentences
+from orchestrator.phrases.headline import listed
+from orchestrator.phrases.numbers import digits
+from orchestrator.phrases.scaling import curve_sentences, curves_sentence
+from orchestrator.phrases.typeset import NONE, TO, level, ratio
 from orchestrator.reports.charts.drawing import Drawing, Spec, slug
-from orchestrator.reports.charts.look import colour, columns, config, shape
 from orchestrator.reports.charts.rows import full_name, values
-from orchestrator.reports.figures import digits
-from orchestrator.reports.headline import listed
-from orchestrator.reports.typeset import NONE, TO, level, ratio
+from orchestrator.reports.charts.theme import colour, columns, config, shape
 
 LEGEND: Final = (
     "Tasks a second over slots: points are measured, with their intervals; a thick line is the fitted law with "

@@ -8,8 +8,8 @@ import altair as alt
 
 from orchestrator.model.findings import Estimate, Findings
 from orchestrator.model.runs import Cell, Run
+from orchestrator.phrases.typeset import level, ratio, span, time
 from orchestrator.reports.charts.drawing import Drawing, Spec, slug
-from orchestrator.reports.charts.look import ROW_PX, colour, config, shape
 from orchestrator.reports.charts.rows import (
     Row,
     figures_axis,
@@ -22,7 +22,7 @@ from orchestrator.reports.charts.rows import (
     values,
     y,
 )
-from orchestrator.reports.typeset import level, ratio, span, time
+from orchestrator.reports.charts.theme import ROW_PX, colour, config, shape
 
 
 def draw(run: Run, findings: Findings) -> tuple[Drawing, ...]:

@@ -8,8 +8,8 @@ import altair as alt
 
 from orchestrator.model.findings import Findings, Verdict
 from orchestrator.model.runs import Run
+from orchestrator.phrases.typeset import NONE, level, ratio, span
 from orchestrator.reports.charts.drawing import Drawing, Spec
-from orchestrator.reports.charts.look import ROW_PX, colour, config
 from orchestrator.reports.charts.rows import (
     Row,
     figures_axis,
@@ -21,7 +21,7 @@ from orchestrator.reports.charts.rows import (
     values,
     y,
 )
-from orchestrator.reports.typeset import NONE, level, ratio, span
+from orchestrator.reports.charts.theme import ROW_PX, colour, config
 
 SHAPES = {
     "helps": "triangle-right",

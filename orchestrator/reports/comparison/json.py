@@ -11,7 +11,7 @@ from orchestrator.analysis.stats.intervals import makespan
 from orchestrator.analysis.verdicts.regressions import Change, Comparison
 from orchestrator.model.findings import Estimate
 from orchestrator.model.runs import CellResult, Run
-from orchestrator.reports.comparison import words
+from orchestrator.phrases import comparison as words
 
 SCHEMA = 1
 

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from orchestrator.analysis.stats.intervals import makespan
 from orchestrator.analysis.verdicts.regressions import Change, Comparison
 from orchestrator.model.runs import CellResult, Run
-from orchestrator.reports.comparison import words
-from orchestrator.reports.figures import seconds
-from orchestrator.reports.inert import in_markdown
+from orchestrator.phrases import comparison as words
+from orchestrator.phrases.numbers import seconds
+from orchestrator.reports.escaping import in_markdown
 
 HEAD = "| | stage | kernel | cell | slots | old | new | change | interval |"
 RULE = "| --- | --- | --- | --- | ---: | ---: | ---: | ---: | --- |"

@@ -11,9 +11,9 @@ from rich.text import Text
 from orchestrator.analysis.stats.intervals import makespan
 from orchestrator.analysis.verdicts.regressions import Change, Comparison
 from orchestrator.model.runs import CellResult, Run
-from orchestrator.reports.comparison import words
-from orchestrator.reports.figures import levels, seconds
-from orchestrator.reports.screen import screen
+from orchestrator.phrases import comparison as words
+from orchestrator.phrases.numbers import levels, seconds
+from orchestrator.reports.console import screen
 
 COLOURS = {
     "regression": "bold red",

@@ -12,16 +12,16 @@ from orchestrator.analysis.checks.warnings import warnings
 from orchestrator.analysis.scaling.cost import costs
 from orchestrator.analysis.scaling.curves import scaling
 from orchestrator.analysis.scaling.sweep import sweeping
-from orchestrator.analysis.sweep_sentences import sweep_sentence
 from orchestrator.analysis.verdicts.comparability import comparable, standing
 from orchestrator.analysis.verdicts.events_cost import events_costs
 from orchestrator.analysis.verdicts.recommendations import advice
 from orchestrator.analysis.verdicts.verdict import verdicts
-from orchestrator.forecast import Asked, forecasts
 from orchestrator.model.findings import Estimate
 from orchestrator.model.runs import CellResult
-from orchestrator.reports.best import fastest
+from orchestrator.phrases.sweep import sweep_sentence
+from orchestrator.reports.highlights import fastest
 from orchestrator.reports.page import lines
+from orchestrator.reports.prediction import Asked, forecasts
 from tests.unit.analysis import made_fleets
 from tests.unit.analysis.made_fleets import celery_result, fleet_run, plain_result
 from tests.unit.analysis.made_runs import (

@@ -4,11 +4,11 @@ from dataclasses import replace
 import pytest
 
 from orchestrator.analysis.analyse import analyse
-from orchestrator.analysis.cost_sentences import cost_sentences
 from orchestrator.analysis.scaling.cost import Cost, costs
 from orchestrator.model.findings import Estimate
 from orchestrator.model.runs import CellResult, Run
-from orchestrator.reports.headline import headline
+from orchestrator.phrases.cost import cost_sentences
+from orchestrator.phrases.headline import headline
 from tests.unit.analysis.made_fleets import CELERY, SERIAL, celery_result, fleet_run, plain_result
 from tests.unit.analysis.made_runs import STEADY
 

@@ -7,9 +7,9 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.analysis.conclusions import conclusions
 from orchestrator.analysis.verdicts.events_cost import events_costs
 from orchestrator.model.runs import CellResult
+from orchestrator.phrases.conclusions import conclusions
 from tests.unit.analysis.made_runs import INLINE, REDIS, SERIAL, STEADY, result, run_of
 
 OFF, ON = replace(REDIS, events="off"), replace(REDIS, events="on")

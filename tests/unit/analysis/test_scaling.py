@@ -2,11 +2,11 @@ from dataclasses import replace
 
 import pytest
 
-from orchestrator.analysis.conclusions import conclusions
 from orchestrator.analysis.scaling.curves import scaling, servable_slots
 from orchestrator.analysis.scaling.usl import Refusal, Scalability
-from orchestrator.analysis.scaling_sentences import bounds_sentence, curve_sentences, law_sentence
 from orchestrator.model.environment import Worker
+from orchestrator.phrases.conclusions import conclusions
+from orchestrator.phrases.scaling import bounds_sentence, curve_sentences, law_sentence
 from tests.unit.analysis.made_fleets import (
     CELERY,
     ELSEWHERE,

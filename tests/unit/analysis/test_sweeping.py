@@ -5,9 +5,9 @@ import pytest
 
 from orchestrator.analysis.analyse import analyse
 from orchestrator.analysis.scaling.sweep import Sweep, axis_of, sweeping
-from orchestrator.analysis.sweep_sentences import distinct, place_name, surely, sweep_sentence
 from orchestrator.model.runs import Cell, CellResult, Run
-from orchestrator.reports.headline import headline
+from orchestrator.phrases.headline import headline
+from orchestrator.phrases.sweep import distinct, place_name, surely, sweep_sentence
 from tests.unit.analysis.made_fleets import fleet_run, plain_result
 from tests.unit.analysis.made_runs import STEADY
 

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from orchestrator import results, signals
-from orchestrator.commands import comparison
-from orchestrator.commands.comparison import Destination, run_and_report
+from orchestrator.commands import execute
+from orchestrator.commands.execute import Destination, run_and_report
 from orchestrator.errors import NothingMeasuredError
 from orchestrator.measurement import session
 from orchestrator.measurement.session import Job
@@ -74,7 +74,7 @@ def test_a_report_that_is_interrupted_too_is_said_to_be_missing_and_how_to_have_
     def pressed_again(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(comparison, where, pressed_again)
+    monkeypatch.setattr(execute, where, pressed_again)
     with pytest.raises(KeyboardInterrupt):
         interrupted_after(monkeypatch, ENDED)(tmp_path)
     path = tmp_path / results.file_name(ENDED)
@@ -91,8 +91,8 @@ def test_the_result_is_written_whole_however_often_ctrl_c_is_pressed(monkeypatch
         write(*arguments)
 
     run_it = interrupted_after(monkeypatch, ENDED)
-    monkeypatch.setattr(comparison.Saver, "__call__", lambda self, run: setattr(self, "last", run))
-    monkeypatch.setattr(comparison.results, "write", pressed_while_writing)
+    monkeypatch.setattr(execute.Saver, "__call__", lambda self, run: setattr(self, "last", run))
+    monkeypatch.setattr(execute.results, "write", pressed_while_writing)
     with pytest.raises(KeyboardInterrupt):
         run_it(tmp_path)
     assert results.read(tmp_path / results.file_name(ENDED)).cells == ENDED.cells

@@ -15,12 +15,12 @@ from markupsafe import escape
 
 from orchestrator import results
 from orchestrator.analysis.analyse import analyse
-from orchestrator.analysis.conclusions import changes
 from orchestrator.inputs.synthetic import photograph
 from orchestrator.model.runs import Run
 from orchestrator.model.thumbnails import thumbnails
+from orchestrator.phrases.conclusions import changes
+from orchestrator.phrases.headline import headline
 from orchestrator.reports import html
-from orchestrator.reports.headline import headline
 from tests.examples import example_run
 from tests.unit.analysis.made_fleets import SERIAL, celery_result, fleet_run, plain_result
 from tests.unit.reports.made_runs import every_run, quick_sized, with_stations

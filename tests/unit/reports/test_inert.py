@@ -16,7 +16,7 @@ from orchestrator.reports import csv as csv_report
 from orchestrator.reports import html, markdown, terminal
 from orchestrator.reports.comparison import markdown as comparison_markdown
 from orchestrator.reports.comparison import terminal as comparison_terminal
-from orchestrator.reports.inert import in_code, in_csv, in_markdown
+from orchestrator.reports.escaping import in_code, in_csv, in_markdown
 from tests.examples import example_run
 
 EVIL = [

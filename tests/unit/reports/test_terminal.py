@@ -12,8 +12,8 @@ from orchestrator.analysis.analyse import analyse
 from orchestrator.analysis.stats.intervals import throughput
 from orchestrator.model.runs import Events, Run
 from orchestrator.reports import markdown, terminal
+from orchestrator.reports.console import screen
 from orchestrator.reports.page import lines
-from orchestrator.reports.screen import screen
 from tests.examples import example_run
 from tests.unit.reports.snapshots import assert_as_kept
 

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 from orchestrator.model.findings import Estimate, Verdict
 from orchestrator.model.runs import Cell
-from orchestrator.reports.screen import screen
-from orchestrator.reports.verdict_lines import verdict_lines
+from orchestrator.phrases.verdicts import verdict_lines
+from orchestrator.reports.console import screen
 
 CELERY = Cell("decode", "asarray", "celery", 2, "redis", 4, "local")
 THREADS = Cell("decode", "asarray", "threads", 2)

@@ -10,11 +10,11 @@ from collections.abc import Iterator
 from math import log, log1p
 
 from orchestrator.analysis.checks.warnings import disturbances
-from orchestrator.analysis.sentences import count, describe, figure, percent
 from orchestrator.analysis.verdicts.noise import noise_floor
 from orchestrator.analysis.verdicts.regressions import ChangeWord, Comparison
 from orchestrator.model.findings import Estimate
 from orchestrator.model.runs import Cell, Run
+from orchestrator.phrases.cells import count, describe, figure, percent
 
 ORDER: tuple[ChangeWord, ...] = ("invalid", "regression", "improvement", "inconclusive", "same")
 """The findings in the order in which they matter to whoever changed something."""

@@ -10,8 +10,8 @@ from orchestrator.analysis.queueing.prediction import Prediction
 from orchestrator.analysis.queueing.stations import Station, StationName
 from orchestrator.analysis.scaling.curves import ScalingCurve
 from orchestrator.analysis.scaling.usl import Refusal, Scalability
-from orchestrator.analysis.sentences import count, describe, figure
 from orchestrator.model.findings import Estimate
+from orchestrator.phrases.cells import count, describe, figure
 
 STATIONS: Final[dict[StationName, str]] = {
     "slots": "the slots",

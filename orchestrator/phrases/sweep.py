@@ -8,9 +8,9 @@ from typing import Final
 
 from orchestrator.analysis.scaling.crossover import FEWEST_POINTS, BreakEven, Crossing, SweepPoint
 from orchestrator.analysis.scaling.sweep import Axis, Sweep, place
-from orchestrator.analysis.sentences import count, figure
 from orchestrator.analysis.stats.intervals import FEWEST_ROUNDS
 from orchestrator.model.runs import Run
+from orchestrator.phrases.cells import count, figure
 
 UNITS: Final[dict[Axis, str]] = {"pixels": "pixels", "latency_ms": "ms of latency"}
 

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from orchestrator.analysis.cost_sentences import cost_sentences
 from orchestrator.analysis.queueing.bounds import bounds
 from orchestrator.analysis.queueing.prediction import family
 from orchestrator.analysis.queueing.service_demands import demands
 from orchestrator.analysis.scaling.curves import part_filled, scaling
 from orchestrator.analysis.scaling.sweep import AXES, Sweep, sweeping
-from orchestrator.analysis.scaling_sentences import bounds_sentence, curve_sentences, turns_sentence
-from orchestrator.analysis.sweep_sentences import distinct, place_name, sweep_sentence
 from orchestrator.analysis.verdicts.events_cost import events_costs
 from orchestrator.analysis.verdicts.recommendations import advice
 from orchestrator.model.runs import Run
+from orchestrator.phrases.cost import cost_sentences
+from orchestrator.phrases.scaling import bounds_sentence, curve_sentences, turns_sentence
+from orchestrator.phrases.sweep import distinct, place_name, sweep_sentence
 
 
 def conclusions(run: Run) -> tuple[str, ...]:

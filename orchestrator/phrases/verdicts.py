@@ -8,9 +8,9 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from orchestrator.analysis.sentences import describe, figure
 from orchestrator.model.findings import Estimate, Verdict, VerdictWord
-from orchestrator.reports.figures import levels
+from orchestrator.phrases.cells import describe, figure
+from orchestrator.phrases.numbers import levels
 
 COLOURS: dict[VerdictWord, str] = {
     "helps": "green",

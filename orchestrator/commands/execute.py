@@ -22,7 +22,7 @@ from orchestrator.measurement.session import Job
 from orchestrator.model.runs import Plan, Run
 from orchestrator.planning.oversubscription import crowding
 from orchestrator.reports import html, terminal
-from orchestrator.reports.screen import screen
+from orchestrator.reports.console import screen
 from worker.redaction import printable
 from worker.remote_control import usable_cpus
 

@@ -8,14 +8,14 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from orchestrator.analysis.queueing.prediction import Prediction, predict, speedup
-from orchestrator.analysis.scaling_sentences import interval, prediction_sentence
-from orchestrator.analysis.sentences import describe, figure
 from orchestrator.analysis.stats.intervals import makespan
 from orchestrator.analysis.verdicts.comparability import standing, why_not
 from orchestrator.analysis.verdicts.selection import pick
 from orchestrator.errors import UsageError
 from orchestrator.model.findings import Estimate
 from orchestrator.model.runs import Cell, Run
+from orchestrator.phrases.cells import describe, figure
+from orchestrator.phrases.scaling import interval, prediction_sentence
 from orchestrator.planning.plan import MAX_IMAGES, MAX_SLOTS, known, number, within
 
 WIDTH = 80

@@ -6,15 +6,15 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from orchestrator.analysis.cost_sentences import here_alone, winning_slots
 from orchestrator.analysis.scaling.cost import Cost, CostKind
 from orchestrator.analysis.scaling.crossover import BreakEvenKind
 from orchestrator.analysis.scaling.curves import scaling
 from orchestrator.analysis.scaling.sweep import AXES, Sweep, sweeping
-from orchestrator.analysis.sentences import count
-from orchestrator.analysis.sweep_sentences import distinct, paying, surely
 from orchestrator.model.findings import Findings, Verdict, VerdictWord
 from orchestrator.model.runs import Run
+from orchestrator.phrases.cells import count
+from orchestrator.phrases.cost import here_alone, winning_slots
+from orchestrator.phrases.sweep import distinct, paying, surely
 
 DOES: dict[VerdictWord, str] = {
     "helps": "it helps in {}",

@@ -6,7 +6,7 @@ import re
 from typing import Final
 
 from orchestrator.model.findings import Estimate
-from orchestrator.reports.figures import interval, seconds, spread, times
+from orchestrator.phrases.numbers import interval, seconds, spread, times
 
 TIMES: Final = "\u00d7"
 NONE: Final = "\u2013"

@@ -7,8 +7,8 @@ from typing import Final
 
 from orchestrator.analysis.queueing.stations import StationName
 from orchestrator.analysis.scaling.cost import Cost
-from orchestrator.analysis.sentences import count, describe, evidence, figure
 from orchestrator.model.findings import Estimate
+from orchestrator.phrases.cells import count, describe, evidence, figure
 
 HOLDS: Final[dict[StationName, str]] = {
     "orchestrator": "the orchestrator's one thread holds",
