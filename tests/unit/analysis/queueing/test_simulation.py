@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from orchestrator.analysis.queueing.makespan_model import fewest_slots, makespan_s, makespans_s
 from orchestrator.analysis.queueing.simulation import MOST_MESSAGES, simulate
 from orchestrator.analysis.queueing.stations import System
-from tests.unit.analysis.test_bounds import systems
+from tests.unit.analysis.queueing.test_bounds import systems
 
 PLAIN = System(chunk=1, slots=4, publish_s=0.001, collect_s=0.002, slot_s=0.1, broker_s=0.0005)
 
