@@ -16,7 +16,7 @@ from turns import Side
 from orchestrator.fleet.child_processes import ChildProcesses
 from orchestrator.fleet.embedded import embedded_fleet, worker_command
 from orchestrator.fleet.fleet import Fleet
-from orchestrator.measurement.clock import Place, measure
+from orchestrator.measurement.clock import SamplePosition, measure
 from orchestrator.strategies.base import Strategy
 from orchestrator.strategies.celery import Celery
 from worker.contract import Payload, Task
@@ -41,7 +41,7 @@ def measured(strategy: Strategy, work: Batch) -> Side:
     """One batch under the product's clock, every hop and output looked at; what is not sound ends the script."""
 
     def seconds() -> float:
-        sample, failures = measure(strategy, work.tasks, work.expected, Place(0, 0, 0.0))
+        sample, failures = measure(strategy, work.tasks, work.expected, SamplePosition(0, 0, 0.0))
         if failures or not sample.sound:
             raise RuntimeError(f"{strategy} gave {sample} with {failures}")
         return sample.makespan_s

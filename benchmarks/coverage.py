@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from page import Page, parser
 
 from orchestrator.analysis.stats.intervals import MANY_ROUNDS, centre, estimate, ratio, unpaired_ratio
-from orchestrator.analysis.verdicts.selection import contest, pick
+from orchestrator.analysis.verdicts.selection import compare_best, select_best
 from orchestrator.analysis.verdicts.stopping import LOOKS, half_width
 from orchestrator.model.findings import Estimate
 from orchestrator.model.runs import Cell, CellResult, Sample
@@ -143,12 +143,12 @@ def left_out(times: Floats) -> dict[int, float]:
 
 def contests(ours: Floats, theirs: Floats) -> tuple[Estimate | None, ...]:
     """The ratio of one side's best to the other's in four ways; the last is the verdict's."""
-    one, other = pick(side("celery", ours)), pick(side("threads", theirs))
+    one, other = select_best(side("celery", ours)), select_best(side("threads", theirs))
     assert one is not None
     assert other is not None
     naive = ratio(one.best.makespans_s, other.best.makespans_s)
     forward = ratio(one.makespans_s, other.makespans_s)
-    return naive, ratio(left_out(ours), left_out(theirs)), forward, contest(one, other)
+    return naive, ratio(left_out(ours), left_out(theirs)), forward, compare_best(one, other)
 
 
 def picking(cases: int, seed: int) -> Iterator[tuple[str, bool]]:

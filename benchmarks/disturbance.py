@@ -24,9 +24,9 @@ from real_rounds import batch, entered, fleet_of
 from scipy.stats import spearmanr
 
 from orchestrator.analysis.stats import exact_tests
-from orchestrator.analysis.stats.intervals import cut
+from orchestrator.analysis.stats.intervals import critical_value
 from orchestrator.inputs.synthetic import photograph
-from orchestrator.measurement.clock import Place, measure
+from orchestrator.measurement.clock import SamplePosition, measure
 from orchestrator.measurement.rounds import shuffled
 from orchestrator.model.runs import Cell
 
@@ -56,7 +56,7 @@ def logarithms(rounds: int) -> dict[Cell, Logs]:
         for number in range(rounds):
             fleet.synchronise()
             for cell in shuffled(every, order):
-                place = Place(number, 0, 0.0)
+                place = SamplePosition(number, 0, 0.0)
                 two = [measure(strategies[cell], work.tasks, work.expected, place)[0] for _ in range(2)]
                 found[cell].append([log(sample.makespan_s) for sample in two])
     return {cell: np.array(values) for cell, values in found.items()}
@@ -70,8 +70,8 @@ def spread(values: Logs) -> float:
 def half_widths(differences: Logs) -> tuple[float, float]:
     """The median half width over all windows, by signed ranks and by signs."""
     first, second = np.triu_indices(WINDOW)
-    ranks, _ = cut(exact_tests.signed_rank(WINDOW))
-    signs, _ = cut(exact_tests.signs(WINDOW))
+    ranks, _ = critical_value(exact_tests.signed_rank(WINDOW))
+    signs, _ = critical_value(exact_tests.signs(WINDOW))
     found = []
     for start in range(0, len(differences) - WINDOW + 1, WINDOW // 2):
         values = np.sort(differences[start : start + WINDOW])

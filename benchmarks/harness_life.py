@@ -26,7 +26,7 @@ from bare_loops import BareCrossing, BareLoop, BareProcesses, BareSerial, BareTh
 from real_rounds import Batch, batch
 
 from orchestrator.inputs.synthetic import photograph
-from orchestrator.measurement.clock import Place, all_kept, measure
+from orchestrator.measurement.clock import SamplePosition, all_kept, measure
 from orchestrator.strategies.base import Row, Strategy
 from orchestrator.strategies.processes import Processes
 from orchestrator.strategies.serial import Serial
@@ -192,7 +192,7 @@ def lay_out_anew() -> None:
 
 def _timing(strategy: Heard, done: Batch) -> Timing:
     """One batch, as a run measures it."""
-    sample, failures = measure(strategy, done.tasks, done.expected, Place(0, 0, 0.0))
+    sample, failures = measure(strategy, done.tasks, done.expected, SamplePosition(0, 0, 0.0))
     if failures or not sample.sound:
         raise RuntimeError(f"{type(strategy).__name__} gave {sample} with {failures}")
     return Timing(sample.makespan_s, strategy.kernels_s())

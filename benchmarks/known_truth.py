@@ -31,13 +31,13 @@ from linked_fleet import LinkedFleet, linked_fleet
 from page import DOCS, Page, parser
 
 from orchestrator.analysis.queueing.bounds import least_makespan_s
-from orchestrator.analysis.queueing.service_demands import MeasuredDemands, demands
+from orchestrator.analysis.queueing.service_demands import ServiceDemands, service_demands
 from orchestrator.analysis.queueing.simulation import simulate
 from orchestrator.analysis.queueing.stations import StationName, System, bottleneck
-from orchestrator.measurement.clock import Place, measure
+from orchestrator.measurement.clock import SamplePosition, measure
 from orchestrator.measurement.machine import environment
 from orchestrator.measurement.preflight import preflight
-from orchestrator.measurement.recorder import Record, now
+from orchestrator.measurement.recorder import Recorder, now
 from orchestrator.model.runs import Cell, Data, Plan, Run
 from orchestrator.strategies.celery import Celery
 from worker.contract import Payload, Task
@@ -120,7 +120,7 @@ def measured(fleet: LinkedFleet, built: Built, rounds: int) -> Run:
     workers = tuple(member.as_worker() for member in fleet.members)
     plan = Plan("", 1, built.messages, 8, 8, built.slots, rounds, 1, "origin", 0.0, None, (built.cell,))
     where = environment(fleet.broker, workers)
-    record = Record(Run("known-truth", "run", now(), None, False, where, plan))
+    record = Recorder(Run("known-truth", "run", now(), None, False, where, plan))
     fleet.link.set(command_s=built.command_s)
     fleet.payload_link.set(bytes_per_s=built.bytes_per_s)
     record.run = replace(record.run, preflight=preflight(fleet))
@@ -131,7 +131,7 @@ def measured(fleet: LinkedFleet, built: Built, rounds: int) -> Run:
         Slowed.publish_s, Slowed.collect_s = built.publish_s, built.collect_s
         for number in range(-1, rounds):
             before = fleet.link.commands
-            sample, failures = measure(strategy, tasks, expected, Place(number, 0, 0.0))
+            sample, failures = measure(strategy, tasks, expected, SamplePosition(number, 0, 0.0))
             fleet.passed = fleet.link.commands - before
             if failures or not sample.sound:
                 raise RuntimeError(f"{built.name} gave {sample} with {failures}")
@@ -142,9 +142,9 @@ def measured(fleet: LinkedFleet, built: Built, rounds: int) -> Run:
     return record.as_run(complete=True)
 
 
-def demands_of(run: Run) -> MeasuredDemands:
+def demands_of(run: Run) -> ServiceDemands:
     """What the run's one cell asks of each station, by its samples."""
-    found = demands(run.cells, run)
+    found = service_demands(run.cells, run)
     assert found is not None
     return found
 

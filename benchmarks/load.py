@@ -19,7 +19,7 @@ from celery_sides import nothing, one_broker
 from page import Page, parser
 
 from orchestrator.fleet.fleet import Fleet
-from orchestrator.measurement.clock import Place, measure
+from orchestrator.measurement.clock import SamplePosition, measure
 from orchestrator.strategies.base import Row
 from orchestrator.strategies.celery import Celery
 from worker.allocator import keep_freed_memory
@@ -62,7 +62,7 @@ def main() -> int:
     keep_freed_memory()
     work = nothing(count)
     with one_broker(2) as (_, fleet), Watched(2, fleet, count) as celery:
-        sample, failures = measure(celery, work.tasks, work.expected, Place(0, 0, 0.0))
+        sample, failures = measure(celery, work.tasks, work.expected, SamplePosition(0, 0, 0.0))
     memory, reached, tenth = celery.memory, celery.reached_s, count // 10
     page.head("tasks ended", "resident memory of the orchestrator")
     for share in LOOKED_AT:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from orchestrator.fleet.child_processes import ChildProcesses
 from orchestrator.fleet.embedded import embedded_fleet
 from orchestrator.fleet.fleet import Fleet
-from orchestrator.measurement.clock import Place, measure
+from orchestrator.measurement.clock import SamplePosition, measure
 from orchestrator.measurement.rounds import batches_for, shuffled
 from orchestrator.model.runs import Cell
 from orchestrator.strategies import STRATEGIES
@@ -77,7 +77,7 @@ def makespans(
         fleet.synchronise()
         for position, cell in enumerate(shuffled(list(batches), order)):
             work = batches[cell]
-            place, often = Place(number, position, 0.0), times.get(cell.original, 1)
+            place, often = SamplePosition(number, position, 0.0), times.get(cell.original, 1)
             sample, failures = measure(strategies[cell], work.tasks, work.expected, place, batches=often)
             if failures or not sample.sound:
                 raise RuntimeError(f"{cell} gave {sample} with {failures}")

@@ -23,7 +23,7 @@ from page import Page, parser
 from orchestrator.fleet.child_processes import ChildProcesses
 from orchestrator.fleet.embedded import embedded_fleet
 from orchestrator.fleet.fleet import Fleet
-from orchestrator.measurement.clock import Place, measure
+from orchestrator.measurement.clock import SamplePosition, measure
 from orchestrator.model.runs import Data
 from orchestrator.strategies.celery import Celery
 from worker.allocator import keep_freed_memory
@@ -81,7 +81,9 @@ def rounds(minutes: float) -> tuple[list[Look], int, int]:
         until, number = time.monotonic() + 60 * minutes, 0
         while time.monotonic() < until:
             for position, strategy in enumerate(cells):
-                sample, failures = measure(strategy, tasks, expected, Place(number, position, 0.0), batches=5)
+                sample, failures = measure(
+                    strategy, tasks, expected, SamplePosition(number, position, 0.0), batches=5
+                )
                 ended += sample.tasks * sample.batches
                 unsound += not sample.sound or sample.disturbed is not None or bool(failures)
             seen.append(look(processes, fleet))

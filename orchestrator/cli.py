@@ -24,7 +24,7 @@ from orchestrator.commands.run import run
 from orchestrator.commands.scale import scale
 from orchestrator.errors import INTERRUPTED, BreakevenError
 from orchestrator.reports import ascii_fallback
-from worker.redaction import printable, told
+from worker.redaction import escape_control, redact
 
 app = typer.Typer(
     name="orchestrator",
@@ -136,12 +136,12 @@ def _without_secrets(message: str, arguments: list[str]) -> str:
         for part in (word, word.partition("=")[2]):
             if "://" in part:
                 for said in (part, str(Path(part))):  # a path has no two slashes in a row
-                    message = message.replace(said, told(part))
+                    message = message.replace(said, redact(part))
     return message
 
 
 def _say(message: str, code: int) -> int:
     # A child's log may be quoted in lines; nothing else in a message may move the cursor.
-    lines = (printable(line, longest=4000) for line in message.splitlines() or [""])
+    lines = (escape_control(line, longest=4000) for line in message.splitlines() or [""])
     sys.stderr.write("orchestrator: " + "\n".join(lines) + "\n")
     return code

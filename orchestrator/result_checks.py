@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
-from worker.redaction import told
+from worker.redaction import redact
 
 MAX_BYTES: Final = 100 << 20
 """Bytes in a file; a result of a thousand rounds of a hundred cells has fewer."""
@@ -158,14 +158,14 @@ def checked(value: Any, name: str = "", where: str = "", level: int = 0) -> Any:
         raise ValueError(f"{where} has {len(value)} entries; there may be {LISTS.get(name, 100)}")
     if isinstance(value, dict):
         return {
-            _text(key, "", where): checked(each, key, f"{where}.{told(key)}".lstrip("."), level + 1)
+            _text(key, "", where): checked(each, key, f"{where}.{redact(key)}".lstrip("."), level + 1)
             for key, each in value.items()
         }
     if isinstance(value, list):
         return [checked(each, "", f"{where}.{i}".lstrip("."), level + 1) for i, each in enumerate(value)]
     if isinstance(value, str):
         if name in RANGES:
-            raise ValueError(f"{where} is {told(value)!r:.80}, which is no number")
+            raise ValueError(f"{where} is {redact(value)!r:.80}, which is no number")
         return _text(value, name, where)
     return _figure(value, name, where)
 
@@ -187,7 +187,7 @@ def _text(text: str, name: str, where: str) -> str:
         return text
     if len(text) > LONGEST_TEXT:
         raise ValueError(f"{where} is a text of {len(text)} characters; it may be {LONGEST_TEXT} long")
-    return told(text)
+    return redact(text)
 
 
 def _no_figure(name: str) -> NoReturn:
@@ -199,5 +199,5 @@ def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(made) != len(pairs):
         seen: set[str] = set()
         twice = next(name for name, _ in pairs if name in seen or seen.add(name))  # type: ignore[func-returns-value]
-        raise ValueError(f"{told(twice)[:80]!r} is said twice")
+        raise ValueError(f"{redact(twice)[:80]!r} is said twice")
     return made

@@ -11,7 +11,7 @@ from typing import Final, Literal, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from worker.redaction import printable, told
+from worker.redaction import escape_control, redact
 
 Pixels: TypeAlias = NDArray[np.uint8]
 """A picture as an array: (H, W, 3) RGB or (H, W) gray, uint8, C order."""
@@ -48,8 +48,8 @@ class Failure:
 
     def __post_init__(self) -> None:
         """See that nothing else gets into a failure, whoever makes it."""
-        object.__setattr__(self, "type", printable(self.type, longest=200))
-        object.__setattr__(self, "message", told(self.message))
+        object.__setattr__(self, "type", escape_control(self.type, longest=200))
+        object.__setattr__(self, "message", redact(self.message))
 
 
 class Hops(NamedTuple):

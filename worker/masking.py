@@ -10,7 +10,7 @@ LOGIN_PARAMETER = re.compile(r"([?&;](?:username|password|ssl_password)=)[^&;]*"
 """redis-py and kombu take these as query parameters, too."""
 
 
-def masked(word: str) -> str:
+def mask_credentials(word: str) -> str:
     """A URL, or a word of a command line that holds one, without its user and password.
 
     Whatever stands between the scheme and the last @ is left out, so that a password with / or @ in it,

@@ -13,7 +13,7 @@ from typing import Any
 from worker.contract import Failure
 from worker.payloads import TRANSPORTS
 from worker.payloads.transport import KEY, Reference, checked_reference
-from worker.redaction import printable
+from worker.redaction import escape_control
 
 VERSION = 2
 """Counted up when a worker of another version could misunderstand a message."""
@@ -37,7 +37,7 @@ class ForeignMessageError(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class TaskMessage:
     """A chunk of tasks for one worker slot; `key` begins the name of everything it stores."""
 
     version: int
@@ -57,7 +57,7 @@ class Order:
         }
 
     @classmethod
-    def from_message(cls, message: dict[str, Any]) -> Order:
+    def from_message(cls, message: dict[str, Any]) -> TaskMessage:
         """The order that a message holds, every part of it of the kind and size that it may be.
 
         Raises:
@@ -81,7 +81,7 @@ class Order:
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class TaskResult:
     """One task's part of an answer: where its output is, or why there is none, and its times on the worker.
 
     `started_at` and `ended_at` are readings of the worker's monotonic clock.
@@ -111,7 +111,7 @@ class Entry:
         return [self.task_id, self.output, failure, *times]
 
     @classmethod
-    def from_row(cls, row: Sequence[Any]) -> Entry:
+    def from_row(cls, row: Sequence[Any]) -> TaskResult:
         """The entry again.
 
         Raises:
@@ -128,7 +128,7 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class TaskReply:
     """What came of an order: who did it, and an entry a task.
 
     `repeated`: the order was given before, to a worker that was lost or did not answer in time.
@@ -136,7 +136,7 @@ class Answer:
 
     worker: str
     slot: str
-    entries: Sequence[Entry]
+    entries: Sequence[TaskResult]
     repeated: bool = False
 
     def as_result(self) -> dict[str, Any]:
@@ -150,7 +150,7 @@ class Answer:
         }
 
     @classmethod
-    def from_result(cls, result: Any) -> Answer:
+    def from_result(cls, result: Any) -> TaskReply:
         """The answer that a Celery result holds.
 
         Raises:
@@ -159,8 +159,10 @@ class Answer:
         if not isinstance(result, dict) or result.get("version") != VERSION:
             raise ForeignMessageError("a result that no worker of this version wrote")
         try:
-            entries = [Entry.from_row(row) for row in _rows(result["entries"])]
-            worker, slot = (printable(str(result[name]), longest=MOST_LETTERS) for name in ("worker", "slot"))
+            entries = [TaskResult.from_row(row) for row in _rows(result["entries"])]
+            worker, slot = (
+                escape_control(str(result[name]), longest=MOST_LETTERS) for name in ("worker", "slot")
+            )
             return cls(worker, slot, entries, bool(result["repeated"]))
         except ForeignMessageError:
             raise
@@ -196,4 +198,4 @@ def _seconds(value: Any) -> float:
 
 def _brief(error: Exception) -> str:
     """What is wrong, in a line: it goes into logs and results, and whoever wrote the message chose what it quotes."""
-    return printable(f"{error!r}" if isinstance(error, KeyError) else str(error), longest=300)
+    return escape_control(f"{error!r}" if isinstance(error, KeyError) else str(error), longest=300)

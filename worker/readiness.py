@@ -5,7 +5,7 @@ from __future__ import annotations
 import redis
 
 from worker.access_errors import refusal
-from worker.masking import masked
+from worker.masking import mask_credentials
 from worker.payloads.redis import connect
 from worker.settings import Settings
 
@@ -23,5 +23,5 @@ def refused(config: Settings) -> str | None:
         except (redis.RedisError, OSError) as error:
             reason = refusal(error, config)
             if reason is not None:
-                return f"the {what} {masked(url)} turned us away: {reason}"
+                return f"the {what} {mask_credentials(url)} turned us away: {reason}"
     return None

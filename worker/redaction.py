@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from worker.masking import MASK, masked
+from worker.masking import MASK, mask_credentials
 
 LONGEST = 2000
 """Characters of a message that are kept; one that is longer ends in an ellipsis."""
@@ -20,15 +20,15 @@ VALUE = re.compile(
 """A query parameter's value, unless it is a plain number (or the place where one goes), perhaps with a suffix."""
 
 
-def told(text: str) -> str:
+def redact(text: str) -> str:
     """The text as it may stand in a result, a report or a log: without secrets, printable, not too long."""
     if "://" not in text:
-        return printable(text)
+        return escape_control(text)
     # Made visible first: what a control character turns into may become a part of the address behind it.
-    return printable(without_secrets("".join(map(_visible, text))))
+    return escape_control(without_secrets("".join(map(_visible, text))))
 
 
-def printable(text: str, longest: int = LONGEST) -> str:
+def escape_control(text: str, longest: int = LONGEST) -> str:
     r"""The text in one line, with `\x1b` and its like for every character that cannot be seen.
 
     A terminal obeys control characters, marks for the direction of writing mislead a reader, a line break
@@ -51,7 +51,7 @@ def without_secrets(text: str) -> str:
 
 def _address(address: str) -> str:
     if HTTP.match(address) is None:
-        return masked(address)  # of a broker whatever stands before the last @ may be its password
+        return mask_credentials(address)  # of a broker whatever stands before the last @ may be its password
     return VALUE.sub(rf"\g<1>{MASK}", LOGIN.sub(f"{MASK}@", address))
 
 

@@ -14,8 +14,8 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from worker import allowed_origins as origins
-from worker.masking import masked
-from worker.redaction import printable, told
+from worker.masking import mask_credentials
+from worker.redaction import escape_control, redact
 from worker.tls import CERTIFICATE_FILES, check_files, tls_options
 
 PREFIX = "BREAKEVEN_"
@@ -127,8 +127,8 @@ def check_query(url: str) -> None:
         return  # no URL at all, which whoever connects to it says better
     if given:
         raise ValueError(
-            f"{printable(masked(url))} has {', '.join(given)} in its query; certificates and host names are always "
-            f"verified: leave it away, and name files with {CERTIFICATE_FILES}"
+            f"{escape_control(mask_credentials(url))} has {', '.join(given)} in its query; certificates and host names "
+            f"are always verified: leave it away, and name files with {CERTIFICATE_FILES}"
         )
 
 
@@ -137,7 +137,7 @@ def _allowed(text: str) -> str:
     try:
         return origins.parsed(text)
     except ValueError as error:
-        raise ValueError(f"BREAKEVEN_ALLOWED_ORIGINS holds {told(text)}: {error}") from None
+        raise ValueError(f"BREAKEVEN_ALLOWED_ORIGINS holds {redact(text)}: {error}") from None
 
 
 @cache
@@ -192,4 +192,4 @@ def _in_words(error: Any) -> str:
         return str(error["ctx"]["error"])  # our own, which names variable, value and remedy
     variable = PREFIX + "_".join(map(str, error["loc"])).upper()
     message = error["msg"][:1].lower() + error["msg"][1:]
-    return f"{variable}={masked(str(error['input']))}: {message}"
+    return f"{variable}={mask_credentials(str(error['input']))}: {message}"

@@ -14,7 +14,7 @@ from celery import shared_task
 from worker.app import PREFIX
 from worker.contract import Failure, Payload, Task
 from worker.execution import describe, execute
-from worker.messages import STORE_FAILED, Answer, Entry, Order
+from worker.messages import STORE_FAILED, TaskMessage, TaskReply, TaskResult
 from worker.payloads import TRANSPORTS
 from worker.payloads.transport import PayloadMissingError, Reference, Transport
 from worker.settings import settings
@@ -28,14 +28,16 @@ def task_name(stage: str) -> str:
 
 def serve(stage: str, worker: str, message: dict[str, Any], repeated: bool = False) -> dict[str, Any]:
     """Do the chunk of tasks that a message orders: fetch, execute and store each, and say how long it took."""
-    order = Order.from_message(message)
+    order = TaskMessage.from_message(message)
     transport = _transport(order.transport)
     slot = f"{socket.gethostname()}:{os.getpid()}"
     entries = [_serve_one(stage, order, transport, task_id, reference) for task_id, reference in order.tasks]
-    return Answer(worker, slot, entries, repeated).as_result()
+    return TaskReply(worker, slot, entries, repeated).as_result()
 
 
-def _serve_one(stage: str, order: Order, transport: Transport, task_id: int, reference: Reference) -> Entry:
+def _serve_one(
+    stage: str, order: TaskMessage, transport: Transport, task_id: int, reference: Reference
+) -> TaskResult:
     clock = time.monotonic
     started = clock()
     payload, failure = _fetch(transport, reference)
@@ -51,7 +53,9 @@ def _serve_one(stage: str, order: Order, transport: Transport, task_id: int, ref
         if outcome.output is not None:
             stored, failure = _store(transport, f"{order.key}:out:{task_id}", outcome.output)
         store_s = clock() - computed
-    return Entry(task_id, stored, failure, started, fetched - started, compute_s, cpu_s, store_s, clock())
+    return TaskResult(
+        task_id, stored, failure, started, fetched - started, compute_s, cpu_s, store_s, clock()
+    )
 
 
 def _fetch(transport: Transport, reference: Reference) -> tuple[Payload | None, Failure | None]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ssl
 from typing import Any
 
-from worker.redaction import printable
+from worker.redaction import escape_control
 
 CERTIFICATE_FILES = "BREAKEVEN_TLS_CA, BREAKEVEN_TLS_CERT and BREAKEVEN_TLS_KEY"
 
@@ -41,7 +41,7 @@ def check_files(ca: str | None, cert: str | None, key: str | None) -> None:
             context.load_verify_locations(cafile=ca)
         except (OSError, ValueError) as error:  # ssl.SSLError is the one, a name that cannot be the other
             raise ValueError(
-                f"BREAKEVEN_TLS_CA={printable(ca)} cannot be used ({_why(error)}); name a PEM file "
+                f"BREAKEVEN_TLS_CA={escape_control(ca)} cannot be used ({_why(error)}); name a PEM file "
                 "with the certificate of the authority that signed the server's"
             ) from None
     if (cert is None) != (key is None):
@@ -53,7 +53,7 @@ def check_files(ca: str | None, cert: str | None, key: str | None) -> None:
             context.load_cert_chain(cert, key, password="")
         except (OSError, ValueError) as error:
             raise ValueError(
-                f"BREAKEVEN_TLS_CERT={printable(cert)} and BREAKEVEN_TLS_KEY={printable(str(key))} "
+                f"BREAKEVEN_TLS_CERT={escape_control(cert)} and BREAKEVEN_TLS_KEY={escape_control(str(key))} "
                 f"cannot be used ({_why(error)}); name PEM files of a certificate and of its own private key, "
                 "without a passphrase"
             ) from None

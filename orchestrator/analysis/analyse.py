@@ -5,9 +5,9 @@ from __future__ import annotations
 from orchestrator.analysis.checks.warnings import warnings
 from orchestrator.analysis.scaling.sweep import OF_WORK
 from orchestrator.analysis.stats.intervals import makespan, ratio
-from orchestrator.analysis.verdicts.comparability import comparable, standing
+from orchestrator.analysis.verdicts.comparability import comparable, eligible
 from orchestrator.analysis.verdicts.noise import noise_floor
-from orchestrator.analysis.verdicts.selection import pick
+from orchestrator.analysis.verdicts.selection import select_best
 from orchestrator.analysis.verdicts.verdict import BASELINES, contestants, verdicts
 from orchestrator.model.findings import Estimate, Findings
 from orchestrator.model.runs import Cell, CellResult, Run
@@ -51,7 +51,7 @@ def _versus_best(run: Run) -> dict[Cell, Estimate]:
     speedups = {}
     for stage, work in dict.fromkeys((result.cell.stage, result.cell.work) for result in run.cells):
         able = contestants(run.of_work(stage, work), BASELINES["best in-process"])
-        best = pick(standing(able))
+        best = select_best(eligible(able))
         if best is not None:
             for result in run.of_work(stage, work):
                 speedups[result.cell] = _speedup(result, best.best)

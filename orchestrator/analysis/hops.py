@@ -25,7 +25,7 @@ RESOLUTION_S: Final = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
-class Leg:
+class HopTime:
     """One hop of a cell: seconds a task, and the share of the latency, where there is a latency."""
 
     name: str
@@ -34,7 +34,7 @@ class Leg:
 
 
 @dataclass(frozen=True, slots=True)
-class Ledger:
+class HopLedger:
     """A cell's hops over its rounds: medians of the rounds' means, so they need not add up exactly.
 
     `compute_cpu_s` is the CPU time within the leg `compute`. `tasks` is how many were counted in all,
@@ -44,7 +44,7 @@ class Ledger:
     cell: Cell
     rounds: int
     tasks: int
-    legs: tuple[Leg, ...]
+    legs: tuple[HopTime, ...]
     latency_s: float | None
     compute_cpu_s: float
     clock_bound_s: float | None
@@ -116,12 +116,12 @@ def beyond_bound(hops: Hops) -> bool:
     return any(seconds < least for seconds in across) or any(seconds < 0 for seconds in within)
 
 
-def ledger(result: CellResult) -> Ledger | None:
+def hop_ledger(result: CellResult) -> HopLedger | None:
     """Where a cell's tasks spend their time; `None` where no sample has hops."""
     rounds = [sample.hops for sample in result.samples if sample.hops is not None]
     if not rounds:
         return None
-    return Ledger(
+    return HopLedger(
         cell=result.cell,
         rounds=len(rounds),
         tasks=sum(hops.tasks for hops in rounds),
@@ -140,7 +140,7 @@ def bound(result: CellResult) -> str | None:
     fetch, compute and store. Otherwise they wait for work or the orchestrator waits for them: the largest
     of publish, queue and return. A wait in the queue behind other tasks is thus not blamed on the queue.
     """
-    of_cell = ledger(result)
+    of_cell = hop_ledger(result)
     if of_cell is None or of_cell.latency_s is None:
         return None
     busy = median(_busy(sample.hops, sample.makespan_s) for sample in result.samples if sample.hops)
@@ -154,12 +154,12 @@ def _busy(hops: MeanHops, makespan_s: float) -> float:
     return hops.tasks * sum(_known((hops.fetch_s, hops.compute_s, hops.store_s))) / makespan_s
 
 
-def _leg(name: str, rounds: Sequence[MeanHops]) -> Leg | None:
+def _leg(name: str, rounds: Sequence[MeanHops]) -> HopTime | None:
     known = [(hops, each) for hops in rounds if (each := getattr(hops, f"{name}_s")) is not None]
     if not known:
         return None
     shares = [each / hops.latency_s for hops, each in known if hops.latency_s]
-    return Leg(name, median(each for _, each in known), _median(shares))
+    return HopTime(name, median(each for _, each in known), _median(shares))
 
 
 def _mean(values: Sequence[float | None]) -> float | None:

@@ -33,10 +33,10 @@ def doctor(
 ) -> int:
     """Check broker, workers, versions, clocks and Flower, and say what to do about what is missing."""
     # Imported here: they load Celery and psutil, which --help can do without.
-    from orchestrator.measurement.doctor import diagnose  # noqa: PLC0415
+    from orchestrator.measurement.doctor import run_checks  # noqa: PLC0415
 
     healthy = True
-    for check in diagnose(broker, flower_url, flower_link):
+    for check in run_checks(broker, flower_url, flower_link):
         mark = {True: "ok", False: "MISSING", None: "note"}[check.passed]
         typer.echo(f"{mark:<8}{check.what}: {check.found}")
         if check.remedy:

@@ -20,10 +20,10 @@ from orchestrator.inputs import source
 from orchestrator.measurement import session
 from orchestrator.measurement.session import Job
 from orchestrator.model.runs import Plan, Run
-from orchestrator.planning.oversubscription import crowding
+from orchestrator.planning.oversubscription import oversubscription
 from orchestrator.reports import html, terminal
 from orchestrator.reports.console import screen
-from worker.redaction import printable
+from worker.redaction import escape_control
 from worker.remote_control import usable_cpus
 
 STDOUT = "-"
@@ -138,12 +138,12 @@ def _say_how_the_source_differs(plan: Plan) -> None:
     chosen = source.parse(plan.source)
     for said in (chosen.left_out(plan.images), chosen.lacking(plan.images)):
         if said is not None:
-            sys.stderr.write(f"orchestrator: {printable(said)}\n")
+            sys.stderr.write(f"orchestrator: {escape_control(said)}\n")
 
 
 def _say_what_crowds(plan: Plan, job: Job) -> None:
     """Of far more slots than this machine can serve: what they take, before they are started."""
-    crowded = crowding(plan, job.broker is None, usable_cpus(), psutil.virtual_memory().available)
+    crowded = oversubscription(plan, job.broker is None, usable_cpus(), psutil.virtual_memory().available)
     if crowded is not None:
         sys.stderr.write(f"orchestrator: {crowded}\n")
 
@@ -220,7 +220,7 @@ def _show(run: Run, destination: Destination) -> None:
 
 def _shown(path: Path) -> str:
     """A path for a terminal, which obeys what is in its name."""
-    return printable(str(path))
+    return escape_control(str(path))
 
 
 def _write_page(run: Run, path: Path) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from orchestrator.commands import completion
-from worker.redaction import told
+from worker.redaction import redact
 
 if TYPE_CHECKING:
     from orchestrator.planning.options import Options
@@ -261,7 +261,7 @@ def options_of(given: Mapping[str, Any]) -> Options:
     from orchestrator.planning.options import Options  # noqa: PLC0415
 
     names = {field.name for field in fields(Options)}
-    values: dict[str, Any] = {"arguments": tuple(map(told, sys.argv[1:]))}
+    values: dict[str, Any] = {"arguments": tuple(map(redact, sys.argv[1:]))}
     for parameter, value in given.items():
         name = FIELDS.get(parameter, parameter)
         if name in names:

@@ -69,7 +69,7 @@ def predict(
     from pathlib import Path  # noqa: PLC0415
 
     from orchestrator import results  # noqa: PLC0415
-    from orchestrator.reports.prediction import Asked, as_document, forecasts, render  # noqa: PLC0415
+    from orchestrator.commands.prediction import Asked, as_document, forecasts, render  # noqa: PLC0415
 
     asked = Asked.checked(slots, rtt_ms, bandwidth_mbit, hosts, tasks, stage)
     found = forecasts(results.read(Path(result)), asked)

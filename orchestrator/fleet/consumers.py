@@ -13,7 +13,7 @@ from orchestrator.fleet import workers
 from orchestrator.fleet.workers import FOLLOW_S
 
 
-class Serving:
+class Consumers:
     """The workers that serve one queue, by name."""
 
     def __init__(self, app: Celery, queue: str) -> None:

@@ -58,9 +58,9 @@ def embedded_fleet(
         app.close()
 
 
-def _wait_for_workers(app: Celery, processes: ChildProcesses, slots: int) -> list[workers.Member]:
+def _wait_for_workers(app: Celery, processes: ChildProcesses, slots: int) -> list[workers.WorkerInfo]:
     deadline = time.monotonic() + READY_S
-    members: list[workers.Member] = []
+    members: list[workers.WorkerInfo] = []
     while time.monotonic() < deadline:
         signals.check()
         _check(processes, "broker", "worker")

@@ -17,9 +17,9 @@ from orchestrator.fleet.fleet import Fleet
 from orchestrator.model.environment import Broker
 from worker.access_errors import refusal
 from worker.app import make_app
-from worker.masking import masked
+from worker.masking import mask_credentials
 from worker.payloads.redis import connect
-from worker.redaction import printable
+from worker.redaction import escape_control
 from worker.settings import Settings, SettingsError, read_settings
 
 FIND_S = 10.0
@@ -57,10 +57,10 @@ def external_fleet(settings: Settings) -> Iterator[Fleet]:
     app = make_app(settings)
     try:
         with errors_told(settings):
-            members = roll_call.assemble(app, FIND_S)
+            members = roll_call.wait_for_workers(app, FIND_S)
             if not members:
                 raise UnavailableError(
-                    f"no Celery worker answered on {masked(settings.broker_url)} within {FIND_S:.0f} s; "
+                    f"no Celery worker answered on {mask_credentials(settings.broker_url)} within {FIND_S:.0f} s; "
                     "give --broker embedded to use some of our own, or start one with 'docker compose up worker' "
                     f"or with: {_worker_command(settings)}"
                 )
@@ -75,16 +75,16 @@ def external_fleet(settings: Settings) -> Iterator[Fleet]:
 
 def _worker_command(settings: Settings) -> str:
     """The line that starts a worker on this broker, its password left out."""
-    broker = shlex.quote(masked(settings.broker_url))
+    broker = shlex.quote(mask_credentials(settings.broker_url))
     return f"BREAKEVEN_BROKER_URL={broker} celery -A worker.app worker --concurrency 1 --hostname w1@%h"
 
 
 @contextmanager
 def errors_told(settings: Settings) -> Iterator[None]:
     """Turns an error of Redis that nobody below has explained into one that says what to do."""
-    servers = f"the broker {masked(settings.broker_url)}"
+    servers = f"the broker {mask_credentials(settings.broker_url)}"
     if settings.payload_store_url != settings.broker_url:
-        servers += f" or the payload store {masked(settings.payload_store_url)}"
+        servers += f" or the payload store {mask_credentials(settings.payload_store_url)}"
     try:
         yield
     except (redis.RedisError, OperationalError, UnavailableError) as error:
@@ -129,18 +129,20 @@ def _inspect(what: str, url: str, settings: Settings, embedded: bool) -> Broker:
     policy = memory.get("maxmemory_policy")
     if policy not in (SAFE_POLICY, None):
         raise UnavailableError(
-            f"the {what} {masked(url)} has maxmemory-policy {policy}, which drops {HELD[what]} without a word; "
-            f"set it with 'CONFIG SET maxmemory-policy {SAFE_POLICY}'"
+            f"the {what} {mask_credentials(url)} has maxmemory-policy {policy}, which drops {HELD[what]} without a "
+            f"word; set it with 'CONFIG SET maxmemory-policy {SAFE_POLICY}'"
         )
     name = "valkey" if "valkey_version" in server else "redis"
     version = str(server.get(f"{name}_version", "of unknown version"))
-    return Broker(name, printable(version, longest=100), embedded, evicts=None if policy is None else False)
+    return Broker(
+        name, escape_control(version, longest=100), embedded, evicts=None if policy is None else False
+    )
 
 
 def _unreachable(what: str, url: str, error: Exception, settings: Settings) -> str:
     reason = refusal(error, settings)
     if reason is not None:
-        return f"the {what} {masked(url)} turned us away: {reason}"
+        return f"the {what} {mask_credentials(url)} turned us away: {reason}"
     closed = "closed" in str(error) or "reset" in str(error)
     hint = ""
     if closed and url.startswith("redis://"):
@@ -151,8 +153,8 @@ def _unreachable(what: str, url: str, error: Exception, settings: Settings) -> s
         "give --broker embedded to use one of our own" if what == "broker" else "unset BREAKEVEN_PAYLOAD_URL"
     )
     return (
-        f"the {what} {masked(url)} cannot be reached ({error}); {hint}see if it runs and the address is right, "
-        f"or {other}"
+        f"the {what} {mask_credentials(url)} cannot be reached ({error}); {hint}see if it runs and the address is "
+        f"right, or {other}"
     )
 
 
@@ -164,4 +166,4 @@ def check_url(url: str, what: str = "broker") -> None:
     except ValueError:
         valid = False
     if not valid:
-        raise UsageError(f"{what} {masked(url)!r} is no URL of a Redis; write redis://host:6379/0")
+        raise UsageError(f"{what} {mask_credentials(url)!r} is no URL of a Redis; write redis://host:6379/0")

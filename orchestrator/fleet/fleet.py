@@ -19,12 +19,12 @@ from orchestrator.errors import UnavailableError
 from orchestrator.fleet import workers
 from orchestrator.fleet.clearing import delete_keys
 from orchestrator.fleet.connections import BROKEN, drop
-from orchestrator.fleet.consumers import Serving
-from orchestrator.fleet.liveness import Attendance
+from orchestrator.fleet.consumers import Consumers
+from orchestrator.fleet.liveness import Liveness
 from orchestrator.fleet.recovery import Recovery
 from orchestrator.fleet.run_queue import RunQueue
 from orchestrator.fleet.task_events import TaskEvents
-from orchestrator.fleet.workers import Member, Offset
+from orchestrator.fleet.workers import Offset, WorkerInfo
 from orchestrator.model.environment import Broker
 from worker.app import PREFIX
 from worker.payloads.redis import ANSWER_S, connect
@@ -42,7 +42,7 @@ class Fleet:
         app: Celery,
         settings: Settings,
         broker: Broker,
-        members: list[Member],
+        members: list[WorkerInfo],
         payload_store: Broker | None = None,
         run_id: str | None = None,
     ) -> None:
@@ -59,12 +59,12 @@ class Fleet:
         self.run_id = run_id or f"{PREFIX}-{secrets.token_hex(6)}"
         self.queue = Queue(self.run_id, Exchange(self.run_id, type="direct"), routing_key=self.run_id)
         self.messages = RunQueue(app, settings, self.run_id)
-        self.attendance = Attendance(app)
+        self.attendance = Liveness(app)
         self.breaks = 0
         """How often connections broke and were made anew: whatever else was connected before is to do the same."""
         self.is_put_away = False
         """Whether it was closed, and the broker was reached to clear away what was left there."""
-        self._serving = Serving(app, self.run_id)
+        self._serving = Consumers(app, self.run_id)
         self._events = TaskEvents(app)
         self.recovery = Recovery(app, self.attendance, self._serving, self._events, self.slots)
         self._offsets: dict[str, Offset] = {}
@@ -100,7 +100,7 @@ class Fleet:
         if self._serving.change_to(chosen, everyone) and not self.attendance.is_anybody_there:
             self.attendance.begin(everyone)
 
-    def _choose(self, slots: int) -> list[Member]:
+    def _choose(self, slots: int) -> list[WorkerInfo]:
         """The members to serve; after a loss, once there are enough again."""
         if not self.recovery.is_settled:
             self._find_again(slots)

@@ -56,7 +56,7 @@ def changes(before: Mapping[str, Presence], after: Mapping[str, Presence]) -> It
             yield Change(f"a slot process of worker {name} was replaced", serves=True)
 
 
-class Attendance:
+class Liveness:
     """Remembers who was there, so that it can tell what has changed."""
 
     def __init__(self, app: Celery) -> None:

@@ -10,11 +10,11 @@ from celery import Celery
 from orchestrator import signals
 from orchestrator.errors import UnavailableError
 from orchestrator.fleet import workers
-from orchestrator.fleet.consumers import Serving
-from orchestrator.fleet.liveness import Attendance
+from orchestrator.fleet.consumers import Consumers
+from orchestrator.fleet.liveness import Liveness
 from orchestrator.fleet.run_queue import RunQueue
 from orchestrator.fleet.task_events import TaskEvents
-from orchestrator.fleet.workers import Member
+from orchestrator.fleet.workers import WorkerInfo
 
 FIND_AGAIN_S = 2.0
 """How long one look for workers that were there before takes at most."""
@@ -27,7 +27,7 @@ class Recovery:
     """Notices what befalls the members, and finds them anew after a loss."""
 
     def __init__(
-        self, app: Celery, attendance: Attendance, serving: Serving, events: TaskEvents, slots: int
+        self, app: Celery, attendance: Liveness, serving: Consumers, events: TaskEvents, slots: int
     ) -> None:
         """All is well, with `slots` slots, which are as many as there will ever be."""
         self._app = app
@@ -77,20 +77,20 @@ class Recovery:
         self._befallen = self.changed()
         messages.forget(tag for id_, tag in held.taken.items() if id_ not in self._attendance.busy_with)
 
-    def find_again(self, members: Sequence[Member], slots: int) -> list[Member]:
+    def find_again(self, members: Sequence[WorkerInfo], slots: int) -> list[WorkerInfo]:
         """The members, found anew, of whom none serves; `members` are those there were before.
 
         Raises:
             UnavailableError: they did not come in time, or one does not follow.
         """
-        found = self._muster(len(members), slots)
+        found = self._wait_for_workers(len(members), slots)
         names = {member.name for member in found}
         self._serving.begin_anew(names, {member.name for member in members} - names)
         again = [self._events.found_again(member, members) for member in found]
         self.is_settled, self._in_vain = True, False
         return again
 
-    def _muster(self, expected: int, slots: int) -> list[Member]:
+    def _wait_for_workers(self, expected: int, slots: int) -> list[WorkerInfo]:
         """Workers that answer: all of them where we can start them, else enough for `slots`."""
         patience_s = FIND_AGAIN_S if self._in_vain else REJOIN_S
         deadline = time.monotonic() + patience_s

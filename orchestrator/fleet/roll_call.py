@@ -12,7 +12,7 @@ from celery import Celery
 from orchestrator import signals
 from orchestrator.errors import UnavailableError
 from orchestrator.fleet import workers
-from orchestrator.fleet.workers import Member
+from orchestrator.fleet.workers import WorkerInfo
 
 COMPLETE_S = 60.0
 """How long a fleet may take from the start of its containers until all of its workers answer."""
@@ -21,7 +21,7 @@ LOOK_S = 1.0
 """How long answers are gathered. Containers are started one by one; a fleet that grows meanwhile is not complete."""
 
 
-def assemble(app: Celery, patience_s: float) -> list[Member]:
+def wait_for_workers(app: Celery, patience_s: float) -> list[WorkerInfo]:
     """The workers that answer on the app's broker.
 
     Where `BREAKEVEN_WORKERS_AT` is a name with an address for each worker, as the name of a Compose service is,
@@ -42,7 +42,7 @@ def assemble(app: Celery, patience_s: float) -> list[Member]:
 
 def complete(
     app: Celery, started: Callable[[], int], patience_s: float, complete_s: float = COMPLETE_S
-) -> list[Member]:
+) -> list[WorkerInfo]:
     """The workers that answer, once there are as many as were `started` and no more are; none where none ever are.
 
     There may be more: other machines' are not counted.

@@ -15,7 +15,7 @@ import redis
 from orchestrator.errors import UnavailableError
 from orchestrator.fleet.connections import PROMPT_S
 from worker.app import PREFIX
-from worker.masking import masked
+from worker.masking import mask_credentials
 from worker.payloads.redis import connect
 from worker.settings import Settings
 
@@ -35,7 +35,7 @@ RENEW = (
 """One's own claim is made to last; one that expired or went with the broker is staked again if nobody else has."""
 
 
-class Claim:
+class RunLock:
     """A run's claim to the workers on a broker."""
 
     def __init__(self, settings: Settings, run_id: str, renew_s: float = RENEW_S) -> None:
@@ -95,7 +95,7 @@ class Claim:
         except (TypeError, ValueError, KeyError):
             who = "which does not say who it is"
         return UnavailableError(
-            f"another run measures on the broker {masked(self._settings.broker_url)} ({who}), and two would "
+            f"another run measures on the broker {mask_credentials(self._settings.broker_url)} ({who}), and two would "
             "slow each other down; wait for its end, or use another broker. If it is dead, its claim ends "
             f"in {max(0, int(left))} s"
         )

@@ -17,7 +17,7 @@ from celery import Celery
 
 from orchestrator.errors import UnavailableError
 from orchestrator.fleet.connections import PROMPT_S
-from worker.masking import masked
+from worker.masking import mask_credentials
 from worker.payloads.redis import connect
 from worker.settings import Settings
 
@@ -75,7 +75,7 @@ class RunQueue:
         if self._settings.payload_store_url != url and not _is_full(self._client):
             server, url = "payload store", self._settings.payload_store_url
         return UnavailableError(
-            f"the {server} {masked(url)} is out of memory; raise its maxmemory, ask for fewer or smaller "
+            f"the {server} {mask_credentials(url)} is out of memory; raise its maxmemory, ask for fewer or smaller "
             "--images, or keep payloads elsewhere with --transport files"
         )
 

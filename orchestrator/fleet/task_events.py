@@ -12,7 +12,7 @@ from celery import Celery
 from orchestrator.errors import UnavailableError
 from orchestrator.fleet import workers
 from orchestrator.fleet.connections import BROKEN
-from orchestrator.fleet.workers import Member
+from orchestrator.fleet.workers import WorkerInfo
 
 
 class TaskEvents:
@@ -23,7 +23,7 @@ class TaskEvents:
         self._app = app
         self._told: dict[str, bool] = {}
 
-    def send(self, members: Iterable[Member], on: bool) -> None:
+    def send(self, members: Iterable[WorkerInfo], on: bool) -> None:
         """Have every member send them, or none, until told otherwise.
 
         Raises:
@@ -31,7 +31,7 @@ class TaskEvents:
         """
         self._switch({member.name for member in members if self._sends(member) != on}, on)
 
-    def restore(self, members: Iterable[Member]) -> None:
+    def restore(self, members: Iterable[WorkerInfo]) -> None:
         """Have members send them again as they did when they were found, as far as they can be reached."""
         changed = [member for member in members if member.events != self._sends(member)]
         for on in (True, False):
@@ -39,7 +39,7 @@ class TaskEvents:
             with suppress(UnavailableError, *BROKEN, redis.RedisError, OSError):
                 self._switch({member.name for member in changed if member.events == on}, on)
 
-    def found_again(self, found: Member, before: Iterable[Member]) -> Member:
+    def found_again(self, found: WorkerInfo, before: Iterable[WorkerInfo]) -> WorkerInfo:
         """A member that sends events as it was told to is the one that was told; another one sends its own."""
         known = {member.name: member for member in before}.get(found.name)
         if known is not None and self._told.get(found.name) == found.events:
@@ -47,7 +47,7 @@ class TaskEvents:
         self._told.pop(found.name, None)
         return found
 
-    def _sends(self, member: Member) -> bool:
+    def _sends(self, member: WorkerInfo) -> bool:
         return self._told.get(member.name, member.events)
 
     def _switch(self, names: set[str], on: bool) -> None:

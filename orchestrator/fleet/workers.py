@@ -14,7 +14,7 @@ from orchestrator.errors import UnavailableError
 from orchestrator.model.environment import Worker
 from worker.clock import clock_identity
 from worker.messages import VERSION
-from worker.redaction import printable
+from worker.redaction import escape_control
 
 SAME_CLOCK_BOUND_S = 1e-6
 
@@ -31,7 +31,7 @@ class Offset:
 
 
 @dataclass(frozen=True, slots=True)
-class Member:
+class WorkerInfo:
     """A worker of the fleet: what it tells of itself."""
 
     name: str
@@ -47,7 +47,7 @@ class Member:
         """What the result file keeps of it."""
         offset = None if self.offset is None else self.offset.offset_s
         bound = None if self.offset is None else self.offset.bound_s
-        name, python = (printable(text, longest=250) for text in (self.name, self.python))
+        name, python = (escape_control(text, longest=250) for text in (self.name, self.python))
         return Worker(name, self.slots, self.usable_cpus, python, offset, bound, self.events)
 
 
@@ -87,7 +87,7 @@ def tell(app: Celery, command: str, to: Collection[str], **arguments: str | bool
     return answers
 
 
-def find(app: Celery, timeout_s: float, expected: int | None = None) -> list[Member]:
+def find(app: Celery, timeout_s: float, expected: int | None = None) -> list[WorkerInfo]:
     """The workers that answer within `timeout_s`; returns at once when `expected` of them have.
 
     Raises:
@@ -130,14 +130,14 @@ def _refuse_namesakes(answers: Iterable[tuple[str, Any]]) -> None:
             )
 
 
-def _member(name: str, answer: dict[str, Any]) -> Member:
+def _member(name: str, answer: dict[str, Any]) -> WorkerInfo:
     if not isinstance(answer, dict) or answer.get("version") != VERSION:
         theirs = answer.get("version") if isinstance(answer, dict) else answer
         raise UnavailableError(
             f"worker {name} speaks version {theirs!r} of Breakeven's messages, this orchestrator {VERSION}: "
             "stop it, or bring both to the same release"
         )
-    return Member(
+    return WorkerInfo(
         name=name,
         slots=int(answer["slots"]),
         usable_cpus=float(answer["usable_cpus"]),
@@ -174,7 +174,7 @@ def estimate_offset(
     return best
 
 
-def measure_offset(app: Celery, member: Member, timeout_s: float = 2.0) -> Offset | None:
+def measure_offset(app: Celery, member: WorkerInfo, timeout_s: float = 2.0) -> Offset | None:
     """The offset of a member's clock; exactly none where it is this very machine's clock."""
     if member.clock is not None and member.clock == clock_identity():
         return Offset(0.0, SAME_CLOCK_BOUND_S)
@@ -186,14 +186,14 @@ def measure_offset(app: Celery, member: Member, timeout_s: float = 2.0) -> Offse
     return estimate_offset(ask_clock)
 
 
-def choose(members: Iterable[Member], slots: int) -> list[Member]:
+def choose(members: Iterable[WorkerInfo], slots: int) -> list[WorkerInfo]:
     """Workers whose slots add up to exactly `slots`, as few workers as possible, the largest first.
 
     Raises:
         UnavailableError: no set of these workers has exactly that many slots.
     """
     candidates = sorted(members, key=lambda member: (-member.slots, member.name))
-    reachable: dict[int, list[Member]] = {0: []}
+    reachable: dict[int, list[WorkerInfo]] = {0: []}
     for member in candidates:
         for total, chosen in list(reachable.items()):
             sum_ = total + member.slots

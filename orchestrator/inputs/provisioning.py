@@ -22,7 +22,7 @@ from orchestrator.inputs.workload import Expectation, Workload, prepare
 from orchestrator.model.runs import Cell, Plan
 from worker.allowed_origins import of_url
 from worker.contract import Task
-from worker.redaction import told
+from worker.redaction import redact
 from worker.settings import allowing, settings
 
 READY_S = 60.0
@@ -99,7 +99,7 @@ def prepared_inputs(
         origins += map(_origin_of, {"/".join(url.split("/", 3)[:3]) + "/": None for url in urls})
         if len(origins) > MOST_ORIGINS:
             raise UsageError(
-                f"source {told(plan.source)} is of {len(origins)} origins; it may be of {MOST_ORIGINS}"
+                f"source {redact(plan.source)} is of {len(origins)} origins; it may be of {MOST_ORIGINS}"
             )
         with allowing(dict.fromkeys(origins)):
             workloads[work] = prepare(urls, stages)
@@ -172,5 +172,5 @@ def _origin_of(url: str) -> str:
         return of_url(url)
     except ValueError as error:
         raise UsageError(
-            f"source {told(url)}: {error}; write it as http://HOST/PATH-WITH-{source.PLACE}"
+            f"source {redact(url)}: {error}; write it as http://HOST/PATH-WITH-{source.PLACE}"
         ) from None

@@ -21,7 +21,7 @@ on the clock; a batch of fewer tasks pays none of it. Outputs that are here are 
 MISSING: Final = Failure(LOST, "the strategy gave no outcome")
 
 
-class Collected:
+class BatchOutcomes:
     """What has ended of a batch. A task that ends again is counted, and its first outcome kept.
 
     `again`, `hops` and `slots` are known in full once `ended` has been read.

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from orchestrator.inputs.workload import verify
-from orchestrator.measurement.batch_outcomes import Collected
+from orchestrator.measurement.batch_outcomes import BatchOutcomes
 from orchestrator.model.runs import Sample, TaskFailure
 from orchestrator.phrases.cells import count
 from orchestrator.strategies.base import Strategy
@@ -21,7 +21,7 @@ Clock = Callable[[], float]
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class SamplePosition:
     """Where a sample stands in its run: the round, its position in the round's order, and since when."""
 
     round: int
@@ -33,7 +33,7 @@ def measure(
     strategy: Strategy,
     tasks: Sequence[Task],
     expected: Mapping[int, Payload | Failure],
-    place: Place,
+    place: SamplePosition,
     clock: Clock = time.perf_counter,
     batches: int = 1,
 ) -> tuple[Sample, tuple[TaskFailure, ...]]:
@@ -85,11 +85,11 @@ def _measure_batch(
     strategy: Strategy,
     tasks: Sequence[Task],
     expected: Mapping[int, Payload | Failure],
-    place: Place,
+    place: SamplePosition,
     clock: Clock,
 ) -> tuple[Sample, tuple[TaskFailure, ...]]:
     strategy.prepare(tasks)
-    collected = Collected(tasks)
+    collected = BatchOutcomes(tasks)
     started = finished = clock()
     for row in strategy.rows(tasks):
         finished = clock()

@@ -20,7 +20,7 @@ from orchestrator.measurement.machine import environment
 from orchestrator.measurement.preflight import preflight
 from orchestrator.model.environment import Broker
 from orchestrator.phrases.cells import count
-from worker.masking import masked
+from worker.masking import mask_credentials
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class Check:
     remedy: str | None = None
 
 
-def diagnose(broker: str | None, flower_url: str, flower_link: str | None = None) -> Iterator[Check]:
+def run_checks(broker: str | None, flower_url: str, flower_link: str | None = None) -> Iterator[Check]:
     """Check after check, as each is made. With no broker an embedded fleet of one worker is tried.
 
     Raises:
@@ -51,7 +51,7 @@ def diagnose(broker: str | None, flower_url: str, flower_link: str | None = None
                 where = "embedded"
             else:
                 fleet = stack.enter_context(external_fleet(settings_for(broker)))
-                where = masked(broker)
+                where = mask_credentials(broker)
             yield from _fleet(fleet, where)
     except BreakevenError as error:
         what, _, remedy = str(error).partition("; ")
@@ -81,7 +81,9 @@ def _machine() -> Iterator[Check]:
 def _fleet(fleet: Fleet, where: str) -> Iterator[Check]:
     yield _server("broker", fleet.broker, where)
     if fleet.payload_store is not None:
-        yield _server("payload store", fleet.payload_store, masked(fleet.settings.payload_store_url))
+        yield _server(
+            "payload store", fleet.payload_store, mask_credentials(fleet.settings.payload_store_url)
+        )
     fleet.synchronise()
     for member in fleet.members:
         offset = member.offset

@@ -7,14 +7,16 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from orchestrator.inputs.provisioning import Inputs
-from orchestrator.model.runs import Cell, Proof
+from orchestrator.model.runs import Cell, ExampleOutput
 from orchestrator.model.thumbnails import thumbnails
 from orchestrator.strategies.base import Strategy
 from worker.contract import Pixels, Task
 from worker.stages import STAGES
 
 
-def prove(cells: Sequence[Cell], strategies: Mapping[Cell, Strategy], inputs: Inputs) -> Proof | None:
+def example_output(
+    cells: Sequence[Cell], strategies: Mapping[Cell, Strategy], inputs: Inputs
+) -> ExampleOutput | None:
     """The first picture before and after, as a cell gives it: a distributed one if there is one.
 
     `None` where no cell gives a gray picture, or the first picture comes to nothing.

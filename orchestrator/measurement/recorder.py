@@ -11,7 +11,7 @@ from orchestrator.model.runs import Cell, CellResult, Run, Sample, TaskFailure
 
 
 @dataclass
-class Record:
+class Recorder:
     """The samples, failures and loads of a run that goes on; `run` holds what is known from the start."""
 
     run: Run

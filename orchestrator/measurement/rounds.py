@@ -19,9 +19,9 @@ from orchestrator import signals
 from orchestrator.analysis.verdicts.stopping import enough
 from orchestrator.fleet.fleet import Fleet
 from orchestrator.inputs.provisioning import Inputs
-from orchestrator.measurement.clock import Place, all_kept, measure
+from orchestrator.measurement.clock import SamplePosition, all_kept, measure
 from orchestrator.measurement.machine import LoadMeter
-from orchestrator.measurement.recorder import Record
+from orchestrator.measurement.recorder import Recorder
 from orchestrator.model.environment import Load
 from orchestrator.model.runs import Cell, Run, Sample, TaskFailure
 from orchestrator.strategies.base import Strategy
@@ -69,7 +69,7 @@ class Rounds:
 
     def __init__(
         self,
-        record: Record,
+        record: Recorder,
         strategies: Mapping[Cell, Strategy],
         inputs: Inputs,
         fleet: Fleet | None,
@@ -112,19 +112,19 @@ class Rounds:
             self._watcher.sample(self._done, (self._plan.warmup + self._plan.rounds) * len(cells), cell)
             for _ in range(1 + REPEATS):
                 signals.check()
-                place = Place(number, position, time.perf_counter() - began)
+                place = SamplePosition(number, position, time.perf_counter() - began)
                 sample = self._sample(cell, place) if counts else self._warm_up(cell, place)
                 if sample.disturbed is None:
                     break
             self._done += 1
 
-    def _sample(self, cell: Cell, place: Place) -> Sample:
+    def _sample(self, cell: Cell, place: SamplePosition) -> Sample:
         """Take a sample into the record."""
         sample, failures = self._measure(cell, place, self._batches.get(cell.original, 1))
         self._record.add(cell, sample, failures)
         return sample
 
-    def _warm_up(self, cell: Cell, place: Place) -> Sample:
+    def _warm_up(self, cell: Cell, place: SamplePosition) -> Sample:
         """See how many batches a sample takes: the first is cold, and one that is short says too few."""
         sample = self._warm(cell, place, 1)
         if sample.disturbed is None and (needed := batches_for(sample.makespan_s)) > 1:
@@ -133,13 +133,15 @@ class Rounds:
             self._batches[cell] = batches_for(sample.makespan_s)
         return sample
 
-    def _warm(self, cell: Cell, place: Place, batches: int) -> Sample:
+    def _warm(self, cell: Cell, place: SamplePosition, batches: int) -> Sample:
         sample, failures = self._measure(cell, place, batches)
         if sample.disturbed is not None:
             self._record.add(cell, sample, failures)  # a task that is lost in a warm-up is lost, too
         return sample
 
-    def _measure(self, cell: Cell, place: Place, batches: int) -> tuple[Sample, tuple[TaskFailure, ...]]:
+    def _measure(
+        self, cell: Cell, place: SamplePosition, batches: int
+    ) -> tuple[Sample, tuple[TaskFailure, ...]]:
         tasks, expected = self._inputs.tasks(cell), self._inputs.expected(cell)
         return measure(self._strategies[cell], tasks, expected, place, batches=batches)
 

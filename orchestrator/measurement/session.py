@@ -17,19 +17,19 @@ from orchestrator.fleet.embedded import embedded_fleet
 from orchestrator.fleet.external import external_fleet, inspect_broker, settings_for
 from orchestrator.fleet.fleet import Fleet
 from orchestrator.fleet.flower import Access, start_flower
-from orchestrator.fleet.run_lock import Claim
+from orchestrator.fleet.run_lock import RunLock
 from orchestrator.inputs import source
 from orchestrator.inputs.provisioning import Inputs, prepared_inputs
-from orchestrator.measurement.example_output import prove
+from orchestrator.measurement.example_output import example_output
 from orchestrator.measurement.machine import environment
 from orchestrator.measurement.preflight import preflight
-from orchestrator.measurement.recorder import Record, now
+from orchestrator.measurement.recorder import Recorder, now
 from orchestrator.measurement.rounds import Rounds, Watcher
 from orchestrator.model.runs import Cell, Plan, Run
 from orchestrator.strategies import STRATEGIES
 from orchestrator.strategies.base import Strategy
 from worker.allocator import keep_freed_memory
-from worker.redaction import told
+from worker.redaction import redact
 from worker.settings import allowing
 
 
@@ -86,7 +86,7 @@ def measured(job: Job, watcher: Watcher, save: Callable[[Run], None]) -> Iterato
         watcher.step("Preflight")
         record.run = replace(record.run, preflight=preflight(fleet))
         strategies = stack.enter_context(_strategies(record, fleet, fleet_startup_s, watcher))
-        record.run = replace(record.run, proof=prove(record.run.plan.cells, strategies, inputs))
+        record.run = replace(record.run, proof=example_output(record.run.plan.cells, strategies, inputs))
         try:
             Rounds(record, strategies, inputs, fleet, watcher).take(save)
         except BaseException:
@@ -162,7 +162,7 @@ def _alone(fleet: Fleet, processes: ChildProcesses) -> Iterator[None]:
     Raises:
         UnavailableError: another run does.
     """
-    claim = Claim(fleet.settings, fleet.run_id)
+    claim = RunLock(fleet.settings, fleet.run_id)
     claim.stake()
     clear = [sys.executable, "-m", "orchestrator.fleet.cleanup", fleet.run_id]
     processes.bid_farewell(clear, {"BREAKEVEN_BROKER_URL": fleet.settings.broker_url})
@@ -175,7 +175,7 @@ def _alone(fleet: Fleet, processes: ChildProcesses) -> Iterator[None]:
             claim.release()
 
 
-def _begin(command: str, plan: Plan, fleet: Fleet | None, inputs: Inputs) -> Record:
+def _begin(command: str, plan: Plan, fleet: Fleet | None, inputs: Inputs) -> Recorder:
     """An empty record of a run that starts now.
 
     Raises:
@@ -184,11 +184,11 @@ def _begin(command: str, plan: Plan, fleet: Fleet | None, inputs: Inputs) -> Rec
     idle = next((cell.stage for cell in plan.cells if not inputs.tasks(cell)), None)
     if idle is not None:
         raise UnavailableError(
-            f"{idle} has nothing to do: not one picture of {told(plan.source)} could be decoded; check --source, or "
+            f"{idle} has nothing to do: not one picture of {redact(plan.source)} could be decoded; check --source, or "
             "choose other stages with --stage"
         )
     workers = tuple(member.as_worker() for member in fleet.members) if fleet else ()
-    return Record(
+    return Recorder(
         Run(
             id=secrets.token_hex(4),
             command=command,
@@ -199,14 +199,14 @@ def _begin(command: str, plan: Plan, fleet: Fleet | None, inputs: Inputs) -> Rec
                 environment(fleet.broker if fleet else None, workers),
                 payload_store=fleet.payload_store if fleet else None,
             ),
-            plan=replace(plan, source=told(plan.source)),
+            plan=replace(plan, source=redact(plan.source)),
         )
     )
 
 
 @contextmanager
 def _strategies(
-    record: Record, fleet: Fleet | None, fleet_startup_s: float | None, watcher: Watcher
+    record: Recorder, fleet: Fleet | None, fleet_startup_s: float | None, watcher: Watcher
 ) -> Iterator[Mapping[Cell, Strategy]]:
     """A strategy for every cell, entered and timed; cells that differ only in the work share one."""
     ready: dict[Cell, tuple[Strategy, float]] = {}

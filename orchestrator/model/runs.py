@@ -228,7 +228,7 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True)
-class Proof:
+class ExampleOutput:
     """One picture before and after, as a cell gave it: PNG thumbnails in base64."""
 
     before_png: str
@@ -250,7 +250,7 @@ class Run:
     preflight: Preflight | None = None
     cells: tuple[CellResult, ...] = ()
     loads: tuple[Load, ...] = ()
-    proof: Proof | None = None
+    proof: ExampleOutput | None = None
     schema: int = 1
 
     def of_stage(self, stage: str) -> tuple[CellResult, ...]:

@@ -8,13 +8,13 @@ from typing import Final
 
 from PIL import Image
 
-from orchestrator.model.runs import Proof
+from orchestrator.model.runs import ExampleOutput
 from worker.contract import Pixels
 
 LONGEST_SIDE: Final = 320
 
 
-def thumbnails(before: Pixels, after: Pixels, cell: str) -> Proof:
+def thumbnails(before: Pixels, after: Pixels, cell: str) -> ExampleOutput:
     """Both pictures as PNG of at most `LONGEST_SIDE` pixels a side.
 
     Args:
@@ -22,7 +22,7 @@ def thumbnails(before: Pixels, after: Pixels, cell: str) -> Proof:
         after: (H, W) uint8: the gray picture that it gave back.
         cell: a name for people of the cell that did it.
     """
-    return Proof(_thumbnail(before), _thumbnail(after), cell)
+    return ExampleOutput(_thumbnail(before), _thumbnail(after), cell)
 
 
 def _thumbnail(pixels: Pixels) -> str:

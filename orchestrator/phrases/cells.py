@@ -8,7 +8,7 @@ from orchestrator.model.runs import Cell
 NAMES = {"celery": "Celery"}
 
 
-def describe(cell: Cell) -> str:
+def cell_phrase(cell: Cell) -> str:
     """A cell as a person says it: `Celery with numpy on 2 slots (redis, chunk 4)`."""
     name = f"{NAMES.get(cell.strategy, cell.strategy)} with {cell.kernel}"
     if cell.slots > 1:

@@ -14,7 +14,7 @@ from orchestrator.analysis.verdicts.noise import noise_floor
 from orchestrator.analysis.verdicts.regressions import ChangeWord, Comparison
 from orchestrator.model.findings import Estimate
 from orchestrator.model.runs import Cell, Run
-from orchestrator.phrases.cells import count, describe, figure, percent
+from orchestrator.phrases.cells import cell_phrase, count, figure, percent
 
 ORDER: tuple[ChangeWord, ...] = ("invalid", "regression", "improvement", "inconclusive", "same")
 """The findings in the order in which they matter to whoever changed something."""
@@ -111,7 +111,7 @@ def only_in_one(comparison: Comparison) -> Iterator[str]:
                 yield f"only in the {which} run: {stage}: {count(number, 'cell')}"
         else:
             for cell in cells:
-                yield f"only in the {which} run: {cell.stage}: {describe(cell)}{_work(cell)}"
+                yield f"only in the {which} run: {cell.stage}: {cell_phrase(cell)}{_work(cell)}"
 
 
 def label(cell: Cell) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from orchestrator.analysis.queueing.bounds import bounds
 from orchestrator.analysis.queueing.prediction import family
-from orchestrator.analysis.queueing.service_demands import demands
+from orchestrator.analysis.queueing.service_demands import service_demands
 from orchestrator.analysis.scaling.curves import part_filled, scaling
 from orchestrator.analysis.scaling.sweep import AXES, Sweep, sweeping
 from orchestrator.analysis.verdicts.events_cost import events_costs
@@ -17,7 +17,7 @@ from orchestrator.phrases.scaling import bounds_sentence, curve_sentences, turns
 from orchestrator.phrases.sweep import distinct, place_name, sweep_sentence
 
 
-def conclusions(run: Run) -> tuple[str, ...]:
+def recommendations(run: Run) -> tuple[str, ...]:
     """Plain sentences, each from measured figures, the answer to the command's own question first."""
     return (*answers(run), *changes(run))
 
@@ -48,7 +48,7 @@ def _in_the_way(run: Run, sweeps: Sequence[Sweep]) -> Iterator[str]:
     }
     for stage, sweep in least.items():
         cell = sweep.celery[0]
-        measured = demands(family(run, cell), run)
+        measured = service_demands(family(run, cell), run)
         if measured is not None:
             where = place_name(sweep, run, sweep.found.low)
             yield f"{stage}, {where}: {bounds_sentence(bounds(measured, cell.slots))}"

@@ -11,7 +11,7 @@ from orchestrator.analysis.queueing.stations import Station, StationName
 from orchestrator.analysis.scaling.curves import ScalingCurve
 from orchestrator.analysis.scaling.usl import Refusal, Scalability
 from orchestrator.model.findings import Estimate
-from orchestrator.phrases.cells import count, describe, figure
+from orchestrator.phrases.cells import cell_phrase, count, figure
 
 STATIONS: Final[dict[StationName, str]] = {
     "slots": "the slots",
@@ -80,7 +80,7 @@ def curve_sentences(curves: Sequence[ScalingCurve]) -> tuple[str, ...]:
     celery = [curve for curve in curves if curve.cell.distributed]
     said = [curves_sentence(curves)] if curves else []
     for curve in celery:
-        whose = f"{describe(curve.cell)}: " if len(celery) > 1 else ""
+        whose = f"{cell_phrase(curve.cell)}: " if len(celery) > 1 else ""
         said.append(f"{whose}{law_sentence(curve.law)}")
         said += [] if curve.bounds is None else [f"{whose}{bounds_sentence(curve.bounds)}"]
     return tuple(said)
@@ -101,7 +101,7 @@ def curves_sentence(curves: Sequence[ScalingCurve]) -> str:
     for curve in sorted(curves, key=_gain, reverse=True):
         done = curve.points[-1].throughput_per_s.point
         said.append(
-            f"{describe(curve.cell)} does {figure(_gain(curve))} times as much ({figure(done)} tasks/s)"
+            f"{cell_phrase(curve.cell)} does {figure(_gain(curve))} times as much ({figure(done)} tasks/s)"
         )
     first, last = curves[0].points[0].slots, curves[0].points[-1].slots
     return (
@@ -122,7 +122,7 @@ def prediction_sentence(found: Prediction) -> str:
     )
     holds = station_name(found.bottleneck, found.publishing_share)
     return (
-        f"{describe(found.cell)} would take {_seconds(made.point)}{spread} for "
+        f"{cell_phrase(found.cell)} would take {_seconds(made.point)}{spread} for "
         f"{count(found.tasks, 'task')}, {figure(found.throughput_per_s.point)} tasks/s: predicted, not measured. A "
         f"long batch is held back by {holds} ({_demand(found.stations, found.bottleneck)}), at "
         f"{figure(found.sustained_per_s)} tasks/s; slots without end would give {figure(found.ceiling_per_s)}."

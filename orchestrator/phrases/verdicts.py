@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from orchestrator.model.findings import Estimate, Verdict, VerdictWord
-from orchestrator.phrases.cells import describe, figure
+from orchestrator.phrases.cells import cell_phrase, figure
 from orchestrator.phrases.numbers import levels
 
 COLOURS: dict[VerdictWord, str] = {
@@ -38,7 +38,7 @@ def _levels(verdicts: Sequence[Verdict]) -> str:
 
 
 def _of_stage(stage: str, verdicts: Sequence[Verdict]) -> Iterator[RenderableType]:
-    celery = next((describe(each.celery) for each in verdicts if each.celery is not None), "")
+    celery = next((cell_phrase(each.celery) for each in verdicts if each.celery is not None), "")
     yield Text.assemble((stage, "bold"), f": {celery}" if celery else "")
     lines = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, show_header=False)
     lines.add_column(min_width=1)
@@ -54,7 +54,7 @@ def _said(verdict: Verdict) -> str:
     """What stands behind the verdict's word; where nothing is decided, the reason in full."""
     if verdict.verdict not in DECIDED or verdict.ratio is None or verdict.versus is None:
         return verdict.reason
-    return compared(verdict.ratio, describe(verdict.versus))
+    return compared(verdict.ratio, cell_phrase(verdict.versus))
 
 
 def compared(ratio: Estimate, versus: str) -> str:

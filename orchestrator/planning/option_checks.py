@@ -11,14 +11,14 @@ from orchestrator.errors import UsageError
 from orchestrator.inputs.source import kind_of
 from orchestrator.planning.options import Options
 from orchestrator.strategies import STRATEGIES
-from worker.redaction import told
+from worker.redaction import redact
 from worker.stages import STAGES
 
 AUTO: Final = "auto"
 """The value of `--rounds` with which a target and a budget end the run."""
 
 
-def check_effects(options: Options) -> None:
+def check_options(options: Options) -> None:
     """See that everything that was asked for makes a difference to what is measured.
 
     Raises:
@@ -63,7 +63,7 @@ def _check_stopping(options: Options) -> None:
 
 
 def _check_source(options: Options) -> None:
-    kind, source = kind_of(options.source), told(options.source)
+    kind, source = kind_of(options.source), redact(options.source)
     if kind != "origin" and options.size is not None:
         raise UsageError(
             f"--size {options.size} has no effect on --source {source}: a source's pictures have their own size; "
@@ -102,12 +102,12 @@ def _check_swept_source(source: str, axis: str) -> None:
     kind = kind_of(source)
     if axis == "size" and kind != "origin":
         raise UsageError(
-            f"--axis size cannot sweep --source {told(source)}: a source's pictures have their own size; "
+            f"--axis size cannot sweep --source {redact(source)}: a source's pictures have their own size; "
             "sweep --axis chunk, or leave --source away"
         )
     if axis == "latency" and kind == "template":
         raise UsageError(
-            f"--axis latency cannot sweep --source {told(source)}: its server's latency is its own; "
+            f"--axis latency cannot sweep --source {redact(source)}: its server's latency is its own; "
             "sweep --axis chunk, or give a directory, which our origin serves"
         )
 

@@ -14,7 +14,7 @@ SLOT_BYTES: Final = 100 * 10**6
 """About what an embedded worker of one slot was seen to take of its own, with its pool's process."""
 
 
-def crowding(plan: Plan, embedded: bool, processors: float, free_bytes: int) -> str | None:
+def oversubscription(plan: Plan, embedded: bool, processors: float, free_bytes: int) -> str | None:
     """That the slots of a plan crowd this machine, and by how much; `None` where they do not.
 
     Args:

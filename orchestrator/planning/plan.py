@@ -13,7 +13,7 @@ from orchestrator.analysis.verdicts.stopping import LOOKS
 from orchestrator.errors import UsageError
 from orchestrator.inputs.synthetic import MAX_SIDE, MIN_SIDE, check_size
 from orchestrator.model.runs import Cell, Data, Events, Plan
-from orchestrator.planning.option_checks import AUTO, check_effects
+from orchestrator.planning.option_checks import AUTO, check_options
 from orchestrator.planning.options import PROFILES, Options, Profile
 from orchestrator.strategies import STRATEGIES
 from worker.payloads import TRANSPORTS
@@ -44,7 +44,7 @@ def plan(options: Options, fleet_slots: int | None = None) -> Plan:
         UsageError: a name is not known, a number makes no sense, an option would have no effect, or nothing is
             left to compare.
     """
-    check_effects(options)
+    check_options(options)
     slots = _first(options.slots, fleet_slots, profile_of(options).slots, max(2, min(4, usable_cpus())))
     slots = within("--slots", slots, 1, MAX_SLOTS)
     cells = tuple(cells_of(options, slots))

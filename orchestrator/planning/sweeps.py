@@ -12,7 +12,7 @@ from orchestrator.errors import UsageError
 from orchestrator.inputs.synthetic import MAX_SQUARE, MIN_SIDE
 from orchestrator.model.runs import Cell, Plan
 from orchestrator.phrases.cells import count
-from orchestrator.planning.option_checks import check_axis, check_effects
+from orchestrator.planning.option_checks import check_axis, check_options
 from orchestrator.planning.options import Options
 from orchestrator.planning.plan import (
     MAX_IMAGES,
@@ -68,7 +68,7 @@ def scale_plan(options: Options, slots: Sequence[int], fleet_slots: int | None =
         UsageError: a choice makes no sense or would have no effect, there is one number of slots alone, or an
             external fleet has fewer slots than are asked for.
     """
-    check_effects(options)
+    check_options(options)
     counts = tuple(dict.fromkeys(within("--slots", count, 1, MAX_SLOTS) for count in sorted(slots)))
     if len(counts) == 1:
         raise UsageError(
@@ -104,7 +104,7 @@ def breakeven_plan(
     """
     name: Axis = known("axis", [axis], RANGES)[0]  # type: ignore[assignment]  # it is one of the keys
     check_axis(options, name)
-    check_effects(options)
+    check_options(options)
     spread = RANGES[name]
     low = number("--from", spread.low if low is None else low, spread.lowest, spread.highest)
     high = number("--to", spread.high if high is None else high, spread.lowest, spread.highest)

@@ -9,7 +9,7 @@ from orchestrator.model.runs import Cell, Run
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class FailureLine:
     """A message, and the cells that it befell."""
 
     kind: str
@@ -17,7 +17,7 @@ class Fault:
     cells: Sequence[Cell]
 
 
-def faults(run: Run) -> tuple[Fault, ...]:
+def failure_lines(run: Run) -> tuple[FailureLine, ...]:
     """Failures in the order in which they are met, then unsound cells."""
     befell: dict[str, list[Cell]] = {}
     for result in run.cells:
@@ -25,7 +25,7 @@ def faults(run: Run) -> tuple[Fault, ...]:
             cells = befell.setdefault(f"{failure.type}: {failure.message}", [])
             if result.cell not in cells:
                 cells.append(result.cell)
-    failed = [Fault("failed", message, cells) for message, cells in befell.items()]
+    failed = [FailureLine("failed", message, cells) for message, cells in befell.items()]
     unsound = []
     for result in run.cells:
         if not result.sound:
@@ -34,5 +34,5 @@ def faults(run: Run) -> tuple[Fault, ...]:
                 for name in ("lost", "duplicated", "wrong")
                 if (total := sum(getattr(sample, name) for sample in result.samples))
             )
-            unsound.append(Fault("invalid", counts, [result.cell]))
+            unsound.append(FailureLine("invalid", counts, [result.cell]))
     return (*failed, *unsound)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from orchestrator.analysis.verdicts.comparability import standing
-from orchestrator.analysis.verdicts.selection import pick
+from orchestrator.analysis.verdicts.comparability import eligible
+from orchestrator.analysis.verdicts.selection import select_best
 from orchestrator.analysis.verdicts.verdict import BASELINES, contestants
 from orchestrator.model.findings import Findings
 from orchestrator.model.runs import Cell, CellResult
@@ -17,10 +17,10 @@ def fastest(findings: Findings, results: Iterable[CellResult]) -> frozenset[Cell
     That is the verdict's best in-process cell, or a Celery cell that is faster by the same paired rounds as the
     column of speedups over it; by the makespan where there is no such column.
     """
-    able = standing(results)
+    able = eligible(results)
     celery = contestants(able, lambda cell: cell.distributed)
     in_process = contestants(able, BASELINES["best in-process"])
-    baseline = pick(in_process)
+    baseline = select_best(in_process)
     best = [*([] if baseline is None else [baseline.best]), *celery]
     speedups = {
         each.cell: findings.versus_best[each.cell].point for each in best if each.cell in findings.versus_best

@@ -6,7 +6,7 @@ from orchestrator.analysis.stats.intervals import throughput
 from orchestrator.model.findings import Estimate, Findings
 from orchestrator.model.runs import CellResult, Run
 from orchestrator.phrases.cells import count
-from orchestrator.phrases.conclusions import conclusions
+from orchestrator.phrases.conclusions import recommendations
 from orchestrator.phrases.numbers import digits, interval, seconds, sizes, spread, times
 from orchestrator.reports.escaping import in_code, in_markdown
 
@@ -30,7 +30,7 @@ def render(run: Run, findings: Findings) -> str:
     for verdict in findings.verdicts:
         stage, reason = in_markdown(verdict.stage), in_markdown(verdict.reason)
         lines.append(f"- **{stage}: {verdict.verdict}** against {verdict.against}: {reason}")
-    lines += [f"- {in_markdown(sentence)}" for sentence in conclusions(run)]
+    lines += [f"- {in_markdown(sentence)}" for sentence in recommendations(run)]
     for stage in run.stages:
         for work in run.works(stage):
             lines += ["", f"### {in_markdown(f'{stage} {work}'.strip())}", "", HEAD, RULE]

@@ -16,7 +16,7 @@ from orchestrator.phrases.conclusions import changes
 from orchestrator.phrases.headline import headline
 from orchestrator.phrases.numbers import digits, latencies, rate, sizes
 from orchestrator.reports.charts.rows import full_name, short_name
-from orchestrator.reports.failures import faults
+from orchestrator.reports.failures import failure_lines
 from orchestrator.reports.highlights import fastest
 
 SIGNS: Final = {
@@ -76,7 +76,7 @@ def content(run: Run, findings: Findings) -> dict[str, Any]:
             for stage in run.stages
             for work in run.works(stage)
         },
-        "faults": faults(run),
+        "faults": failure_lines(run),
         "name_of": lambda cell: f"{cell.stage}, {full_name(cell)}",
         "facts": facts(run),
         "environment": environment(run),

@@ -15,11 +15,11 @@ from orchestrator.analysis.stats.intervals import throughput
 from orchestrator.model.findings import Findings
 from orchestrator.model.runs import Cell, CellResult, Run
 from orchestrator.phrases.cells import count
-from orchestrator.phrases.conclusions import conclusions
+from orchestrator.phrases.conclusions import recommendations
 from orchestrator.phrases.numbers import digits, interval, levels, rate, seconds, sizes, spread, times
 from orchestrator.phrases.verdicts import verdict_lines
 from orchestrator.reports.console import screen
-from orchestrator.reports.failures import faults
+from orchestrator.reports.failures import failure_lines
 from orchestrator.reports.highlights import fastest
 from orchestrator.reports.track import track
 
@@ -55,7 +55,7 @@ def report(run: Run, findings: Findings, width: int) -> RenderableType:
             parts += [Text(), _table(run, findings, stage, work, width)]
     parts += [Text(), Text("\n".join(_legend(run, findings)), style="dim")]
     parts += [*_failures(run), *_warnings(findings), *_noise_floor(findings)]
-    parts += _conclusions(conclusions(run))
+    parts += _conclusions(recommendations(run))
     parts += [Text(), *verdict_lines(findings.verdicts)] if findings.verdicts else []
     return Group(*parts)
 
@@ -177,7 +177,7 @@ def short_label(cell: Cell, events: bool) -> str:
 
 def _failures(run: Run) -> list[RenderableType]:
     """What went wrong, each message once, with the cells it befell."""
-    found = faults(run)
+    found = failure_lines(run)
     failed = [fault for fault in found if fault.kind == "failed"]
     lines: list[RenderableType] = []
     for fault in (*failed[:20], *(fault for fault in found if fault.kind != "failed")):

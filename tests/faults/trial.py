@@ -15,7 +15,7 @@ import numpy as np
 from orchestrator.commands.execute import exit_code
 from orchestrator.errors import BreakevenError
 from orchestrator.fleet.fleet import Fleet
-from orchestrator.measurement.clock import Place, measure
+from orchestrator.measurement.clock import SamplePosition, measure
 from orchestrator.measurement.rounds import REPEATS
 from orchestrator.model.runs import Cell, CellResult, Sample, TaskFailure
 from orchestrator.strategies.base import Row
@@ -110,11 +110,11 @@ def trial(fleet: Fleet, fault: Callable[[Celery], object], work: Work | None = N
     hurt = Hurt(fleet, after, fault)
     try:
         with hurt:
-            measure(hurt, work.tasks[:4], work.expected, Place(-1, 0, 0.0))
+            measure(hurt, work.tasks[:4], work.expected, SamplePosition(-1, 0, 0.0))
             hurt.armed = True
             for number in range(1 + REPEATS):
                 began = time.monotonic()
-                taken.append(measure(hurt, work.tasks, work.expected, Place(0, 0, float(number))))
+                taken.append(measure(hurt, work.tasks, work.expected, SamplePosition(0, 0, float(number))))
                 if taken[-1][0].disturbed is None:
                     well_at = began
                     break

@@ -13,7 +13,7 @@ from tests.fuzz.cases import fuzz
 from tests.fuzz.values import HOSTILE_TEXT
 from worker import allowed_origins as origins
 from worker.contract import Failure
-from worker.redaction import LONGEST, printable, told
+from worker.redaction import LONGEST, escape_control, redact
 from worker.settings import Settings, SettingsError, read_settings
 from worker.stages import download
 from worker.stages.download import DownloadError
@@ -212,10 +212,10 @@ def test_settings_are_in_their_ranges_or_refused_by_name(given: dict[str, str]) 
 
 @fuzz(100, text=st.one_of(HOSTILE_TEXT, URLS, st.text(), st.text().map(lambda text: text * 500)))
 def test_what_is_told_is_one_printable_line_and_the_same_when_told_again(text: str) -> None:
-    shown = told(text)
+    shown = redact(text)
     assert shown.isprintable()
     assert len(shown) <= LONGEST
-    assert told(shown) == shown
+    assert redact(shown) == shown
     shown.encode("utf-8")
     failure = Failure("Error", text)
     assert Failure("Error", failure.message) == failure
@@ -237,8 +237,8 @@ def test_what_is_told_is_one_printable_line_and_the_same_when_told_again(text: s
     ],
 )
 def test_secrets_and_control_characters_are_not_told(text: str, shown: str) -> None:
-    assert told(text) == shown
+    assert redact(text) == shown
 
 
 def test_a_long_text_is_cut() -> None:
-    assert printable("x" * 3000) == "x" * (LONGEST - 1) + "…"
+    assert escape_control("x" * 3000) == "x" * (LONGEST - 1) + "…"

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tests.fuzz.cases import fuzz
 from tests.fuzz.values import ANYTHING, spoilt
 from worker.contract import Failure
-from worker.messages import VERSION, Answer, Entry, ForeignMessageError, Order
+from worker.messages import VERSION, ForeignMessageError, TaskMessage, TaskReply, TaskResult
 from worker.payloads import codec
 from worker.payloads.files import Files
 from worker.payloads.inline import Inline
@@ -27,18 +27,18 @@ REFERENCES: list[Reference] = [
     {"url": "http://127.0.0.1:8000/images/0.jpg"},
     {"raw": bytes(24), "size": 24, "shape": [2, 4, 3]},
 ]
-ORDER = Order(
+ORDER = TaskMessage(
     VERSION, "breakeven-0123456789ab-1-0-1", "numpy", "redis", [(1, REFERENCES[0]), (2, REFERENCES[3])]
 )
-ENTRY = Entry(1, KEYED, None, 1.0, 0.1, 0.2, 0.2, 0.1, 1.5)
-FAILED = Entry(2, None, Failure("DecodeError", "broken picture"), 1.0, 0.1, 0.2, 0.2, 0.1, 1.5)
-ANSWER = Answer("slot1@host", "host:12", [ENTRY, FAILED])
+ENTRY = TaskResult(1, KEYED, None, 1.0, 0.1, 0.2, 0.2, 0.1, 1.5)
+FAILED = TaskResult(2, None, Failure("DecodeError", "broken picture"), 1.0, 0.1, 0.2, 0.2, 0.1, 1.5)
+ANSWER = TaskReply("slot1@host", "host:12", [ENTRY, FAILED])
 
 
 @fuzz(150, message=spoilt(ORDER.as_message()))
 def test_an_order_is_one_of_ours_or_refused_in_a_line(message: Any) -> None:
     try:
-        order = Order.from_message(message)
+        order = TaskMessage.from_message(message)
     except ForeignMessageError as error:
         assert_brief(str(error))
         return
@@ -52,7 +52,7 @@ def test_an_order_is_one_of_ours_or_refused_in_a_line(message: Any) -> None:
 @fuzz(150, result=st.one_of(spoilt(ANSWER.as_result()), ANYTHING))
 def test_an_answer_is_one_of_ours_or_refused_in_a_line(result: Any) -> None:
     try:
-        answer = Answer.from_result(result)
+        answer = TaskReply.from_result(result)
     except ForeignMessageError as error:
         assert_brief(str(error))
         return
@@ -97,7 +97,7 @@ def test_another_version_is_refused_by_its_number(theirs: Any) -> None:
     with pytest.raises(
         ForeignMessageError, match=f"this worker speaks {VERSION}: use the same release"
     ) as error:
-        Order.from_message({**ORDER.as_message(), "version": theirs})
+        TaskMessage.from_message({**ORDER.as_message(), "version": theirs})
     assert repr(theirs)[:80] in str(error.value)
     assert_brief(str(error.value))
 
@@ -119,7 +119,7 @@ def test_another_version_is_refused_by_its_number(theirs: Any) -> None:
 )
 def test_what_an_order_must_not_hold_is_named(change: dict[str, Any], words: str) -> None:
     with pytest.raises(ForeignMessageError) as error:
-        Order.from_message({**ORDER.as_message(), **change})
+        TaskMessage.from_message({**ORDER.as_message(), **change})
     assert words in str(error.value)
     assert_brief(str(error.value))
 
@@ -129,12 +129,12 @@ def test_a_time_that_is_none_is_no_answer(time: Any) -> None:
     row = ENTRY.as_row()
     row[4] = time
     with pytest.raises(ForeignMessageError, match="a time of"):
-        Entry.from_row(row)
+        TaskResult.from_row(row)
 
 
 def test_whole_messages_are_read_as_they_were_written() -> None:
-    assert Order.from_message(ORDER.as_message()) == ORDER
-    assert Answer.from_result(ANSWER.as_result()) == ANSWER
+    assert TaskMessage.from_message(ORDER.as_message()) == ORDER
+    assert TaskReply.from_result(ANSWER.as_result()) == ANSWER
 
 
 def assert_brief(message: str) -> None:

@@ -19,14 +19,14 @@ from hypothesis import strategies as st
 from orchestrator import results
 from orchestrator.analysis.analyse import analyse
 from orchestrator.analysis.verdicts.regressions import compare
+from orchestrator.commands.prediction import Asked, as_document, forecasts
+from orchestrator.commands.prediction import render as render_forecast
 from orchestrator.errors import UsageError
 from orchestrator.model import environment, runs
 from orchestrator.model.runs import Run, Stations, TaskFailure
 from orchestrator.model.thumbnails import thumbnails
 from orchestrator.reports import REPORTS
 from orchestrator.reports.comparison import COMPARISON_REPORTS
-from orchestrator.reports.prediction import Asked, as_document, forecasts
-from orchestrator.reports.prediction import render as render_forecast
 from orchestrator.result_checks import LISTS, MAX_BYTES, MOST_VALUES, RANGES
 from tests.examples import example_run
 from tests.fuzz.cases import fuzz

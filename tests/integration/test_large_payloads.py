@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from orchestrator.fleet.fleet import Fleet
 from orchestrator.inputs.synthetic import photograph
-from orchestrator.measurement.clock import Place, measure
+from orchestrator.measurement.clock import SamplePosition, measure
 from orchestrator.strategies.celery import Celery
 from worker.contract import Task
 from worker.stages import STAGES
@@ -17,7 +17,7 @@ def test_an_answer_that_comes_in_pieces_is_no_broken_connection(fleet: Fleet) ->
     expected = dict.fromkeys(range(12), STAGES["grayscale"].reference(picture))
     with Celery(2, fleet, "inline", 1, "local") as strategy:
         strategy.disturbance()  # what other tests did to this fleet is none of this sample's
-        sample, failures = measure(strategy, tasks, expected, Place(0, 0, 0.0), batches=3)
+        sample, failures = measure(strategy, tasks, expected, SamplePosition(0, 0, 0.0), batches=3)
     assert failures == ()
     assert (sample.ok, sample.lost, sample.duplicated, sample.wrong) == (12, 0, 0, 0)
     assert sample.disturbed is None

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from orchestrator.errors import UnavailableError
-from orchestrator.fleet.run_lock import CLAIM_S, KEY, Claim
+from orchestrator.fleet.run_lock import CLAIM_S, KEY, RunLock
 from tests.faults.world import OwnBroker, own_broker
 from tests.waiting import until
 
@@ -21,7 +21,7 @@ def broker() -> Iterator[OwnBroker]:
 
 
 def test_a_claim_lasts_while_its_run_does_nothing_about_it(broker: OwnBroker) -> None:
-    claim = Claim(broker.settings(), "mine", renew_s=OFTEN_S)
+    claim = RunLock(broker.settings(), "mine", renew_s=OFTEN_S)
     claim.stake()
     with broker.client() as client:
         client.expire(KEY, 10)
@@ -31,7 +31,7 @@ def test_a_claim_lasts_while_its_run_does_nothing_about_it(broker: OwnBroker) ->
 
 
 def test_a_claim_that_was_lost_to_another_run_is_told_when_it_is_looked_at(broker: OwnBroker) -> None:
-    claim, other = Claim(broker.settings(), "mine", renew_s=OFTEN_S), Claim(broker.settings(), "theirs")
+    claim, other = RunLock(broker.settings(), "mine", renew_s=OFTEN_S), RunLock(broker.settings(), "theirs")
     claim.stake()
     claim.check()
     with broker.client() as client:
@@ -51,15 +51,15 @@ def test_a_claim_that_was_lost_to_another_run_is_told_when_it_is_looked_at(broke
 
 
 def test_a_second_run_is_refused(broker: OwnBroker) -> None:
-    claim = Claim(broker.settings(), "mine")
+    claim = RunLock(broker.settings(), "mine")
     claim.stake()
     with pytest.raises(UnavailableError, match="run mine"):
-        Claim(broker.settings(), "theirs").stake()
+        RunLock(broker.settings(), "theirs").stake()
     claim.release()
 
 
 def test_a_claim_that_is_gone_with_the_broker_is_staked_again(broker: OwnBroker) -> None:
-    claim = Claim(broker.settings(), "mine", renew_s=OFTEN_S)
+    claim = RunLock(broker.settings(), "mine", renew_s=OFTEN_S)
     claim.stake()
     with broker.client() as client:
         client.delete(KEY)

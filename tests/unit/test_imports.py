@@ -12,35 +12,14 @@ ROOT = Path(__file__).parents[2]
 
 # From the lowest floor up: a module may import its own floor and those below.
 FLOORS = [
-    (
-        "orchestrator.errors",
-        "orchestrator.model.runs",
-        "orchestrator.model.environment",
-        "orchestrator.model.findings",
-        "orchestrator.model.thumbnails",
-        "orchestrator.signals",
-        "orchestrator.reports.ascii_fallback",
-    ),
-    ("orchestrator.analysis",),
+    ("orchestrator.errors", "orchestrator.signals", "orchestrator.model"),
+    ("orchestrator.analysis", "orchestrator.phrases"),
     ("orchestrator.results", "orchestrator.no_result", "orchestrator.result_checks"),
     ("orchestrator.reports",),
-    ("orchestrator.planning.options", "orchestrator.measurement.machine"),
     ("orchestrator.fleet", "orchestrator.inputs"),
     ("orchestrator.strategies",),
-    (
-        "orchestrator.planning.option_checks",
-        "orchestrator.planning.oversubscription",
-        "orchestrator.measurement.batch_outcomes",
-    ),
-    (
-        "orchestrator.planning.choices",
-        "orchestrator.planning.plan",
-        "orchestrator.measurement.preflight",
-        "orchestrator.measurement.clock",
-    ),
-    ("orchestrator.measurement.recorder", "orchestrator.planning.sweeps", "orchestrator.reports.prediction"),
-    ("orchestrator.measurement.rounds", "orchestrator.measurement.example_output"),
-    ("orchestrator.measurement.session", "orchestrator.measurement.doctor"),
+    ("orchestrator.planning",),
+    ("orchestrator.measurement",),
     ("orchestrator.commands",),
     ("orchestrator.cli", "orchestrator.__main__"),
 ]

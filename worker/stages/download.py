@@ -12,7 +12,7 @@ from urllib.parse import urljoin, urlsplit
 import requests
 import urllib3
 
-from worker.redaction import told
+from worker.redaction import redact
 from worker.settings import settings
 from worker.stages.connections import Adapter, ForeignOriginError, bounded
 
@@ -71,18 +71,18 @@ def _fetch(session: requests.Session, url: str) -> bytes:
         ):
             if response.status_code != HTTPStatus.OK:
                 raise DownloadError(
-                    f"{told(url)} answered {response.status_code} {told(str(response.reason))}"
+                    f"{redact(url)} answered {response.status_code} {redact(str(response.reason))}"
                 )
             return _read(response, url, limits.download_max_bytes, deadline)
     except (requests.Timeout, urllib3.exceptions.TimeoutError):
         _check_deadline(url, deadline)
-        raise DownloadError(f"{told(url)} gave no answer in time") from None
+        raise DownloadError(f"{redact(url)} gave no answer in time") from None
     except requests.ConnectionError as error:
-        raise DownloadError(f"{told(url)} cannot be reached: {_root_cause(error)}") from None
+        raise DownloadError(f"{redact(url)} cannot be reached: {_root_cause(error)}") from None
     except (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema, UnicodeError):
-        raise DownloadError(f"{told(url)} is not a URL that can be asked for") from None
+        raise DownloadError(f"{redact(url)} is not a URL that can be asked for") from None
     except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
-        raise DownloadError(f"{told(url)} broke off: {type(error).__name__}") from None
+        raise DownloadError(f"{redact(url)} broke off: {type(error).__name__}") from None
 
 
 def _follow(session: requests.Session, url: str, deadline: float, redirects: int = 5) -> requests.Response:
@@ -103,35 +103,37 @@ def _follow(session: requests.Session, url: str, deadline: float, redirects: int
         except ForeignOriginError as foreign:
             allowed = ", ".join(limits.allowed_origins)
             raise DownloadError(
-                f"{told(address)} is no allowed origin ({foreign}); BREAKEVEN_ALLOWED_ORIGINS names {allowed}"
+                f"{redact(address)} is no allowed origin ({foreign}); BREAKEVEN_ALLOWED_ORIGINS names {allowed}"
             ) from None
         if not response.is_redirect:
             return response
         response.close()
         _check_deadline(url, deadline)
         address = _joined(address, response.headers["Location"])
-    raise DownloadError(f"{told(url)} redirects more than {redirects} times")
+    raise DownloadError(f"{redact(url)} redirects more than {redirects} times")
 
 
 def _joined(address: str, location: str) -> str:
     try:
         return urljoin(address, location)
     except ValueError:
-        raise DownloadError(f"{told(address)} redirects to {told(location)}, which is not a URL") from None
+        raise DownloadError(
+            f"{redact(address)} redirects to {redact(location)}, which is not a URL"
+        ) from None
 
 
 def _check_scheme(url: str) -> None:
     try:
         scheme = urlsplit(url).scheme
     except ValueError:
-        raise DownloadError(f"{told(url)} is not a URL that can be asked for") from None
+        raise DownloadError(f"{redact(url)} is not a URL that can be asked for") from None
     if scheme not in ("http", "https"):
-        raise DownloadError(f"{told(url)} is neither http nor https")
+        raise DownloadError(f"{redact(url)} is neither http nor https")
 
 
 def _check_deadline(url: str, deadline: float) -> None:
     if time.monotonic() >= deadline:
-        raise DownloadError(f"{told(url)} was not read to its end in time")
+        raise DownloadError(f"{redact(url)} was not read to its end in time")
 
 
 def _read(response: requests.Response, url: str, max_bytes: int, deadline: float) -> bytes:
@@ -145,7 +147,7 @@ def _read(response: requests.Response, url: str, max_bytes: int, deadline: float
     while part := response.raw.read1(CHUNK_BYTES, decode_content=True):
         size += len(part)
         if size > max_bytes:
-            raise DownloadError(f"{told(url)} is over the limit of {max_bytes} bytes")
+            raise DownloadError(f"{redact(url)} is over the limit of {max_bytes} bytes")
         _check_deadline(url, deadline)
         parts.append(part)
     return parts[0] if len(parts) == 1 else b"".join(parts)

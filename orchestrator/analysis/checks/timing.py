@@ -13,7 +13,7 @@ from orchestrator.analysis.verdicts.noise import noise_floor
 from orchestrator.analysis.verdicts.selection import round_levels
 from orchestrator.model import findings, runs
 from orchestrator.model.runs import CellResult
-from orchestrator.phrases.cells import count, describe, evidence, figure, percent
+from orchestrator.phrases.cells import cell_phrase, count, evidence, figure, percent
 
 SPREAD: Final = 0.10
 """The relative standard deviation from which pyperf calls a benchmark unstable; here a robust one."""
@@ -65,7 +65,7 @@ def spread(run: runs.Run) -> findings.Warning | None:
     return findings.Warning(
         "spread",
         f"{len(wide)} of {count(len(spreads), 'cell')} vary by more than {percent(SPREAD)} from round to "
-        f"round, most {worst.stage}, {describe(worst)}, by {percent(wide[worst])}",
+        f"round, most {worst.stage}, {cell_phrase(worst)}, by {percent(wide[worst])}",
         "use more rounds, more --images a batch, or a quieter machine",
     )
 
@@ -107,7 +107,7 @@ def timer(run: runs.Run) -> findings.Warning | None:
         return None
     return findings.Warning(
         "timer",
-        f"{short[0].stage}, {describe(short[0])} took {1e3 * times[short[0]]:.2g} ms, less than "
+        f"{short[0].stage}, {cell_phrase(short[0])} took {1e3 * times[short[0]]:.2g} ms, less than "
         f"{TIMER_TICKS} ticks of the clock ({1e9 * run.preflight.timer_resolution_s:.0f} ns each)",
         "give each batch more work: more --images, or a larger --size",
     )

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from orchestrator.analysis.queueing.service_demands import MeasuredDemands
+from orchestrator.analysis.queueing.service_demands import ServiceDemands
 from orchestrator.analysis.queueing.stations import (
     Station,
     StationName,
@@ -53,7 +53,7 @@ class Bounds:
     publishing_share: float
 
 
-def bounds(measured: MeasuredDemands, slots: int) -> Bounds:
+def bounds(measured: ServiceDemands, slots: int) -> Bounds:
     """The bounds of a cell on `slots` slots, for the batch it was measured with."""
     system = measured.system(slots)
 

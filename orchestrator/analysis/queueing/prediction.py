@@ -10,7 +10,7 @@ from typing import Final, TypeAlias
 from orchestrator.analysis.queueing.makespan_model import makespan_s
 from orchestrator.analysis.queueing.round_trips import round_trips, window
 from orchestrator.analysis.queueing.sample_demands import Demands
-from orchestrator.analysis.queueing.service_demands import MeasuredDemands, demands
+from orchestrator.analysis.queueing.service_demands import ServiceDemands, service_demands
 from orchestrator.analysis.queueing.simulation import Simulated, simulate
 from orchestrator.analysis.queueing.stations import (
     Station,
@@ -25,7 +25,7 @@ from orchestrator.analysis.stats.intervals import makespan
 from orchestrator.errors import UsageError
 from orchestrator.model.findings import Estimate
 from orchestrator.model.runs import Cell, CellResult, Run
-from orchestrator.phrases.cells import count, describe
+from orchestrator.phrases.cells import cell_phrase, count
 
 MODEL_MARGIN: Final = 0.05
 """What the model alone may be off by, where formula and simulation agree; docs/scaling.md has the measured."""
@@ -105,10 +105,10 @@ def predict(
     Raises:
         UsageError: the result does not tell the cell's demands.
     """
-    measured = demands(family(run, cell), run)
+    measured = service_demands(family(run, cell), run)
     if measured is None:
         raise UsageError(
-            f"{run.id} does not tell where {describe(cell)} spends its time; measure it with this release, "
+            f"{run.id} does not tell where {cell_phrase(cell)} spends its time; measure it with this release, "
             "with a Celery strategy whose tasks end well"
         )
     fleet = HypotheticalFleet(slots, rtt_s, bandwidth_bytes_per_s, hosts)
@@ -169,7 +169,7 @@ def family(run: Run, cell: Cell) -> tuple[CellResult, ...]:
 
 
 def on_fleet(
-    run: Run, measured: MeasuredDemands, fleet: HypotheticalFleet, of: Demands | None = None
+    run: Run, measured: ServiceDemands, fleet: HypotheticalFleet, of: Demands | None = None
 ) -> System:
     """The stations as a message would meet them on another fleet.
 
@@ -225,7 +225,7 @@ def _widened(noise: Estimate, margin: float) -> Estimate:
 
 
 def _assumptions(
-    run: Run, measured: MeasuredDemands, fleet: HypotheticalFleet, system: System, tasks: int
+    run: Run, measured: ServiceDemands, fleet: HypotheticalFleet, system: System, tasks: int
 ) -> list[str]:
     """What is taken for granted, in words."""
     trips = round_trips(measured.cell, measured.chunk)

@@ -22,7 +22,7 @@ from orchestrator.analysis.queueing.sample_demands import (
 )
 from orchestrator.analysis.queueing.stations import System
 from orchestrator.analysis.stats.intervals import estimate
-from orchestrator.analysis.verdicts.comparability import standing
+from orchestrator.analysis.verdicts.comparability import eligible
 from orchestrator.model.findings import Estimate
 from orchestrator.model.runs import Cell, CellResult, Run, Sample
 
@@ -31,7 +31,7 @@ CONTENDED: Final = 0.7
 
 
 @dataclass(frozen=True, slots=True)
-class MeasuredDemands:
+class ServiceDemands:
     """A cell's demands in each round, and what they were measured on.
 
     `slots` are the numbers of slots that they come from. `cores` is how many serve the slots together,
@@ -76,7 +76,7 @@ class MeasuredDemands:
         return Estimate(median(values)) if found is None else found
 
 
-def demands(results: Sequence[CellResult], run: Run) -> MeasuredDemands | None:
+def service_demands(results: Sequence[CellResult], run: Run) -> ServiceDemands | None:
     """What a task asks of each station; `None` where no sample tells.
 
     Args:
@@ -85,7 +85,7 @@ def demands(results: Sequence[CellResult], run: Run) -> MeasuredDemands | None:
         run: where they were measured.
     """
     able = sorted(
-        (each for each in standing(results) if any(map(_told, each.samples))),
+        (each for each in eligible(results) if any(map(_told, each.samples))),
         key=lambda each: each.cell.slots,
     )
     if not able:
@@ -103,7 +103,7 @@ def demands(results: Sequence[CellResult], run: Run) -> MeasuredDemands | None:
         crowded = [each for each in able if each not in free]
         by_round = _with_crowded_cpu(by_round, crowded[-1], machine, limits) if crowded else by_round
     stations = [sample.stations for each in able for sample in each.samples if sample.stations is not None]
-    return MeasuredDemands(
+    return ServiceDemands(
         cell=able[0].cell,
         tasks=tasks,
         chunk=machine.chunk,

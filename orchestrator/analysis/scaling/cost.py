@@ -16,12 +16,12 @@ import numpy as np
 from orchestrator.analysis.queueing.makespan_model import fewest_slots, makespans_s, useful_slots
 from orchestrator.analysis.queueing.prediction import family
 from orchestrator.analysis.queueing.sample_demands import cores_of
-from orchestrator.analysis.queueing.service_demands import MeasuredDemands, demands
+from orchestrator.analysis.queueing.service_demands import ServiceDemands, service_demands
 from orchestrator.analysis.queueing.stations import StationName, System, beyond_slots, holding
 from orchestrator.analysis.stats.bootstrap import bootstrapped, resamples
 from orchestrator.analysis.stats.intervals import FEWEST_ROUNDS, beyond_one, estimate, paired
-from orchestrator.analysis.verdicts.comparability import standing, why_not
-from orchestrator.analysis.verdicts.selection import Pick, contest, pick
+from orchestrator.analysis.verdicts.comparability import eligible, why_not
+from orchestrator.analysis.verdicts.selection import Selection, compare_best, select_best
 from orchestrator.analysis.verdicts.verdict import BASELINES, Against, contestants
 from orchestrator.model.findings import Estimate
 from orchestrator.model.runs import Cell, CellResult, Run
@@ -76,9 +76,9 @@ def costs(run: Run, stage: str) -> tuple[Cost, ...]:
     Where the best in-process cell is the serial one, the two baselines are one.
     """
     found: list[Cost] = []
-    best = pick(_able(run, stage, _distributed))
+    best = select_best(_able(run, stage, _distributed))
     for against, is_baseline in BASELINES.items():
-        theirs = pick(_able(run, stage, is_baseline))
+        theirs = select_best(_able(run, stage, is_baseline))
         within = None if theirs is None else estimate(list(theirs.best.makespans_s.values()))
         if best is None or theirs is None or within is None or why_not(best, theirs) is not None:
             continue
@@ -99,8 +99,8 @@ class _Match:
     run: Run
     stage: str
     against: Against
-    ours: Pick
-    theirs: Pick
+    ours: Selection
+    theirs: Selection
     within_s: float
 
     def cost(self, kind: CostKind) -> Cost:
@@ -131,9 +131,9 @@ def ratios_by_slots(match: _Match) -> dict[int, tuple[CellResult, Estimate]]:
     ours = _able(match.run, match.stage, _distributed)
     found = {}
     for slots in sorted({result.cell.slots for result in ours}):
-        with_so_many = pick([result for result in ours if result.cell.slots == slots])
+        with_so_many = select_best([result for result in ours if result.cell.slots == slots])
         best = match.ours if slots == match.ours.best.cell.slots else with_so_many
-        against = None if best is None or why_not(best, match.theirs) else contest(best, match.theirs)
+        against = None if best is None or why_not(best, match.theirs) else compare_best(best, match.theirs)
         if best is not None and against is not None:
             found[slots] = best.best, against
     return found
@@ -162,7 +162,7 @@ def _measured(match: _Match) -> Cost | None:
 def _predicted(match: _Match, elsewhere: bool) -> Cost:
     """What the stations say where no measured number of slots was enough."""
     unknown = replace(match.cost("unknown"), elsewhere=elsewhere)
-    measured = demands(family(match.run, match.ours.best.cell), match.run)
+    measured = service_demands(family(match.run, match.ours.best.cell), match.run)
     if measured is None:
         return unknown
     system = _elsewhere(measured.system(1)) if elsewhere else measured.system(1)
@@ -182,13 +182,13 @@ def _predicted(match: _Match, elsewhere: bool) -> Cost:
 
 def _with_what_was_measured(match: _Match, cost: Cost) -> Cost:
     """The COST with what Celery's best cell of all numbers of slots did against the baseline."""
-    against = contest(match.ours, match.theirs)
+    against = compare_best(match.ours, match.theirs)
     rounds = len(paired(match.ours.best.makespans_s, match.theirs.best.makespans_s))
     return cost if against is None else replace(cost, ratio=against, rounds=rounds)
 
 
 def _drawn(
-    measured: MeasuredDemands, baseline: Mapping[int, float], elsewhere: bool, least: float
+    measured: ServiceDemands, baseline: Mapping[int, float], elsewhere: bool, least: float
 ) -> list[float]:
     """The fewest slots in each resample of the rounds that both sides have; infinite where none are enough."""
     rounds = [round_ for round_ in measured.rounds if round_ in baseline]
@@ -223,7 +223,7 @@ def _least_s(system: System, tasks: int) -> float:
 
 def _able(run: Run, stage: str, belongs: Callable[[Cell], bool]) -> tuple[CellResult, ...]:
     """The cells of one side whose times may be compared with each other."""
-    return standing(contestants(run.of_stage(stage), belongs))
+    return eligible(contestants(run.of_stage(stage), belongs))
 
 
 def _elsewhere(system: System) -> System:

@@ -20,7 +20,13 @@ from typing import Final, Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from orchestrator.analysis.stats.intervals import FEWEST_ROUNDS, candidates, cut, estimate, rank_test
+from orchestrator.analysis.stats.intervals import (
+    FEWEST_ROUNDS,
+    critical_value,
+    estimate,
+    rank_test,
+    walsh_averages,
+)
 from orchestrator.model.findings import Estimate
 
 Floats: TypeAlias = NDArray[np.float64]
@@ -166,8 +172,8 @@ class _Curve:
 
 def _curve(places: Floats, logarithms: Floats) -> _Curve:
     """`estimates.estimate` at every place at once, from log-ratios of shape (places, rounds)."""
-    ordered = np.sort(candidates(logarithms), axis=1)
-    k, level = cut(rank_test(logarithms.shape[1]))
+    ordered = np.sort(walsh_averages(logarithms), axis=1)
+    k, level = critical_value(rank_test(logarithms.shape[1]))
     return _Curve(places, np.median(ordered, axis=1), ordered[:, k], ordered[:, -1 - k], level)
 
 

@@ -9,11 +9,11 @@ from statistics import median
 
 from orchestrator.analysis.queueing.bounds import Bounds, bounds
 from orchestrator.analysis.queueing.sample_demands import cores_by_machine
-from orchestrator.analysis.queueing.service_demands import demands
+from orchestrator.analysis.queueing.service_demands import service_demands
 from orchestrator.analysis.scaling.cost import Cost, costs
 from orchestrator.analysis.scaling.usl import Refusal, Scalability, fit
 from orchestrator.analysis.stats.intervals import ratio, throughput
-from orchestrator.analysis.verdicts.comparability import comparable, standing
+from orchestrator.analysis.verdicts.comparability import comparable, eligible
 from orchestrator.model.findings import Estimate
 from orchestrator.model.runs import Cell, CellResult, Run
 
@@ -72,7 +72,7 @@ def scaling(run: Run) -> ScalingFindings:
     for result in run.cells:
         if not result.cell.replica:
             families.setdefault(replace(result.cell, slots=0), []).append(result)
-    curves = tuple(_curve(run, family) for each in families.values() if len(family := standing(each)) > 1)
+    curves = tuple(_curve(run, family) for each in families.values() if len(family := eligible(each)) > 1)
     stages = dict.fromkeys(curve.cell.stage for curve in curves if curve.cell.distributed)
     return ScalingFindings(curves, tuple(cost for stage in stages for cost in costs(run, stage)))
 
@@ -118,7 +118,7 @@ def _curve(run: Run, family: Sequence[CellResult]) -> ScalingCurve:
     throughputs = {
         each.cell.slots: {s.round: s.throughput_per_s for s in each.samples if s.ok} for each in ordered
     }
-    measured = demands(ordered, run) if ordered[0].cell.distributed else None
+    measured = service_demands(ordered, run) if ordered[0].cell.distributed else None
     return ScalingCurve(
         points=tuple(_point(run, each) for each in ordered),
         law=fit(throughputs, servable_slots(ordered, run)),

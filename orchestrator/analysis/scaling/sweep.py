@@ -8,8 +8,8 @@ from typing import Final, Literal, TypeAlias
 
 from orchestrator.analysis.scaling.crossover import BreakEven, SweepPoint, break_even
 from orchestrator.analysis.stats.intervals import paired
-from orchestrator.analysis.verdicts.comparability import standing, why_not
-from orchestrator.analysis.verdicts.selection import pick
+from orchestrator.analysis.verdicts.comparability import eligible, why_not
+from orchestrator.analysis.verdicts.selection import select_best
 from orchestrator.analysis.verdicts.verdict import BASELINES, Against, contestants
 from orchestrator.model.runs import Cell, CellResult, Run
 
@@ -81,11 +81,11 @@ def _sweep(run: Run, stage: str, against: Against, axis: Axis) -> Sweep | None:
     ours = _by_place(run, contestants(run.of_stage(stage), lambda cell: cell.distributed), axis)
     baseline = contestants(run.of_stage(stage), BASELINES[against])
     theirs = (
-        {at: list(standing(baseline)) for at in ours} if axis == "chunk" else _by_place(run, baseline, axis)
+        {at: list(eligible(baseline)) for at in ours} if axis == "chunk" else _by_place(run, baseline, axis)
     )
     points, celery, versus, left_out = [], [], [], []
     for at in sorted(ours.keys() & theirs.keys()):
-        one, other = pick(ours[at]), pick(theirs[at])
+        one, other = select_best(ours[at]), select_best(theirs[at])
         # A logarithmic axis has no place for an origin that answers at once.
         if at <= 0:
             continue
@@ -106,7 +106,7 @@ def _by_place(run: Run, results: tuple[CellResult, ...], axis: Axis) -> dict[flo
     found: dict[float, list[CellResult]] = {}
     for result in results:
         found.setdefault(place(run, result.cell, axis), []).append(result)
-    return {at: list(standing(there)) for at, there in found.items()}
+    return {at: list(eligible(there)) for at, there in found.items()}
 
 
 def _ratios(ours: Mapping[int, float], theirs: Mapping[int, float]) -> dict[int, float]:

@@ -55,7 +55,7 @@ def estimate(values: Sequence[float]) -> Estimate | None:
     if not values:
         return None
     enough = len(values) >= FEWEST_ROUNDS
-    return _interval(candidates(_logarithms(values)), rank_test(len(values)) if enough else None)
+    return _interval(walsh_averages(_logarithms(values)), rank_test(len(values)) if enough else None)
 
 
 def makespan(result: CellResult) -> Estimate | None:
@@ -121,10 +121,10 @@ def beyond_one(ratio: Estimate, margin: float) -> int:
 
 def centre(logarithms: Floats) -> float:
     """The point of an estimate: the median of the candidates."""
-    return float(np.median(candidates(logarithms)))
+    return float(np.median(walsh_averages(logarithms)))
 
 
-def candidates(logarithms: Floats) -> Floats:
+def walsh_averages(logarithms: Floats) -> Floats:
     """What the point is the median of, and the interval's ends are some of, in no order.
 
     Args:
@@ -147,7 +147,7 @@ def rank_test(rounds: int) -> Floats:
     return exact_tests.signs(rounds) if rounds >= MANY_ROUNDS else exact_tests.signed_rank(rounds)
 
 
-def cut(cumulated: Floats) -> tuple[int, float]:
+def critical_value(cumulated: Floats) -> tuple[int, float]:
     """How many ordered averages to leave out at either end, and the level of what is left.
 
     Of the levels that can be had, the one closest to `ASKED_LEVEL`; of two as close, the higher.
@@ -166,7 +166,7 @@ def _interval(logarithms: Floats, cumulated: Floats | None) -> Estimate:
     point = exp(float(np.median(ordered)))
     if cumulated is None:
         return Estimate(point)
-    k, level = cut(cumulated)
+    k, level = critical_value(cumulated)
     return Estimate(point, exp(float(ordered[k])), exp(float(ordered[-1 - k])), level)
 
 

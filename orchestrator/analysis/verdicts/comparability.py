@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from orchestrator.analysis.stats.intervals import paired
-from orchestrator.analysis.verdicts.selection import Pick
+from orchestrator.analysis.verdicts.selection import Selection
 from orchestrator.model.runs import CellResult, Sample
-from orchestrator.phrases.cells import count, describe
+from orchestrator.phrases.cells import cell_phrase, count
 
 
 def comparable(one: CellResult, other: CellResult) -> bool:
@@ -19,31 +19,31 @@ def comparable(one: CellResult, other: CellResult) -> bool:
     return one.stands and other.stands and _differing(_alone(one), _alone(other)) is None
 
 
-def standing(results: Iterable[CellResult]) -> tuple[CellResult, ...]:
+def eligible(results: Iterable[CellResult]) -> tuple[CellResult, ...]:
     """Those of some cells of the same work that may be compared with the one that failed the fewest tasks."""
     able = [result for result in results if result.stands]
     least = min(able, key=_failed_share, default=None)
     return () if least is None else tuple(result for result in able if comparable(result, least))
 
 
-def why_not(ours: Pick, theirs: Pick) -> str | None:
+def why_not(ours: Selection, theirs: Selection) -> str | None:
     """The sentence that says why two sides' times may not be compared; `None` where they may.
 
     What is compared are each round's picks, and the two cells that are best over all rounds.
     """
     for result in (*ours.compared, *theirs.compared):
         if not result.sound:
-            return f"{describe(result.cell)} {_faults(result.samples)}, so its time may not stand"
+            return f"{cell_phrase(result.cell)} {_faults(result.samples)}, so its time may not stand"
         if not result.stands:
-            return f"{describe(result.cell)} ended no task well, so its time may not stand"
+            return f"{cell_phrase(result.cell)} ended no task well, so its time may not stand"
     differing = _differing(ours.by_round, theirs.by_round)
     differing = differing or _differing(_alone(ours.best), _alone(theirs.best))
     if differing is None:
         return None
     round_, one, other = differing
     return (
-        f"{describe(one.cell)} failed {count(_failed(one, round_), 'task')} of round {round_ + 1} and "
-        f"{describe(other.cell)} {_failed(other, round_)}, so they did not do the same work"
+        f"{cell_phrase(one.cell)} failed {count(_failed(one, round_), 'task')} of round {round_ + 1} and "
+        f"{cell_phrase(other.cell)} {_failed(other, round_)}, so they did not do the same work"
     )
 
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 from math import ceil, prod
 
 from orchestrator.analysis.stats.intervals import beyond_one, makespan, paired, ratio
-from orchestrator.analysis.verdicts.comparability import standing
+from orchestrator.analysis.verdicts.comparability import eligible
 from orchestrator.model.findings import Estimate
 from orchestrator.model.runs import Cell, CellResult, Run
-from orchestrator.phrases.cells import count, describe
+from orchestrator.phrases.cells import cell_phrase, count
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class EventsCost:
         """The cost in words."""
         where = " ".join(filter(None, (self.cell.stage, self.cell.work)))
         share = f"{_share(self.ratio.point)} ({self._evidence})"
-        said = f"{where}: task events cost {describe(self.cell)} {share}"
+        said = f"{where}: task events cost {cell_phrase(self.cell)} {share}"
         side = beyond_one(self.ratio, 0.0)
         if side > 0:
             return f"{said}, {1e3 * self.message_s:.2g} ms a message."
@@ -63,7 +63,7 @@ def events_costs(run: Run) -> tuple[EventsCost, ...]:
 def _pairs(results: Sequence[CellResult]) -> list[tuple[CellResult, CellResult]]:
     """Cells without task events that did the same work, each with the one that differs from it in them alone."""
     celery = (each for each in results if each.cell.events is not None and not each.cell.replica)
-    able = {each.cell: each for each in standing(celery)}
+    able = {each.cell: each for each in eligible(celery)}
     return [
         (able[cell], able[partner])
         for cell in able

@@ -8,11 +8,11 @@ from typing import Final, Literal, TypeAlias
 
 from orchestrator.analysis.queueing.bounds import bounds
 from orchestrator.analysis.queueing.prediction import family
-from orchestrator.analysis.queueing.service_demands import demands
+from orchestrator.analysis.queueing.service_demands import service_demands
 from orchestrator.analysis.scaling.cost import costs
 from orchestrator.analysis.stats.intervals import beyond_one, estimate, ratio
-from orchestrator.analysis.verdicts.comparability import standing
-from orchestrator.analysis.verdicts.selection import pick
+from orchestrator.analysis.verdicts.comparability import eligible
+from orchestrator.analysis.verdicts.selection import select_best
 from orchestrator.analysis.verdicts.verdict import contestants
 from orchestrator.model.findings import Estimate
 from orchestrator.model.runs import Cell, CellResult, Run
@@ -61,8 +61,8 @@ def advice(run: Run, stage: str) -> tuple[str, ...]:
     saves another kernel time may cost this one some. Of a run over slots the curves say what holds it back, and
     what slots save.
     """
-    celery = standing(each for each in run.of_stage(stage) if each.cell.distributed and not each.cell.replica)
-    best = pick(contestants(celery, lambda cell: cell.distributed))
+    celery = eligible(each for each in run.of_stage(stage) if each.cell.distributed and not each.cell.replica)
+    best = select_best(contestants(celery, lambda cell: cell.distributed))
     if best is None:
         return ()
     of_kernel = [each for each in celery if each.cell.kernel == best.best.cell.kernel]
@@ -118,7 +118,7 @@ def _differ_only_in(one: Cell, other: Cell, change: Change) -> bool:
 def _hold(run: Run, best: CellResult) -> tuple[str, ...]:
     """What holds the best cell back now, from its own stations, and whether anything against it would be enough."""
     stage = best.cell.stage
-    measured = demands(family(run, best.cell), run)
+    measured = service_demands(family(run, best.cell), run)
     if measured is None:
         return ()
     against_best = [each for each in costs(run, stage) if each.against == "best in-process"]

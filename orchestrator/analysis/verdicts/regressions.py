@@ -20,7 +20,7 @@ from orchestrator.errors import UsageError
 from orchestrator.model.environment import Environment, Worker
 from orchestrator.model.findings import Estimate
 from orchestrator.model.runs import Cell, CellResult, Run
-from orchestrator.phrases.cells import describe, figure, percent
+from orchestrator.phrases.cells import cell_phrase, figure, percent
 
 ChangeWord: TypeAlias = Literal["regression", "improvement", "same", "inconclusive", "invalid"]
 
@@ -109,7 +109,7 @@ def changed(ratio: Estimate, threshold: float) -> ChangeWord:
 
 
 def _change(old: CellResult, new: CellResult, threshold: float, mark: str) -> Change:
-    name = describe(new.cell)
+    name = cell_phrase(new.cell)
     for result, run in ((old, "old"), (new, "new")):
         if not result.sound:
             reason = f"{name} lost or repeated tasks, or gave wrong outputs, in the {run} run{mark}"

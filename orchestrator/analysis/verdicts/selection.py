@@ -27,7 +27,7 @@ Logarithms: TypeAlias = Mapping[int, float]
 
 
 @dataclass(frozen=True, slots=True)
-class Pick:
+class Selection:
     """The best of some cells: `best` by all rounds, `by_round` by the rounds before each.
 
     A first round has nothing before it, so it is in `by_round` only where there was nothing to pick.
@@ -48,13 +48,13 @@ class Pick:
         return tuple({result.cell: result for result in results}.values())
 
 
-def pick(candidates: Sequence[CellResult]) -> Pick | None:
+def select_best(candidates: Sequence[CellResult]) -> Selection | None:
     """The best of the candidates, over all and round by round; `None` where none has a sample."""
     measured = [result for result in candidates if result.samples]
     if not measured:
         return None
     if len(measured) == 1:
-        return Pick(measured[0], dict.fromkeys(measured[0].makespans_s, measured[0]))
+        return Selection(measured[0], dict.fromkeys(measured[0].makespans_s, measured[0]))
     times = [_logarithms(result) for result in measured]
     by_round = {}
     for round_ in sorted({each for known in times for each in known}):
@@ -62,10 +62,10 @@ def pick(candidates: Sequence[CellResult]) -> Pick | None:
         if able:
             earlier = [{r: each for r, each in times[index].items() if r < round_} for index in able]
             by_round[round_] = measured[able[_lowest(earlier)]]
-    return Pick(measured[_lowest(times)], by_round)
+    return Selection(measured[_lowest(times)], by_round)
 
 
-def contest(ours: Pick, theirs: Pick) -> Estimate | None:
+def compare_best(ours: Selection, theirs: Selection) -> Estimate | None:
     """One side's best against the other's: how many times as long it takes.
 
     The point and an interval come from the rounds' picks. The interval is widened to hold that of the

@@ -13,10 +13,10 @@ from typing import Final, Literal, TypeAlias
 from orchestrator.analysis.hops import bound
 from orchestrator.analysis.stats.intervals import CLEARANCE, FEWEST_ROUNDS, beyond_one, paired
 from orchestrator.analysis.verdicts.comparability import why_not
-from orchestrator.analysis.verdicts.selection import Pick, contest, pick
+from orchestrator.analysis.verdicts.selection import Selection, compare_best, select_best
 from orchestrator.model.findings import Estimate, Verdict, VerdictWord
 from orchestrator.model.runs import Cell, CellResult, Run
-from orchestrator.phrases.cells import count, describe, percent, took
+from orchestrator.phrases.cells import cell_phrase, count, percent, took
 
 Against: TypeAlias = Literal["best in-process", "serial"]
 
@@ -69,16 +69,16 @@ def judge(
     margin: float,
 ) -> Verdict:
     """The verdict on one side's best against the other's, in the rounds that have both."""
-    ours, theirs = pick(celery), pick(versus)
+    ours, theirs = select_best(celery), select_best(versus)
     if ours is None or theirs is None:
         return _unmeasured(stage, against, ours, theirs)
     unsound = why_not(ours, theirs)
-    estimate = None if unsound else contest(ours, theirs)
+    estimate = None if unsound else compare_best(ours, theirs)
     rounds = len(paired(ours.best.makespans_s, theirs.best.makespans_s))
     judged = len(paired(ours.by_round, theirs.by_round))
     word = "invalid" if unsound else classify(estimate, margin)
     needed = rounds_needed(estimate, min(rounds, judged), margin) if word == "inconclusive" else None
-    names = describe(ours.best.cell), describe(theirs.best.cell)
+    names = cell_phrase(ours.best.cell), cell_phrase(theirs.best.cell)
     return Verdict(
         stage,
         word,
@@ -133,12 +133,12 @@ def _disturbed(stage: str, against: Against, run: Run, is_baseline: Callable[[Ce
         taken = [each for each in run.of_stage(stage) if belongs(each.cell) and each.taken]
         if taken and not any(each.samples for each in taken):
             why = taken[0].disturbed[0].disturbed
-            reason = f"Every sample of {describe(taken[0].cell)} was disturbed, first by: {why}; run again"
+            reason = f"Every sample of {cell_phrase(taken[0].cell)} was disturbed, first by: {why}; run again"
             return Verdict(stage, "invalid", against, None, None, ratio=None, reason=reason)
     return None
 
 
-def _unmeasured(stage: str, against: Against, ours: Pick | None, theirs: Pick | None) -> Verdict:
+def _unmeasured(stage: str, against: Against, ours: Selection | None, theirs: Selection | None) -> Verdict:
     missing = "Celery" if ours is None else against
     return Verdict(
         stage,

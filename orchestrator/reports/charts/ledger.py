@@ -6,7 +6,7 @@ from typing import Any
 
 import altair as alt
 
-from orchestrator.analysis.hops import LEGS, Ledger, Leg, ledger
+from orchestrator.analysis.hops import LEGS, HopLedger, HopTime, hop_ledger
 from orchestrator.model.findings import Findings
 from orchestrator.model.runs import Run
 from orchestrator.phrases.typeset import NONE, time
@@ -31,7 +31,7 @@ def draw(run: Run, findings: Findings) -> tuple[Drawing, ...]:
         each
         for result in run.cells
         if result.cell.distributed and not result.cell.replica
-        if (each := ledger(result)) is not None and _drawable(each)
+        if (each := hop_ledger(result)) is not None and _drawable(each)
     ]
     if not ledgers:
         return ()
@@ -53,26 +53,26 @@ def draw(run: Run, findings: Findings) -> tuple[Drawing, ...]:
     )
 
 
-def _drawable(each: Ledger) -> bool:
+def _drawable(each: HopLedger) -> bool:
     """Whether there is a latency to take shares of: clocks known badly may leave none."""
     return each.latency_s is not None and each.latency_s > 0 and any(leg.seconds > 0 for leg in each.legs)
 
 
-def _name(each: Ledger) -> str:
+def _name(each: HopLedger) -> str:
     return f"{each.cell.stage}, {full_name(each.cell)}"
 
 
-def _largest(each: Ledger) -> str:
+def _largest(each: HopLedger) -> str:
     """The two largest hops of a cell in words."""
     legs = sorted(each.legs, key=lambda leg: -leg.seconds)[:2]
     return " and ".join(f"{leg.name} {_percent(leg)}" for leg in legs) + f" of {time(each.latency_s)}"
 
 
-def _percent(leg: Leg) -> str:
+def _percent(leg: HopTime) -> str:
     return NONE if leg.share is None else f"{100 * leg.share:.0f} %"
 
 
-def _row(each: Ledger) -> tuple[str, ...]:
+def _row(each: HopLedger) -> tuple[str, ...]:
     legs = {leg.name: f"{time(leg.seconds)} ({_percent(leg)})" for leg in each.legs}
     return (
         each.cell.stage,
@@ -83,7 +83,7 @@ def _row(each: Ledger) -> tuple[str, ...]:
     )
 
 
-def _spec(ledgers: list[Ledger]) -> Spec:
+def _spec(ledgers: list[HopLedger]) -> Spec:
     by_cell = {each.cell: each for each in ledgers}
     stages = dict.fromkeys(each.cell.stage for each in ledgers)
     names = named(by_cell)
@@ -127,7 +127,7 @@ def _spec(ledgers: list[Ledger]) -> Spec:
     return {**chart.properties(height=ROW_PX * len(rows)).to_dict(), "config": config()}
 
 
-def _data(each: Ledger, key: str) -> list[dict[str, Any]]:
+def _data(each: HopLedger, key: str) -> list[dict[str, Any]]:
     """A cell's segments from left to right; a negative rest has no length, and is told by its figure."""
     whole = sum(max(0.0, leg.seconds) for leg in each.legs)
     start = 0.0

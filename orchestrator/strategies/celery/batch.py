@@ -13,11 +13,11 @@ from celery.states import RETRY
 
 from orchestrator.fleet.connections import BROKEN
 from orchestrator.strategies.base import Row
-from orchestrator.strategies.celery.connection import Way
-from orchestrator.strategies.celery.outcomes import Shipment, Tally, answer_of, outcomes, unanswered
-from orchestrator.strategies.celery.watchdog import QUIET_S, SLOW_S, Watch
+from orchestrator.strategies.celery.connection import Connection
+from orchestrator.strategies.celery.outcomes import InFlightMessage, Tally, answer_of, outcomes, unanswered
+from orchestrator.strategies.celery.watchdog import QUIET_S, SLOW_S, Watchdog
 from worker.contract import Task
-from worker.messages import STORE_FAILED, VERSION, Answer, ForeignMessageError, Order
+from worker.messages import STORE_FAILED, VERSION, ForeignMessageError, TaskMessage, TaskReply
 from worker.tasks import task_name
 
 WINDOW_MESSAGES = 1000
@@ -82,13 +82,13 @@ class Batch:
     `note` is told what disturbs it.
     """
 
-    way: Way
+    way: Connection
     key: str
     slots: int
     chunks: Chunks
     tally: Tally
     note: Callable[[str], None]
-    under_way: dict[str, Shipment] = field(default_factory=dict)
+    under_way: dict[str, InFlightMessage] = field(default_factory=dict)
     bytes_under_way: int = 0
 
     @property
@@ -104,7 +104,7 @@ class Batch:
         Raises:
             UnavailableError: the broker went away, or takes no more.
         """
-        watch = Watch(self.way.fleet, self.slots, self.note)
+        watch = Watchdog(self.way.fleet, self.slots, self.note)
         breaks = 0
         heard_at = looked_at = time.monotonic()
         while self.chunks or self.under_way:
@@ -144,19 +144,19 @@ class Batch:
             shipment.accepted = True
         return len(shipments)
 
-    def _add(self) -> Shipment:
+    def _add(self) -> InFlightMessage:
         """Store the next chunk's inputs and put its message into the burst; from then on it is under way."""
         started_at = time.monotonic()
         chunk, way = self.chunks.first, self.way
         id_ = f"{self.key}-{chunk[0].id}"
         references = way.placement.put(self.key, chunk)
         pairs = [(task.id, reference) for task, reference in zip(chunk, references, strict=True)]
-        order = Order(VERSION, id_, chunk[0].kernel, way.transport_name, pairs)
+        order = TaskMessage(VERSION, id_, chunk[0].kernel, way.transport_name, pairs)
         name, message = task_name(chunk[0].stage), order.as_message()
         way.publisher.add(name, id_, message, way.transport.serializer, _summary(order))
         size = sum(reference.get("size", 0) for reference in references)
         self._expect_by(started_at, size)
-        shipment = Shipment(chunk, references, size, started_at)
+        shipment = InFlightMessage(chunk, references, size, started_at)
         self.under_way[id_] = shipment
         self.bytes_under_way += size
         self.chunks.drop_first()
@@ -179,7 +179,7 @@ class Batch:
         if what is not None:
             self.note(what)
 
-    def _take_in(self, id_: str, shipment: Shipment, meta: dict[str, Any]) -> Row:
+    def _take_in(self, id_: str, shipment: InFlightMessage, meta: dict[str, Any]) -> Row:
         """What one answer holds, with its outputs brought here.
 
         The message is under way until they are here: where the connection breaks before, it is answered again.
@@ -205,7 +205,7 @@ class Batch:
         offset = self.way.fleet.offset_of(answer.worker)
         return [*outcomes(shipment, answer, outputs, time.monotonic(), offset)]
 
-    def _look_after(self, watch: Watch, quiet_s: float) -> Iterator[Row]:
+    def _look_after(self, watch: Watchdog, quiet_s: float) -> Iterator[Row]:
         """Give up what will not be answered; send again what was never sent."""
         fate = watch.look(self.under_way, quiet_s)
         for id_ in fate.unsent:
@@ -225,13 +225,13 @@ class Batch:
         if took_s > SLOW_S + size / SLOWEST_BYTES_PER_S:
             self.note(f"the broker took {took_s:.1f} s to answer")
 
-    def _ended(self, id_: str, answer: Answer | None) -> None:
+    def _ended(self, id_: str, answer: TaskReply | None) -> None:
         shipment = self.under_way.pop(id_)
         self.bytes_under_way -= shipment.size
         self.way.leavings.answered(id_, shipment, answer)
 
 
-def _summary(order: Order) -> str:
+def _summary(order: TaskMessage) -> str:
     """What Flower shows as a message's arguments: short, and never an address or a payload."""
     ids = [id_ for id_, _ in order.tasks]
     span = f"image {ids[0]}" if len(ids) == 1 else f"images {ids[0]} to {ids[-1]}"

@@ -10,9 +10,9 @@ from typing import Any
 
 from celery.states import READY_STATES, SUCCESS
 
-from orchestrator.strategies.celery.outcomes import Shipment, answer_of
+from orchestrator.strategies.celery.outcomes import InFlightMessage, answer_of
 from orchestrator.strategies.celery.results import Results
-from worker.messages import Answer, ForeignMessageError
+from worker.messages import ForeignMessageError, TaskReply
 from worker.payloads.transport import Reference, Transport
 
 WITHDRAW_S = 5.0
@@ -25,7 +25,7 @@ MOST_HEARD = 4000
 """So many answers are remembered, to be known when they are heard again: more than can be under way at once."""
 
 
-class Leavings:
+class Cleanup:
     """Keeps account of what has to be deleted, and of answers that come when nobody awaits them."""
 
     def __init__(self, transport: Transport, results: Results) -> None:
@@ -43,7 +43,7 @@ class Leavings:
         """Another batch begins."""
         self.duplicated = 0
 
-    def answered(self, id_: str, shipment: Shipment, answer: Answer | None) -> None:
+    def answered(self, id_: str, shipment: InFlightMessage, answer: TaskReply | None) -> None:
         """A message was answered: its inputs and its result have served; `clear_some` deletes them."""
         self._ids.append(id_)
         self._payloads.extend(shipment.references)
@@ -51,7 +51,7 @@ class Leavings:
         if len(self._heard) > MOST_HEARD:
             self._heard.popitem(last=False)
 
-    def give_up(self, id_: str, shipment: Shipment) -> None:
+    def give_up(self, id_: str, shipment: InFlightMessage) -> None:
         """Nobody waits for this message's answer any more; should it come, it is the first."""
         self._given_up.add(id_)
         self._payloads.extend(shipment.references)
@@ -92,7 +92,7 @@ class Leavings:
             return execution is not None and self._heard.get(id_) == execution
         return False
 
-    def withdraw(self, under_way: dict[str, Shipment], recalled: Collection[str]) -> None:
+    def withdraw(self, under_way: dict[str, InFlightMessage], recalled: Collection[str]) -> None:
         """After an early end: forget the messages that were taken back, and wait a while for the others."""
         for id_, shipment in under_way.items():
             self._payloads.extend(shipment.references)
@@ -145,6 +145,6 @@ def _outputs(meta: dict[str, Any]) -> Iterable[Reference]:
     return [entry.output for entry in answer_of(meta).entries if entry.output is not None]
 
 
-def _execution(answer: Answer | None) -> tuple[str, float] | None:
+def _execution(answer: TaskReply | None) -> tuple[str, float] | None:
     """What tells one doing of a message from another: the slot, and when it began on that slot's clock."""
     return (answer.slot, answer.entries[0].started_at) if answer and answer.entries else None

@@ -13,15 +13,15 @@ from orchestrator.errors import UnavailableError
 from orchestrator.fleet.connections import BROKEN
 from orchestrator.fleet.fleet import Fleet
 from orchestrator.fleet.recovery import REJOIN_S
-from orchestrator.strategies.celery.cleanup import Leavings
-from orchestrator.strategies.celery.payload_io import Placement
+from orchestrator.strategies.celery.cleanup import Cleanup
+from orchestrator.strategies.celery.payload_io import PayloadIO
 from orchestrator.strategies.celery.publishing import Publisher
 from orchestrator.strategies.celery.results import Results
 from worker.payloads.transport import Transport
 
 
 @dataclass(slots=True)
-class Way:
+class Connection:
     """A strategy's lines to its fleet, and what it keeps account of.
 
     `breaks` is how often the fleet's connections had broken when these were made.
@@ -30,10 +30,10 @@ class Way:
     fleet: Fleet
     transport_name: str
     transport: Transport
-    placement: Placement
+    placement: PayloadIO
     publisher: Publisher
     results: Results
-    leavings: Leavings
+    leavings: Cleanup
     breaks: int
 
     @property

@@ -11,14 +11,14 @@ from typing import Any
 from orchestrator.fleet.workers import Offset
 from orchestrator.model.runs import Stations
 from worker.contract import LOST, Failure, Hops, Outcome, Payload, Task
-from worker.messages import Answer, Entry, ForeignMessageError
+from worker.messages import ForeignMessageError, TaskReply, TaskResult
 from worker.payloads.transport import PayloadMissingError, Reference
 
 LEFT_OUT = Failure(LOST, "the worker's answer leaves this task out")
 
 
 @dataclass(slots=True)
-class Shipment:
+class InFlightMessage:
     """One message under way: its tasks, where their inputs lie, and when it left (seconds, our clock)."""
 
     tasks: Sequence[Task]
@@ -58,7 +58,7 @@ class Tally:
         yield
         self.publish_s += time.monotonic() - started
 
-    def count(self, shipment: Shipment, answer: Answer, copies: int) -> None:
+    def count(self, shipment: InFlightMessage, answer: TaskReply, copies: int) -> None:
         """Add one answered message; each payload was moved `copies` times, in and out of the store."""
         self.messages += 1
         self.slot_s += sum(entry.ended_at - entry.started_at for entry in answer.entries)
@@ -81,7 +81,7 @@ class Tally:
         )
 
 
-def answer_of(meta: Mapping[str, Any]) -> Answer:
+def answer_of(meta: Mapping[str, Any]) -> TaskReply:
     """The answer that a task's result holds.
 
     Raises:
@@ -92,10 +92,12 @@ def answer_of(meta: Mapping[str, Any]) -> Answer:
         raise ForeignMessageError(
             f"{type(result).__name__}: {result}" if isinstance(result, BaseException) else str(result)
         )
-    return Answer.from_result(meta["result"])
+    return TaskReply.from_result(meta["result"])
 
 
-def unanswered(shipment: Shipment, meta: Mapping[str, Any], error: ForeignMessageError) -> Iterator[Outcome]:
+def unanswered(
+    shipment: InFlightMessage, meta: Mapping[str, Any], error: ForeignMessageError
+) -> Iterator[Outcome]:
     """Every task of a message that ended without an answer, with Celery's own word on it as the failure."""
     result = meta["result"]
     name = type(result).__name__ if isinstance(result, BaseException) else type(error).__name__
@@ -105,8 +107,8 @@ def unanswered(shipment: Shipment, meta: Mapping[str, Any], error: ForeignMessag
 
 
 def outcomes(
-    shipment: Shipment,
-    answer: Answer,
+    shipment: InFlightMessage,
+    answer: TaskReply,
     outputs: Mapping[int, Payload | PayloadMissingError | None],
     done_at: float,
     offset: Offset | None,
@@ -136,7 +138,7 @@ def outcomes(
             yield Outcome(task.id, output, hops=hops, slot=answer.slot)
 
 
-def _hops(entry: Entry, shipment: Shipment, done_at: float, offset: Offset | None) -> Hops:
+def _hops(entry: TaskResult, shipment: InFlightMessage, done_at: float, offset: Offset | None) -> Hops:
     """The task's time, leg by leg; what crosses machines is shifted by the worker's clock offset."""
     shift = None if offset is None else offset.offset_s
     return Hops(

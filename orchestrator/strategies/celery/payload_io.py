@@ -8,11 +8,11 @@ from contextlib import contextmanager
 
 from orchestrator.errors import UnavailableError
 from worker.contract import LOST, Failure, Outcome, Payload, Task
-from worker.messages import Entry, ForeignMessageError
+from worker.messages import ForeignMessageError, TaskResult
 from worker.payloads.transport import PayloadMissingError, Reference, Transport
 
 
-class Placement:
+class PayloadIO:
     """Puts inputs where workers find them, and gets outputs from where they put them.
 
     With `resident` data the inputs are in the store before a batch starts, and the outputs stay there.
@@ -47,7 +47,7 @@ class Placement:
         with _store_errors():
             return self._transport.put_many([(f"{key}:in:{task.id}", task.payload) for task in chunk])
 
-    def take(self, entries: Sequence[Entry]) -> dict[int, Payload | PayloadMissingError]:
+    def take(self, entries: Sequence[TaskResult]) -> dict[int, Payload | PayloadMissingError]:
         """Task id to output, fetched in one round trip; nothing for resident ones.
 
         Raises:

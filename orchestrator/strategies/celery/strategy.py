@@ -20,10 +20,10 @@ from orchestrator.fleet.fleet import Fleet
 from orchestrator.model.runs import Cell, Data, Events, Stations
 from orchestrator.strategies.base import Row, Strategy
 from orchestrator.strategies.celery.batch import Batch, Chunks
-from orchestrator.strategies.celery.cleanup import Leavings
-from orchestrator.strategies.celery.connection import Way
+from orchestrator.strategies.celery.cleanup import Cleanup
+from orchestrator.strategies.celery.connection import Connection
 from orchestrator.strategies.celery.outcomes import Tally
-from orchestrator.strategies.celery.payload_io import Placement
+from orchestrator.strategies.celery.payload_io import PayloadIO
 from orchestrator.strategies.celery.publishing import Publisher
 from orchestrator.strategies.celery.results import Results
 from worker.contract import LOST, Failure, Outcome, Task
@@ -84,14 +84,14 @@ class Celery(Strategy):
         # Every strategy has ids of its own, so that none hears another's results.
         self._prefix = f"{self._fleet.run_id}-{secrets.token_hex(4)}-"
         results = Results(self._fleet.app, self._fleet.client(), self._prefix)
-        self._way = Way(
+        self._way = Connection(
             self._fleet,
             self._transport_name,
             transport,
-            Placement(transport, self._resident),
+            PayloadIO(transport, self._resident),
             Publisher(self._fleet.app, self._fleet.queue),
             results,
-            Leavings(transport, results),
+            Cleanup(transport, results),
             self._fleet.breaks,
         )
         self._choose_slots()

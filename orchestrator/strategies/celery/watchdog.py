@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from orchestrator.errors import UnavailableError
 from orchestrator.fleet.fleet import Fleet
-from orchestrator.strategies.celery.outcomes import Shipment
+from orchestrator.strategies.celery.outcomes import InFlightMessage
 
 QUIET_S = 2.0
 """After this long without an answer, and again every so often, the batch is looked after."""
@@ -32,7 +32,7 @@ class Fate:
 
 
 @dataclass(slots=True)
-class Watch:
+class Watchdog:
     """Looks after one batch, that is done by `slots` slots. `note` is told what disturbs it."""
 
     fleet: Fleet
@@ -41,7 +41,7 @@ class Watch:
     missing: frozenset[str] = field(default_factory=frozenset)
     idle: bool = False
 
-    def look(self, under_way: Mapping[str, Shipment], quiet_s: float) -> Fate:
+    def look(self, under_way: Mapping[str, InFlightMessage], quiet_s: float) -> Fate:
         """See to it that everything under way can still be answered, after `quiet_s` seconds of silence.
 
         Two looks in a row must miss a message: between queue and worker there is a moment in which it is in neither.
@@ -67,7 +67,7 @@ class Watch:
                 return Fate(tuple(under_way), why=str(error))
         return self._fate(under_way)
 
-    def _fate(self, under_way: Mapping[str, Shipment]) -> Fate:
+    def _fate(self, under_way: Mapping[str, InFlightMessage]) -> Fate:
         busy = self.fleet.attendance.busy_with & under_way.keys()
         waiting = self.fleet.messages.waiting()
         self._see_that_somebody_serves(waiting, busy)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.analysis.hops import beyond_bound, bound, ledger, mean_hops, merged_hops
+from orchestrator.analysis.hops import beyond_bound, bound, hop_ledger, mean_hops, merged_hops
 from orchestrator.model.runs import CellResult, MeanHops
 from tests.unit.analysis.made_runs import HOPS, REDIS, SERIAL, result, samples
 from worker.contract import Hops
@@ -115,7 +115,7 @@ def test_tasks_beyond_the_bound_are_counted_and_kept() -> None:
 def test_ledger_takes_the_median_round_of_each_hop_and_its_share_of_the_latency() -> None:
     rounds = [replace(HOPS, queue_s=queue) for queue in (0.002, 0.004, 0.006)]
     each = tuple(replace(sample, hops=of) for sample, of in zip(samples([1, 1, 1]), rounds, strict=True))
-    found = ledger(CellResult(REDIS, None, each))
+    found = hop_ledger(CellResult(REDIS, None, each))
     assert found is not None
     assert (found.rounds, found.tasks, found.beyond_bound) == (3, 24, 0)
     assert found.seconds("queue") == 0.004
@@ -132,20 +132,20 @@ def test_ledger_takes_the_median_round_of_each_hop_and_its_share_of_the_latency(
 
 
 def test_equal_rounds_are_each_counted() -> None:
-    found = ledger(result(REDIS, [1.0] * 3, hops=HOPS))
+    found = hop_ledger(result(REDIS, [1.0] * 3, hops=HOPS))
     assert found is not None
     assert found.rounds == 3
 
 
 def test_ledger_of_an_in_process_cell_has_compute_alone() -> None:
-    found = ledger(result(SERIAL, [1.0], hops=MeanHops(8, 0.01, 0.01)))
+    found = hop_ledger(result(SERIAL, [1.0], hops=MeanHops(8, 0.01, 0.01)))
     assert found is not None
     assert [(leg.name, leg.seconds, leg.share) for leg in found.legs] == [("compute", 0.01, None)]
     assert found.seconds("queue") is None
 
 
 def test_no_hops_give_no_ledger_and_no_bound() -> None:
-    assert ledger(result(REDIS, [1.0])) is None
+    assert hop_ledger(result(REDIS, [1.0])) is None
     assert bound(result(REDIS, [1.0])) is None
     assert bound(result(SERIAL, [1.0], hops=MeanHops(8, 0.01, 0.01))) is None
 

@@ -94,7 +94,7 @@ def test_where_no_worker_answers_the_line_that_starts_one_on_that_broker_is_give
     answer, monkeypatch, url, shown
 ):
     answer({"maxmemory_policy": "noeviction"})
-    monkeypatch.setattr(external.roll_call, "assemble", lambda *_: [])
+    monkeypatch.setattr(external.roll_call, "wait_for_workers", lambda *_: [])
     line = f"BREAKEVEN_BROKER_URL={shown} celery -A worker.app worker --concurrency 1 --hostname w1@%h"
     with (
         pytest.raises(UnavailableError, match=f"or with: {re.escape(line)}$"),

@@ -8,19 +8,19 @@ from celery import Celery
 from orchestrator.errors import UnavailableError
 from orchestrator.fleet import recovery
 from orchestrator.fleet.fleet import Fleet
-from orchestrator.fleet.workers import Member
+from orchestrator.fleet.workers import WorkerInfo
 from orchestrator.model.environment import Broker
 from worker.settings import Settings
 
 BROKER = "redis://broker:6379/0"
-MEMBERS = [Member(f"w{number}@here", 1, 1.0, "3.13", None, None, events=False) for number in (1, 2)]
+MEMBERS = [WorkerInfo(f"w{number}@here", 1, 1.0, "3.13", None, None, events=False) for number in (1, 2)]
 
 
 def test_a_second_wait_in_vain_says_how_short_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
     """After the first, whose patience is long, nobody waits so long for the same workers again."""
     times = iter(range(0, 10_000, 5))
     monkeypatch.setattr(recovery.time, "monotonic", lambda: float(next(times)))
-    monkeypatch.setattr(recovery.roster, "find", lambda *_, **__: MEMBERS[:1])
+    monkeypatch.setattr(recovery.workers, "find", lambda *_, **__: MEMBERS[:1])
     fleet = Fleet(Celery(broker=BROKER), Settings(broker_url=BROKER), Broker("redis", "8", False), MEMBERS)
     fleet.unsettle()
     said = []

@@ -29,7 +29,7 @@ def answering(monkeypatch: pytest.MonkeyPatch) -> Callable[[list[int]], None]:
             last[0] = next(looks, last[0])
             return [f"worker{number}" for number in range(last[0])]
 
-        monkeypatch.setattr(roll_call.roster, "find", find)
+        monkeypatch.setattr(roll_call.workers, "find", find)
 
     return set_up
 

@@ -8,12 +8,12 @@ from collections.abc import Generator, Sequence
 import numpy as np
 import pytest
 
-from orchestrator.measurement.batch_outcomes import Collected
-from orchestrator.measurement.clock import Place, measure
+from orchestrator.measurement.batch_outcomes import BatchOutcomes
+from orchestrator.measurement.clock import SamplePosition, measure
 from orchestrator.strategies.base import Row, Strategy
 from worker.contract import LOST, Failure, Hops, Outcome, Task
 
-PLACE = Place(round=2, position=5, at_s=1.5)
+PLACE = SamplePosition(round=2, position=5, at_s=1.5)
 TASKS = [Task(i, "grayscale", "numpy", b"") for i in range(3)]
 RIGHT = {i: bytes([i]) for i in range(3)}
 
@@ -96,7 +96,7 @@ def test_a_long_batchs_hops_are_means_over_all_of_it_and_none_is_kept(monkeypatc
     assert in_parts.hops is not None
     assert (in_parts.hops.tasks, in_parts.hops.compute_s, in_parts.hops.beyond_bound) == (3, 2.0, 3)
     assert in_parts.duplicated == 1
-    collected = Collected(TASKS)
+    collected = BatchOutcomes(TASKS)
     for outcome in outcomes:
         collected.add([outcome])
     assert [(each.task_id, each.output, each.hops) for each in collected.ended(lambda outcome: outcome)] == [

@@ -10,7 +10,7 @@ import pytest
 
 from orchestrator import signals
 from orchestrator.measurement import rounds
-from orchestrator.measurement.recorder import Record
+from orchestrator.measurement.recorder import Recorder
 from orchestrator.measurement.rounds import REPEATS, SAMPLE_S, Rounds
 from orchestrator.model.runs import Cell, Run
 from orchestrator.strategies.base import Row, Strategy
@@ -55,7 +55,7 @@ class Nobody:
 def measured(strategy: Strategy, rounds: int = 2, warmup: int = 0) -> Run:
     run = example_run()
     plan = replace(run.plan, cells=(CELL,), rounds=rounds, warmup=warmup)
-    record = Record(replace(run, plan=plan, cells=(), loads=()))
+    record = Recorder(replace(run, plan=plan, cells=(), loads=()))
     Rounds(record, {CELL: strategy}, OneTask(), None, Nobody()).take(lambda _: None)  # type: ignore[arg-type]
     return record.as_run(complete=True)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from orchestrator.errors import UsageError
-from orchestrator.planning.option_checks import check_axis, check_effects
+from orchestrator.planning.option_checks import check_axis, check_options
 from orchestrator.planning.options import Options
 
 TEMPLATE = "http://host/{i}.jpg"
@@ -32,12 +32,12 @@ TEMPLATE = "http://host/{i}.jpg"
 )
 def test_an_option_without_effect_is_refused_with_what_keeps_it_from_one(options, message):
     with pytest.raises(UsageError, match=message):
-        check_effects(options)
+        check_options(options)
 
 
 def test_a_source_s_secret_is_not_repeated():
     with pytest.raises(UsageError, match="--size") as caught:
-        check_effects(Options(source="http://me:secret@host/{i}.jpg", size="64x64"))
+        check_options(Options(source="http://me:secret@host/{i}.jpg", size="64x64"))
     assert "secret" not in str(caught.value)
 
 
@@ -56,7 +56,7 @@ def test_a_source_s_secret_is_not_repeated():
     ],
 )
 def test_an_option_with_an_effect_is_accepted(options):
-    check_effects(options)
+    check_options(options)
 
 
 @pytest.mark.parametrize(

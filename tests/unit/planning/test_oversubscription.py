@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from orchestrator.planning.options import Options
-from orchestrator.planning.oversubscription import crowding
+from orchestrator.planning.oversubscription import oversubscription
 from orchestrator.planning.plan import plan
 from orchestrator.planning.sweeps import scale_plan
 
@@ -13,7 +13,7 @@ PLENTY = 10**12
 
 
 def said(slots: int, *strategies: str, embedded: bool = True, free_bytes: int = PLENTY) -> str | None:
-    return crowding(plan(Options(slots=slots, strategies=strategies)), embedded, 2.0, free_bytes)
+    return oversubscription(plan(Options(slots=slots, strategies=strategies)), embedded, 2.0, free_bytes)
 
 
 def test_far_more_slots_than_processors_are_warned_of_with_what_they_take():
@@ -46,4 +46,4 @@ def test_workers_elsewhere_take_nothing_here():
 
 
 def test_of_a_sweep_the_most_slots_count():
-    assert crowding(scale_plan(Options(), (1, 64)), True, 2.0, PLENTY) is not None
+    assert oversubscription(scale_plan(Options(), (1, 64)), True, 2.0, PLENTY) is not None

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.masking import masked
+from worker.masking import mask_credentials
 
 VISIBLE = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1)
 
@@ -25,14 +25,14 @@ VISIBLE = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1
     ],
 )
 def test_a_url_keeps_all_but_who_logs_in(shown: str, url: str):
-    assert masked(url) == shown
+    assert mask_credentials(url) == shown
 
 
 @given(user=VISIBLE, password=VISIBLE.filter(lambda each: len(each) > 3))
 def test_no_part_of_a_password_is_left(user: str, password: str):
-    assert masked(f"rediss://{user}:{password}@host:6380/0") == "rediss://***@host:6380/0"
+    assert mask_credentials(f"rediss://{user}:{password}@host:6380/0") == "rediss://***@host:6380/0"
 
 
 @given(VISIBLE)
 def test_masking_twice_changes_nothing(word: str):
-    assert masked(masked(word)) == masked(word)
+    assert mask_credentials(mask_credentials(word)) == mask_credentials(word)

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from orchestrator.analysis.queueing.bounds import bounds, least_makespan_s
 from orchestrator.analysis.queueing.makespan_model import makespan_s
-from orchestrator.analysis.queueing.service_demands import demands
+from orchestrator.analysis.queueing.service_demands import service_demands
 from orchestrator.analysis.queueing.simulation import simulate
 from orchestrator.analysis.queueing.stations import (
     System,
@@ -114,7 +114,7 @@ def test_more_slots_never_lower_the_bound_and_never_pass_the_ceiling(system: Sys
 
 def test_bounds_of_a_measured_cell_have_intervals_about_what_was_set() -> None:
     result = celery_result(2)
-    measured = demands([result], fleet_run(result, usable=64))
+    measured = service_demands([result], fleet_run(result, usable=64))
     assert measured is not None
     found = bounds(measured, 2)
     assert found.bottleneck == "slots"

@@ -5,7 +5,7 @@ import pytest
 
 from orchestrator.analysis.queueing.prediction import HypotheticalFleet, family, on_fleet, predict
 from orchestrator.analysis.queueing.round_trips import round_trips, window
-from orchestrator.analysis.queueing.service_demands import demands
+from orchestrator.analysis.queueing.service_demands import service_demands
 from orchestrator.analysis.queueing.simulation import simulate
 from orchestrator.errors import UsageError
 from orchestrator.model.environment import Worker
@@ -152,7 +152,7 @@ def test_a_family_differs_in_slots_alone() -> None:
 def test_resident_data_leaves_the_orchestrator_off_the_link() -> None:
     cell = replace(CELERY, stage="grayscale", data="resident")
     run: Run = fleet_run(celery_result(1, cell=cell, payload_bytes=2_000_000))
-    measured = demands(family(run, cell), run)
+    measured = service_demands(family(run, cell), run)
     assert measured is not None
     near, far = measured.system(4), on_fleet(run, measured, HypotheticalFleet(4, bandwidth_bytes_per_s=1e7))
     assert far.publish_s == near.publish_s
@@ -163,7 +163,7 @@ def test_resident_data_leaves_the_orchestrator_off_the_link() -> None:
 def test_a_host_is_like_the_measured_ones() -> None:
     workers = [Worker("w@one", 2, 16, "3.13")]
     run = fleet_run(celery_result(1), broker=ELSEWHERE, workers=workers)
-    measured = demands(family(run, CELERY), run)
+    measured = service_demands(family(run, CELERY), run)
     assert measured is not None
     assert on_fleet(run, measured, HypotheticalFleet(8, hosts=3)).cores == 48
     assert on_fleet(run, measured, HypotheticalFleet(8)).cores is None

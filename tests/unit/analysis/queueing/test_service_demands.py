@@ -4,7 +4,7 @@ import pytest
 
 from orchestrator.analysis.queueing.bounds import bounds
 from orchestrator.analysis.queueing.sample_demands import cores_of
-from orchestrator.analysis.queueing.service_demands import demands
+from orchestrator.analysis.queueing.service_demands import service_demands
 from orchestrator.analysis.queueing.simulation import simulate
 from orchestrator.analysis.queueing.stations import System
 from orchestrator.model.environment import Worker
@@ -27,7 +27,7 @@ from tests.unit.analysis.made_runs import STEADY
 @pytest.mark.parametrize("slots", [1, 2, 3, 5, 7])
 def test_demands_that_were_set_are_found_at_any_number_of_slots(slots: int) -> None:
     result = celery_result(slots)
-    found = demands([result], fleet_run(result, usable=64))
+    found = service_demands([result], fleet_run(result, usable=64))
     assert found is not None
     typical = found.typical
     assert typical.publish_s == pytest.approx(PUBLISH_S)
@@ -41,7 +41,7 @@ def test_demands_that_were_set_are_found_at_any_number_of_slots(slots: int) -> N
 
 def test_of_a_chunk_the_overhead_is_the_messages_and_all_else_the_tasks() -> None:
     result = celery_result(2, cell=replace(CELERY, chunk=4))
-    found = demands([result], fleet_run(result, usable=64))
+    found = service_demands([result], fleet_run(result, usable=64))
     assert found is not None
     assert found.typical.overhead_s == pytest.approx(OVERHEAD_S, rel=0.1)
     assert found.typical.publish_s == pytest.approx(PUBLISH_S / 4)
@@ -51,7 +51,7 @@ def test_of_a_chunk_the_overhead_is_the_messages_and_all_else_the_tasks() -> Non
 
 def test_a_demand_has_an_interval_over_rounds() -> None:
     result = celery_result(2)
-    found = demands([result], fleet_run(result))
+    found = service_demands([result], fleet_run(result))
     assert found is not None
     held = found.estimate(lambda each: each.held_s)
     assert held.low is not None
@@ -63,7 +63,7 @@ def test_a_demand_has_an_interval_over_rounds() -> None:
 def test_slots_that_wait_for_the_orchestrator_do_not_tell_their_overhead() -> None:
     # 24 messages of 40 ms: the orchestrator is busy all of the time, and slots mostly wait
     result = celery_result(8, publish_s=0.04, makespan_s=24 * 0.0405 + 0.105)
-    found = demands([result], fleet_run(result))
+    found = service_demands([result], fleet_run(result))
     assert found is not None
     assert not found.overhead_known
     # An empty task's 4 ms, of which this batch's 40 ms of publishing cannot be a part: half is the slot's at least
@@ -81,7 +81,7 @@ def test_waits_for_a_payload_path_without_room_are_not_taken_for_what_a_slot_nee
     ]
     path = replace(PREFLIGHT, payload_put_bytes_per_s=18e6, payload_get_bytes_per_s=20e6)
     saturated, roomy = (
-        demands([each], replace(fleet_run(each, broker=ELSEWHERE), preflight=path)) for each in waits
+        service_demands([each], replace(fleet_run(each, broker=ELSEWHERE), preflight=path)) for each in waits
     )
     assert saturated is not None
     assert saturated.typical.held_s == pytest.approx(0.01 + 2 * 0.05, rel=0.03)
@@ -94,7 +94,7 @@ def test_waits_for_a_payload_path_without_room_are_not_taken_for_what_a_slot_nee
 def test_cells_that_fill_the_cores_do_not_stand_for_a_tasks_time() -> None:
     free = celery_result(1, held_s=0.1, cpu_s=0.099)
     crowded = celery_result(4, held_s=0.2, cpu_s=0.099)
-    found = demands([crowded, free], fleet_run(crowded, free))
+    found = service_demands([crowded, free], fleet_run(crowded, free))
     assert found is not None
     assert found.slots == (1, 4)
     assert found.typical.held_s == pytest.approx(0.1)
@@ -102,21 +102,21 @@ def test_cells_that_fill_the_cores_do_not_stand_for_a_tasks_time() -> None:
 
 def test_cpu_time_is_no_more_than_the_cores_can_have_given() -> None:
     result = celery_result(4, held_s=0.1, cpu_s=0.099, makespan_s=24 * 0.05)
-    found = demands([result], fleet_run(result))
+    found = service_demands([result], fleet_run(result))
     assert found is not None
     assert found.typical.cpu_s == pytest.approx(2 * 0.05 - PUBLISH_S - COLLECT_S)
 
 
 def test_a_cell_without_stations_has_no_demands() -> None:
     serial = plain_result(SERIAL, 2.0)
-    assert demands([serial], fleet_run(serial)) is None
-    assert demands([], fleet_run(serial)) is None
+    assert service_demands([serial], fleet_run(serial)) is None
+    assert service_demands([], fleet_run(serial)) is None
 
 
 def test_unsound_cells_tell_nothing() -> None:
     result = celery_result(2)
     lost = replace(result, samples=tuple(replace(each, lost=1) for each in result.samples))
-    assert demands([lost], fleet_run(lost)) is None
+    assert service_demands([lost], fleet_run(lost)) is None
 
 
 def test_cores_are_this_machines_or_the_sum_over_the_workers_machines() -> None:
@@ -153,7 +153,7 @@ def test_idle_moments_that_a_burst_explains_are_no_overhead() -> None:
     result = replace(
         made, samples=tuple(replace(s, stations=replace(s.stations, payload_bytes=0)) for s in made.samples)
     )
-    found = demands([result], fleet_run(result, usable=64))
+    found = service_demands([result], fleet_run(result, usable=64))
     assert found is not None
     assert found.typical.overhead_s == pytest.approx(OVERHEAD_S, rel=0.01)
 
@@ -162,7 +162,7 @@ def test_what_crowded_slots_take_longer_for_is_cpu_time() -> None:
     # alone a task takes 105 ms; four slots on two cores get no further than 20 a second: 100 ms of CPU each
     alone = celery_result(1, cpu_s=0.080)
     crowded = celery_result(4, cpu_s=0.080, held_s=0.2, makespan_s=24 * 0.100 / 2)
-    found = demands([alone, crowded], fleet_run(alone, crowded))
+    found = service_demands([alone, crowded], fleet_run(alone, crowded))
     assert found is not None
     limit = bounds(found, 4)
     assert (limit.bottleneck, limit.throughput_per_s.point) == ("cpu", pytest.approx(24 / 1.2, rel=0.05))

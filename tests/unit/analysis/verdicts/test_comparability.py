@@ -12,16 +12,16 @@ from orchestrator.analysis.checks.warnings import warnings
 from orchestrator.analysis.scaling.cost import costs
 from orchestrator.analysis.scaling.curves import scaling
 from orchestrator.analysis.scaling.sweep import sweeping
-from orchestrator.analysis.verdicts.comparability import comparable, standing
+from orchestrator.analysis.verdicts.comparability import comparable, eligible
 from orchestrator.analysis.verdicts.events_cost import events_costs
 from orchestrator.analysis.verdicts.recommendations import advice
 from orchestrator.analysis.verdicts.verdict import verdicts
+from orchestrator.commands.prediction import Asked, forecasts
 from orchestrator.model.findings import Estimate
 from orchestrator.model.runs import CellResult
 from orchestrator.phrases.sweep import sweep_sentence
 from orchestrator.reports.highlights import fastest
 from orchestrator.reports.page import lines
-from orchestrator.reports.prediction import Asked, forecasts
 from tests.unit.analysis import made_fleets
 from tests.unit.analysis.made_fleets import celery_result, fleet_run, plain_result
 from tests.unit.analysis.made_runs import (
@@ -64,9 +64,9 @@ def test_cells_compare_where_they_failed_as_many_tasks_in_each_round_and_ended_s
 
 def test_the_cells_that_failed_the_fewest_tasks_stand() -> None:
     whole, one, other = (result(cell, STEADY) for cell in (SERIAL, THREADS, REDIS))
-    assert standing([failing(one), whole, other]) == (whole, other)
-    assert standing([failing(one, 1), failing(other, 1)]) == (failing(one, 1), failing(other, 1))
-    assert standing([failing(one), failing(other)]) == ()
+    assert eligible([failing(one), whole, other]) == (whole, other)
+    assert eligible([failing(one, 1), failing(other, 1)]) == (failing(one, 1), failing(other, 1))
+    assert eligible([failing(one), failing(other)]) == ()
 
 
 @pytest.mark.parametrize("failed", [None, 4])

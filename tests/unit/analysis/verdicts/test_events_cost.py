@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from orchestrator.analysis.verdicts.events_cost import events_costs
 from orchestrator.model.runs import CellResult
-from orchestrator.phrases.conclusions import conclusions
+from orchestrator.phrases.conclusions import recommendations
 from tests.unit.analysis.made_runs import INLINE, REDIS, SERIAL, STEADY, result, run_of
 
 OFF, ON = replace(REDIS, events="off"), replace(REDIS, events="on")
@@ -65,8 +65,8 @@ def test_cells_that_were_not_measured_both_ways_or_not_sound_tell_no_cost():
 def test_the_cost_is_among_what_is_said_of_a_run_and_of_a_sweep():
     run = run_of(*pair(0.100, 0.112))
     (cost,) = events_costs(run)
-    assert cost.sentence in conclusions(run)
-    assert cost.sentence in conclusions(replace(run, plan=replace(run.plan, axis="size")))
+    assert cost.sentence in recommendations(run)
+    assert cost.sentence in recommendations(replace(run, plan=replace(run.plan, axis="size")))
 
 
 @given(st.lists(st.tuples(st.floats(1e-4, 1e2), st.floats(1e-4, 1e2)), min_size=5, max_size=12))

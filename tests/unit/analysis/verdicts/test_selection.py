@@ -4,14 +4,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.analysis.verdicts.selection import contest, pick, round_levels
+from orchestrator.analysis.verdicts.selection import compare_best, round_levels, select_best
 from tests.unit.analysis.made_runs import INLINE, PROCESSES, REDIS, SERIAL, THREADS, result
 
 
 def test_each_round_is_judged_with_the_best_of_the_rounds_before_it() -> None:
     redis = result(REDIS, [1.0, 9.0, 9.0, 9.0])
     inline = result(INLINE, [2.0, 2.0, 2.0, 2.0])
-    picked = pick([redis, inline])
+    picked = select_best([redis, inline])
     assert picked is not None
     assert {1: redis, 2: inline, 3: inline} == picked.by_round
     assert picked.makespans_s == {1: 9.0, 2: 2.0, 3: 2.0}
@@ -22,27 +22,27 @@ def test_each_round_is_judged_with_the_best_of_the_rounds_before_it() -> None:
 def test_a_cell_does_not_win_a_round_by_its_luck_in_that_round() -> None:
     lucky_last = result(REDIS, [2.0, 2.0, 2.0, 0.1])
     steady = result(INLINE, [1.0, 1.0, 1.0, 1.0])
-    picked = pick([lucky_last, steady])
+    picked = select_best([lucky_last, steady])
     assert picked is not None
     assert picked.by_round[3] is steady
 
 
 def test_a_single_candidate_needs_no_picking_and_keeps_every_round() -> None:
     only = result(SERIAL, [1.0, 1.1, 1.2])
-    picked = pick([only, result(THREADS, [])])
+    picked = select_best([only, result(THREADS, [])])
     assert picked is not None
     assert dict.fromkeys(range(3), only) == picked.by_round
 
 
 def test_nothing_measured_gives_no_pick() -> None:
-    assert pick([result(SERIAL, [])]) is None
+    assert select_best([result(SERIAL, [])]) is None
 
 
 def test_drift_does_not_choose() -> None:
     """A cell that missed the slow last rounds is not the best for that."""
     slower = result(REDIS, [1.1, 1.1, 1.1])
     faster = result(INLINE, [1.0, 1.0, 1.0, 5.0, 5.0])
-    picked = pick([slower, faster])
+    picked = select_best([slower, faster])
     assert picked is not None
     assert picked.best is faster
 
@@ -53,10 +53,13 @@ def test_levels_tell_the_rounds_in_which_all_was_slow() -> None:
 
 
 def test_contest_of_single_cells_is_their_paired_ratio() -> None:
-    ours, theirs = pick([result(REDIS, [2, 4, 6, 8, 10])]), pick([result(SERIAL, [1, 2, 3, 4, 5])])
+    ours, theirs = (
+        select_best([result(REDIS, [2, 4, 6, 8, 10])]),
+        select_best([result(SERIAL, [1, 2, 3, 4, 5])]),
+    )
     assert ours is not None
     assert theirs is not None
-    found = contest(ours, theirs)
+    found = compare_best(ours, theirs)
     assert found is not None
     assert (found.point, found.low, found.high, found.level) == (2, 2, 2, 0.9375)
 
@@ -66,10 +69,10 @@ def test_contest_holds_both_the_rounds_picks_and_the_pair_of_the_bests() -> None
     redis = result(REDIS, [1.0, 3.0, 3.0, 3.0, 3.0, 3.0, 3.0])
     inline = result(INLINE, [1.1, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0])
     serial = result(SERIAL, [1.0] * 7)
-    ours, theirs = pick([redis, inline]), pick([serial])
+    ours, theirs = select_best([redis, inline]), select_best([serial])
     assert ours is not None
     assert theirs is not None
-    found = contest(ours, theirs)
+    found = compare_best(ours, theirs)
     assert found is not None
     assert found.point == pytest.approx(1)
     assert found.low == pytest.approx(1)
@@ -79,22 +82,22 @@ def test_contest_holds_both_the_rounds_picks_and_the_pair_of_the_bests() -> None
 
 def test_picking_needs_a_sixth_round_before_there_is_an_interval() -> None:
     for rounds, level in ((5, None), (6, 0.9375)):
-        ours = pick([result(REDIS, [1.0] * rounds), result(INLINE, [2.0] * rounds)])
-        theirs = pick([result(SERIAL, [1.0] * rounds)])
+        ours = select_best([result(REDIS, [1.0] * rounds), result(INLINE, [2.0] * rounds)])
+        theirs = select_best([result(SERIAL, [1.0] * rounds)])
         assert ours is not None
         assert theirs is not None
-        found = contest(ours, theirs)
+        found = compare_best(ours, theirs)
         assert found is not None
         assert found.level == level
 
 
 @given(st.lists(st.lists(st.floats(0.1, 10), min_size=6, max_size=6), min_size=1, max_size=4))
 def test_swapping_the_sides_of_a_contest_inverts_it(cells: list[list[float]]) -> None:
-    ours = pick([result(cell, times) for cell, times in zip((REDIS, INLINE), cells, strict=False)])
-    theirs = pick([result(PROCESSES, [1.0, 2.0, 1.0, 2.0, 1.5, 1.0]), result(SERIAL, [1.5] * 6)])
+    ours = select_best([result(cell, times) for cell, times in zip((REDIS, INLINE), cells, strict=False)])
+    theirs = select_best([result(PROCESSES, [1.0, 2.0, 1.0, 2.0, 1.5, 1.0]), result(SERIAL, [1.5] * 6)])
     assert ours is not None
     assert theirs is not None
-    there, back = contest(ours, theirs), contest(theirs, ours)
+    there, back = compare_best(ours, theirs), compare_best(theirs, ours)
     assert there is not None
     assert back is not None
     assert (there.inverse.point, there.inverse.low, there.inverse.high) == pytest.approx(

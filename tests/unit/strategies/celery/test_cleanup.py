@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from orchestrator.strategies.celery.cleanup import MOST_KEPT, Leavings
-from orchestrator.strategies.celery.outcomes import Shipment, answer_of
+from orchestrator.strategies.celery.cleanup import MOST_KEPT, Cleanup
+from orchestrator.strategies.celery.outcomes import InFlightMessage, answer_of
 from worker.contract import Task
-from worker.messages import Answer, Entry
+from worker.messages import TaskReply, TaskResult
 from worker.payloads.transport import Reference
 
 OUTPUT: Reference = {"key": "breakeven-1:out:0", "size": 1, "shape": None}
@@ -29,16 +29,16 @@ class Deleted:
 
 def result(started_at: float = 1.0, slot: str = "a") -> dict[str, Any]:
     """A result as Celery tells of it, of a message of one task that `slot` began at `started_at`."""
-    entry = Entry(0, OUTPUT, None, started_at, 0.0, 0.1, 0.1, 0.0, started_at + 0.1)
-    return {"status": "SUCCESS", "result": Answer("worker", slot, [entry]).as_result()}
+    entry = TaskResult(0, OUTPUT, None, started_at, 0.0, 0.1, 0.1, 0.0, started_at + 0.1)
+    return {"status": "SUCCESS", "result": TaskReply("worker", slot, [entry]).as_result()}
 
 
-def answered(meta: dict[str, Any]) -> tuple[Leavings, Deleted]:
+def answered(meta: dict[str, Any]) -> tuple[Cleanup, Deleted]:
     """Leavings of a batch of one message that was answered so."""
     kept = Deleted()
-    leavings = Leavings(kept, kept)  # type: ignore[arg-type]  # all of them that is used
+    leavings = Cleanup(kept, kept)  # type: ignore[arg-type]  # all of them that is used
     leavings.begin()
-    leavings.answered("id", Shipment([Task(0, "decode", "asarray", "")], [], 0, 0.0), answer_of(meta))
+    leavings.answered("id", InFlightMessage([Task(0, "decode", "asarray", "")], [], 0, 0.0), answer_of(meta))
     return leavings, kept
 
 
@@ -61,7 +61,7 @@ def test_a_message_that_was_done_twice_is_counted_whoever_did_it() -> None:
 
 def test_the_first_answer_to_a_message_that_was_given_up_is_no_second_one() -> None:
     leavings, kept = answered(result())
-    leavings.give_up("late", Shipment([Task(1, "decode", "asarray", "")], [], 0, 0.0))
+    leavings.give_up("late", InFlightMessage([Task(1, "decode", "asarray", "")], [], 0, 0.0))
     said = leavings.unawaited("late", result(), keep=False)
     leavings.clear()
     assert said == "a worker was still busy with an earlier batch"
@@ -76,6 +76,6 @@ def test_results_outlive_their_batch_until_the_workers_were_asked_unless_they_ar
     leavings.clear()
     assert kept.ids == ["id", "id"]
     for number in range(MOST_KEPT // 2):
-        leavings.answered(str(number), Shipment([Task(0, "decode", "asarray", "")], [], 0, 0.0), None)
+        leavings.answered(str(number), InFlightMessage([Task(0, "decode", "asarray", "")], [], 0, 0.0), None)
     leavings.end()
     assert len(kept.ids) == 2 + MOST_KEPT // 2

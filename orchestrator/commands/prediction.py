@@ -9,12 +9,12 @@ from typing import Any
 
 from orchestrator.analysis.queueing.prediction import Prediction, predict, speedup
 from orchestrator.analysis.stats.intervals import makespan
-from orchestrator.analysis.verdicts.comparability import standing, why_not
-from orchestrator.analysis.verdicts.selection import pick
+from orchestrator.analysis.verdicts.comparability import eligible, why_not
+from orchestrator.analysis.verdicts.selection import select_best
 from orchestrator.errors import UsageError
 from orchestrator.model.findings import Estimate
 from orchestrator.model.runs import Cell, Run
-from orchestrator.phrases.cells import describe, figure
+from orchestrator.phrases.cells import cell_phrase, figure
 from orchestrator.phrases.scaling import interval, prediction_sentence
 from orchestrator.planning.plan import MAX_IMAGES, MAX_SLOTS, known, number, within
 
@@ -88,8 +88,8 @@ class Forecast:
         if self.versus is None or self.versus_per_s is None or self.speedup is None:
             return said
         return (
-            f"{said} In-process, {describe(self.versus)} did {figure(self.versus_per_s)} tasks/s here: Celery would do "
-            f"{interval(self.speedup)} times that."
+            f"{said} In-process, {cell_phrase(self.versus)} did {figure(self.versus_per_s)} tasks/s here: Celery would "
+            f"do {interval(self.speedup)} times that."
         )
 
 
@@ -113,11 +113,11 @@ def forecasts(run: Run, asked: Asked) -> tuple[Forecast, ...]:
 
 def _forecast(run: Run, stage: str, work: str, asked: Asked) -> Forecast | None:
     results = run.of_work(stage, work)
-    celery = standing(each for each in results if each.cell.distributed)
-    best = pick([each for each in celery if each.cell.data == "local"] or celery)
+    celery = eligible(each for each in results if each.cell.distributed)
+    best = select_best([each for each in celery if each.cell.data == "local"] or celery)
     if best is None:
         return None
-    theirs = pick(standing(each for each in results if not each.cell.distributed))
+    theirs = select_best(eligible(each for each in results if not each.cell.distributed))
     theirs = None if theirs is None or why_not(best, theirs) is not None else theirs
     within = None if theirs is None else makespan(theirs.best)
     prediction = predict(

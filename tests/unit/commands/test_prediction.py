@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
+from orchestrator.commands.prediction import Asked, as_document, forecasts, render
 from orchestrator.errors import UsageError
-from orchestrator.reports.prediction import Asked, as_document, forecasts, render
 from tests.unit.analysis.made_fleets import CELERY, SERIAL, celery_result, fleet_run, plain_result
 from tests.unit.reports.made_runs import every_run
 
