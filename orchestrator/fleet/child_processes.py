@@ -38,7 +38,7 @@ class ChildProcesses:
         """Make the folder (mode 0700) and start the guardian."""
         self.folder = Path(tempfile.mkdtemp(prefix="breakeven-"))
         self._guardian = subprocess.Popen(  # noqa: S603 - our own module, by this interpreter
-            [sys.executable, "-S", str(Path(__file__).with_name("guardian.py")), str(self.folder)],
+            [sys.executable, "-S", str(Path(__file__).with_name("supervisor.py")), str(self.folder)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             start_new_session=True,

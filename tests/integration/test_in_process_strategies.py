@@ -107,12 +107,12 @@ def pids(outcomes: list[Outcome]) -> set[int]:
 
 def children() -> set[int]:
     """Children of this test that other tests' fleets, which stay up, did not start."""
-    return {child.pid for child in psutil.Process().children() if not is_guardian(child)}
+    return {child.pid for child in psutil.Process().children() if not is_supervisor(child)}
 
 
-def is_guardian(child: psutil.Process) -> bool:
+def is_supervisor(child: psutil.Process) -> bool:
     try:
-        return "guardian.py" in " ".join(child.cmdline())
+        return "supervisor.py" in " ".join(child.cmdline())
     except psutil.ZombieProcess:
         return False
 
