@@ -13,7 +13,8 @@ from typing import Final, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from orchestrator.analysis.queueing.stations import BURST_MESSAGES, System
+from orchestrator.analysis.queueing.stations import System
+from orchestrator.model.flow_control import BURST_MESSAGES
 
 Floats: TypeAlias = NDArray[np.float64]
 SlotCounts: TypeAlias = NDArray[np.int64]

@@ -5,21 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from orchestrator.analysis.queueing.stations import WINDOW_MESSAGES
+from orchestrator.model.flow_control import (
+    MAX_IN_FLIGHT_BYTES,
+    MAX_IN_FLIGHT_MESSAGES,
+    ROUND_TRIPS_PER_MESSAGE,
+)
 from orchestrator.model.runs import Cell, Plan
-
-PER_MESSAGE: Final = 5
-"""A slot's round trips for a message, one after the other, before it can have the next (prefetch 1).
-
-BRPOP (kombu's `_brpop_start`), ZADD and HSET of what is not acknowledged (`QoS.append`), GET of the result's
-key and MULTI with SETEX and PUBLISH (celery's `_store_result`, `_set`), ZREM and HDEL (`QoS.ack`).
-"""
 
 URL_STAGES: Final = ("download", "pipeline")
 """Stages whose input is a URL, which travels in the message: nothing is put into the payload store."""
-
-WINDOW_BYTES: Final = 256 << 20
-"""Input bytes under way at once, at most: strategies/celery/batch.py, `WINDOW_BYTES`."""
 
 CHANNELS: Final = 3
 """Bytes a pixel of an RGB picture."""
@@ -42,10 +36,10 @@ def round_trips(cell: Cell, chunk: int) -> RoundTrips:
     transports do not ask the payload store. Resident data is neither put nor taken on the clock.
     """
     if cell.transport != "redis":
-        return RoundTrips(PER_MESSAGE, 0, 0)
+        return RoundTrips(ROUND_TRIPS_PER_MESSAGE, 0, 0)
     fetches = 0 if cell.stage in URL_STAGES else 1
     local = int(cell.data != "resident")
-    return RoundTrips(PER_MESSAGE + chunk * (fetches + 1), local * fetches, local)
+    return RoundTrips(ROUND_TRIPS_PER_MESSAGE + chunk * (fetches + 1), local * fetches, local)
 
 
 def window(cell: Cell, plan: Plan, payload_bytes: float, chunk: int) -> int:
@@ -63,4 +57,4 @@ def window(cell: Cell, plan: Plan, payload_bytes: float, chunk: int) -> int:
         "decode": max(0.0, moved - CHANNELS * pixels),
         "grayscale": min(moved, float(CHANNELS * pixels)),
     }.get(cell.stage, 0.0)
-    return int(min(WINDOW_MESSAGES, WINDOW_BYTES / max(1.0, chunk * inputs) + 1))
+    return int(min(MAX_IN_FLIGHT_MESSAGES, MAX_IN_FLIGHT_BYTES / max(1.0, chunk * inputs) + 1))

@@ -16,7 +16,8 @@ from typing import Final
 import simpy
 
 from orchestrator.analysis.queueing.servers import PATHS, LinkOrder, Path, Servers, Steps
-from orchestrator.analysis.queueing.stations import BURST_MESSAGES, MOSTLY, StationName, System
+from orchestrator.analysis.queueing.stations import MOSTLY, StationName, System
+from orchestrator.model.flow_control import BURST_AFTER_PER_SLOT, BURST_MESSAGES
 
 MOST_MESSAGES: Final = 30_000
 """More messages than this are not simulated one by one: the rest comes at the pace of the middle ones."""
@@ -96,7 +97,7 @@ class _Batch:
         env, system = self.env, self.system
         left, under_way = self.messages, 0
         while left or under_way:
-            most = BURST_MESSAGES if under_way >= 2 * system.slots else 1
+            most = BURST_MESSAGES if under_way >= BURST_AFTER_PER_SLOT * system.slots else 1
             burst = min(system.window - under_way, left, most)
             if burst > 0:
                 started = env.now

@@ -13,13 +13,9 @@ from dataclasses import dataclass, replace
 from math import ceil, inf
 from typing import Final, Literal, TypeAlias
 
+from orchestrator.model.flow_control import BURST_AFTER_PER_SLOT, BURST_MESSAGES, MAX_IN_FLIGHT_MESSAGES
+
 StationName: TypeAlias = Literal["orchestrator", "broker", "payload", "slots", "cpu", "window"]
-
-BURST_MESSAGES: Final = 50
-"""Messages in one flush, once two for every slot are under way: strategies/celery/batch.py, `BURST_MESSAGES`."""
-
-WINDOW_MESSAGES: Final = 1000
-"""Messages under way at once, at most: strategies/celery/batch.py, `WINDOW_MESSAGES`."""
 
 MOSTLY: Final = 0.5
 """From this share of the orchestrator's time on, waiting for the payload path is what holds it."""
@@ -64,7 +60,7 @@ class System:
     shared: bool = False
     flush_s: float = 0.0
     flight_s: float = 0.0
-    window: int = WINDOW_MESSAGES
+    window: int = MAX_IN_FLIGHT_MESSAGES
     resident: bool = False
 
     @property
@@ -73,7 +69,7 @@ class System:
 
         There are none where twice the slots are more than may be under way: a message a flush, then.
         """
-        burst = BURST_MESSAGES if 2 * self.slots < self.window else 1
+        burst = BURST_MESSAGES if BURST_AFTER_PER_SLOT * self.slots < self.window else 1
         return self.publish_s + self.collect_s + self.flush_s / burst
 
     @property

@@ -12,6 +12,12 @@ from typing import Any
 from celery.states import RETRY
 
 from orchestrator.fleet.connections import BROKEN
+from orchestrator.model.flow_control import (
+    BURST_AFTER_PER_SLOT,
+    BURST_MESSAGES,
+    MAX_IN_FLIGHT_BYTES,
+    MAX_IN_FLIGHT_MESSAGES,
+)
 from orchestrator.strategies.base import Row
 from orchestrator.strategies.celery.connection import Connection
 from orchestrator.strategies.celery.outcomes import InFlightMessage, Tally, answer_of, outcomes, unanswered
@@ -19,16 +25,6 @@ from orchestrator.strategies.celery.watchdog import QUIET_S, SLOW_S, Watchdog
 from worker.contract import Task
 from worker.messages import STORE_FAILED, VERSION, ForeignMessageError, TaskMessage, TaskReply
 from worker.tasks import task_name
-
-WINDOW_MESSAGES = 1000
-"""Messages under way at once: enough for any fleet, few enough that memory stays flat for any batch."""
-
-WINDOW_BYTES = 256 << 20
-"""Payload bytes under way at once, for the same reason; one message more may be, however large it is."""
-
-BURST_MESSAGES = 50
-"""Messages in one round trip, once every slot has its first."""
-
 
 MOST_BREAKS = 10
 """So often a connection may break in one batch."""
@@ -127,13 +123,19 @@ class Batch:
 
     def _send(self) -> int:
         """Publish as many chunks as there is room for, in one round trip; gives their number."""
-        room = WINDOW_MESSAGES - len(self.under_way) if self.bytes_under_way < WINDOW_BYTES else 0
-        burst = min(room, len(self.chunks), BURST_MESSAGES if len(self.under_way) >= 2 * self.slots else 1)
+        room = (
+            MAX_IN_FLIGHT_MESSAGES - len(self.under_way) if self.bytes_under_way < MAX_IN_FLIGHT_BYTES else 0
+        )
+        burst = min(
+            room,
+            len(self.chunks),
+            BURST_MESSAGES if len(self.under_way) >= BURST_AFTER_PER_SLOT * self.slots else 1,
+        )
         if burst <= 0:
             return 0
         with self.tally.publishing(), self.way.publisher.burst() as flush:
             shipments = [self._add()]
-            while len(shipments) < burst and self.bytes_under_way < WINDOW_BYTES:
+            while len(shipments) < burst and self.bytes_under_way < MAX_IN_FLIGHT_BYTES:
                 shipments.append(self._add())
             sent_at = time.monotonic()
             for shipment in shipments:
