@@ -32,14 +32,16 @@ def compare(
     from orchestrator import results  # noqa: PLC0415
     from orchestrator.analysis.verdicts.regressions import compare as compare_runs  # noqa: PLC0415
     from orchestrator.errors import UsageError  # noqa: PLC0415
-    from orchestrator.reports.comparison import COMPARISON_REPORTS, terminal  # noqa: PLC0415
+    from orchestrator.reports import comparison as comparison_reports  # noqa: PLC0415
     from orchestrator.reports.console import screen  # noqa: PLC0415
 
     if json and format_ not in (None, "json"):
         raise UsageError(f"--json and --format {format_} are two formats; choose one")
     chosen = "json" if json else format_ or "terminal"
-    if chosen not in COMPARISON_REPORTS:
-        raise UsageError(f"unknown format {chosen!r}; choose from {', '.join(COMPARISON_REPORTS)}")
+    if chosen not in comparison_reports.COMPARISON_REPORTS:
+        raise UsageError(
+            f"unknown format {chosen!r}; choose from {', '.join(comparison_reports.COMPARISON_REPORTS)}"
+        )
     before, after = results.read(Path(old)), results.read(Path(new))
     for path, run in ((old, before), (new, after)):
         if not all(0 < sample.makespan_s < inf for each in run.cells for sample in each.samples):
@@ -52,7 +54,7 @@ def compare(
         )
     console = screen()
     if chosen == "terminal" and console.is_terminal:
-        console.print(terminal.report(comparison, before, after, console.width))
+        console.print(comparison_reports.report(comparison, before, after, console.width))
     else:
-        sys.stdout.write(COMPARISON_REPORTS[chosen](comparison, before, after))
+        sys.stdout.write(comparison_reports.COMPARISON_REPORTS[chosen](comparison, before, after))
     return int(comparison.regression)

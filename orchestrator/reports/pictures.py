@@ -14,8 +14,7 @@ from PIL import Image
 from orchestrator.model.findings import Findings
 from orchestrator.model.runs import Run
 from orchestrator.reports.charts import drawings
-from orchestrator.reports.charts.drawing import Drawing
-from orchestrator.reports.charts.theme import LIGHT, VEGA_LITE, resolved
+from orchestrator.reports.charts.chart import LIGHT, VEGA_LITE, Drawing, resolved
 
 WIDTH: Final = 680
 LINE: Final = 130

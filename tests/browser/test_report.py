@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, Page
 from orchestrator import results
 from orchestrator.analysis.analyse import analyse
 from orchestrator.reports import html
-from orchestrator.reports.charts import theme
+from orchestrator.reports.charts import chart
 from tests.unit.reports.made_runs import every_run, quick_sized
 
 pytestmark = pytest.mark.browser
@@ -139,11 +139,11 @@ def test_charts_follow_the_colour_scheme_and_are_light_on_paper(open_page: Open)
     def rgb(colour: str) -> str:
         return f"rgb({', '.join(str(int(colour[i : i + 2], 16)) for i in (1, 3, 5))})"
 
-    assert fill() == rgb(theme.LIGHT["ink"])
+    assert fill() == rgb(chart.LIGHT["ink"])
     page.emulate_media(color_scheme="dark")
-    assert fill() == rgb(theme.DARK["ink"])
+    assert fill() == rgb(chart.DARK["ink"])
     page.emulate_media(color_scheme="dark", media="print")
-    assert fill() == rgb(theme.LIGHT["ink"])
+    assert fill() == rgb(chart.LIGHT["ink"])
 
 
 def test_hovering_shows_figures(open_page: Open):

@@ -11,15 +11,15 @@ from typing import Final
 
 from orchestrator.model.findings import Findings
 from orchestrator.model.runs import Run
-from orchestrator.reports.charts import breakeven, ledger, samples, scaling, speedup, verdicts
-from orchestrator.reports.charts.drawing import Draw, Drawing
+from orchestrator.reports.charts import breakeven, hops, samples, scaling, speedup, verdicts
+from orchestrator.reports.charts.chart import Draw, Drawing
 
 CHARTS: Final[Mapping[str, Draw]] = {
     "verdicts": verdicts.draw,
     "scaling": scaling.draw,
     "breakeven": breakeven.draw,
     "speedup": speedup.draw,
-    "hops": ledger.draw,
+    "hops": hops.draw,
     "samples": samples.draw,
 }
 

@@ -14,9 +14,18 @@ from orchestrator.model.runs import Run
 from orchestrator.phrases.numbers import digits
 from orchestrator.phrases.sweep import distinct, sweep_sentence
 from orchestrator.phrases.typeset import NONE, level, ratio, span
-from orchestrator.reports.charts.drawing import Drawing, Spec, slug
-from orchestrator.reports.charts.rows import full_name, ratio_axis, ratio_domain, values
-from orchestrator.reports.charts.theme import colour, config, shape
+from orchestrator.reports.charts.chart import (
+    Drawing,
+    Spec,
+    colour,
+    config,
+    full_name,
+    ratio_axis,
+    ratio_domain,
+    shape,
+    slug,
+    values,
+)
 
 TITLES: Final[dict[Axis, str]] = {
     "pixels": "size of an image: side of a square of as many pixels",

@@ -11,18 +11,23 @@ import altair as alt
 from orchestrator.model.findings import Findings
 from orchestrator.model.runs import Cell, CellResult, Run
 from orchestrator.phrases.typeset import TIMES, about, time
-from orchestrator.reports.charts.drawing import Drawing, Spec, slug
-from orchestrator.reports.charts.rows import (
+from orchestrator.reports.charts.chart import (
     BY_PLACE,
+    ROW_PX,
+    Drawing,
     Row,
+    Spec,
+    colour,
+    config,
     figures_axis,
     full_name,
     grouped,
     named,
     names_axis,
+    shape,
+    slug,
     values,
 )
-from orchestrator.reports.charts.theme import ROW_PX, colour, config, shape
 
 LEGEND: Final = (
     "Each round's makespan against the cell's own median, the line in its row: higher took longer. A drift slopes, "

@@ -18,9 +18,17 @@ from orchestrator.phrases.headline import listed
 from orchestrator.phrases.numbers import digits
 from orchestrator.phrases.scaling import curve_sentences, curves_sentence
 from orchestrator.phrases.typeset import NONE, TO, level, ratio
-from orchestrator.reports.charts.drawing import Drawing, Spec, slug
-from orchestrator.reports.charts.rows import full_name, values
-from orchestrator.reports.charts.theme import colour, columns, config, shape
+from orchestrator.reports.charts.chart import (
+    Drawing,
+    Spec,
+    colour,
+    columns,
+    config,
+    full_name,
+    shape,
+    slug,
+    values,
+)
 
 LEGEND: Final = (
     "Tasks a second over slots: points are measured, with their intervals; a thick line is the fitted law with "

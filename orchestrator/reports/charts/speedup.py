@@ -9,9 +9,13 @@ import altair as alt
 from orchestrator.model.findings import Estimate, Findings
 from orchestrator.model.runs import Cell, Run
 from orchestrator.phrases.typeset import level, ratio, span, time
-from orchestrator.reports.charts.drawing import Drawing, Spec, slug
-from orchestrator.reports.charts.rows import (
+from orchestrator.reports.charts.chart import (
+    ROW_PX,
+    Drawing,
     Row,
+    Spec,
+    colour,
+    config,
     figures_axis,
     full_name,
     grouped,
@@ -19,10 +23,11 @@ from orchestrator.reports.charts.rows import (
     names_axis,
     ratio_axis,
     ratio_domain,
+    shape,
+    slug,
     values,
     y,
 )
-from orchestrator.reports.charts.theme import ROW_PX, colour, config, shape
 
 
 def draw(run: Run, findings: Findings) -> tuple[Drawing, ...]:

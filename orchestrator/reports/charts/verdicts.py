@@ -9,9 +9,13 @@ import altair as alt
 from orchestrator.model.findings import Findings, Verdict
 from orchestrator.model.runs import Run
 from orchestrator.phrases.typeset import NONE, level, ratio, span
-from orchestrator.reports.charts.drawing import Drawing, Spec
-from orchestrator.reports.charts.rows import (
+from orchestrator.reports.charts.chart import (
+    ROW_PX,
+    Drawing,
     Row,
+    Spec,
+    colour,
+    config,
     figures_axis,
     full_name,
     grouped,
@@ -21,7 +25,6 @@ from orchestrator.reports.charts.rows import (
     values,
     y,
 )
-from orchestrator.reports.charts.theme import ROW_PX, colour, config
 
 SHAPES = {
     "helps": "triangle-right",

@@ -17,8 +17,8 @@ from orchestrator.analysis.analyse import analyse
 from orchestrator.analysis.scaling.cost import Cost
 from orchestrator.model.findings import Estimate
 from orchestrator.reports import pictures
-from orchestrator.reports.charts import CHARTS, drawings, samples, speedup, theme
-from orchestrator.reports.charts.rows import ratio_ticks
+from orchestrator.reports.charts import CHARTS, chart, drawings, samples, speedup
+from orchestrator.reports.charts.chart import ratio_ticks
 from tests.examples import AGAIN, CELERY, SERIAL, THREADS, example_run
 from tests.unit.reports.made_runs import EVIL, every_run
 
@@ -52,7 +52,7 @@ def test_the_example_has_every_kind_of_chart_that_a_comparison_has():
 def test_every_chart_of_every_run_compiles_and_has_its_words(name):
     run = RUNS[name]
     for drawing in drawings(run, analyse(run)):
-        vl_convert.vegalite_to_vega(json.dumps({**drawing.spec, "width": 300}), theme.VEGA_LITE)
+        vl_convert.vegalite_to_vega(json.dumps({**drawing.spec, "width": 300}), chart.VEGA_LITE)
         assert all((drawing.title, drawing.short, drawing.legend, drawing.description, drawing.rows))
         assert {len(row) for row in drawing.rows} == {len(drawing.head)}
         assert re.fullmatch(r"[a-z0-9-]+", drawing.name)
@@ -107,22 +107,22 @@ def test_ratio_ticks_lie_within_and_are_few_and_have_1(low, high):
     assert ticks == sorted(ticks, key=math.log)
 
 
-@pytest.mark.parametrize("colours", [theme.LIGHT, theme.DARK])
+@pytest.mark.parametrize("colours", [chart.LIGHT, chart.DARK])
 def test_text_has_a_contrast_of_4_5_and_marks_of_3(colours):
     for name in ("ink", "muted", "link", "helps", "hurts", "ties", "inconclusive", "invalid"):
         for ground in ("paper", "raised"):
             assert channel_contrast(colours[name], colours[ground]) >= 4.5, (name, ground)
-    for name in theme.SHAPES:
+    for name in chart.SHAPES:
         assert channel_contrast(colours[name], colours["paper"]) >= 3, name
-    for name, (fill, text) in theme.LEGS.items():
+    for name, (fill, text) in chart.LEGS.items():
         assert channel_contrast(fill, text) >= 4.5, name
 
 
 def test_light_and_dark_name_the_same_colours_and_every_name_in_a_chart_is_one():
-    assert list(theme.LIGHT) == list(theme.DARK)
+    assert list(chart.LIGHT) == list(chart.DARK)
     run = example_run()
     text = json.dumps([each.spec for each in drawings(run, analyse(run))])
-    assert set(re.findall(r"var\(--([a-z]+)\)", text)) <= set(theme.LIGHT)
+    assert set(re.findall(r"var\(--([a-z]+)\)", text)) <= set(chart.LIGHT)
 
 
 def test_pictures_have_the_colours_themselves_and_a_white_ground():

@@ -12,10 +12,8 @@ import pytest
 from orchestrator.analysis.analyse import analyse
 from orchestrator.analysis.verdicts.regressions import compare
 from orchestrator.model.runs import Run, TaskFailure
+from orchestrator.reports import comparison, html, markdown, terminal
 from orchestrator.reports import csv as csv_report
-from orchestrator.reports import html, markdown, terminal
-from orchestrator.reports.comparison import markdown as comparison_markdown
-from orchestrator.reports.comparison import terminal as comparison_terminal
 from orchestrator.reports.escaping import in_code, in_csv, in_markdown
 from tests.examples import example_run
 
@@ -55,7 +53,7 @@ def test_a_terminal_shows_a_name_as_it_is(text: str) -> None:
     run = named(text)
     shown = terminal.render(run, analyse(run))
     assert f"\n{text.partition(' ')[0]}" in shown
-    assert comparison_terminal.render(compare(run, run), run, run)
+    assert comparison.render_terminal(compare(run, run), run, run)
 
 
 @pytest.mark.parametrize("text", EVIL)
@@ -63,7 +61,7 @@ def test_markdown_has_its_own_markup_and_no_other(text: str) -> None:
     run, plain = named(text), named("plain")
     for render in (
         lambda each: markdown.render(each, analyse(each)),
-        lambda each: comparison_markdown.render(compare(each, each), each, each),
+        lambda each: comparison.render_markdown(compare(each, each), each, each),
     ):
         shown, expected = (re.sub(r"`[^`\n]*`", "code", render(each)) for each in (run, plain))
         assert shown.count("\n") == expected.count("\n")

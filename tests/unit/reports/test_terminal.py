@@ -13,7 +13,7 @@ from orchestrator.analysis.stats.intervals import throughput
 from orchestrator.model.runs import Events, Run
 from orchestrator.reports import markdown, terminal
 from orchestrator.reports.console import screen
-from orchestrator.reports.page import lines
+from orchestrator.reports.html import lines
 from tests.examples import example_run
 from tests.unit.reports.snapshots import assert_as_kept
 

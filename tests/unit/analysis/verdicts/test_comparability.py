@@ -21,7 +21,7 @@ from orchestrator.model.findings import Estimate
 from orchestrator.model.runs import CellResult
 from orchestrator.phrases.sweep import sweep_sentence
 from orchestrator.reports.highlights import fastest
-from orchestrator.reports.page import lines
+from orchestrator.reports.html import lines
 from tests.unit.analysis import made_fleets
 from tests.unit.analysis.made_fleets import celery_result, fleet_run, plain_result
 from tests.unit.analysis.made_runs import (

@@ -1,19 +1,26 @@
-"""The terminal: what is compared, a table a stage, and what changed last, where it stays in sight."""
+"""The reports of `compare`: two runs against each other as text, Markdown and JSON."""
 
 from __future__ import annotations
 
 import io
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any, Final
 
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from orchestrator.analysis.checks.warnings import disturbances
 from orchestrator.analysis.stats.intervals import makespan
 from orchestrator.analysis.verdicts.regressions import Change, Comparison
+from orchestrator.model.findings import Estimate
 from orchestrator.model.runs import CellResult, Run
 from orchestrator.phrases import comparison as words
 from orchestrator.phrases.numbers import levels, seconds
 from orchestrator.reports.console import screen
+from orchestrator.reports.escaping import in_markdown
 
 COLOURS = {
     "regression": "bold red",
@@ -26,7 +33,7 @@ WIDE = 110
 """From this many columns on, the makespans are shown as well."""
 
 
-def render(comparison: Comparison, old: Run, new: Run) -> str:
+def render_terminal(comparison: Comparison, old: Run, new: Run) -> str:
     """The report as plain text of 80 columns."""
     text = io.StringIO()
     screen(text, 80, colour=False).print(report(comparison, old, new, 80))
@@ -127,3 +134,117 @@ def _summary(comparison: Comparison) -> Text:
     shift = words.median_cell(comparison)
     line = words.summary(comparison) + (f"; {shift}" if shift else "")
     return Text(words.marked(comparison, line), style="bold")
+
+
+HEAD = "| | stage | kernel | cell | slots | old | new | change | interval |"
+RULE = "| --- | --- | --- | --- | ---: | ---: | ---: | ---: | --- |"
+FOLDED = ("inconclusive", "same")
+
+
+def render_markdown(comparison: Comparison, old: Run, new: Run) -> str:
+    """The report as Markdown; of the tables' rows the regressions come first."""
+    result = "regression" if comparison.regression else "no regression"
+    lines = [words.marked(comparison, f"**Breakeven: {result}** ({words.summary(comparison)})"), ""]
+    facts = [words.of_run("old", old), words.of_run("new", new), words.threshold(comparison, old, new)]
+    shift = words.shift(comparison)
+    facts += [shift] if shift else []
+    same = words.same_run(old, new)
+    facts = [*([same] if same else []), *facts, *words.disturbed(old, new)]
+    lines += [f"- {in_markdown(words.marked(comparison, fact))}" for fact in facts + words.across(comparison)]
+    olds, news = ({each.cell: each for each in run.cells} for run in (old, new))
+    ordered = sorted(comparison.changes, key=lambda each: words.ORDER.index(each.change))
+    rows = {each: _markdown_row(comparison, each, olds[each.cell], news[each.cell]) for each in ordered}
+    changed = [row for each, row in rows.items() if each.change not in FOLDED]
+    if changed:
+        lines += ["", HEAD, RULE, *changed]
+    lines += _items([f"{each.cell.stage}: {each.reason}" for each in ordered if each.change == "invalid"])
+    lines += _folded([row for each, row in rows.items() if each.change in FOLDED])
+    lines += _items([words.marked(comparison, line) for line in words.only_in_one(comparison)])
+    return "\n".join([*lines, "", words.MEANING]) + "\n"
+
+
+def _markdown_row(comparison: Comparison, each: Change, old: CellResult, new: CellResult) -> str:
+    cell = each.cell
+    word = words.marked(comparison, each.change)
+    cells = [
+        f"**{word}**" if each.change in ("regression", "invalid") else word,
+        in_markdown(cell.stage),
+        in_markdown(cell.kernel),
+        in_markdown(words.label(cell)),
+        str(cell.slots),
+        _makespan(old),
+        _makespan(new),
+        words.change(each.ratio),
+        words.interval(each.ratio),
+    ]
+    return f"| {' | '.join(cells)} |"
+
+
+def _folded(rows: Sequence[str]) -> list[str]:
+    """Rows that nobody has to act on, behind a line to click; a blank line lets GitHub see the table."""
+    if not rows:
+        return []
+    summary = f"<details><summary>{len(rows)} without a sure change</summary>"
+    return ["", summary, "", HEAD, RULE, *rows, "", "</details>"]
+
+
+def _items(lines: Sequence[str]) -> list[str]:
+    return ["", *(f"- {in_markdown(line)}" for line in lines)] if lines else []
+
+
+SCHEMA = 1
+
+
+def render_json(comparison: Comparison, old: Run, new: Run) -> str:
+    """The comparison as one JSON document; `ratio` is new over old, a missing value is `null`."""
+    return json.dumps(to_json(comparison, old, new), indent=1, allow_nan=False) + "\n"
+
+
+def to_json(comparison: Comparison, old: Run, new: Run) -> dict[str, Any]:
+    """The document's content."""
+    olds, news = ({result.cell: result for result in run.cells} for run in (old, new))
+    across = bool(comparison.differences)
+    return {
+        "schema": SCHEMA,
+        "old": comparison.old,
+        "new": comparison.new,
+        "same_run": old == new,
+        "regression": comparison.regression,
+        "across": across,
+        "differences": list(comparison.differences),
+        "threshold": comparison.threshold,
+        "threshold_source": words.threshold_source(old, new),
+        "shift": comparison.shift,
+        "changes": [
+            _json_change(each, across, olds[each.cell], news[each.cell]) for each in comparison.changes
+        ],
+        "disturbances": {
+            which: [asdict(warning) for warning in disturbances(run)]
+            for which, run in (("old", old), ("new", new))
+        },
+        "only_old": [asdict(cell) for cell in comparison.only_old],
+        "only_new": [asdict(cell) for cell in comparison.only_new],
+    }
+
+
+def _json_change(each: Change, across: bool, old: CellResult, new: CellResult) -> dict[str, Any]:
+    return {
+        **asdict(each.cell),
+        "change": each.change,
+        "across": across,
+        "ratio": _estimate(each.ratio),
+        "old_makespan_s": _estimate(makespan(old)),
+        "new_makespan_s": _estimate(makespan(new)),
+        "reason": each.reason,
+    }
+
+
+def _estimate(estimate: Estimate | None) -> dict[str, Any] | None:
+    return None if estimate is None else asdict(estimate)
+
+
+COMPARISON_REPORTS: Final[Mapping[str, Callable[[Comparison, Run, Run], str]]] = {
+    "terminal": render_terminal,
+    "markdown": render_markdown,
+    "json": render_json,
+}

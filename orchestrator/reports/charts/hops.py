@@ -10,9 +10,15 @@ from orchestrator.analysis.hops import LEGS, HopLedger, HopTime, hop_ledger
 from orchestrator.model.findings import Findings
 from orchestrator.model.runs import Run
 from orchestrator.phrases.typeset import NONE, time
-from orchestrator.reports.charts.drawing import Drawing, Spec
-from orchestrator.reports.charts.rows import (
+from orchestrator.reports.charts.chart import LEGS as FILLS
+from orchestrator.reports.charts.chart import (
+    ROW_PX,
+    Drawing,
     Row,
+    Spec,
+    colour,
+    columns,
+    config,
     figures_axis,
     full_name,
     grouped,
@@ -21,8 +27,6 @@ from orchestrator.reports.charts.rows import (
     values,
     y,
 )
-from orchestrator.reports.charts.theme import LEGS as FILLS
-from orchestrator.reports.charts.theme import ROW_PX, colour, columns, config
 
 
 def draw(run: Run, findings: Findings) -> tuple[Drawing, ...]:
