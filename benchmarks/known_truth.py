@@ -31,9 +31,9 @@ from linked_fleet import LinkedFleet, linked_fleet
 from page import DOCS, Page, parser
 
 from orchestrator.analysis.queueing.bounds import least_makespan_s
-from orchestrator.analysis.queueing.service_demands import ServiceDemands, service_demands
+from orchestrator.analysis.queueing.service_demands import CellDemands, service_demands
 from orchestrator.analysis.queueing.simulation import simulate
-from orchestrator.analysis.queueing.stations import StationName, System, bottleneck
+from orchestrator.analysis.queueing.stations import QueueingNetwork, StationName, bottleneck
 from orchestrator.measurement.clock import SamplePosition, measure
 from orchestrator.measurement.machine import environment
 from orchestrator.measurement.preflight import preflight
@@ -142,14 +142,14 @@ def measured(fleet: LinkedFleet, built: Built, rounds: int) -> Run:
     return record.as_run(complete=True)
 
 
-def demands_of(run: Run) -> ServiceDemands:
+def demands_of(run: Run) -> CellDemands:
     """What the run's one cell asks of each station, by its samples."""
     found = service_demands(run.cells, run)
     assert found is not None
     return found
 
 
-def known(fleet: LinkedFleet, built: Built, rounds: int) -> System:
+def known(fleet: LinkedFleet, built: Built, rounds: int) -> QueueingNetwork:
     """The stations by the set figures, and by what an empty task needs of each."""
     base = demands_of(measured(fleet, built.empty, rounds))
     theirs = fleet.passed.theirs / built.empty.messages
@@ -167,7 +167,7 @@ def known(fleet: LinkedFleet, built: Built, rounds: int) -> System:
     return base.system(built.slots, found)
 
 
-def named(station: StationName, system: System) -> str:
+def named(station: StationName, system: QueueingNetwork) -> str:
     """The station, and of the orchestrator which half of its work is the larger."""
     if station != "orchestrator":
         return station

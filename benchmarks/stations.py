@@ -20,7 +20,7 @@ from page import DOCS, Page, parser
 from orchestrator.analysis.queueing.bounds import least_makespan_s
 from orchestrator.analysis.queueing.makespan_model import makespan_s
 from orchestrator.analysis.queueing.simulation import simulate
-from orchestrator.analysis.queueing.stations import System, bottleneck, stations
+from orchestrator.analysis.queueing.stations import QueueingNetwork, bottleneck, stations
 
 SCALING = DOCS.with_name("scaling.md")
 WITHIN = 0.10
@@ -37,13 +37,13 @@ class Agreement:
     bound_kept: bool
 
 
-def drawn(rng: random.Random) -> System:
+def drawn(rng: random.Random) -> QueueingNetwork:
     """A system with every station, some of them with a payload path, with cores, with a network."""
 
     def within(low: float, high: float) -> float:
         return float(10 ** rng.uniform(low, high))
 
-    system = System(
+    system = QueueingNetwork(
         chunk=rng.choice([1, 4]),
         slots=rng.choice([1, 2, 3, 4, 8, 16, 64]),
         publish_s=within(-4, -2),
@@ -66,7 +66,7 @@ def drawn(rng: random.Random) -> System:
     return replace(system, flush_s=within(-4, -2)) if rng.random() < 0.3 else system
 
 
-def agreement(system: System, turns: int) -> Agreement:
+def agreement(system: QueueingNetwork, turns: int) -> Agreement:
     """The system with a batch of so many messages a slot, at least 30."""
     tasks = system.chunk * max(turns * system.slots, 30)
     simulated = simulate(system, tasks)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from orchestrator.analysis.queueing.bounds import bounds
-from orchestrator.analysis.queueing.prediction import family
+from orchestrator.analysis.queueing.prediction import slot_series
 from orchestrator.analysis.queueing.service_demands import service_demands
 from orchestrator.analysis.scaling.curves import part_filled, scaling
 from orchestrator.analysis.scaling.sweep import AXES, Sweep, sweeping
@@ -48,7 +48,7 @@ def _in_the_way(run: Run, sweeps: Sequence[Sweep]) -> Iterator[str]:
     }
     for stage, sweep in least.items():
         cell = sweep.celery[0]
-        measured = service_demands(family(run, cell), run)
+        measured = service_demands(slot_series(run, cell), run)
         if measured is not None:
             where = place_name(sweep, run, sweep.found.low)
             yield f"{stage}, {where}: {bounds_sentence(bounds(measured, cell.slots))}"

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from math import ceil, floor, sqrt
 from typing import Final
 
-from orchestrator.analysis.scaling.crossover import FEWEST_POINTS, BreakEven, Crossing, SweepPoint
+from orchestrator.analysis.scaling.crossover import FEWEST_POINTS, BreakEven, Crossover, SweepPoint
 from orchestrator.analysis.scaling.sweep import Axis, Sweep, place
 from orchestrator.analysis.stats.intervals import FEWEST_ROUNDS
 from orchestrator.model.runs import Run
@@ -56,7 +56,7 @@ def _answer(sweep: Sweep, run: Run) -> str:
     return f"Celery beats {who} {', '.join(parts)}; it {ends}, the ends of what was tested.{several}"
 
 
-def paying(sweep: Sweep, run: Run, crossing: Crossing) -> str:
+def paying(sweep: Sweep, run: Run, crossing: Crossover) -> str:
     """From or up to where Celery pays: `from 611x611 pixels`, `up to 4 tasks a message`."""
     at = _reached(sweep, crossing, crossing.at)
     return f"{'from' if crossing.pays_above else 'up to'} {place_name(sweep, run, at)}"
@@ -91,7 +91,7 @@ def _stretch(sweep: Sweep, run: Run, low: float, high: float) -> str:
     return f"at {name}" if name == place_name(sweep, run, high) else f"from {name}"
 
 
-def _reached(sweep: Sweep, crossing: Crossing, at: float) -> float:
+def _reached(sweep: Sweep, crossing: Crossover, at: float) -> float:
     """The first place from `at` on where Celery can pay, or the last up to it: a chunk is whole."""
     if sweep.axis != "chunk":
         return at
@@ -130,7 +130,7 @@ def _speed(point: SweepPoint) -> tuple[str, str]:
     return "takes", f"{figure(ratio.point)} times as long"
 
 
-def _interval(found: Crossing, sweep: Sweep, run: Run) -> str:
+def _interval(found: Crossover, sweep: Sweep, run: Run) -> str:
     level = f"{100 * found.level:.0f} % interval"
     low, high = (None if end is None else _reached(sweep, found, end) for end in (found.low, found.high))
     if low is None and high is None:

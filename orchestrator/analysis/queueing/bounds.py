@@ -11,17 +11,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from orchestrator.analysis.queueing.service_demands import ServiceDemands
+from orchestrator.analysis.queueing.service_demands import CellDemands
 from orchestrator.analysis.queueing.stations import (
+    QueueingNetwork,
     Station,
     StationName,
-    System,
-    beyond_slots,
     bottleneck,
     ceiling_per_s,
-    holding,
     knee_slots,
+    limiting_station,
     stations,
+    stations_besides_slots,
     throughput_per_s,
 )
 from orchestrator.model.findings import Estimate
@@ -53,11 +53,11 @@ class Bounds:
     publishing_share: float
 
 
-def bounds(measured: ServiceDemands, slots: int) -> Bounds:
+def bounds(measured: CellDemands, slots: int) -> Bounds:
     """The bounds of a cell on `slots` slots, for the batch it was measured with."""
     system = measured.system(slots)
 
-    def over_rounds(figure: Callable[[System], float]) -> Estimate:
+    def over_rounds(figure: Callable[[QueueingNetwork], float]) -> Estimate:
         return measured.estimate(lambda each: figure(measured.system(slots, each)))
 
     return Bounds(
@@ -69,20 +69,20 @@ def bounds(measured: ServiceDemands, slots: int) -> Bounds:
         bottleneck=bottleneck(system).name,
         throughput_per_s=over_rounds(throughput_per_s),
         makespan_s=least_makespan_s(system, measured.tasks),
-        next_bottleneck=holding(beyond_slots(system), system).name,
+        next_bottleneck=limiting_station(stations_besides_slots(system), system).name,
         knee_slots=over_rounds(knee_slots),
         ceiling_per_s=over_rounds(ceiling_per_s),
         publishing_share=system.publishing_share,
     )
 
 
-def least_makespan_s(system: System, tasks: int) -> float:
+def least_makespan_s(system: QueueingNetwork, tasks: int) -> float:
     """Least time in which `tasks` tasks can pass: T >= max(n D_i / m_i, R), R one message's way alone."""
     return max(tasks / throughput_per_s(system), system.latency_s)
 
 
-def _demand(name: StationName) -> Callable[[System], float]:
-    def demand_s(system: System) -> float:
+def _demand(name: StationName) -> Callable[[QueueingNetwork], float]:
+    def demand_s(system: QueueingNetwork) -> float:
         return next((each.demand_s for each in stations(system) if each.name == name), 0.0)
 
     return demand_s

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Final
 
 from orchestrator.analysis.queueing.simulation import simulate
-from orchestrator.analysis.queueing.stations import System
+from orchestrator.analysis.queueing.stations import QueueingNetwork
 
 MOST_MESSAGES: Final = 3000
 """A larger batch is not calibrated by: its ends and bursts no longer count, and it would take long."""
@@ -21,7 +21,7 @@ HALVINGS: Final = 12
 
 
 def calibrate(
-    system_of: Callable[[float], System], tasks: int, makespan_s: float, low: float, high: float
+    system_of: Callable[[float], QueueingNetwork], tasks: int, makespan_s: float, low: float, high: float
 ) -> float | None:
     """The demand from `low` to `high` with which a batch of `tasks` tasks takes `makespan_s`.
 

@@ -13,7 +13,7 @@ from typing import Final, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from orchestrator.analysis.queueing.stations import System
+from orchestrator.analysis.queueing.stations import QueueingNetwork
 from orchestrator.model.flow_control import BURST_MESSAGES
 
 Floats: TypeAlias = NDArray[np.float64]
@@ -23,12 +23,12 @@ TINY_S: Final = 1e-12
 """Stands for a time of nothing where it divides."""
 
 
-def makespan_s(system: System, tasks: int) -> float:
+def makespan_s(system: QueueingNetwork, tasks: int) -> float:
     """Seconds that a batch of `tasks` tasks takes on the system's slots."""
     return float(makespans_s(system, tasks, np.array([system.slots]))[0])
 
 
-def makespans_s(system: System, tasks: int, slots: SlotCounts) -> Floats:
+def makespans_s(system: QueueingNetwork, tasks: int, slots: SlotCounts) -> Floats:
     """Seconds that a batch of `tasks` tasks takes on each number of slots; the system's own is not regarded.
 
     The slots: T = p + (k - 1) max(p, c) + w S + c, with w = ceil(M / s) turns of a message's slot time S, and
@@ -68,7 +68,7 @@ def makespans_s(system: System, tasks: int, slots: SlotCounts) -> Floats:
     return found
 
 
-def _flushes(system: System, messages: int, slots: SlotCounts, between_s: float) -> Floats:
+def _flushes(system: QueueingNetwork, messages: int, slots: SlotCounts, between_s: float) -> Floats:
     """How often the orchestrator flushes: twice for every slot, then once a burst; or, without bursts, always.
 
     Bursts begin once two messages for every slot are under way. That comes about before the first answer,
@@ -81,7 +81,7 @@ def _flushes(system: System, messages: int, slots: SlotCounts, between_s: float)
     return found
 
 
-def _orchestrator_slower(system: System) -> float:
+def _orchestrator_slower(system: QueueingNetwork) -> float:
     """How many times as long the orchestrator takes for its waits behind the workers on the payload path.
 
     Half of each direction's load is the workers', so of D + u P / 2 seconds, P the path's and u the share of
@@ -91,13 +91,13 @@ def _orchestrator_slower(system: System) -> float:
     return (1 + sqrt(1 + (2 * system.own_leg_s / own_s) ** 2)) / 2 if own_s else 1.0
 
 
-def fewest_slots(system: System, tasks: int, within_s: float, most: int) -> int | None:
+def fewest_slots(system: QueueingNetwork, tasks: int, within_s: float, most: int) -> int | None:
     """The fewest slots, of 1 to `most`, with which a batch takes less than `within_s`; `None` if none do."""
     counts = useful_slots(system, tasks, most)
     enough = makespans_s(system, tasks, counts) < within_s
     return int(counts[int(np.argmax(enough))]) if enough.any() else None
 
 
-def useful_slots(system: System, tasks: int, most: int) -> SlotCounts:
+def useful_slots(system: QueueingNetwork, tasks: int, most: int) -> SlotCounts:
     """Numbers of slots from 1 to `most`, as far as a batch has messages for them."""
     return np.arange(1, min(most, system.messages(tasks)) + 1)

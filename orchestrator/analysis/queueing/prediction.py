@@ -9,13 +9,13 @@ from typing import Final, TypeAlias
 
 from orchestrator.analysis.queueing.makespan_model import makespan_s
 from orchestrator.analysis.queueing.round_trips import round_trips, window
-from orchestrator.analysis.queueing.sample_demands import Demands
-from orchestrator.analysis.queueing.service_demands import ServiceDemands, service_demands
-from orchestrator.analysis.queueing.simulation import Simulated, simulate
+from orchestrator.analysis.queueing.sample_demands import TaskDemands
+from orchestrator.analysis.queueing.service_demands import CellDemands, service_demands
+from orchestrator.analysis.queueing.simulation import SimulatedBatch, simulate
 from orchestrator.analysis.queueing.stations import (
+    QueueingNetwork,
     Station,
     StationName,
-    System,
     bottleneck,
     ceiling_per_s,
     stations,
@@ -70,7 +70,7 @@ class Prediction:
     stations: tuple[Station, ...]
     sustained_per_s: float
     ceiling_per_s: float
-    simulated: Simulated
+    simulated: SimulatedBatch
     margin: float
     publishing_share: float
     assumptions: tuple[str, ...]
@@ -105,7 +105,7 @@ def predict(
     Raises:
         UsageError: the result does not tell the cell's demands.
     """
-    measured = service_demands(family(run, cell), run)
+    measured = service_demands(slot_series(run, cell), run)
     if measured is None:
         raise UsageError(
             f"{run.id} does not tell where {cell_phrase(cell)} spends its time; measure it with this release, "
@@ -113,12 +113,12 @@ def predict(
         )
     fleet = HypotheticalFleet(slots, rtt_s, bandwidth_bytes_per_s, hosts)
     tasks = measured.tasks if tasks is None else tasks
-    system = on_fleet(run, measured, fleet)
+    system = fleet_network(run, measured, fleet)
     simulated = simulate(system, tasks)
     formula_s = makespan_s(system, tasks)
     margin = MODEL_MARGIN + abs(log(simulated.makespan_s / formula_s))
     drawn = tuple(
-        (rounds, makespan_s(on_fleet(run, measured, fleet, measured.drawn(rounds)), tasks) / formula_s)
+        (rounds, makespan_s(fleet_network(run, measured, fleet, measured.drawn(rounds)), tasks) / formula_s)
         for rounds in resamples(measured.rounds)
     )
     noise = bootstrapped(1.0, [share for _, share in drawn], len(measured.rounds))
@@ -160,7 +160,7 @@ def speedup(found: Prediction, versus: CellResult) -> Estimate | None:
     return _widened(noise, found.margin).scaled(found.throughput_per_s.point / per_s)
 
 
-def family(run: Run, cell: Cell) -> tuple[CellResult, ...]:
+def slot_series(run: Run, cell: Cell) -> tuple[CellResult, ...]:
     """The cells of a run that differ from `cell` in slots alone, without the A/A pair's second."""
     same = replace(cell, replica=0)
     return tuple(
@@ -168,9 +168,9 @@ def family(run: Run, cell: Cell) -> tuple[CellResult, ...]:
     )
 
 
-def on_fleet(
-    run: Run, measured: ServiceDemands, fleet: HypotheticalFleet, of: Demands | None = None
-) -> System:
+def fleet_network(
+    run: Run, measured: CellDemands, fleet: HypotheticalFleet, of: TaskDemands | None = None
+) -> QueueingNetwork:
     """The stations as a message would meet them on another fleet.
 
     Every round trip takes longer by what the network's is longer; every payload byte by what the link is
@@ -197,7 +197,7 @@ def on_fleet(
     return replace(system, cores=fleet.hosts * _cores_of_a_host(run), shared=False)
 
 
-def _sustained_per_s(system: System) -> float:
+def _sustained_per_s(system: QueueingNetwork) -> float:
     """Tasks a second in the middle of a long batch: what a second half adds to a first."""
     tasks = LONG_TURNS * system.slots * system.chunk
     return tasks / (makespan_s(system, 2 * tasks) - makespan_s(system, tasks))
@@ -225,7 +225,7 @@ def _widened(noise: Estimate, margin: float) -> Estimate:
 
 
 def _assumptions(
-    run: Run, measured: ServiceDemands, fleet: HypotheticalFleet, system: System, tasks: int
+    run: Run, measured: CellDemands, fleet: HypotheticalFleet, system: QueueingNetwork, tasks: int
 ) -> list[str]:
     """What is taken for granted, in words."""
     trips = round_trips(measured.cell, measured.chunk)

@@ -8,7 +8,7 @@ from math import ceil
 from statistics import median
 from typing import Final
 
-from orchestrator.analysis.queueing.stations import System
+from orchestrator.analysis.queueing.stations import QueueingNetwork
 from orchestrator.model.environment import Worker
 from orchestrator.model.runs import Cell, Run, Sample, Stations
 
@@ -17,7 +17,7 @@ SATURATED: Final = 0.8
 
 
 @dataclass(frozen=True, slots=True)
-class Demands:
+class TaskDemands:
     """Seconds of each station's time that one task needs; `overhead_s` alone is a message's.
 
     `held_s` is from before the fetch to after the store; `overhead_s` is what a message keeps its slot
@@ -35,9 +35,9 @@ class Demands:
     overhead_s: float
     cpu_s: float
 
-    def system(self, chunk: int, slots: int, cores: float | None, shared: bool) -> System:
+    def system(self, chunk: int, slots: int, cores: float | None, shared: bool) -> QueueingNetwork:
         """The stations as one message meets them."""
-        return System(
+        return QueueingNetwork(
             chunk=chunk,
             slots=slots,
             publish_s=chunk * self.publish_s,
@@ -51,12 +51,12 @@ class Demands:
         )
 
 
-def typical(of: Sequence[Demands]) -> Demands:
+def median_demands(of: Sequence[TaskDemands]) -> TaskDemands:
     """Each demand's median."""
-    return Demands(*(median(getattr(each, field.name) for each in of) for field in fields(Demands)))
+    return TaskDemands(*(median(getattr(each, field.name) for each in of) for field in fields(TaskDemands)))
 
 
-def of_sample(sample: Sample, seen: Stations, cell: Cell, run: Run) -> Demands:
+def sample_demands(sample: Sample, seen: Stations, cell: Cell, run: Run) -> TaskDemands:
     """One batch's demands.
 
     The overhead o is what the makespan leaves unexplained where the slots are the bottleneck: M messages on s
@@ -74,7 +74,7 @@ def of_sample(sample: Sample, seen: Stations, cell: Cell, run: Run) -> Demands:
     apart_s = (before - 1) * max(seen.publish_s, seen.collect_s)
     ends_s = (seen.publish_s + apart_s + seen.collect_s) / messages
     overhead_s = max(0.0, (sample.makespan_s - ends_s) / waves - seen.slot_s / messages)
-    plain = Demands(
+    plain = TaskDemands(
         publish_s=seen.publish_s / tasks,
         collect_s=seen.collect_s / tasks,
         broker_s=(seen.broker_cpu_s or 0.0) / tasks,
@@ -97,7 +97,7 @@ def _not_negative(seconds: float | None) -> float | None:
     return None if seconds is None else max(0.0, seconds)
 
 
-def overhead_unseen_s(plain: Demands, run: Run, chunk: int) -> float:
+def overhead_unseen_s(plain: TaskDemands, run: Run, chunk: int) -> float:
     """A message's overhead where the slots waited for others: an empty task's time, if that is less.
 
     Of that time, publishing and collecting are not the slot's. They are known from the batch alone, where they

@@ -14,13 +14,13 @@ from typing import Final
 from orchestrator.analysis.queueing.calibration import calibrate
 from orchestrator.analysis.queueing.sample_demands import (
     SATURATED,
-    Demands,
+    TaskDemands,
     cores_of,
-    of_sample,
+    median_demands,
     overhead_unseen_s,
-    typical,
+    sample_demands,
 )
-from orchestrator.analysis.queueing.stations import System
+from orchestrator.analysis.queueing.stations import QueueingNetwork
 from orchestrator.analysis.stats.intervals import estimate
 from orchestrator.analysis.verdicts.comparability import eligible
 from orchestrator.model.findings import Estimate
@@ -31,7 +31,7 @@ CONTENDED: Final = 0.7
 
 
 @dataclass(frozen=True, slots=True)
-class ServiceDemands:
+class CellDemands:
     """A cell's demands in each round, and what they were measured on.
 
     `slots` are the numbers of slots that they come from. `cores` is how many serve the slots together,
@@ -44,7 +44,7 @@ class ServiceDemands:
     tasks: int
     chunk: int
     slots: tuple[int, ...]
-    by_round: Mapping[int, Demands]
+    by_round: Mapping[int, TaskDemands]
     cores: float | None
     shared: bool
     overhead_known: bool
@@ -56,27 +56,27 @@ class ServiceDemands:
         return tuple(sorted(self.by_round))
 
     @property
-    def typical(self) -> Demands:
+    def typical(self) -> TaskDemands:
         """Each demand's median over the rounds."""
-        return typical(list(self.by_round.values()))
+        return median_demands(list(self.by_round.values()))
 
-    def drawn(self, rounds: Sequence[int]) -> Demands:
+    def drawn(self, rounds: Sequence[int]) -> TaskDemands:
         """Each demand's median over the given rounds, one of them as often as it is named."""
-        return typical([self.by_round[round_] for round_ in rounds])
+        return median_demands([self.by_round[round_] for round_ in rounds])
 
-    def system(self, slots: int, of: Demands | None = None) -> System:
+    def system(self, slots: int, of: TaskDemands | None = None) -> QueueingNetwork:
         """The stations as a message meets them on this many slots."""
         found = (of or self.typical).system(self.chunk, slots, self.cores, self.shared)
         return replace(found, resident=self.cell.data == "resident")
 
-    def estimate(self, figure: Callable[[Demands], float]) -> Estimate:
+    def estimate(self, figure: Callable[[TaskDemands], float]) -> Estimate:
         """A figure of the demands over the rounds, with its interval where all are positive."""
         values = [figure(each) for each in self.by_round.values()]
         found = estimate(values) if min(values) > 0 else None
         return Estimate(median(values)) if found is None else found
 
 
-def service_demands(results: Sequence[CellResult], run: Run) -> ServiceDemands | None:
+def service_demands(results: Sequence[CellResult], run: Run) -> CellDemands | None:
     """What a task asks of each station; `None` where no sample tells.
 
     Args:
@@ -103,7 +103,7 @@ def service_demands(results: Sequence[CellResult], run: Run) -> ServiceDemands |
         crowded = [each for each in able if each not in free]
         by_round = _with_crowded_cpu(by_round, crowded[-1], machine, limits) if crowded else by_round
     stations = [sample.stations for each in able for sample in each.samples if sample.stations is not None]
-    return ServiceDemands(
+    return CellDemands(
         cell=able[0].cell,
         tasks=tasks,
         chunk=machine.chunk,
@@ -129,16 +129,16 @@ class _Machine:
     cores: float | None
     shared: bool
 
-    def system(self, found: Demands, cell: Cell) -> System:
+    def system(self, found: TaskDemands, cell: Cell) -> QueueingNetwork:
         """The stations as a message of the cell meets them."""
         system = found.system(self.chunk, cell.slots, self.cores, self.shared)
         return replace(system, resident=cell.data == "resident")
 
 
-def _of_rounds(result: CellResult, run: Run) -> dict[int, Demands]:
+def _of_rounds(result: CellResult, run: Run) -> dict[int, TaskDemands]:
     """A cell's demands by round; where its slots waited for others, its waits are not taken as overhead."""
     found = {
-        sample.round: of_sample(sample, sample.stations, result.cell, run)
+        sample.round: sample_demands(sample, sample.stations, result.cell, run)
         for sample in result.samples
         if sample.stations is not None and _told(sample)
     }
@@ -149,14 +149,14 @@ def _of_rounds(result: CellResult, run: Run) -> dict[int, Demands]:
 
 
 def _with_less_overhead(
-    result: CellResult, of_rounds: Mapping[int, Demands], machine: _Machine
-) -> Mapping[int, Demands]:
+    result: CellResult, of_rounds: Mapping[int, TaskDemands], machine: _Machine
+) -> Mapping[int, TaskDemands]:
     """The rounds with less overhead, by what the simulation of the typical round has of waits of its own."""
     if not of_rounds or not _slots_busy(result):
         return of_rounds
-    plain = typical(list(of_rounds.values()))
+    plain = median_demands(list(of_rounds.values()))
 
-    def system_of(overhead_s: float) -> System:
+    def system_of(overhead_s: float) -> QueueingNetwork:
         found = replace(plain, overhead_s=overhead_s)
         if machine.cores is not None:
             most_s = median(_most_cpu([result], machine.cores).values())
@@ -173,14 +173,14 @@ def _with_less_overhead(
 
 
 def _with_crowded_cpu(
-    by_round: Mapping[int, Demands], crowded: CellResult, machine: _Machine, limits: Mapping[int, float]
-) -> dict[int, Demands]:
+    by_round: Mapping[int, TaskDemands], crowded: CellResult, machine: _Machine, limits: Mapping[int, float]
+) -> dict[int, TaskDemands]:
     """The rounds with as much more CPU time as the most crowded cell shows that its tasks asked for.
 
     What no clock of ours counts is in it: the broker's part, the system's, and what tasks that run beside
     each other take longer for.
     """
-    plain = typical(list(by_round.values()))
+    plain = median_demands(list(by_round.values()))
     most_s = max(plain.cpu_s, median(limits.values()))
     tasks, makespan_s = crowded.samples[0].tasks, median(crowded.makespans_s.values())
     found_s = calibrate(
@@ -195,20 +195,20 @@ def _with_crowded_cpu(
 
 
 def _pooled(
-    results: Sequence[CellResult], of_cells: Mapping[Cell, Mapping[int, Demands]]
-) -> dict[int, Demands]:
+    results: Sequence[CellResult], of_cells: Mapping[Cell, Mapping[int, TaskDemands]]
+) -> dict[int, TaskDemands]:
     """Round to the median over cells, the overhead from those whose slots were busy."""
     busy = [each.cell for each in results if _slots_busy(each)]
     pooled = {}
     for round_ in sorted({round_ for each in results for round_ in of_cells[each.cell]}):
         here = {e.cell: of_cells[e.cell][round_] for e in results if round_ in of_cells[e.cell]}
-        plain = typical(list(here.values()))
+        plain = median_demands(list(here.values()))
         seen = [found.overhead_s for cell, found in here.items() if cell in busy]
         pooled[round_] = replace(plain, overhead_s=median(seen)) if seen else plain
     return pooled
 
 
-def _with_cpu(found: Demands, chunk: int, most_cpu_s: float) -> Demands:
+def _with_cpu(found: TaskDemands, chunk: int, most_cpu_s: float) -> TaskDemands:
     """With the overhead taken as CPU time, and no more CPU time in all than the cores can have given."""
     return replace(found, cpu_s=min(found.cpu_s + found.overhead_s / chunk, most_cpu_s))
 
@@ -228,7 +228,7 @@ def _most_cpu(results: Sequence[CellResult], cores: float) -> dict[int, float]:
     return limits
 
 
-def _contended(result: CellResult, of_rounds: Mapping[int, Demands], cores: float | None) -> bool:
+def _contended(result: CellResult, of_rounds: Mapping[int, TaskDemands], cores: float | None) -> bool:
     """Whether a cell's tasks, by their CPU time, kept the cores busy enough to wait for one."""
     if cores is None or not of_rounds:
         return False

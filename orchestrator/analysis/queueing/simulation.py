@@ -16,7 +16,7 @@ from typing import Final
 import simpy
 
 from orchestrator.analysis.queueing.servers import PATHS, LinkOrder, Path, Servers, Steps
-from orchestrator.analysis.queueing.stations import MOSTLY, StationName, System
+from orchestrator.analysis.queueing.stations import MOSTLY, QueueingNetwork, StationName
 from orchestrator.model.flow_control import BURST_AFTER_PER_SLOT, BURST_MESSAGES
 
 MOST_MESSAGES: Final = 30_000
@@ -24,7 +24,7 @@ MOST_MESSAGES: Final = 30_000
 
 
 @dataclass(frozen=True, slots=True)
-class Simulated:
+class SimulatedBatch:
     """A simulated batch: its makespan, and the share of it that each station was busy.
 
     `path_waits` is the share that the orchestrator spent with the payload path, of its own busy share.
@@ -48,7 +48,7 @@ class Simulated:
         return "payload" if waits else busiest
 
 
-def simulate(system: System, tasks: int, link: LinkOrder = "shared") -> Simulated:
+def simulate(system: QueueingNetwork, tasks: int, link: LinkOrder = "shared") -> SimulatedBatch:
     """One batch of `tasks` tasks, at least 1, through the stations.
 
     Args:
@@ -65,13 +65,13 @@ def simulate(system: System, tasks: int, link: LinkOrder = "shared") -> Simulate
     if messages > len(ended):
         first, last = len(ended) // 3, 2 * len(ended) // 3
         makespan_s += (messages - len(ended)) * (ended[last] - ended[first]) / (last - first)
-    return Simulated(tasks, makespan_s, run.busy(), run.path_waits_s / ended[-1])
+    return SimulatedBatch(tasks, makespan_s, run.busy(), run.path_waits_s / ended[-1])
 
 
 class _Batch:
     """A batch of messages; it is over when it has been made."""
 
-    def __init__(self, system: System, messages: int, link: LinkOrder) -> None:
+    def __init__(self, system: QueueingNetwork, messages: int, link: LinkOrder) -> None:
         self.system, self.messages = system, messages
         self.ended_at: list[float] = []
         self.env = simpy.Environment()

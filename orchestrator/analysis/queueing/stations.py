@@ -36,7 +36,7 @@ class Station:
 
 
 @dataclass(frozen=True, slots=True)
-class System:
+class QueueingNetwork:
     """What one message asks of each station, in seconds.
 
     `publish_s` and `collect_s` are the orchestrator's, waits for the payload path included; `flush_s` what a
@@ -103,7 +103,7 @@ class System:
         return ceil(tasks / self.chunk)
 
 
-def stations(system: System) -> tuple[Station, ...]:
+def stations(system: QueueingNetwork) -> tuple[Station, ...]:
     """The stations that a task needs, slots first; one that it does not need, or is not known, is left out.
 
     The window is none but where it lies below the slots: then that many messages are under way and no more,
@@ -124,7 +124,7 @@ def stations(system: System) -> tuple[Station, ...]:
     )
 
 
-def holding(among: Sequence[Station], system: System) -> Station:
+def limiting_station(among: Sequence[Station], system: QueueingNetwork) -> Station:
     """The station with the lowest limit; of equal ones the first.
 
     An orchestrator that mostly waits for the payload path is not what holds it: that path is.
@@ -135,12 +135,12 @@ def holding(among: Sequence[Station], system: System) -> Station:
     return lowest
 
 
-def bottleneck(system: System) -> Station:
+def bottleneck(system: QueueingNetwork) -> Station:
     """The station that holds a long batch back most."""
-    return holding(stations(system), system)
+    return limiting_station(stations(system), system)
 
 
-def throughput_per_s(system: System) -> float:
+def throughput_per_s(system: QueueingNetwork) -> float:
     """Tasks a second that can pass at most: X <= min(m_i / D_i).
 
     Source: Denning & Buzen, "The Operational Analysis of Queueing Network Models", ACM Computing Surveys
@@ -149,18 +149,18 @@ def throughput_per_s(system: System) -> float:
     return min(station.limit_per_s for station in stations(system))
 
 
-def beyond_slots(system: System) -> tuple[Station, ...]:
+def stations_besides_slots(system: QueueingNetwork) -> tuple[Station, ...]:
     """The stations that are left when there are slots without end; the window is always one of them."""
     endless = replace(system, slots=max(system.slots, system.window + 1))
     return tuple(station for station in stations(endless) if station.name != "slots")
 
 
-def ceiling_per_s(system: System) -> float:
+def ceiling_per_s(system: QueueingNetwork) -> float:
     """Tasks a second that slots can ever give."""
-    return min(station.limit_per_s for station in beyond_slots(system))
+    return min(station.limit_per_s for station in stations_besides_slots(system))
 
 
-def knee_slots(system: System) -> float:
+def knee_slots(system: QueueingNetwork) -> float:
     """The number of slots at which they give as much as the next station lets through: N* = D_slot X_max.
 
     Below it the slots are the bottleneck, above it that station is.

@@ -14,10 +14,15 @@ from typing import Final, Literal, TypeAlias
 import numpy as np
 
 from orchestrator.analysis.queueing.makespan_model import fewest_slots, makespans_s, useful_slots
-from orchestrator.analysis.queueing.prediction import family
+from orchestrator.analysis.queueing.prediction import slot_series
 from orchestrator.analysis.queueing.sample_demands import cores_of
-from orchestrator.analysis.queueing.service_demands import ServiceDemands, service_demands
-from orchestrator.analysis.queueing.stations import StationName, System, beyond_slots, holding
+from orchestrator.analysis.queueing.service_demands import CellDemands, service_demands
+from orchestrator.analysis.queueing.stations import (
+    QueueingNetwork,
+    StationName,
+    limiting_station,
+    stations_besides_slots,
+)
 from orchestrator.analysis.stats.bootstrap import bootstrapped, resamples
 from orchestrator.analysis.stats.intervals import FEWEST_ROUNDS, beyond_one, estimate, paired
 from orchestrator.analysis.verdicts.comparability import eligible, why_not
@@ -162,7 +167,7 @@ def _measured(match: _Match) -> Cost | None:
 def _predicted(match: _Match, elsewhere: bool) -> Cost:
     """What the stations say where no measured number of slots was enough."""
     unknown = replace(match.cost("unknown"), elsewhere=elsewhere)
-    measured = service_demands(family(match.run, match.ours.best.cell), match.run)
+    measured = service_demands(slot_series(match.run, match.ours.best.cell), match.run)
     if measured is None:
         return unknown
     system = _elsewhere(measured.system(1)) if elsewhere else measured.system(1)
@@ -188,7 +193,7 @@ def _with_what_was_measured(match: _Match, cost: Cost) -> Cost:
 
 
 def _drawn(
-    measured: ServiceDemands, baseline: Mapping[int, float], elsewhere: bool, least: float
+    measured: CellDemands, baseline: Mapping[int, float], elsewhere: bool, least: float
 ) -> list[float]:
     """The fewest slots in each resample of the rounds that both sides have; infinite where none are enough."""
     rounds = [round_ for round_ in measured.rounds if round_ in baseline]
@@ -203,20 +208,20 @@ def _drawn(
     return found
 
 
-def _limit(system: System, tasks: int) -> tuple[Limit, float]:
+def _limit(system: QueueingNetwork, tasks: int) -> tuple[Limit, float]:
     """What holds a batch when there are slots without end, and the tasks a second that it then gets through.
 
     Cores that hold a long batch do not hold this one if it would be no quicker with a core for every slot.
     """
     least_s = _least_s(system, tasks)
-    station = holding(beyond_slots(system), system)
+    station = limiting_station(stations_besides_slots(system), system)
     if station.name == "cpu" and _least_s(_elsewhere(system), tasks) >= least_s:
         return _limit(_elsewhere(system), tasks)
     name: Limit = station.name if 2 * tasks / station.limit_per_s > least_s else "latency"
     return name, tasks / least_s
 
 
-def _least_s(system: System, tasks: int) -> float:
+def _least_s(system: QueueingNetwork, tasks: int) -> float:
     """The least that a batch takes, whatever the slots."""
     return float(makespans_s(system, tasks, useful_slots(system, tasks, MOST_SLOTS)).min())
 
@@ -226,6 +231,6 @@ def _able(run: Run, stage: str, belongs: Callable[[Cell], bool]) -> tuple[CellRe
     return eligible(contestants(run.of_stage(stage), belongs))
 
 
-def _elsewhere(system: System) -> System:
+def _elsewhere(system: QueueingNetwork) -> QueueingNetwork:
     """The system with a core for every slot, none of them the orchestrator's."""
     return replace(system, cores=None, shared=False)

@@ -33,7 +33,7 @@ Floats: TypeAlias = NDArray[np.float64]
 BreakEvenKind: TypeAlias = Literal["crosses", "several", "always", "never", "undecided"]
 Side: TypeAlias = Literal[-1, 0, 1]
 """-1 where Celery surely takes less, 1 where it surely takes more, 0 where one cannot tell."""
-Stretch: TypeAlias = tuple[Side, int, int]
+Segment: TypeAlias = tuple[Side, int, int]
 """Neighbouring places on one side: the side, the first place, the last."""
 Span: TypeAlias = tuple[float, float]
 """From where to where on the axis."""
@@ -59,7 +59,7 @@ class SweepPoint:
 
 
 @dataclass(frozen=True, slots=True)
-class Crossing:
+class Crossover:
     """One place where the ratio passes 1; `pays_above` tells on which side Celery takes less.
 
     An end of the interval that lies outside of the tested range is `None`.
@@ -84,7 +84,7 @@ class BreakEven:
     kind: BreakEvenKind
     low: float
     high: float
-    crossings: tuple[Crossing, ...] = ()
+    crossings: tuple[Crossover, ...] = ()
     sure: tuple[Span, ...] = ()
     unsure: tuple[Span, ...] = ()
     points: tuple[SweepPoint, ...] = ()
@@ -177,13 +177,13 @@ def _curve(places: Floats, logarithms: Floats) -> _Curve:
     return _Curve(places, np.median(ordered, axis=1), ordered[:, k], ordered[:, -1 - k], level)
 
 
-def _stretches(curve: _Curve) -> list[Stretch]:
+def _stretches(curve: _Curve) -> list[Segment]:
     """Runs of places on one side.
 
     Two sure stretches that touch had no place between them that one cannot tell: then there is one of the
     width of a step.
     """
-    stretches: list[Stretch] = []
+    stretches: list[Segment] = []
     for side, group in groupby(range(len(curve.places)), key=curve.side):
         indices = list(group)
         if stretches and side and stretches[-1][0] == -side:
@@ -192,9 +192,9 @@ def _stretches(curve: _Curve) -> list[Stretch]:
     return stretches
 
 
-def _merged(stretches: Sequence[Stretch], curve: _Curve, margin: float) -> list[Stretch]:
+def _merged(stretches: Sequence[Segment], curve: _Curve, margin: float) -> list[Segment]:
     """The stretches, those that stay within the margin of 1 taken as ones that one cannot tell."""
-    merged: list[Stretch] = []
+    merged: list[Segment] = []
     for side, first, last in stretches:
         far = float(np.abs(curve.points[first : last + 1]).max()) > margin
         if not (side and far) and merged and merged[-1][0] == 0:
@@ -204,7 +204,7 @@ def _merged(stretches: Sequence[Stretch], curve: _Curve, margin: float) -> list[
     return merged
 
 
-def _crossings(stretches: Sequence[Stretch], curve: _Curve, margin: float) -> list[Crossing]:
+def _crossings(stretches: Sequence[Segment], curve: _Curve, margin: float) -> list[Crossover]:
     """A crossing for every stretch that one cannot tell between two sides that differ.
 
     An unsure stretch at an end of the axis has no neighbour there: the side is then the one on which the end
@@ -221,7 +221,7 @@ def _crossings(stretches: Sequence[Stretch], curve: _Curve, margin: float) -> li
         if at is None or before != -after:
             continue
         crossings.append(
-            Crossing(
+            Crossover(
                 at,
                 low=None if opens else _edge(curve, first, first - 1),
                 high=None if closes else _edge(curve, last, last + 1),

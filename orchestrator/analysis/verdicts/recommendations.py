@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Final, Literal, TypeAlias
 
 from orchestrator.analysis.queueing.bounds import bounds
-from orchestrator.analysis.queueing.prediction import family
+from orchestrator.analysis.queueing.prediction import slot_series
 from orchestrator.analysis.queueing.service_demands import service_demands
 from orchestrator.analysis.scaling.cost import costs
 from orchestrator.analysis.stats.intervals import beyond_one, estimate, ratio
@@ -118,7 +118,7 @@ def _differ_only_in(one: Cell, other: Cell, change: Change) -> bool:
 def _hold(run: Run, best: CellResult) -> tuple[str, ...]:
     """What holds the best cell back now, from its own stations, and whether anything against it would be enough."""
     stage = best.cell.stage
-    measured = service_demands(family(run, best.cell), run)
+    measured = service_demands(slot_series(run, best.cell), run)
     if measured is None:
         return ()
     against_best = [each for each in costs(run, stage) if each.against == "best in-process"]

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import altair as alt
 
-from orchestrator.analysis.scaling.crossover import Crossing
+from orchestrator.analysis.scaling.crossover import Crossover
 from orchestrator.analysis.scaling.sweep import AXES, Axis, Sweep, sweeping
 from orchestrator.model.findings import Estimate, Findings
 from orchestrator.model.runs import Run
@@ -145,7 +145,7 @@ def _datum(sweep: Sweep, number: int, speed: Estimate) -> dict[str, Any]:
     }
 
 
-def _crossing(sweep: Sweep, crossing: Crossing, low: float, high: float) -> dict[str, Any]:
+def _crossing(sweep: Sweep, crossing: Crossover, low: float, high: float) -> dict[str, Any]:
     """Where it crosses; an open end of its interval is the end of what was tested."""
     return {
         "x": _x(sweep.axis, crossing.at),

@@ -9,7 +9,7 @@ from orchestrator.analysis.queueing.makespan_model import makespan_s
 from orchestrator.analysis.queueing.service_demands import service_demands
 from orchestrator.analysis.queueing.simulation import simulate
 from orchestrator.analysis.queueing.stations import (
-    System,
+    QueueingNetwork,
     bottleneck,
     ceiling_per_s,
     knee_slots,
@@ -18,17 +18,17 @@ from orchestrator.analysis.queueing.stations import (
 )
 from tests.unit.analysis.made_fleets import celery_result, fleet_run
 
-PLAIN = System(chunk=1, slots=4, publish_s=0.001, collect_s=0.001, slot_s=0.1, broker_s=0.0005)
+PLAIN = QueueingNetwork(chunk=1, slots=4, publish_s=0.001, collect_s=0.001, slot_s=0.1, broker_s=0.0005)
 
 seconds = st.floats(1e-5, 0.05)
 
 
 @st.composite
-def systems(draw: st.DrawFn) -> System:
+def systems(draw: st.DrawFn) -> QueueingNetwork:
     payload_s = draw(st.one_of(st.just(0.0), seconds))
     slot_s = draw(st.floats(1e-3, 0.5)) + payload_s
     cores = draw(st.sampled_from([None, 1.0, 1.5, 2.0, 4.0]))
-    return System(
+    return QueueingNetwork(
         chunk=draw(st.integers(1, 4)),
         slots=draw(st.integers(1, 24)),
         publish_s=draw(seconds) + payload_s / 2,
@@ -65,7 +65,9 @@ def test_known_demands_give_known_bounds() -> None:
         ("window", replace(PLAIN, slots=40, window=10)),
     ],
 )
-def test_the_station_that_was_built_in_is_named_by_bounds_and_simulation(name: str, system: System) -> None:
+def test_the_station_that_was_built_in_is_named_by_bounds_and_simulation(
+    name: str, system: QueueingNetwork
+) -> None:
     simulated = simulate(system, 400)
     assert bottleneck(system).name == name
     assert simulated.bottleneck == name
@@ -87,7 +89,7 @@ def test_at_the_knee_slots_and_the_next_station_let_as_much_through() -> None:
 
 @settings(deadline=None)
 @given(systems(), st.integers(1, 60))
-def test_no_simulated_batch_beats_its_bound(system: System, tasks: int) -> None:
+def test_no_simulated_batch_beats_its_bound(system: QueueingNetwork, tasks: int) -> None:
     # A last message that is not full takes less than a full one, so whole messages are simulated.
     tasks = system.chunk * tasks
     assert simulate(system, tasks).makespan_s >= least_makespan_s(system, tasks) * (1 - 1e-9)
@@ -96,14 +98,14 @@ def test_no_simulated_batch_beats_its_bound(system: System, tasks: int) -> None:
 @given(
     systems(), st.sampled_from(["publish_s", "collect_s", "slot_s", "broker_s", "cpu_s"]), st.floats(1, 10)
 )
-def test_more_demand_never_gives_more_throughput(system: System, station: str, times: float) -> None:
+def test_more_demand_never_gives_more_throughput(system: QueueingNetwork, station: str, times: float) -> None:
     slower = replace(system, **{station: times * getattr(system, station)})
     assert throughput_per_s(slower) <= throughput_per_s(system) * (1 + 1e-9)
     assert least_makespan_s(slower, 30) >= least_makespan_s(system, 30) * (1 - 1e-9)
 
 
 @given(systems())
-def test_more_slots_never_lower_the_bound_and_never_pass_the_ceiling(system: System) -> None:
+def test_more_slots_never_lower_the_bound_and_never_pass_the_ceiling(system: QueueingNetwork) -> None:
     # Flushes apart: with more slots the orchestrator sends fewer bursts.
     system = replace(system, flush_s=0.0)
     more = replace(system, slots=system.slots + 1)

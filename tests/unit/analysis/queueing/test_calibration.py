@@ -4,12 +4,12 @@ import pytest
 
 from orchestrator.analysis.queueing.calibration import MOST_MESSAGES, calibrate
 from orchestrator.analysis.queueing.simulation import simulate
-from orchestrator.analysis.queueing.stations import System
+from orchestrator.analysis.queueing.stations import QueueingNetwork
 
-PLAIN = System(chunk=1, slots=2, publish_s=0.001, collect_s=0.001, slot_s=0.1)
+PLAIN = QueueingNetwork(chunk=1, slots=2, publish_s=0.001, collect_s=0.001, slot_s=0.1)
 
 
-def slower(slot_s: float) -> System:
+def slower(slot_s: float) -> QueueingNetwork:
     return replace(PLAIN, slot_s=slot_s)
 
 

@@ -3,7 +3,7 @@ from math import ceil
 
 import pytest
 
-from orchestrator.analysis.queueing.prediction import HypotheticalFleet, family, on_fleet, predict
+from orchestrator.analysis.queueing.prediction import HypotheticalFleet, fleet_network, predict, slot_series
 from orchestrator.analysis.queueing.round_trips import round_trips, window
 from orchestrator.analysis.queueing.service_demands import service_demands
 from orchestrator.analysis.queueing.simulation import simulate
@@ -146,15 +146,18 @@ def test_a_family_differs_in_slots_alone() -> None:
     other = celery_result(2, cell=replace(CELERY, chunk=4))
     again = celery_result(2, cell=replace(CELERY, replica=1))
     run = fleet_run(celery_result(1), celery_result(2), other, again)
-    assert [each.cell.slots for each in family(run, replace(CELERY, slots=64))] == [1, 2]
+    assert [each.cell.slots for each in slot_series(run, replace(CELERY, slots=64))] == [1, 2]
 
 
 def test_resident_data_leaves_the_orchestrator_off_the_link() -> None:
     cell = replace(CELERY, stage="grayscale", data="resident")
     run: Run = fleet_run(celery_result(1, cell=cell, payload_bytes=2_000_000))
-    measured = service_demands(family(run, cell), run)
+    measured = service_demands(slot_series(run, cell), run)
     assert measured is not None
-    near, far = measured.system(4), on_fleet(run, measured, HypotheticalFleet(4, bandwidth_bytes_per_s=1e7))
+    near, far = (
+        measured.system(4),
+        fleet_network(run, measured, HypotheticalFleet(4, bandwidth_bytes_per_s=1e7)),
+    )
     assert far.publish_s == near.publish_s
     assert far.slot_s - near.slot_s == pytest.approx(0.2)
     assert simulate(far, 100).busy["payload"] <= 1
@@ -163,7 +166,7 @@ def test_resident_data_leaves_the_orchestrator_off_the_link() -> None:
 def test_a_host_is_like_the_measured_ones() -> None:
     workers = [Worker("w@one", 2, 16, "3.13")]
     run = fleet_run(celery_result(1), broker=ELSEWHERE, workers=workers)
-    measured = service_demands(family(run, CELERY), run)
+    measured = service_demands(slot_series(run, CELERY), run)
     assert measured is not None
-    assert on_fleet(run, measured, HypotheticalFleet(8, hosts=3)).cores == 48
-    assert on_fleet(run, measured, HypotheticalFleet(8)).cores is None
+    assert fleet_network(run, measured, HypotheticalFleet(8, hosts=3)).cores == 48
+    assert fleet_network(run, measured, HypotheticalFleet(8)).cores is None

@@ -6,7 +6,7 @@ from orchestrator.analysis.queueing.bounds import bounds
 from orchestrator.analysis.queueing.sample_demands import cores_of
 from orchestrator.analysis.queueing.service_demands import service_demands
 from orchestrator.analysis.queueing.simulation import simulate
-from orchestrator.analysis.queueing.stations import System
+from orchestrator.analysis.queueing.stations import QueueingNetwork
 from orchestrator.model.environment import Worker
 from tests.unit.analysis.made_fleets import (
     CELERY,
@@ -148,7 +148,7 @@ def test_containers_on_this_machine_have_no_more_cores_than_it_has() -> None:
 
 def test_idle_moments_that_a_burst_explains_are_no_overhead() -> None:
     # two messages for the one slot, then 22 in a burst of 22 x 20 ms: the slot has nothing to do for a while
-    system = System(chunk=1, slots=1, publish_s=0.02, collect_s=0.0005, slot_s=0.105)
+    system = QueueingNetwork(chunk=1, slots=1, publish_s=0.02, collect_s=0.0005, slot_s=0.105)
     made = celery_result(1, publish_s=0.02, broker_s=None, makespan_s=simulate(system, 24).makespan_s)
     result = replace(
         made, samples=tuple(replace(s, stations=replace(s.stations, payload_bytes=0)) for s in made.samples)

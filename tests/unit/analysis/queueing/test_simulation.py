@@ -6,10 +6,10 @@ from hypothesis import given, settings
 
 from orchestrator.analysis.queueing.makespan_model import fewest_slots, makespan_s, makespans_s
 from orchestrator.analysis.queueing.simulation import MOST_MESSAGES, simulate
-from orchestrator.analysis.queueing.stations import System
+from orchestrator.analysis.queueing.stations import QueueingNetwork
 from tests.unit.analysis.queueing.test_bounds import systems
 
-PLAIN = System(chunk=1, slots=4, publish_s=0.001, collect_s=0.002, slot_s=0.1, broker_s=0.0005)
+PLAIN = QueueingNetwork(chunk=1, slots=4, publish_s=0.001, collect_s=0.002, slot_s=0.1, broker_s=0.0005)
 
 
 def test_one_message_takes_its_way_through_an_empty_system() -> None:
@@ -35,7 +35,7 @@ def test_a_chunk_is_one_message() -> None:
 
 def test_bursts_share_a_flush_once_every_slot_has_two_messages() -> None:
     # 2 slots: 4 messages alone, then all 46 others in one burst, while the slots are busy for long
-    system = System(chunk=1, slots=2, publish_s=0.0, collect_s=0.0, slot_s=10.0, flush_s=0.1)
+    system = QueueingNetwork(chunk=1, slots=2, publish_s=0.0, collect_s=0.0, slot_s=10.0, flush_s=0.1)
     found = simulate(system, 50)
     assert found.busy["orchestrator"] * found.makespan_s == pytest.approx(5 * 0.1)
 
@@ -43,7 +43,7 @@ def test_bursts_share_a_flush_once_every_slot_has_two_messages() -> None:
 @pytest.mark.parametrize("slots", [1, 4, 64])
 def test_flushes_that_no_burst_shares_hold_the_orchestrator(slots: int) -> None:
     # A round trip of 20 ms for each message, but where slots are so slow that messages pile up.
-    system = System(chunk=1, slots=slots, publish_s=0.001, collect_s=0.001, slot_s=0.2, flush_s=0.02)
+    system = QueueingNetwork(chunk=1, slots=slots, publish_s=0.001, collect_s=0.001, slot_s=0.2, flush_s=0.02)
     assert makespan_s(system, 20 * slots) == pytest.approx(simulate(system, 20 * slots).makespan_s, rel=0.05)
 
 
@@ -74,7 +74,7 @@ def test_more_messages_than_are_simulated_one_by_one_come_at_the_pace_of_the_oth
 
 @settings(deadline=None, max_examples=200)
 @given(systems())
-def test_formula_and_simulation_agree_where_one_station_stands_out(system: System) -> None:
+def test_formula_and_simulation_agree_where_one_station_stands_out(system: QueueingNetwork) -> None:
     # Publishing so quick that no burst, of up to 50 messages, leaves the slots without work: the formula knows of none.
     publish_s = min(system.publish_s, system.slot_s / 2) / 50
     system = replace(system, window=1000, publish_s=publish_s, flush_s=0.0, shared=False)
@@ -94,14 +94,16 @@ def test_formula_and_simulation_agree_where_one_station_stands_out(system: Syste
 
 def test_tasks_that_share_a_link_fall_into_step_and_leave_each_direction_idle_half_of_the_time() -> None:
     # 10 ms in and 10 ms out, and nothing else: both fetch in 20 ms and store in 20; in turn one stores meanwhile
-    system = System(1, 2, publish_s=0.0, collect_s=0.0, slot_s=0.02, payload_s=0.01, resident=True)
+    system = QueueingNetwork(1, 2, publish_s=0.0, collect_s=0.0, slot_s=0.02, payload_s=0.01, resident=True)
     assert simulate(system, 2).makespan_s == pytest.approx(0.04)
     assert simulate(system, 2, "in turn").makespan_s == pytest.approx(0.03)
     assert simulate(system, 1).makespan_s == simulate(system, 1, "in turn").makespan_s == pytest.approx(0.02)
 
 
 def test_how_a_link_is_shared_hardly_matters_where_it_has_room() -> None:
-    system = System(1, 8, publish_s=0.001, collect_s=0.0, slot_s=0.1, payload_s=0.0005, resident=True)
+    system = QueueingNetwork(
+        1, 8, publish_s=0.001, collect_s=0.0, slot_s=0.1, payload_s=0.0005, resident=True
+    )
     shared, in_turn = (simulate(system, 320, link).makespan_s for link in ("shared", "in turn"))
     assert shared == pytest.approx(in_turn, rel=0.03)
 
