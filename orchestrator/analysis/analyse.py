@@ -6,6 +6,7 @@ from orchestrator.analysis.checks.warnings import warnings
 from orchestrator.analysis.scaling.sweep import OF_WORK
 from orchestrator.analysis.stats.intervals import makespan, ratio
 from orchestrator.analysis.verdicts.comparability import comparable, eligible
+from orchestrator.analysis.verdicts.highlights import fastest_cells
 from orchestrator.analysis.verdicts.noise import noise_floor
 from orchestrator.analysis.verdicts.selection import select_best
 from orchestrator.analysis.verdicts.verdict import BASELINES, contestants, verdicts
@@ -19,10 +20,13 @@ def analyse(run: Run) -> Findings:
     `makespans` has every cell with a sample. `versus_serial` and `versus_best` are speedups (above 1 the
     cell is faster than its baseline) of cells that may be compared with their baseline (`comparable`).
     """
+    makespans = {result.cell: each for result in run.cells if (each := makespan(result)) is not None}
+    versus_best = _versus_best(run)
     return Findings(
-        makespans={result.cell: each for result in run.cells if (each := makespan(result)) is not None},
+        makespans=makespans,
         versus_serial=_versus_serial(run),
-        versus_best=_versus_best(run),
+        versus_best=versus_best,
+        fastest=fastest_cells(run, makespans, versus_best),
         verdicts=() if run.plan.axis in OF_WORK else verdicts(run),
         noise_floor=noise_floor(run),
         warnings=warnings(run),

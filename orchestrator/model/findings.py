@@ -71,6 +71,7 @@ class Findings:
     makespans: dict[Cell, Estimate] = field(default_factory=dict)
     versus_serial: dict[Cell, Estimate] = field(default_factory=dict)
     versus_best: dict[Cell, Estimate] = field(default_factory=dict)
+    fastest: frozenset[Cell] = frozenset()
     verdicts: tuple[Verdict, ...] = ()
     noise_floor: Estimate | None = None
     warnings: tuple[Warning, ...] = ()

@@ -32,7 +32,6 @@ from orchestrator.phrases.numbers import digits, latencies, rate, sizes
 from orchestrator.reports.charts import CHARTS, chart
 from orchestrator.reports.charts.chart import full_name, short_name
 from orchestrator.reports.failures import failure_lines
-from orchestrator.reports.highlights import fastest
 
 
 def render(run: Run, findings: Findings) -> str:
@@ -192,11 +191,10 @@ def noise_floor(findings: Findings) -> str:
 
 def lines(results: Sequence[CellResult], findings: Findings) -> list[Line]:
     """The table of cells that do the same work."""
-    best = fastest(findings, results)
-    return [_line(result, findings, result.cell in best) for result in results]
+    return [_line(result, findings) for result in results]
 
 
-def _line(result: CellResult, findings: Findings, fastest: bool) -> Line:
+def _line(result: CellResult, findings: Findings) -> Line:
     cell = result.cell
     makespan = findings.makespans.get(cell)
     serial, best = findings.versus_serial.get(cell), findings.versus_best.get(cell)
@@ -215,7 +213,7 @@ def _line(result: CellResult, findings: Findings, fastest: bool) -> Line:
         verified=result.verified,
         sound=result.sound,
         measured=bool(result.taken),
-        fastest=fastest,
+        fastest=cell in findings.fastest,
     )
 
 

@@ -20,7 +20,6 @@ from orchestrator.phrases.numbers import digits, interval, levels, rate, seconds
 from orchestrator.phrases.verdicts import verdict_lines
 from orchestrator.reports.console import screen
 from orchestrator.reports.failures import failure_lines
-from orchestrator.reports.highlights import fastest
 from orchestrator.reports.track import track
 
 SPEEDUPS = "vs serial: of the same kernel; vs best: the best in-process; over 1x is faster."
@@ -134,7 +133,6 @@ def _table(run: Run, findings: Findings, stage: str, work: str, width: int) -> T
         if name != "per s":
             table.add_column("", no_wrap=True, min_width=12 if wide and " " in name else 5)
     results = run.of_work(stage, work)
-    best = fastest(findings, results)
     speedups = [findings.versus_serial[each.cell] for each in results if each.cell in findings.versus_serial]
     axis = track(speedups, min(MOST_TRACK, width - TRACKED + LEAST_TRACK)) if width >= TRACKED else None
     if axis is not None:
@@ -146,7 +144,7 @@ def _table(run: Run, findings: Findings, stage: str, work: str, width: int) -> T
         row = [first, short_label(result.cell, _events_differ(run)), *_row(result, findings, wide)]
         if axis is not None:
             row.append(axis.drawn(findings.versus_serial.get(result.cell)))
-        table.add_row(*row, style="bold" if result.cell in best else None)
+        table.add_row(*row, style="bold" if result.cell in findings.fastest else None)
     return table
 
 

@@ -14,13 +14,13 @@ from orchestrator.analysis.scaling.curves import scaling
 from orchestrator.analysis.scaling.sweep import sweeping
 from orchestrator.analysis.verdicts.comparability import comparable, eligible
 from orchestrator.analysis.verdicts.events_cost import events_costs
+from orchestrator.analysis.verdicts.highlights import fastest_cells
 from orchestrator.analysis.verdicts.recommendations import advice
 from orchestrator.analysis.verdicts.verdict import verdicts
 from orchestrator.commands.prediction import Asked, forecasts
 from orchestrator.model.findings import Estimate
 from orchestrator.model.runs import CellResult
 from orchestrator.phrases.sweep import sweep_sentence
-from orchestrator.reports.highlights import fastest
 from orchestrator.reports.html import lines
 from tests.unit.analysis import made_fleets
 from tests.unit.analysis.made_fleets import celery_result, fleet_run, plain_result
@@ -77,7 +77,7 @@ def test_a_cell_that_fails_at_once_is_neither_the_baseline_nor_the_fastest(faile
     assert findings.versus_best[REDIS].point == pytest.approx(2.0, rel=0.01)
     assert THREADS not in findings.versus_best
     assert THREADS not in findings.versus_serial
-    assert fastest(findings, run.cells) == {REDIS}
+    assert findings.fastest == {REDIS}
 
 
 def test_the_fastest_is_the_verdicts_best_in_process_cell_though_another_seems_faster_in_pairs() -> None:
@@ -86,12 +86,12 @@ def test_the_fastest_is_the_verdicts_best_in_process_cell_though_another_seems_f
     findings = analyse(run)
     (verdict,) = [each for each in findings.verdicts if each.against == "best in-process"]
     in_pairs = {**findings.versus_best, PROCESSES: Estimate(1.0008)}
-    assert fastest(replace(findings, versus_best=in_pairs), run.cells) == {verdict.versus} == {THREADS}
+    assert fastest_cells(run, findings.makespans, in_pairs) == {verdict.versus} == {THREADS}
 
 
 def test_what_took_no_longer_by_the_makespans_is_as_fast() -> None:
     run = run_of(result(SERIAL, [2.0] * 7), result(THREADS, STEADY), result(PROCESSES, STEADY))
-    assert fastest(analyse(run), run.cells) == {THREADS, PROCESSES}
+    assert analyse(run).fastest == {THREADS, PROCESSES}
 
 
 def test_an_input_that_fails_everywhere_leaves_every_figure() -> None:
