@@ -28,7 +28,7 @@ SCRIPT = "idiomatic_celery"
 def one_broker(slots: int, origins: tuple[str, ...] = ()) -> Iterator[tuple[ChildProcesses, Fleet]]:
     """An embedded broker and a fleet of ours on it, its clocks known."""
     with ChildProcesses() as processes, embedded_fleet(processes, slots, False, origins) as fleet:
-        fleet.synchronise()
+        fleet.measure_clock_offsets()
         yield processes, fleet
 
 

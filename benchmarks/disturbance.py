@@ -54,7 +54,7 @@ def logarithms(rounds: int) -> dict[Cell, Logs]:
         gc.collect()
         gc.freeze()
         for number in range(rounds):
-            fleet.synchronise()
+            fleet.measure_clock_offsets()
             for cell in shuffled(every, order):
                 place = SamplePosition(number, 0, 0.0)
                 two = [measure(strategies[cell], work.tasks, work.expected, place)[0] for _ in range(2)]

@@ -145,7 +145,7 @@ class Bench:
         while not set(names) <= self.processes.ended.keys():
             if time.monotonic() > deadline:
                 raise RuntimeError(f"{names} did not end within {END_S:.0f} s")
-            self.processes.watch(0.1)
+            self.processes.poll(0.1)
         with connect(self.url.replace("unix://", "redis+socket://", 1)) as client:
             client.flushall()
 

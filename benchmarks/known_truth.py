@@ -117,7 +117,7 @@ class Slowed(Redis):
 
 def measured(fleet: LinkedFleet, built: Built, rounds: int) -> Run:
     """The built-in bottleneck's batch, round after round, as a run that knows nothing of what was set."""
-    workers = tuple(member.as_worker() for member in fleet.members)
+    workers = tuple(member.as_worker() for member in fleet.workers)
     plan = Plan("", 1, built.messages, 8, 8, built.slots, rounds, 1, "origin", 0.0, None, (built.cell,))
     where = environment(fleet.broker, workers)
     record = Recorder(Run("known-truth", "run", now(), None, False, where, plan))

@@ -107,8 +107,8 @@ def batches(fleet: Fleet, tasks: int) -> Iterator[BatchSeen]:
 def _batch(fleet: Fleet, strategy: Celery, way: str, name: str) -> BatchSeen:
     stage, kernel, payload = WORK[name]
     tasks = [Task(index, stage, kernel, payload) for index in range(BATCH)]
-    fleet.synchronise()
-    offsets = tuple(each.offset for each in fleet.members if each.offset is not None)
+    fleet.measure_clock_offsets()
+    offsets = tuple(each.offset for each in fleet.workers if each.offset is not None)
     strategy.prepare(tasks)
     seen: dict[int, list[Seen]] = defaultdict(list)
     started = time.monotonic()

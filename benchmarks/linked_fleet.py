@@ -58,7 +58,7 @@ def linked_fleet() -> Iterator[LinkedFleet]:
                 sys.exit(f"{len(members)} of {WORKERS} workers were ready: {processes.log('worker1')}")
             fleet = LinkedFleet(app, settings, inspect_broker(settings, embedded=False), members)
             fleet.link, fleet.payload_link = link, payload_link
-            fleet.synchronise()
+            fleet.measure_clock_offsets()
             try:
                 yield fleet
             finally:

@@ -45,7 +45,7 @@ def batch(stage: str, kernel: str, payloads: Sequence[Payload]) -> Batch:
 def fleet_of(slots: int) -> Iterator[Fleet]:
     """An embedded fleet, its clocks known."""
     with ChildProcesses() as processes, embedded_fleet(processes, slots, False, ()) as fleet:
-        fleet.synchronise()
+        fleet.measure_clock_offsets()
         yield fleet
 
 
@@ -74,7 +74,7 @@ def makespans(
     gc.collect()
     gc.freeze()
     for number in range(-1, rounds):
-        fleet.synchronise()
+        fleet.measure_clock_offsets()
         for position, cell in enumerate(shuffled(list(batches), order)):
             work = batches[cell]
             place, often = SamplePosition(number, position, 0.0), times.get(cell.original, 1)

@@ -76,7 +76,7 @@ def rounds(minutes: float) -> tuple[list[Look], int, int]:
         embedded_fleet(processes, 2, False, ()) as fleet,
         ExitStack() as stack,
     ):
-        fleet.synchronise()
+        fleet.measure_clock_offsets()
         cells = [stack.enter_context(Celery(2, fleet, way, 1, data)) for way, data in CELLS]
         until, number = time.monotonic() + 60 * minutes, 0
         while time.monotonic() < until:

@@ -1,4 +1,4 @@
-"""The orchestrator's side of the guardian: child processes that cannot outlive it."""
+"""The orchestrator's side of the supervisor: child processes that cannot outlive it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from orchestrator.errors import UnavailableError
 
 
 class ChildProcesses:
-    """Child processes under a guardian, with a private folder for their sockets, logs and payloads.
+    """Child processes under a supervisor, with a private folder for their sockets, logs and payloads.
 
     Used as a context: leaving it, or dying in it, ends every child and removes the folder.
     """
@@ -31,13 +31,13 @@ class ChildProcesses:
         self.pids: dict[str, int] = {}
         self.ended: dict[str, int] = {}
         self._orders: dict[str, dict[str, Any]] = {}
-        self._guardian: subprocess.Popen[bytes] | None = None
+        self._supervisor: subprocess.Popen[bytes] | None = None
         self._unread = b""
 
     def __enter__(self) -> Self:
-        """Make the folder (mode 0700) and start the guardian."""
+        """Make the folder (mode 0700) and start the supervisor."""
         self.folder = Path(tempfile.mkdtemp(prefix="breakeven-"))
-        self._guardian = subprocess.Popen(  # noqa: S603 - our own module, by this interpreter
+        self._supervisor = subprocess.Popen(  # noqa: S603 - our own module, by this interpreter
             [sys.executable, "-S", str(Path(__file__).with_name("supervisor.py")), str(self.folder)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -48,24 +48,24 @@ class ChildProcesses:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Break the line; the guardian ends every child, removes the folder and ends itself."""
-        if self._guardian is None:
+        """Break the line; the supervisor ends every child, removes the folder and ends itself."""
+        if self._supervisor is None:
             return
-        guardian, self._guardian = self._guardian, None
-        _close(guardian.stdin)
+        supervisor, self._supervisor = self._supervisor, None
+        _close(supervisor.stdin)
         try:
-            guardian.wait(timeout=15)
+            supervisor.wait(timeout=15)
         except subprocess.TimeoutExpired:
-            guardian.kill()
-            guardian.wait()
-        _close(guardian.stdout)
-        shutil.rmtree(self.folder, ignore_errors=True)  # the guardian has done so, unless it was killed
+            supervisor.kill()
+            supervisor.wait()
+        _close(supervisor.stdout)
+        shutil.rmtree(self.folder, ignore_errors=True)  # the supervisor has done so, unless it was killed
 
     def start(self, name: str, argv: list[str], env: dict[str, str] | None = None) -> int:
         """Start a child named `name` and give its process id; its output goes to `log(name)`.
 
         Raises:
-            UnavailableError: the guardian is gone, or the program cannot be started.
+            UnavailableError: the supervisor is gone, or the program cannot be started.
         """
         order = {
             "start": name,
@@ -92,28 +92,30 @@ class ChildProcesses:
         deadline = time.monotonic() + 10
         while name not in self.pids and time.monotonic() < deadline:
             signals.check()
-            self.watch(timeout_s=0.5)
+            self.poll(timeout_s=0.5)
         if name not in self.pids:
             program = order["argv"][0]
             raise UnavailableError(f"{program} could not be started: {self.log(name) or 'no answer in 10 s'}")
 
-    def bid_farewell(self, argv: list[str], env: dict[str, str]) -> None:
-        """Have the guardian run this when this process is gone, however it went; an empty `argv` takes it back."""
-        self._order({"farewell": argv, "env": {**os.environ, **env}})
+    def set_cleanup(self, argv: list[str], env: dict[str, str]) -> None:
+        """Have the supervisor run this when this process is gone, however it went; an empty `argv` takes it back."""
+        self._order({"cleanup": argv, "env": {**os.environ, **env}})
 
     def stop(self, name: str) -> None:
         """End one child."""
         self._order({"stop": name})
 
-    def watch(self, timeout_s: float = 0.0) -> None:
-        """Take in what the guardian reports, waiting up to `timeout_s` for it; fills `pids` and `ended`."""
-        if self._guardian is None or self._guardian.stdout is None:
+    def poll(self, timeout_s: float = 0.0) -> None:
+        """Take in what the supervisor reports, waiting up to `timeout_s` for it; fills `pids` and `ended`."""
+        if self._supervisor is None or self._supervisor.stdout is None:
             return
         with selectors.DefaultSelector() as selector:
-            selector.register(self._guardian.stdout, selectors.EVENT_READ)
+            selector.register(self._supervisor.stdout, selectors.EVENT_READ)
             if not selector.select(timeout_s):
                 return
-        *lines, self._unread = (self._unread + os.read(self._guardian.stdout.fileno(), 1 << 16)).split(b"\n")
+        *lines, self._unread = (self._unread + os.read(self._supervisor.stdout.fileno(), 1 << 16)).split(
+            b"\n"
+        )
         for line in lines:
             self._take(json.loads(line))
 
@@ -134,14 +136,14 @@ class ChildProcesses:
             self.pids.pop(report["ended"], None)
 
     def _order(self, order: dict[str, Any]) -> None:
-        if self._guardian is None or self._guardian.stdin is None:
-            raise UnavailableError("the guardian of the child processes is not running")
+        if self._supervisor is None or self._supervisor.stdin is None:
+            raise UnavailableError("the supervisor of the child processes is not running")
         try:
-            self._guardian.stdin.write(json.dumps(order).encode() + b"\n")
-            self._guardian.stdin.flush()
+            self._supervisor.stdin.write(json.dumps(order).encode() + b"\n")
+            self._supervisor.stdin.flush()
         except BrokenPipeError:
             raise UnavailableError(
-                "the guardian of the child processes has ended; run the command again"
+                "the supervisor of the child processes has ended; run the command again"
             ) from None
 
     def _log_path(self, name: str) -> Path:

@@ -27,10 +27,10 @@ def main(run_id: str) -> None:
     settings = read_settings()
     app = make_app(settings)
     fleet = Fleet(app, settings, Broker("", "", embedded=False), workers.find(app, FIND_S), run_id=run_id)
-    fleet.messages.recall()
-    fleet.dismiss()
+    fleet.run_queue.purge()
+    fleet.cancel_consumers()
     deadline = time.monotonic() + DONE_S
-    while fleet.messages.held().taken and time.monotonic() < deadline:
+    while fleet.run_queue.snapshot().fetched and time.monotonic() < deadline:
         time.sleep(0.1)
     fleet.close()
     release_of(settings, run_id)

@@ -7,7 +7,7 @@ from typing import Any, Final
 import redis
 from kombu.exceptions import OperationalError
 
-BROKEN: Final = (
+CONNECTION_ERRORS: Final = (
     redis.ConnectionError,
     redis.TimeoutError,
     OperationalError,
@@ -17,11 +17,11 @@ BROKEN: Final = (
 """What is raised where a connection breaks or an answer does not come in time."""
 
 
-PROMPT_S: Final = 5.0
+REPLY_TIMEOUT_S: Final = 5.0
 """By then a broker that is well has answered a question of ours; nobody's tasks wait for it."""
 
 
-def drop(channel: Any) -> None:
+def close_sockets(channel: Any) -> None:
     """Close the sockets behind a kombu channel, without a word to a broker that may not hear it.
 
     The channel makes new ones for what it does next. A connection that went silent looks well, and each would be

@@ -18,7 +18,7 @@ from orchestrator import signals
 from orchestrator.errors import UnavailableError
 from orchestrator.fleet import workers
 from orchestrator.fleet.child_processes import ChildProcesses
-from orchestrator.fleet.external import errors_told, inspect_broker, inspect_payload_store
+from orchestrator.fleet.external import explained_errors, inspect_broker, inspect_payload_store
 from orchestrator.fleet.fleet import Fleet
 from worker.app import make_app
 from worker.payloads.redis import connect
@@ -26,7 +26,7 @@ from worker.settings import Settings
 
 READY_S = 30.0
 
-MOST_REVIVALS = 8
+MAX_RESTARTS = 8
 """So often, in one run, a worker that ended is started anew."""
 
 
@@ -48,9 +48,9 @@ def embedded_fleet(
         payload_store = inspect_payload_store(settings)
         fleet = Fleet(app, settings, inspect_broker(settings, embedded=True), members, payload_store)
         fleet.recovery.checks.append(lambda: _check(processes, "broker"))
-        fleet.recovery.revive = Revival(processes)
+        fleet.recovery.restart_workers = WorkerRestarts(processes)
         try:
-            with errors_told(settings):
+            with explained_errors(settings):
                 yield fleet
         finally:
             fleet.close()
@@ -74,7 +74,7 @@ def _wait_for_workers(app: Celery, processes: ChildProcesses, slots: int) -> lis
 
 def _check(processes: ChildProcesses, *kinds: str) -> None:
     """Raise if a child of these kinds has ended."""
-    processes.watch()
+    processes.poll()
     for name, code in processes.ended.items():
         if name.startswith(kinds):
             raise UnavailableError(_obituary(processes, name, code))
@@ -84,7 +84,7 @@ def _obituary(processes: ChildProcesses, name: str, code: int) -> str:
     return f"the embedded {name} ended with code {code}: {processes.log(name) or 'no output'}"
 
 
-class Revival:
+class WorkerRestarts:
     """Starts workers that have ended anew, a few times in a run."""
 
     def __init__(self, processes: ChildProcesses) -> None:
@@ -98,12 +98,12 @@ class Revival:
         Raises:
             UnavailableError: it happens too often; something on this machine ends them.
         """
-        self._processes.watch()
+        self._processes.poll()
         started = {}
         ended = [(name, code) for name, code in self._processes.ended.items() if name.startswith("worker")]
         for name, code in ended:
             self._times += 1
-            if self._times > MOST_REVIVALS:
+            if self._times > MAX_RESTARTS:
                 raise UnavailableError(
                     f"workers ended {self._times} times in this run; {_obituary(self._processes, name, code)}; "
                     "see if the machine runs out of memory ('dmesg'), or ask for fewer --slots"
@@ -203,7 +203,7 @@ def _wait_for_broker(processes: ChildProcesses, url: str) -> None:
     with connect(url, timeout_s=1.0) as client:
         while time.monotonic() < deadline:
             signals.check()
-            processes.watch()
+            processes.poll()
             if "broker" in processes.ended:
                 break
             try:

@@ -12,7 +12,7 @@ from kombu.exceptions import OperationalError
 
 from orchestrator.errors import UnavailableError, UsageError
 from orchestrator.fleet import roll_call
-from orchestrator.fleet.connections import PROMPT_S
+from orchestrator.fleet.connections import REPLY_TIMEOUT_S
 from orchestrator.fleet.fleet import Fleet
 from orchestrator.model.environment import Broker
 from worker.access_errors import refusal
@@ -56,15 +56,15 @@ def external_fleet(settings: Settings) -> Iterator[Fleet]:
     broker, payload_store = inspect_broker(settings, embedded=False), inspect_payload_store(settings)
     app = make_app(settings)
     try:
-        with errors_told(settings):
-            members = roll_call.wait_for_workers(app, FIND_S)
-            if not members:
+        with explained_errors(settings):
+            workers = roll_call.wait_for_workers(app, FIND_S)
+            if not workers:
                 raise UnavailableError(
                     f"no Celery worker answered on {mask_credentials(settings.broker_url)} within {FIND_S:.0f} s; "
                     "give --broker embedded to use some of our own, or start one with 'docker compose up worker' "
                     f"or with: {_worker_command(settings)}"
                 )
-            fleet = Fleet(app, settings, broker, members, payload_store)
+            fleet = Fleet(app, settings, broker, workers, payload_store)
             try:
                 yield fleet
             finally:
@@ -80,7 +80,7 @@ def _worker_command(settings: Settings) -> str:
 
 
 @contextmanager
-def errors_told(settings: Settings) -> Iterator[None]:
+def explained_errors(settings: Settings) -> Iterator[None]:
     """Turns an error of Redis that nobody below has explained into one that says what to do."""
     servers = f"the broker {mask_credentials(settings.broker_url)}"
     if settings.payload_store_url != settings.broker_url:
@@ -121,7 +121,7 @@ def inspect_payload_store(settings: Settings) -> Broker | None:
 def _inspect(what: str, url: str, settings: Settings, embedded: bool) -> Broker:
     check_url(url, what)
     try:
-        with connect(url, timeout_s=PROMPT_S, tls=settings.tls) as client:
+        with connect(url, timeout_s=REPLY_TIMEOUT_S, tls=settings.tls) as client:
             client.ping()
             server, memory = client.info("server"), client.info("memory")
     except (redis.RedisError, OSError) as error:

@@ -18,7 +18,7 @@ from kombu import Exchange, Queue
 from orchestrator.errors import UnavailableError
 from orchestrator.fleet import workers
 from orchestrator.fleet.clearing import delete_keys
-from orchestrator.fleet.connections import BROKEN, drop
+from orchestrator.fleet.connections import CONNECTION_ERRORS, close_sockets
 from orchestrator.fleet.consumers import Consumers
 from orchestrator.fleet.liveness import Liveness
 from orchestrator.fleet.recovery import Recovery
@@ -42,11 +42,11 @@ class Fleet:
         app: Celery,
         settings: Settings,
         broker: Broker,
-        members: list[WorkerInfo],
+        workers: list[WorkerInfo],
         payload_store: Broker | None = None,
         run_id: str | None = None,
     ) -> None:
-        """A fleet of `members` that listen on the app's broker; `run_id` names the queue and every key.
+        """A fleet of `workers` that listen on the app's broker; `run_id` names the queue and every key.
 
         `payload_store` is the Redis that holds payloads, `None` where that is the broker. A new run needs no
         `run_id`.
@@ -55,27 +55,27 @@ class Fleet:
         self.settings = settings
         self.broker = broker
         self.payload_store = payload_store
-        self.members = [*members]
+        self.workers = [*workers]
         self.run_id = run_id or f"{PREFIX}-{secrets.token_hex(6)}"
         self.queue = Queue(self.run_id, Exchange(self.run_id, type="direct"), routing_key=self.run_id)
-        self.messages = RunQueue(app, settings, self.run_id)
-        self.attendance = Liveness(app)
-        self.breaks = 0
+        self.run_queue = RunQueue(app, settings, self.run_id)
+        self.liveness = Liveness(app)
+        self.reconnects = 0
         """How often connections broke and were made anew: whatever else was connected before is to do the same."""
-        self.is_put_away = False
+        self.is_cleaned_up = False
         """Whether it was closed, and the broker was reached to clear away what was left there."""
-        self._serving = Consumers(app, self.run_id)
+        self._consumers = Consumers(app, self.run_id)
         self._events = TaskEvents(app)
-        self.recovery = Recovery(app, self.attendance, self._serving, self._events, self.slots)
+        self.recovery = Recovery(app, self.liveness, self._consumers, self._events, self.slots)
         self._offsets: dict[str, Offset] = {}
 
     @property
     def slots(self) -> int:
         """All slots of all members."""
-        return sum(member.slots for member in self.members)
+        return sum(member.slots for member in self.workers)
 
     @property
-    def longest_s(self) -> float:
+    def answer_timeout_s(self) -> float:
         """Within this long of silence a message was answered, whatever happened to its worker."""
         return self.settings.visibility_timeout_s + self.settings.task_time_limit_s
 
@@ -85,41 +85,41 @@ class Fleet:
 
     def broker_cpu_s(self) -> float | None:
         """CPU seconds that the broker has used since it started; `None` where it does not tell."""
-        return self.messages.cpu_s()
+        return self.run_queue.cpu_s()
 
     # Who serves
 
-    def serve(self, slots: int) -> None:
-        """Have exactly `slots` slots serve the run's queue, and nobody else; after a change they are not `proven`.
+    def use_slots(self, slots: int) -> None:
+        """Have exactly `slots` slots serve the run's queue; after a change they are not `slots_confirmed`.
 
         Raises:
             UnavailableError: no set of workers has so many slots, or one does not follow.
         """
         chosen = {member.name for member in self._choose(slots)}
-        everyone = [member.name for member in self.members]
-        if self._serving.change_to(chosen, everyone) and not self.attendance.is_anybody_there:
-            self.attendance.begin(everyone)
+        everyone = [member.name for member in self.workers]
+        if self._consumers.assign(chosen, everyone) and not self.liveness.any_present:
+            self.liveness.track(everyone)
 
     def _choose(self, slots: int) -> list[WorkerInfo]:
         """The members to serve; after a loss, once there are enough again."""
-        if not self.recovery.is_settled:
-            self._find_again(slots)
+        if self.recovery.is_needed:
+            self._recover(slots)
         try:
-            return workers.choose(self.members, slots)
+            return workers.choose(self.workers, slots)
         except UnavailableError:
             if self.slots >= self.recovery.full_slots:
                 raise
-        self._find_again(slots)
-        return workers.choose(self.members, slots)
+        self._recover(slots)
+        return workers.choose(self.workers, slots)
 
     @property
-    def proven(self) -> bool:
+    def slots_confirmed(self) -> bool:
         """Whether every serving slot has answered a task since the choice of slots last changed."""
-        return self._serving.proven
+        return self._consumers.confirmed
 
-    def prove(self) -> None:
+    def confirm_slots(self) -> None:
         """Every serving slot has answered a task."""
-        self._serving.proven = True
+        self._consumers.confirmed = True
 
     # What befalls the members
 
@@ -131,86 +131,86 @@ class Fleet:
         """
         self.recovery.check()
 
-    def changed(self) -> str | None:
+    def disturbance(self) -> str | None:
         """What has befallen members since this was last asked; `None` for nothing.
 
-        After a loss, the next `serve` finds the members anew.
+        After a loss, the next `use_slots` finds the members anew.
         """
-        return self.recovery.changed()
+        return self.recovery.disturbance()
 
     @property
-    def is_settled(self) -> bool:
-        """Whether all members were there, as the same processes, when they were last asked."""
-        return self.recovery.is_settled
+    def needs_recovery(self) -> bool:
+        """Whether workers were missing or had been replaced when they were last asked."""
+        return self.recovery.is_needed
 
-    def unsettle(self) -> None:
-        """Have the next `serve` find the members anew, and tell them again what to serve."""
-        self.recovery.unsettle()
+    def require_recovery(self) -> None:
+        """Have the next `use_slots` find the members anew, and tell them again what to serve."""
+        self.recovery.require()
 
-    def forget_orphans(self) -> None:
+    def discard_orphans(self) -> None:
         """Delete messages that were answered, or given up, by workers that are gone: they would come again.
 
         Nothing of this run may be under way.
         """
-        self.recovery.forget_orphans(self.messages)
+        self.recovery.discard_orphans(self.run_queue)
 
-    def _find_again(self, slots: int) -> None:
-        self.members = self.recovery.find_again(self.members, slots)
-        self.attendance.begin([member.name for member in self.members])
-        self.synchronise()
+    def _recover(self, slots: int) -> None:
+        self.workers = self.recovery.recover(self.workers, slots)
+        self.liveness.track([member.name for member in self.workers])
+        self.measure_clock_offsets()
 
     # What members are told and asked besides
 
-    def send_events(self, on: bool) -> None:
+    def switch_events(self, on: bool) -> None:
         """Have every member send task events, or none of them, until told otherwise or the fleet is closed.
 
         Raises:
             UnavailableError: a worker does not follow.
         """
-        self._events.send(self.members, on)
+        self._events.send(self.workers, on)
 
     def offset_of(self, worker: str) -> Offset | None:
         """How far the worker's clock is ahead of ours, as last measured."""
         return self._offsets.get(worker)
 
-    def synchronise(self) -> None:
+    def measure_clock_offsets(self) -> None:
         """Measure the offset of every member's clock anew; where a connection breaks, the last one stands."""
-        for index, member in enumerate(self.members):
+        for index, member in enumerate(self.workers):
             try:
                 offset = workers.measure_offset(self.app, member)
-            except BROKEN:
-                with suppress(*BROKEN):  # the next batch meets it too, and waits for the broker
+            except CONNECTION_ERRORS:
+                with suppress(*CONNECTION_ERRORS):  # the next batch meets it too, and waits for the broker
                     self.disconnect()
                 return
             if offset is not None:
                 self._offsets[member.name] = offset
-                self.members[index] = replace(member, offset=offset)
+                self.workers[index] = replace(member, offset=offset)
 
     # How it ends
 
     def disconnect(self) -> None:
         """Drop the connections of remote control and of questions to the broker; what is done next makes new ones.
 
-        A strategy drops its own when it finds that `breaks` has grown.
+        A strategy drops its own when it finds that `reconnects` has grown.
         """
         with self.app.connection_or_acquire() as connection, self.app.producer_or_acquire() as producer:
             for channel in (connection.default_channel, producer.channel):
-                drop(channel)
-        self.messages.close()
-        self.breaks += 1
+                close_sockets(channel)
+        self.run_queue.close()
+        self.reconnects += 1
 
-    def dismiss(self) -> None:
+    def cancel_consumers(self) -> None:
         """Tell every worker that listens to let the run's queue go, and do not wait."""
-        self._serving.dismiss()
+        self._consumers.cancel_all()
 
     def close(self) -> None:
         """Leave the broker as it was: no consumer, queue, binding, result or payload of this run."""
-        with suppress(UnavailableError, *BROKEN, redis.RedisError, OSError):
-            self._serving.end()
-        self._events.restore(self.members)
+        with suppress(UnavailableError, *CONNECTION_ERRORS, redis.RedisError, OSError):
+            self._consumers.cancel()
+        self._events.restore(self.workers)
         with suppress(redis.RedisError, OSError):
-            self.messages.forget(self.messages.held().taken.values())
+            self.run_queue.discard(self.run_queue.snapshot().fetched.values())
             delete_keys(self.settings, self.run_id)
-            self.is_put_away = True
-        self.messages.close()
+            self.is_cleaned_up = True
+        self.run_queue.close()
         self.app.close()

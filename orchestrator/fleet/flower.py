@@ -69,7 +69,7 @@ def _await_workers(processes: ChildProcesses, access: Access, workers: int, dead
     while known < workers and time.monotonic() < deadline and "flower" not in processes.ended:
         signals.check()
         known = _workers_online(access)
-        processes.watch(timeout_s=0.1)
+        processes.poll(timeout_s=0.1)
     return known
 
 

@@ -22,7 +22,7 @@ def payloads_out_of_reach(fleet: Fleet) -> dict[str, str]:
     key = f"{fleet.run_id}:reach"
     with connect(fleet.settings.payload_store_url, tls=fleet.settings.tls) as client:
         client.set(key, b"", ex=EXPIRY_S)
-        names = [member.name for member in fleet.members]
+        names = [member.name for member in fleet.workers]
         answers = workers.ask(fleet.app, "breakeven_payload", names, LOOK_S, key=key)
         client.unlink(key)
     reasons = {name: _reason(answers.get(name)) for name in names}

@@ -13,15 +13,15 @@ from typing import Any
 import redis
 
 from orchestrator.errors import UnavailableError
-from orchestrator.fleet.connections import PROMPT_S
+from orchestrator.fleet.connections import REPLY_TIMEOUT_S
 from worker.app import PREFIX
 from worker.masking import mask_credentials
 from worker.payloads.redis import connect
 from worker.settings import Settings
 
-KEY = f"{PREFIX}:claim"
+KEY = f"{PREFIX}:lock"
 
-CLAIM_S = 300
+LOCK_S = 300
 """A claim that nobody renews is void after this long."""
 
 RENEW_S = 60.0
@@ -52,37 +52,37 @@ class RunLock:
             }
         )
         self._over = threading.Event()
-        self._keeper = threading.Thread(target=self._keep, daemon=True)
+        self._renewal = threading.Thread(target=self._renew, daemon=True)
         self._lost: UnavailableError | None = None
 
-    def stake(self) -> None:
+    def acquire(self) -> None:
         """Claim the broker, and keep the claim alive until it is released.
 
         Raises:
             UnavailableError: another run has.
         """
         with self._client() as client:
-            if not client.set(KEY, self._text, nx=True, ex=CLAIM_S):
+            if not client.set(KEY, self._text, nx=True, ex=LOCK_S):
                 raise self._taken(client)
-        self._keeper.start()
+        self._renewal.start()
 
     def check(self) -> None:
         """Raise `UnavailableError` if another run has claimed the broker, since this one was stopped for too long."""
         if self._lost is not None:
             raise self._lost
 
-    def _keep(self) -> None:
+    def _renew(self) -> None:
         """Make the claim last, whatever this process is at; a broker that is away is asked again next time."""
         while not self._over.wait(self._renew_s):
             with suppress(redis.RedisError, OSError), self._client() as client:
-                if not client.eval(RENEW, 1, KEY, self._text, str(CLAIM_S)):
+                if not client.eval(RENEW, 1, KEY, self._text, str(LOCK_S)):
                     self._lost = self._taken(client)
                     return
 
     def release(self) -> None:
         """Give the broker up, if it is still this run's."""
         self._over.set()
-        self._keeper.join(PROMPT_S)
+        self._renewal.join(REPLY_TIMEOUT_S)
         with self._client() as client:
             client.eval(RELEASE, 1, KEY, self._text)
 
@@ -101,12 +101,12 @@ class RunLock:
         )
 
     def _client(self) -> redis.Redis:
-        return connect(self._settings.broker_url, PROMPT_S, self._settings.tls)
+        return connect(self._settings.broker_url, REPLY_TIMEOUT_S, self._settings.tls)
 
 
 def release_of(settings: Settings, run_id: str) -> None:
     """Give up the claim of a run that cannot do so itself any more."""
-    with connect(settings.broker_url, PROMPT_S, settings.tls) as client:
+    with connect(settings.broker_url, REPLY_TIMEOUT_S, settings.tls) as client:
         text: Any = client.get(KEY)
         try:
             is_its = json.loads(text)["run"] == run_id

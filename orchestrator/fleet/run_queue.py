@@ -1,4 +1,4 @@
-"""The run's queue at the broker: what waits there, what workers have taken, and whether there is room for more.
+"""The run's queue at the broker: what waits there, what workers have fetched, and whether there is room for more.
 
 Celery's Redis transport keeps a message that a worker has fetched in a hash, `unacked`, until the worker
 acknowledges it; that of a dead worker is given to another after the visibility timeout. Whoever knows that
@@ -16,22 +16,22 @@ import redis
 from celery import Celery
 
 from orchestrator.errors import UnavailableError
-from orchestrator.fleet.connections import PROMPT_S
+from orchestrator.fleet.connections import REPLY_TIMEOUT_S
 from worker.masking import mask_credentials
 from worker.payloads.redis import connect
 from worker.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class QueueSnapshot:
     """Task ids of messages: in the queue, and with a worker (with the tag that the message goes by)."""
 
     waiting: frozenset[str]
-    taken: Mapping[str, str]
+    fetched: Mapping[str, str]
 
     def __contains__(self, task_id: str) -> bool:
         """Whether the broker has a message of that id."""
-        return task_id in self.waiting or task_id in self.taken
+        return task_id in self.waiting or task_id in self.fetched
 
 
 class RunQueue:
@@ -61,15 +61,15 @@ class RunQueue:
         """See that the broker and the payload store answer."""
         self._client.ping()
         if self._settings.payload_store_url != self._settings.broker_url:
-            with connect(self._settings.payload_store_url, PROMPT_S, self._settings.tls) as client:
+            with connect(self._settings.payload_store_url, REPLY_TIMEOUT_S, self._settings.tls) as client:
                 client.ping()
 
     def check_memory(self) -> None:
         """Raise `UnavailableError` if the broker has no memory left for another message or answer."""
         if _is_full(self._client):
-            raise self.out_of_memory()
+            raise self.out_of_memory_error()
 
-    def out_of_memory(self) -> UnavailableError:
+    def out_of_memory_error(self) -> UnavailableError:
         """The error for a server that takes no more because its memory is full."""
         server, url = "broker", self._settings.broker_url
         if self._settings.payload_store_url != url and not _is_full(self._client):
@@ -79,29 +79,29 @@ class RunQueue:
             "--images, or keep payloads elsewhere with --transport files"
         )
 
-    def waiting(self) -> int:
+    def length(self) -> int:
         """How many messages wait for a worker."""
         return int(self._client.llen(self._name))
 
-    def held(self) -> Held:
+    def snapshot(self) -> QueueSnapshot:
         """All messages, in an order that overlooks none which moves on meanwhile."""
         messages: list[Any] = self._client.lrange(self._name, 0, -1)
         with self._app.connection_for_write() as connection:
-            taken: dict[Any, Any] = self._client.hgetall(connection.default_channel.unacked_key)
+            fetched: dict[Any, Any] = self._client.hgetall(connection.default_channel.unacked_key)
         found = {}
-        for tag, entry in taken.items():
+        for tag, entry in fetched.items():
             message, _, routing_key = _plain(entry) or (None, None, None)
             if routing_key == self._name and (task_id := _task_id(message)) is not None:
                 found[task_id] = tag.decode()
-        return Held(frozenset(_task_ids(messages)), found)
+        return QueueSnapshot(frozenset(_task_ids(messages)), found)
 
-    def give_back(self, tags: Iterable[str]) -> None:
+    def requeue(self, tags: Iterable[str]) -> None:
         """Have messages that a worker took and will not answer wait again, marked as redelivered."""
         with self._app.connection_for_write() as connection:
             for tag in tags:
                 connection.default_channel.qos.restore_by_tag(tag)
 
-    def forget(self, tags: Iterable[str]) -> None:
+    def discard(self, tags: Iterable[str]) -> None:
         """Delete messages that workers took and will not acknowledge: they are gone."""
         tags = list(tags)
         if tags:
@@ -110,7 +110,7 @@ class RunQueue:
                 self._client.hdel(channel.unacked_key, *tags)
                 self._client.zrem(channel.unacked_index_key, *tags)
 
-    def recall(self) -> list[str]:
+    def purge(self) -> list[str]:
         """Take every message that no worker has fetched out of the queue; gives their task ids."""
         with self._client.pipeline(transaction=True) as pipe:
             pipe.lrange(self._name, 0, -1)
@@ -121,7 +121,7 @@ class RunQueue:
     @property
     def _client(self) -> redis.Redis:
         if self._asking is None:
-            self._asking = connect(self._settings.broker_url, PROMPT_S, self._settings.tls)
+            self._asking = connect(self._settings.broker_url, REPLY_TIMEOUT_S, self._settings.tls)
         return self._asking
 
 

@@ -1,15 +1,15 @@
-"""The guardian: a small process that starts a fleet's child processes and ends them, whatever happens.
+"""The supervisor: a small process that starts a fleet's child processes and ends them, whatever happens.
 
 It stands between the orchestrator and its broker, workers and servers, in a session of its own, so that
 Ctrl-C reaches none of them. Its standard input is a line to the orchestrator: each line is an order, and
 when the orchestrator dies, however it dies, the line breaks and everything ends. Every child is in its
-own process group, and on Linux the kernel ends it if the guardian itself is killed.
+own process group, and on Linux the kernel ends it if the supervisor itself is killed.
 
 Orders, one JSON object a line:
 
     {"start": NAME, "argv": [...], "env": {...}, "log": PATH}    start a child; answered by its process id
     {"stop": NAME}                                               end one child: SIGTERM, then SIGKILL
-    {"farewell": [...], "env": {...}}                            run this when the line breaks; [] for nothing
+    {"cleanup": [...], "env": {...}}                            run this when the line breaks; [] for nothing
 
 Reports, one JSON object a line: `{"started": NAME, "pid": PID}`, `{"ended": NAME, "code": CODE}`.
 The only argument is a folder to remove at the end.
@@ -30,7 +30,7 @@ from pathlib import Path
 from typing import Any
 
 GRACE_S = 1.0
-FAREWELL_S = 30.0
+CLEANUP_S = 30.0
 PR_SET_PDEATHSIG = 1
 
 
@@ -40,17 +40,17 @@ def main() -> None:
         signal.signal(number, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     children: dict[str, subprocess.Popen[bytes]] = {}
-    farewell: dict[str, Any] = {}
+    cleanup: dict[str, Any] = {}
     try:
-        serve(children, farewell)
+        run(children, cleanup)
     finally:
-        bid(farewell)
+        run_cleanup(cleanup)
         end_all(children)
         for folder in sys.argv[1:]:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def serve(children: dict[str, subprocess.Popen[bytes]], farewell: dict[str, Any]) -> None:
+def run(children: dict[str, subprocess.Popen[bytes]], cleanup: dict[str, Any]) -> None:
     """Read orders and report children that end, until end of file."""
     os.set_blocking(0, False)
     line = b""
@@ -63,16 +63,16 @@ def serve(children: dict[str, subprocess.Popen[bytes]], farewell: dict[str, Any]
                     return
                 *orders, line = (line + data).split(b"\n")
                 for order in orders:
-                    obey(json.loads(order), children, farewell)
+                    handle(json.loads(order), children, cleanup)
             report_ended(children)
 
 
-def obey(
-    order: dict[str, Any], children: dict[str, subprocess.Popen[bytes]], farewell: dict[str, Any]
+def handle(
+    order: dict[str, Any], children: dict[str, subprocess.Popen[bytes]], cleanup: dict[str, Any]
 ) -> None:
     """Start or stop one child, or remember what is to be run in the end."""
-    if "farewell" in order:
-        farewell.update(order)
+    if "cleanup" in order:
+        cleanup.update(order)
     elif "start" in order:
         with Path(order["log"]).open("ab") as log:
             child = subprocess.Popen(  # noqa: S603 - the orchestrator's own command line, given as a list
@@ -85,23 +85,23 @@ def obey(
                 preexec_fn=_die_with_parent,
             )
         children[order["start"]] = child
-        say({"started": order["start"], "pid": child.pid})
+        report({"started": order["start"], "pid": child.pid})
     elif order["stop"] in children:
         end([children[order["stop"]]])
 
 
-def bid(farewell: dict[str, Any]) -> None:
+def run_cleanup(cleanup: dict[str, Any]) -> None:
     """Run what clears away at a server of somebody else's; what hangs there must not keep us."""
-    if farewell.get("farewell"):
+    if cleanup.get("cleanup"):
         quiet = subprocess.DEVNULL
         try:
             child = subprocess.Popen(  # noqa: S603 - the orchestrator's own command line, given as a list
-                farewell["farewell"], env=farewell["env"], stdin=quiet, stdout=quiet, stderr=quiet
+                cleanup["cleanup"], env=cleanup["env"], stdin=quiet, stdout=quiet, stderr=quiet
             )
         except OSError:
             return
         try:
-            child.wait(FAREWELL_S)
+            child.wait(CLEANUP_S)
         except subprocess.TimeoutExpired:
             child.kill()
             child.wait()
@@ -112,7 +112,7 @@ def report_ended(children: dict[str, subprocess.Popen[bytes]]) -> None:
     for name in [name for name, child in children.items() if child.poll() is not None]:
         child = children.pop(name)
         _kill_group(child, signal.SIGKILL)
-        say({"ended": name, "code": child.returncode})
+        report({"ended": name, "code": child.returncode})
 
 
 def end_all(children: dict[str, subprocess.Popen[bytes]]) -> None:
@@ -136,7 +136,7 @@ def end(children: list[subprocess.Popen[bytes]]) -> None:
         _kill_group(child, signal.SIGKILL)
 
 
-def say(report: dict[str, Any]) -> None:
+def report(report: dict[str, Any]) -> None:
     """One line to the orchestrator; it may be gone."""
     try:
         os.write(1, json.dumps(report).encode() + b"\n")

@@ -11,7 +11,7 @@ from celery import Celery
 
 from orchestrator.errors import UnavailableError
 from orchestrator.fleet import workers
-from orchestrator.fleet.connections import BROKEN
+from orchestrator.fleet.connections import CONNECTION_ERRORS
 from orchestrator.fleet.workers import WorkerInfo
 
 
@@ -36,7 +36,7 @@ class TaskEvents:
         changed = [member for member in members if member.events != self._sends(member)]
         for on in (True, False):
             # Where one is gone, the others have been told all the same.
-            with suppress(UnavailableError, *BROKEN, redis.RedisError, OSError):
+            with suppress(UnavailableError, *CONNECTION_ERRORS, redis.RedisError, OSError):
                 self._switch({member.name for member in changed if member.events == on}, on)
 
     def found_again(self, found: WorkerInfo, before: Iterable[WorkerInfo]) -> WorkerInfo:
@@ -51,7 +51,7 @@ class TaskEvents:
         return self._told.get(member.name, member.events)
 
     def _switch(self, names: set[str], on: bool) -> None:
-        answers = workers.tell(self._app, "breakeven_events", names, on=on)
+        answers = workers.command(self._app, "breakeven_events", names, on=on)
         for name in names:
             if answers[name].get("events") != on:
                 raise UnavailableError(

@@ -18,7 +18,7 @@ from worker.redaction import escape_control
 
 SAME_CLOCK_BOUND_S = 1e-6
 
-FOLLOW_S = 15.0
+COMMAND_TIMEOUT_S = 15.0
 """How long workers may take to do as they are told."""
 
 
@@ -71,17 +71,17 @@ def ask(
     return {name: answer for reply in replies or () for name, answer in reply.items()}
 
 
-def tell(app: Celery, command: str, to: Collection[str], **arguments: str | bool) -> dict[str, Any]:
+def command(app: Celery, command: str, to: Collection[str], **arguments: str | bool) -> dict[str, Any]:
     """Send a remote-control command that everybody in `to` has to follow; gives the answers by worker name.
 
     Raises:
-        UnavailableError: one does not answer within `FOLLOW_S`.
+        UnavailableError: one does not answer within `COMMAND_TIMEOUT_S`.
     """
-    answers = ask(app, command, to, FOLLOW_S, **arguments)
+    answers = ask(app, command, to, COMMAND_TIMEOUT_S, **arguments)
     silent = set(to) - set(answers)
     if silent:
         raise UnavailableError(
-            f"worker {', '.join(sorted(silent))} gave no answer to {command} within {FOLLOW_S:.0f} s; "
+            f"worker {', '.join(sorted(silent))} gave no answer to {command} within {COMMAND_TIMEOUT_S:.0f} s; "
             "see if it still runs"
         )
     return answers

@@ -127,7 +127,7 @@ def start_origin(processes: ChildProcesses, origin: Origin, name: str = "origin"
     Raises:
         UnavailableError: it does not start.
     """
-    # The guardian ends it, so it need not watch a standard input.
+    # The supervisor ends it, so it need not watch a standard input.
     argv = [part for part in origin.command if part != "--end-with-stdin"]
     processes.start(name, argv)
     deadline = time.monotonic() + READY_S * (1 + (origin.images or 0) / 1000)
@@ -136,7 +136,7 @@ def start_origin(processes: ChildProcesses, origin: Origin, name: str = "origin"
         lines: Sequence[str] = processes.log(name).splitlines()
         if lines and lines[0].startswith("{"):
             return str(json.loads(lines[0])["url"])
-        processes.watch(timeout_s=0.02)
+        processes.poll(timeout_s=0.02)
     raise UnavailableError(f"the origin did not start: {processes.log(name) or 'no answer'}")
 
 

@@ -84,8 +84,8 @@ def _fleet(fleet: Fleet, where: str) -> Iterator[Check]:
         yield _server(
             "payload store", fleet.payload_store, mask_credentials(fleet.settings.payload_store_url)
         )
-    fleet.synchronise()
-    for member in fleet.members:
+    fleet.measure_clock_offsets()
+    for member in fleet.workers:
         offset = member.offset
         clock = (
             "clock unknown"

@@ -53,7 +53,7 @@ def _payload_bandwidth(fleet: Fleet) -> tuple[float, float]:
 
 def _noop_task_s(fleet: Fleet) -> float:
     """Seconds from sending an empty task to its answer at hand, one task at a time."""
-    with Celery(min(member.slots for member in fleet.members), fleet, "redis", 1, "local") as strategy:
+    with Celery(min(member.slots for member in fleet.workers), fleet, "redis", 1, "local") as strategy:
         tasks = [Task(index, "diagnostics", "noop", "") for index in range(NOOPS)]
 
         def one_by_one(task: Task) -> None:

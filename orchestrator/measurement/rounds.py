@@ -106,7 +106,7 @@ class Rounds:
 
     def _round(self, number: int, began: float, counts: bool) -> None:
         if self._fleet is not None:
-            self._fleet.synchronise()
+            self._fleet.measure_clock_offsets()
         cells = shuffled(self._plan.cells, self._order)
         for position, cell in enumerate(cells):
             self._watcher.sample(self._done, (self._plan.warmup + self._plan.rounds) * len(cells), cell)

@@ -135,24 +135,24 @@ def _fleet(
         watcher.step("Looking for workers")
         fleet = stack.enter_context(_external(job.broker, processes))
         stack.enter_context(_alone(fleet, processes))
-    fleet.synchronise()
+    fleet.measure_clock_offsets()
     startup_s = time.perf_counter() - started
     if job.flower is not None:
         watcher.step("Starting Flower")
-        job.flower(start_flower(processes, fleet.settings.broker_url, len(fleet.members)))
+        job.flower(start_flower(processes, fleet.settings.broker_url, len(fleet.workers)))
     return fleet, startup_s
 
 
 @contextmanager
 def _external(broker: str, processes: ChildProcesses) -> Iterator[Fleet]:
-    """The workers on a broker, and the guardian's farewell to them taken back once they are put away."""
+    """The workers on a broker; the supervisor's cleanup is cancelled once this process has cleaned up."""
     fleet: Fleet | None = None
     try:
         with external_fleet(settings_for(broker)) as fleet:
             yield fleet
     finally:
-        if fleet is None or fleet.is_put_away:  # not where this was broken off: then the guardian clears away
-            processes.bid_farewell([], {})
+        if fleet is None or fleet.is_cleaned_up:  # where this was cut short, the supervisor cleans up
+            processes.set_cleanup([], {})
 
 
 @contextmanager
@@ -162,17 +162,17 @@ def _alone(fleet: Fleet, processes: ChildProcesses) -> Iterator[None]:
     Raises:
         UnavailableError: another run does.
     """
-    claim = RunLock(fleet.settings, fleet.run_id)
-    claim.stake()
+    lock = RunLock(fleet.settings, fleet.run_id)
+    lock.acquire()
     clear = [sys.executable, "-m", "orchestrator.fleet.cleanup", fleet.run_id]
-    processes.bid_farewell(clear, {"BREAKEVEN_BROKER_URL": fleet.settings.broker_url})
-    fleet.recovery.checks.append(claim.check)
+    processes.set_cleanup(clear, {"BREAKEVEN_BROKER_URL": fleet.settings.broker_url})
+    fleet.recovery.checks.append(lock.check)
     try:
         yield
     finally:
-        fleet.recovery.checks.remove(claim.check)
+        fleet.recovery.checks.remove(lock.check)
         with suppress(redis.RedisError, OSError):
-            claim.release()
+            lock.release()
 
 
 def _begin(command: str, plan: Plan, fleet: Fleet | None, inputs: Inputs) -> Recorder:
@@ -187,7 +187,7 @@ def _begin(command: str, plan: Plan, fleet: Fleet | None, inputs: Inputs) -> Rec
             f"{idle} has nothing to do: not one picture of {redact(plan.source)} could be decoded; check --source, or "
             "choose other stages with --stage"
         )
-    workers = tuple(member.as_worker() for member in fleet.members) if fleet else ()
+    workers = tuple(member.as_worker() for member in fleet.workers) if fleet else ()
     return Recorder(
         Run(
             id=secrets.token_hex(4),

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.browser
 def access() -> Iterator[Access]:
     """A Flower that has seen four tasks of a stage in two messages."""
     with ChildProcesses() as processes, embedded_fleet(processes, 1, events=True, origins=()) as fleet:
-        fleet.synchronise()
+        fleet.measure_clock_offsets()
         access = start_flower(processes, fleet.settings.broker_url, 1)
         with Celery(1, fleet, "redis", 2, "local") as strategy:
             strategy.prepare(BATCH)

@@ -128,7 +128,7 @@ class OwnBroker:
 
     def wait_for_end(self, name: str) -> None:
         """Wait until a child has ended and been cleared away."""
-        until(lambda: self.processes.watch(0.05) or name in self.processes.ended)
+        until(lambda: self.processes.poll(0.05) or name in self.processes.ended)
 
     def end_worker(self, name: str) -> None:
         """End a worker, and wait until it is gone."""
@@ -173,8 +173,8 @@ class OwnBroker:
         until(lambda: len(roster.find(app, 1.0, workers)) >= workers)
         app.close()
         with external_fleet(self.settings(port, **settings)) as fleet:
-            fleet.synchronise()
-            assert len(fleet.members) == workers
+            fleet.measure_clock_offsets()
+            assert len(fleet.workers) == workers
             yield fleet
 
 
@@ -189,7 +189,7 @@ def own_broker(**options: str) -> Iterator[OwnBroker]:
 def embedded(slots: int = 2) -> Iterator[World]:
     """Workers and a broker of the run's own, as without --broker."""
     with ChildProcesses() as processes, embedded_fleet(processes, slots, events=False, origins=()) as fleet:
-        fleet.synchronise()
+        fleet.measure_clock_offsets()
         yield World(processes, fleet)
 
 

@@ -184,7 +184,7 @@ def start_worker(processes: ChildProcesses, name: str, prefix: Sequence[str] = (
     processes.start(name, [*prefix, *command], {**empty, **variables})
 
     def ready() -> bool:
-        processes.watch()
+        processes.poll()
         assert name not in processes.ended, processes.log(name, lines=50)
         return f"{name}@test ready" in processes.log(name, lines=200)
 

@@ -195,7 +195,7 @@ def test_an_external_broker_s_workers_are_used_and_left_running(tmp_path, fleet:
     assert done.returncode == 0, done.stderr
     result = only_result(tmp_path)
     assert result["environment"]["broker"]["embedded"] is False
-    assert {worker["name"] for worker in result["environment"]["workers"]} == {m.name for m in fleet.members}
+    assert {worker["name"] for worker in result["environment"]["workers"]} == {m.name for m in fleet.workers}
     assert {cell["slots"] for cell in result["cells"]} == {1}
 
 

@@ -29,13 +29,13 @@ SLEEPS = [Task(i, "diagnostics", "sleep", "0.001") for i in range(4)]
 def sending() -> Iterator[Fleet]:
     """A fleet whose workers send task events."""
     with ChildProcesses() as processes, embedded_fleet(processes, 2, events=True, origins=()) as fleet:
-        fleet.synchronise()
+        fleet.measure_clock_offsets()
         yield fleet
 
 
 def sends(fleet: Fleet) -> set[bool]:
     """Whether its workers send task events, as they say now."""
-    return {member.events for member in workers.find(fleet.app, 5.0, expected=len(fleet.members))}
+    return {member.events for member in workers.find(fleet.app, 5.0, expected=len(fleet.workers))}
 
 
 def run(strategy: Celery, batch: list[Task]) -> None:
@@ -74,12 +74,12 @@ def test_a_cell_without_events_sends_none_and_one_with_events_sends_them(sending
 
 
 def test_events_that_are_off_stay_off_when_flower_asks_for_them(sending):
-    sending.send_events(False)
+    sending.switch_events(False)
     assert sends(sending) == {False}
     answers = sending.app.control.enable_events(reply=True, timeout=5, limit=2)
     assert len(answers) == 2
     assert sends(sending) == {False}
-    sending.send_events(True)
+    sending.switch_events(True)
     assert sends(sending) == {True}
 
 
@@ -91,8 +91,8 @@ def test_celery_s_own_switch_leaves_workers_as_they_are_that_were_started_with_e
 
 def test_a_run_leaves_another_s_workers_sending_as_it_found_them(sending):
     with external_fleet(sending.settings) as other:
-        other.synchronise()
-        other.send_events(False)
+        other.measure_clock_offsets()
+        other.switch_events(False)
         assert sends(sending) == {False}
     assert sends(sending) == {True}
 
@@ -104,7 +104,7 @@ def test_workers_that_only_sent_heartbeats_follow_too():
         command = [sys.executable, "-m", "celery", "-A", "worker.app", "worker", "--concurrency", "1"]
         processes.start("worker1", command, {"BREAKEVEN_BROKER_URL": url})
         with external_fleet(Settings(broker_url=url)) as other, other.client() as client:
-            other.synchronise()
+            other.measure_clock_offsets()
             assert sends(other) == {False}
             with client.pubsub() as heard, Celery(1, other, "redis", 1, "local", "on") as strategy:
                 heard.psubscribe("*celeryev*task*")
@@ -115,8 +115,8 @@ def test_workers_that_only_sent_heartbeats_follow_too():
 def test_workers_without_a_line_for_events_are_named_with_the_remedy(fleet: Fleet):
     assert sends(fleet) == {False}
     with pytest.raises(UnavailableError, match=r"cannot switch its task events.*--task-events"):
-        fleet.send_events(True)
-    fleet.send_events(False)
+        fleet.switch_events(True)
+    fleet.switch_events(False)
 
 
 def test_a_run_measures_cells_with_and_without_events_and_says_what_they_cost(tmp_path):

@@ -42,7 +42,7 @@ def test_sigkill_of_the_orchestrator_ends_everything_and_removes_its_folder():
     )
     folder = Path(child.stdout.readline().strip())
     family = descendants(child.pid)
-    assert len(family) >= 3  # guardian, broker, worker and its slot
+    assert len(family) >= 3  # supervisor, broker, worker and its slot
     assert folder.is_dir()
     child.kill()
     child.wait()
@@ -52,21 +52,21 @@ def test_sigkill_of_the_orchestrator_ends_everything_and_removes_its_folder():
     child.stdout.close()
 
 
-def test_sigkill_of_the_guardian_ends_its_children():
+def test_sigkill_of_the_supervisor_ends_its_children():
     with ChildProcesses() as processes:
         url = start_broker(processes)
         start_workers(processes, url, 1, False, ())
-        (guardian,) = [
+        (supervisor,) = [
             child
             for child in psutil.Process().children()
             if str(processes.folder) in " ".join(child.cmdline())
         ]
-        family = guardian.children(recursive=True)
+        family = supervisor.children(recursive=True)
         assert len(family) >= 2
-        guardian.send_signal(signal.SIGKILL)
+        supervisor.send_signal(signal.SIGKILL)
         _, alive = psutil.wait_procs(family, timeout=5)
         assert alive == []
-        with pytest.raises(UnavailableError, match="guardian"):
+        with pytest.raises(UnavailableError, match="supervisor"):
             processes.start("late", ["true"])
     assert not processes.folder.exists()
 
@@ -85,7 +85,7 @@ def test_two_fleets_side_by_side_never_meet(fleet: Fleet):
 def test_two_runs_on_one_broker_never_meet(fleet: Fleet):
     """An external fleet is shared: each run has a queue, task ids and keys of its own."""
     with external_fleet(fleet.settings) as other:
-        other.synchronise()
+        other.measure_clock_offsets()
         with (
             Celery(2, fleet, "redis", 1, "local") as ours,
             Celery(2, other, "redis", 1, "local") as theirs,
@@ -110,8 +110,8 @@ def test_two_runs_on_one_broker_never_meet(fleet: Fleet):
 def test_an_external_fleet_finds_the_workers_and_leaves_them_as_they_were(fleet: Fleet):
     before = fleet.app.control.inspect(timeout=5).active_queues()
     with external_fleet(fleet.settings) as other:
-        assert sorted(member.name for member in other.members) == sorted(m.name for m in fleet.members)
-        other.serve(1)
+        assert sorted(member.name for member in other.workers) == sorted(m.name for m in fleet.workers)
+        other.use_slots(1)
     after = fleet.app.control.inspect(timeout=5).active_queues()
     names = lambda answer: {w: sorted(q["name"] for q in queues) for w, queues in answer.items()}  # noqa: E731
     assert names(after) == names(before)
@@ -166,7 +166,7 @@ def test_the_broker_listens_on_no_port_and_its_folder_is_private(fleet: Fleet, p
 
 
 def test_clock_offsets_of_this_machine_s_workers_are_nil_and_the_estimate_agrees(fleet: Fleet):
-    (name, *_) = [member.name for member in fleet.members]
+    (name, *_) = [member.name for member in fleet.workers]
     exact = fleet.offset_of(name)
 
     def ask() -> float:

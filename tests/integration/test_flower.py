@@ -42,7 +42,7 @@ RUN = [sys.executable, "-m", "orchestrator", "run", "--flower", *SMALL, *CHOSEN,
 @pytest.fixture(scope="module")
 def watched() -> Iterator[Fleet]:
     with ChildProcesses() as processes, embedded_fleet(processes, 2, events=True, origins=()) as fleet:
-        fleet.synchronise()
+        fleet.measure_clock_offsets()
         fleet.access = start_flower(processes, fleet.settings.broker_url, 2)
         with Celery(2, fleet, "redis", 2, "local") as strategy:
             for batch in BATCHES.values():

@@ -42,7 +42,7 @@ def elsewhere() -> Iterator[tuple[ChildProcesses, str]]:
 @pytest.fixture
 def fleet(elsewhere: tuple[ChildProcesses, str]) -> Iterator[Fleet]:
     with external_fleet(Settings(broker_url=elsewhere[1])) as fleet:
-        fleet.synchronise()
+        fleet.measure_clock_offsets()
         yield fleet
 
 

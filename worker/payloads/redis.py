@@ -17,7 +17,7 @@ from worker.tls import tls_options
 ANSWER_S = 12.0
 """A server that is well has begun to answer, and goes on, within this long; on a line that is silent nobody notices
 sooner. Longer than a server that is only busy or stopped for a moment takes, and so short that both sides of a silent
-line are back before a run gives up waiting for them (`orchestrator.fleet.recovery.REJOIN_S`)."""
+line are back before a run gives up waiting for them (`orchestrator.fleet.recovery.RECOVERY_S`)."""
 
 EXPIRY_S = 3600
 """A payload that nobody fetched is gone after this long, whatever happened to the run."""

@@ -11,7 +11,7 @@ from typing import Any
 
 from celery.states import RETRY
 
-from orchestrator.fleet.connections import BROKEN
+from orchestrator.fleet.connections import CONNECTION_ERRORS
 from orchestrator.model.flow_control import (
     BURST_AFTER_PER_SLOT,
     BURST_MESSAGES,
@@ -113,7 +113,7 @@ class Batch:
                 if self.under_way and time.monotonic() - looked_at > QUIET_S:
                     yield from self._look_after(watch, time.monotonic() - heard_at)
                     looked_at = time.monotonic()
-            except BROKEN as error:
+            except CONNECTION_ERRORS as error:
                 self.note(f"a connection to the broker or the payload store broke ({error})")
                 breaks += 1
                 if breaks > MOST_BREAKS:

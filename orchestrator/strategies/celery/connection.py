@@ -10,9 +10,9 @@ import redis
 
 from orchestrator import signals
 from orchestrator.errors import UnavailableError
-from orchestrator.fleet.connections import BROKEN
+from orchestrator.fleet.connections import CONNECTION_ERRORS
 from orchestrator.fleet.fleet import Fleet
-from orchestrator.fleet.recovery import REJOIN_S
+from orchestrator.fleet.recovery import RECOVERY_S
 from orchestrator.strategies.celery.cleanup import Cleanup
 from orchestrator.strategies.celery.payload_io import PayloadIO
 from orchestrator.strategies.celery.publishing import Publisher
@@ -34,12 +34,12 @@ class Connection:
     publisher: Publisher
     results: Results
     leavings: Cleanup
-    breaks: int
+    reconnects: int
 
     @property
     def is_stale(self) -> bool:
         """Whether connections broke since, met by another strategy: ours are as dead as its own were."""
-        return self.breaks != self.fleet.breaks
+        return self.reconnects != self.fleet.reconnects
 
     def reconnect(self, error: Exception) -> None:
         """After `error`, wait until broker and payload store answer, and connect anew.
@@ -47,21 +47,21 @@ class Connection:
         Raises:
             UnavailableError: they did not come back in time.
         """
-        deadline = time.monotonic() + REJOIN_S
+        deadline = time.monotonic() + RECOVERY_S
         while time.monotonic() < deadline:
             signals.check()
             try:
                 self.fleet.check()
                 self.fleet.disconnect()
-                self.fleet.messages.ping()
+                self.fleet.run_queue.ping()
                 self.renew()
-            except BROKEN as again:
+            except CONNECTION_ERRORS as again:
                 error = again
                 time.sleep(0.1)
             else:
                 return
         raise UnavailableError(
-            f"the broker or the payload store went away and did not come back within {REJOIN_S:.0f} s ({error}); "
+            f"the broker or the payload store went away and did not come back within {RECOVERY_S:.0f} s ({error}); "
             "see if it still runs, and run again"
         )
 
@@ -75,7 +75,7 @@ class Connection:
         self.transport.reconnect()
         self.publisher.open()
         self.results.subscribe()
-        self.breaks = self.fleet.breaks
+        self.reconnects = self.fleet.reconnects
 
     def close(self) -> None:
         """Delete what is still stored, as far as that can be reached, and close the connections."""

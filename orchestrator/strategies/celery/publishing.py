@@ -14,7 +14,7 @@ from typing import Any
 from celery import Celery
 from kombu import Queue
 
-from orchestrator.fleet.connections import drop
+from orchestrator.fleet.connections import close_sockets
 
 
 class Publisher:
@@ -36,7 +36,7 @@ class Publisher:
     def drop(self) -> None:
         """Close the connection, and give it back to be made anew."""
         if self._producer is not None:
-            drop(self._producer.channel)
+            close_sockets(self._producer.channel)
         self.close()
 
     def close(self) -> None:

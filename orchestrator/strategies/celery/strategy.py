@@ -15,7 +15,7 @@ from kombu.exceptions import OperationalError
 
 from orchestrator import signals
 from orchestrator.errors import UnavailableError
-from orchestrator.fleet.connections import BROKEN
+from orchestrator.fleet.connections import CONNECTION_ERRORS
 from orchestrator.fleet.fleet import Fleet
 from orchestrator.model.runs import Cell, Data, Events, Stations
 from orchestrator.strategies.base import Row, Strategy
@@ -92,7 +92,7 @@ class Celery(Strategy):
             Publisher(self._fleet.app, self._fleet.queue),
             results,
             Cleanup(transport, results),
-            self._fleet.breaks,
+            self._fleet.reconnects,
         )
         self._choose_slots()
         return self
@@ -122,13 +122,13 @@ class Celery(Strategy):
         disturbs the next sample too.
         """
         upset, self._upset = self._upset, None
-        with suppress(*BROKEN, UnavailableError):  # what stays broken is told by the next batch
-            changed = self._fleet.changed()  # in any case: it is not to be told of the next sample
+        with suppress(*CONNECTION_ERRORS, UnavailableError):  # what stays broken is told by the next batch
+            changed = self._fleet.disturbance()  # in any case: it is not to be told of the next sample
             self._way.leavings.clear()
             upset = upset or changed
             if upset is not None:
-                self._fleet.serve(self.slots)
-                self._fleet.forget_orphans()
+                self._fleet.use_slots(self.slots)
+                self._fleet.discard_orphans()
         return upset
 
     def prepare(self, tasks: Sequence[Task]) -> None:
@@ -136,7 +136,7 @@ class Celery(Strategy):
         self._raise_if_broken()
         try:
             self._prepare(tasks)
-        except BROKEN as error:
+        except CONNECTION_ERRORS as error:
             self._way.reconnect(error)
             self._prepare(tasks)
 
@@ -146,7 +146,7 @@ class Celery(Strategy):
             self._way.renew()
         self._choose_slots()
         if self._events is not None:
-            self._fleet.send_events(self._events == "on")
+            self._fleet.switch_events(self._events == "on")
         self._broker_cpu_s = self._fleet.broker_cpu_s()
         self._way.placement.settle(f"{self._prefix}{next(self._batches)}", tasks)
 
@@ -156,8 +156,8 @@ class Celery(Strategy):
         Raises:
             UnavailableError: a slot did not answer in time.
         """
-        self._fleet.serve(self.slots)
-        if self._fleet.proven:
+        self._fleet.use_slots(self.slots)
+        if self._fleet.slots_confirmed:
             return
         probes = [Task(number, "diagnostics", "sleep", PROBE_S) for number in range(PROBES * self.slots)]
         deadline = time.monotonic() + PROVEN_S
@@ -168,7 +168,7 @@ class Celery(Strategy):
             answered |= {outcome.slot for outcome in self.run(probes)}
             self._raise_if_broken()
             if len(answered - {None}) >= self.slots:
-                self._fleet.prove()
+                self._fleet.confirm_slots()
                 # A slot that has just left the queue takes one more message from it and gives it back, to be told as
                 # given twice. That one is a probe; no sample is disturbed by it.
                 self._upset = upset
@@ -204,9 +204,9 @@ class Celery(Strategy):
             self._note(str(error))
             yield [Outcome(task.id, failure=Failure(LOST, str(error))) for task in batch.left]
         finally:
-            with suppress(*BROKEN, redis.RedisError, OSError):
+            with suppress(*CONNECTION_ERRORS, redis.RedisError, OSError):
                 if batch.under_way:
-                    way.leavings.withdraw(batch.under_way, self._fleet.messages.recall())
+                    way.leavings.withdraw(batch.under_way, self._fleet.run_queue.purge())
                 way.leavings.end()
                 way.placement.drop_inputs()
 
@@ -216,7 +216,7 @@ class Celery(Strategy):
         try:
             yield
         except redis.OutOfMemoryError:
-            raise self._fleet.messages.out_of_memory() from None
+            raise self._fleet.run_queue.out_of_memory_error() from None
         except (redis.RedisError, OperationalError, OSError) as error:
             self._way.publisher.close()
             raise UnavailableError(
@@ -240,7 +240,7 @@ class Celery(Strategy):
         """
         try:
             return self._way.placement.fetch(outcome)
-        except BROKEN as error:
+        except CONNECTION_ERRORS as error:
             self._note(f"a connection to the payload store broke ({error})")
             self._way.reconnect(error)
             return self._way.placement.fetch(outcome)

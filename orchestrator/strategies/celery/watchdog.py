@@ -51,38 +51,38 @@ class Watchdog:
         """
         self.fleet.check()
         asked_at = time.monotonic()
-        self.fleet.messages.check_memory()
+        self.fleet.run_queue.check_memory()
         if (took_s := time.monotonic() - asked_at) > SLOW_S:
             self.note(f"the broker took {took_s:.1f} s to answer")
-        if (what := self.fleet.changed()) is not None:
+        if (what := self.fleet.disturbance()) is not None:
             self.note(what)
-        if quiet_s > self.fleet.longest_s:
+        if quiet_s > self.fleet.answer_timeout_s:
             return Fate(tuple(under_way), why=f"no answer in {quiet_s:.0f} s")
-        if self.fleet.attendance.may_return:
+        if self.fleet.liveness.has_suspects:
             return Fate()
-        if not self.fleet.is_settled:
+        if self.fleet.needs_recovery:
             try:
-                self.fleet.serve(self.slots)
+                self.fleet.use_slots(self.slots)
             except UnavailableError as error:
                 return Fate(tuple(under_way), why=str(error))
         return self._fate(under_way)
 
     def _fate(self, under_way: Mapping[str, InFlightMessage]) -> Fate:
-        busy = self.fleet.attendance.busy_with & under_way.keys()
-        waiting = self.fleet.messages.waiting()
+        busy = self.fleet.liveness.active_tasks & under_way.keys()
+        waiting = self.fleet.run_queue.length()
         self._see_that_somebody_serves(waiting, busy)
         if waiting + len(busy) >= len(under_way):
             self.missing = frozenset()
             return Fate()
-        held = self.fleet.messages.held()
-        if (what := self.fleet.changed()) is not None:
+        held = self.fleet.run_queue.snapshot()
+        if (what := self.fleet.disturbance()) is not None:
             self.note(what)
             return Fate()
-        busy = self.fleet.attendance.busy_with & under_way.keys()
-        orphans = (held.taken.keys() & under_way.keys()) - busy
+        busy = self.fleet.liveness.active_tasks & under_way.keys()
+        orphans = (held.fetched.keys() & under_way.keys()) - busy
         if orphans:
             self.note(f"a worker left {len(orphans)} of its messages unanswered; they were given to others")
-            self.fleet.messages.give_back(held.taken[id_] for id_ in orphans)
+            self.fleet.run_queue.requeue(held.fetched[id_] for id_ in orphans)
         missing = frozenset(id_ for id_ in under_way if id_ not in held and id_ not in busy)
         gone, self.missing = missing & self.missing, missing
         lost = tuple(id_ for id_ in gone if under_way[id_].accepted)
@@ -94,5 +94,5 @@ class Watchdog:
         idle = bool(waiting) and not busy
         if idle and self.idle:
             self.note("messages waited, and no worker took them")
-            self.fleet.unsettle()
+            self.fleet.require_recovery()
         self.idle = idle and not self.idle

@@ -22,11 +22,11 @@ def test_a_second_wait_in_vain_says_how_short_it_was(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(recovery.time, "monotonic", lambda: float(next(times)))
     monkeypatch.setattr(recovery.workers, "find", lambda *_, **__: MEMBERS[:1])
     fleet = Fleet(Celery(broker=BROKER), Settings(broker_url=BROKER), Broker("redis", "8", False), MEMBERS)
-    fleet.unsettle()
+    fleet.require_recovery()
     said = []
     for _ in range(2):
         with pytest.raises(UnavailableError) as caught:
-            fleet.serve(2)
+            fleet.use_slots(2)
         said.append(str(caught.value))
     assert "did not come back within 30 s: 1 of 2 slots are left; start it again" in said[0]
     assert "did not come back within 2 s: 1 of 2 slots are left; start it again" in said[1]
