@@ -1,4 +1,7 @@
-"""Why a Redis turned us away, where waiting does not help: certificates, passwords, rights."""
+"""What a refused or unreachable server means, and the remedy: certificates, passwords, rights.
+
+Waiting does not help against any of these.
+"""
 
 from __future__ import annotations
 
@@ -9,39 +12,59 @@ from typing import Final
 
 import redis
 
+from worker.payloads.redis import connect
+from worker.redaction import mask_credentials
 from worker.settings import Settings
 
-CERTIFICATE_EXPIRED: Final = 10
+# OpenSSL's numbers (x509_vfy.h)
 CERTIFICATE_NOT_YET_VALID: Final = 9
-OTHER_NAME: Final = (62, 64)
-"""OpenSSL's numbers (x509_vfy.h): wrong time, host name, IP address."""
+CERTIFICATE_EXPIRED: Final = 10
+NAME_MISMATCH: Final = (62, 64)  # host name, IP address
 
 NOT_TLS: Final = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "HTTP_REQUEST")
-WANTS_CERTIFICATE: Final = ("TLSV13_ALERT_CERTIFICATE_REQUIRED", "SSLV3_ALERT_HANDSHAKE_FAILURE")
-
-WANTED: Final = "it wants a certificate of ours; name one with BREAKEVEN_TLS_CERT and BREAKEVEN_TLS_KEY"
-
+CLIENT_CERTIFICATE_ALERTS: Final = ("TLSV13_ALERT_CERTIFICATE_REQUIRED", "SSLV3_ALERT_HANDSHAKE_FAILURE")
+NEEDS_CLIENT_CERTIFICATE: Final = (
+    "it requires a client certificate; name one with BREAKEVEN_TLS_CERT and BREAKEVEN_TLS_KEY"
+)
 COMMAND: Final = re.compile(r"permissions to run the '([^']+)' command")
 
 
-def refusal(error: BaseException, settings: Settings) -> str | None:
-    """What the server found wrong with us, or we with it, then `; ` and what to do; `None` for any other error."""
-    for cause in _chain(error):
+def find_access_error(settings: Settings) -> str | None:
+    """Return which server denies a worker access, why, and the remedy; `None` if none does.
+
+    A server that cannot be reached is not counted: Celery keeps trying to reach it.
+    """
+    servers = {settings.payload_store_url: "payload store", settings.broker_url: "broker"}
+    for url, what in servers.items():
+        try:
+            with connect(url, timeout_s=5.0, tls=settings.tls) as client:
+                client.ping()
+        except (redis.RedisError, OSError) as error:
+            reason = access_error(error, settings)
+            if reason is not None:
+                return f"the {what} {mask_credentials(url)} denied access: {reason}"
+    return None
+
+
+def access_error(error: BaseException, settings: Settings) -> str | None:
+    """Return why access failed and the remedy, separated by `; `; `None` for any other error."""
+    for cause in _causes(error):
         match cause:
             case ssl.SSLCertVerificationError():
-                return _certificate(cause, settings)
+                return _certificate_error(cause, settings)
             case ssl.SSLError():
-                return _by_reason(cause.reason or str(cause), settings)
+                return _tls_error(cause.reason or str(cause), settings)
             case redis.exceptions.NoPermissionError():
-                return _right(str(cause))
+                return _permission_error(str(cause))
             case redis.AuthenticationError():
-                return "it refused the password; give it in the URL: rediss://USER:PASSWORD@host:6380/0"
-    alert = _alert(str(error))
-    return None if alert is None else _by_reason(alert, settings)
+                return "it rejected the password; give it in the URL: rediss://USER:PASSWORD@host:6380/0"
+    # Of an alert that comes after the handshake, redis-py keeps only the text.
+    alert = re.search(r"\[SSL: (\w+)\]", str(error))
+    return None if alert is None else _tls_error(alert[1], settings)
 
 
-def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    """The error and what led to it: redis-py and kombu put errors of their own around it."""
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    """Yield the error and what it wraps: redis-py and kombu raise their own errors from others."""
     seen: set[int] = set()
     while error is not None and id(error) not in seen:
         seen.add(id(error))
@@ -49,47 +72,39 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
         error = error.__cause__ or error.__context__
 
 
-def _certificate(error: ssl.SSLCertVerificationError, settings: Settings) -> str:
+def _certificate_error(error: ssl.SSLCertVerificationError, settings: Settings) -> str:
     if error.verify_code == CERTIFICATE_EXPIRED:
-        return "its certificate has expired; make it a new one, or set this machine's clock right"
+        return "its certificate has expired; renew it, or correct this machine's clock"
     if error.verify_code == CERTIFICATE_NOT_YET_VALID:
-        return "its certificate is not valid yet; set the clocks of both machines right"
-    if error.verify_code in OTHER_NAME:
+        return "its certificate is not valid yet; correct the clocks of both machines"
+    if error.verify_code in NAME_MISMATCH:
         why = error.verify_message.removesuffix(".")
-        return (
-            f"its certificate is for another name ({why}); use a name that stands in it, or make one for this"
-        )
+        return f"its certificate is for another name ({why}); use a name in the certificate, or reissue it"
     now = "not set" if settings.tls_ca is None else settings.tls_ca
     return (
-        f"its certificate is signed by nobody that is trusted here ({error.verify_message}); name the file of "
-        f"its authority's certificate with BREAKEVEN_TLS_CA (now {now})"
+        f"its certificate is signed by an authority that is not trusted here ({error.verify_message}); name the file "
+        f"of that authority's certificate with BREAKEVEN_TLS_CA (now {now})"
     )
 
 
-def _alert(message: str) -> str | None:
-    """The TLS alert in the text of an error; redis-py keeps no more of one that comes after the handshake."""
-    found = re.search(r"\[SSL: (\w+)\]", message)
-    return None if found is None else found[1]
-
-
-def _by_reason(reason: str, settings: Settings) -> str | None:
+def _tls_error(reason: str, settings: Settings) -> str | None:
     if reason in NOT_TLS:
-        return "it does not speak TLS there; name its TLS port, or write redis:// if it has none"
+        return "that port does not speak TLS; use its TLS port, or write redis:// if it has none"
     if "EOF" in reason:
-        # It hung up. Its alert may have been lost on the way, so the likeliest one is taken as given.
-        return None if settings.tls_cert else WANTED
-    if reason in WANTS_CERTIFICATE:
-        return WANTED
+        # The server hung up, and its alert may have been lost: assume the likeliest one.
+        return None if settings.tls_cert else NEEDS_CLIENT_CERTIFICATE
+    if reason in CLIENT_CERTIFICATE_ALERTS:
+        return NEEDS_CLIENT_CERTIFICATE
     if "ALERT" in reason:
-        said = reason.rpartition("ALERT_")[2].replace("_", " ").lower()
+        alert = reason.rpartition("ALERT_")[2].replace("_", " ").lower()
         return (
-            f"it does not accept our certificate ({said}); name one that its authority signed with "
+            f"it rejected our certificate ({alert}); name one that its authority signed with "
             "BREAKEVEN_TLS_CERT and BREAKEVEN_TLS_KEY"
         )
-    return f"no TLS connection came about ({reason.replace('_', ' ').lower()}); see the server's log"
+    return f"the TLS handshake failed ({reason.replace('_', ' ').lower()}); see the server's log"
 
 
-def _right(message: str) -> str:
+def _permission_error(message: str) -> str:
     command = COMMAND.search(message)
     lacks = f"run {command[1]!r}" if command else "use one of our keys or channels"
     return (

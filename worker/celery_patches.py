@@ -1,4 +1,4 @@
-"""A worker's line to its queues: it outlives messages that are none of Celery's, and connections that go silent."""
+"""What Celery and kombu leave undone, each with its reason: neither has a setting for it."""
 
 from __future__ import annotations
 
@@ -6,53 +6,53 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
+from celery.backends.redis import RedisBackend
 from kombu.transport import redis, virtual
 
 log = logging.getLogger(__name__)
 
 
 class QoS(redis.QoS):  # type: ignore[misc]  # kombu publishes no types
-    """As kombu's own, but what is said of a message is said again where the connection broke.
+    """Repeats what it tells the broker about a message when the connection breaks.
 
-    A message that was fetched and could not be noted is lost. One that could not be acknowledged counts for ever
-    against the prefetch limit: with a limit of one the worker takes no other, and looks well. Either is said twice
-    without harm, for both sides name the message by its tag.
+    kombu loses a message that it fetched but could not register. One that it could not acknowledge counts against the
+    prefetch limit for good: with a limit of one the worker takes no further task, and looks healthy. Repeating either
+    is safe, since both sides identify the message by its tag.
     """
 
     def append(self, message: Any, delivery_tag: str) -> None:
-        """Note at the broker that this worker has the message."""
-        self._insist(super().append, message, delivery_tag)
+        """Register at the broker that this worker has the message."""
+        self._retry_once(super().append, message, delivery_tag)
 
     def ack(self, delivery_tag: str) -> None:
-        """Have the broker forget the message; another may be fetched whether it heard so or not."""
+        """Acknowledge the message; free its prefetch slot even if that fails."""
         self._settle(super().ack, delivery_tag)
 
     def reject(self, delivery_tag: str, requeue: bool = False) -> None:
-        """Have the broker forget the message, or queue it again; another may be fetched whether it heard so or not."""
+        """Reject or requeue the message; free its prefetch slot even if that fails."""
         self._settle(super().reject, delivery_tag, requeue)
 
-    def _settle(self, say: Callable[..., None], delivery_tag: str, *arguments: bool) -> None:
+    def _settle(self, call: Callable[..., None], delivery_tag: str, *arguments: bool) -> None:
         try:
-            self._insist(say, delivery_tag, *arguments)
+            self._retry_once(call, delivery_tag, *arguments)
         except self.channel.connection_errors:
             virtual.QoS.ack(self, delivery_tag)
             raise
 
-    def _insist(self, say: Callable[..., None], *arguments: Any) -> None:
+    def _retry_once(self, call: Callable[..., None], *arguments: Any) -> None:
         try:
-            say(*arguments)
+            call(*arguments)
         except self.channel.connection_errors as error:
             log.warning("a connection to the broker broke (%s); trying once more on a new one", error)
             self.channel.pool.disconnect()
-            say(*arguments)
+            call(*arguments)
 
 
-class Channel(redis.Channel):  # type: ignore[misc]  # kombu publishes no types
-    """As kombu's own, but for messages that cannot be read.
+class Channel(redis.Channel):  # type: ignore[misc]
+    """Drops messages that cannot be parsed.
 
-    kombu lets their errors out of its event loop, which ends the worker: a few bytes in a queue would stop all
-    workers that serve it, one after the other. Here such a message is dropped, and the log says so. One that can
-    be read is Celery's to judge, as ever: it refuses pickles and tasks that it does not know.
+    kombu raises the error out of its event loop, which ends the worker: a few bytes in a queue would stop every worker
+    that consumes it. Messages that parse are Celery's to judge: it refuses pickles and unknown tasks.
     """
 
     QoS = QoS
@@ -61,10 +61,35 @@ class Channel(redis.Channel):  # type: ignore[misc]  # kombu publishes no types
         try:
             return super()._brpop_read(**options)
         except (ValueError, TypeError, KeyError, AttributeError) as error:
-            log.error("dropped a message that is none of Celery's: %s: %s", type(error).__name__, error)
+            log.error("dropped a message that is not Celery's: %s: %s", type(error).__name__, error)
             return True
 
 
+class RepeatReportingBackend(RedisBackend):  # type: ignore[misc]
+    """Publishes the result of a task that was already done, so that the orchestrator can count it.
+
+    Celery keeps the first success and silently drops later results of the same task, so a task that was done twice
+    looks like one that was done once. The later result is still not stored. First results take Celery's own commands.
+    """
+
+    _stored = False
+
+    def _store_result(
+        self, task_id: str, result: Any, state: str, traceback: Any = None, request: Any = None, **more: Any
+    ) -> Any:
+        self._stored = False
+        returned = super()._store_result(task_id, result, state, traceback=traceback, request=request, **more)
+        if not self._stored:
+            meta = self._get_result_meta(result=result, state=state, traceback=traceback, request=request)
+            meta["task_id"] = task_id
+            self.client.publish(self.get_key_for_task(task_id), self.encode(meta))
+        return returned
+
+    def _set_with_state(self, key: Any, value: Any, state: str) -> Any:
+        self._stored = True
+        return super()._set_with_state(key, value, state)
+
+
 def install() -> None:
-    """Use it for every connection of this process; kombu has no setting for that."""
+    """Use `Channel` for every connection of this process."""
     redis.Transport.Channel = Channel

@@ -1,4 +1,4 @@
-"""What a worker tells of itself when asked over Celery's remote control."""
+"""What a worker answers over Celery's remote control, and what it reads of its machine for that."""
 
 from __future__ import annotations
 
@@ -14,8 +14,7 @@ from celery.worker.control import control_command, inspect_command
 from celery.worker.request import Request
 from celery.worker.state import reserved_requests
 
-from worker.access_errors import refusal
-from worker.clock import clock_identity
+from worker.access_errors import access_error
 from worker.messages import VERSION
 from worker.payloads.redis import connect
 from worker.settings import settings
@@ -24,21 +23,21 @@ CGROUPS: Final = Path("/sys/fs/cgroup")
 
 
 def usable_cpus() -> int:
-    """Processors that this process may run on, counting a cgroup's quota where there is one; at least 1."""
+    """Return the processors that this process may use, rounded, at least 1; see `cpu_share`."""
     return max(1, round(cpu_share()))
 
 
 def cpu_share() -> float:
-    """The same without rounding: 0.25 for a container that may use a quarter of one."""
+    """Return the processors that this process may use, such as 0.25 under a container's quota."""
     affinity = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
     quota = cpu_quota()
     return float(affinity if quota is None else min(affinity, quota))
 
 
 def cpu_quota(mounted: Path = CGROUPS) -> float | None:
-    """Processors that this cgroup may use, such as 0.25; `None` where nothing limits it.
+    """Return this cgroup's processor quota, such as 0.25; `None` if there is no limit.
 
-    A container sees its own cgroup at the top; files of version 2 first, then those of version 1.
+    A container sees its own cgroup at the top. Files of version 2 come first, then those of version 1.
     """
     for names in (("cpu.max",), ("cpu/cpu.cfs_quota_us", "cpu/cpu.cfs_period_us")):
         try:
@@ -49,15 +48,31 @@ def cpu_quota(mounted: Path = CGROUPS) -> float | None:
     return None
 
 
+def clock_identity() -> str | None:
+    """Return the identity of this machine's monotonic clock; equal identities mean the same clock.
+
+    Linux counts CLOCK_MONOTONIC from boot, for all containers alike unless a time namespace shifts it
+    (`man 7 time_namespaces`). `None` where the system does not tell.
+    """
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    except OSError:
+        return None
+    try:
+        shift = " ".join(Path("/proc/self/timens_offsets").read_text(encoding="ascii").split())
+    except OSError:
+        shift = ""
+    return f"{boot} {shift}".strip()
+
+
 @inspect_command(name="breakeven_describe")
 def describe(state: Any, **_: Any) -> dict[str, Any]:
-    """Who this worker is: release of the message format, slots, processors and Python."""
-    pool = state.consumer.pool
+    """Describe this worker: version of the message format, slots, processors and Python."""
     return {
         "version": VERSION,
         "host": socket.gethostname(),
         "pid": os.getpid(),
-        "slots": pool.num_processes,
+        "slots": state.consumer.pool.num_processes,
         "usable_cpus": cpu_share(),
         "python": platform.python_version(),
         "clock": clock_identity(),
@@ -68,16 +83,16 @@ def describe(state: Any, **_: Any) -> dict[str, Any]:
 
 @inspect_command(name="breakeven_clock")
 def clock(state: Any, **_: Any) -> dict[str, float]:
-    """This machine's monotonic clock, in seconds: the clock of every time this worker reports."""
+    """Return this machine's monotonic time in seconds: the clock of every time this worker reports."""
     return {"monotonic_s": time.monotonic()}
 
 
 @inspect_command(name="breakeven_present")
 def present(state: Any, **_: Any) -> dict[str, Any]:
-    """That this worker is there: its process, its slots' processes, and the tasks it has and has not answered.
+    """Return this worker's process, its slots' processes, and the tasks that it has not finished.
 
-    Celery looks after a slot process when the pipe to it closes, which is a moment before the process has ended: if it
-    still runs by then, Celery finds out up to five seconds later. So it looks again here, and starts another one.
+    Celery checks a slot process when the pipe to it closes, a moment before the process ends. If the process still runs
+    at that moment, Celery notices its end up to five seconds later; `maintain_pool` replaces it now.
     """
     pool = state.consumer.pool
     pool.maintain_pool()
@@ -92,21 +107,21 @@ def present(state: Any, **_: Any) -> dict[str, Any]:
 
 @inspect_command(name="breakeven_payload", args=[("key", str)])
 def payload(state: Any, key: str, **_: Any) -> dict[str, str | bool | None]:
-    """Whether something lies under `key` in the payload store that this worker uses, or why that cannot be told."""
+    """Return whether this worker's payload store has `key`, or why it cannot be asked."""
     config = settings()
     try:
         with connect(config.payload_store_url, timeout_s=5.0, tls=config.tls) as client:
             return {"found": bool(client.exists(key)), "error": None}
     except (redis.RedisError, OSError) as error:
-        return {"found": False, "error": refusal(error, config) or str(error)}
+        return {"found": False, "error": access_error(error, config) or str(error)}
 
 
 @control_command(name="breakeven_events", args=[("on", bool)])
 def events(state: Any, on: bool, **_: Any) -> dict[str, bool]:
-    """Send task events, or none, until told otherwise; tells whether it does now.
+    """Switch task events on or off; return whether this worker sends them now.
 
-    Celery's own `disable_events` leaves a worker as it is that was started with `--task-events`. One that was
-    started with neither those nor heartbeats has no line for events: it goes on sending none.
+    Celery's own `disable_events` has no effect on a worker that was started with `--task-events`. A worker that was
+    started with neither those nor heartbeats has no connection for events, and continues to send none.
     """
     dispatcher = state.consumer.event_dispatcher
     if dispatcher is not None:
@@ -115,15 +130,14 @@ def events(state: Any, on: bool, **_: Any) -> dict[str, bool]:
 
 
 class WithoutTasks(set[str]):
-    """The groups of events that a worker sends, and never those of tasks: Flower asks for them every 5 s."""
+    """The groups of events that a worker sends, to which Flower cannot add tasks, as it tries every 5 s."""
 
     def add(self, group: str) -> None:
-        """Stay as it is."""
+        """Ignore the group."""
 
 
 def _sends_task_events(state: Any) -> bool:
-    """Whether tasks of this worker are to be seen in Flower; no group at all stands for every group."""
     dispatcher = state.consumer.event_dispatcher
     if dispatcher is None or not dispatcher.enabled:
         return False
-    return not dispatcher.groups or "task" in dispatcher.groups
+    return not dispatcher.groups or "task" in dispatcher.groups  # no group stands for every group

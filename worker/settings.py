@@ -14,8 +14,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from worker import allowed_origins as origins
-from worker.masking import mask_credentials
-from worker.redaction import escape_control, redact
+from worker.redaction import escape_control, mask_credentials, redact
 from worker.tls import CERTIFICATE_FILES, check_files, tls_options
 
 PREFIX = "BREAKEVEN_"

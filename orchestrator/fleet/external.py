@@ -15,11 +15,10 @@ from orchestrator.fleet import roll_call
 from orchestrator.fleet.connections import REPLY_TIMEOUT_S
 from orchestrator.fleet.fleet import Fleet
 from orchestrator.model.environment import Broker
-from worker.access_errors import refusal
+from worker.access_errors import access_error
 from worker.app import make_app
-from worker.masking import mask_credentials
 from worker.payloads.redis import connect
-from worker.redaction import escape_control
+from worker.redaction import escape_control, mask_credentials
 from worker.settings import Settings, SettingsError, read_settings
 
 FIND_S = 10.0
@@ -88,9 +87,9 @@ def explained_errors(settings: Settings) -> Iterator[None]:
     try:
         yield
     except (redis.RedisError, OperationalError, UnavailableError) as error:
-        reason = refusal(error, settings)
+        reason = access_error(error, settings)
         if reason is not None:
-            raise UnavailableError(f"{servers} turned us away: {reason}") from error
+            raise UnavailableError(f"{servers} denied access: {reason}") from error
         if isinstance(error, UnavailableError):
             raise
         raise UnavailableError(f"{servers} went away ({error}); see if it still runs") from error
@@ -140,9 +139,9 @@ def _inspect(what: str, url: str, settings: Settings, embedded: bool) -> Broker:
 
 
 def _unreachable(what: str, url: str, error: Exception, settings: Settings) -> str:
-    reason = refusal(error, settings)
+    reason = access_error(error, settings)
     if reason is not None:
-        return f"the {what} {mask_credentials(url)} turned us away: {reason}"
+        return f"the {what} {mask_credentials(url)} denied access: {reason}"
     closed = "closed" in str(error) or "reset" in str(error)
     hint = ""
     if closed and url.startswith("redis://"):

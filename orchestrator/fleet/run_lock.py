@@ -15,8 +15,8 @@ import redis
 from orchestrator.errors import UnavailableError
 from orchestrator.fleet.connections import REPLY_TIMEOUT_S
 from worker.app import PREFIX
-from worker.masking import mask_credentials
 from worker.payloads.redis import connect
+from worker.redaction import mask_credentials
 from worker.settings import Settings
 
 KEY = f"{PREFIX}:lock"

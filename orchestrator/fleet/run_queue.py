@@ -17,8 +17,8 @@ from celery import Celery
 
 from orchestrator.errors import UnavailableError
 from orchestrator.fleet.connections import REPLY_TIMEOUT_S
-from worker.masking import mask_credentials
 from worker.payloads.redis import connect
+from worker.redaction import mask_credentials
 from worker.settings import Settings
 
 

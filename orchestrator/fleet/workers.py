@@ -12,9 +12,9 @@ from celery import Celery
 from orchestrator import signals
 from orchestrator.errors import UnavailableError
 from orchestrator.model.environment import Worker
-from worker.clock import clock_identity
 from worker.messages import VERSION
 from worker.redaction import escape_control
+from worker.remote_control import clock_identity
 
 SAME_CLOCK_BOUND_S = 1e-6
 

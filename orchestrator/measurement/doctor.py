@@ -20,7 +20,7 @@ from orchestrator.measurement.machine import environment
 from orchestrator.measurement.preflight import preflight
 from orchestrator.model.environment import Broker
 from orchestrator.phrases.cells import count
-from worker.masking import mask_credentials
+from worker.redaction import mask_credentials
 
 
 @dataclass(frozen=True, slots=True)

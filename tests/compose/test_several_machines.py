@@ -195,8 +195,8 @@ def test_the_machines_share_one_network_and_nothing_else(machines: Machines):
 @pytest.mark.parametrize(
     ("file", "content", "why"),
     [
-        ("ca.crt", None, "signed by nobody that is trusted here"),
-        ("broker_url", "rediss://worker:guessed@broker.test:6380/0", "it refused the password"),
+        ("ca.crt", None, "signed by an authority that is not trusted here"),
+        ("broker_url", "rediss://worker:guessed@broker.test:6380/0", "it rejected the password"),
     ],
     ids=["another authority", "wrong password"],
 )
@@ -219,7 +219,7 @@ def test_a_worker_that_is_turned_away_says_why_and_ends_with_3(
     assert done.returncode == 3, done.stdout + done.stderr
     lines = [line for line in (done.stdout + done.stderr).splitlines() if line.startswith("breakeven:")]
     assert len(lines) == 1
-    assert lines[0].startswith("breakeven: the broker rediss://***@broker.test:6380/0 turned us away:")
+    assert lines[0].startswith("breakeven: the broker rediss://***@broker.test:6380/0 denied access:")
     assert why in lines[0]
     assert "Traceback" not in done.stdout + done.stderr
 

@@ -13,7 +13,7 @@ from tests.fuzz.cases import fuzz
 from tests.fuzz.values import HOSTILE_TEXT
 from worker import allowed_origins as origins
 from worker.contract import Failure
-from worker.redaction import LONGEST, escape_control, redact
+from worker.redaction import MAX_CHARACTERS, escape_control, redact
 from worker.settings import Settings, SettingsError, read_settings
 from worker.stages import download
 from worker.stages.download import DownloadError
@@ -214,7 +214,7 @@ def test_settings_are_in_their_ranges_or_refused_by_name(given: dict[str, str]) 
 def test_what_is_told_is_one_printable_line_and_the_same_when_told_again(text: str) -> None:
     shown = redact(text)
     assert shown.isprintable()
-    assert len(shown) <= LONGEST
+    assert len(shown) <= MAX_CHARACTERS
     assert redact(shown) == shown
     shown.encode("utf-8")
     failure = Failure("Error", text)
@@ -241,4 +241,4 @@ def test_secrets_and_control_characters_are_not_told(text: str, shown: str) -> N
 
 
 def test_a_long_text_is_cut() -> None:
-    assert escape_control("x" * 3000) == "x" * (LONGEST - 1) + "…"
+    assert escape_control("x" * 3000) == "x" * (MAX_CHARACTERS - 1) + "…"

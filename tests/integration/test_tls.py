@@ -97,37 +97,39 @@ def test_the_right_files_let_the_orchestrator_in(lab: Lab):
 
 def test_an_authority_that_is_not_named_is_not_trusted(lab: Lab):
     message = refused(lab.settings(tls_ca=None))
-    assert "turned us away: its certificate is signed by nobody that is trusted here" in message
-    assert "name the file of its authority's certificate with BREAKEVEN_TLS_CA (now not set)" in message
+    assert "denied access: its certificate is signed by an authority that is not trusted here" in message
+    assert "name the file of that authority's certificate with BREAKEVEN_TLS_CA (now not set)" in message
 
 
 def test_another_authority_s_certificate_is_refused(lab: Lab):
     message = refused(lab.settings("stranger"))
-    assert "signed by nobody that is trusted here" in message
+    assert "signed by an authority that is not trusted here" in message
     assert f"BREAKEVEN_TLS_CA (now {lab.settings().tls_ca})" in message
 
 
 def test_a_certificate_for_another_name_is_refused(lab: Lab):
     message = refused(lab.settings("other name", tls_ca=file(lab, "ours.crt")))
     assert "its certificate is for another name (Hostname mismatch" in message
-    assert "; use a name that stands in it" in message
+    assert "; use a name in the certificate" in message
 
 
 def test_an_expired_certificate_is_refused(lab: Lab):
     message = refused(lab.settings("expired", tls_ca=file(lab, "ours.crt")))
-    assert "its certificate has expired; make it a new one" in message
+    assert "its certificate has expired; renew it" in message
 
 
 def test_a_server_that_wants_our_certificate_says_so(lab: Lab):
     message = refused(lab.settings(tls_cert=None, tls_key=None))
-    assert "it wants a certificate of ours; name one with BREAKEVEN_TLS_CERT and BREAKEVEN_TLS_KEY" in message
+    assert (
+        "it requires a client certificate; name one with BREAKEVEN_TLS_CERT and BREAKEVEN_TLS_KEY" in message
+    )
 
 
 def test_a_certificate_of_ours_that_the_server_does_not_trust_is_named(lab: Lab):
     """Its alert comes after our side is done, and may be lost when the connection ends: then its log knows."""
     files = {"tls_cert": file(lab, "stranger's client.crt"), "tls_key": file(lab, "stranger's client.key")}
     message = refused(lab.settings(**files))
-    alert = "it does not accept our certificate (unknown ca); name one that its authority"
+    alert = "it rejected our certificate (unknown ca); name one that its authority"
     assert alert in message or "see in its log whether it accepts our certificate" in message
 
 
@@ -142,7 +144,9 @@ def test_a_wrong_password_is_told_as_such(lab: Lab):
     wrong = settings.model_copy(
         update={"broker_url": settings.broker_url.replace(lab_password(settings), "guessed")}
     )
-    assert "it refused the password; give it in the URL: rediss://USER:PASSWORD@host:6380/0" in refused(wrong)
+    assert "it rejected the password; give it in the URL: rediss://USER:PASSWORD@host:6380/0" in refused(
+        wrong
+    )
 
 
 def test_a_right_that_is_missing_is_named(lab: Lab):
@@ -159,7 +163,7 @@ def test_a_right_that_is_missing_later_is_named_too(lab: Lab):
     with lab.secured.administrator() as client:
         client.acl_setuser("half", enabled=True, passwords=["+half"], commands=["+ping", "+info"], keys=["*"])
     url = re.sub(r"//\w+:\w+@", "//half:half@", settings.broker_url)
-    message = r"\*\*\*@localhost.* turned us away: its user may not run '\w+'.*'ACL LOG'"
+    message = r"\*\*\*@localhost.* denied access: its user may not run '\w+'.*'ACL LOG'"
     with (
         pytest.raises(UnavailableError, match=message),
         external_fleet(settings.model_copy(update={"broker_url": url})),
@@ -217,8 +221,8 @@ def test_doctor_ends_with_3_and_a_line_where_the_authority_is_unknown(tmp_path, 
     environment = {**lab.secured.environment, "BREAKEVEN_TLS_CA": ""}
     done = orchestrator("doctor", "--broker", lab.secured.url("orchestrator"), cwd=tmp_path, **environment)
     assert done.returncode == 3
-    assert "signed by nobody that is trusted here" in done.stdout
-    assert "-> name the file of its authority's certificate with BREAKEVEN_TLS_CA" in done.stdout
+    assert "signed by an authority that is not trusted here" in done.stdout
+    assert "-> name the file of that authority's certificate with BREAKEVEN_TLS_CA" in done.stdout
     assert "Traceback" not in done.stderr
 
 
@@ -228,7 +232,7 @@ def test_a_run_ends_with_3_and_a_line_where_the_password_is_wrong(tmp_path, lab:
     assert done.returncode == 3
     (line,) = done.stderr.splitlines()
     assert line.startswith("orchestrator: the broker rediss://***@localhost")
-    assert "refused the password" in line
+    assert "rejected the password" in line
 
 
 def started_worker(**variables: str) -> subprocess.CompletedProcess[str]:
@@ -241,9 +245,9 @@ def started_worker(**variables: str) -> subprocess.CompletedProcess[str]:
 @pytest.mark.parametrize(
     ("changes", "why"),
     [
-        ({"BREAKEVEN_TLS_CA": ""}, "signed by nobody that is trusted here"),
-        ({"BREAKEVEN_TLS_CERT": "", "BREAKEVEN_TLS_KEY": ""}, "it wants a certificate of ours"),
-        ({"password": "guessed"}, "it refused the password"),
+        ({"BREAKEVEN_TLS_CA": ""}, "signed by an authority that is not trusted here"),
+        ({"BREAKEVEN_TLS_CERT": "", "BREAKEVEN_TLS_KEY": ""}, "it requires a client certificate"),
+        ({"password": "guessed"}, "it rejected the password"),
     ],
     ids=["unknown authority", "no certificate", "wrong password"],
 )

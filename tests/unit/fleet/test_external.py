@@ -74,7 +74,7 @@ def test_a_payload_store_that_is_the_broker_is_asked_once(answer):
 
 def test_a_right_to_ask_that_is_missing_is_named(answer):
     answer(redis.exceptions.NoPermissionError("User x has no permissions to run the 'info' command"))
-    with pytest.raises(UnavailableError, match="turned us away: its user may not run 'info'"):
+    with pytest.raises(UnavailableError, match="denied access: its user may not run 'info'"):
         inspect_broker(BROKER, embedded=False)
 
 

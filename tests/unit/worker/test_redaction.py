@@ -1,55 +1,38 @@
-"""Settings from files among Docker's secrets, and the broker that the command line takes from there."""
+"""No password is shown, whatever it is made of."""
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from orchestrator.commands.options import EMBEDDED, _broker
-from orchestrator.errors import UsageError
-from worker.settings import Settings, read_settings
+from worker.redaction import mask_credentials
 
-URL = "redis://:hush@redis:6379/0"
-
-
-@pytest.fixture
-def secrets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder that is Docker's for this test, with a broker's URL in it; no variable is set."""
-    monkeypatch.setitem(Settings.model_config, "secrets_dir", tmp_path)
-    monkeypatch.delenv("BREAKEVEN_BROKER_URL", raising=False)
-    (tmp_path / "breakeven_broker_url").write_text(f"{URL}\n", encoding="utf-8")
-    return tmp_path
+VISIBLE = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1)
 
 
-def test_a_secret_is_a_setting(secrets: Path) -> None:
-    assert read_settings().broker_url == URL
+@pytest.mark.parametrize(
+    ("shown", "url"),
+    [
+        ("redis://host:6379/0", "redis://host:6379/0"),
+        ("rediss://***@host:6380/0", "rediss://worker:secret@host:6380/0"),
+        ("redis://***@host/0", "redis://:secret@host/0"),
+        ("redis://***@host/0", "redis://:sec/r@et@host/0"),
+        ("redis://***@host/0", "redis://:sec ret@host/0"),
+        ("--broker=redis://***@host/0", "--broker=redis://:secret@host/0"),
+        ("redis+socket:///run/r.sock?password=***&db=1", "redis+socket:///run/r.sock?password=secret&db=1"),
+        ("worker1@host", "worker1@host"),
+    ],
+)
+def test_a_url_keeps_all_but_who_logs_in(shown: str, url: str):
+    assert mask_credentials(url) == shown
 
 
-def test_a_variable_goes_before_a_secret_unless_it_is_empty(
-    secrets: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("BREAKEVEN_BROKER_URL", "")
-    assert read_settings().broker_url == URL
-    monkeypatch.setenv("BREAKEVEN_BROKER_URL", "redis://elsewhere:6379/0")
-    assert read_settings().broker_url == "redis://elsewhere:6379/0"
+@given(user=VISIBLE, password=VISIBLE.filter(lambda each: len(each) > 3))
+def test_no_part_of_a_password_is_left(user: str, password: str):
+    assert mask_credentials(f"rediss://{user}:{password}@host:6380/0") == "rediss://***@host:6380/0"
 
 
-def test_the_broker_among_the_secrets_need_not_be_named(secrets: Path) -> None:
-    assert _broker(None) == URL
-
-
-def test_another_may_be_named_and_so_may_an_embedded_one(secrets: Path) -> None:
-    assert (_broker("redis://other:1"), _broker(EMBEDDED)) == ("redis://other:1", None)
-
-
-def test_without_a_secret_and_a_variable_it_is_embedded(secrets: Path) -> None:
-    (secrets / "breakeven_broker_url").unlink()
-    assert _broker(None) is None
-
-
-def test_a_secret_that_makes_no_sense_is_told_without_it(secrets: Path) -> None:
-    (secrets / "breakeven_broker_url").write_text(f"{URL}?ssl_cert_reqs=none", encoding="utf-8")
-    with pytest.raises(UsageError) as told:
-        _broker(None)
-    assert "hush" not in str(told.value)
+@given(VISIBLE)
+def test_masking_twice_changes_nothing(word: str):
+    assert mask_credentials(mask_credentials(word)) == mask_credentials(word)

@@ -1,4 +1,4 @@
-"""What a worker tells of itself: its processors, under a quota and without one, and its slots' processes."""
+"""What a worker reports about itself: its processors, with and without a quota, and its slots' processes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from kombu.asynchronous import Hub
 
 from worker import remote_control
 from worker.app import make_app
-from worker.liveness import show_heartbeats
 from worker.remote_control import cpu_quota, cpu_share, present, usable_cpus
 from worker.settings import Settings
 
@@ -50,29 +49,18 @@ def test_a_quota_limits_the_share_and_a_whole_number_is_at_least_1(
     assert (cpu_share(), usable_cpus()) == (share, whole)
 
 
-def test_every_heartbeat_touches_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    connected: list[object] = []
-    monkeypatch.setattr(
-        "worker.liveness.heartbeat_sent.connect", lambda receiver, weak: connected.append(receiver)
-    )
-    show_heartbeats(tmp_path / "alive")
-    assert not (tmp_path / "alive").exists()
-    connected[0](sender=None)  # type: ignore[operator]
-    assert (tmp_path / "alive").exists()
-
-
 @pytest.fixture
 def unwatched_pool() -> Iterator[TaskPool]:
-    """A worker's pool of one process, whose end Celery has not noticed when it comes: nobody watches its pipe."""
+    """A worker's pool of one process, whose end Celery does not notice: its event loop never runs."""
     with make_app(Settings()) as app:
         pool = TaskPool(1, app=app, threads=False, initargs=(app, "worker@here"))
         pool.start()
-        pool.register_with_event_loop(Hub())  # which is never run
+        pool.register_with_event_loop(Hub())
         yield pool
         pool.terminate()
 
 
-def test_a_slot_process_that_has_ended_is_replaced_before_its_worker_tells_of_its_slots(
+def test_a_slot_process_that_has_ended_is_replaced_before_its_worker_reports_its_slots(
     unwatched_pool: TaskPool,
 ) -> None:
     schedule = SimpleNamespace(schedule=SimpleNamespace(queue=[]))
@@ -82,4 +70,4 @@ def test_a_slot_process_that_has_ended_is_replaced_before_its_worker_tells_of_it
     os.waitid(os.P_PID, before, os.WEXITED | os.WNOWAIT)
     (after,) = present(state)["slots"]
     assert after != before
-    os.kill(after, 0)  # it is there
+    os.kill(after, 0)  # raises if it is not running
