@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
 
-.PHONY: help run test fuzz test-faults soak bench test-browser test-compose lint format docs images clean
+.PHONY: help run test fuzz test-faults soak bench test-browser test-compose lint format docs images locks clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1: /p' $(MAKEFILE_LIST)
@@ -12,51 +12,66 @@ help: ## Show this list
 run: $(VENV)/.installed ## Run the comparison on an embedded broker (ARGS="--profile notebook" and so on)
 	$(BIN)/orchestrator run $(ARGS)
 
-test: $(VENV)/.installed ## Run the tests
+test: $(VENV)/.dev ## Run the tests
 	$(BIN)/pytest --numprocesses 3 --dist loadfile $(ARGS)
 
-fuzz: $(VENV)/.installed ## Bad pictures, messages, results, addresses and command lines: over 20,000 of them (ten minutes)
+fuzz: $(VENV)/.dev ## Bad pictures, messages, results, addresses and command lines: over 20,000 of them (ten minutes)
 	FUZZ_SCALE=$(or $(FUZZ_SCALE),20) $(BIN)/pytest tests/fuzz --timeout 1800 -q $(ARGS)
 
-test-browser: $(VENV)/.installed ## Open reports in headless Chromium (needs Debian's chromium, and npm for axe-core)
+test-browser: $(VENV)/.dev ## Open reports in headless Chromium (needs Debian's chromium, and npm for axe-core)
 	$(BIN)/pytest tests/browser $(ARGS)
 
-test-compose: $(VENV)/.installed ## Bring the stack up in real containers (needs a Docker engine with Compose)
+test-compose: $(VENV)/.dev ## Bring the stack up in real containers (needs a Docker engine with Compose)
 	@docker info >/dev/null 2>&1 || ! test -x ../shared/docker/engine || ../shared/docker/engine
 	$(BIN)/pytest tests/compose $(ARGS)
 
 bench: $(VENV)/.bench ## Measure our own figures against peers and limits, and write docs/performance.md (20 minutes)
 	$(BIN)/python benchmarks/performance.py $(ARGS)
 
-test-faults: $(VENV)/.installed ## Hurt brokers, workers and runs, each in every way, ten times (an hour)
+test-faults: $(VENV)/.dev ## Hurt brokers, workers and runs, each in every way, ten times (an hour)
 	FAULT_TIMES=$(or $(FAULT_TIMES),10) $(BIN)/pytest tests/faults -m "slow_fault or not slow_fault" $(ARGS)
 
-soak: $(VENV)/.installed ## Half an hour of rounds, to see that no part of it grows
+soak: $(VENV)/.dev ## Half an hour of rounds, to see that no part of it grows
 	$(BIN)/python benchmarks/soak.py $(ARGS)
 
-lint: $(VENV)/.installed ## Check style and types
+lint: $(VENV)/.dev ## Check style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-format: $(VENV)/.installed ## Put the code in order
+format: $(VENV)/.dev ## Put the code in order
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-$(VENV)/.installed: pyproject.toml constraints.txt
+# Settings of the user's own pip that would install elsewhere, or nothing, are set aside; indexes and proxies stay.
+PIP := PIP_USER=0 PIP_TARGET= PIP_PREFIX= PIP_ROOT= PIP_DRY_RUN=0 PIP_NO_DEPS=0 PIP_REQUIRE_HASHES=0 \
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input --constraint constraints.txt
+
+$(VENV)/.installed: pyproject.toml constraints.txt requirements/worker.txt requirements/orchestrator.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Breakeven needs Python 3.11 or newer; name one with: make PYTHON=python3.12 run" >&2; exit 3; }
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV) >/dev/null 2>&1 || { echo "$(PYTHON) cannot make the virtual environment $(VENV); install its venv module (Debian: apt-get install python3-venv) or name another Python with: make PYTHON=python3.12 run" >&2; exit 3; }
+	@echo "Installing Breakeven into $(VENV), about a minute the first time ..." >&2
+	@$(PIP) --editable . || { echo "The installation failed; pip says why above" >&2; exit 3; }
 	@touch $@
 
-$(VENV)/.bench: $(VENV)/.installed
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,bench]'
+$(VENV)/.dev: $(VENV)/.installed
+	@echo "Installing the tools for tests into $(VENV) ..." >&2
+	@$(PIP) --editable '.[dev]' || { echo "The installation failed; pip says why above" >&2; exit 3; }
 	@touch $@
 
-docs: $(VENV)/.installed ## Write docs/commands.md and docs/result.schema.json from the code
+$(VENV)/.bench: $(VENV)/.dev
+	@$(PIP) --editable '.[dev,bench]' || { echo "The installation failed; pip says why above" >&2; exit 3; }
+	@touch $@
+
+locks: ## Pin what the container images install, with hashes, from constraints.txt (needs uv)
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --constraint constraints.txt requirements/worker.txt --output-file requirements/worker.lock
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --constraint constraints.txt requirements/worker.txt requirements/orchestrator.txt --output-file requirements/orchestrator.lock
+	sed -n 's/^requires = \["\(setuptools==[0-9.]*\)"\]/\1/p' pyproject.toml | uv pip compile --quiet --generate-hashes --no-header --no-annotate - --output-file requirements/build.lock
+
+docs: $(VENV)/.dev ## Write docs/commands.md and docs/result.schema.json from the code
 	$(BIN)/python docs/make_reference.py
 
-images: $(VENV)/.installed ## Measure anew and take the pictures of docs/images (needs Debian's chromium)
+images: $(VENV)/.dev ## Measure anew and take the pictures of docs/images (needs Debian's chromium)
 	$(BIN)/python docs/make_images.py
 
 clean: ## Remove the virtual environment and caches
