@@ -18,8 +18,7 @@ from orchestrator.fleet.fleet import Fleet
 from orchestrator.measurement.clock import SamplePosition, measure
 from orchestrator.measurement.rounds import batches_for, shuffled
 from orchestrator.model.runs import Cell
-from orchestrator.strategies import STRATEGIES
-from orchestrator.strategies.base import Strategy
+from orchestrator.strategies.base import Strategy, make_strategy
 from worker.contract import Failure, Payload, Task
 from worker.stages import STAGES
 
@@ -57,7 +56,7 @@ def entered(cells: Sequence[Cell], fleet: Fleet) -> Iterator[Mapping[Cell, Strat
         for cell in cells:
             place = _place(cell)
             if place not in ready:
-                ready[place] = stack.enter_context(STRATEGIES[cell.strategy].make(cell, fleet))
+                ready[place] = stack.enter_context(make_strategy(cell, fleet))
         yield {cell: ready[_place(cell)] for cell in cells}
 
 

@@ -26,8 +26,7 @@ from orchestrator.measurement.preflight import preflight
 from orchestrator.measurement.recorder import Recorder, now
 from orchestrator.measurement.rounds import Rounds, Watcher
 from orchestrator.model.runs import Cell, Plan, Run
-from orchestrator.strategies import STRATEGIES
-from orchestrator.strategies.base import Strategy
+from orchestrator.strategies.base import Strategy, make_strategy
 from worker.allocator import keep_freed_memory
 from worker.redaction import redact
 from worker.settings import allowing
@@ -115,7 +114,7 @@ def _check_flower(job: Job, plan: Plan) -> None:
             "--flower is for embedded workers, and --broker names others; see theirs with "
             "'docker compose up flower' or 'celery -A worker.app flower'"
         )
-    if not any(STRATEGIES[cell.strategy].needs_fleet for cell in plan.cells):
+    if not any(cell.distributed for cell in plan.cells):
         raise UsageError("--flower has nothing to show without Celery; add --strategy celery")
 
 
@@ -123,7 +122,7 @@ def _fleet(
     stack: ExitStack, job: Job, plan: Plan, processes: ChildProcesses, inputs: Inputs, watcher: Watcher
 ) -> tuple[Fleet | None, float | None]:
     """The fleet that the plan's cells need, and how long it took to be there."""
-    wanted = [cell.slots for cell in plan.cells if STRATEGIES[cell.strategy].needs_fleet]
+    wanted = [cell.slots for cell in plan.cells if cell.distributed]
     if not wanted:
         return None, None
     started = time.perf_counter()
@@ -218,10 +217,10 @@ def _strategies(
             if place not in ready:
                 watcher.step(f"Starting {cell.label}")
                 started = time.perf_counter()
-                strategy = stack.enter_context(STRATEGIES[cell.strategy].make(cell, fleet))
+                strategy = stack.enter_context(make_strategy(cell, fleet))
                 ready[place] = strategy, time.perf_counter() - started
             by_cell[cell], startups[cell] = ready[place]
-            if STRATEGIES[cell.strategy].needs_fleet:
+            if cell.distributed:
                 startups[cell] += fleet_startup_s or 0.0
         record.startups = startups
         yield by_cell

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from orchestrator.model.environment import Environment, Load, Preflight
+from orchestrator.strategies import STRATEGIES
 
 Data = Literal["local", "resident"]
 Events = Literal["on", "off"]
@@ -51,19 +52,22 @@ class Cell:
 
     @property
     def distributed(self) -> bool:
-        """Whether its tasks go to workers, which takes a transport; a strategy without one is in-process."""
-        return self.transport is not None
+        """Whether its tasks go to a fleet's workers; every other strategy is in-process."""
+        kind = STRATEGIES.get(self.strategy)
+        return kind is not None and kind.distributed
 
     @property
     def label(self) -> str:
-        """A name for people: the strategy, and of Celery what else tells its cells apart."""
+        """A name for people: the strategy, and what else tells its cells apart."""
         parts = [self.strategy]
-        if self.distributed:
-            parts += [str(self.transport), f"chunk {self.chunk}"]
-            if self.data == "resident":
-                parts.append("resident")
-            if self.events == "on":
-                parts.append("events")
+        if self.transport is not None:
+            parts.append(self.transport)
+        if self.chunk is not None:
+            parts.append(f"chunk {self.chunk}")
+        if self.data == "resident":
+            parts.append("resident")
+        if self.events == "on":
+            parts.append("events")
         if self.replica:
             parts.append("again")
         return " ".join(parts)

@@ -21,6 +21,13 @@ def cell_phrase(cell: Cell) -> str:
     return f"{name} ({', '.join(details)})" if details else name
 
 
+def sent(cell: Cell) -> list[str]:
+    """Return how a cell's tasks travel, for a table: `redis/4`, `chunk 4`; empty where tasks go one by one."""
+    if cell.transport is not None:
+        return [f"{cell.transport}/{cell.chunk}"]
+    return [f"chunk {cell.chunk}"] if cell.chunk is not None and cell.chunk > 1 else []
+
+
 def took(ratio: Estimate, rounds: int, than: str) -> str:
     """How the time compares, from a ratio of times: `took 1.84 times as long as X (...)`."""
     if ratio.point < 1:

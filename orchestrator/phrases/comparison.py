@@ -14,7 +14,7 @@ from orchestrator.analysis.verdicts.noise import noise_floor
 from orchestrator.analysis.verdicts.regressions import ChangeWord, Comparison
 from orchestrator.model.findings import Estimate
 from orchestrator.model.runs import Cell, Run
-from orchestrator.phrases.cells import cell_phrase, count, figure, percent
+from orchestrator.phrases.cells import cell_phrase, count, figure, percent, sent
 
 ORDER: tuple[ChangeWord, ...] = ("invalid", "regression", "improvement", "inconclusive", "same")
 """The findings in the order in which they matter to whoever changed something."""
@@ -116,11 +116,9 @@ def only_in_one(comparison: Comparison) -> Iterator[str]:
 
 def label(cell: Cell) -> str:
     """The cell's name in a table, without its kernel: `celery redis/4`, and its work where that is its own."""
-    if not cell.distributed:
-        return f"{cell.strategy}{_work(cell)}"
     stays = " stays" if cell.data == "resident" else ""
     events = " events" if cell.events == "on" else ""
-    return f"{cell.strategy} {cell.transport}/{cell.chunk}{stays}{events}{_work(cell)}"
+    return f"{' '.join([cell.strategy, *sent(cell)])}{stays}{events}{_work(cell)}"
 
 
 def change(ratio: Estimate | None) -> str:

@@ -129,7 +129,7 @@ def _check_sides(options: Options) -> None:
 def _sends_messages(options: Options) -> list[bool]:
     """Of each strategy that was asked for, whether it sends messages; nothing where one is known to nobody."""
     known = all(name in STRATEGIES for name in options.strategies)
-    return [STRATEGIES[name].needs_fleet for name in options.strategies] if known else []
+    return [STRATEGIES[name].distributed for name in options.strategies] if known else []
 
 
 def _fetches(stage: str) -> bool:

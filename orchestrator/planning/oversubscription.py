@@ -44,5 +44,4 @@ def _slots(cell: Cell) -> int:
 
 
 def _starts_processes(cell: Cell, embedded: bool) -> bool:
-    kind = STRATEGIES[cell.strategy]
-    return kind.own_processes and (embedded or not kind.needs_fleet)
+    return STRATEGIES[cell.strategy].own_processes and (embedded or not cell.distributed)

@@ -115,7 +115,9 @@ def cells_of(options: Options, slots: int) -> Iterator[Cell]:
     every_kernel = dict.fromkeys(kernel for stage in stages for kernel in STAGES[stage].kernels)
     _check_kernels(options, stages, every_kernel)
     kernels = known("kernel", options.kernels, every_kernel) or list(every_kernel)
-    strategies = known("strategy", options.strategies, STRATEGIES) or list(STRATEGIES)
+    strategies = known("strategy", options.strategies, STRATEGIES) or [
+        name for name, kind in STRATEGIES.items() if kind.in_default_run
+    ]
     for stage in stages:
         for kernel in STAGES[stage].kernels:
             if kernel not in kernels:
@@ -124,7 +126,7 @@ def cells_of(options: Options, slots: int) -> Iterator[Cell]:
                 kind = STRATEGIES[strategy]
                 if kind.batched and kernel not in STAGES[stage].batch_kernels:
                     continue
-                if kind.needs_fleet:
+                if kind.distributed:
                     yield from _distributed_cells(options, Cell(stage, kernel, strategy, slots))
                 else:
                     yield Cell(stage, kernel, strategy, slots if kind.many_slots else 1)

@@ -14,7 +14,7 @@ from rich.text import Text
 from orchestrator.analysis.stats.intervals import throughput
 from orchestrator.model.findings import Findings
 from orchestrator.model.runs import Cell, CellResult, Run
-from orchestrator.phrases.cells import count
+from orchestrator.phrases.cells import count, sent
 from orchestrator.phrases.conclusions import recommendations
 from orchestrator.phrases.numbers import digits, interval, levels, rate, seconds, sizes, spread, times
 from orchestrator.phrases.verdicts import verdict_lines
@@ -163,9 +163,7 @@ def _row(result: CellResult, findings: Findings, wide: bool) -> list[str]:
 
 def short_label(cell: Cell, events: bool) -> str:
     """The cell's name in a table: `celery redis/4` is transport and chunk, and where `events` are told, -E."""
-    if not cell.distributed:
-        return f"{cell.strategy}{' again' if cell.replica else ''}"
-    parts = [cell.strategy, f"{cell.transport}/{cell.chunk}"]
+    parts = [cell.strategy, *sent(cell)]
     if cell.data == "resident":
         parts.append("stays")
     if events and cell.events == "on":

@@ -1,58 +1,89 @@
-"""Who does a batch: a file a strategy, or a package where one file is too small.
+"""Who does a batch: what is known of each strategy before it runs.
 
-`STRATEGIES` is the registry: a new strategy is one new file and one line here.
+`STRATEGIES` is the registry: a new strategy is one new file and one entry here. Analysis and planning read it, so it
+names the implementations and loads none: Celery is loaded only by a run that uses it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib import import_module
+from typing import Any, Protocol
 
-from orchestrator.fleet.fleet import Fleet
-from orchestrator.model.runs import Cell
-from orchestrator.strategies.base import Strategy
-from orchestrator.strategies.celery import Celery
-from orchestrator.strategies.processes import Processes
-from orchestrator.strategies.serial import Serial
-from orchestrator.strategies.threads import Threads
-from orchestrator.strategies.vectorized import Vectorized
+
+class TransportKind(Protocol):
+    """What planning knows of a transport."""
+
+    @property
+    def summary(self) -> str:
+        """What it does, in a few words."""
 
 
 @dataclass(frozen=True, slots=True)
 class StrategyKind:
-    """What planning has to know of a strategy.
+    """What planning and analysis know of a strategy.
 
-    `many_slots`: it can use more than one slot. `batched`: it needs a kernel for the whole batch.
-    `needs_fleet`: `make` is given the run's fleet, otherwise `None`. `own_processes`: each slot is a process.
+    Attributes:
+        summary: what it does, in a few words.
+        implementation: the class, as `module:name`.
+        many_slots: it can use more than one slot.
+        batched: it needs a kernel that does a whole batch.
+        distributed: its tasks go to the workers of a fleet.
+        own_processes: each of its slots is a process.
+        chunks: it takes several tasks a message or call.
+        transport_registry: its transports by name, as `module:name`; `None` where payloads do not move.
+        in_default_run: it is compared where no strategy is asked for.
     """
 
     summary: str
-    make: Callable[[Cell, Fleet | None], Strategy]
+    implementation: str
     many_slots: bool = False
     batched: bool = False
-    needs_fleet: bool = False
+    distributed: bool = False
     own_processes: bool = False
+    chunks: bool = False
+    transport_registry: str | None = None
+    in_default_run: bool = True
+
+    @property
+    def transports(self) -> Mapping[str, TransportKind]:
+        """The transports that it takes, by name; loads them."""
+        found: Mapping[str, TransportKind] = load(self.transport_registry) if self.transport_registry else {}
+        return found
+
+
+def load(name: str) -> Any:
+    """Return the object that `module:name` names."""
+    module, _, attribute = name.partition(":")
+    return getattr(import_module(module), attribute)
 
 
 STRATEGIES: Mapping[str, StrategyKind] = {
-    "serial": StrategyKind("one task after the other, in one thread", lambda cell, _: Serial(1)),
+    "serial": StrategyKind(
+        "one task after the other, in one thread", "orchestrator.strategies.serial:Serial"
+    ),
     "threads": StrategyKind(
-        "a warm pool of threads in this process", lambda cell, _: Threads(cell.slots), many_slots=True
+        "a warm pool of threads in this process", "orchestrator.strategies.threads:Threads", many_slots=True
     ),
     "processes": StrategyKind(
         "a warm pool of processes; arrays go through shared memory",
-        lambda cell, _: Processes(cell.slots),
+        "orchestrator.strategies.processes:Processes",
         many_slots=True,
         own_processes=True,
     ),
     "vectorized": StrategyKind(
-        "NumPy over the whole stacked batch", lambda cell, _: Vectorized(1), batched=True
+        "NumPy over the whole stacked batch",
+        "orchestrator.strategies.vectorized:Vectorized",
+        batched=True,
     ),
     "celery": StrategyKind(
         "Celery workers behind a Redis broker",
-        Celery.for_cell,
+        "orchestrator.strategies.celery:Celery",
         many_slots=True,
-        needs_fleet=True,
+        distributed=True,
         own_processes=True,
+        chunks=True,
+        transport_registry="worker.payloads:TRANSPORTS",
     ),
 }

@@ -8,7 +8,9 @@ from contextlib import closing
 from types import TracebackType
 from typing import Protocol, Self
 
-from orchestrator.model.runs import Stations
+from orchestrator.fleet.fleet import Fleet
+from orchestrator.model.runs import Cell, Stations
+from orchestrator.strategies import STRATEGIES, load
 from worker.contract import Outcome, Task
 
 
@@ -32,6 +34,11 @@ class Strategy(ABC):
     def __init__(self, slots: int) -> None:
         """Remember the number of slots, at least 1; nothing starts before the context is entered."""
         self.slots = slots
+
+    @classmethod
+    def for_cell(cls, cell: Cell, fleet: Fleet | None) -> Self:
+        """Make the strategy that does a cell; `fleet` is the run's, if its plan needs one."""
+        return cls(cell.slots)
 
     def __enter__(self) -> Self:
         """Bring the slots up and prove them ready."""
@@ -84,3 +91,9 @@ class Strategy(ABC):
     def stations(self) -> Stations | None:
         """What the last batch asked of each station on the way; `None` where there is no way to go."""
         return None
+
+
+def make_strategy(cell: Cell, fleet: Fleet | None) -> Strategy:
+    """Make the strategy that a cell names; it starts nothing before it is entered."""
+    implementation: type[Strategy] = load(STRATEGIES[cell.strategy].implementation)
+    return implementation.for_cell(cell, fleet)

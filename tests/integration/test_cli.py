@@ -9,12 +9,12 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
 import pytest
 
-from orchestrator import strategies
 from orchestrator.commands import execute
 from orchestrator.fleet.fleet import Fleet
 from orchestrator.inputs.synthetic import encode, photograph
@@ -199,21 +199,19 @@ def test_an_external_broker_s_workers_are_used_and_left_running(tmp_path, fleet:
     assert {cell["slots"] for cell in result["cells"]} == {1}
 
 
+class Broken(Serial):
+    """Does every task, and one of them wrong."""
+
+    def rows(self, tasks):
+        for row in super().rows(tasks):
+            yield [
+                Outcome(each.task_id, b"wrong", hops=each.hops) if each.task_id == 1 else each for each in row
+            ]
+
+
 def test_a_strategy_that_gives_a_wrong_output_ends_the_run_with_1_and_is_named(tmp_path, monkeypatch, capsys):
-    class Broken(Serial):
-        """Does everything, and one of them wrong."""
-
-        def rows(self, tasks):
-            for row in super().rows(tasks):
-                yield [
-                    Outcome(each.task_id, b"wrong", hops=each.hops) if each.task_id == 1 else each
-                    for each in row
-                ]
-
-    kind = STRATEGIES["threads"]
-    broken = {**STRATEGIES, "threads": type(kind)(kind.summary, lambda cell, _: Broken(1), many_slots=True)}
-    for module in (strategies, execute.session, sys.modules["orchestrator.planning.plan"]):
-        monkeypatch.setattr(module, "STRATEGIES", broken)
+    broken = replace(STRATEGIES["threads"], implementation=f"{__name__}:Broken")
+    monkeypatch.setitem(STRATEGIES, "threads", broken)
     options = Options(
         stages=("decode",),
         kernels=("asarray",),

@@ -10,14 +10,16 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 
+REGISTRY = "orchestrator.strategies"  # facts alone: what it names is loaded when a run starts
+
 # From the lowest floor up: a module may import its own floor and those below.
 FLOORS = [
-    ("orchestrator.errors", "orchestrator.signals", "orchestrator.model"),
+    ("orchestrator.errors", "orchestrator.signals", "orchestrator.model", REGISTRY),
     ("orchestrator.analysis", "orchestrator.phrases"),
     ("orchestrator.results", "orchestrator.no_result", "orchestrator.result_checks"),
     ("orchestrator.reports",),
     ("orchestrator.fleet", "orchestrator.inputs"),
-    ("orchestrator.strategies",),
+    ("orchestrator.strategies.*",),
     ("orchestrator.planning",),
     ("orchestrator.measurement",),
     ("orchestrator.commands",),
@@ -35,11 +37,24 @@ def imports_of(path: Path) -> Iterator[str]:
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
-def floor_of(module: str) -> int | None:
+def floor_of(name: str) -> int | None:
+    """The floor of a module, or of the module that a name is imported from."""
+    module = name if is_module(name) else name.rpartition(".")[0]
     for number, rooms in enumerate(FLOORS):
-        if any(module == room or module.startswith(f"{room}.") for room in rooms):
+        if any(stands_in(module, room) for room in rooms):
             return number
     return None
+
+
+def is_module(name: str) -> bool:
+    path = ROOT.joinpath(*name.split("."))
+    return path.is_dir() or path.with_suffix(".py").is_file()
+
+
+def stands_in(module: str, room: str) -> bool:
+    if room == REGISTRY:
+        return module == room
+    return f"{module}.".startswith(room.removesuffix("*").removesuffix(".") + ".")
 
 
 def modules(package: str) -> list[tuple[str, Path]]:

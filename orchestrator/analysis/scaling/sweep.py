@@ -77,7 +77,7 @@ def place(run: Run, cell: Cell, axis: Axis) -> float:
 
 
 def _sweep(run: Run, stage: str, against: Against, axis: Axis) -> Sweep | None:
-    """A stage against a baseline. The baseline has no chunk, so on that axis it is the same everywhere."""
+    """Compare a stage with a baseline, which is the same at every chunk: only Celery's chunk is swept."""
     ours = _by_place(run, contestants(run.of_stage(stage), lambda cell: cell.distributed), axis)
     baseline = contestants(run.of_stage(stage), BASELINES[against])
     theirs = (

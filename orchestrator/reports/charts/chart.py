@@ -12,6 +12,7 @@ import altair as alt
 
 from orchestrator.model.findings import Findings
 from orchestrator.model.runs import Cell, Run
+from orchestrator.phrases.cells import sent
 from orchestrator.phrases.typeset import TIMES
 
 VEGA_LITE: Final = "6.4"
@@ -207,10 +208,8 @@ class Row:
 
 
 def short_name(cell: Cell) -> str:
-    """The cell's name in a chart: `celery redis/4`; transport and chunk are what tells Celery's cells apart."""
-    parts = [cell.strategy]
-    if cell.distributed:
-        parts.append(f"{cell.transport}/{cell.chunk}")
+    """The cell's name in a chart: `celery redis/4`; transport and chunk tell a strategy's cells apart."""
+    parts = [cell.strategy, *sent(cell)]
     if cell.data == "resident":
         parts.append("stays")
     if cell.events == "on":

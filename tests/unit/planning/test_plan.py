@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from orchestrator.errors import UsageError
 from orchestrator.model.runs import Cell
 from orchestrator.planning.options import PROFILES, Options
 from orchestrator.planning.plan import plan
-from orchestrator.strategies import STRATEGIES, StrategyKind
+from orchestrator.strategies import STRATEGIES, StrategyKind, load
+from orchestrator.strategies.base import Strategy, make_strategy
 from orchestrator.strategies.serial import Serial
+from worker.payloads import TRANSPORTS
 from worker.stages import STAGES
 
 
@@ -26,16 +30,35 @@ def test_every_profile_contains_every_stage_kernel_and_strategy(profile):
 
 def test_a_cell_is_distributed_where_its_strategy_needs_a_fleet():
     for cell in plan(Options()).cells:
-        assert cell.distributed == STRATEGIES[cell.strategy].needs_fleet
+        assert cell.distributed == STRATEGIES[cell.strategy].distributed
+
+
+class Backwards(Serial):
+    """Stands for a strategy that somebody adds."""
 
 
 def test_a_line_in_the_registry_is_all_that_a_new_strategy_needs(monkeypatch):
-    kind = StrategyKind("from the last task to the first", lambda cell, _: Serial(1))
+    kind = StrategyKind("from the last task to the first", f"{__name__}:Backwards")
     monkeypatch.setitem(STRATEGIES, "backwards", kind)
     options = Options(strategies=("backwards",), stages=("decode",), kernels=("asarray",))
     cell, again = plan(options).cells
     assert cell == Cell("decode", "asarray", "backwards", 1) == again.original
     assert (cell.distributed, cell.label) == (False, "backwards")
+    assert isinstance(make_strategy(cell, None), Backwards)
+
+
+@pytest.mark.parametrize("name", STRATEGIES)
+def test_every_entry_of_the_registry_names_a_strategy_and_its_transports(name):
+    kind = STRATEGIES[name]
+    assert issubclass(load(kind.implementation), Strategy)
+    assert all(transport.summary for transport in kind.transports.values())
+    assert (set(kind.transports) == set(TRANSPORTS)) == kind.distributed
+
+
+def test_a_strategy_that_is_not_in_the_default_run_is_there_for_the_asking(monkeypatch):
+    monkeypatch.setitem(STRATEGIES, "threads", replace(STRATEGIES["threads"], in_default_run=False))
+    assert "threads" not in {cell.strategy for cell in plan(Options()).cells}
+    assert {cell.strategy for cell in plan(Options(strategies=("threads",))).cells} == {"threads"}
 
 
 def test_the_notebook_profile_is_the_notebook_s_workload():
