@@ -54,7 +54,7 @@ FAULTS: tuple[Fault, ...] = (
     Fault(
         happenings.worker_stopped,
         places.ours,
-        "gave no answer|given a second time",
+        "gave no answer|delivered a second time",
         repeats=True,
         quick=False,
     ),

@@ -146,7 +146,7 @@ def result_gone(place: Theirs) -> Trial:
     """A result that expires before it is heard"""
 
     def expire(strategy: Celery) -> None:
-        strategy._way.results._pubsub.connection._sock.shutdown(2)
+        strategy._connection.results._pubsub.connection._sock.shutdown(2)
         with place.broker.client() as client:
             until(lambda: not (client.llen(strategy._fleet.run_id) or client.hlen("unacked")))
             client.delete(*client.keys("celery-task-meta-*"))

@@ -1,4 +1,4 @@
-"""Celery on a real broker with real workers: every transport, chunk and placement."""
+"""Celery on a real broker with real workers: every transport, chunk and kind of data."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.waiting import until
 from worker.contract import Outcome, Task
 from worker.stages import STAGES
 
-PLACES = [
+ROWS = [
     (transport, chunk, data)
     for transport in ("inline", "redis", "files")
     for chunk in (1, 3, 100)
@@ -27,7 +27,7 @@ PLACES = [
 
 
 def pictures(count: int) -> list[np.ndarray]:
-    """Pictures of different shapes, none of them square."""
+    """Return pictures of different shapes, none of them square."""
     random = np.random.default_rng(3)
     return [random.integers(0, 256, (20 + i, 31 - i, 3), dtype=np.uint8) for i in range(count)]
 
@@ -37,15 +37,15 @@ def gray_tasks(count: int, kernel: str = "numpy") -> list[Task]:
 
 
 def done(strategy: Celery, tasks: list[Task]) -> dict[int, Outcome]:
-    """One batch; every outcome with its output here."""
+    """Run one batch and return every outcome with its output."""
     strategy.prepare(tasks)
     outcomes = [strategy.fetch(outcome) for outcome in list(strategy.run(tasks))]
     assert sorted(outcome.task_id for outcome in outcomes) == [task.id for task in tasks]
     return {outcome.task_id: outcome for outcome in outcomes}
 
 
-@pytest.mark.parametrize(("transport", "chunk", "data"), PLACES)
-def test_every_way_to_send_payloads_gives_the_reference_output(fleet: Fleet, transport, chunk, data):
+@pytest.mark.parametrize(("transport", "chunk", "data"), ROWS)
+def test_every_transport_chunk_and_data_gives_the_reference_output(fleet: Fleet, transport, chunk, data):
     tasks = gray_tasks(7)
     with Celery(2, fleet, transport, chunk, data) as strategy:
         for _ in range(2):
@@ -91,7 +91,7 @@ def test_hops_add_up_to_the_latency_and_none_is_negative_beyond_the_clock_bound(
 
 @pytest.mark.parametrize("transport", ["inline", "redis", "files"])
 @pytest.mark.parametrize("chunk", [1, 3])
-def test_a_task_that_fails_is_that_task_s_failure_and_the_others_go_on(fleet: Fleet, transport, chunk):
+def test_a_task_that_fails_does_not_affect_the_others(fleet: Fleet, transport, chunk):
     broken = Task(1, "decode", "asarray", b"no picture")
     whole = STAGES["decode"]
     png = _png()
@@ -111,7 +111,7 @@ def _png() -> bytes:
     return out.getvalue()
 
 
-def test_an_unknown_kernel_fails_its_tasks_by_name(fleet: Fleet):
+def test_an_unknown_kernel_fails_its_tasks_and_is_named(fleet: Fleet):
     with Celery(1, fleet, "redis", 2, "local") as strategy:
         outcomes = done(strategy, gray_tasks(2, kernel="magic"))
     failures = {(outcome.failure.type, outcome.failure.message) for outcome in outcomes.values()}
@@ -136,7 +136,7 @@ def test_batches_of_none_and_of_one(fleet: Fleet, count):
         assert len(done(strategy, gray_tasks(count))) == count
 
 
-def test_a_task_that_kills_its_slot_each_time_ends_as_failed_and_the_others_go_on(fleet: Fleet):
+def test_a_task_that_kills_its_slot_each_time_fails_and_the_others_succeed(fleet: Fleet):
     tasks = [Task(0, "diagnostics", "die", ""), *(Task(i, "diagnostics", "noop", "") for i in range(1, 6))]
     with Celery(2, fleet, "redis", 1, "local") as strategy:
         outcomes = done(strategy, tasks)
@@ -168,17 +168,17 @@ def test_no_key_and_no_file_of_a_batch_is_left(fleet: Fleet):
             with Celery(2, fleet, transport, 2, data) as strategy:
                 done(strategy, gray_tasks(5))
                 prefixes.append(strategy._prefix.encode())
-        # A worker acknowledges a message once its answer is out, so a batch may be over a moment before.
+        # A worker acknowledges a message after it has replied, so a batch may end a moment before.
         until(lambda: not client.exists("unacked"), "every message is acknowledged")
         left = {key for key in set(client.keys("*")) - before if fleet.run_id.encode() not in key}
-        # Not those of tests before: what a killed slot had answered may be answered once more some time later.
+        # Only this test's: a reply of a slot that an earlier test killed may be published again later.
         of_ours = {key for key in client.keys("*") if any(prefix in key for prefix in prefixes)}
     assert (left, of_ours) == (set(), set())
     assert list(Path(fleet.settings.payload_dir).iterdir()) == []
 
 
 def test_settings_are_in_force_on_the_workers(fleet: Fleet):
-    """What DESIGN calls 'Celery, set for truth', as the workers themselves report it."""
+    """The workers report the settings that worker/app.py explains."""
     for conf in fleet.app.control.inspect(timeout=5).conf().values():
         assert conf["task_acks_late"] is True
         assert conf["task_reject_on_worker_lost"] is True
@@ -194,6 +194,6 @@ def test_settings_are_in_force_on_the_workers(fleet: Fleet):
 
 
 def test_publishing_is_pipelined(fleet: Fleet):
-    """kombu switches it off without a word where a retry setting forbids it."""
+    """kombu switches it off silently if a retry setting forbids it."""
     with fleet.app.connection_for_write() as connection:
         assert connection.default_channel.supports_batch_publish

@@ -9,7 +9,7 @@ import redis
 from kombu import Connection, Consumer, Exchange, Message, Producer, Queue
 from redis.client import Pipeline
 
-from orchestrator.strategies.celery.publishing import Publisher
+from orchestrator.strategies.celery.connection import Publisher
 from tests.faults.proxy import Proxy
 from tests.faults.world import OwnBroker, own_broker
 from tests.waiting import until

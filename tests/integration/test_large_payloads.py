@@ -1,4 +1,4 @@
-"""Payloads that do not cross in one piece."""
+"""Payloads that arrive in several pieces."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from worker.contract import Task
 from worker.stages import STAGES
 
 
-def test_an_answer_that_comes_in_pieces_is_no_broken_connection(fleet: Fleet) -> None:
-    """An answer of 0.64 MB is larger than a socket's buffer, so that its first part is here before the rest."""
+def test_a_reply_that_arrives_in_pieces_is_not_a_broken_connection(fleet: Fleet) -> None:
+    """A reply of 0.64 MB is larger than a socket's buffer, so its first part arrives before the rest."""
     picture = photograph(1, 0, 800, 800)
     tasks = [Task(number, "grayscale", "numpy", picture) for number in range(12)]
     expected = dict.fromkeys(range(12), STAGES["grayscale"].reference(picture))
     with Celery(2, fleet, "inline", 1, "local") as strategy:
-        strategy.disturbance()  # what other tests did to this fleet is none of this sample's
+        strategy.disturbance()  # what other tests did to this fleet does not belong to this sample
         sample, failures = measure(strategy, tasks, expected, SamplePosition(0, 0, 0.0), batches=3)
     assert failures == ()
     assert (sample.ok, sample.lost, sample.duplicated, sample.wrong) == (12, 0, 0, 0)

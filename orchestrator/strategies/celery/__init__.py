@@ -1,10 +1,8 @@
-"""Celery: a batch goes to a fleet's workers, message by message, and comes back.
+"""The Celery strategy: a batch becomes messages, which a fleet's workers serve.
 
-`strategy` is the strategy. For its life it has a `way`: `publishing` there, `results` back, the `placement` of
-payloads and the `leavings` to clear away. Each `batch` goes that way, and a `watch` looks after it when it goes
-quiet; `outcomes` is what came of each message.
-
-Imports are absolute here as everywhere: `from celery import …` is the library.
+`strategy` implements the interface; `batch` publishes the messages of one batch and collects the replies over a
+`connection`; `outcomes` are what a reply says of its tasks; `payload_io` stores inputs and fetches outputs;
+`watchdog` checks on a batch that has gone quiet; `cleanup` deletes what is left at the broker.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""One Celery batch on its way: published while there is room, taken in as it is answered."""
+"""One Celery batch: publish its messages within the window, and collect their replies."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import chain
-from typing import Any
+from typing import Any, Final
 
 from celery.states import RETRY
 
@@ -18,223 +17,202 @@ from orchestrator.model.flow_control import (
     MAX_IN_FLIGHT_BYTES,
     MAX_IN_FLIGHT_MESSAGES,
 )
-from orchestrator.strategies.base import Row
+from orchestrator.strategies.celery.cleanup import Cleanup
 from orchestrator.strategies.celery.connection import Connection
-from orchestrator.strategies.celery.outcomes import InFlightMessage, Tally, answer_of, outcomes, unanswered
-from orchestrator.strategies.celery.watchdog import QUIET_S, SLOW_S, Watchdog
-from worker.contract import Task
+from orchestrator.strategies.celery.outcomes import InFlightMessage, failed, outcomes, reply_of
+from orchestrator.strategies.celery.watchdog import CHECK_AFTER_S, SLOW_S, Watchdog
+from worker.contract import Outcome, Task
 from worker.messages import STORE_FAILED, VERSION, ForeignMessageError, TaskMessage, TaskReply
 from worker.tasks import task_name
 
-MOST_BREAKS = 10
-"""So often a connection may break in one batch."""
-
-SLOWEST_BYTES_PER_S = 100_000
-"""A broker that moves payloads more slowly than this is not well."""
-
-
-class Chunks:
-    """The chunks of a batch that are not under way, each made when it is asked for."""
-
-    def __init__(self, tasks: Sequence[Task], size: int) -> None:
-        """Begin with all of `tasks`, `size` at a time."""
-        self._tasks, self._size, self._next = tasks, size, 0
-        self._returned: deque[Sequence[Task]] = deque()
-
-    def __len__(self) -> int:
-        """How many there are."""
-        return -((self._next - len(self._tasks)) // self._size) + len(self._returned)
-
-    def __iter__(self) -> Iterator[Sequence[Task]]:
-        """All of them, in the order in which they would go."""
-        yield from (
-            self._tasks[at : at + self._size] for at in range(self._next, len(self._tasks), self._size)
-        )
-        yield from self._returned
-
-    @property
-    def first(self) -> Sequence[Task]:
-        """The chunk that is to go next, of which there must be one."""
-        if self._next < len(self._tasks):
-            return self._tasks[self._next : self._next + self._size]
-        return self._returned[0]
-
-    def drop_first(self) -> None:
-        """Take it away: it is under way."""
-        if self._next < len(self._tasks):
-            self._next += self._size
-        else:
-            self._returned.popleft()
-
-    def put_back(self, chunk: Sequence[Task]) -> None:
-        """A chunk that was never sent is to go last."""
-        self._returned.append(chunk)
+MAX_RECONNECTS: Final = 10  # in one batch; then the broker is given up
+MIN_BYTES_PER_S: Final = 100_000  # a broker that moves payloads more slowly is disturbed
+RECEIVE_WAIT_S: Final = 0.5  # seconds to wait for a reply when nothing can be published
 
 
 @dataclass(slots=True)
 class Batch:
-    """A batch that `slots` slots do, a message for each of `chunks`; `key` begins every name of its.
+    """Runs `tasks` on `slots` slots, in messages of up to `chunk` tasks.
 
-    `note` is told what disturbs it.
+    Attributes:
+        key: the prefix of every message id and payload name of the batch.
+        note: called with each disturbance.
+        unpublished: the index of the first task of each chunk that is not in flight, in the order of publication.
+        publish_s: seconds spent on storing inputs and publishing.
+        slot_s: seconds that answered tasks occupied a slot, summed.
+        payload_bytes: bytes that answered messages moved into and out of the payload store.
+        messages: answered messages.
     """
 
-    way: Connection
+    connection: Connection
+    cleanup: Cleanup
     key: str
     slots: int
-    chunks: Chunks
-    tally: Tally
+    tasks: Sequence[Task]
+    chunk: int
     note: Callable[[str], None]
-    under_way: dict[str, InFlightMessage] = field(default_factory=dict)
-    bytes_under_way: int = 0
+    in_flight: dict[str, InFlightMessage] = field(default_factory=dict)
+    bytes_in_flight: int = 0
+    publish_s: float = 0.0
+    slot_s: float = 0.0
+    payload_bytes: int = 0
+    messages: int = 0
+    unpublished: deque[int] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.unpublished = deque(range(0, len(self.tasks), self.chunk))
 
     @property
-    def left(self) -> Iterator[Task]:
-        """The tasks that have no outcome yet."""
-        for shipment in self.under_way.values():
-            yield from shipment.tasks
-        yield from chain.from_iterable(self.chunks)
+    def unfinished(self) -> Iterator[Task]:
+        """Tasks that have no outcome yet."""
+        for message in self.in_flight.values():
+            yield from message.tasks
+        for start in self.unpublished:
+            yield from self.tasks[start : start + self.chunk]
 
-    def exchange(self) -> Iterator[Row]:
-        """Every task's outcome, a row a message, as it is answered or given up.
+    def run(self) -> Iterator[list[Outcome]]:
+        """Publish and collect until every task has an outcome; yield those of one message at a time.
 
         Raises:
-            UnavailableError: the broker went away, or takes no more.
+            UnavailableError: the broker does not come back, or its memory is full.
         """
-        watch = Watchdog(self.way.fleet, self.slots, self.note)
-        breaks = 0
-        heard_at = looked_at = time.monotonic()
-        while self.chunks or self.under_way:
+        watchdog = Watchdog(self.connection.fleet, self.slots, self.note)
+        reconnects = 0
+        replied_at = checked_at = time.monotonic()
+        while self.unpublished or self.in_flight:
             try:
-                self.way.leavings.clear_some()
-                burst = self._send()
-                for row in self._receive(0.0 if burst and self.chunks else 0.5):
-                    heard_at = looked_at = time.monotonic()
-                    yield row
-                if self.under_way and time.monotonic() - looked_at > QUIET_S:
-                    yield from self._look_after(watch, time.monotonic() - heard_at)
-                    looked_at = time.monotonic()
+                self.cleanup.delete_if_many()
+                published = self._publish()
+                for found in self._receive(0.0 if published and self.unpublished else RECEIVE_WAIT_S):
+                    replied_at = checked_at = time.monotonic()
+                    yield found
+                if self.in_flight and time.monotonic() - checked_at > CHECK_AFTER_S:
+                    yield from self._check(watchdog, time.monotonic() - replied_at)
+                    checked_at = time.monotonic()
             except CONNECTION_ERRORS as error:
                 self.note(f"a connection to the broker or the payload store broke ({error})")
-                breaks += 1
-                if breaks > MOST_BREAKS:
+                reconnects += 1
+                if reconnects > MAX_RECONNECTS:
                     raise
-                self.way.reconnect(error)
-                watch.missing = frozenset()
+                self.connection.reconnect(error)
+                watchdog.missing = frozenset()
 
-    def _send(self) -> int:
-        """Publish as many chunks as there is room for, in one round trip; gives their number."""
-        room = (
-            MAX_IN_FLIGHT_MESSAGES - len(self.under_way) if self.bytes_under_way < MAX_IN_FLIGHT_BYTES else 0
-        )
-        burst = min(
-            room,
-            len(self.chunks),
-            BURST_MESSAGES if len(self.under_way) >= BURST_AFTER_PER_SLOT * self.slots else 1,
-        )
-        if burst <= 0:
+    def _publish(self) -> int:
+        """Publish as many chunks as the window allows in one round trip; return their number."""
+        room = MAX_IN_FLIGHT_MESSAGES - len(self.in_flight)
+        if room <= 0 or not self.unpublished or self.bytes_in_flight >= MAX_IN_FLIGHT_BYTES:
             return 0
-        with self.tally.publishing(), self.way.publisher.burst() as flush:
-            shipments = [self._add()]
-            while len(shipments) < burst and self.bytes_under_way < MAX_IN_FLIGHT_BYTES:
-                shipments.append(self._add())
+        bursts = len(self.in_flight) >= BURST_AFTER_PER_SLOT * self.slots
+        most = min(room, len(self.unpublished), BURST_MESSAGES if bursts else 1)
+        started_at = time.monotonic()
+        with self.connection.publisher.burst() as flush:
+            messages = [self._add()]
+            while len(messages) < most and self.bytes_in_flight < MAX_IN_FLIGHT_BYTES:
+                messages.append(self._add())
             sent_at = time.monotonic()
-            for shipment in shipments:
-                shipment.sent_at = sent_at
+            for message in messages:
+                message.sent_at = sent_at
             flush()
-            self._expect_by(sent_at, sum(shipment.size for shipment in shipments))
-        for shipment in shipments:
-            shipment.accepted = True
-        return len(shipments)
+            self._note_if_slow(sent_at, sum(message.size for message in messages))
+        self.publish_s += time.monotonic() - started_at
+        for message in messages:
+            message.accepted = True
+        return len(messages)
 
     def _add(self) -> InFlightMessage:
-        """Store the next chunk's inputs and put its message into the burst; from then on it is under way."""
+        """Store the inputs of the next chunk and add its message to the burst; it is in flight from then on."""
         started_at = time.monotonic()
-        chunk, way = self.chunks.first, self.way
+        connection, start = self.connection, self.unpublished[0]
+        chunk = self.tasks[start : start + self.chunk]
         id_ = f"{self.key}-{chunk[0].id}"
-        references = way.placement.put(self.key, chunk)
-        pairs = [(task.id, reference) for task, reference in zip(chunk, references, strict=True)]
-        order = TaskMessage(VERSION, id_, chunk[0].kernel, way.transport_name, pairs)
-        name, message = task_name(chunk[0].stage), order.as_message()
-        way.publisher.add(name, id_, message, way.transport.serializer, _summary(order))
+        references = connection.payload_io.store(self.key, chunk)
+        inputs = [(task.id, reference) for task, reference in zip(chunk, references, strict=True)]
+        content = TaskMessage(VERSION, id_, chunk[0].kernel, connection.transport_name, inputs)
+        serializer = connection.transport.serializer
+        connection.publisher.add(
+            task_name(chunk[0].stage), id_, content.as_message(), serializer, _summary(content)
+        )
         size = sum(reference.get("size", 0) for reference in references)
-        self._expect_by(started_at, size)
-        shipment = InFlightMessage(chunk, references, size, started_at)
-        self.under_way[id_] = shipment
-        self.bytes_under_way += size
-        self.chunks.drop_first()
-        return shipment
+        self._note_if_slow(started_at, size)
+        message = self.in_flight[id_] = InFlightMessage(start, chunk, references, size, started_at)
+        self.bytes_in_flight += size
+        self.unpublished.popleft()
+        return message
 
-    def _receive(self, wait_s: float) -> Iterator[Row]:
-        """The outcomes of each message that is answered, as the answers come."""
-        for id_, meta in self.way.results.receive(self.under_way, wait_s, self._expect_by):
-            shipment = self.under_way.get(id_)
-            if shipment is None:
-                self._unawaited(id_, meta)
+    def _receive(self, wait_s: float) -> Iterator[list[Outcome]]:
+        """Yield the outcomes of each message that is answered."""
+        for id_, meta in self.connection.results.receive(self.in_flight, wait_s, self._note_if_slow):
+            message = self.in_flight.get(id_)
+            if message is None:
+                resident = self.connection.payload_io.resident and id_.startswith(f"{self.key}-")
+                disturbance = self.cleanup.unexpected(id_, meta, keep_outputs=resident)
+                if disturbance is not None:
+                    self.note(disturbance)
             elif meta["status"] == RETRY:
                 self.note(f"a worker lost a slot process during a task ({meta['result']})")
             else:
-                yield self._take_in(id_, shipment, meta)
+                yield self._collect(id_, message, meta)
 
-    def _unawaited(self, id_: str, meta: dict[str, Any]) -> None:
-        keep = self.way.placement.resident and id_.startswith(f"{self.key}-")
-        what = self.way.leavings.unawaited(id_, meta, keep)
-        if what is not None:
-            self.note(what)
+    def _collect(self, id_: str, message: InFlightMessage, meta: dict[str, Any]) -> list[Outcome]:
+        """Fetch the outputs of an answered message and return its outcomes.
 
-    def _take_in(self, id_: str, shipment: InFlightMessage, meta: dict[str, Any]) -> Row:
-        """What one answer holds, with its outputs brought here.
-
-        The message is under way until they are here: where the connection breaks before, it is answered again.
+        The message stays in flight until its outputs are here: if the connection breaks before, its result is
+        looked up and collected again.
         """
-        began_at = time.monotonic()
+        started_at = time.monotonic()
         try:
-            answer = answer_of(meta)
-            outputs = self.way.placement.take(answer.entries)
+            reply = reply_of(meta)
+            outputs = self.connection.payload_io.take(reply.entries)
         except ForeignMessageError as error:
-            self._ended(id_, None)
-            self.note(f"a message ended without an answer ({error})")
-            return [*unanswered(shipment, meta, error)]
-        self._ended(id_, answer)
-        self._expect_by(
-            began_at, sum(entry.output.get("size", 0) for entry in answer.entries if entry.output)
-        )
-        if answer.repeated:
-            self.note(f"a message was given a second time, to worker {answer.worker}")
-        for entry in answer.entries:
-            if entry.failure is not None and entry.failure.type == STORE_FAILED:
-                self.note(f"worker {answer.worker} could not use the payload store: {entry.failure.message}")
-        self.tally.count(shipment, answer, self.way.placement.copies)
-        offset = self.way.fleet.offset_of(answer.worker)
-        return [*outcomes(shipment, answer, outputs, time.monotonic(), offset)]
+            self._finish(id_, None)
+            self.note(f"a message ended without a reply ({error})")
+            cause = meta["result"] if isinstance(meta["result"], BaseException) else error
+            return failed(message.tasks, str(error), type(cause).__name__)
+        self._finish(id_, reply)
+        self._note_if_slow(started_at, _output_bytes(reply))
+        if reply.repeated:
+            self.note(f"a message was delivered a second time, to worker {reply.worker}")
+        for result in reply.entries:
+            if result.failure is not None and result.failure.type == STORE_FAILED:
+                self.note(f"worker {reply.worker} could not use the payload store: {result.failure.message}")
+        self.messages += 1
+        self.slot_s += sum(result.ended_at - result.started_at for result in reply.entries)
+        self.payload_bytes += self.connection.payload_io.copies * (message.size + _output_bytes(reply))
+        offset = self.connection.fleet.offset_of(reply.worker)
+        return outcomes(message, reply, outputs, time.monotonic(), offset)
 
-    def _look_after(self, watch: Watchdog, quiet_s: float) -> Iterator[Row]:
-        """Give up what will not be answered; send again what was never sent."""
-        fate = watch.look(self.under_way, quiet_s)
-        for id_ in fate.unsent:
-            shipment = self.under_way.pop(id_)
-            self.bytes_under_way -= shipment.size
-            self.chunks.put_back(shipment.tasks)
-        for id_ in fate.lost:
-            shipment = self.under_way.pop(id_)
-            self.bytes_under_way -= shipment.size
-            self.way.leavings.give_up(id_, shipment)
-            self.note(f"no answer came to every message: {fate.why}")
-            yield [*shipment.lost(f"no answer: {fate.why}")]
+    def _check(self, watchdog: Watchdog, quiet_s: float) -> Iterator[list[Outcome]]:
+        """Give up messages that will get no reply; publish again those that the broker never received."""
+        unanswerable = watchdog.check(self.in_flight, quiet_s)
+        for id_ in unanswerable.unsent:
+            self.unpublished.append(self._remove(id_).start)
+        for id_ in unanswerable.lost:
+            message = self._remove(id_)
+            self.cleanup.give_up(id_, message.references)
+            self.note(f"not every message got a reply: {unanswerable.reason}")
+            yield failed(message.tasks, f"no reply: {unanswerable.reason}")
 
-    def _expect_by(self, began_at: float, size: int) -> None:
-        """Note it where moving so many bytes has taken longer than any network that is well."""
-        took_s = time.monotonic() - began_at
-        if took_s > SLOW_S + size / SLOWEST_BYTES_PER_S:
+    def _note_if_slow(self, started_at: float, size: int) -> None:
+        """Note a disturbance if moving `size` bytes took longer than a healthy network needs."""
+        took_s = time.monotonic() - started_at
+        if took_s > SLOW_S + size / MIN_BYTES_PER_S:
             self.note(f"the broker took {took_s:.1f} s to answer")
 
-    def _ended(self, id_: str, answer: TaskReply | None) -> None:
-        shipment = self.under_way.pop(id_)
-        self.bytes_under_way -= shipment.size
-        self.way.leavings.answered(id_, shipment, answer)
+    def _finish(self, id_: str, reply: TaskReply | None) -> None:
+        self.cleanup.answered(id_, self._remove(id_).references, reply)
+
+    def _remove(self, id_: str) -> InFlightMessage:
+        message = self.in_flight.pop(id_)
+        self.bytes_in_flight -= message.size
+        return message
 
 
-def _summary(order: TaskMessage) -> str:
-    """What Flower shows as a message's arguments: short, and never an address or a payload."""
-    ids = [id_ for id_, _ in order.tasks]
+def _output_bytes(reply: TaskReply) -> int:
+    return sum(result.output.get("size", 0) for result in reply.entries if result.output is not None)
+
+
+def _summary(content: TaskMessage) -> str:
+    """Return what Flower shows as the message's arguments: short, without addresses or payloads."""
+    ids = [id_ for id_, _ in content.tasks]
     span = f"image {ids[0]}" if len(ids) == 1 else f"images {ids[0]} to {ids[-1]}"
-    return f"{order.kernel}, {span}, {order.transport}"
+    return f"{content.kernel}, {span}, {content.transport}"

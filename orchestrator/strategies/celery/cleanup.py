@@ -1,150 +1,137 @@
-"""What a Celery batch leaves behind, and how it is cleared away: inputs, results, answers that nobody awaits."""
+"""Deletes what Celery batches leave at the broker and in the payload store, and recognises unexpected replies."""
 
 from __future__ import annotations
 
 import time
 from collections import OrderedDict
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import Any, Final
 
 from celery.states import READY_STATES, SUCCESS
 
-from orchestrator.strategies.celery.outcomes import InFlightMessage, answer_of
-from orchestrator.strategies.celery.results import Results
+from orchestrator.strategies.celery.connection import ResultSubscription
+from orchestrator.strategies.celery.outcomes import InFlightMessage, reply_of
 from worker.messages import ForeignMessageError, TaskReply
 from worker.payloads.transport import Reference, Transport
 
-WITHDRAW_S = 5.0
-"""How long a batch that is given up waits for what the workers have begun, so that it can be cleaned away."""
-
-MOST_KEPT = 1000
-"""So much that has served may lie about before it is deleted, lest a long batch fills the broker."""
-
-MOST_HEARD = 4000
-"""So many answers are remembered, to be known when they are heard again: more than can be under way at once."""
+WITHDRAW_WAIT_S: Final = 5.0  # seconds to wait for tasks that workers have begun, after a batch was stopped
+MAX_PENDING: Final = 1000  # answered messages whose payloads and results wait for deletion
+MAX_REMEMBERED: Final = 4000  # replies remembered to recognise duplicates: more than can be in flight
 
 
 class Cleanup:
-    """Keeps account of what has to be deleted, and of answers that come when nobody awaits them."""
+    """Collects what is to be deleted, and judges replies that nothing waits for.
 
-    def __init__(self, transport: Transport, results: Results) -> None:
-        """Delete payloads by `transport`, and results by `results`."""
+    `duplicated` counts messages that were executed a second time since the last batch began.
+    """
+
+    def __init__(self, transport: Transport, results: ResultSubscription) -> None:
         self._transport = transport
         self._results = results
         self._payloads: list[Reference] = []
         self._ids: list[str] = []
         self._given_up: set[str] = set()
-        self._heard: OrderedDict[str, tuple[str, float] | None] = OrderedDict()
-        self.duplicated = 0
-        """Answers of this strategy's messages that came a second time, since the last batch began."""
-
-    def begin(self) -> None:
-        """Another batch begins."""
+        self._answered: OrderedDict[str, tuple[str, float] | None] = OrderedDict()
         self.duplicated = 0
 
-    def answered(self, id_: str, shipment: InFlightMessage, answer: TaskReply | None) -> None:
-        """A message was answered: its inputs and its result have served; `clear_some` deletes them."""
+    def answered(self, id_: str, references: Sequence[Reference], reply: TaskReply | None) -> None:
+        """Mark a message's inputs and result as no longer needed."""
         self._ids.append(id_)
-        self._payloads.extend(shipment.references)
-        self._heard[id_] = _execution(answer)
-        if len(self._heard) > MOST_HEARD:
-            self._heard.popitem(last=False)
+        self._payloads.extend(references)
+        self._answered[id_] = _execution(reply)
+        if len(self._answered) > MAX_REMEMBERED:
+            self._answered.popitem(last=False)
 
-    def give_up(self, id_: str, shipment: InFlightMessage) -> None:
-        """Nobody waits for this message's answer any more; should it come, it is the first."""
+    def give_up(self, id_: str, references: Sequence[Reference]) -> None:
+        """Stop waiting for a message; a reply that comes later is its first, not a duplicate."""
         self._given_up.add(id_)
-        self._payloads.extend(shipment.references)
+        self._payloads.extend(references)
 
-    def unawaited(self, id_: str, meta: dict[str, Any], keep: bool) -> str | None:
-        """Throw away an answer that nobody awaits, and count it if the message was done a second time.
+    def unexpected(self, id_: str, meta: dict[str, Any], keep_outputs: bool) -> str | None:
+        """Discard a reply that nothing waits for; count it if the message was executed twice.
 
-        An answer may be heard twice and is one all the same: looked up and then published, or published again by a
-        worker that did not hear that the first was. Celery tells of a slot process that it ended twice: first of the
-        time limit, then of the process. Only another answer of a task that was done counts.
+        One reply can arrive twice: looked up and then published, or published again by a worker that did not learn
+        that the first publication succeeded. Celery also reports the end of a slot process twice: its time limit,
+        then its exit. Only another reply of a successful task is a duplicate.
 
         Args:
-            id_: the message's.
-            meta: the answer.
-            keep: leave the outputs that it names, for the first answer names the same.
+            id_: the message's id.
+            meta: its Celery result.
+            keep_outputs: keep the outputs it names, which are those of the first reply.
 
         Returns:
-            What it tells of the batch; `None` for nothing.
+            The disturbance that it shows; `None` for none.
         """
         if meta["status"] not in READY_STATES:
             return None
         if id_ in self._given_up:
             self._given_up.remove(id_)
-            self._discard(id_, meta, keep)
+            self._discard(id_, meta, keep_outputs)
             return "a worker was still busy with an earlier batch"
-        if self._is_heard(id_, meta):
-            return None
-        self._discard(id_, meta, keep)
+        with suppress(ForeignMessageError):
+            execution = _execution(reply_of(meta))
+            if execution is not None and execution == self._answered.get(id_):
+                return None  # the reply that the message was finished with
+        self._discard(id_, meta, keep_outputs)
         if meta["status"] != SUCCESS:
             return None
         self.duplicated += 1
-        return "a task was done twice"
+        return "a task was executed twice"
 
-    def _is_heard(self, id_: str, meta: dict[str, Any]) -> bool:
-        """Whether this is the answer that ended the message."""
-        with suppress(ForeignMessageError):
-            execution = _execution(answer_of(meta))
-            return execution is not None and self._heard.get(id_) == execution
-        return False
+    def withdraw(self, in_flight: Mapping[str, InFlightMessage], purged: Collection[str]) -> None:
+        """Clean up after a batch that was stopped early.
 
-    def withdraw(self, under_way: dict[str, InFlightMessage], recalled: Collection[str]) -> None:
-        """After an early end: forget the messages that were taken back, and wait a while for the others."""
-        for id_, shipment in under_way.items():
-            self._payloads.extend(shipment.references)
-            self._given_up.add(id_)
-        for id_ in recalled:
-            under_way.pop(id_, None)
-            self._given_up.discard(id_)
-        deadline = time.monotonic() + WITHDRAW_S
-        while under_way and time.monotonic() < deadline:
-            for id_, meta in self._results.receive(under_way, 0.1):
-                if under_way.pop(id_, None) is not None:
-                    self.unawaited(id_, meta, keep=False)
-        under_way.clear()
-
-    def clear_some(self) -> None:
-        """Delete all that has served, once it is much."""
-        if len(self._ids) >= MOST_KEPT:
-            self.clear()
-
-    def end(self) -> None:
-        """A batch has ended: delete its payloads, and results once they are many enough to fall into the next one."""
-        if len(self._ids) >= MOST_KEPT // 2:
-            self.clear()
-        else:
-            self._clear_payloads()
-
-    def clear(self) -> None:
-        """Delete all that has served.
-
-        A worker whose slot process died looks there whether it had answered, and has the message done again if it
-        finds no result: so workers are to look after their slots first, as they do when asked who is there.
+        Args:
+            in_flight: messages without a reply.
+            purged: ids of those that were still in the queue and are deleted; the others are waited for.
         """
-        self._clear_payloads()
-        self._results.forget(self._ids)
+        for message in in_flight.values():
+            self._payloads.extend(message.references)
+        waiting = set(in_flight).difference(purged)
+        self._given_up |= waiting
+        deadline = time.monotonic() + WITHDRAW_WAIT_S
+        while waiting and time.monotonic() < deadline:
+            for id_, meta in self._results.receive(waiting, 0.1):
+                if id_ in waiting:
+                    waiting.remove(id_)
+                    self.unexpected(id_, meta, keep_outputs=False)
+
+    def delete_if_many(self) -> None:
+        """Delete once `MAX_PENDING` messages are pending, so that a long batch cannot fill the broker."""
+        if len(self._ids) >= MAX_PENDING:
+            self.delete()
+
+    def end_batch(self) -> None:
+        """Delete the batch's payloads, and results if they would soon have to be deleted within a batch."""
+        if len(self._ids) >= MAX_PENDING // 2:
+            self.delete()
+        else:
+            self._delete_payloads()
+
+    def delete(self) -> None:
+        """Delete every payload and result that is no longer needed.
+
+        Call it only after the workers have checked their slot processes, as `breakeven_present` makes them do: when
+        a slot process dies, its worker looks for the result and repeats the message if there is none.
+        """
+        self._delete_payloads()
+        self._results.discard(self._ids)
         self._ids.clear()
 
-    def _clear_payloads(self) -> None:
+    def _delete_payloads(self) -> None:
         self._transport.delete(self._payloads)
         self._payloads.clear()
 
-    def _discard(self, id_: str, meta: dict[str, Any], keep: bool) -> None:
-        """Have an answer that nobody waits for deleted, with the outputs it names."""
+    def _discard(self, id_: str, meta: dict[str, Any], keep_outputs: bool) -> None:
         self._ids.append(id_)
         with suppress(ForeignMessageError):
-            if not keep:
-                self._payloads.extend(_outputs(meta))
+            if not keep_outputs:
+                self._payloads.extend(
+                    each.output for each in reply_of(meta).entries if each.output is not None
+                )
 
 
-def _outputs(meta: dict[str, Any]) -> Iterable[Reference]:
-    return [entry.output for entry in answer_of(meta).entries if entry.output is not None]
-
-
-def _execution(answer: TaskReply | None) -> tuple[str, float] | None:
-    """What tells one doing of a message from another: the slot, and when it began on that slot's clock."""
-    return (answer.slot, answer.entries[0].started_at) if answer and answer.entries else None
+def _execution(reply: TaskReply | None) -> tuple[str, float] | None:
+    """Return what distinguishes two executions of a message: the slot, and when it started."""
+    return (reply.slot, reply.entries[0].started_at) if reply and reply.entries else None

@@ -1,98 +1,100 @@
-"""Looks after a Celery batch that has gone quiet.
+"""Checks on a Celery batch that has gone quiet.
 
-A healthy batch never comes here. After some silence the workers are asked what they are at, and the broker
-what it holds. A message that a worker took which is gone is given back at once, instead of after the visibility
-timeout; one that nobody has any more will have no answer, and its tasks are lost.
+A healthy batch never needs it. After some silence it asks the workers which tasks they have, and the broker which
+messages. A message that a lost worker had fetched is requeued at once, not only after the visibility timeout; the
+tasks of a message that neither a worker nor the broker has are lost.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import Final
 
 from orchestrator.errors import UnavailableError
 from orchestrator.fleet.fleet import Fleet
 from orchestrator.strategies.celery.outcomes import InFlightMessage
 
-QUIET_S = 2.0
-"""After this long without an answer, and again every so often, the batch is looked after."""
-
-SLOW_S = 1.0
-"""A broker that takes longer to answer than this is not well."""
+CHECK_AFTER_S: Final = 2.0  # seconds without a reply before a check, and between two checks
+SLOW_S: Final = 1.0  # a healthy broker answers faster
 
 
 @dataclass(frozen=True, slots=True)
-class Fate:
-    """Messages that have no answer to come: their ids, and why; of those in `unsent` the broker never heard."""
+class Unanswerable:
+    """Ids of messages that will get no reply, and the reason; the broker never received those in `unsent`."""
 
     lost: tuple[str, ...] = ()
     unsent: tuple[str, ...] = ()
-    why: str = ""
+    reason: str = ""
 
 
 @dataclass(slots=True)
 class Watchdog:
-    """Looks after one batch, that is done by `slots` slots. `note` is told what disturbs it."""
+    """Checks on one batch that `slots` slots serve; calls `note` with each disturbance."""
 
     fleet: Fleet
     slots: int
     note: Callable[[str], None]
-    missing: frozenset[str] = field(default_factory=frozenset)
+    missing: frozenset[str] = frozenset()
     idle: bool = False
 
-    def look(self, under_way: Mapping[str, InFlightMessage], quiet_s: float) -> Fate:
-        """See to it that everything under way can still be answered, after `quiet_s` seconds of silence.
+    def check(self, in_flight: Mapping[str, InFlightMessage], quiet_s: float) -> Unanswerable:
+        """Make sure that every message in flight can still be answered, after `quiet_s` seconds of silence.
 
-        Two looks in a row must miss a message: between queue and worker there is a moment in which it is in neither.
+        A message counts as missing only if two checks in a row do not find it: on its way from the queue to a worker
+        it is in neither for a moment.
 
         Raises:
-            UnavailableError: the broker is out of memory, or has ended.
+            UnavailableError: the broker has ended, or its memory is full.
         """
         self.fleet.check()
         asked_at = time.monotonic()
         self.fleet.run_queue.check_memory()
         if (took_s := time.monotonic() - asked_at) > SLOW_S:
             self.note(f"the broker took {took_s:.1f} s to answer")
-        if (what := self.fleet.disturbance()) is not None:
-            self.note(what)
+        if (disturbance := self.fleet.disturbance()) is not None:
+            self.note(disturbance)
         if quiet_s > self.fleet.answer_timeout_s:
-            return Fate(tuple(under_way), why=f"no answer in {quiet_s:.0f} s")
+            return Unanswerable(tuple(in_flight), reason=f"none within {quiet_s:.0f} s")
         if self.fleet.liveness.has_suspects:
-            return Fate()
+            return Unanswerable()
         if self.fleet.needs_recovery:
             try:
                 self.fleet.use_slots(self.slots)
             except UnavailableError as error:
-                return Fate(tuple(under_way), why=str(error))
-        return self._fate(under_way)
+                return Unanswerable(tuple(in_flight), reason=str(error))
+        return self._find_missing(in_flight)
 
-    def _fate(self, under_way: Mapping[str, InFlightMessage]) -> Fate:
-        busy = self.fleet.liveness.active_tasks & under_way.keys()
+    def _find_missing(self, in_flight: Mapping[str, InFlightMessage]) -> Unanswerable:
+        busy = self.fleet.liveness.active_tasks & in_flight.keys()
         waiting = self.fleet.run_queue.length()
-        self._see_that_somebody_serves(waiting, busy)
-        if waiting + len(busy) >= len(under_way):
+        self._serve_again_if_idle(waiting, busy)
+        if waiting + len(busy) >= len(in_flight):
             self.missing = frozenset()
-            return Fate()
-        held = self.fleet.run_queue.snapshot()
-        if (what := self.fleet.disturbance()) is not None:
-            self.note(what)
-            return Fate()
-        busy = self.fleet.liveness.active_tasks & under_way.keys()
-        orphans = (held.fetched.keys() & under_way.keys()) - busy
+            return Unanswerable()
+        snapshot = self.fleet.run_queue.snapshot()
+        if (disturbance := self.fleet.disturbance()) is not None:
+            self.note(disturbance)
+            return Unanswerable()
+        busy = self.fleet.liveness.active_tasks & in_flight.keys()
+        orphans = (snapshot.fetched.keys() & in_flight.keys()) - busy
         if orphans:
-            self.note(f"a worker left {len(orphans)} of its messages unanswered; they were given to others")
-            self.fleet.run_queue.requeue(held.fetched[id_] for id_ in orphans)
-        missing = frozenset(id_ for id_ in under_way if id_ not in held and id_ not in busy)
+            self.note(f"a worker left {len(orphans)} messages without a reply; they were queued again")
+            self.fleet.run_queue.requeue(snapshot.fetched[id_] for id_ in orphans)
+        missing = frozenset(id_ for id_ in in_flight if id_ not in snapshot and id_ not in busy)
         gone, self.missing = missing & self.missing, missing
-        lost = tuple(id_ for id_ in gone if under_way[id_].accepted)
-        unsent = tuple(id_ for id_ in gone if not under_way[id_].accepted)
-        return Fate(lost, unsent, "the broker has neither its message nor its result any more")
+        lost = tuple(id_ for id_ in gone if in_flight[id_].accepted)
+        unsent = tuple(id_ for id_ in gone if not in_flight[id_].accepted)
+        return Unanswerable(lost, unsent, "the broker has neither the message nor its result")
 
-    def _see_that_somebody_serves(self, waiting: int, busy: set[str]) -> None:
-        """Workers that lost their connection may have come back without taking up the queue."""
+    def _serve_again_if_idle(self, waiting: int, busy: set[str]) -> None:
+        """Have the workers consume the queue again if two checks in a row find messages and no busy worker.
+
+        Workers that lost their connection may come back without consuming the queue.
+        """
         idle = bool(waiting) and not busy
         if idle and self.idle:
-            self.note("messages waited, and no worker took them")
+            self.note("messages waited in the queue and no worker fetched them")
             self.fleet.require_recovery()
         self.idle = idle and not self.idle

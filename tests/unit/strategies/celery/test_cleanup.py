@@ -1,12 +1,11 @@
-"""Answers that nobody awaits: heard again, done again, or of a batch that was given up."""
+"""Replies that nothing waits for: received again, of a second execution, or of a batch that was given up."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from orchestrator.strategies.celery.cleanup import MOST_KEPT, Cleanup
-from orchestrator.strategies.celery.outcomes import InFlightMessage, answer_of
-from worker.contract import Task
+from orchestrator.strategies.celery.cleanup import MAX_PENDING, Cleanup
+from orchestrator.strategies.celery.outcomes import reply_of
 from worker.messages import TaskReply, TaskResult
 from worker.payloads.transport import Reference
 
@@ -14,7 +13,7 @@ OUTPUT: Reference = {"key": "breakeven-1:out:0", "size": 1, "shape": None}
 
 
 class Deleted:
-    """Stands for the transport and for the stored results; keeps what it is told to delete."""
+    """Stands for the transport and for the stored results; keeps what it is asked to delete."""
 
     def __init__(self) -> None:
         self.payloads: list[Reference] = []
@@ -23,59 +22,64 @@ class Deleted:
     def delete(self, references: list[Reference]) -> None:
         self.payloads += references
 
-    def forget(self, ids: list[str]) -> None:
+    def discard(self, ids: list[str]) -> None:
         self.ids += ids
 
 
 def result(started_at: float = 1.0, slot: str = "a") -> dict[str, Any]:
-    """A result as Celery tells of it, of a message of one task that `slot` began at `started_at`."""
+    """Return a Celery result of a message of one task that `slot` began at `started_at`."""
     entry = TaskResult(0, OUTPUT, None, started_at, 0.0, 0.1, 0.1, 0.0, started_at + 0.1)
     return {"status": "SUCCESS", "result": TaskReply("worker", slot, [entry]).as_result()}
 
 
-def answered(meta: dict[str, Any]) -> tuple[Cleanup, Deleted]:
-    """Leavings of a batch of one message that was answered so."""
+def cleanup_after(meta: dict[str, Any]) -> tuple[Cleanup, Deleted]:
+    """Return the cleanup of a batch of one message that got this reply."""
     kept = Deleted()
-    leavings = Cleanup(kept, kept)  # type: ignore[arg-type]  # all of them that is used
-    leavings.begin()
-    leavings.answered("id", InFlightMessage([Task(0, "decode", "asarray", "")], [], 0, 0.0), answer_of(meta))
-    return leavings, kept
+    cleanup = Cleanup(kept, kept)  # type: ignore[arg-type]  # all of them that is used
+    cleanup.answered("id", [], reply_of(meta))
+    return cleanup, kept
 
 
-def test_an_answer_that_is_heard_twice_is_one() -> None:
-    leavings, kept = answered(result())
-    assert leavings.unawaited("id", result(), keep=False) is None
-    leavings.clear()
-    assert leavings.duplicated == 0
+def test_a_reply_that_is_received_twice_is_one() -> None:
+    cleanup, kept = cleanup_after(result())
+    assert cleanup.unexpected("id", result(), keep_outputs=False) is None
+    cleanup.delete()
+    assert cleanup.duplicated == 0
     assert kept.payloads == []
 
 
-def test_a_message_that_was_done_twice_is_counted_whoever_did_it() -> None:
-    leavings, kept = answered(result(started_at=1.0, slot="a"))
-    assert leavings.unawaited("id", result(started_at=2.0, slot="a"), keep=False) == "a task was done twice"
-    assert leavings.unawaited("id", result(started_at=1.0, slot="b"), keep=False) == "a task was done twice"
-    leavings.clear()
-    assert leavings.duplicated == 2
+def test_a_second_execution_is_counted_in_the_same_slot_and_in_another() -> None:
+    cleanup, kept = cleanup_after(result(started_at=1.0, slot="a"))
+    assert (
+        cleanup.unexpected("id", result(started_at=2.0, slot="a"), keep_outputs=False)
+        == "a task was executed twice"
+    )
+    assert (
+        cleanup.unexpected("id", result(started_at=1.0, slot="b"), keep_outputs=False)
+        == "a task was executed twice"
+    )
+    cleanup.delete()
+    assert cleanup.duplicated == 2
     assert kept.payloads == [OUTPUT, OUTPUT]
 
 
-def test_the_first_answer_to_a_message_that_was_given_up_is_no_second_one() -> None:
-    leavings, kept = answered(result())
-    leavings.give_up("late", InFlightMessage([Task(1, "decode", "asarray", "")], [], 0, 0.0))
-    said = leavings.unawaited("late", result(), keep=False)
-    leavings.clear()
+def test_the_first_reply_to_a_message_that_was_given_up_is_no_duplicate() -> None:
+    cleanup, kept = cleanup_after(result())
+    cleanup.give_up("late", [])
+    said = cleanup.unexpected("late", result(), keep_outputs=False)
+    cleanup.delete()
     assert said == "a worker was still busy with an earlier batch"
-    assert (leavings.duplicated, kept.ids) == (0, ["id", "late"])
+    assert (cleanup.duplicated, kept.ids) == (0, ["id", "late"])
 
 
-def test_results_outlive_their_batch_until_the_workers_were_asked_unless_they_are_many() -> None:
-    leavings, kept = answered(result())
-    leavings.unawaited("id", result(started_at=2.0), keep=False)
-    leavings.end()
+def test_results_are_kept_until_the_workers_were_asked_unless_they_are_many() -> None:
+    cleanup, kept = cleanup_after(result())
+    cleanup.unexpected("id", result(started_at=2.0), keep_outputs=False)
+    cleanup.end_batch()
     assert (kept.payloads, kept.ids) == ([OUTPUT], [])
-    leavings.clear()
+    cleanup.delete()
     assert kept.ids == ["id", "id"]
-    for number in range(MOST_KEPT // 2):
-        leavings.answered(str(number), InFlightMessage([Task(0, "decode", "asarray", "")], [], 0, 0.0), None)
-    leavings.end()
-    assert len(kept.ids) == 2 + MOST_KEPT // 2
+    for number in range(MAX_PENDING // 2):
+        cleanup.answered(str(number), [], None)
+    cleanup.end_batch()
+    assert len(kept.ids) == 2 + MAX_PENDING // 2
