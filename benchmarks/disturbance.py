@@ -29,6 +29,7 @@ from orchestrator.inputs.synthetic import photograph
 from orchestrator.measurement.clock import SamplePosition, measure
 from orchestrator.measurement.rounds import shuffled
 from orchestrator.model.runs import Cell
+from orchestrator.phrases.cells import cell_name
 
 SLOTS = 2
 ROUNDS, QUICK_ROUNDS = 400, 80
@@ -93,7 +94,7 @@ def main() -> int:
         apart = spearmanr(logs[1:, 0], logs[:-1, 0]).statistic
         by_ranks, by_signs = half_widths(twin[:, 0] - logs[:, 0])
         page.row(
-            f"{cell.kernel} {cell.label}",
+            f"{cell.kernel} {cell_name(cell)}",
             f"{1e3 * float(np.exp(np.median(logs))):.0f} ms",
             f"{spread(logs[:, 0]):.1%}",
             f"{in_a_row:.2f}",

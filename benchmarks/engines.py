@@ -40,7 +40,7 @@ from orchestrator.analysis.stats.intervals import estimate, ratio
 from orchestrator.fleet.child_processes import ChildProcesses
 from orchestrator.fleet.embedded import start_broker
 from orchestrator.model.findings import Estimate
-from orchestrator.phrases.numbers import digits
+from orchestrator.phrases.numbers import number
 from worker.payloads.redis import connect
 
 APPS = Path(__file__).parent / "engines"
@@ -130,9 +130,9 @@ class Bench:
     def start(self, client: Client, prefix: str) -> list[str]:
         """Start an engine's workers; gives their names."""
         names = []
-        for number, command in enumerate(client.commands):
+        for index, command in enumerate(client.commands):
             program, *arguments = command
-            names.append(f"{prefix}-{number}")
+            names.append(f"{prefix}-{index}")
             path = str(Path(sys.executable).with_name(program))
             self.processes.start(names[-1], [path, *arguments], self.environment)
         return names
@@ -167,17 +167,17 @@ def measured(bench: Bench, clients: Mapping[str, Client], rounds: int) -> Sample
     """Every engine once a round: started, used, ended."""
     order = random.Random(1)  # noqa: S311 - an order that can be had again, not a secret
     found: Samples = {what: {engine: {} for engine in clients} for what in ("start-up", "noops", "naps")}
-    for number in range(rounds):
-        progress(f"engines, round {number + 1} of {rounds}")
+    for round_ in range(rounds):
+        progress(f"engines, round {round_ + 1} of {rounds}")
         for engine in order.sample(list(clients), len(clients)):
             client = clients[engine]
             began = time.perf_counter()
-            names = bench.start(client, f"{ENGINES[engine]}-{number}")
+            names = bench.start(client, f"{ENGINES[engine]}-{round_}")
             bench.seconds(client, "noops", 1)
-            found["start-up"][engine][number] = time.perf_counter() - began
+            found["start-up"][engine][round_] = time.perf_counter() - began
             bench.seconds(client, "noops", WARM_UP)
-            found["noops"][engine][number] = bench.seconds(client, "noops", NOOPS) / NOOPS
-            found["naps"][engine][number] = bench.seconds(client, "naps", NAPS) / NAPS
+            found["noops"][engine][round_] = bench.seconds(client, "noops", NOOPS) / NOOPS
+            found["naps"][engine][round_] = bench.seconds(client, "naps", NAPS) / NAPS
             bench.stop(names)
     return found
 
@@ -214,7 +214,7 @@ def table(found: Samples, settings: Mapping[str, str]) -> list[str]:
 
 
 def _with_interval(figure: Estimate) -> str:
-    return f"{digits(figure.point)} ({interval(figure)})"
+    return f"{number(figure.point)} ({interval(figure)})"
 
 
 def main() -> int:

@@ -20,8 +20,8 @@ from orchestrator import results
 from orchestrator.analysis.analyse import analyse
 from orchestrator.model.findings import Estimate, Findings
 from orchestrator.model.runs import Cell, CellResult, Run
-from orchestrator.phrases.numbers import digits, seconds, spread
-from orchestrator.reports.terminal import short_label
+from orchestrator.phrases.cells import cell_name
+from orchestrator.phrases.numbers import number, seconds, spread
 
 DOCUMENT = Path(__file__).parents[1] / "docs" / "notebook.md"
 
@@ -99,7 +99,7 @@ def _line(section: str, result: CellResult, theirs: str, ratio: str, findings: F
     cell = result.cell
     makespan = findings.makespans[cell]
     ours = f"{seconds(makespan.point)} {spread(makespan)}".strip()
-    cells = (section, cell.stage, cell.kernel, short_label(cell), theirs, ratio, ours, _ratio(cell, findings))
+    cells = (section, cell.stage, cell.kernel, cell_name(cell), theirs, ratio, ours, _ratio(cell, findings))
     return f"| {' | '.join(cells)} |"
 
 
@@ -107,12 +107,12 @@ def _ratio(cell: Cell, findings: Findings) -> str:
     """The makespan over that of serial with the same kernel."""
     speedup = findings.versus_serial.get(cell)
     slower: Estimate | None = None if speedup is None else speedup.inverse
-    return "" if slower is None else digits(slower.point)
+    return "" if slower is None else number(slower.point)
 
 
 def _their_ratio(row: Published) -> str:
     serial = next(each for each in PUBLISHED if (each.kernel, each.strategy) == (row.kernel, "serial"))
-    return "" if row.seconds is None or serial.seconds is None else digits(row.seconds / serial.seconds)
+    return "" if row.seconds is None or serial.seconds is None else number(row.seconds / serial.seconds)
 
 
 def _result(run: Run, row: Published) -> CellResult | None:

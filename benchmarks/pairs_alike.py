@@ -26,6 +26,7 @@ from orchestrator.analysis.verdicts.verdict import classify
 from orchestrator.inputs.synthetic import encode, photograph
 from orchestrator.model.findings import Estimate, VerdictWord
 from orchestrator.model.runs import Cell
+from orchestrator.phrases.cells import cell_name
 from orchestrator.planning.options import PROFILES
 
 SLOTS = 2
@@ -95,7 +96,7 @@ def main() -> int:
         by_cell[cell].append((estimate, word, seconds))
     for cell, each in by_cell.items():
         milliseconds = 1e3 * float(np.median([seconds for _, _, seconds in each]))
-        name = f"{cell.stage} {cell.kernel} {cell.label}"
+        name = f"{cell.stage}, {cell_name(cell, 'long')}"
         page.row(name, f"{milliseconds:.1f} ms", *_figures([(e, w) for e, w, _ in each]))
     page.row("**all**", "", *_figures([(estimate, word) for _, estimate, word, _ in found]))
     points = np.array([estimate.point for _, estimate, _, _ in found])

@@ -31,7 +31,7 @@ from rows import Goal, Row, finish, parser, progress, rounds_of
 from turns import Side, stopwatch, turns, typical, versus
 
 from orchestrator.model.findings import Estimate
-from orchestrator.phrases.numbers import digits
+from orchestrator.phrases.numbers import number
 from orchestrator.phrases.numbers import seconds as shown
 
 SLOTS = 2
@@ -80,8 +80,8 @@ def batch_rows(many: int) -> Iterator[Row]:
     yield Row(
         f"{what}: memory",
         against,
-        f"{digits(peak / 1e6)} MB",
-        f"{digits(before / 1e6)} MB",
+        f"{number(peak / 1e6)} MB",
+        f"{number(before / 1e6)} MB",
         Estimate((peak - before) / 1e6),
         "MB more",
         Goal("at most", 20),
@@ -91,13 +91,13 @@ def batch_rows(many: int) -> Iterator[Row]:
 def _a_task(few: Side, lot: Side, many: int) -> dict[int, dict[int, float]]:
     """Seconds a task by round, of the small batch (the mean of several) and of the large one."""
     order, found = random.Random(1), {FEW: {}, many: {}}  # type: ignore[var-annotated]  # noqa: S311 - no secret
-    for number in range(ROUNDS):
-        progress(f"{many:,} tasks and {FEW:,}, round {number + 1} of {ROUNDS}")
+    for round_ in range(ROUNDS):
+        progress(f"{many:,} tasks and {FEW:,}, round {round_ + 1} of {ROUNDS}")
         for count in order.sample((FEW, many), 2):
             if count == many:
-                found[many][number] = lot() / many
+                found[many][round_] = lot() / many
             else:
-                found[FEW][number] = sum(few() for _ in range(REPEATS)) / REPEATS / FEW
+                found[FEW][round_] = sum(few() for _ in range(REPEATS)) / REPEATS / FEW
     return found
 
 

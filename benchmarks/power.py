@@ -28,6 +28,7 @@ from orchestrator.analysis.verdicts.verdict import classify
 from orchestrator.inputs.synthetic import photograph
 from orchestrator.model.findings import Estimate, VerdictWord
 from orchestrator.model.runs import Cell
+from orchestrator.phrases.cells import cell_name
 from orchestrator.planning.options import PROFILES
 from worker.stages.grayscale import BLOCK_PAIRS
 
@@ -87,7 +88,7 @@ def main() -> int:
     page.head("cell", "makespan", "pairs", "found", "wrong way", "median ratio", "from", "to")
     for cell, each in by_cell.items():
         milliseconds = 1e3 * float(np.median([seconds for _, _, seconds in each]))
-        page.row(f"{cell.kernel} {cell.label}", f"{milliseconds:.0f} ms", *_figures(each))
+        page.row(f"{cell.kernel} {cell_name(cell)}", f"{milliseconds:.0f} ms", *_figures(each))
     page.row("**all**", "", *_figures([(estimate, word, seconds) for _, estimate, word, seconds in found]))
     right = sum(word == "hurts" for _, _, word, _ in found)
     wrong = sum(word == "helps" for _, _, word, _ in found)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from orchestrator.model.findings import Estimate
-from orchestrator.phrases.numbers import digits
+from orchestrator.phrases.numbers import number
 
 ROUNDS, QUICK_ROUNDS = 21, 5
 
@@ -102,7 +102,7 @@ def table(rows: Sequence[Row]) -> list[str]:
         "| --- | --- | ---: | ---: | --- | ---: | --- | --- | --- |",
     ]
     for row in rows:
-        point = f"{digits(row.ratio.point)} {row.unit}" if row.ratio else ""
+        point = f"{number(row.ratio.point)} {row.unit}" if row.ratio else ""
         goal = f"{row.goal.word} {row.goal.figure:g}" if row.goal else ""
         against = f"{row.against} ({row.note})" if row.note else row.against
         cells = (row.what, against, row.ours, row.theirs, point, interval(row.ratio), goal, row.verdict)
@@ -114,7 +114,7 @@ def interval(estimate: Estimate | None) -> str:
     """The interval alone; a dash where there were too few rounds for one."""
     if estimate is None or estimate.low is None or estimate.high is None:
         return "–"
-    return f"{digits(estimate.low)} to {digits(estimate.high)}"
+    return f"{number(estimate.low)} to {number(estimate.high)}"
 
 
 def write(rows: Sequence[Row], path: Path) -> None:

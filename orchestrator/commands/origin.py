@@ -117,7 +117,7 @@ def _check_folder(folder: Path | None) -> None:
 
 def _offered(url: str, paths: tuple[str, ...], folder: Path | None) -> str:
     """What is served, and the first and the last address of it."""
-    from orchestrator.phrases.cells import count  # noqa: PLC0415 - as above
+    from orchestrator.phrases.numbers import count  # noqa: PLC0415 - as above
 
     noun = "image" if folder is None else "file"
     of = "" if folder is None else f" of {folder}"

@@ -14,7 +14,8 @@ from orchestrator.analysis.verdicts.selection import select_best
 from orchestrator.errors import UsageError
 from orchestrator.model.findings import Estimate
 from orchestrator.model.runs import Cell, Run
-from orchestrator.phrases.cells import cell_phrase, figure
+from orchestrator.phrases import numbers
+from orchestrator.phrases.cells import cell_name
 from orchestrator.phrases.scaling import interval, prediction_sentence
 from orchestrator.planning.plan import MAX_IMAGES, MAX_SLOTS, known, number, within
 
@@ -88,7 +89,8 @@ class Forecast:
         if self.versus is None or self.versus_per_s is None or self.speedup is None:
             return said
         return (
-            f"{said} In-process, {cell_phrase(self.versus)} did {figure(self.versus_per_s)} tasks/s here: Celery would "
+            f"{said} In-process, {cell_name(self.versus, 'prose')} did {numbers.number(self.versus_per_s)} tasks/s "
+            "here: Celery would "
             f"do {interval(self.speedup)} times that."
         )
 

@@ -14,6 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from orchestrator.measurement.rounds import Watcher
 from orchestrator.model.runs import Cell
+from orchestrator.phrases.cells import cell_name
 
 
 class Silent:
@@ -67,7 +68,7 @@ class Bar:
 
     def sample(self, done: int, total: int, cell: Cell) -> None:
         """A sample is about to be taken."""
-        what = f"{cell.stage} {cell.kernel} {cell.label}"
+        what = f"{cell.stage}, {cell_name(cell, 'long')}"
         seconds = self._time_left.sample(total, cell)
         left = "" if seconds is None else f"{timedelta(seconds=ceil(seconds))} left"
         self._bar.update(

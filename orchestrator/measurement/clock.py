@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from orchestrator.inputs.workload import verify
 from orchestrator.measurement.batch_outcomes import BatchOutcomes
 from orchestrator.model.runs import Sample, TaskFailure
-from orchestrator.phrases.cells import count
+from orchestrator.phrases.numbers import count
 from orchestrator.strategies.base import Strategy
 from worker.contract import LOST, Failure, Payload, Task
 

@@ -19,7 +19,7 @@ from orchestrator.fleet.payload_reach import payloads_out_of_reach
 from orchestrator.measurement.machine import environment
 from orchestrator.measurement.preflight import preflight
 from orchestrator.model.environment import Broker
-from orchestrator.phrases.cells import count
+from orchestrator.phrases.numbers import count
 from worker.redaction import mask_credentials
 
 

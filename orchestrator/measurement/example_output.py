@@ -9,6 +9,7 @@ import numpy as np
 from orchestrator.inputs.provisioning import Inputs
 from orchestrator.model.runs import Cell, ExampleOutput
 from orchestrator.model.thumbnails import thumbnails
+from orchestrator.phrases.cells import cell_name
 from orchestrator.strategies.base import Strategy
 from worker.contract import Pixels, Task
 from worker.stages import STAGES
@@ -29,7 +30,7 @@ def example_output(
         (outcome,) = [strategy.fetch(outcome) for outcome in list(strategy.run([task]))]
         before = _pixels_of(task)
         if before is not None and isinstance(outcome.output, np.ndarray):
-            return thumbnails(before, outcome.output, f"{cell.stage} {cell.kernel} {cell.label}")
+            return thumbnails(before, outcome.output, f"{cell.stage}, {cell_name(cell, 'long')}")
     return None
 
 

@@ -26,6 +26,7 @@ from orchestrator.measurement.preflight import preflight
 from orchestrator.measurement.recorder import Recorder, now
 from orchestrator.measurement.rounds import Rounds, Watcher
 from orchestrator.model.runs import Cell, Plan, Run
+from orchestrator.phrases.cells import cell_name
 from orchestrator.strategies.base import Strategy, make_strategy
 from worker.allocator import keep_freed_memory
 from worker.redaction import redact
@@ -215,7 +216,7 @@ def _strategies(
         for cell in record.run.plan.cells:
             place = replace(cell, stage="", kernel="", replica=0, width=None, height=None, latency_ms=None)
             if place not in ready:
-                watcher.step(f"Starting {cell.label}")
+                watcher.step(f"Starting {cell_name(cell)}")
                 started = time.perf_counter()
                 strategy = stack.enter_context(make_strategy(cell, fleet))
                 ready[place] = strategy, time.perf_counter() - started

@@ -56,22 +56,6 @@ class Cell:
         kind = STRATEGIES.get(self.strategy)
         return kind is not None and kind.distributed
 
-    @property
-    def label(self) -> str:
-        """A name for people: the strategy, and what else tells its cells apart."""
-        parts = [self.strategy]
-        if self.transport is not None:
-            parts.append(self.transport)
-        if self.chunk is not None:
-            parts.append(f"chunk {self.chunk}")
-        if self.data == "resident":
-            parts.append("resident")
-        if self.events == "on":
-            parts.append("events")
-        if self.replica:
-            parts.append("again")
-        return " ".join(parts)
-
 
 @dataclass(frozen=True, slots=True)
 class MeanHops:

@@ -1,16 +1,44 @@
-"""Verdicts in words: one plain sentence, with the figures that it stands on."""
+"""The name of a cell, and what the cells of a run work on."""
 
 from __future__ import annotations
 
-from orchestrator.model.findings import Estimate
-from orchestrator.model.runs import Cell
+from typing import Final, Literal, TypeAlias
 
-NAMES = {"celery": "Celery"}
+from orchestrator.model.runs import Cell, Run
+from orchestrator.phrases.numbers import count
+
+Detail: TypeAlias = Literal["short", "long", "prose"]
+
+PROPER_NAMES: Final = {"celery": "Celery"}
 
 
-def cell_phrase(cell: Cell) -> str:
-    """A cell as a person says it: `Celery with numpy on 2 slots (redis, chunk 4)`."""
-    name = f"{NAMES.get(cell.strategy, cell.strategy)} with {cell.kernel}"
+def cell_name(cell: Cell, detail: Detail = "short") -> str:
+    """Return the name of a cell.
+
+    Args:
+        cell: to name.
+        detail: `short` where kernel, slots and work stand beside it: `celery redis/4` has transport and chunk;
+            `long` where they do not: `celery redis/4, numpy, 64x64, 2 slots`;
+            `prose` in a sentence: `Celery with numpy on 2 slots (redis, chunk 4)`.
+    """
+    if detail == "prose":
+        return _in_prose(cell)
+    parts = [cell.strategy]
+    if cell.transport is not None:
+        parts.append(f"{cell.transport}/{cell.chunk}")
+    elif cell.chunk is not None and cell.chunk > 1:
+        parts.append(f"chunk {cell.chunk}")
+    parts += ["stays"] if cell.data == "resident" else []
+    parts += ["events"] if cell.events == "on" else []
+    parts += ["again"] if cell.replica else []
+    short = " ".join(parts)
+    if detail == "short":
+        return short
+    return ", ".join(part for part in (short, cell.kernel, cell.work, count(cell.slots, "slot")) if part)
+
+
+def _in_prose(cell: Cell) -> str:
+    name = f"{PROPER_NAMES.get(cell.strategy, cell.strategy)} with {cell.kernel}"
     if cell.slots > 1:
         name += f" on {cell.slots} slots"
     details = [] if cell.transport is None else [cell.transport]
@@ -21,42 +49,16 @@ def cell_phrase(cell: Cell) -> str:
     return f"{name} ({', '.join(details)})" if details else name
 
 
-def sent(cell: Cell) -> list[str]:
-    """Return how a cell's tasks travel, for a table: `redis/4`, `chunk 4`; empty where tasks go one by one."""
-    if cell.transport is not None:
-        return [f"{cell.transport}/{cell.chunk}"]
-    return [f"chunk {cell.chunk}"] if cell.chunk is not None and cell.chunk > 1 else []
+def image_sizes(run: Run) -> str:
+    """Return the size of the images, or the range of a sweep of it: `128x96`, `64x64 to 2048x2048`."""
+    swept = [(cell.width, cell.height) for cell in run.plan.cells if cell.width and cell.height]
+    if not swept:
+        return f"{run.plan.width}x{run.plan.height}"
+    return " to ".join(f"{width}x{height}" for width, height in dict.fromkeys((min(swept), max(swept))))
 
 
-def took(ratio: Estimate, rounds: int, than: str) -> str:
-    """How the time compares, from a ratio of times: `took 1.84 times as long as X (...)`."""
-    if ratio.point < 1:
-        return f"was {figure(1 / ratio.point)} times as fast as {than} ({evidence(ratio.inverse, rounds)})"
-    return f"took {figure(ratio.point)} times as long as {than} ({evidence(ratio, rounds)})"
-
-
-def evidence(ratio: Estimate, rounds: int) -> str:
-    """What a ratio stands on: `1.71 to 1.96, 95 % interval, 7 rounds`."""
-    if ratio.low is None or ratio.high is None or ratio.level is None:
-        return count(rounds, "round")
-    return (
-        f"{figure(ratio.low)} to {figure(ratio.high)}, {100 * ratio.level:.0f} % interval, "
-        f"{count(rounds, 'round')}"
-    )
-
-
-def figure(value: float) -> str:
-    """A ratio with as many digits as a person wants."""
-    if value < 0.1:
-        return f"{value:.2g}"
-    return f"{value:.2f}" if value < 10 else f"{value:.1f}" if value < 100 else f"{value:,.0f}"
-
-
-def percent(share: float) -> str:
-    """A share from 0 to 1 in percent: `3.5 %`, `12 %`."""
-    return f"{100 * share:.2g} %" if share < 0.1 else f"{100 * share:.0f} %"
-
-
-def count(number: int, noun: str) -> str:
-    """A number of things: `1 round`, `7 rounds`."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+def origin_latencies(run: Run) -> str:
+    """Return the latency of the origin, or the range of a sweep of it: `5 ms`, `1 to 256 ms`."""
+    swept = [cell.latency_ms for cell in run.plan.cells if cell.latency_ms is not None]
+    ends = dict.fromkeys((min(swept), max(swept))) if swept else [run.plan.latency_ms]
+    return f"{' to '.join(f'{each:g}' for each in ends)} ms"

@@ -14,7 +14,8 @@ from orchestrator.analysis.verdicts.noise import noise_floor
 from orchestrator.analysis.verdicts.regressions import ChangeWord, Comparison
 from orchestrator.model.findings import Estimate
 from orchestrator.model.runs import Cell, Run
-from orchestrator.phrases.cells import cell_phrase, count, figure, percent, sent
+from orchestrator.phrases.cells import cell_name
+from orchestrator.phrases.numbers import NONE, count, interval, number, percent
 
 ORDER: tuple[ChangeWord, ...] = ("invalid", "regression", "improvement", "inconclusive", "same")
 """The findings in the order in which they matter to whoever changed something."""
@@ -72,7 +73,7 @@ def threshold_source(old: Run, new: Run) -> str:
     for which, run in (("old", old), ("new", new)):
         floor = noise_floor(run)
         if floor is not None:
-            text = f"the {which} run's A/A pair, one cell measured twice, shows {figure(floor.point)} times"
+            text = f"the {which} run's A/A pair, one cell measured twice, shows {number(floor.point)} times"
             sources[text] = abs(log(floor.point))
     return max(sources, key=lambda source: sources[source])
 
@@ -88,7 +89,7 @@ def median_cell(comparison: Comparison) -> str | None:
     """How much longer the median cell takes; `None` where no cell has a ratio."""
     if comparison.shift is None:
         return None
-    return f"the median cell takes {figure(comparison.shift)} times as long as before"
+    return f"the median cell takes {number(comparison.shift)} times as long as before"
 
 
 def moved_together(comparison: Comparison) -> bool:
@@ -107,38 +108,29 @@ def only_in_one(comparison: Comparison) -> Iterator[str]:
     """The cells that cannot be compared: a line each, or of many a line a stage."""
     for which, cells in (("old", comparison.only_old), ("new", comparison.only_new)):
         if len(cells) > MOST_NAMED:
-            for stage, number in Counter(cell.stage for cell in cells).items():
-                yield f"only in the {which} run: {stage}: {count(number, 'cell')}"
+            for stage, cells_of_stage in Counter(cell.stage for cell in cells).items():
+                yield f"only in the {which} run: {stage}: {count(cells_of_stage, 'cell')}"
         else:
             for cell in cells:
-                yield f"only in the {which} run: {cell.stage}: {cell_phrase(cell)}{_work(cell)}"
+                yield f"only in the {which} run: {cell.stage}: {cell_name(cell, 'prose')} {cell.work}".rstrip()
 
 
 def label(cell: Cell) -> str:
-    """The cell's name in a table, without its kernel: `celery redis/4`, and its work where that is its own."""
-    stays = " stays" if cell.data == "resident" else ""
-    events = " events" if cell.events == "on" else ""
-    return f"{' '.join([cell.strategy, *sent(cell)])}{stays}{events}{_work(cell)}"
+    """Return the cell's name in a table, with its work where a sweep varies it: `celery redis/4 64x64`."""
+    return f"{cell_name(cell)} {cell.work}".strip()
 
 
 def change(ratio: Estimate | None) -> str:
-    """How much longer it takes: `+20.1 %`; a dash where there is no ratio."""
-    return "-" if ratio is None else f"{_percent(ratio.point)} %"
+    """Return how much longer it takes: `+20.1 %`."""
+    return NONE if ratio is None else f"{_longer(ratio.point)} %"
 
 
-def interval(ratio: Estimate | None) -> str:
-    """The interval of that: `+18.2..+22.0 %`; empty where there is none."""
-    if ratio is None or ratio.low is None or ratio.high is None:
-        return ""
-    return f"{_percent(ratio.low)}..{_percent(ratio.high)} %"
+def change_interval(ratio: Estimate | None) -> str:
+    """Return the interval of the change: `+18.2 to +22.0 %`; empty where there is none."""
+    within = interval(ratio, _longer, " to ")
+    return within and f"{within} %"
 
 
-def _percent(ratio: float) -> str:
-    longer = 100 * (ratio - 1)
-    return f"{longer:+.0f}" if abs(longer) >= 99.95 else f"{round(longer, 1) + 0.0:+.1f}"
-
-
-def _work(cell: Cell) -> str:
-    """What the cell's own work is, as in a sweep."""
-    size = "" if cell.width is None else f" {cell.width}x{cell.height}"
-    return size if cell.latency_ms is None else f"{size} {cell.latency_ms:g} ms"
+def _longer(ratio: float) -> str:
+    percent = 100 * (ratio - 1)
+    return f"{percent:+.0f}" if abs(percent) >= 99.95 else f"{round(percent, 1) + 0.0:+.1f}"

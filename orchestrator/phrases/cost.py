@@ -8,7 +8,8 @@ from typing import Final
 from orchestrator.analysis.queueing.stations import StationName
 from orchestrator.analysis.scaling.cost import Cost
 from orchestrator.model.findings import Estimate
-from orchestrator.phrases.cells import cell_phrase, count, evidence, figure
+from orchestrator.phrases.cells import cell_name
+from orchestrator.phrases.numbers import count, evidence, number
 
 HOLDS: Final[dict[StationName, str]] = {
     "orchestrator": "the orchestrator's one thread holds",
@@ -43,12 +44,13 @@ def winning_slots(cost: Cost) -> str:
 
 def _here(cost: Cost) -> str:
     name = "one thread" if cost.against == "serial" else "the best in-process cell"
-    who = f"{name} ({cell_phrase(cost.versus)}, {figure(cost.versus_per_s)} tasks/s)"
+    who = f"{name} ({cell_name(cost.versus, 'prose')}, {number(cost.versus_per_s)} tasks/s)"
     if cost.kind == "measured" and cost.slots is not None and cost.ratio is not None:
         faster = cost.ratio.inverse
         return (
             f"Celery beats {who} {winning_slots(cost)} (COST, measured: "
-            f"{cell_phrase(cost.celery)} is {figure(faster.point)} times as fast; {evidence(faster, cost.rounds)})"
+            f"{cell_name(cost.celery, 'prose')} is {number(faster.point)} times as fast; "
+            f"{evidence(faster, cost.rounds)})"
         )
     if cost.kind == "predicted" and cost.slots is not None:
         return f"Celery should beat {who} from {_slots(cost.slots)} on (COST, predicted, not measured)"
@@ -80,7 +82,8 @@ def _against_the_model(cost: Cost, fewest: str) -> str:
     if cost.ratio is None:
         return f"; a model of its stations, not measured, has it win from {fewest} on; more rounds would tell"
     faster = cost.ratio.inverse
-    measured = f"{cell_phrase(cost.celery)} was {figure(faster.point)} times as fast ({evidence(faster, cost.rounds)})"
+    celery = cell_name(cost.celery, "prose")
+    measured = f"{celery} was {number(faster.point)} times as fast ({evidence(faster, cost.rounds)})"
     surely_not = faster.high is not None and faster.high <= 1
     end = "what was measured counts, and the model is too hopeful" if surely_not else "more rounds would tell"
     return f": {measured}. A model of its stations, not measured, has it win from {fewest} on; {end}"
@@ -112,4 +115,4 @@ def _held(cost: Cost) -> str:
             f"no batch of {count(cost.tasks, 'task')} takes less than a single message's way, {1e3 * way_s:.3g} ms; "
             "with more --images it may pay"
         )
-    return f"{HOLDS[cost.bound]} a batch of {count(cost.tasks, 'task')} at {figure(cost.limit_per_s)} tasks/s"
+    return f"{HOLDS[cost.bound]} a batch of {count(cost.tasks, 'task')} at {number(cost.limit_per_s)} tasks/s"

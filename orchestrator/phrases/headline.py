@@ -12,8 +12,8 @@ from orchestrator.analysis.scaling.curves import scaling
 from orchestrator.analysis.scaling.sweep import AXES, Sweep, sweeping
 from orchestrator.model.findings import Findings, Verdict, VerdictWord
 from orchestrator.model.runs import Run
-from orchestrator.phrases.cells import count
 from orchestrator.phrases.cost import here_alone, winning_slots
+from orchestrator.phrases.numbers import count
 from orchestrator.phrases.sweep import distinct, paying, surely
 
 DOES: dict[VerdictWord, str] = {

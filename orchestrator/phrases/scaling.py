@@ -11,7 +11,8 @@ from orchestrator.analysis.queueing.stations import Station, StationName
 from orchestrator.analysis.scaling.curves import ScalingCurve
 from orchestrator.analysis.scaling.usl import Refusal, Scalability
 from orchestrator.model.findings import Estimate
-from orchestrator.phrases.cells import cell_phrase, count, figure
+from orchestrator.phrases.cells import cell_name
+from orchestrator.phrases.numbers import count, number
 
 STATIONS: Final[dict[StationName, str]] = {
     "slots": "the slots",
@@ -80,7 +81,7 @@ def curve_sentences(curves: Sequence[ScalingCurve]) -> tuple[str, ...]:
     celery = [curve for curve in curves if curve.cell.distributed]
     said = [curves_sentence(curves)] if curves else []
     for curve in celery:
-        whose = f"{cell_phrase(curve.cell)}: " if len(celery) > 1 else ""
+        whose = f"{cell_name(curve.cell, 'prose')}: " if len(celery) > 1 else ""
         said.append(f"{whose}{law_sentence(curve.law)}")
         said += [] if curve.bounds is None else [f"{whose}{bounds_sentence(curve.bounds)}"]
     return tuple(said)
@@ -101,11 +102,11 @@ def curves_sentence(curves: Sequence[ScalingCurve]) -> str:
     for curve in sorted(curves, key=_gain, reverse=True):
         done = curve.points[-1].throughput_per_s.point
         said.append(
-            f"{cell_phrase(curve.cell)} does {figure(_gain(curve))} times as much ({figure(done)} tasks/s)"
+            f"{cell_name(curve.cell, 'prose')} does {number(_gain(curve))} times as much ({number(done)} tasks/s)"
         )
     first, last = curves[0].points[0].slots, curves[0].points[-1].slots
     return (
-        f"from {count(first, 'slot')} to {last}, of {figure(last / first)} times at best: {'; '.join(said)}."
+        f"from {count(first, 'slot')} to {last}, of {number(last / first)} times at best: {'; '.join(said)}."
     )
 
 
@@ -122,18 +123,18 @@ def prediction_sentence(found: Prediction) -> str:
     )
     holds = station_name(found.bottleneck, found.publishing_share)
     return (
-        f"{cell_phrase(found.cell)} would take {_seconds(made.point)}{spread} for "
-        f"{count(found.tasks, 'task')}, {figure(found.throughput_per_s.point)} tasks/s: predicted, not measured. A "
+        f"{cell_name(found.cell, 'prose')} would take {_seconds(made.point)}{spread} for "
+        f"{count(found.tasks, 'task')}, {number(found.throughput_per_s.point)} tasks/s: predicted, not measured. A "
         f"long batch is held back by {holds} ({_demand(found.stations, found.bottleneck)}), at "
-        f"{figure(found.sustained_per_s)} tasks/s; slots without end would give {figure(found.ceiling_per_s)}."
+        f"{number(found.sustained_per_s)} tasks/s; slots without end would give {number(found.ceiling_per_s)}."
     )
 
 
 def interval(found: Estimate) -> str:
     """A figure with its interval: `12.3 (11.9 to 12.8)`."""
     if found.low is None or found.high is None:
-        return figure(found.point)
-    return f"{figure(found.point)} ({figure(found.low)} to {figure(found.high)})"
+        return number(found.point)
+    return f"{number(found.point)} ({number(found.low)} to {number(found.high)})"
 
 
 def _demand(stations: tuple[Station, ...], name: StationName) -> str:
@@ -150,4 +151,4 @@ def _whole(found: Estimate) -> str:
 
 
 def _seconds(seconds: float) -> str:
-    return f"{figure(seconds)} s" if seconds >= 1 else f"{1e3 * seconds:.3g} ms"
+    return f"{number(seconds)} s" if seconds >= 1 else f"{1e3 * seconds:.3g} ms"

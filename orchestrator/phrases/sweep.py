@@ -10,7 +10,7 @@ from orchestrator.analysis.scaling.crossover import FEWEST_POINTS, BreakEven, Cr
 from orchestrator.analysis.scaling.sweep import Axis, Sweep, place
 from orchestrator.analysis.stats.intervals import FEWEST_ROUNDS
 from orchestrator.model.runs import Run
-from orchestrator.phrases.cells import count, figure
+from orchestrator.phrases.numbers import count, number
 
 UNITS: Final[dict[Axis, str]] = {"pixels": "pixels", "latency_ms": "ms of latency"}
 
@@ -126,8 +126,8 @@ def _speed(point: SweepPoint) -> tuple[str, str]:
     if ratio is None:
         return "was", "not measured"
     if ratio.point < 1:
-        return "is", f"{figure(1 / ratio.point)} times as fast"
-    return "takes", f"{figure(ratio.point)} times as long"
+        return "is", f"{number(1 / ratio.point)} times as fast"
+    return "takes", f"{number(ratio.point)} times as long"
 
 
 def _interval(found: Crossover, sweep: Sweep, run: Run) -> str:

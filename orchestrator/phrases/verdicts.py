@@ -9,8 +9,8 @@ from rich.table import Table
 from rich.text import Text
 
 from orchestrator.model.findings import Estimate, Verdict, VerdictWord
-from orchestrator.phrases.cells import cell_phrase, figure
-from orchestrator.phrases.numbers import levels
+from orchestrator.phrases.cells import cell_name
+from orchestrator.phrases.numbers import evidence, level, number
 
 COLOURS: dict[VerdictWord, str] = {
     "helps": "green",
@@ -33,12 +33,12 @@ def verdict_lines(verdicts: Sequence[Verdict]) -> Iterator[RenderableType]:
 
 def _levels(verdicts: Sequence[Verdict]) -> str:
     """How sure the intervals below are; nothing where there are none."""
-    shown = levels(each.ratio for each in verdicts)
+    shown = level(*(each.ratio for each in verdicts))
     return f" ({shown} intervals)" if shown else ""
 
 
 def _of_stage(stage: str, verdicts: Sequence[Verdict]) -> Iterator[RenderableType]:
-    celery = next((cell_phrase(each.celery) for each in verdicts if each.celery is not None), "")
+    celery = next((cell_name(each.celery, "prose") for each in verdicts if each.celery is not None), "")
     yield Text.assemble((stage, "bold"), f": {celery}" if celery else "")
     lines = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, show_header=False)
     lines.add_column(min_width=1)
@@ -54,12 +54,19 @@ def _said(verdict: Verdict) -> str:
     """What stands behind the verdict's word; where nothing is decided, the reason in full."""
     if verdict.verdict not in DECIDED or verdict.ratio is None or verdict.versus is None:
         return verdict.reason
-    return compared(verdict.ratio, cell_phrase(verdict.versus))
+    return compared(verdict.ratio, cell_name(verdict.versus, "prose"))
 
 
 def compared(ratio: Estimate, versus: str) -> str:
     """A ratio of times in words: `1.84 times as long as serial with numpy (1.71 to 1.96)`."""
     fast = ratio.point < 1
     told = ratio.inverse if fast else ratio
-    within = "" if told.low is None or told.high is None else f" ({figure(told.low)} to {figure(told.high)})"
-    return f"{figure(told.point)} times as {'fast' if fast else 'long'} as {versus}{within}"
+    within = "" if told.low is None or told.high is None else f" ({number(told.low)} to {number(told.high)})"
+    return f"{number(told.point)} times as {'fast' if fast else 'long'} as {versus}{within}"
+
+
+def took(ratio: Estimate, rounds: int, than: str) -> str:
+    """Return how times compare, from a ratio of times: `took 1.84 times as long as X (...)`."""
+    if ratio.point < 1:
+        return f"was {number(1 / ratio.point)} times as fast as {than} ({evidence(ratio.inverse, rounds)})"
+    return f"took {number(ratio.point)} times as long as {than} ({evidence(ratio, rounds)})"

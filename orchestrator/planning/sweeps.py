@@ -11,7 +11,7 @@ from typing import Literal
 from orchestrator.errors import UsageError
 from orchestrator.inputs.synthetic import MAX_SQUARE, MIN_SIDE
 from orchestrator.model.runs import Cell, Plan
-from orchestrator.phrases.cells import count
+from orchestrator.phrases.numbers import count
 from orchestrator.planning.option_checks import check_axis, check_options
 from orchestrator.planning.options import Options
 from orchestrator.planning.plan import (

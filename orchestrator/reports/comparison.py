@@ -18,7 +18,7 @@ from orchestrator.analysis.verdicts.regressions import Change, Comparison
 from orchestrator.model.findings import Estimate
 from orchestrator.model.runs import CellResult, Run
 from orchestrator.phrases import comparison as words
-from orchestrator.phrases.numbers import levels, seconds
+from orchestrator.phrases.numbers import level, seconds
 from orchestrator.reports.console import screen
 from orchestrator.reports.escaping import in_markdown
 
@@ -48,8 +48,8 @@ def report(comparison: Comparison, old: Run, new: Run, width: int) -> Renderable
     ]
     for stage in dict.fromkeys(each.cell.stage for each in comparison.changes):
         parts += [Text(), _table(comparison, old, new, stage, wide=width >= WIDE)]
-    level = levels(each.ratio for each in comparison.changes)
-    meaning = f"{words.MEANING} Intervals: {level}." if level else words.MEANING
+    shown = level(*(each.ratio for each in comparison.changes))
+    meaning = f"{words.MEANING} Intervals: {shown}." if shown else words.MEANING
     parts += [Text(), Text(meaning, style="dim")]
     only = list(words.only_in_one(comparison))
     if only:
@@ -90,7 +90,7 @@ def _table(comparison: Comparison, old: Run, new: Run, stage: str, wide: bool) -
 
 def _row(each: Change, times: list[str]) -> list[str | Text]:
     name = [words.label(each.cell), str(each.cell.slots)]
-    figures = [words.change(each.ratio), words.interval(each.ratio)]
+    figures = [words.change(each.ratio), words.change_interval(each.ratio)]
     return [*name, *times, *figures, Text(each.change, style=COLOURS[each.change])]
 
 
@@ -108,7 +108,7 @@ def _changed(comparison: Comparison) -> list[RenderableType]:
         for each in comparison.changes:
             if each.change == word:
                 name = f"{each.cell.stage} {each.cell.kernel} {words.label(each.cell)} on {each.cell.slots}"
-                figures = words.change(each.ratio), words.interval(each.ratio)
+                figures = words.change(each.ratio), words.change_interval(each.ratio)
                 across = words.marked(comparison, "").strip()
                 changed.add_row(Text(word, style=COLOURS[word]), name, *figures, across)
     invalid = [
@@ -175,7 +175,7 @@ def _markdown_row(comparison: Comparison, each: Change, old: CellResult, new: Ce
         _makespan(old),
         _makespan(new),
         words.change(each.ratio),
-        words.interval(each.ratio),
+        words.change_interval(each.ratio),
     ]
     return f"| {' | '.join(cells)} |"
 

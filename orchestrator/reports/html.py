@@ -25,12 +25,11 @@ from orchestrator import results
 from orchestrator.analysis.stats.intervals import throughput
 from orchestrator.model.findings import Findings, Verdict
 from orchestrator.model.runs import Cell, CellResult, Run
-from orchestrator.phrases import typeset
+from orchestrator.phrases.cells import cell_name, image_sizes, origin_latencies
 from orchestrator.phrases.conclusions import changes
 from orchestrator.phrases.headline import headline
-from orchestrator.phrases.numbers import digits, latencies, rate, sizes
+from orchestrator.phrases.numbers import NONE, interval, level, number, rate, seconds, size, times
 from orchestrator.reports.charts import CHARTS, chart
-from orchestrator.reports.charts.chart import full_name, short_name
 from orchestrator.reports.failures import failure_lines
 
 
@@ -161,12 +160,12 @@ def content(run: Run, findings: Findings) -> dict[str, Any]:
             for work in run.works(stage)
         },
         "faults": failure_lines(run),
-        "name_of": lambda cell: f"{cell.stage}, {full_name(cell)}",
+        "name_of": lambda cell: f"{cell.stage}, {cell_name(cell, 'long')}",
         "facts": facts(run),
         "environment": environment(run),
         "command": command(run),
-        "level": typeset.level,
-        "span": typeset.span,
+        "level": level,
+        "span": interval,
     }
 
 
@@ -175,7 +174,7 @@ def speed(verdict: Verdict) -> str:
     if verdict.ratio is None:
         return ""
     faster = verdict.ratio.point < 1
-    return f"{typeset.ratio(verdict.ratio.inverse if faster else verdict.ratio)} as {'fast' if faster else 'long'}"
+    return f"{times(verdict.ratio.inverse if faster else verdict.ratio)} as {'fast' if faster else 'long'}"
 
 
 def noise_floor(findings: Findings) -> str:
@@ -183,10 +182,8 @@ def noise_floor(findings: Findings) -> str:
     floor = findings.noise_floor
     if floor is None:
         return "No cell was measured twice, so this run does not tell its noise floor."
-    within = f" ({typeset.span(floor)}, {typeset.level(floor)} interval)" if typeset.span(floor) else ""
-    return (
-        f"Noise floor: the same cell, measured twice, differs from itself by {typeset.ratio(floor)}{within}."
-    )
+    within = f" ({interval(floor)}, {level(floor)} interval)" if interval(floor) else ""
+    return f"Noise floor: the same cell, measured twice, differs from itself by {times(floor)}{within}."
 
 
 def lines(results: Sequence[CellResult], findings: Findings) -> list[Line]:
@@ -201,15 +198,15 @@ def _line(result: CellResult, findings: Findings) -> Line:
     done = throughput(result)
     return Line(
         cell=cell,
-        name=short_name(cell),
-        makespan=typeset.time(makespan.point if makespan else None),
-        makespan_span=typeset.time_span(makespan),
-        throughput=digits(done.point) if done else typeset.NONE,
-        versus_serial=typeset.ratio(serial),
-        versus_serial_span=typeset.span(serial),
-        versus_best=typeset.ratio(best),
-        versus_best_span=typeset.span(best),
-        startup=typeset.time(result.startup_s),
+        name=cell_name(cell),
+        makespan=seconds(makespan.point if makespan else None),
+        makespan_span=interval(makespan, seconds),
+        throughput=number(done.point) if done else NONE,
+        versus_serial=times(serial),
+        versus_serial_span=interval(serial),
+        versus_best=times(best),
+        versus_best_span=interval(best),
+        startup=seconds(result.startup_s),
         verified=result.verified,
         sound=result.sound,
         measured=bool(result.taken),
@@ -220,12 +217,8 @@ def _line(result: CellResult, findings: Findings) -> Line:
 def facts(run: Run) -> list[tuple[str, str]]:
     """What was measured, in short."""
     plan = run.plan
-    pictures = (
-        f"{plan.images} of {sizes(run).replace('x', typeset.TIMES)}"
-        if plan.source == "origin"
-        else str(plan.images)
-    )
-    origin = f"{latencies(run)} latency"
+    pictures = f"{plan.images} of {image_sizes(run)}" if plan.source == "origin" else str(plan.images)
+    origin = f"{origin_latencies(run)} latency"
     if plan.bandwidth_mbit is not None:
         origin += f", {plan.bandwidth_mbit:g} Mbit/s"
     measured = max((len(result.samples) for result in run.cells), default=0)
@@ -251,7 +244,7 @@ def environment(run: Run) -> list[tuple[str, str]]:
     where, ahead = run.environment, run.preflight
     rows = [
         ("processor", f"{where.cpu.model or 'unknown'}, {where.cpu.usable} of {where.cpu.logical} usable"),
-        ("memory", typeset.size(where.memory_bytes)),
+        ("memory", size(where.memory_bytes)),
         ("platform", where.platform),
         ("Python", f"{where.python}{'' if where.gil else ', without the GIL'}"),
     ]
@@ -259,7 +252,7 @@ def environment(run: Run) -> list[tuple[str, str]]:
         whose = "embedded" if where.broker.embedded else "external"
         rows.append(("broker", f"{where.broker.name} {where.broker.version}, {whose}"))
     for worker in where.workers:
-        clock = "" if worker.clock_bound_s is None else f", clock within {typeset.time(worker.clock_bound_s)}"
+        clock = "" if worker.clock_bound_s is None else f", clock within {seconds(worker.clock_bound_s)}"
         places = f"{worker.slots} slot{'' if worker.slots == 1 else 's'}"
         events = ", task events on" if worker.events else ""
         rows.append(
@@ -269,10 +262,10 @@ def environment(run: Run) -> list[tuple[str, str]]:
             )
         )
     if ahead is not None:
-        rows.append(("timer resolution", typeset.time(ahead.timer_resolution_s)))
+        rows.append(("timer resolution", seconds(ahead.timer_resolution_s)))
         if ahead.broker_rtt_s is not None:
-            rows.append(("broker round trip", typeset.time(ahead.broker_rtt_s)))
-            rows.append(("empty task, end to end", typeset.time(ahead.noop_task_s)))
+            rows.append(("broker round trip", seconds(ahead.broker_rtt_s)))
+            rows.append(("empty task, end to end", seconds(ahead.noop_task_s)))
             rows.append(("payload into the store", rate(ahead.payload_put_bytes_per_s)))
             rows.append(("payload out of the store", rate(ahead.payload_get_bytes_per_s)))
     rows.append(("packages", ", ".join(f"{name} {version}" for name, version in where.packages.items())))

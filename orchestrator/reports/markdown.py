@@ -5,9 +5,9 @@ from __future__ import annotations
 from orchestrator.analysis.stats.intervals import throughput
 from orchestrator.model.findings import Estimate, Findings
 from orchestrator.model.runs import CellResult, Run
-from orchestrator.phrases.cells import count
+from orchestrator.phrases.cells import cell_name, image_sizes
 from orchestrator.phrases.conclusions import recommendations
-from orchestrator.phrases.numbers import digits, interval, seconds, sizes, spread, times
+from orchestrator.phrases.numbers import NONE, count, interval, number, seconds, spread, times
 from orchestrator.reports.escaping import in_code, in_markdown
 
 HEAD = "| kernel | strategy | slots | makespan | tasks/s | vs serial | vs best in-process |"
@@ -18,7 +18,7 @@ def render(run: Run, findings: Findings) -> str:
     """The report as Markdown."""
     plan = run.plan
     images, rounds = count(plan.images, "image"), count(plan.rounds, "round")
-    of = f"of {sizes(run)}" if plan.source == "origin" else f"from {in_code(plan.source)}"
+    of = f"of {image_sizes(run)}" if plan.source == "origin" else f"from {in_code(plan.source)}"
     lines = [
         f"**Breakeven** {in_code(run.command)}, profile {in_code(plan.profile)}: {images} "
         f"{of}, {rounds}, {run.environment.cpu.usable} processors, "
@@ -37,7 +37,7 @@ def render(run: Run, findings: Findings) -> str:
             lines += [_row(result, findings) for result in run.of_work(stage, work)]
     if findings.noise_floor is not None:
         floor = findings.noise_floor
-        lines += ["", f"Noise floor: {digits(floor.point)}x {interval(floor)}".rstrip()]
+        lines += ["", f"Noise floor: {times(floor)} {interval(floor)}".rstrip()]
     # Without a line between, they would be rows of the table above.
     lines += [""] if findings.warnings else []
     lines += [
@@ -50,14 +50,14 @@ def _row(result: CellResult, findings: Findings) -> str:
     cell = result.cell
     makespan = findings.makespans.get(cell)
     if makespan is None:
-        return f"| {in_markdown(cell.kernel)} | {in_markdown(cell.label)} | {cell.slots} | - | - | - | - |"
+        return f"| {in_markdown(cell.kernel)} | {in_markdown(cell_name(cell))} | {cell.slots} {f'| {NONE} ' * 4}|"
     done = throughput(result)
     cells = [
         in_markdown(cell.kernel),
-        in_markdown(cell.label),
+        in_markdown(cell_name(cell)),
         str(cell.slots),
         f"{seconds(makespan.point)} {spread(makespan)}".strip(),
-        digits(done.point) if done else "-",
+        number(done.point) if done else NONE,
         *(f"{times(each)} {interval(each)}".strip() for each in _ratios(result, findings)),
     ]
     return f"| {' | '.join(cells)} |"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 from rich.console import Group, RenderableType
@@ -13,16 +14,16 @@ from rich.text import Text
 
 from orchestrator.analysis.stats.intervals import throughput
 from orchestrator.model.findings import Findings
-from orchestrator.model.runs import Cell, CellResult, Run
-from orchestrator.phrases.cells import count, sent
+from orchestrator.model.runs import CellResult, Run
+from orchestrator.phrases.cells import cell_name, image_sizes
 from orchestrator.phrases.conclusions import recommendations
-from orchestrator.phrases.numbers import digits, interval, levels, rate, seconds, sizes, spread, times
+from orchestrator.phrases.numbers import NONE, count, interval, level, number, rate, seconds, spread, times
 from orchestrator.phrases.verdicts import verdict_lines
 from orchestrator.reports.console import screen
 from orchestrator.reports.failures import failure_lines
 from orchestrator.reports.track import track
 
-SPEEDUPS = "vs serial: of the same kernel; vs best: the best in-process; over 1x is faster."
+SPEEDUPS = "vs serial: of the same kernel; vs best: the best in-process; over 1× is faster."
 WAYS: Final[dict[str | None, str]] = {
     "redis": "through Redis",
     "inline": "in the message",
@@ -30,7 +31,7 @@ WAYS: Final[dict[str | None, str]] = {
 }
 STAYS = "stays: inputs and outputs stay in the payload store, as between stages."
 AGAIN = "again: the A/A pair, the same cell measured twice."
-EVENTS = "-E: with task events, what Flower reads; celery rows without it had them off."
+EVENTS = "events: with task events, which Flower reads; the other celery rows had them off."
 WIDE = 110
 """From this many columns on, intervals are written out."""
 LEAST_TRACK = 20
@@ -63,7 +64,7 @@ def _heading(run: Run) -> Text:
     plan, cpu, broker = run.plan, run.environment.cpu, run.environment.broker
     images, rounds = count(plan.images, "image"), count(plan.rounds, "round")
     lines = [
-        f"{images} of {sizes(run)} from {plan.source}, {rounds}"
+        f"{images} of {image_sizes(run)} from {plan.source}, {rounds}"
         if plan.source == "origin"
         else f"{images} from {plan.source}, {rounds}",
         f"{cpu.model or 'unknown processor'}, {cpu.usable} of {cpu.logical} processors, "
@@ -112,8 +113,8 @@ def _legend(run: Run, findings: Findings) -> list[str]:
     }
     lines += [term for term, stands in terms.items() if stands]
     lines += [EVENTS] if _events_differ(run) else []
-    level = levels(findings.makespans.values())
-    return [*lines, *([f"± is the {level} interval."] if level else [])]
+    asked = level(*findings.makespans.values())
+    return [*lines, *([f"± is the {asked} interval."] if asked else [])]
 
 
 def _events_differ(run: Run) -> bool:
@@ -125,23 +126,27 @@ def _table(run: Run, findings: Findings, stage: str, work: str, width: int) -> T
     wide = width >= WIDE
     table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="bold")
     table.add_column(stage, no_wrap=True, min_width=9)
-    table.add_column(work, no_wrap=wide, min_width=25 if wide else 20)
+    table.add_column(work, no_wrap=wide, min_width=25 if wide else 22)
     table.add_column("slots" if wide else "", justify="right", no_wrap=True, min_width=2)
     # A figure and the uncertainty beside it are two columns under one heading.
     for name, least in (("makespan", 8), ("per s", 5), ("vs serial", 6), ("vs best", 6)):
         table.add_column(name if wide else name.removeprefix("vs "), justify="right", min_width=least)
         if name != "per s":
-            table.add_column("", no_wrap=True, min_width=12 if wide and " " in name else 5)
+            table.add_column("", no_wrap=True, min_width=12 if wide and " " in name else 4)
     results = run.of_work(stage, work)
     speedups = [findings.versus_serial[each.cell] for each in results if each.cell in findings.versus_serial]
     axis = track(speedups, min(MOST_TRACK, width - TRACKED + LEAST_TRACK)) if width >= TRACKED else None
     if axis is not None:
         table.add_column("vs serial, drawn", no_wrap=True, min_width=axis.width)
-    kernel = None
+    kernel, events = None, _events_differ(run)
     for result in results:
         first = result.cell.kernel if result.cell.kernel != kernel else ""
         kernel = result.cell.kernel
-        row = [first, short_label(result.cell, _events_differ(run)), *_row(result, findings, wide)]
+        row = [
+            first,
+            cell_name(result.cell if events else replace(result.cell, events=None)),
+            *_row(result, findings, wide),
+        ]
         if axis is not None:
             row.append(axis.drawn(findings.versus_serial.get(result.cell)))
         table.add_row(*row, style="bold" if result.cell in findings.fastest else None)
@@ -152,23 +157,13 @@ def _row(result: CellResult, findings: Findings, wide: bool) -> list[str]:
     cell = result.cell
     makespan = findings.makespans.get(cell)
     if makespan is None:
-        return [str(cell.slots), "-", "", "-", "-", "", "-", ""]
+        return [str(cell.slots), NONE, "", NONE, NONE, "", NONE, ""]
     done = throughput(result)
     row = [str(cell.slots), seconds(makespan.point), spread(makespan)]
-    row.append(digits(done.point) if done else "-")
+    row.append(number(done.point) if done else NONE)
     for ratio in (findings.versus_serial.get(cell), findings.versus_best.get(cell)):
         row += [times(ratio), interval(ratio) if wide else spread(ratio)]
     return row
-
-
-def short_label(cell: Cell, events: bool) -> str:
-    """The cell's name in a table: `celery redis/4` is transport and chunk, and where `events` are told, -E."""
-    parts = [cell.strategy, *sent(cell)]
-    if cell.data == "resident":
-        parts.append("stays")
-    if events and cell.events == "on":
-        parts.append("-E")
-    return " ".join([*parts, *(["again"] if cell.replica else [])])
 
 
 def _failures(run: Run) -> list[RenderableType]:
@@ -177,7 +172,7 @@ def _failures(run: Run) -> list[RenderableType]:
     failed = [fault for fault in found if fault.kind == "failed"]
     lines: list[RenderableType] = []
     for fault in (*failed[:20], *(fault for fault in found if fault.kind != "failed")):
-        cells = f"{fault.cells[0].stage} {fault.cells[0].kernel} {fault.cells[0].label}"
+        cells = f"{fault.cells[0].stage}, {cell_name(fault.cells[0], 'long')}"
         more = f" and {len(fault.cells) - 1} more cells" if len(fault.cells) > 1 else ""
         if fault.kind == "failed":
             lines.append(Text(f"failed: {fault.message} ({cells}{more})", style="red"))
@@ -209,7 +204,4 @@ def _noise_floor(findings: Findings) -> list[RenderableType]:
     if floor is None:
         return []
     within = f" ({interval(floor)})" if interval(floor) else ""
-    return [
-        Text(),
-        Text(f"noise floor: the same cell measured twice differs by {digits(floor.point)}x{within}"),
-    ]
+    return [Text(), Text(f"noise floor: the same cell measured twice differs by {times(floor)}{within}")]

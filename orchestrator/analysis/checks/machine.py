@@ -6,7 +6,7 @@ from statistics import median
 from typing import Final
 
 from orchestrator.model import findings, runs
-from orchestrator.phrases.cells import count, percent
+from orchestrator.phrases.numbers import count, percent
 
 OTHER_LOAD: Final = 0.10
 """Share of the machine's CPU time that other processes may take in a round."""

@@ -10,7 +10,8 @@ from orchestrator.analysis.hops import hop_ledger
 from orchestrator.analysis.verdicts.comparability import eligible
 from orchestrator.model import findings, runs
 from orchestrator.model.runs import CellResult, Sample
-from orchestrator.phrases.cells import cell_phrase, count
+from orchestrator.phrases.cells import cell_name
+from orchestrator.phrases.numbers import count
 
 CLOCK_SHARE: Final = 0.5
 """The share of a hop that the clocks' bound may reach before that hop tells nothing."""
@@ -63,7 +64,7 @@ def disturbed(run: runs.Run) -> findings.Warning | None:
         return None
     result, sample = min(befallen, key=lambda each: (each[1].round, each[1].at_s))
     when = "warm-up" if sample.round < 0 else f"round {sample.round + 1}"
-    first = f"{result.cell.stage}, {cell_phrase(result.cell)}, {when}: {sample.disturbed}"
+    first = f"{result.cell.stage}, {cell_name(result.cell, 'prose')}, {when}: {sample.disturbed}"
     return findings.Warning(
         "disturbed",
         f"{count(len(befallen), 'sample')} disturbed ({'first ' if befallen[1:] else ''}{first})",
@@ -85,7 +86,7 @@ def _of_disturbed(befallen: Sequence[tuple[runs.CellResult, runs.Sample]]) -> st
 def _remedy(run: runs.Run, settled: str) -> str:
     """`settled` where every disturbed round was measured in the end, else what is missing."""
     missing = [
-        f"round {round_ + 1} of {each.cell.stage}, {cell_phrase(each.cell)}"
+        f"round {round_ + 1} of {each.cell.stage}, {cell_name(each.cell, 'prose')}"
         for each in run.cells
         for round_ in sorted({sample.round for sample in each.disturbed} - each.makespans_s.keys())
         if round_ >= 0
@@ -158,7 +159,7 @@ def clock_bound(run: runs.Run) -> findings.Warning | None:
             return findings.Warning(
                 "clock bound",
                 f"clocks are known to within {1e3 * of_cell.clock_bound_s:.2g} ms, and "
-                f"{cell_phrase(result.cell)} spends {_or_nothing(min(hops))} in queue or return",
+                f"{cell_name(result.cell, 'prose')} spends {_or_nothing(min(hops))} in queue or return",
                 "read queue and return together, not one by one; a quieter network narrows the bound",
             )
     return None
@@ -197,5 +198,5 @@ def _total(run: runs.Run, figure: Callable[[Sample], int]) -> int:
 
 def _named(cells: Sequence[runs.Cell], noun: str) -> str:
     """How many cells, and the first by name: `3 cells (first decode, Celery with asarray ...)`."""
-    first = f"{' '.join(filter(None, (cells[0].stage, cells[0].work)))}, {cell_phrase(cells[0])}"
+    first = f"{' '.join(filter(None, (cells[0].stage, cells[0].work)))}, {cell_name(cells[0], 'prose')}"
     return f"{count(len(cells), noun)} ({'first ' if len(cells) > 1 else ''}{first})"

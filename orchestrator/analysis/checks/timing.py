@@ -13,7 +13,8 @@ from orchestrator.analysis.verdicts.noise import noise_floor
 from orchestrator.analysis.verdicts.selection import round_levels
 from orchestrator.model import findings, runs
 from orchestrator.model.runs import CellResult
-from orchestrator.phrases.cells import cell_phrase, count, evidence, figure, percent
+from orchestrator.phrases.cells import cell_name
+from orchestrator.phrases.numbers import count, evidence, number, percent
 
 SPREAD: Final = 0.10
 """The relative standard deviation from which pyperf calls a benchmark unstable; here a robust one."""
@@ -49,7 +50,7 @@ def aa_differs(run: runs.Run) -> findings.Warning | None:
     rounds = max((len(result.samples) for result in run.cells if result.cell.replica), default=0)
     return findings.Warning(
         "A/A differs",
-        f"the same cell measured twice has a ratio of {figure(floor.point)} ({evidence(floor, rounds)}), "
+        f"the same cell measured twice has a ratio of {number(floor.point)} ({evidence(floor, rounds)}), "
         f"beyond the margin of {percent(run.plan.margin)}",
         "trust no difference of this size; use more rounds, a quieter machine, or a wider --margin",
     )
@@ -65,7 +66,7 @@ def spread(run: runs.Run) -> findings.Warning | None:
     return findings.Warning(
         "spread",
         f"{len(wide)} of {count(len(spreads), 'cell')} vary by more than {percent(SPREAD)} from round to "
-        f"round, most {worst.stage}, {cell_phrase(worst)}, by {percent(wide[worst])}",
+        f"round, most {worst.stage}, {cell_name(worst, 'prose')}, by {percent(wide[worst])}",
         "use more rounds, more --images a batch, or a quieter machine",
     )
 
@@ -107,7 +108,7 @@ def timer(run: runs.Run) -> findings.Warning | None:
         return None
     return findings.Warning(
         "timer",
-        f"{short[0].stage}, {cell_phrase(short[0])} took {1e3 * times[short[0]]:.2g} ms, less than "
+        f"{short[0].stage}, {cell_name(short[0], 'prose')} took {1e3 * times[short[0]]:.2g} ms, less than "
         f"{TIMER_TICKS} ticks of the clock ({1e9 * run.preflight.timer_resolution_s:.0f} ns each)",
         "give each batch more work: more --images, or a larger --size",
     )

@@ -25,7 +25,8 @@ from orchestrator.analysis.stats.intervals import makespan
 from orchestrator.errors import UsageError
 from orchestrator.model.findings import Estimate
 from orchestrator.model.runs import Cell, CellResult, Run
-from orchestrator.phrases.cells import cell_phrase, count
+from orchestrator.phrases.cells import cell_name
+from orchestrator.phrases.numbers import count
 
 MODEL_MARGIN: Final = 0.05
 """What the model alone may be off by, where formula and simulation agree; docs/scaling.md has the measured."""
@@ -108,7 +109,7 @@ def predict(
     measured = service_demands(slot_series(run, cell), run)
     if measured is None:
         raise UsageError(
-            f"{run.id} does not tell where {cell_phrase(cell)} spends its time; measure it with this release, "
+            f"{run.id} does not tell where {cell_name(cell, 'prose')} spends its time; measure it with this release, "
             "with a Celery strategy whose tasks end well"
         )
     fleet = HypotheticalFleet(slots, rtt_s, bandwidth_bytes_per_s, hosts)

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from orchestrator.analysis.stats.bootstrap import bootstrapped, resamples
 from orchestrator.analysis.stats.intervals import centre, ratio
 from orchestrator.model.findings import Estimate
-from orchestrator.phrases.cells import figure, percent
+from orchestrator.phrases.numbers import number, percent
 
 Floats: TypeAlias = NDArray[np.float64]
 Curve: TypeAlias = tuple[float, float, float]
@@ -123,7 +123,7 @@ def fit(
     if low is not None and high is not None and high - low > VAGUEST:
         return Refusal(
             "noise",
-            f"contention may be anything from {figure(low)} to {figure(high)}: measure more rounds, or slots "
+            f"contention may be anything from {number(low)} to {number(high)}: measure more rounds, or slots "
             "further apart",
         )
     return found
@@ -183,7 +183,7 @@ def _too_few(kept: Mapping[int, object], left_out: Sequence[int], servable: floa
     if left_out:
         return Refusal(
             "more slots than cores",
-            f"the cores can run {figure(servable or 0)} slots of this work at once, and beyond that slots share "
+            f"the cores can run {number(servable or 0)} slots of this work at once, and beyond that slots share "
             f"cores; {len(kept)} of {len(kept) + len(left_out)} numbers of slots are left, and the law's three "
             f"parameters need {FEWEST_POINTS}: measure on more cores",
         )

@@ -11,7 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from orchestrator.analysis.stats.intervals import paired
 from orchestrator.analysis.verdicts.selection import Selection
 from orchestrator.model.runs import CellResult, Sample
-from orchestrator.phrases.cells import cell_phrase, count
+from orchestrator.phrases.cells import cell_name
+from orchestrator.phrases.numbers import count
 
 
 def comparable(one: CellResult, other: CellResult) -> bool:
@@ -33,17 +34,17 @@ def why_not(ours: Selection, theirs: Selection) -> str | None:
     """
     for result in (*ours.compared, *theirs.compared):
         if not result.sound:
-            return f"{cell_phrase(result.cell)} {_faults(result.samples)}, so its time may not stand"
+            return f"{cell_name(result.cell, 'prose')} {_faults(result.samples)}, so its time may not stand"
         if not result.stands:
-            return f"{cell_phrase(result.cell)} ended no task well, so its time may not stand"
+            return f"{cell_name(result.cell, 'prose')} ended no task well, so its time may not stand"
     differing = _differing(ours.by_round, theirs.by_round)
     differing = differing or _differing(_alone(ours.best), _alone(theirs.best))
     if differing is None:
         return None
     round_, one, other = differing
     return (
-        f"{cell_phrase(one.cell)} failed {count(_failed(one, round_), 'task')} of round {round_ + 1} and "
-        f"{cell_phrase(other.cell)} {_failed(other, round_)}, so they did not do the same work"
+        f"{cell_name(one.cell, 'prose')} failed {count(_failed(one, round_), 'task')} of round {round_ + 1} and "
+        f"{cell_name(other.cell, 'prose')} {_failed(other, round_)}, so they did not do the same work"
     )
 
 

@@ -10,7 +10,8 @@ from orchestrator.analysis.stats.intervals import beyond_one, makespan, paired, 
 from orchestrator.analysis.verdicts.comparability import eligible
 from orchestrator.model.findings import Estimate
 from orchestrator.model.runs import Cell, CellResult, Run
-from orchestrator.phrases.cells import cell_phrase, count
+from orchestrator.phrases.cells import cell_name
+from orchestrator.phrases.numbers import count
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +31,7 @@ class EventsCost:
         """The cost in words."""
         where = " ".join(filter(None, (self.cell.stage, self.cell.work)))
         share = f"{_share(self.ratio.point)} ({self._evidence})"
-        said = f"{where}: task events cost {cell_phrase(self.cell)} {share}"
+        said = f"{where}: task events cost {cell_name(self.cell, 'prose')} {share}"
         side = beyond_one(self.ratio, 0.0)
         if side > 0:
             return f"{said}, {1e3 * self.message_s:.2g} ms a message."

@@ -16,8 +16,8 @@ from orchestrator.analysis.verdicts.selection import select_best
 from orchestrator.analysis.verdicts.verdict import contestants
 from orchestrator.model.findings import Estimate
 from orchestrator.model.runs import Cell, CellResult, Run
-from orchestrator.phrases.cells import count, evidence, figure
 from orchestrator.phrases.cost import cost_sentences
+from orchestrator.phrases.numbers import count, evidence, number
 from orchestrator.phrases.scaling import bounds_sentence
 
 Change: TypeAlias = Literal["chunk", "transport", "data", "slots"]
@@ -48,7 +48,7 @@ class Saving:
         """The saving in words."""
         return (
             f"{_value(self.better, self.change)} instead of {getattr(self.worse, self.change)} saves "
-            f"{1e3 * self.saved_s:.3g} ms a task{CAVEATS[self.change]}: {figure(self.ratio.inverse.point)} times as "
+            f"{1e3 * self.saved_s:.3g} ms a task{CAVEATS[self.change]}: {number(self.ratio.inverse.point)} times as "
             f"fast ({evidence(self.ratio.inverse, self.rounds)})"
         )
 

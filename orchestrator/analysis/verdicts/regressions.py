@@ -20,7 +20,8 @@ from orchestrator.errors import UsageError
 from orchestrator.model.environment import Environment, Worker
 from orchestrator.model.findings import Estimate
 from orchestrator.model.runs import Cell, CellResult, Run
-from orchestrator.phrases.cells import cell_phrase, figure, percent
+from orchestrator.phrases.cells import cell_name
+from orchestrator.phrases.numbers import number, percent
 
 ChangeWord: TypeAlias = Literal["regression", "improvement", "same", "inconclusive", "invalid"]
 
@@ -109,7 +110,7 @@ def changed(ratio: Estimate, threshold: float) -> ChangeWord:
 
 
 def _change(old: CellResult, new: CellResult, threshold: float, mark: str) -> Change:
-    name = cell_phrase(new.cell)
+    name = cell_name(new.cell, "prose")
     for result, run in ((old, "old"), (new, "new")):
         if not result.sound:
             reason = f"{name} lost or repeated tasks, or gave wrong outputs, in the {run} run{mark}"
@@ -131,11 +132,11 @@ def _change(old: CellResult, new: CellResult, threshold: float, mark: str) -> Ch
 
 
 def _evidence(ratio: Estimate, old: int, new: int) -> str:
-    takes = f"takes {figure(ratio.point)} times as long as before"
+    takes = f"takes {number(ratio.point)} times as long as before"
     if ratio.low is None or ratio.high is None or ratio.level is None:
         return f"{takes} ({old} rounds against {new})"
     level = f"{100 * ratio.level:.0f} % interval"
-    return f"{takes} ({figure(ratio.low)} to {figure(ratio.high)}, {level}, {old} rounds against {new})"
+    return f"{takes} ({number(ratio.low)} to {number(ratio.high)}, {level}, {old} rounds against {new})"
 
 
 def _threshold(old: Run, new: Run) -> float:

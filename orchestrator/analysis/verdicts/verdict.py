@@ -16,7 +16,9 @@ from orchestrator.analysis.verdicts.comparability import why_not
 from orchestrator.analysis.verdicts.selection import Selection, compare_best, select_best
 from orchestrator.model.findings import Estimate, Verdict, VerdictWord
 from orchestrator.model.runs import Cell, CellResult, Run
-from orchestrator.phrases.cells import cell_phrase, count, percent, took
+from orchestrator.phrases.cells import cell_name
+from orchestrator.phrases.numbers import count, percent
+from orchestrator.phrases.verdicts import took
 
 Against: TypeAlias = Literal["best in-process", "serial"]
 
@@ -78,7 +80,7 @@ def judge(
     judged = len(paired(ours.by_round, theirs.by_round))
     word = "invalid" if unsound else classify(estimate, margin)
     needed = rounds_needed(estimate, min(rounds, judged), margin) if word == "inconclusive" else None
-    names = cell_phrase(ours.best.cell), cell_phrase(theirs.best.cell)
+    names = cell_name(ours.best.cell, "prose"), cell_name(theirs.best.cell, "prose")
     return Verdict(
         stage,
         word,
@@ -133,7 +135,7 @@ def _disturbed(stage: str, against: Against, run: Run, is_baseline: Callable[[Ce
         taken = [each for each in run.of_stage(stage) if belongs(each.cell) and each.taken]
         if taken and not any(each.samples for each in taken):
             why = taken[0].disturbed[0].disturbed
-            reason = f"Every sample of {cell_phrase(taken[0].cell)} was disturbed, first by: {why}; run again"
+            reason = f"Every sample of {cell_name(taken[0].cell, 'prose')} was disturbed, first by: {why}; run again"
             return Verdict(stage, "invalid", against, None, None, ratio=None, reason=reason)
     return None
 

@@ -11,15 +11,14 @@ from orchestrator.analysis.scaling.crossover import Crossover
 from orchestrator.analysis.scaling.sweep import AXES, Axis, Sweep, sweeping
 from orchestrator.model.findings import Estimate, Findings
 from orchestrator.model.runs import Run
-from orchestrator.phrases.numbers import digits
+from orchestrator.phrases.cells import cell_name
+from orchestrator.phrases.numbers import NONE, interval, level, number, times
 from orchestrator.phrases.sweep import distinct, sweep_sentence
-from orchestrator.phrases.typeset import NONE, level, ratio, span
 from orchestrator.reports.charts.chart import (
     Drawing,
     Spec,
     colour,
     config,
-    full_name,
     ratio_axis,
     ratio_domain,
     shape,
@@ -48,7 +47,7 @@ def draw(run: Run, findings: Findings) -> tuple[Drawing, ...]:
 
 def at_name(axis: Axis, at: float) -> str:
     """A place on the axis as its label says it."""
-    return digits(_x(axis, at))
+    return number(_x(axis, at))
 
 
 def _x(axis: Axis, at: float) -> float:
@@ -63,11 +62,11 @@ def _drawing(run: Run, sweep: Sweep) -> Drawing:
         rows.append(
             (
                 at_name(sweep.axis, point.at),
-                ratio(speed),
-                span(speed),
+                times(speed),
+                interval(speed),
                 level(speed),
-                full_name(celery),
-                full_name(versus),
+                cell_name(celery, "long"),
+                cell_name(versus, "long"),
             )
         )
     return Drawing(
@@ -86,8 +85,8 @@ def _drawing(run: Run, sweep: Sweep) -> Drawing:
 
 def _spec(sweep: Sweep, margin: float) -> Spec:
     data = [
-        _datum(sweep, number, point.ratio.inverse)
-        for number, point in enumerate(sweep.found.points)
+        _datum(sweep, index, point.ratio.inverse)
+        for index, point in enumerate(sweep.found.points)
         if point.ratio is not None
     ]
     low, high = ratio_domain([each[end] for each in data for end in ("low", "speed", "high")] or [1.0])
@@ -130,18 +129,18 @@ def _spec(sweep: Sweep, margin: float) -> Spec:
     return {**chart.properties(height=HEIGHT).to_dict(), "config": config()}
 
 
-def _datum(sweep: Sweep, number: int, speed: Estimate) -> dict[str, Any]:
-    at = sweep.found.points[number].at
+def _datum(sweep: Sweep, index: int, speed: Estimate) -> dict[str, Any]:
+    at = sweep.found.points[index].at
     return {
         "x": _x(sweep.axis, at),
         "speed": speed.point,
         "low": speed.low or speed.point,
         "high": speed.high or speed.point,
         "at": at_name(sweep.axis, at),
-        "times": ratio(speed),
-        "interval": f"{span(speed)} ({level(speed)})" if span(speed) else NONE,
-        "Celery": full_name(sweep.celery[number]),
-        "against": full_name(sweep.versus[number]),
+        "times": times(speed),
+        "interval": f"{interval(speed)} ({level(speed)})" if interval(speed) else NONE,
+        "Celery": cell_name(sweep.celery[index], "long"),
+        "against": cell_name(sweep.versus[index], "long"),
     }
 
 

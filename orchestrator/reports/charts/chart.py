@@ -12,8 +12,8 @@ import altair as alt
 
 from orchestrator.model.findings import Findings
 from orchestrator.model.runs import Cell, Run
-from orchestrator.phrases.cells import sent
-from orchestrator.phrases.typeset import TIMES
+from orchestrator.phrases.cells import cell_name
+from orchestrator.phrases.numbers import TIMES
 
 VEGA_LITE: Final = "6.4"
 """The release of Vega-Lite that altair writes and vl-convert brings along."""
@@ -207,24 +207,6 @@ class Row:
         return SEPARATOR.join((self.heading, self.name, self.figure))
 
 
-def short_name(cell: Cell) -> str:
-    """The cell's name in a chart: `celery redis/4`; transport and chunk tell a strategy's cells apart."""
-    parts = [cell.strategy, *sent(cell)]
-    if cell.data == "resident":
-        parts.append("stays")
-    if cell.events == "on":
-        parts.append("events")
-    if cell.replica:
-        parts.append("again")
-    return " ".join(parts)
-
-
-def full_name(cell: Cell) -> str:
-    """The cell's name where its kernel is not beside it."""
-    slots = f"{cell.slots} slot{'s' if cell.slots > 1 else ''}"
-    return ", ".join(part for part in (short_name(cell), cell.kernel, cell.work, slots) if part)
-
-
 def named(cells: Iterable[Cell]) -> dict[Cell, tuple[str, str]]:
     """Each cell's heading and name in a stage's chart, in the chart's order: what belongs together, together.
 
@@ -232,7 +214,7 @@ def named(cells: Iterable[Cell]) -> dict[Cell, tuple[str, str]]:
     """
     known = list(cells)
     headings = {cell: " ".join(filter(None, (cell.kernel, cell.work))) for cell in known}
-    kinds = {cell: (headings[cell], short_name(cell)) for cell in known}
+    kinds = {cell: (headings[cell], cell_name(cell)) for cell in known}
     slots: dict[tuple[str, str], set[int]] = {}
     for cell in known:
         slots.setdefault(kinds[cell], set()).add(cell.slots)
@@ -243,7 +225,7 @@ def named(cells: Iterable[Cell]) -> dict[Cell, tuple[str, str]]:
     return {
         cell: (
             headings[cell],
-            f"{short_name(cell)} on {cell.slots}" if len(slots[kinds[cell]]) > 1 else short_name(cell),
+            f"{cell_name(cell)} on {cell.slots}" if len(slots[kinds[cell]]) > 1 else cell_name(cell),
         )
         for cell in known
     }

@@ -9,7 +9,8 @@ import altair as alt
 from orchestrator.analysis.hops import LEGS, HopLedger, HopTime, hop_ledger
 from orchestrator.model.findings import Findings
 from orchestrator.model.runs import Run
-from orchestrator.phrases.typeset import NONE, time
+from orchestrator.phrases.cells import cell_name
+from orchestrator.phrases.numbers import NONE, seconds
 from orchestrator.reports.charts.chart import LEGS as FILLS
 from orchestrator.reports.charts.chart import (
     ROW_PX,
@@ -20,7 +21,6 @@ from orchestrator.reports.charts.chart import (
     columns,
     config,
     figures_axis,
-    full_name,
     grouped,
     named,
     names_axis,
@@ -63,13 +63,13 @@ def _drawable(each: HopLedger) -> bool:
 
 
 def _name(each: HopLedger) -> str:
-    return f"{each.cell.stage}, {full_name(each.cell)}"
+    return f"{each.cell.stage}, {cell_name(each.cell, 'long')}"
 
 
 def _largest(each: HopLedger) -> str:
     """The two largest hops of a cell in words."""
     legs = sorted(each.legs, key=lambda leg: -leg.seconds)[:2]
-    return " and ".join(f"{leg.name} {_percent(leg)}" for leg in legs) + f" of {time(each.latency_s)}"
+    return " and ".join(f"{leg.name} {_percent(leg)}" for leg in legs) + f" of {seconds(each.latency_s)}"
 
 
 def _percent(leg: HopTime) -> str:
@@ -77,13 +77,13 @@ def _percent(leg: HopTime) -> str:
 
 
 def _row(each: HopLedger) -> tuple[str, ...]:
-    legs = {leg.name: f"{time(leg.seconds)} ({_percent(leg)})" for leg in each.legs}
+    legs = {leg.name: f"{seconds(leg.seconds)} ({_percent(leg)})" for leg in each.legs}
     return (
         each.cell.stage,
-        full_name(each.cell),
+        cell_name(each.cell, "long"),
         *(legs.get(name, NONE) for name in LEGS),
-        time(each.latency_s),
-        time(each.compute_cpu_s),
+        seconds(each.latency_s),
+        seconds(each.compute_cpu_s),
     )
 
 
@@ -93,7 +93,7 @@ def _spec(ledgers: list[HopLedger]) -> Spec:
     names = named(by_cell)
     ledgers = [by_cell[cell] for stage in stages for cell in names if cell.stage == stage]
     keys = [
-        Row(each.cell.stage, " ".join(names[each.cell]).replace(" celery", ""), time(each.latency_s))
+        Row(each.cell.stage, " ".join(names[each.cell]).replace(" celery", ""), seconds(each.latency_s))
         for each in ledgers
     ]
     rows = grouped(keys)
@@ -147,7 +147,7 @@ def _data(each: HopLedger, key: str) -> list[dict[str, Any]]:
                 "middle": round((start + end) / 2, 5),
                 "on": FILLS[leg.name][1],
                 "cell": _name(each),
-                "a task": time(leg.seconds),
+                "a task": seconds(leg.seconds),
                 "share": _percent(leg),
             }
         )

@@ -10,7 +10,8 @@ import altair as alt
 
 from orchestrator.model.findings import Findings
 from orchestrator.model.runs import Cell, CellResult, Run
-from orchestrator.phrases.typeset import TIMES, about, time
+from orchestrator.phrases.cells import cell_name
+from orchestrator.phrases.numbers import TIMES, seconds, spread
 from orchestrator.reports.charts.chart import (
     BY_PLACE,
     ROW_PX,
@@ -20,7 +21,6 @@ from orchestrator.reports.charts.chart import (
     colour,
     config,
     figures_axis,
-    full_name,
     grouped,
     named,
     names_axis,
@@ -63,7 +63,7 @@ def _of_stage(run: Run, findings: Findings, stage: str) -> Drawing | None:
         legend=LEGEND,
         caption=f"Half a row up is {reach:.2g} times the median, half a row down the median over {reach:.2g}.",
         description=f"Samples of {stage} over the rounds, each against its cell's median. Furthest: "
-        f"{full_name(worst.cell)} in round {sample_round + 1}, {factor:.2f} times its median.",
+        f"{cell_name(worst.cell, 'long')} in round {sample_round + 1}, {factor:.2f} times its median.",
         head=_head(shown),
         rows=tuple(_row(result, names[result.cell], _head(shown)) for result in shown),
         spec=_spec(shown, names, findings, reach),
@@ -99,15 +99,21 @@ def _head(shown: list[CellResult]) -> tuple[str, ...]:
 def _row(result: CellResult, name: tuple[str, str], head: tuple[str, ...]) -> tuple[str, ...]:
     if head[2] == "rounds":
         makespans = sorted(result.makespans_s.values())
-        return (*name, str(len(makespans)), time(makespans[0]), time(_median(result)), time(makespans[-1]))
+        return (
+            *name,
+            str(len(makespans)),
+            seconds(makespans[0]),
+            seconds(_median(result)),
+            seconds(makespans[-1]),
+        )
     by_round = {f"round {number + 1}": makespan for number, makespan in result.makespans_s.items()}
-    return (*name, *(time(by_round.get(each)) for each in head[2:]))
+    return (*name, *(seconds(by_round.get(each)) for each in head[2:]))
 
 
 def _spec(
     shown: list[CellResult], names: dict[Cell, tuple[str, str]], findings: Findings, reach: float
 ) -> Spec:
-    rows = grouped(Row(*names[result.cell], about(findings.makespans.get(result.cell))) for result in shown)
+    rows = grouped(Row(*names[result.cell], _makespan(result, findings)) for result in shown)
     places = [place for place, row in enumerate(rows) if row.name]
     data = [
         datum
@@ -138,6 +144,11 @@ def _spec(
     return {**chart.to_dict(), "params": [{"name": "rows", "value": keys}], "config": config()}
 
 
+def _makespan(result: CellResult, findings: Findings) -> str:
+    makespan = findings.makespans.get(result.cell)
+    return f"{seconds(makespan.point if makespan else None)} {spread(makespan)}".strip()
+
+
 def _data(result: CellResult, place: int, row: Row, reach: float) -> list[dict[str, Any]]:
     """Where each sample stands: half a row up for `reach` times the median, and never beyond."""
     middle = _median(result)
@@ -153,7 +164,7 @@ def _data(result: CellResult, place: int, row: Row, reach: float) -> list[dict[s
                 "colour": colour(result.cell.strategy),
                 "shape": shape(result.cell.strategy),
                 "cell": f"{row.heading} {row.name}",
-                "makespan": time(sample.makespan_s),
+                "makespan": seconds(sample.makespan_s),
                 "of its median": f"{factor:.2f}{TIMES}",
             }
         )

@@ -13,22 +13,12 @@ from orchestrator.analysis.scaling.curves import ScalingCurve, ScalingFindings, 
 from orchestrator.analysis.scaling.usl import Scalability
 from orchestrator.model.findings import Estimate, Findings
 from orchestrator.model.runs import Cell, Run
+from orchestrator.phrases.cells import cell_name
 from orchestrator.phrases.cost import cost_sentences
 from orchestrator.phrases.headline import listed
-from orchestrator.phrases.numbers import digits
+from orchestrator.phrases.numbers import NONE, interval, level, number, times
 from orchestrator.phrases.scaling import curve_sentences, curves_sentence
-from orchestrator.phrases.typeset import NONE, TO, level, ratio
-from orchestrator.reports.charts.chart import (
-    Drawing,
-    Spec,
-    colour,
-    columns,
-    config,
-    full_name,
-    shape,
-    slug,
-    values,
-)
+from orchestrator.reports.charts.chart import Drawing, Spec, colour, columns, config, shape, slug, values
 
 LEGEND: Final = (
     "Tasks a second over slots: points are measured, with their intervals; a thick line is the fitted law with "
@@ -79,17 +69,13 @@ def _here(costs: Iterable[Cost]) -> list[tuple[Estimate, str]]:
 def _row(point: ScalingPoint) -> tuple[str, ...]:
     each = point.throughput_per_s
     return (
-        full_name(point.cell),
+        cell_name(point.cell, "long"),
         str(point.slots),
-        digits(each.point),
-        _span(each),
+        number(each.point),
+        interval(each) or NONE,
         level(each),
-        ratio(point.speedup),
+        times(point.speedup),
     )
-
-
-def _span(each: Estimate) -> str:
-    return NONE if each.low is None or each.high is None else f"{digits(each.low)}{TO}{digits(each.high)}"
 
 
 def _spec(curves: tuple[ScalingCurve, ...], costs: list[tuple[Estimate, str]], stage: str) -> Spec:
@@ -141,13 +127,13 @@ def _spec(curves: tuple[ScalingCurve, ...], costs: list[tuple[Estimate, str]], s
     return {**chart.properties(height=HEIGHT).to_dict(), "config": config()}
 
 
-def _label(mark: dict[str, Any], number: int, end: int) -> alt.Chart:
+def _label(mark: dict[str, Any], line: int, end: int) -> alt.Chart:
     """A COST's name beside its line, within the chart, each on a line of its own."""
     left = mark["slots"] <= (end + 1) / 2
     label: alt.Chart = alt.Chart(values([mark])).mark_text(
         align="left" if left else "right",
         dx=5 if left else -5,
-        y=4 + LINE_PX * number,
+        y=4 + LINE_PX * line,
         baseline="top",
         fontWeight="bold",
     )
@@ -160,7 +146,7 @@ def _family(curve: ScalingCurve) -> str:
 
 
 def _without_slots(cell: Cell) -> str:
-    return full_name(cell).rsplit(",", 1)[0]
+    return cell_name(cell, "long").rsplit(",", 1)[0]
 
 
 def _datum(point: ScalingPoint) -> dict[str, Any]:
@@ -171,10 +157,10 @@ def _datum(point: ScalingPoint) -> dict[str, Any]:
         "rate": each.point,
         "low": each.low or each.point,
         "high": each.high or each.point,
-        "cell": full_name(point.cell),
-        "tasks a second": digits(each.point),
-        "interval": _span(each),
-        "vs serial": ratio(point.speedup),
+        "cell": cell_name(point.cell, "long"),
+        "tasks a second": number(each.point),
+        "interval": interval(each) or NONE,
+        "vs serial": times(point.speedup),
     }
 
 
@@ -215,7 +201,7 @@ def _ceiling(curve: ScalingCurve, top: float) -> list[dict[str, Any]]:
     if curve.bounds is None or curve.bounds.ceiling_per_s.point > top:
         return []
     ceiling = curve.bounds.ceiling_per_s.point
-    return [{"rate": ceiling, "family": _family(curve), "name": f"Celery's bound, {digits(ceiling)} tasks/s"}]
+    return [{"rate": ceiling, "family": _family(curve), "name": f"Celery's bound, {number(ceiling)} tasks/s"}]
 
 
 def _costs(costs: list[tuple[Estimate, str]], end: int) -> list[dict[str, Any]]:

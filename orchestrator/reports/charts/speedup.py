@@ -8,7 +8,8 @@ import altair as alt
 
 from orchestrator.model.findings import Estimate, Findings
 from orchestrator.model.runs import Cell, Run
-from orchestrator.phrases.typeset import level, ratio, span, time
+from orchestrator.phrases.cells import cell_name
+from orchestrator.phrases.numbers import interval, level, seconds, times
 from orchestrator.reports.charts.chart import (
     ROW_PX,
     Drawing,
@@ -17,7 +18,6 @@ from orchestrator.reports.charts.chart import (
     colour,
     config,
     figures_axis,
-    full_name,
     grouped,
     named,
     names_axis,
@@ -46,7 +46,7 @@ def _of_stage(run: Run, findings: Findings, stage: str) -> Drawing | None:
         return None
     best = max(shown, key=lambda cell: shown[cell].point)
     caption = "" if one == "serial" else f"No serial cell was measured: held against {baseline}."
-    if left_out := [full_name(cell) for cell in cells if cell not in shown]:
+    if left_out := [cell_name(cell, "long") for cell in cells if cell not in shown]:
         caption += f" Not shown, for want of a figure that may stand: {'; '.join(left_out)}."
     return Drawing(
         name=f"speedup-{slug(stage)}",
@@ -55,11 +55,11 @@ def _of_stage(run: Run, findings: Findings, stage: str) -> Drawing | None:
         legend=_legend(findings),
         caption=caption.strip(),
         description=f"Speedup in {stage} over {baseline}, {len(shown)} cells. "
-        f"Largest: {full_name(best)} at {ratio(shown[best])}. "
+        f"Largest: {cell_name(best, 'long')} at {times(shown[best])}. "
         f"{_celery(shown)}",
         head=("kernel", "cell", "speedup", "interval", "level"),
         rows=tuple(
-            (*names, ratio(shown[cell]), span(shown[cell]), level(shown[cell]))
+            (*names, times(shown[cell]), interval(shown[cell]), level(shown[cell]))
             for cell, names in named(shown).items()
         ),
         spec=_spec(shown, findings, f"← slower · {one} = 1 · faster →"),
@@ -81,7 +81,7 @@ def _celery(shown: dict[Cell, Estimate]) -> str:
     if not distributed:
         return "No Celery cell."
     best = max(distributed, key=lambda cell: shown[cell].point)
-    return f"Celery's best: {full_name(best)} at {ratio(shown[best])}."
+    return f"Celery's best: {cell_name(best, 'long')} at {times(shown[best])}."
 
 
 def noise(findings: Findings) -> tuple[float, float] | None:
@@ -95,7 +95,7 @@ def noise(findings: Findings) -> tuple[float, float] | None:
 
 
 def _spec(shown: dict[Cell, Estimate], findings: Findings, title: str) -> Spec:
-    keys = {cell: Row(*names, ratio(shown[cell])) for cell, names in named(shown).items()}
+    keys = {cell: Row(*names, times(shown[cell])) for cell, names in named(shown).items()}
     rows = grouped(keys.values())
     ends = [end for each in shown.values() for end in (each.low, each.high, each.point) if end]
     band = noise(findings)
@@ -144,9 +144,9 @@ def _datum(cell: Cell, speedup: Estimate, key: str, findings: Findings) -> dict[
         "high": speedup.high or speedup.point,
         "colour": colour(cell.strategy),
         "shape": shape(cell.strategy),
-        "cell": full_name(cell),
-        "times": ratio(speedup),
-        "interval": f"{span(speedup)} ({level(speedup)})" if span(speedup) else "none",
-        "makespan": time(makespan.point if makespan else None),
-        "versus best": ratio(findings.versus_best.get(cell)),
+        "cell": cell_name(cell, "long"),
+        "times": times(speedup),
+        "interval": f"{interval(speedup)} ({level(speedup)})" if interval(speedup) else "none",
+        "makespan": seconds(makespan.point if makespan else None),
+        "versus best": times(findings.versus_best.get(cell)),
     }

@@ -8,7 +8,8 @@ import altair as alt
 
 from orchestrator.model.findings import Findings, Verdict
 from orchestrator.model.runs import Run
-from orchestrator.phrases.typeset import NONE, level, ratio, span
+from orchestrator.phrases.cells import cell_name
+from orchestrator.phrases.numbers import NONE, interval, level, times
 from orchestrator.reports.charts.chart import (
     ROW_PX,
     Drawing,
@@ -17,7 +18,6 @@ from orchestrator.reports.charts.chart import (
     colour,
     config,
     figures_axis,
-    full_name,
     grouped,
     names_axis,
     ratio_axis,
@@ -60,7 +60,7 @@ def draw(run: Run, findings: Findings) -> tuple[Drawing, ...]:
                     each.against,
                     each.verdict,
                     _speed(each),
-                    span(each.ratio.inverse if each.ratio else None),
+                    interval(each.ratio.inverse if each.ratio else None),
                     level(each.ratio),
                 )
                 for each in shown
@@ -71,7 +71,7 @@ def draw(run: Run, findings: Findings) -> tuple[Drawing, ...]:
 
 
 def _speed(verdict: Verdict) -> str:
-    return ratio(None if verdict.ratio is None else verdict.ratio.inverse)
+    return times(None if verdict.ratio is None else verdict.ratio.inverse)
 
 
 def _spec(shown: list[Verdict], margin: float) -> Spec:
@@ -119,8 +119,8 @@ def _datum(verdict: Verdict, key: str) -> dict[str, Any]:
         "shape": SHAPES[verdict.verdict],
         "stage": verdict.stage,
         "verdict": verdict.verdict,
-        "Celery": full_name(verdict.celery) if verdict.celery else NONE,
-        "against": full_name(verdict.versus) if verdict.versus else NONE,
-        "times": ratio(speed),
-        "interval": f"{span(speed)} ({level(speed)})" if span(speed) else "none",
+        "Celery": cell_name(verdict.celery, "long") if verdict.celery else NONE,
+        "against": cell_name(verdict.versus, "long") if verdict.versus else NONE,
+        "times": times(speed),
+        "interval": f"{interval(speed)} ({level(speed)})" if interval(speed) else "none",
     }

@@ -8,6 +8,7 @@ import pytest
 
 from orchestrator.errors import UsageError
 from orchestrator.model.runs import Cell
+from orchestrator.phrases.cells import cell_name
 from orchestrator.planning.options import PROFILES, Options
 from orchestrator.planning.plan import plan
 from orchestrator.strategies import STRATEGIES, StrategyKind, load
@@ -43,7 +44,7 @@ def test_a_line_in_the_registry_is_all_that_a_new_strategy_needs(monkeypatch):
     options = Options(strategies=("backwards",), stages=("decode",), kernels=("asarray",))
     cell, again = plan(options).cells
     assert cell == Cell("decode", "asarray", "backwards", 1) == again.original
-    assert (cell.distributed, cell.label) == (False, "backwards")
+    assert (cell.distributed, cell_name(cell)) == (False, "backwards")
     assert isinstance(make_strategy(cell, None), Backwards)
 
 

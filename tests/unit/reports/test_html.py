@@ -218,7 +218,7 @@ def test_what_a_sweep_concludes_is_on_the_page_once(name):
 
 
 def test_a_sweep_is_described_by_its_range():
-    assert "8 of 64\u00d764 to 729\u00d7729" in text_of(RUNS["sweep of the size"])
+    assert "8 of 64x64 to 729x729" in text_of(RUNS["sweep of the size"])
     assert "<dd>1, 2, 3, 4, 6, 8</dd>" in text_of(RUNS["sweep of the slots"])
 
 

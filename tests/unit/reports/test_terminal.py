@@ -98,8 +98,8 @@ def test_cells_with_and_without_events_are_told_apart_and_fit():
     run = with_events(example_run(), "on", "off")
     lines = terminal.render(run, analyse(run)).splitlines()
     rows = [line.split("  ")[5].strip() for line in lines if "celery redis/1" in line and "%" in line]
-    assert rows == ["celery redis/1 -E", "celery redis/1", "celery redis/1 again"]
-    assert any(line.startswith("-E: with task events") for line in lines)
+    assert rows == ["celery redis/1 events", "celery redis/1", "celery redis/1 again"]
+    assert any(line.startswith("events: with task events") for line in lines)
     assert any(line.startswith("  task events cost Celery") for line in lines)
     assert all(line.endswith("%") for line in lines if "celery redis/1" in line and "payloads" not in line)
     assert [line for line in lines if len(line) > 80] == []

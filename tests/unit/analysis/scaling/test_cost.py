@@ -170,7 +170,7 @@ def test_a_win_that_the_stations_expect_but_nobody_measured_is_unknown() -> None
     assert found.ratio == verdict.ratio
     assert (
         "surely beats the best in-process cell (serial with session, 17.1 tasks/s): Celery with session on 2 slots "
-        "(redis, chunk 1) was 1.12 times as fast (0.56 to 2.23, 94 % interval, 7 rounds). A model of its stations, "
+        "(redis, chunk 1) was 1.12 times as fast (0.563 to 2.23, 94 % interval, 7 rounds). A model of its stations, "
         "not measured, has it win from 2 slots on; more rounds would tell."
     ) in said(run)
 
@@ -181,7 +181,7 @@ def test_a_measured_loss_counts_for_more_than_the_win_that_the_stations_expect()
     run = fleet_run(plain_result(SERIAL, 1.35), celery_result(1), *slow)
     assert cost_of(run, "best in-process").kind == "unknown"
     assert (
-        "Celery with session on 2 slots (redis, chunk 1) was 0.96 times as fast (0.96 to 0.96, 94 % interval, 7 "
+        "Celery with session on 2 slots (redis, chunk 1) was 0.964 times as fast (0.964 to 0.964, 94 % interval, 7 "
         "rounds). A model of its stations, not measured, has it win from 3 slots on; what was measured counts, and "
         "the model is too hopeful."
     ) in said(run)

@@ -1,0 +1,33 @@
+"""Names of cells."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from orchestrator.model.runs import Cell
+from orchestrator.phrases.cells import cell_name
+
+SERIAL = Cell("grayscale", "numpy", "serial", 1)
+CELERY = Cell("grayscale", "numpy", "celery", 2, "redis", 4, "local")
+
+
+def test_a_short_name_has_the_strategy_and_what_tells_celery_s_cells_apart() -> None:
+    assert cell_name(SERIAL) == "serial"
+    assert cell_name(CELERY) == "celery redis/4"
+    everything = replace(CELERY, data="resident", events="on", replica=1, width=64, height=64)
+    assert cell_name(everything) == "celery redis/4 stays events again"
+
+
+def test_a_long_name_has_kernel_work_and_slots_as_well() -> None:
+    assert cell_name(SERIAL, "long") == "serial, numpy, 1 slot"
+    swept = replace(CELERY, width=64, height=64, latency_ms=5.0)
+    assert cell_name(swept, "long") == "celery redis/4, numpy, 64x64 5 ms, 2 slots"
+
+
+def test_a_name_in_prose_can_stand_in_a_sentence() -> None:
+    assert cell_name(SERIAL, "prose") == "serial with numpy"
+    assert cell_name(CELERY, "prose") == "Celery with numpy on 2 slots (redis, chunk 4)"
+    resident = replace(CELERY, data="resident", events="on", replica=1)
+    assert cell_name(resident, "prose") == (
+        "Celery with numpy on 2 slots (redis, chunk 4, data resident, task events on, again)"
+    )
