@@ -25,14 +25,14 @@ test-compose: $(VENV)/.dev ## Bring the stack up in real containers (needs a Doc
 	@docker info >/dev/null 2>&1 || ! test -x ../shared/docker/engine || ../shared/docker/engine
 	$(BIN)/pytest tests/compose $(ARGS)
 
-bench: $(VENV)/.bench ## Measure our own figures against peers and limits, and write docs/performance.md (20 minutes)
-	$(BIN)/python benchmarks/performance.py $(ARGS)
+bench: $(VENV)/.bench ## Measure our own figures against peers and limits, and write docs/measurements/performance.md (20 minutes)
+	$(BIN)/python benchmarks/peers/performance.py $(ARGS)
 
 test-faults: $(VENV)/.dev ## Hurt brokers, workers and runs, each in every way, ten times (an hour)
 	FAULT_TIMES=$(or $(FAULT_TIMES),10) $(BIN)/pytest tests/faults -m "slow_fault or not slow_fault" $(ARGS)
 
 soak: $(VENV)/.dev ## Half an hour of rounds, to see that no part of it grows
-	$(BIN)/python benchmarks/soak.py $(ARGS)
+	$(BIN)/python benchmarks/system/soak.py $(ARGS)
 
 lint: $(VENV)/.dev ## Check style and types
 	$(BIN)/ruff check .
@@ -68,7 +68,7 @@ locks: ## Pin what the container images install, with hashes, from constraints.t
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --constraint constraints.txt requirements/worker.txt requirements/orchestrator.txt --output-file requirements/orchestrator.lock
 	sed -n 's/^requires = \["\(setuptools==[0-9.]*\)"\]/\1/p' pyproject.toml | uv pip compile --quiet --generate-hashes --no-header --no-annotate - --output-file requirements/build.lock
 
-docs: $(VENV)/.dev ## Write docs/commands.md and docs/result.schema.json from the code
+docs: $(VENV)/.dev ## Write docs/reference/commands.md and docs/result.schema.json from the code
 	$(BIN)/python docs/make_reference.py
 
 images: $(VENV)/.dev ## Measure anew and take the pictures of docs/images (needs Debian's chromium)

@@ -1,4 +1,4 @@
-"""Writes docs/commands.md and docs/result.schema.json from the code: `make docs`.
+"""Writes docs/reference/commands.md and docs/result.schema.json from the code: `make docs`.
 
 A test holds what is committed against what this makes, so neither can fall behind.
 """
@@ -62,7 +62,7 @@ def schema() -> str:
 
 def main() -> None:
     """Write both."""
-    (HERE / "commands.md").write_text(commands(), encoding="utf-8")
+    (HERE / "reference" / "commands.md").write_text(commands(), encoding="utf-8")
     (HERE / "result.schema.json").write_text(schema(), encoding="utf-8")
 
 

@@ -1,7 +1,7 @@
 """`timed`: the one function that every strategy times its kernels with, and what becomes of what it gives.
 
 What lies between two kernels runs with cold caches: while a kernel runs, a processor loses what that does not use, and
-whatever comes next is slow by as much code and memory as it touches (`benchmarks/cold_code.py`).
+whatever comes next is slow by as much code and memory as it touches (`benchmarks/system/cold_code.py`).
 So a strategy may keep what is done for a moment and make outcomes of several together; `MOST_HELD` and `HOLD_S` say
 how many and how long.
 """
@@ -89,7 +89,7 @@ def timed_kernel(kernel: Kernel, payload: Payload, clock: Callable[[], float] = 
 class CpuTime:
     """The CPU time of the thread that makes this, read as seldom as outcomes are made of what it did.
 
-    Reading it is a system call, which between two kernels is dear (`benchmarks/cold_code.py`). So tasks that are kept
+    Reading it is a system call, which is dear between two kernels (`benchmarks/system/cold_code.py`). So tasks kept
     together share theirs by the wall time of each. What lies between their kernels is counted with them, a few
     microseconds a task, but never so that a task had more CPU time than wall time.
     """

@@ -1,7 +1,7 @@
 """Rounds: every cell once in a freshly shuffled order, again and again, until there are enough.
 
 Many short rounds, and cells that are compared close together: what disturbs a shared machine mostly lasts a
-tenth of a second to a few, so it meets both cells of a pair, or few of the pairs (docs/verdicts.md).
+tenth of a second to a few, so it meets both cells of a pair, or few of the pairs (docs/explanation/verdicts.md).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The faults that befall a batch, where, and what may become of it.
 
-A new fault is one function in happenings.py and one entry in `FAULTS`; the tests and docs/reliability.md are made from
-that.
+A new fault is one function in happenings.py and one entry in `FAULTS`. The tests and
+`docs/measurements/reliability.md` are made from it.
 """
 
 from __future__ import annotations

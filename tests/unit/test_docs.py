@@ -26,7 +26,7 @@ def made():
 
 
 def test_the_page_of_commands_is_up_to_date(made):
-    assert (DOCS / "commands.md").read_text() == made.commands(), "run 'make docs'"
+    assert (DOCS / "reference" / "commands.md").read_text() == made.commands(), "run 'make docs'"
 
 
 def test_the_schema_is_up_to_date(made):

@@ -2,7 +2,7 @@
 
 It is the asymptotic bound with two things that a bound leaves out and a batch has: an end (the last message
 still has its way to go when its station is free of all others) and waves (M messages on s slots take whole
-turns, ceil(M / s) of them, where each takes about as long). The simulation checks it: docs/scaling.md.
+turns, ceil(M / s) of them, where each takes about as long). The simulation checks it: docs/explanation/scaling.md.
 """
 
 from __future__ import annotations

@@ -28,8 +28,7 @@ from orchestrator.model.runs import Cell, CellResult, Run
 from orchestrator.phrases.cells import cell_name
 from orchestrator.phrases.numbers import count
 
-MODEL_MARGIN: Final = 0.05
-"""What the model alone may be off by, where formula and simulation agree; docs/scaling.md has the measured."""
+MODEL_MARGIN: Final = 0.05  # error of the model alone; docs/measurements/prediction.md has what was measured
 
 LONG_TURNS: Final = 20
 """Messages a slot in a batch so long that its ends do not count."""

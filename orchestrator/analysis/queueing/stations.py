@@ -3,7 +3,7 @@
     orchestrator (one thread: puts and publishes, takes in) -> broker -> slots -> broker -> orchestrator
 
 The payload path and the CPU are stations that others wait in: their seconds are part of the orchestrator's
-and of the slots' seconds. docs/scaling.md has the picture and every assumption.
+and of the slots' seconds. docs/explanation/scaling.md has the picture and every assumption.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ through the four nearest points: a weighted mean of measured log-ratios of that 
 the rounds give a sample to which the exact test applies, as it does at a measured point. A place
 belongs to a crossing's interval if that test does not tell its ratio from 1.
 Source: inverting a test, Hollander, Wolfe & Chicken, "Nonparametric Statistical Methods", 3rd ed., 2014,
-sec. 3.3; the set where two lines may cross, Fieller, J. R. Stat. Soc. B 16, 1954. benchmarks/crossing.py
+sec. 3.3; the set where two lines may cross, Fieller, J. R. Stat. Soc. B 16, 1954. benchmarks/statistics/crossover.py
 measures how often the interval covers.
 """
 

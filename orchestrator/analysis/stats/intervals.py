@@ -7,7 +7,7 @@ logarithms lie symmetrically about their centre, which the shuffled order of cel
 of cells with like noise. From `MANY_ROUNDS` on, the point is the median and the interval the ordered values
 that the sign test does not reject, which needs no symmetry: few rounds leave that test too few levels, but
 with many its interval is the narrower one where a shared machine disturbs a good part of the rounds: in
-docs/verdicts.md, which has the measured coverage too, 59 to 87 % as wide.
+docs/explanation/verdicts.md, which has the measured coverage too, 59 to 87 % as wide.
 Sources: Hodges & Lehmann, "Estimates of location based on rank tests", Ann. Math. Statist. 34, 1963;
 Wilcoxon, "Individual comparisons by ranking methods", Biometrics Bulletin 1, 1945; Hollander, Wolfe &
 Chicken, "Nonparametric Statistical Methods", 3rd ed., 2014, sec. 3.2, 3.3 (signed ranks), 3.5, 3.6 (signs)
@@ -107,7 +107,7 @@ def beyond_one(ratio: Estimate, margin: float) -> int:
     Surely: the interval must not merely exclude 1, but stay clear of it by a fifth of its own width, on the
     logarithmic scale. At 95 % one in twenty pairs of identical cells would be called different wherever the
     noise exceeds the margin; with the clearance about one in a hundred are from 7 rounds on, and one in
-    fifty at 5 and 6 (benchmarks/clearance.py). The exact test has no level that strict at 7 rounds.
+    fifty at 5 and 6 (benchmarks/statistics/clearance.py). The exact test has no level that strict at 7 rounds.
     """
     if ratio.low is None or ratio.high is None:
         return 0

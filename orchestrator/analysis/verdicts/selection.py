@@ -5,7 +5,7 @@ round is judged with the cell that was best in the rounds *before* it: whatever 
 round that judges it comes later, and its noise is as likely to be above as below.
 Source: the prequential principle of Dawid, "Statistical theory: the prequential approach", J. R. Stat.
 Soc. A 147, 1984. Picking by all rounds but the judged one would spare the first round, but calls up to
-four times as many equal sides different as it should: benchmarks/coverage.py measures both.
+four times as many equal sides different as it should: benchmarks/statistics/coverage.py measures both.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 Stopping when an interval happens to be narrow picks lucky streaks: few rounds that lie close together
 give a narrow interval about the wrong place. So the width is looked at on a fixed schedule alone, it must
 be narrow enough at two looks in a row, never is a verdict looked at, and the look that stops has taken at
-least a third more rounds than the one before it. benchmarks/coverage.py measures what is left of the bias.
+least a third more rounds than the one before it. benchmarks/statistics/coverage.py measures what is left of the bias.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Whether Celery's best cell of a stage beats the best in-process cell, and the best serial one.
 
-Different means significant AND large enough AND enough data, as asv and pyperf have it; docs/verdicts.md
+Different means significant AND large enough AND enough data, as asv and pyperf have it; docs/explanation/verdicts.md
 goes through every position of an interval. `picking` sees to it that the best of many has no advantage.
 """
 

@@ -1,0 +1,243 @@
+"""For the reader who chooses an engine: the same tasks through Celery, dramatiq, RQ, huey and taskiq.
+
+    python benchmarks/peers/engines.py [--quick] [--rows FILE]
+
+On one embedded broker, with two worker processes that do one task at a time each, as each engine's own
+documentation starts them (`engines/` holds an app for each; the table says what is set). In each of 9 rounds
+every engine, in a fresh order, is started, given its tasks, and ended, so that no other engine's workers are up.
+
+- Start-up: from starting the workers to the first task's result at hand.
+- No-op: 300 tasks sent one by one, then every result waited for. All a task does is to write its number down.
+- 10 ms: 100 tasks that sleep for 10 ms, the same way. Sleeping takes no processor from the engines, so what is
+  over 5 ms a task (two at a time) is theirs.
+
+Every task of every batch must have been run exactly once, by what the tasks wrote down, and must have given its
+own number back; otherwise the script ends. It makes a table of its own, without goals. Takes three minutes, with
+--quick one.
+"""
+
+from __future__ import annotations
+
+import importlib
+import multiprocessing
+import random
+import sys
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+from unittest import mock
+
+from orchestrator.analysis.stats.intervals import estimate, ratio
+from orchestrator.fleet.child_processes import ChildProcesses
+from orchestrator.fleet.embedded import start_broker
+from orchestrator.model.findings import Estimate
+from orchestrator.phrases.numbers import number
+from worker.payloads.redis import connect
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
+
+from benchmarks.shared.page import command as command_of
+from benchmarks.shared.rows import interval, parser, progress, write_text
+from benchmarks.shared.turns import stopwatch
+
+APPS = Path(__file__).parent / "engines"
+ENGINES = {
+    "Celery": "with_celery",
+    "dramatiq": "with_dramatiq",
+    "RQ": "with_rq",
+    "RQ, SimpleWorker": "with_rq_simple",
+    "huey": "with_huey",
+    "taskiq": "with_taskiq",
+}
+ROUNDS, QUICK_ROUNDS = 9, 2
+NOOPS, NAPS, WARM_UP = 300, 100, 20
+NAP_S, SLOTS = 0.010, 2
+END_S = 30.0
+
+FIRST_S = 60.0
+"""By then a client has its answers, or the engine does not work."""
+
+
+class Client:
+    """A process that sends one engine's tasks and waits for them; it stays while workers come and go."""
+
+    def __init__(self, app: str) -> None:
+        """Nothing starts before the context is entered; `app` is a module of `engines/`."""
+        self._app = app
+
+    def __enter__(self) -> Self:
+        """Start the process, which tells how its workers are started and what is set."""
+        context = multiprocessing.get_context("spawn")
+        self._connection, theirs = context.Pipe()
+        self._process = context.Process(target=_serve, args=(self._app, theirs), daemon=True)
+        self._process.start()
+        theirs.close()
+        self.commands, self.settings = self._answer()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """End the process."""
+        self._process.kill()
+        self._process.join()
+
+    def seconds(self, what: str, count: int) -> float:
+        """Have `noops` or `naps` done: seconds until every result was at hand; each must be its task's own number."""
+        self._connection.send((what, count))
+        seconds, results = self._answer()
+        if results != list(range(count)):
+            raise RuntimeError(f"{self._app} gave {results} for {count} {what}")
+        return float(seconds)
+
+    def _answer(self) -> tuple[object, object]:
+        if not self._connection.poll(FIRST_S * 2):
+            raise RuntimeError(f"{self._app} gave no answer within {2 * FIRST_S:.0f} s")
+        answer: tuple[object, object] = self._connection.recv()
+        return answer
+
+
+def _serve(name: str, connection: Connection) -> None:
+    """The client's own process: times a batch with no garbage collection within."""
+    sys.path.insert(0, str(APPS))
+    app = importlib.import_module(name)
+    connection.send((app.COMMANDS, app.SETTINGS))
+    while True:
+        what, count = connection.recv()
+        results: list[int] = []
+        seconds = stopwatch(
+            lambda what=what, count=count, kept=results: kept.extend(getattr(app, what)(count))
+        )
+        connection.send((seconds(), results))
+
+
+@dataclass(frozen=True)
+class Bench:
+    """The broker that all engines use, and where their tasks leave their numbers."""
+
+    processes: ChildProcesses
+    url: str
+    marks: Path
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What clients and workers are told."""
+        return {"BENCH_URL": self.url, "BENCH_MARKS": str(self.marks), "PYTHONPATH": str(APPS)}
+
+    def start(self, client: Client, prefix: str) -> list[str]:
+        """Start an engine's workers; gives their names."""
+        names = []
+        for index, command in enumerate(client.commands):
+            program, *arguments = command
+            names.append(f"{prefix}-{index}")
+            path = str(Path(sys.executable).with_name(program))
+            self.processes.start(names[-1], [path, *arguments], self.environment)
+        return names
+
+    def stop(self, names: Sequence[str]) -> None:
+        """End them, wait until they are gone, and forget what they left on the broker."""
+        for name in names:
+            self.processes.stop(name)
+        deadline = time.monotonic() + END_S
+        while not set(names) <= self.processes.ended.keys():
+            if time.monotonic() > deadline:
+                raise RuntimeError(f"{names} did not end within {END_S:.0f} s")
+            self.processes.poll(0.1)
+        with connect(self.url.replace("unix://", "redis+socket://", 1)) as client:
+            client.flushall()
+
+    def seconds(self, client: Client, what: str, count: int) -> float:
+        """One batch, every task of which must have run exactly once."""
+        self.marks.write_bytes(b"")
+        seconds = client.seconds(what, count)
+        ran = Counter(map(int, self.marks.read_text(encoding="ascii").split()))
+        if ran != Counter(range(count)):
+            raise RuntimeError(f"of {count} {what} some ran never or twice: {ran - Counter(range(count))}")
+        return seconds
+
+
+Samples = dict[str, dict[str, dict[int, float]]]
+"""What was timed, then the engine, then the round, to seconds."""
+
+
+def measured(bench: Bench, clients: Mapping[str, Client], rounds: int) -> Samples:
+    """Every engine once a round: started, used, ended."""
+    order = random.Random(1)  # noqa: S311 - an order that can be had again, not a secret
+    found: Samples = {what: {engine: {} for engine in clients} for what in ("start-up", "noops", "naps")}
+    for round_ in range(rounds):
+        progress(f"engines, round {round_ + 1} of {rounds}")
+        for engine in order.sample(list(clients), len(clients)):
+            client = clients[engine]
+            began = time.perf_counter()
+            names = bench.start(client, f"{ENGINES[engine]}-{round_}")
+            bench.seconds(client, "noops", 1)
+            found["start-up"][engine][round_] = time.perf_counter() - began
+            bench.seconds(client, "noops", WARM_UP)
+            found["noops"][engine][round_] = bench.seconds(client, "noops", NOOPS) / NOOPS
+            found["naps"][engine][round_] = bench.seconds(client, "naps", NAPS) / NAPS
+            bench.stop(names)
+    return found
+
+
+def table(found: Samples, settings: Mapping[str, str]) -> list[str]:
+    """The engines as Markdown, the fastest with empty tasks first."""
+
+    def cell(what: str, engine: str, unit_s: float) -> str:
+        point = estimate([*found[what][engine].values()])
+        assert point is not None
+        return _with_interval(point.scaled(1 / unit_s))
+
+    def key(engine: str) -> float:
+        point = estimate([*found["noops"][engine].values()])
+        return point.point if point is not None else 0.0
+
+    lines = [
+        "| engine | no-op, ms a task | of Celery's | 10 ms, ms a task | start-up, s | settings |",
+        "| --- | ---: | ---: | ---: | ---: | --- |",
+    ]
+    for engine in sorted(settings, key=key):
+        versus = ratio(found["noops"][engine], found["noops"]["Celery"])
+        assert versus is not None
+        cells = (
+            engine,
+            cell("noops", engine, 1e-3),
+            _with_interval(versus) if engine != "Celery" else "1",
+            cell("naps", engine, 1e-3),
+            cell("start-up", engine, 1.0),
+            settings[engine],
+        )
+        lines.append(f"| {' | '.join(cells)} |")
+    return lines
+
+
+def _with_interval(figure: Estimate) -> str:
+    return f"{number(figure.point)} ({interval(figure)})"
+
+
+def main() -> int:
+    """Print the table."""
+    options = parser(__doc__).parse_args()
+    with ExitStack() as stack:
+        processes = stack.enter_context(ChildProcesses())
+        url = start_broker(processes).replace("redis+socket://", "unix://", 1)
+        bench = Bench(processes, url, processes.folder / "marks")
+        with mock.patch.dict("os.environ", bench.environment):
+            clients = {engine: stack.enter_context(Client(app)) for engine, app in ENGINES.items()}
+        found = measured(bench, clients, QUICK_ROUNDS if options.quick else ROUNDS)
+        lines = table(found, {engine: client.settings for engine, client in clients.items()})
+    command = f"{command_of(__file__)}{' --quick' if options.quick else ''}"
+    lines += ["", f"`{command}`, {NOOPS} empty tasks and {NAPS} of 10 ms; 95 % intervals in brackets."]
+    print("\n".join(lines))
+    if options.rows is not None:
+        write_text(lines, options.rows)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

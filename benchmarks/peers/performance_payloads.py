@@ -1,0 +1,112 @@
+"""What it costs to get a picture to a Celery worker and its gray one back, by every way there is.
+
+    python benchmarks/peers/performance_payloads.py [--quick] [--rows FILE]
+
+1.92 MB there and 0.64 MB back for each of 40 tasks (grayscale `numpy`, 800x800), one embedded broker, two slots;
+21 rounds, each with every side once in a fresh order. A task's bytes a second are its 2.56 MB over its share of
+the makespan, the kernel's own half millisecond included.
+
+- `redis` and `inline` are our strategy as a run has it, one picture a message; `redis` also with four,
+  as `quick` has it.
+- Raw is redis-py on the same broker, with its own defaults: SET and GET of the picture, SET and GET of the
+  gray one, one command after the other in one process, with nothing computed and no messages.
+- base64 in JSON is `idiomatic_celery.py`, with workers of its own that have our workers' settings of delivery.
+
+Takes a minute and a half, with --quick half a minute.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+
+import redis
+
+from orchestrator.fleet.child_processes import ChildProcesses
+from orchestrator.fleet.fleet import Fleet
+from orchestrator.inputs.synthetic import photograph
+from orchestrator.phrases.numbers import rate
+from worker.contract import Pixels
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
+
+from benchmarks.shared.celery_sides import measured, one_broker, ours, script
+from benchmarks.shared.idiomatic_celery import check_grays, grays
+from benchmarks.shared.real_rounds import batch
+from benchmarks.shared.rows import Goal, Row, finish, parser, progress, rounds_of
+from benchmarks.shared.turns import Side, stopwatch, turns, typical, versus
+
+SLOTS = 2
+CHUNK = 4
+TASKS, PICTURES, SIDE = 40, 8, 800
+MOVED_BYTES = SIDE * SIDE * 4
+"""What one task moves: three bytes a pixel there, one back."""
+
+Found = Mapping[str, Mapping[int, float]]
+
+
+def raw(client: redis.Redis, pictures: list[Pixels]) -> None:
+    """The same bytes there and back, twice each, and nothing else."""
+    for number, picture in enumerate(pictures):
+        there, back = f"raw:{number}:there", f"raw:{number}:back"
+        client.set(there, picture.data.cast("B"))
+        assert len(client.get(there)) == picture.size  # type: ignore[arg-type]  # not the asynchronous client
+        client.set(back, picture.data.cast("B")[: picture.size // 3])
+        assert len(client.get(back)) == picture.size // 3  # type: ignore[arg-type]
+
+
+def sides(
+    stack: ExitStack, processes: ChildProcesses, fleet: Fleet, pictures: list[Pixels]
+) -> dict[str, Side]:
+    """Every way there and back."""
+    work = batch("grayscale", "numpy", pictures)
+    socket = fleet.settings.broker_url.removeprefix("redis+socket://")
+    client = stack.enter_context(redis.Redis(unix_socket_path=socket))
+    return {
+        "redis": measured(ours(stack, fleet, SLOTS, "redis", 1), work),
+        "redis, four": measured(ours(stack, fleet, SLOTS, "redis", CHUNK), work),
+        "inline": measured(ours(stack, fleet, SLOTS, "inline", 1), work),
+        "raw": stopwatch(lambda: raw(client, pictures)),
+        **script(stack, processes, fleet, SLOTS, "ours", {"base64": (grays, pictures, check_grays)}),
+    }
+
+
+def rows(found: Found) -> Iterator[Row]:
+    """What came of `sides`, in bytes a second."""
+
+    def speed(name: str) -> str:
+        return rate(TASKS * MOVED_BYTES / typical(found[name]))
+
+    peers = (
+        ("raw SET and GET by redis-py", "raw", "of the bytes a second", Goal("at least", 0.5)),
+        ("transport `inline`", "inline", "times the bytes a second", Goal("at least", 5)),
+        ("base64 in JSON", "base64", "times the bytes a second", Goal("at least", 10)),
+    )
+    for ours_, a_message in (("redis", "one picture"), ("redis, four", "four pictures")):
+        for against, name, unit, goal in peers:
+            yield Row(
+                f"1.9 MB there and 0.64 MB back, transport `redis`, {a_message} a message",
+                against,
+                speed(ours_),
+                speed(name),
+                versus(found[name], found[ours_]),
+                unit,
+                goal,
+            )
+
+
+def main() -> int:
+    """Print the rows; 1 if a goal was missed."""
+    options = parser(__doc__).parse_args()
+    some = [photograph(1, number, SIDE, SIDE) for number in range(PICTURES)]
+    pictures = [some[number % PICTURES] for number in range(TASKS)]
+    with one_broker(SLOTS) as (processes, fleet), ExitStack() as stack:
+        progress("payloads")
+        found = turns(sides(stack, processes, fleet, pictures), rounds_of(options))
+    return finish(rows(found), options, __file__)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

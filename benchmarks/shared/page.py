@@ -1,0 +1,100 @@
+"""What the scripts share: their options, and their figures as Markdown in `docs/measurements/`.
+
+The figures of a script stand between two comments with its name. Only `--update-docs` writes them, so every
+figure in the docs was printed by the command above it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from orchestrator.measurement.machine import environment
+
+ROOT: Final = Path(__file__).parents[2]
+MEASUREMENTS: Final = ROOT / "docs" / "measurements"
+
+
+def parser(description: str | None) -> argparse.ArgumentParser:
+    """Return a parser of the options that every script has; `description` is the docstring of the script."""
+    made = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    made.add_argument("--quick", action="store_true", help="few samples: shows that it works, proves nothing")
+    made.add_argument("--update-docs", action="store_true", help="write the figures into docs/measurements/")
+    return made
+
+
+class Page:
+    """The lines that a script prints, kept for the docs."""
+
+    def __init__(self, script: str, options: argparse.Namespace, document: str) -> None:
+        """Begin with where and how it is measured.
+
+        Args:
+            script: the `__file__` of the script.
+            options: parsed; figures of a quick run do not go into the docs.
+            document: the page of `docs/measurements/` that shows the figures.
+        """
+        if options.update_docs and options.quick:
+            sys.exit(
+                "--update-docs needs a full run: leave out --quick, which only shows that the script works"
+            )
+        self._name = Path(script).stem
+        self._document = MEASUREMENTS / document
+        self._update = bool(options.update_docs)
+        self._lines: list[str] = []
+        cpu = environment(None, ()).cpu
+        quick = " --quick" if options.quick else ""
+        self.say(
+            f"`{command(script)}{quick}`, {datetime.now(UTC):%Y-%m-%d}, {cpu.model}, "
+            f"{cpu.usable} of {cpu.logical} processors, Python {sys.version.split()[0]}:"
+        )
+        self.say()
+
+    def say(self, line: str = "") -> None:
+        """Print a line of Markdown."""
+        self._lines.append(line)
+        print(line, flush=True)
+
+    def row(self, *cells: str) -> None:
+        """Print a row of a table."""
+        self.say(f"| {' | '.join(cells)} |")
+
+    def head(self, *cells: str) -> None:
+        """Print a table's head: the first column is text, the others are figures."""
+        self.row(*cells)
+        self.row("---", *("---:" for _ in cells[1:]))
+
+    def verdict(self, met: bool, text: str) -> int:
+        """Print whether the goal was met, update the docs if asked to, and return the exit code."""
+        self.say()
+        self.say(f"{'Met' if met else '**Missed**'}: {text}")
+        if self._update:
+            replace_figures(self._document, self._name, "\n".join(self._lines))
+        return int(not met)
+
+
+def command(script: str) -> str:
+    """Return the command that runs a script from the root of the project, given its `__file__`."""
+    return f"python {Path(script).resolve().relative_to(ROOT)}"
+
+
+def replace_figures(document: Path, name: str, figures: str) -> None:
+    """Write other figures between the two comments of a script.
+
+    Raises:
+        SystemExit: the document does not have the two comments exactly once.
+    """
+    begin, end = f"<!-- figures of {name} -->", f"<!-- end of figures of {name} -->"
+    place = re.compile(f"({re.escape(begin)}\n).*?({re.escape(end)})", re.DOTALL)
+    text, found = place.subn(lambda match: f"{match[1]}{figures}\n{match[2]}", document.read_text("utf-8"))
+    if found != 1:
+        sys.exit(
+            f"{document}: expected the lines '{begin}' and '{end}' once, found them {found} times; add them"
+        )
+    document.write_text(text, "utf-8")

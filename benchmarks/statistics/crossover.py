@@ -1,0 +1,193 @@
+"""Whether the interval of a break-even covers, on simulated sweeps whose crossing is known.
+
+    python benchmarks/statistics/crossover.py [--quick] [--update-docs] [--cases 2000] [--seed 2026]
+
+A task's work grows along the axis. In-process it takes its work; Celery takes an overhead, a share of the
+work for moving payloads and the work over its slots. The true crossing is drawn anywhere within the middle of
+the range, so it falls on a point as seldom as a real one does. Every sweep goes through the functions that
+judge real ones. Exits with 1 where coverage lies outside of 90 to 97 % by more than two binomial errors, or
+where more than one sweep in twenty whose kind is known is called something else: one that lies on one side
+everywhere, one that stays within the margin of 1 up to an end where it is on one side, and one that crosses.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Callable
+from math import exp, log, sqrt
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from orchestrator.analysis.scaling.crossover import BreakEven, SweepPoint, break_even
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
+
+from benchmarks.shared.page import Page, parser
+
+Floats = NDArray[np.float64]
+Noise = Callable[[np.random.Generator, tuple[int, ...]], Floats]
+
+KINDS = ("never", "always", "undecided", "crosses", "several")
+LEAST, MOST = 0.90, 0.97
+RANGE = (1.0, 256.0)
+SHAPES = (
+    ((1.02, 1.02, 1.02, 1.02, 1.02, 1.25), "never"),
+    ((1.01, 1.01, 1.01, 1.02, 1.1, 1.4), "never"),
+    ((0.97, 0.97, 0.97, 0.97, 0.97, 0.8), "always"),
+    ((0.8, 0.85, 0.9, 1.0, 1.15, 1.3), "crosses"),
+)
+"""True ratios along the axis, and what such a sweep is."""
+
+
+def lognormal(rng: np.random.Generator, shape: tuple[int, ...]) -> Floats:
+    """5 % of noise."""
+    return 0.05 * rng.standard_normal(shape)
+
+
+def wide(rng: np.random.Generator, shape: tuple[int, ...]) -> Floats:
+    """20 % of noise."""
+    return 0.20 * rng.standard_normal(shape)
+
+
+def student(rng: np.random.Generator, shape: tuple[int, ...]) -> Floats:
+    """Logarithms with Student's t of 2 degrees of freedom: no variance."""
+    return 0.03 * rng.standard_t(2, shape)
+
+
+def rounds_alike(rng: np.random.Generator, shape: tuple[int, ...]) -> Floats:
+    """5 % of noise, and as much again that a whole round shares, as from a machine that is busy for a while."""
+    return 0.05 * rng.standard_normal(shape) + 0.05 * rng.standard_normal((1, shape[1]))
+
+
+NOISES: dict[str, Noise] = {
+    "lognormal 5 %": lognormal,
+    "lognormal 20 %": wide,
+    "Student t, 2 df": student,
+    "rounds alike": rounds_alike,
+}
+
+
+def celery_over_in_process(work: Floats, crossing: float, slots: int, moving: float) -> Floats:
+    """The true ratio: overhead over work, plus the payloads' share, plus one over the slots; 1 at the crossing."""
+    overhead = crossing * (1 - moving - 1 / slots)
+    return overhead / work + moving + 1 / slots
+
+
+def sweep(
+    rng: np.random.Generator, noise: Noise, points: int, rounds: int, slots: int
+) -> tuple[float, BreakEven]:
+    """A simulated sweep: its true crossing, and what is made of it."""
+    low, high = (log(end) for end in RANGE)
+    axis = np.exp(np.linspace(low, high, points))
+    truth = exp(rng.uniform(low + 0.25 * (high - low), high - 0.25 * (high - low)))
+    moving = rng.uniform(0.0, 0.3)
+    logarithms = np.log(celery_over_in_process(axis, truth, slots, moving))[:, None] + noise(
+        rng, (points, rounds)
+    )
+    return truth, break_even(
+        [
+            SweepPoint(float(at), dict(enumerate(np.exp(row))))
+            for at, row in zip(axis, logarithms, strict=True)
+        ]
+    )
+
+
+def covers(found: BreakEven, truth: float) -> bool:
+    """Whether an interval holds the truth; an open end holds all that lies beyond."""
+    return any(
+        (each.low is None or each.low <= truth) and (each.high is None or truth <= each.high)
+        for each in found.crossings
+    )
+
+
+def coverage(page: Page, cases: int, seed: int) -> bool:
+    """Print the table of coverages; whether all are within their limits."""
+    page.say("Share of the sweeps called a crossing whose interval covers the true one, and how wide it is:")
+    page.say()
+    page.head("noise", "points", "rounds", "slots", "covers", "called", "high / low")
+    fine = True
+    for name, noise in NOISES.items():
+        for points, rounds, slots in ((6, 5, 2), (6, 7, 2), (6, 7, 4), (8, 7, 2), (8, 9, 4)):
+            rng = np.random.default_rng([seed, len(name), points, rounds, slots])
+            cases_ = [sweep(rng, noise, points, rounds, slots) for _ in range(cases)]
+            called = [(truth, found) for truth, found in cases_ if found.kind in ("crosses", "several")]
+            covered = float(np.mean([covers(found, truth) for truth, found in called]))
+            widths = [c.high / c.low for _, found in called for c in found.crossings if c.low and c.high]
+            width = float(np.median(widths)) if widths else float("nan")
+            error = sqrt(covered * (1 - covered) / len(called))
+            fine &= LEAST - 2 * error <= covered <= MOST + 2 * error
+            counts = (str(points), str(rounds), str(slots))
+            page.row(name, *counts, f"{covered:.1%}", f"{len(called) / cases:.1%}", f"{width:.2f}")
+    return fine
+
+
+def kinds(page: Page, cases: int, seed: int) -> bool:
+    """Print what sweeps without a crossing are called; whether at most 5 % are called otherwise."""
+    page.say()
+    page.say(
+        "What a sweep is called that lies 10 % to one side everywhere, or at 1 (7 rounds, 5 % of noise):"
+    )
+    page.say()
+    page.head("ratio everywhere", *KINDS)
+    rng = np.random.default_rng(seed)
+    axis = np.geomspace(*RANGE, 6)
+    fine = True
+    for level, right in ((1.1, "never"), (1 / 1.1, "always"), (1.0, "undecided")):
+        counted: Counter[str] = Counter()
+        for _ in range(cases):
+            logarithms = log(level) + 0.05 * rng.standard_normal((6, 7))
+            rows = zip(axis, np.exp(logarithms), strict=True)
+            counted[break_even([SweepPoint(float(at), dict(enumerate(row))) for at, row in rows]).kind] += 1
+        fine &= level == 1.0 or counted[right] >= 0.95 * cases
+        page.row(f"{level:.2f}", *(f"{counted[kind] / cases:.1%}" for kind in KINDS))
+    return fine
+
+
+def shapes(page: Page, cases: int, seed: int) -> bool:
+    """Print what sweeps of a known shape are called; whether at most 5 % are called otherwise."""
+    page.say()
+    page.say("What a sweep of these true ratios is called (10 rounds, noise on either side's times):")
+    page.say()
+    page.head("ratios", "noise", *KINDS)
+    axis = np.geomspace(*RANGE, 6)
+    fine = True
+    for number, (truth, right) in enumerate(SHAPES):
+        for noise in (0.02, 0.05):
+            rng = np.random.default_rng([seed, number, round(100 * noise)])
+            counted: Counter[str] = Counter()
+            for _ in range(cases):
+                ours, theirs = noise * rng.standard_normal((2, 6, 10))
+                rows = np.exp(np.log(truth)[:, None] + ours - theirs)
+                points = [
+                    SweepPoint(float(at), dict(enumerate(row))) for at, row in zip(axis, rows, strict=True)
+                ]
+                counted[break_even(points).kind] += 1
+            fine &= counted[right] >= 0.95 * cases
+            shares = (f"{counted[kind] / cases:.1%}" for kind in KINDS)
+            page.row(", ".join(map(str, truth)), f"{noise:.0%}", *shares)
+    return fine
+
+
+def main() -> int:
+    """Print the tables; 0 where all is within limits."""
+    arguments = parser(__doc__)
+    arguments.add_argument("--cases", type=int, default=2000)
+    arguments.add_argument("--seed", type=int, default=2026)
+    options = arguments.parse_args()
+    page = Page(__file__, options, "prediction.md")
+    cases = 100 if options.quick else options.cases
+    fine = coverage(page, cases, options.seed)
+    fine &= kinds(page, cases, options.seed)
+    fine &= shapes(page, cases, options.seed)
+    return page.verdict(
+        fine,
+        f"coverage within {LEAST:.0%} to {MOST:.0%} but for chance, and a sweep whose kind is known called so in "
+        "95 % at least.",
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,114 @@
+"""What disturbs a measurement here, and for how long: why a run has many short rounds.
+
+    python benchmarks/statistics/disturbance.py [--quick] [--update-docs]
+
+Two cells that are the same and a third kernel between them, two batches in a row of each, round after round, in
+shuffled order. Printed by cell: how much a makespan varies (1.4826 x MAD of its logarithm), how alike two batches
+are that follow each other (Spearman's correlation) and two that are a round apart; and of the ratio of the two
+equal cells, the half width of the interval that 40 rounds give, by signed ranks and by signs, over all windows
+of 40 rounds. No goal: it describes the machine. Takes about seven minutes on two cores, with --quick two.
+"""
+
+from __future__ import annotations
+
+import gc
+import random
+import sys
+from dataclasses import replace
+from math import log
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import spearmanr
+
+from orchestrator.analysis.stats import exact_tests
+from orchestrator.analysis.stats.intervals import critical_value
+from orchestrator.inputs.synthetic import photograph
+from orchestrator.measurement.clock import SamplePosition, measure
+from orchestrator.measurement.rounds import shuffled
+from orchestrator.model.runs import Cell
+from orchestrator.phrases.cells import cell_name
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
+
+from benchmarks.shared.page import Page, parser
+from benchmarks.shared.real_rounds import batch, entered, fleet_of
+
+SLOTS = 2
+ROUNDS, QUICK_ROUNDS = 400, 80
+WINDOW = 40
+
+CELLS = (
+    Cell("grayscale", "loop", "serial", 1),
+    Cell("grayscale", "loop", "threads", SLOTS),
+    Cell("grayscale", "loop", "processes", SLOTS),
+    Cell("grayscale", "loop", "celery", SLOTS, "redis", 4, "local"),
+)
+
+Logs = NDArray[np.float64]
+
+
+def logarithms(rounds: int) -> dict[Cell, Logs]:
+    """Of each cell and its twin, the logarithms of makespans, of shape (rounds, 2 in a row)."""
+    work = batch("grayscale", "loop", [photograph(1, index, 128, 64) for index in range(8)])
+    every = [replace(cell, replica=replica) for cell in CELLS for replica in (0, 1)]
+    found: dict[Cell, list[list[float]]] = {cell: [] for cell in every}
+    order = random.Random(1)  # noqa: S311 - an order that can be had again, not a secret
+    with fleet_of(SLOTS) as fleet, entered(every, fleet) as strategies:
+        gc.collect()
+        gc.freeze()
+        for number in range(rounds):
+            fleet.measure_clock_offsets()
+            for cell in shuffled(every, order):
+                place = SamplePosition(number, 0, 0.0)
+                two = [measure(strategies[cell], work.tasks, work.expected, place)[0] for _ in range(2)]
+                found[cell].append([log(sample.makespan_s) for sample in two])
+    return {cell: np.array(values) for cell, values in found.items()}
+
+
+def spread(values: Logs) -> float:
+    """A standard deviation that outliers do not move."""
+    return 1.4826 * float(np.median(np.abs(values - np.median(values))))
+
+
+def half_widths(differences: Logs) -> tuple[float, float]:
+    """The median half width over all windows, by signed ranks and by signs."""
+    first, second = np.triu_indices(WINDOW)
+    ranks, _ = critical_value(exact_tests.signed_rank(WINDOW))
+    signs, _ = critical_value(exact_tests.signs(WINDOW))
+    found = []
+    for start in range(0, len(differences) - WINDOW + 1, WINDOW // 2):
+        values = np.sort(differences[start : start + WINDOW])
+        means = np.sort((values[first] + values[second]) / 2)
+        found.append((means[-1 - ranks] - means[ranks], values[-1 - signs] - values[signs]))
+    by_ranks, by_signs = np.median(found, axis=0) / 2
+    return float(by_ranks), float(by_signs)
+
+
+def main() -> int:
+    """Print the table."""
+    options = parser(__doc__).parse_args()
+    page = Page(__file__, options, "statistics.md")
+    found = logarithms(QUICK_ROUNDS if options.quick else ROUNDS)
+    page.head("cell", "makespan", "varies", "in a row", "a round apart", "signed ranks", "signs")
+    for cell in CELLS:
+        logs, twin = found[cell], found[replace(cell, replica=1)]
+        in_a_row = spearmanr(logs[:, 0], logs[:, 1]).statistic
+        apart = spearmanr(logs[1:, 0], logs[:-1, 0]).statistic
+        by_ranks, by_signs = half_widths(twin[:, 0] - logs[:, 0])
+        page.row(
+            f"{cell.kernel} {cell_name(cell)}",
+            f"{1e3 * float(np.exp(np.median(logs))):.0f} ms",
+            f"{spread(logs[:, 0]):.1%}",
+            f"{in_a_row:.2f}",
+            f"{apart:.2f}",
+            f"±{by_ranks:.1%}",
+            f"±{by_signs:.1%}",
+        )
+    page.say()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

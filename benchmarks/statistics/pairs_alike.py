@@ -1,0 +1,137 @@
+"""A/A: how often two cells that are the same are called different, measured for real.
+
+    python benchmarks/statistics/pairs_alike.py [--quick] [--update-docs]
+
+Runs of 49 rounds, the default, each of 14 cells, each cell twice a round in one shuffled order, as a run's
+A/A pair is. Every pair goes through the functions that judge a verdict: its ratio, and the rule with the
+margin of 5 %. The fast kernels work on 8 pictures of 320x240, the slow ones (`loop`,
+`getdata`) on 4 of 128x96. Goal: at most 1 % of the pairs called different, 2 of 200.
+Takes about ten minutes on two cores, with --quick half a minute.
+"""
+
+from __future__ import annotations
+
+import random
+import sys
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from orchestrator.analysis.stats.intervals import ratio
+from orchestrator.analysis.verdicts.verdict import classify
+from orchestrator.inputs.synthetic import encode, photograph
+from orchestrator.model.findings import Estimate, VerdictWord
+from orchestrator.model.runs import Cell
+from orchestrator.phrases.cells import cell_name
+from orchestrator.planning.options import PROFILES
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
+
+from benchmarks.shared.page import Page, parser
+from benchmarks.shared.real_rounds import Batch, batch, entered, fleet_of, makespans
+
+SLOTS = 2
+ROUNDS = PROFILES["quick"].rounds
+MARGIN = 0.05
+RUNS, QUICK_RUNS = 15, 1
+ALLOWED = 0.01
+DIFFERENT: tuple[VerdictWord, ...] = ("helps", "hurts")
+
+CELLS = (
+    Cell("grayscale", "loop", "serial", 1),
+    Cell("grayscale", "loop", "threads", SLOTS),
+    Cell("grayscale", "loop", "processes", SLOTS),
+    Cell("grayscale", "loop", "celery", SLOTS, "redis", 1, "local"),
+    Cell("grayscale", "numpy", "serial", 1),
+    Cell("grayscale", "numpy", "threads", SLOTS),
+    Cell("grayscale", "numpy", "processes", SLOTS),
+    Cell("grayscale", "numpy", "vectorized", 1),
+    Cell("grayscale", "numpy", "celery", SLOTS, "redis", 1, "local"),
+    Cell("grayscale", "numpy", "celery", SLOTS, "inline", 4, "local"),
+    Cell("decode", "getdata", "processes", SLOTS),
+    Cell("decode", "getdata", "celery", SLOTS, "inline", 1, "local"),
+    Cell("decode", "asarray", "serial", 1),
+    Cell("decode", "asarray", "celery", SLOTS, "redis", 4, "local"),
+)
+
+
+def work() -> dict[tuple[str, str], Batch]:
+    """A batch for each stage and kernel."""
+    small = [photograph(1, index, 128, 96) for index in range(4)]
+    large = [photograph(1, index, 320, 240) for index in range(8)]
+    return {
+        ("grayscale", "loop"): batch("grayscale", "loop", small),
+        ("grayscale", "numpy"): batch("grayscale", "numpy", large),
+        ("decode", "getdata"): batch("decode", "getdata", [encode(pixels) for pixels in small]),
+        ("decode", "asarray"): batch("decode", "asarray", [encode(pixels) for pixels in large]),
+    }
+
+
+def pairs(runs: int) -> Iterator[tuple[Cell, Estimate, VerdictWord, float]]:
+    """Every pair's cell, ratio, verdict and makespan in seconds (the median of both halves' rounds)."""
+    batches = work()
+    twins = {cell: replace(cell, replica=1) for cell in CELLS}
+    every = {cell: batches[cell.stage, cell.kernel] for cell in (*CELLS, *twins.values())}
+    with fleet_of(SLOTS) as fleet, entered(list(every), fleet) as strategies:
+        for number in range(runs):
+            found = makespans(strategies, every, fleet, random.Random(number), ROUNDS)  # noqa: S311 - an order
+            for cell, twin in twins.items():
+                estimate = ratio(found[twin], found[cell])
+                assert estimate is not None
+                seconds = float(np.median([*found[cell].values(), *found[twin].values()]))
+                yield cell, estimate, classify(estimate, MARGIN), seconds
+            print(f"run {number + 1} of {runs}", file=sys.stderr, flush=True)
+
+
+def main() -> int:
+    """Print the pairs by cell and the distribution of their ratios; 1 if too many are called different."""
+    arguments = parser(__doc__)
+    arguments.add_argument("--runs", type=int, default=RUNS, help=f"runs of {len(CELLS)} pairs each")
+    options = arguments.parse_args()
+    runs = QUICK_RUNS if options.quick else options.runs
+    page = Page(__file__, options, "statistics.md")
+    found = list(pairs(runs))
+    page.head("cell", "makespan", "pairs", "different", "excludes 1", "ties", "median off by", "worst")
+    by_cell: dict[Cell, list[tuple[Estimate, VerdictWord, float]]] = defaultdict(list)
+    for cell, estimate, word, seconds in found:
+        by_cell[cell].append((estimate, word, seconds))
+    for cell, each in by_cell.items():
+        milliseconds = 1e3 * float(np.median([seconds for _, _, seconds in each]))
+        name = f"{cell.stage}, {cell_name(cell, 'long')}"
+        page.row(name, f"{milliseconds:.1f} ms", *_figures([(e, w) for e, w, _ in each]))
+    page.row("**all**", "", *_figures([(estimate, word) for _, estimate, word, _ in found]))
+    points = np.array([estimate.point for _, estimate, _, _ in found])
+    page.say()
+    quantiles = np.quantile(points, [0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99])
+    page.say(
+        "Ratios of a cell to itself, at 1, 5, 25, 50, 75, 95 and 99 %: "
+        + ", ".join(f"{value:.3f}" for value in quantiles)
+        + "."
+    )
+    different = sum(word in DIFFERENT for _, _, word, _ in found)
+    return page.verdict(
+        different <= ALLOWED * len(found),
+        f"{different} of {len(found)} identical pairs called different; at most {ALLOWED:.0%} may be.",
+    )
+
+
+def _figures(judged: list[tuple[Estimate, VerdictWord]]) -> list[str]:
+    words = Counter(word for _, word in judged)
+    off = np.abs([estimate.point - 1 for estimate, _ in judged])
+    outside = sum(not _holds_one(estimate) for estimate, _ in judged)
+    different = sum(words[word] for word in DIFFERENT)
+    figures = [str(len(judged)), str(different), str(outside), str(words["ties"])]
+    return [*figures, f"{np.median(off):.1%}", f"{off.max():.1%}"]
+
+
+def _holds_one(estimate: Estimate) -> bool:
+    assert estimate.low is not None
+    assert estimate.high is not None
+    return estimate.low <= 1 <= estimate.high
+
+
+if __name__ == "__main__":
+    sys.exit(main())

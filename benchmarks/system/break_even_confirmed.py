@@ -1,0 +1,90 @@
+"""A break-even that is really there: the size that a sweep finds, confirmed by separate runs on either side.
+
+    python benchmarks/system/break_even_confirmed.py [--quick] [--update-docs]
+
+Sweeps the size of the pipeline's pictures with Celery on two slots of the embedded fleet, and finds where it
+starts to beat serial. Then two runs that know nothing of it, at half and at twice that side: below, Celery
+must hurt, above, it must help, each surely. Takes about four minutes on two cores.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from orchestrator.analysis.scaling.sweep import sweeping
+from orchestrator.analysis.verdicts.verdict import verdicts
+from orchestrator.commands.progress import Silent
+from orchestrator.measurement.session import Job, measure_job
+from orchestrator.model.findings import Verdict
+from orchestrator.model.runs import Run
+from orchestrator.phrases.sweep import sweep_sentence
+from orchestrator.planning.options import Options
+from orchestrator.planning.plan import plan
+from orchestrator.planning.sweeps import breakeven_plan
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
+
+from benchmarks.shared.page import Page, parser
+
+SLOTS = 2
+
+
+def options(rounds: int, size: str | None = None) -> Options:
+    """Pipeline by Celery and serially, from an origin that answers at once."""
+    return Options(
+        stages=("pipeline",),
+        strategies=("serial", "celery"),
+        chunks=(4,),
+        slots=SLOTS,
+        latency_ms=0.0,
+        images=16,
+        size=size,
+        rounds=str(rounds),
+    )
+
+
+def measured(job: Job) -> Run:
+    """The run, with nobody watching."""
+    return measure_job(job, Silent(), lambda _: None)
+
+
+def against_serial(run: Run) -> Verdict:
+    """The verdict of a run that has one stage."""
+    return next(each for each in verdicts(run) if each.against == "serial")
+
+
+def main() -> int:
+    """Sweep, then confirm; 1 if there is no crossing, or it is not confirmed."""
+    arguments = parser(__doc__).parse_args()
+    page = Page(__file__, arguments, "prediction.md")
+    rounds = 5 if arguments.quick else 9
+    swept = options(rounds)
+    run = measured(Job("breakeven", lambda _: breakeven_plan(swept, "size", 64, 2048, 7)))
+    sweep = next(each for each in sweeping(run).sweeps if each.against == "serial")
+    page.say(sweep_sentence(sweep, run))
+    if sweep.found.kind != "crosses":
+        return page.verdict(False, "the sweep found no single crossing to confirm.")
+    side = round(sweep.found.crossings[0].at ** 0.5)
+    page.say()
+    page.head("pictures", "Celery's time over serial's", "interval", "verdict", "confirms")
+    confirmed = []
+    for size, expected in ((side // 2, "hurts"), (side * 2, "helps")):
+        chosen = options(rounds, f"{size}x{size}")
+        verdict = against_serial(measured(Job("run", lambda _, chosen=chosen: plan(chosen))))
+        found = verdict.ratio
+        assert found is not None
+        confirmed.append(verdict.verdict == expected)
+        page.row(
+            f"{size}x{size}",
+            f"{found.point:.2f}",
+            "" if found.low is None else f"{found.low:.2f} to {found.high:.2f}",
+            verdict.verdict,
+            "yes" if confirmed[-1] else "no",
+        )
+    words = f"the crossing at {side}x{side} pixels, by runs at half and at twice that side."
+    return page.verdict(all(confirmed), words)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,91 @@
+"""Held-out prediction: measured at slots 1, 2 and 3, predicted for 4 to 8, then measured there.
+
+    python benchmarks/system/held_out.py [--quick] [--update-docs]
+
+The work waits rather than computes, a download with 100 ms of latency by each of its two kernels, so that two
+cores can truly run eight slots of it. The second measurement knows nothing of the first. Goal: the median of
+the absolute errors at most 10 %, and the interval holds at least 8 of the 10. Takes about three minutes on two
+cores.
+"""
+
+from __future__ import annotations
+
+import statistics
+import sys
+from pathlib import Path
+
+from orchestrator.analysis.queueing.prediction import predict
+from orchestrator.analysis.stats.intervals import makespan
+from orchestrator.commands.progress import Silent
+from orchestrator.measurement.session import Job, measure_job
+from orchestrator.model.runs import CellResult, Run
+from orchestrator.planning.options import Options
+from orchestrator.planning.sweeps import scale_plan
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
+
+from benchmarks.shared.page import Page, parser
+
+KERNELS = ("requests", "session")
+KNOWN, HELD_OUT = (1, 2, 3), (4, 5, 6, 7, 8)
+LARGEST_MEDIAN = 0.10
+FEWEST_COVERED = 0.8
+
+
+def measured(slots: tuple[int, ...], rounds: int, images: int) -> Run:
+    """Downloads by Celery on each number of slots, on a fleet of its own."""
+    options = Options(
+        stages=("download",),
+        kernels=KERNELS,
+        strategies=("celery",),
+        images=images,
+        latency_ms=100.0,
+        rounds=str(rounds),
+    )
+    return measure_job(Job("scale", lambda _: scale_plan(options, slots)), Silent(), lambda _: None)
+
+
+def celery(run: Run) -> list[CellResult]:
+    """The results of Celery's cells, the A/A pair's second left out."""
+    return [result for result in run.cells if not result.cell.replica]
+
+
+def main() -> int:
+    """Measure, predict, measure; 1 if the goal is missed."""
+    options = parser(__doc__).parse_args()
+    page = Page(__file__, options, "prediction.md")
+    # An interval takes five rounds at least.
+    rounds, images = (5, 8) if options.quick else (7, 24)
+    known = measured(KNOWN, rounds, images)
+    cells = {result.cell.kernel: result.cell for result in celery(known)}
+    page.head("kernel", "slots", "predicted", "its interval", "measured", "its interval", "error", "covered")
+    errors, covered = [], []
+    for result in celery(measured(HELD_OUT, rounds, images)):
+        kernel, slots = result.cell.kernel, result.cell.slots
+        made = predict(known, cells[kernel], slots).makespan_s
+        truth = makespan(result)
+        assert truth is not None
+        assert made.low is not None
+        assert made.high is not None
+        errors.append(made.point / truth.point - 1)
+        covered.append(made.low <= truth.point <= made.high)
+        page.row(
+            kernel,
+            str(slots),
+            f"{made.point:.3f} s",
+            f"{made.low:.3f} to {made.high:.3f}",
+            f"{truth.point:.3f} s",
+            "" if truth.low is None else f"{truth.low:.3f} to {truth.high:.3f}",
+            f"{errors[-1]:+.1%}",
+            "yes" if covered[-1] else "no",
+        )
+    middle = statistics.median(map(abs, errors))
+    return page.verdict(
+        middle <= LARGEST_MEDIAN and sum(covered) >= FEWEST_COVERED * len(covered),
+        f"median absolute error {middle:.1%} (at most {LARGEST_MEDIAN:.0%}), "
+        f"{sum(covered)} of {len(covered)} within the interval (at least {FEWEST_COVERED:.0%}).",
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

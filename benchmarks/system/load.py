@@ -1,0 +1,91 @@
+"""One long batch: does the orchestrator's memory stay flat, and its throughput steady?
+
+    python benchmarks/system/load.py [--quick] [--update-docs] [--tasks N]
+
+Sends so many no-op tasks through one Celery batch on two embedded workers, measured as a run measures it.
+Goals: the orchestrator's resident memory grows by at most 5 % from the first tenth to the last, and the
+throughput of the last tenth is within 10 % of the first's. Takes about three minutes on two cores.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Generator, Sequence
+from pathlib import Path
+
+import psutil
+
+from orchestrator.fleet.fleet import Fleet
+from orchestrator.measurement.clock import SamplePosition, measure
+from orchestrator.strategies.base import Row
+from orchestrator.strategies.celery import Celery
+from worker.allocator import keep_freed_memory
+from worker.contract import Task
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
+
+from benchmarks.shared.celery_sides import nothing, one_broker
+from benchmarks.shared.page import Page, parser
+
+TASKS, QUICK_TASKS, LEAST_TASKS = 100_000, 5_000, 1_000
+LOOKED_AT = (0.1, 0.5, 1.0)
+GROWTH, STEADY = 0.05, 0.10
+
+
+class Watched(Celery):
+    """The strategy as a run has it; looks at this process's memory ten times in its longest batch."""
+
+    def __init__(self, slots: int, fleet: Fleet, count: int) -> None:
+        """Look after every tenth of `count` outcomes."""
+        super().__init__(slots, fleet, "redis", 1, "local")
+        self._own, self._tenth = psutil.Process(), count // 10
+        self.memory: list[int] = []
+        self.reached_s: list[float] = []
+
+    def rows(self, tasks: Sequence[Task]) -> Generator[Row, None, None]:
+        """The batch, whose messages hold a task each; probes of the slots are not looked at."""
+        began = time.perf_counter()
+        for ended, row in enumerate(super().rows(tasks), start=1):
+            if ended % self._tenth == 0:
+                self.reached_s.append(time.perf_counter() - began)
+                self.memory.append(self._own.memory_info().rss)
+            yield row
+
+
+def main() -> int:
+    """Print memory and throughput; 1 if a goal is missed."""
+    options = parser(__doc__)
+    options.add_argument("--tasks", type=int, default=TASKS)
+    chosen = options.parse_args()
+    count = QUICK_TASKS if chosen.quick else chosen.tasks
+    if count < LEAST_TASKS:
+        options.error(f"--tasks {count} is too few to tell anything; give {LEAST_TASKS:,} or more")
+    page = Page(__file__, chosen, "reliability.md")
+    keep_freed_memory()
+    work = nothing(count)
+    with one_broker(2) as (_, fleet), Watched(2, fleet, count) as celery:
+        sample, failures = measure(celery, work.tasks, work.expected, SamplePosition(0, 0, 0.0))
+    memory, reached, tenth = celery.memory, celery.reached_s, count // 10
+    page.head("tasks ended", "resident memory of the orchestrator")
+    for share in LOOKED_AT:
+        number = round(10 * share)
+        page.row(f"{tenth * number:,}", f"{memory[number - 1] / (1 << 20):.1f} MiB")
+    first, last = tenth / reached[0], tenth / (reached[-1] - reached[-2])
+    growth = memory[-1] / memory[0] - 1
+    page.say()
+    page.say(
+        f"{sample.ok:,} of {count:,} ok, {sample.wrong} wrong, {sample.lost} lost, {sample.duplicated} duplicated, "
+        f"disturbed: {sample.disturbed or 'no'}."
+    )
+    page.say(
+        f"Throughput: {first:.0f} tasks/s in the first tenth, {last:.0f} in the last ({last / first - 1:+.1%})."
+    )
+    met = sample.sound and not failures and growth <= GROWTH and abs(last / first - 1) <= STEADY
+    return page.verdict(
+        met, f"memory grew by {growth:.1%} (at most {GROWTH:.0%}), throughput within {STEADY:.0%}."
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
