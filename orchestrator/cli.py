@@ -1,4 +1,4 @@
-"""The command line: a file a command under `commands/`, and the only place where errors become exit codes."""
+"""The command line: the registry of commands, and the only place where errors become exit codes."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any, Final, NoReturn
 
 import typer
+from typer.core import TyperCommand
 
 from orchestrator import signals
 from orchestrator.commands.breakeven import breakeven
 from orchestrator.commands.compare import compare
 from orchestrator.commands.doctor import doctor
 from orchestrator.commands.list_ import list_
-from orchestrator.commands.manual import Manual
 from orchestrator.commands.origin import origin
 from orchestrator.commands.predict import predict
 from orchestrator.commands.report import report
@@ -44,19 +44,33 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "origin": origin,
     "list": list_,
 }
-NO_NUMBER: Final = re.compile(r"Invalid value for '(--[a-z-]+)': Input should be a valid (integer|number)")
-"""What Typer says of a number that is none, without what was given."""
-KINDS: Final[dict[str, tuple[str, Callable[[str], object]]]] = {
+NOT_A_NUMBER: Final = re.compile(
+    r"Invalid value for '(--[a-z-]+)': Input should be a valid (integer|number)"
+)  # Typer's message, which leaves out the value
+NUMBERS: Final[dict[str, tuple[str, Callable[[str], object]]]] = {
     "integer": ("a whole number", int),
     "number": ("a number", float),
 }
+ARGUMENT_TYPE: Final = re.compile(r"^(  [A-Z]+) <str>", re.MULTILINE)  # in the help's list of arguments
+
+
+class Command(TyperCommand):
+    """A command whose help names its arguments as a manual page does: `OLD NEW`, not `{OLD} <str>`."""
+
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        """Return the parts of the usage line, without braces around required arguments."""
+        return [re.sub(r"^\{(.*)\}$", r"\1", piece) for piece in super().collect_usage_pieces(ctx)]
+
+    def get_help(self, ctx: Any) -> str:
+        """Return the help, with spaces in place of the types so that columns stay aligned."""
+        return ARGUMENT_TYPE.sub(lambda found: f"{found[1]}{' ' * len(' <str>')}", super().get_help(ctx))
+
 
 for name, command in COMMANDS.items():
-    app.command(name, cls=Manual)(command)
+    app.command(name, cls=Command)(command)
 
 
 def _show_version(asked: bool) -> None:
-    """Called as soon as the option is read, when there may be no command yet."""
     if asked:
         # Imported here: it reads package metadata, which no other command needs.
         from importlib.metadata import version as version_of  # noqa: PLC0415
@@ -75,7 +89,7 @@ def common(
 
 
 def main() -> NoReturn:
-    """Run a command and exit with its code: 0, 1 unsound, 2 usage, 3 something is not there, 130 interrupted."""
+    """Run a command and exit: 0 done, 1 unsound, 2 usage, 3 unavailable, 130 interrupted."""
     signals.install()
     ascii_fallback.install()
     sys.exit(_run(sys.argv[1:]))
@@ -89,7 +103,7 @@ def _run(arguments: list[str]) -> int:
     except KeyboardInterrupt:
         return _say("interrupted", INTERRUPTED)
     except BrokenPipeError:
-        # Whoever read our output has gone; nothing more can be said there, not even at exit.
+        # The reader of our output is gone. Python would fail again when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except typer.Exit as exit_:
@@ -101,19 +115,19 @@ def _run(arguments: list[str]) -> int:
         if message is None:
             raise
         command = getattr(getattr(error, "ctx", None), "command_path", "orchestrator")
-        said = f"{_number_in_words(message(), arguments).rstrip('.')}; see '{command} --help'"
-        return _say(_without_secrets(said, arguments), 2)
+        reason = _with_the_value(message(), arguments).rstrip(".")
+        return _say(_without_secrets(f"{reason}; see '{command} --help'", arguments), 2)
     if result == INTERRUPTED:
-        return _say("interrupted", INTERRUPTED)  # typer has made this number of a command's KeyboardInterrupt
+        return _say("interrupted", INTERRUPTED)  # Typer's own code for a KeyboardInterrupt
     return result if isinstance(result, int) else 0
 
 
-def _number_in_words(message: str, arguments: list[str]) -> str:
-    """The message, or of an option that takes a number what stood there instead."""
-    refused = NO_NUMBER.match(message)
+def _with_the_value(message: str, arguments: list[str]) -> str:
+    """Typer's message; if an option needs a number, one that repeats what was given instead."""
+    refused = NOT_A_NUMBER.match(message)
     if refused is None:
         return message
-    option, kind, parse = refused[1], *KINDS[refused[2]]
+    option, kind, parse = refused[1], *NUMBERS[refused[2]]
     for word, after in zip(arguments, (*arguments[1:], ""), strict=True):
         name, equals, given = word.partition("=")
         value = given if equals else after
@@ -131,17 +145,17 @@ def _is_number(text: str, parse: Callable[[str], object]) -> bool:
 
 
 def _without_secrets(message: str, arguments: list[str]) -> str:
-    """The message, with no secret of a URL that was given: what is in the wrong place is quoted as it is."""
+    """The message without the secrets of URLs among the arguments, which Typer quotes as they are."""
     for word in arguments:
         for part in (word, word.partition("=")[2]):
             if "://" in part:
-                for said in (part, str(Path(part))):  # a path has no two slashes in a row
-                    message = message.replace(said, redact(part))
+                for quoted in (part, str(Path(part))):  # a path has no two slashes in a row
+                    message = message.replace(quoted, redact(part))
     return message
 
 
 def _say(message: str, code: int) -> int:
-    # A child's log may be quoted in lines; nothing else in a message may move the cursor.
+    # A message may quote lines of a child's log; nothing else in it may move the cursor.
     lines = (escape_control(line, longest=4000) for line in message.splitlines() or [""])
     sys.stderr.write("orchestrator: " + "\n".join(lines) + "\n")
     return code

@@ -137,7 +137,7 @@ def main() -> int:
     error = run(ENGINES, quick) if only in (None, ENGINES.name) else None
     engines = f"**Not measured**: {error}." if error else place(ENGINES, quick).read_text("utf-8").strip()
     rows.sort(key=lambda row: (not row.error, -row.missed_by))
-    text = "\n".join([headline(rows), "", machine(environment(None, ())), "", *table(rows)])
+    text = "\n".join([headline(rows), "", machine(environment()), "", *table(rows)])
     print(f"\n{text}\n\n{engines}")
     if not quick:
         replace_figures(DOCUMENT, "performance", text)

@@ -48,7 +48,7 @@ class Page:
         self._document = MEASUREMENTS / document
         self._update = bool(options.update_docs)
         self._lines: list[str] = []
-        cpu = environment(None, ()).cpu
+        cpu = environment().cpu
         quick = " --quick" if options.quick else ""
         self.say(
             f"`{command(script)}{quick}`, {datetime.now(UTC):%Y-%m-%d}, {cpu.model}, "

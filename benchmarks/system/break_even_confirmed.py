@@ -15,13 +15,12 @@ from pathlib import Path
 from orchestrator.analysis.scaling.sweep import sweeping
 from orchestrator.analysis.verdicts.verdict import verdicts
 from orchestrator.commands.progress import Silent
-from orchestrator.measurement.session import Job, measure_job
+from orchestrator.measurement import session
 from orchestrator.model.findings import Verdict
 from orchestrator.model.runs import Run
 from orchestrator.phrases.sweep import sweep_sentence
+from orchestrator.planning.option_checks import check
 from orchestrator.planning.options import Options
-from orchestrator.planning.plan import plan
-from orchestrator.planning.sweeps import breakeven_plan
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
@@ -30,9 +29,10 @@ from benchmarks.shared.page import Page, parser
 SLOTS = 2
 
 
-def options(rounds: int, size: str | None = None) -> Options:
+def options(command: str, rounds: int, size: str | None = None) -> Options:
     """Pipeline by Celery and serially, from an origin that answers at once."""
     return Options(
+        command,
         stages=("pipeline",),
         strategies=("serial", "celery"),
         chunks=(4,),
@@ -44,9 +44,10 @@ def options(rounds: int, size: str | None = None) -> Options:
     )
 
 
-def measured(job: Job) -> Run:
-    """The run, with nobody watching."""
-    return measure_job(job, Silent(), lambda _: None)
+def measured(asked: Options) -> Run:
+    """Measure without progress."""
+    with session.measured(asked, check(asked), Silent(), lambda _: None) as run:
+        return run
 
 
 def against_serial(run: Run) -> Verdict:
@@ -59,8 +60,7 @@ def main() -> int:
     arguments = parser(__doc__).parse_args()
     page = Page(__file__, arguments, "prediction.md")
     rounds = 5 if arguments.quick else 9
-    swept = options(rounds)
-    run = measured(Job("breakeven", lambda _: breakeven_plan(swept, "size", 64, 2048, 7)))
+    run = measured(options("breakeven", rounds))
     sweep = next(each for each in sweeping(run).sweeps if each.against == "serial")
     page.say(sweep_sentence(sweep, run))
     if sweep.found.kind != "crosses":
@@ -70,8 +70,7 @@ def main() -> int:
     page.head("pictures", "Celery's time over serial's", "interval", "verdict", "confirms")
     confirmed = []
     for size, expected in ((side // 2, "hurts"), (side * 2, "helps")):
-        chosen = options(rounds, f"{size}x{size}")
-        verdict = against_serial(measured(Job("run", lambda _, chosen=chosen: plan(chosen))))
+        verdict = against_serial(measured(options("run", rounds, f"{size}x{size}")))
         found = verdict.ratio
         assert found is not None
         confirmed.append(verdict.verdict == expected)

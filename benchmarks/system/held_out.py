@@ -17,10 +17,10 @@ from pathlib import Path
 from orchestrator.analysis.queueing.prediction import predict
 from orchestrator.analysis.stats.intervals import makespan
 from orchestrator.commands.progress import Silent
-from orchestrator.measurement.session import Job, measure_job
+from orchestrator.measurement import session
 from orchestrator.model.runs import CellResult, Run
+from orchestrator.planning.option_checks import check
 from orchestrator.planning.options import Options
-from orchestrator.planning.sweeps import scale_plan
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
@@ -35,6 +35,8 @@ FEWEST_COVERED = 0.8
 def measured(slots: tuple[int, ...], rounds: int, images: int) -> Run:
     """Downloads by Celery on each number of slots, on a fleet of its own."""
     options = Options(
+        command="scale",
+        slot_counts=slots,
         stages=("download",),
         kernels=KERNELS,
         strategies=("celery",),
@@ -42,7 +44,8 @@ def measured(slots: tuple[int, ...], rounds: int, images: int) -> Run:
         latency_ms=100.0,
         rounds=str(rounds),
     )
-    return measure_job(Job("scale", lambda _: scale_plan(options, slots)), Silent(), lambda _: None)
+    with session.measured(options, check(options), Silent(), lambda _: None) as run:
+        return run
 
 
 def celery(run: Run) -> list[CellResult]:

@@ -1,4 +1,4 @@
-"""`doctor`: is everything there?"""
+"""`doctor`: check that everything a run needs is there."""
 
 from __future__ import annotations
 
@@ -6,30 +6,27 @@ from typing import Annotated
 
 import typer
 
-from orchestrator.commands import options as o
-
-FlowerUrl = Annotated[
-    str,
-    typer.Option(
-        "--flower-url", metavar="URL", envvar="BREAKEVEN_FLOWER_URL", help="Where to look for Flower."
-    ),
-]
-
-FlowerLink = Annotated[
-    str | None,
-    typer.Option(
-        "--flower-link",
-        metavar="URL",
-        envvar="BREAKEVEN_FLOWER_LINK",
-        help="Where a browser finds that Flower, if elsewhere: the port that a container publishes.",
-    ),
-]
+from orchestrator.commands.signature import typer_option
+from orchestrator.planning.options import DOCTOR, options_of
 
 
 def doctor(
-    broker: o.Broker = None,
-    flower_url: FlowerUrl = "http://127.0.0.1:5555",
-    flower_link: FlowerLink = None,
+    broker: Annotated[str | None, typer_option(options_of(DOCTOR)["broker"][1])] = None,
+    flower_url: Annotated[
+        str,
+        typer.Option(
+            "--flower-url", metavar="URL", envvar="BREAKEVEN_FLOWER_URL", help="Where to look for Flower."
+        ),
+    ] = "http://127.0.0.1:5555",
+    flower_link: Annotated[
+        str | None,
+        typer.Option(
+            "--flower-link",
+            metavar="URL",
+            envvar="BREAKEVEN_FLOWER_LINK",
+            help="Where a browser finds that Flower, if elsewhere: the port that a container publishes.",
+        ),
+    ] = None,
 ) -> int:
     """Check broker, workers, versions, clocks and Flower, and say what to do about what is missing."""
     # Imported here: they load Celery and psutil, which --help can do without.

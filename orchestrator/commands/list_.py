@@ -1,4 +1,4 @@
-"""`list`: what there is to choose from, and what each command chooses where nothing else is asked for."""
+"""`list`: the choices, and what each command does by default."""
 
 from __future__ import annotations
 
@@ -31,36 +31,31 @@ def list_() -> None:
     lines += ["transports"]
     for name, transport in TRANSPORTS.items():
         lines += _text(f"  {name:<12}", transport.summary)
-    lines += ["profiles, and what they stand for in each command"]
+    lines += ["profiles, and the options they stand for in each command"]
     for name, profile in PROFILES.items():
         lines += _text(f"  {name:<12}", profile.description)
         if profile.slots is None:
-            lines += _text(" " * 14, "slots here are as many as processors may be used, from 2 to 4")
+            lines += _text(" " * 14, "slots are as many as the usable processors, from 2 to 4")
         lines += _defaults(name)
     typer.echo("\n".join(lines))
 
 
 def _defaults(profile: str) -> Iterator[str]:
-    """What `run` does with a profile, and what `scale` and `breakeven` do otherwise, as options to be copied."""
-    from orchestrator.planning.options import Options  # noqa: PLC0415 - as above
-    from orchestrator.planning.plan import plan  # noqa: PLC0415
-    from orchestrator.planning.sweeps import DEFAULT_SLOTS, breakeven_plan, scale_plan  # noqa: PLC0415
+    """The options that make each command do what it does by default, for copying."""
+    from orchestrator.inputs import source  # noqa: PLC0415 - as above
+    from orchestrator.planning.options import MEASURING, Options  # noqa: PLC0415 - as above
+    from orchestrator.planning.plan import resolve  # noqa: PLC0415 - as above
 
-    asked = Options(profile=profile)
-    plans = {
-        "run": plan(asked),
-        "scale": scale_plan(asked, DEFAULT_SLOTS),
-        "breakeven": breakeven_plan(asked, "size", None, None, 7),
-    }
     usual: set[str] = set()
-    for command, planned in plans.items():
-        options = [option for option in _options(planned) if option not in usual]
+    for command in MEASURING:
+        plan = resolve(Options(command=command, profile=profile), source.parse(source.ORIGIN))
+        options = [option for option in _options(plan) if option not in usual]
         usual = usual or set(options)
         yield from _wrapped(f"    {command:<10}", options)
 
 
 def _options(plan: Plan) -> Iterator[str]:
-    """The options that ask for what a plan holds."""
+    """The options that give this plan."""
     from orchestrator.strategies import STRATEGIES  # noqa: PLC0415 - as above
     from worker.stages import STAGES  # noqa: PLC0415
 
@@ -85,17 +80,17 @@ def _options(plan: Plan) -> Iterator[str]:
 
 
 def _repeated(option: str, values: Iterable[object]) -> Iterator[str]:
-    """An option once for each value that there is, all in one."""
+    """An option repeated for each value, as one piece."""
     yield " ".join(f"--{option} {value}" for value in dict.fromkeys(values) if value is not None)
 
 
 def _text(head: str, text: str) -> list[str]:
-    """A text in lines, behind a head."""
+    """A text wrapped behind a head."""
     return textwrap.wrap(text, WIDTH, initial_indent=head, subsequent_indent=" " * len(head))
 
 
 def _wrapped(head: str, options: Iterable[str]) -> list[str]:
-    """Options in lines; none is parted from its value."""
+    """Options wrapped so that each stays on a line with its value."""
     joined = " ".join(option.replace(" ", "\u00a0") for option in options)
     lines = textwrap.wrap(
         joined, WIDTH, initial_indent=head, subsequent_indent=" " * len(head), break_on_hyphens=False

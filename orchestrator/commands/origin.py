@@ -1,4 +1,4 @@
-"""`origin`: serves the benchmark's images over HTTP."""
+"""`origin`: serve the benchmark's images over HTTP."""
 
 from __future__ import annotations
 
@@ -67,13 +67,13 @@ def origin(
 
     from orchestrator.inputs.image_server import Origin, serve  # noqa: PLC0415
     from orchestrator.inputs.on_demand import serve_on_demand  # noqa: PLC0415
-    from orchestrator.planning.plan import parse_size  # noqa: PLC0415
+    from orchestrator.planning.option_checks import parse_size  # noqa: PLC0415
 
     folder = Path(directory).expanduser() if directory else None
     made = {"--size": size, "--seed": seed}
     if on_demand:
         paces = {"--latency-ms": latency_ms, "--bandwidth-mbit": bandwidth_mbit}
-        _refuse({"--images": images, **made, **paces}, "--on-demand, where every URL says its own")
+        _refuse({"--images": images, **made, **paces}, "--on-demand, where every URL has its own")
         _check_folder(folder)
         serve_on_demand(host, port, folder, lambda url: typer.echo(_on_demand(url, folder)))
         return 0
@@ -99,24 +99,24 @@ def origin(
 
 
 def _refuse(options: Mapping[str, object], why: str) -> None:
-    """Raise `UsageError` for an option that was given and would change nothing."""
+    """Refuse an option that was given but would change nothing."""
     from orchestrator.errors import UsageError  # noqa: PLC0415 - as above
 
     for option, value in options.items():
         if value is not None:
-            raise UsageError(f"{option} {value} has no effect with {why}; leave one of the two away")
+            raise UsageError(f"{option} {value} has no effect with {why}; leave one of the two out")
 
 
 def _check_folder(folder: Path | None) -> None:
-    """Raise `UnavailableError` where there is no such folder; one on demand may still be empty."""
+    """Refuse a folder that is missing; one that is served on demand may still be empty."""
     from orchestrator.errors import UnavailableError  # noqa: PLC0415 - as above
 
     if folder is not None and not folder.is_dir():
-        raise UnavailableError(f"--directory {folder} is no folder; name one that holds pictures")
+        raise UnavailableError(f"--directory {folder} is no folder; name a folder of pictures")
 
 
 def _offered(url: str, paths: tuple[str, ...], folder: Path | None) -> str:
-    """What is served, and the first and the last address of it."""
+    """What is served, with its first and last address."""
     from orchestrator.phrases.numbers import count  # noqa: PLC0415 - as above
 
     noun = "image" if folder is None else "file"
@@ -126,6 +126,6 @@ def _offered(url: str, paths: tuple[str, ...], folder: Path | None) -> str:
 
 
 def _on_demand(url: str, folder: Path | None) -> str:
-    """What addresses are answered."""
+    """The addresses that are served on demand."""
     files = "" if folder is None else f", and the files of {folder} at {url}/files/NAME"
     return f"serving images on demand at {url}/synthetic/SEED/WIDTHxHEIGHT/N.jpg{files}; Ctrl-C ends it"

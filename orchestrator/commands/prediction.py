@@ -17,7 +17,8 @@ from orchestrator.model.runs import Cell, Run
 from orchestrator.phrases import numbers
 from orchestrator.phrases.cells import cell_name
 from orchestrator.phrases.scaling import interval, prediction_sentence
-from orchestrator.planning.plan import MAX_IMAGES, MAX_SLOTS, known, number, within
+from orchestrator.planning.option_checks import check_known, check_number
+from orchestrator.planning.options import MAX_IMAGES, MAX_SLOTS
 
 WIDTH = 80
 
@@ -48,18 +49,18 @@ class Asked:
         Raises:
             UsageError: a number makes no sense.
         """
-        rtt = None if rtt_ms is None else number("--rtt-ms", rtt_ms, 0.0, 60_000.0) / 1e3
+        rtt = None if rtt_ms is None else check_number("--rtt-ms", rtt_ms, 0.0, 60_000.0) / 1e3
         link = (
             None
             if bandwidth_mbit is None
-            else number("--bandwidth-mbit", bandwidth_mbit, 0.001, 1e7) * 1e6 / 8
+            else check_number("--bandwidth-mbit", bandwidth_mbit, 0.001, 1e7) * 1e6 / 8
         )
         return cls(
-            within("--slots", slots, 1, MAX_SLOTS),
+            check_number("--slots", slots, 1, MAX_SLOTS),
             rtt,
             link,
-            None if hosts is None else within("--hosts", hosts, 1, MAX_SLOTS),
-            None if tasks is None else within("--tasks", tasks, 1, MAX_IMAGES),
+            None if hosts is None else check_number("--hosts", hosts, 1, MAX_SLOTS),
+            None if tasks is None else check_number("--tasks", tasks, 1, MAX_IMAGES),
             stage,
         )
 
@@ -101,7 +102,7 @@ def forecasts(run: Run, asked: Asked) -> tuple[Forecast, ...]:
     Raises:
         UsageError: the result has no such stage, or no Celery cell whose stations were timed.
     """
-    stages = run.stages if asked.stage is None else known("stage", [asked.stage], run.stages)
+    stages = run.stages if asked.stage is None else (check_known("stage", asked.stage, run.stages),)
     found = [
         forecast
         for stage in stages

@@ -1,7 +1,8 @@
-"""Progress on standard error, and only where that is a terminal."""
+"""Progress on standard error: a bar if that is a terminal, otherwise notes alone."""
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,32 +16,39 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from orchestrator.measurement.rounds import Watcher
 from orchestrator.model.runs import Cell
 from orchestrator.phrases.cells import cell_name
+from worker.redaction import escape_control
 
 
 class Silent:
-    """Tells nobody."""
+    """Shows notes and no progress."""
 
     def step(self, what: str) -> None:
-        """Say nothing."""
+        """Show nothing."""
 
     def sample(self, done: int, total: int, cell: Cell) -> None:
-        """Say nothing."""
+        """Show nothing."""
+
+    def note(self, message: str) -> None:
+        """Write the message to standard error, above a bar if there is one."""
+        sys.stderr.write(f"orchestrator: {escape_control(message)}\n")
 
 
 class TimeLeft:
-    """How long the rounds to come will take, each cell's by what its own took: cells differ a thousandfold."""
+    """Estimates how long the remaining rounds take, from what each cell's own samples took.
+
+    Cells differ a thousandfold, so a mean over all of them would mislead. `clock` returns seconds.
+    """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        """Nothing was taken yet; `clock` gives seconds."""
         self._clock = clock
         self._took: dict[Cell, list[float]] = {}
         self._current: Cell | None = None
         self._since = 0.0
 
     def sample(self, total: int, cell: Cell) -> float | None:
-        """Seconds left now that a sample of `cell` begins, one of `total`; `None` in the first round.
+        """Return the seconds left as a sample of `cell` begins, one of `total`; `None` in the first round.
 
-        A round holds every cell once, so a cell that comes again says that all of them are known.
+        A round has every cell once, so once a cell comes again every cell was measured.
         """
         now = self._clock()
         if self._current is not None:
@@ -53,21 +61,23 @@ class TimeLeft:
         return sum((rounds - len(each)) * fmean(each[1:] or each) for each in self._took.values())
 
 
-class Bar:
-    """A live bar. It is drawn between samples only, so that drawing costs no sample anything."""
+class Bar(Silent):
+    """A live bar, drawn between samples only, so that drawing costs no sample any time.
+
+    `bar` must not refresh by itself.
+    """
 
     def __init__(self, bar: Progress) -> None:
-        """Draw on `bar`, which does not refresh by itself."""
         self._bar = bar
         self._task = bar.add_task("Starting", total=None, left="")
         self._time_left = TimeLeft()
 
     def step(self, what: str) -> None:
-        """Something else begins."""
+        """Show what the session does now."""
         self._bar.update(self._task, description=what, refresh=True)
 
     def sample(self, done: int, total: int, cell: Cell) -> None:
-        """A sample is about to be taken."""
+        """Show the sample that begins, and the time left."""
         what = f"{cell.stage}, {cell_name(cell, 'long')}"
         seconds = self._time_left.sample(total, cell)
         left = "" if seconds is None else f"{timedelta(seconds=ceil(seconds))} left"
@@ -78,7 +88,7 @@ class Bar:
 
 @contextmanager
 def progress() -> Iterator[Watcher]:
-    """A bar on a terminal, silence elsewhere."""
+    """Show a bar on a terminal, and notes alone elsewhere."""
     console = Console(stderr=True)
     if not console.is_terminal:
         yield Silent()

@@ -69,7 +69,7 @@ class Inputs:
 
 
 def prepared_inputs(
-    plan: Plan, processes: ChildProcesses, broker: str | None, say: Callable[[str], None]
+    plan: Plan, chosen: Source, processes: ChildProcesses, broker: str | None, say: Callable[[str], None]
 ) -> Inputs:
     """Start the plan's source if it has to be served, and work out the batches.
 
@@ -79,9 +79,8 @@ def prepared_inputs(
 
     Raises:
         UsageError: the source makes no sense.
-        UnavailableError: the source is not there, or gives no picture.
+        UnavailableError: the source gives no picture.
     """
-    chosen = source.parse(plan.source)
     works = tuple(dict.fromkeys(Work.of(cell, plan) for cell in plan.cells))
     workloads: dict[Work, Workload] = {}
     # What the user allows beside the source itself, such as where its redirects lead to.

@@ -60,7 +60,7 @@ def run_checks(broker: str | None, flower_url: str, flower_link: str | None = No
 
 
 def _machine() -> Iterator[Check]:
-    here = environment(None, ())
+    here = environment()
     yield Check("python", sys.version_info >= (3, 11), platform.python_version(), None)
     cpu = here.cpu
     few = "one processor: threads, processes and workers will only take turns" if cpu.usable < 2 else None

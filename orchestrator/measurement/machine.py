@@ -1,4 +1,4 @@
-"""What machine this is, and what it is doing beside our work."""
+"""What machine this is, and its load from other work."""
 
 from __future__ import annotations
 
@@ -31,8 +31,10 @@ PACKAGES = (
 )
 
 
-def environment(broker: Broker | None, workers: tuple[Worker, ...]) -> Environment:
-    """This machine and what is installed on it, with the broker and the workers that were found."""
+def environment(
+    broker: Broker | None = None, workers: tuple[Worker, ...] = (), payload_store: Broker | None = None
+) -> Environment:
+    """Return this machine and its packages, with the servers and workers that were found."""
     return Environment(
         cpu=Cpu(_cpu_model(), os.cpu_count() or 1, usable_cpus()),
         memory_bytes=psutil.virtual_memory().total,
@@ -42,12 +44,13 @@ def environment(broker: Broker | None, workers: tuple[Worker, ...]) -> Environme
         packages={name: version for name in PACKAGES if (version := _version(name)) is not None},
         broker=broker,
         workers=workers,
+        payload_store=payload_store,
     )
 
 
 @cache
 def _cpu_model() -> str | None:
-    """The processor's name: from the kernel where it tells, else from py-cpuinfo, which takes a second."""
+    """The processor's name: from the kernel if it has one, else from py-cpuinfo, which takes a second."""
     try:
         for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
             if line.startswith("model name"):
@@ -77,15 +80,17 @@ class Reading:
 
 
 class LoadMeter:
-    """What else the machine did between two readings: other processes, the hypervisor, a cgroup's quota."""
+    """Measures the machine's load between two readings.
+
+    `ours` returns the ids of the processes whose work, and whose descendants', is not other load.
+    """
 
     def __init__(self, ours: Callable[[], list[int]]) -> None:
-        """`ours` gives the process ids whose work, with all their children's, is not counted as other load."""
         self._ours = ours
         self._last = self._read()
 
     def load(self, round_: int) -> Load:
-        """The load since the last call."""
+        """Return the load since the last call."""
         before, now = self._last, self._read()
         self._last = now
         total = now.total_s - before.total_s
@@ -110,7 +115,7 @@ class LoadMeter:
 
 
 def _tree_cpu_s(pid: int) -> float:
-    """CPU seconds of a process and all its descendants, the ended ones among them as far as they were waited for."""
+    """CPU seconds of a process and its descendants, including ended ones that were waited for."""
     total = 0.0
     try:
         root = psutil.Process(pid)
@@ -127,8 +132,8 @@ def _tree_cpu_s(pid: int) -> float:
 
 
 def _throttled_s() -> float | None:
-    """Seconds that this cgroup was held back by its CPU quota: microseconds in version 2, nanoseconds in version 1."""
-    for file, name, unit_s in (
+    """Seconds that this cgroup was throttled by its CPU quota."""
+    for file, name, unit_s in (  # cgroup version 2, then version 1
         ("cpu.stat", "throttled_usec", 1e-6),
         ("cpu/cpu.stat", "throttled_time", 1e-9),
     ):

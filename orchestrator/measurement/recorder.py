@@ -1,8 +1,7 @@
-"""What was measured so far: grows sample by sample, and can be frozen into a run at any time."""
+"""The record of a run: it grows sample by sample, and can be frozen into a `Run` at any time."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
@@ -12,22 +11,22 @@ from orchestrator.model.runs import Cell, CellResult, Run, Sample, TaskFailure
 
 @dataclass
 class Recorder:
-    """The samples, failures and loads of a run that goes on; `run` holds what is known from the start."""
+    """The samples, failures and loads of a run in progress; `run` is what is known from the start."""
 
     run: Run
-    startups: Mapping[Cell, float] = field(default_factory=dict)
+    startups: dict[Cell, float] = field(default_factory=dict)
     samples: dict[Cell, list[Sample]] = field(default_factory=dict)
     failures: dict[Cell, dict[int, TaskFailure]] = field(default_factory=dict)
     loads: list[Load] = field(default_factory=list)
 
     def add(self, cell: Cell, sample: Sample, failures: tuple[TaskFailure, ...]) -> None:
-        """Keep a sample, disturbed or not, and each task's first failure."""
+        """Record a sample, disturbed or not, and each task's first failure."""
         self.samples.setdefault(cell, []).append(sample)
         for failure in failures:
             self.failures.setdefault(cell, {}).setdefault(failure.task, failure)
 
     def as_run(self, complete: bool) -> Run:
-        """All of it, frozen."""
+        """Return everything recorded so far."""
         results = tuple(self._result(cell) for cell in self.run.plan.cells)
         finished = now() if complete else None
         return replace(
@@ -46,5 +45,5 @@ class Recorder:
 
 
 def now() -> str:
-    """The time of day in UTC, to the millisecond, as ISO 8601 writes it."""
+    """Return the time in UTC to the millisecond, as ISO 8601."""
     return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,7 +1,8 @@
-"""Rounds: every cell once in a freshly shuffled order, again and again, until there are enough.
+"""Rounds: every cell once in a freshly shuffled order, repeated until there are enough samples.
 
-Many short rounds, and cells that are compared close together: what disturbs a shared machine mostly lasts a
-tenth of a second to a few, so it meets both cells of a pair, or few of the pairs (docs/explanation/verdicts.md).
+Rounds are short and many, and cells that are compared run close together. What disturbs a shared machine mostly
+lasts a tenth of a second to a few seconds, so it hits both cells of a pair, or few of the pairs.
+See docs/explanation/verdicts.md.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from itertools import chain
-from typing import Protocol
+from typing import Final, Protocol
 
 from orchestrator import signals
 from orchestrator.analysis.verdicts.stopping import enough
@@ -26,36 +27,34 @@ from orchestrator.model.environment import Load
 from orchestrator.model.runs import Cell, Run, Sample, TaskFailure
 from orchestrator.strategies.base import Strategy
 
+SAMPLE_S: Final = 0.01  # seconds a sample lasts at least: a shorter batch is done several times in a row
+MOST_BATCHES: Final = 20  # batches in a sample
+REPEATS: Final = 2  # times a disturbed sample is taken again at once, before the round goes on without it
+
 
 class Watcher(Protocol):
-    """Whoever wants to know how far the session is."""
+    """Follows the progress of a session."""
 
     def step(self, what: str) -> None:
-        """Something else begins."""
+        """Show what the session does now."""
 
     def sample(self, done: int, total: int, cell: Cell) -> None:
-        """A sample of `cell` is about to be taken; `done` of `total` are."""
+        """Show that a sample of `cell` begins, after `done` of `total`."""
 
-
-SAMPLE_S = 0.01
-"""A sample lasts at least so long: a batch that is shorter is done several times in a row."""
-
-MOST_BATCHES = 20
-
-REPEATS = 2
-"""So often a sample that was disturbed is taken again at once; then the round goes on without it."""
+    def note(self, message: str) -> None:
+        """Show a message that stays."""
 
 
 def batches_for(makespan_s: float) -> int:
-    """How many batches of this makespan, seen in the warm-up, make a sample that is long enough."""
+    """Return how many batches of this makespan make a sample that is long enough."""
     return max(1, min(MOST_BATCHES, math.ceil(SAMPLE_S / max(makespan_s, 1e-9))))
 
 
 def shuffled(cells: Sequence[Cell], order: random.Random) -> list[Cell]:
-    """A round's order: cells that do the same work follow each other, and who comes first is drawn by lot.
+    """Return a round's order: cells with the same work stay together, in random order.
 
-    Each group (a stage at one size and latency) is shuffled, and so are the groups. Of two cells that are
-    compared either is as likely to come first, which is all that the paired interval rests on.
+    Each group (a stage at one size and latency) is shuffled, and so are the groups. So either of two cells that
+    are compared is as likely to come first, which is what the paired interval assumes.
     """
     groups: dict[object, list[Cell]] = {}
     for cell in cells:
@@ -65,29 +64,28 @@ def shuffled(cells: Sequence[Cell], order: random.Random) -> list[Cell]:
 
 
 class Rounds:
-    """Takes the samples of one run into its record."""
+    """Takes the samples of one run; everything that they need is up and ready."""
 
     def __init__(
         self,
-        record: Recorder,
+        recorder: Recorder,
         strategies: Mapping[Cell, Strategy],
         inputs: Inputs,
         fleet: Fleet | None,
         watcher: Watcher,
     ) -> None:
-        """Everything that is needed is up: strategies entered, inputs made, the fleet found."""
-        self._record = record
-        self._plan = record.run.plan
+        self._recorder = recorder
+        self._plan = recorder.run.plan
         self._strategies = strategies
         self._inputs = inputs
         self._fleet = fleet
         self._watcher = watcher
-        self._order = random.Random(self._plan.seed)  # noqa: S311 - an order to be had again, not a secret
+        self._order = random.Random(self._plan.seed)  # noqa: S311 - a reproducible order, not a secret
         self._done = 0
         self._batches: dict[Cell, int] = {}
 
     def take(self, save: Callable[[Run], None]) -> None:
-        """Warm up, then measure round after round; what there is after each is given to `save`."""
+        """Warm up, then measure round after round, and pass the run so far to `save`."""
         with all_kept():
             self._take(save)
 
@@ -98,8 +96,8 @@ class Rounds:
         began = time.perf_counter()
         for number in range(self._plan.rounds):
             self._round(number, began, counts=True)
-            self._record.loads.append(self._load(meter, number))
-            run = self._record.as_run(complete=False)
+            self._recorder.loads.append(self._load(meter, number))
+            run = self._recorder.as_run(complete=False)
             save(run)
             if self._enough(run, time.perf_counter() - began):
                 return
@@ -112,41 +110,41 @@ class Rounds:
             self._watcher.sample(self._done, (self._plan.warmup + self._plan.rounds) * len(cells), cell)
             for _ in range(1 + REPEATS):
                 signals.check()
-                place = SamplePosition(number, position, time.perf_counter() - began)
-                sample = self._sample(cell, place) if counts else self._warm_up(cell, place)
+                at = SamplePosition(number, position, time.perf_counter() - began)
+                sample = self._sample(cell, at) if counts else self._warm_up(cell, at)
                 if sample.disturbed is None:
                     break
             self._done += 1
 
-    def _sample(self, cell: Cell, place: SamplePosition) -> Sample:
-        """Take a sample into the record."""
-        sample, failures = self._measure(cell, place, self._batches.get(cell.original, 1))
-        self._record.add(cell, sample, failures)
+    def _sample(self, cell: Cell, at: SamplePosition) -> Sample:
+        """Take a sample and record it."""
+        sample, failures = self._measure(cell, at, self._batches.get(cell.original, 1))
+        self._recorder.add(cell, sample, failures)
         return sample
 
-    def _warm_up(self, cell: Cell, place: SamplePosition) -> Sample:
-        """See how many batches a sample takes: the first is cold, and one that is short says too few."""
-        sample = self._warm(cell, place, 1)
+    def _warm_up(self, cell: Cell, at: SamplePosition) -> Sample:
+        """Find out how many batches make a sample: the first batch is cold, and a short one gives too few."""
+        sample = self._warm(cell, at, 1)
         if sample.disturbed is None and (needed := batches_for(sample.makespan_s)) > 1:
-            sample = self._warm(cell, place, needed)
+            sample = self._warm(cell, at, needed)
         if sample.disturbed is None:
             self._batches[cell] = batches_for(sample.makespan_s)
         return sample
 
-    def _warm(self, cell: Cell, place: SamplePosition, batches: int) -> Sample:
-        sample, failures = self._measure(cell, place, batches)
+    def _warm(self, cell: Cell, at: SamplePosition, batches: int) -> Sample:
+        sample, failures = self._measure(cell, at, batches)
         if sample.disturbed is not None:
-            self._record.add(cell, sample, failures)  # a task that is lost in a warm-up is lost, too
+            self._recorder.add(cell, sample, failures)  # a task lost in a warm-up counts as lost, too
         return sample
 
     def _measure(
-        self, cell: Cell, place: SamplePosition, batches: int
+        self, cell: Cell, at: SamplePosition, batches: int
     ) -> tuple[Sample, tuple[TaskFailure, ...]]:
         tasks, expected = self._inputs.tasks(cell), self._inputs.expected(cell)
-        return measure(self._strategies[cell], tasks, expected, place, batches=batches)
+        return measure(self._strategies[cell], tasks, expected, at, batches=batches)
 
     def _load(self, meter: LoadMeter, number: int) -> Load:
-        """The round's load. Workers that somebody else runs may be on this machine: then it cannot be told apart."""
+        """The round's load. An external fleet may be on this machine, where its work looks like other load."""
         load = meter.load(number)
         external = self._fleet is not None and not self._fleet.broker.embedded
         return replace(load, other=None) if external else load

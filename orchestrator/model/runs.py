@@ -14,6 +14,8 @@ from orchestrator.strategies import STRATEGIES
 
 Data = Literal["local", "resident"]
 Events = Literal["on", "off"]
+SweptAxis = Literal["size", "latency", "chunk"]
+Axis = Literal["slots", SweptAxis]
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,7 +214,7 @@ class Plan:
     arguments: tuple[str, ...] = ()
     target: float | None = None
     budget_s: float | None = None
-    axis: Literal["slots", "size", "latency", "chunk"] | None = None
+    axis: Axis | None = None
 
 
 @dataclass(frozen=True, slots=True)

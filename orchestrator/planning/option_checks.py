@@ -1,41 +1,122 @@
-"""Options that would change nothing are refused, lest somebody believe that they did.
+"""What must hold of the options before anything starts: known names, numbers in range, and no option without effect.
 
-Only what was asked for is looked at: a profile's own values may be idle.
+Only what was asked for is checked for an effect: some values of a profile may have none.
 """
 
 from __future__ import annotations
 
-from typing import Final
+import difflib
+import math
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TypeVar
 
 from orchestrator.errors import UsageError
-from orchestrator.inputs.source import kind_of
-from orchestrator.planning.options import Options
+from orchestrator.inputs import source
+from orchestrator.inputs.source import Source, kind_of
+from orchestrator.inputs.synthetic import MAX_SIDE, MIN_SIDE, check_size
+from orchestrator.planning import cells, sweeps
+from orchestrator.planning.options import (
+    AUTO,
+    BREAKEVEN,
+    MAX_ROUNDS,
+    PROFILES,
+    RUN,
+    SCALE,
+    Options,
+    options_of,
+)
 from orchestrator.strategies import STRATEGIES
+from worker.payloads import TRANSPORTS
 from worker.redaction import redact
 from worker.stages import STAGES
 
-AUTO: Final = "auto"
-"""The value of `--rounds` with which a target and a budget end the run."""
+Number = TypeVar("Number", int, float)
 
 
-def check_options(options: Options) -> None:
-    """See that everything that was asked for makes a difference to what is measured.
+def check(options: Options) -> Source:
+    """Check everything that can be wrong before anything starts.
+
+    Returns:
+        The source of the images.
 
     Raises:
-        UsageError: an option would have no effect; the message names the option that keeps it from having one.
+        UsageError: a name is not known, a number is out of range, an option would have no effect, or nothing is
+            left to compare.
+        UnavailableError: the source is not there.
+    """
+    if options.command == BREAKEVEN:
+        check_sweep(options)
+    check_effects(options)
+    check_values(options)
+    if options.command == BREAKEVEN:
+        sweeps.points_of(options)
+    chosen = options if options.command == RUN else sweeps.with_defaults(options)
+    _check_kernels(chosen)
+    _check_cells(chosen)
+    return source.parse(options.source)
+
+
+def choices() -> Mapping[str, tuple[str, ...]]:
+    """Return the names that a user can choose, by kind."""
+    return {
+        "stage": tuple(STAGES),
+        "kernel": tuple(dict.fromkeys(kernel for stage in STAGES.values() for kernel in stage.kernels)),
+        "strategy": tuple(STRATEGIES),
+        "transport": tuple(TRANSPORTS),
+        "profile": tuple(PROFILES),
+        "data": cells.DATA,
+        "events": cells.EVENTS,
+        "axis": tuple(sweeps.RANGES),
+    }
+
+
+def check_values(options: Options) -> None:
+    """Check every name and every number by itself.
+
+    Raises:
+        UsageError: one of them makes no sense; the message says what does.
+    """
+    allowed = choices()
+    for name, (_, option) in options_of(options.command).items():
+        value = getattr(options, name)
+        for each in value if isinstance(value, tuple) else () if value is None else (value,):
+            if option.choices is not None:
+                check_known(option.choices, each, allowed[option.choices])
+            if option.limits is not None:
+                check_number(option.flag, each, *option.limits)
+    if options.size is not None:
+        parse_size(options.size)
+    if options.rounds is not None and options.rounds != AUTO:
+        digits = options.rounds
+        if not digits.isascii() or not digits.isdigit():
+            raise UsageError(
+                f"--rounds {options.rounds!r} is neither 'auto' nor a whole number from 1 to {MAX_ROUNDS}"
+            )
+        check_number("--rounds", int(digits[:9]), 1, MAX_ROUNDS)
+
+
+def check_effects(options: Options) -> None:
+    """Check that every option makes a difference to what is measured.
+
+    Raises:
+        UsageError: one does not; the message names the option that takes its effect away.
     """
     _check_stopping(options)
     _check_source(options)
     _check_distributed(options)
+    _check_flower(options)
 
 
-def check_axis(options: Options, axis: str) -> None:
-    """See that a sweep over `axis` (`size`, `latency` or `chunk`) changes the work, and alone sets what it sweeps.
+def check_sweep(options: Options) -> None:
+    """Check that a sweep over `options.axis` changes the work, and that no option sets what it sweeps.
 
     Raises:
-        UsageError: the source or the stages would not follow it, there is nobody to compare, or an option sets
-            the very thing that is swept.
+        UsageError: the source or the stages do not follow the sweep, it has only one side, or an option sets what
+            is swept.
     """
+    axis = options.axis
+    check_known("axis", axis, tuple(sweeps.RANGES))
     _check_swept_source(options.source, axis)
     _check_sides(options)
     if axis == "latency" and options.stages and not any(_fetches(stage) for stage in options.stages):
@@ -52,86 +133,175 @@ def check_axis(options: Options, axis: str) -> None:
         )
 
 
+def check_known(kind: str, name: str, allowed: Sequence[str]) -> str:
+    """Return the name if it is among those allowed.
+
+    Raises:
+        UsageError: it is not; the message lists them.
+    """
+    if name in allowed:
+        return name
+    close = difflib.get_close_matches(name, allowed, n=1)
+    hint = f" (did you mean {close[0]!r}?)" if close else ""
+    raise UsageError(f"unknown {kind} {name!r}{hint}; choose from {', '.join(allowed)}")
+
+
+def check_number(flag: str, value: Number, low: float, high: float) -> Number:
+    """Return the number if it is finite and within the range.
+
+    Raises:
+        UsageError: it is not; the message gives the range.
+    """
+    if math.isfinite(value) and low <= value <= high:
+        return value
+    if isinstance(value, int):
+        raise UsageError(f"{flag} {value} is out of range; give a whole number from {low} to {high}")
+    raise UsageError(f"{flag} {value:g} is out of range; give a number from {low:g} to {high:g}")
+
+
+def parse_size(text: str) -> tuple[int, int]:
+    """Return width and height in pixels from WIDTHxHEIGHT.
+
+    Raises:
+        UsageError: the text has another form, a side is out of range, or there are too many pixels.
+    """
+    match = re.fullmatch(r"(\d{1,6})[xX](\d{1,6})", text.strip())
+    if not match:
+        raise UsageError(
+            f"--size {text!r} is not WIDTHxHEIGHT with sides of {MIN_SIDE} to {MAX_SIDE} pixels, such as 800x600"
+        )
+    width, height = int(match[1]), int(match[2])
+    try:
+        check_size(width, height)
+    except UsageError as error:
+        raise UsageError(f"--{error}") from None
+    return width, height
+
+
+def _check_kernels(options: Options) -> None:
+    """Refuse a kernel that only stages have that were not chosen."""
+    stages = options.stages or tuple(STAGES)
+    theirs = dict.fromkeys(kernel for stage in stages for kernel in STAGES[stage].kernels)
+    for name in options.kernels:
+        if name not in theirs:
+            have, they = ("has", "it has") if len(stages) == 1 else ("have", "they have")
+            raise UsageError(f"{', '.join(stages)} {have} no kernel {name}; {they} {', '.join(theirs)}")
+
+
+def _check_cells(options: Options) -> None:
+    """Refuse choices that leave nothing to compare."""
+    if next(cells.cells_of(options, 1), None) is None:
+        raise UsageError(
+            "nothing is left to compare: no chosen strategy can run a chosen kernel; see 'orchestrator list'"
+        )
+    if options.command == SCALE:
+        sweeps.check_slot_counts(options)
+
+
 def _check_stopping(options: Options) -> None:
     if options.rounds == AUTO:
         return
-    for option, value in {"--target": options.target, "--budget": options.budget_s}.items():
+    for flag, value in {"--target": options.target, "--budget": options.budget_s}.items():
         if value is not None:
             raise UsageError(
-                f"{option} {value:g} has no effect without --rounds auto; add that, or leave {option} away"
+                f"{flag} {value:g} has no effect without --rounds auto; add that, or leave {flag} out"
             )
 
 
 def _check_source(options: Options) -> None:
-    kind, source = kind_of(options.source), redact(options.source)
+    kind, named = kind_of(options.source), redact(options.source)
     if kind != "origin" and options.size is not None:
         raise UsageError(
-            f"--size {options.size} has no effect on --source {source}: a source's pictures have their own size; "
-            "leave one of the two away"
+            f"--size {options.size} has no effect on --source {named}: its pictures have their own size; "
+            "leave one of the two out"
         )
     paces = {"--latency-ms": options.latency_ms, "--bandwidth-mbit": options.bandwidth_mbit}
-    for option, value in paces.items():
+    for flag, value in paces.items():
         if kind == "template" and value is not None:
             raise UsageError(
-                f"{option} {value:g} has no effect on --source {source}: its server is not ours; leave {option} "
-                "away, or give a directory, which our origin serves"
+                f"{flag} {value:g} has no effect on --source {named}: its server is not ours; leave {flag} "
+                "out, or give a directory, which our origin serves"
             )
 
 
 def _check_distributed(options: Options) -> None:
-    """What is Celery's alone needs a strategy that sends messages."""
-    sends = _sends_messages(options)
-    if not sends or any(sends):
+    """Refuse options about messages where no strategy sends any."""
+    if not _no_fleet(options):
         return
-    celery_s = {
+    about_messages = {
         "--transport": options.transports,
         "--chunk": options.chunks,
         "--data": options.data,
         "--events": options.events,
     }
-    for option, values in celery_s.items():
+    for flag, values in about_messages.items():
         if values:
             raise UsageError(
-                f"{option} {values[0]} has no effect on {', '.join(options.strategies)}, which send no messages; "
-                f"add --strategy celery, or leave {option} away"
+                f"{flag} {values[0]} has no effect on {', '.join(options.strategies)}, which send no messages; "
+                f"add --strategy {_distributed()}, or leave {flag} out"
             )
 
 
-def _check_swept_source(source: str, axis: str) -> None:
-    """Only our own origin makes sizes and latencies."""
-    kind = kind_of(source)
+def _check_flower(options: Options) -> None:
+    """Refuse a Flower that would have nothing to show, or that would not be the only one."""
+    if not options.flower:
+        return
+    if options.broker is not None:
+        raise UsageError(
+            "--flower is for embedded workers, and --broker names others; see theirs with "
+            "'docker compose up flower' or 'celery -A worker.app flower'"
+        )
+    if _no_fleet(options):
+        raise UsageError(f"--flower has nothing to show without workers; add --strategy {_distributed()}")
+
+
+def _check_swept_source(named: str, axis: str) -> None:
+    """Refuse a source whose sizes or latencies are not ours to set."""
+    kind = kind_of(named)
     if axis == "size" and kind != "origin":
         raise UsageError(
-            f"--axis size cannot sweep --source {redact(source)}: a source's pictures have their own size; "
-            "sweep --axis chunk, or leave --source away"
+            f"--axis size cannot sweep --source {redact(named)}: its pictures have their own size; "
+            "sweep --axis chunk, or leave --source out"
         )
     if axis == "latency" and kind == "template":
         raise UsageError(
-            f"--axis latency cannot sweep --source {redact(source)}: its server's latency is its own; "
+            f"--axis latency cannot sweep --source {redact(named)}: its server has its own latency; "
             "sweep --axis chunk, or give a directory, which our origin serves"
         )
 
 
 def _check_sides(options: Options) -> None:
-    """A break-even is between Celery and somebody else."""
-    sends = _sends_messages(options)
-    if sends and all(sends):
+    """Refuse a sweep without two sides to compare."""
+    sides = _needing_fleet(options.strategies)
+    if sides and all(sides):
         raise UsageError(
-            f"--strategy {options.strategies[0]} alone has nobody to be compared with; add --strategy serial, or "
+            f"--strategy {options.strategies[0]} alone has nothing to be compared with; add --strategy serial, or "
             "another that runs in-process"
         )
-    if sends and not any(sends):
+    if sides and not any(sides):
         raise UsageError(
-            f"--strategy {options.strategies[0]} without celery has no break-even; add --strategy celery"
+            f"--strategy {options.strategies[0]} without {_distributed()} has no break-even; "
+            f"add --strategy {_distributed()}"
         )
 
 
-def _sends_messages(options: Options) -> list[bool]:
-    """Of each strategy that was asked for, whether it sends messages; nothing where one is known to nobody."""
-    known = all(name in STRATEGIES for name in options.strategies)
-    return [STRATEGIES[name].distributed for name in options.strategies] if known else []
+def _no_fleet(options: Options) -> bool:
+    """Whether strategies were chosen and none of them uses workers."""
+    chosen = _needing_fleet(options.strategies)
+    return bool(chosen) and not any(chosen)
+
+
+def _needing_fleet(strategies: Iterable[str]) -> list[bool]:
+    """Whether each strategy uses workers; empty if a name is unknown, which is reported later."""
+    known = all(name in STRATEGIES for name in strategies)
+    return [STRATEGIES[name].distributed for name in strategies] if known else []
+
+
+def _distributed() -> str:
+    """The strategies that use workers, for a remedy."""
+    return " or ".join(name for name, kind in STRATEGIES.items() if kind.distributed)
 
 
 def _fetches(stage: str) -> bool:
-    """Whether a stage's tasks go to the origin; a stage nobody knows is refused elsewhere."""
+    """Whether a stage's tasks fetch from the origin; an unknown stage is reported later."""
     return stage not in STAGES or STAGES[stage].takes == "url"

@@ -1,41 +1,307 @@
-"""What a user may ask of a comparison, and the profiles that answer for whatever was not asked."""
+"""The options of `run`, `scale` and `breakeven`: one field each, from which the command line is generated.
+
+This module loads nothing heavy, because `--help` needs it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import Field, dataclass, field, fields
+from typing import Any, Final
+
+from orchestrator.errors import UsageError
+from orchestrator.model.runs import SweptAxis
+
+RUN, SCALE, BREAKEVEN, DOCTOR = "run", "scale", "breakeven", "doctor"
+MEASURING: Final = (RUN, SCALE, BREAKEVEN)
+
+AUTO: Final = "auto"  # the value of --rounds that lets a target and a budget end the run
+TARGET: Final = 0.05  # how narrow, as a share, intervals must be for --rounds auto to stop
+BUDGET_S: Final = 300.0  # seconds within which --rounds auto may begin a round
+EMBEDDED: Final = "embedded"  # the value of --broker that starts one here although another is configured
+
+MAX_IMAGES: Final = 100_000
+MAX_SLOTS: Final = 10_000
+MAX_ROUNDS: Final = 1_000
+MIN_POINTS, MAX_POINTS = 6, 50
+
+PROFILE_DEFAULT: Final = "the profile's"
+OPTION: Final = "option"  # the key of an `Option` in a field's metadata
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """How a field of `Options` looks on the command line, and which values it may have.
+
+    `default` is what the help shows where the field's own default is a stand-in, or `False` to show nothing.
+    `choices` is the kind of name that it takes (see `option_checks.choices`), `limits` the range of its numbers.
+    """
+
+    flag: str
+    help: str
+    metavar: str | None = None
+    commands: tuple[str, ...] = MEASURING
+    default: str | bool = True
+    choices: str | None = None
+    limits: tuple[float, float] | None = None
+    parser: Callable[[str], Any] | None = None
+    callback: Callable[[str | None], str | None] | None = None
+    envvar: str | None = None
+
+
+def parse_slot_count(text: str) -> int:
+    """Return one number of slots.
+
+    Raises:
+        UsageError: the text is anything else; several numbers lead to `scale`.
+    """
+    digits = text.strip()
+    if digits.isascii() and digits.removeprefix("-").isdigit():
+        return int(digits[:9])
+    hint = f"; for several: scale --slots {text}" if "," in text else ""
+    raise UsageError(f"--slots {text!r} is not one whole number{hint}")
+
+
+def parse_slot_counts(text: str) -> tuple[int, ...]:
+    """Return the numbers of slots in a list such as `1,2,4`.
+
+    Raises:
+        UsageError: the text is no such list.
+    """
+    parts = [part.strip() for part in text.split(",")]
+    if not all(part.isascii() and part.isdigit() and len(part) < 7 for part in parts):
+        raise UsageError(f"--slots {text!r} is not a list of whole numbers such as 1,2,4")
+    return tuple(map(int, parts))
+
+
+def broker_url(given: str | None) -> str | None:
+    """Return the broker that was named or configured, `None` for an embedded one.
+
+    Raises:
+        UsageError: the configuration makes no sense.
+    """
+    # Imported here: it loads pydantic, which --help can do without.
+    from worker.settings import SettingsError, read_settings  # noqa: PLC0415
+
+    if given is not None:
+        return None if given == EMBEDDED else given
+    try:
+        settings = read_settings()
+    except SettingsError as error:
+        raise UsageError(str(error)) from None
+    return settings.broker_url if "broker_url" in settings.model_fields_set else None
+
+
+def _option(flag: str, help_: str, metavar: str | None = None, *, value: Any = None, **more: Any) -> Any:
+    """A field whose default is `value`, with its `Option`."""
+    return field(default=value, metadata={OPTION: Option(flag, help_, metavar, **more)})
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """The options of `run` and its kin as they were given; `None` or empty where the profile decides."""
+    """What a user asked `command` to measure; `None` or empty where the profile decides."""
 
-    profile: str = "quick"
-    stages: tuple[str, ...] = ()
-    kernels: tuple[str, ...] = ()
-    strategies: tuple[str, ...] = ()
-    transports: tuple[str, ...] = ()
-    chunks: tuple[int, ...] = ()
-    data: tuple[str, ...] = ()
-    events: tuple[str, ...] = ()
-    images: int | None = None
-    size: str | None = None
-    source: str = "origin"
-    latency_ms: float | None = None
-    bandwidth_mbit: float | None = None
-    slots: int | None = None
-    rounds: str | None = None
-    target: float | None = None
-    budget_s: float | None = None
-    warmup: int | None = None
-    seed: int = 1
-    margin: float = 0.05
-    arguments: tuple[str, ...] = ()
+    command: str = RUN
+    slot_counts: tuple[int, ...] = _option(
+        "--slots",
+        "Numbers of slots, such as 1,2,4.",
+        "N,N,...",
+        value=(1, 2, 3, 4),
+        commands=(SCALE,),
+        limits=(1, MAX_SLOTS),
+        parser=parse_slot_counts,
+    )
+    axis: SweptAxis = _option(  # noqa: RUF009 - a field
+        "--axis",
+        "What is swept: size (of synthetic images), latency (of every request to our origin) or chunk.",
+        "size|latency|chunk",
+        value="size",
+        commands=(BREAKEVEN,),
+        choices="axis",
+    )
+    low: float | None = _option(
+        "--from", "Where the sweep begins.", "NUMBER", commands=(BREAKEVEN,), default=False
+    )
+    high: float | None = _option("--to", "Where it ends.", "NUMBER", commands=(BREAKEVEN,), default=False)
+    points: int = _option(
+        "--points",
+        "How many points, at even steps of the logarithm.",
+        "N",
+        value=7,
+        commands=(BREAKEVEN,),
+        limits=(MIN_POINTS, MAX_POINTS),
+    )
+    profile: str = _option(
+        "--profile",
+        "Defaults that belong together: quick or notebook; 'orchestrator list' gives their values.",
+        "NAME",
+        value="quick",
+        choices="profile",
+    )
+    stages: tuple[str, ...] = _option(
+        "--stage",
+        "Only this stage (repeatable); 'orchestrator list' names them.",
+        "NAME",
+        value=(),
+        choices="stage",
+    )
+    kernels: tuple[str, ...] = _option(
+        "--kernel",
+        "Only this kernel (repeatable); 'orchestrator list' names them.",
+        "NAME",
+        value=(),
+        choices="kernel",
+    )
+    strategies: tuple[str, ...] = _option(
+        "--strategy",
+        "Only this strategy (repeatable); 'orchestrator list' names them.",
+        "NAME",
+        value=(),
+        choices="strategy",
+    )
+    transports: tuple[str, ...] = _option(
+        "--transport",
+        "How payloads reach Celery workers (repeatable); 'orchestrator list' names them.",
+        "NAME",
+        value=(),
+        default=PROFILE_DEFAULT,
+        choices="transport",
+    )
+    chunks: tuple[int, ...] = _option(
+        "--chunk",
+        "Tasks in one Celery message (repeatable).",
+        "N",
+        value=(),
+        default=PROFILE_DEFAULT,
+        limits=(1, MAX_IMAGES),
+    )
+    data: tuple[str, ...] = _option(
+        "--data",
+        "Where Celery's data is: local or resident (repeatable).",
+        "local|resident",
+        value=(),
+        default=PROFILE_DEFAULT,
+        choices="data",
+    )
+    events: tuple[str, ...] = _option(
+        "--events",
+        "Whether Celery's workers send task events: on or off (repeatable).",
+        "on|off",
+        value=(),
+        choices="events",
+    )
+    images: int | None = _option(
+        "--images", "Images in a batch.", "N", default=PROFILE_DEFAULT, limits=(1, MAX_IMAGES)
+    )
+    size: str | None = _option(
+        "--size", "Size of the synthetic images, WIDTHxHEIGHT.", "WIDTHxHEIGHT", default=PROFILE_DEFAULT
+    )
+    source: str = _option(
+        "--source",
+        "Where images come from: origin, a directory, or a URL with {i} in it.",
+        "SOURCE",
+        value="origin",
+    )
+    latency_ms: float | None = _option(
+        "--latency-ms",
+        "Latency of every request to the origin.",
+        "MS",
+        default=PROFILE_DEFAULT,
+        limits=(0.0, 60_000.0),
+    )
+    bandwidth_mbit: float | None = _option(
+        "--bandwidth-mbit",
+        "Bandwidth of every connection to the origin.",
+        "MBIT",
+        default=PROFILE_DEFAULT,
+        limits=(0.001, 1_000_000.0),
+    )
+    slots: int | None = _option(
+        "--slots",
+        "Threads, processes and Celery slots to use.",
+        "N",
+        commands=(RUN, BREAKEVEN),
+        default="the fleet's of --broker, else the profile's",
+        limits=(1, MAX_SLOTS),
+        parser=parse_slot_count,
+    )
+    rounds: str | None = _option(
+        "--rounds",
+        "Rounds that count, each with every cell once; auto goes on until the intervals are narrow.",
+        "N|auto",
+        default=PROFILE_DEFAULT,
+    )
+    target: float | None = _option(
+        "--target",
+        "With --rounds auto: stop when intervals are this narrow (0.05 is 5 %).",
+        "SHARE",
+        default=f"{TARGET:g}",
+        limits=(0.001, 1.0),
+    )
+    budget_s: float | None = _option(
+        "--budget",
+        "With --rounds auto: begin no round after this many seconds.",
+        "SECONDS",
+        default=f"{BUDGET_S:g}",
+        limits=(1.0, 86_400.0),
+    )
+    warmup: int | None = _option(
+        "--warmup",
+        "Rounds before them that do not count.",
+        "N",
+        default=PROFILE_DEFAULT,
+        limits=(0, MAX_ROUNDS),
+    )
+    seed: int = _option(
+        "--seed", "Of the images and of the order within rounds.", "N", value=1, limits=(0, 2**32 - 1)
+    )
+    margin: float = _option(
+        "--margin",
+        "Differences smaller than this share do not matter (0.05 is 5 %).",
+        "SHARE",
+        value=0.05,
+        limits=(0.001, 1.0),
+    )
+    broker: str | None = _option(
+        "--broker",
+        f"URL of a Redis whose workers to use, instead of embedded ones; '{EMBEDDED}' if one is set.",
+        "URL",
+        commands=(*MEASURING, DOCTOR),
+        default=False,
+        callback=broker_url,
+        envvar="BREAKEVEN_BROKER_URL",
+    )
+    flower: bool = _option(
+        "--flower",
+        "Start Flower beside the embedded workers, and print its address.",
+        value=False,
+        default=False,
+    )
+    output: str = _option("--output", "Folder for the result file and its report.", "FOLDER", value="results")
+    json: str | None = _option(
+        "--json",
+        "Write the result to this file too; - is standard output, which then has it instead of the table. The files "
+        "in --output are written all the same.",
+        "FILE",
+    )
+    arguments: tuple[str, ...] = ()  # the whole command line without its secrets, for the result file
+
+
+def option_of(field_: Field[Any]) -> Option | None:
+    """Return how a field of `Options` looks on the command line, `None` if it is not an option."""
+    option: Option | None = field_.metadata.get(OPTION)
+    return option
+
+
+def options_of(command: str) -> Mapping[str, tuple[Field[Any], Option]]:
+    """Return the fields that are options of a command, in the order of its help."""
+    found = ((each, option_of(each)) for each in fields(Options))
+    return {each.name: (each, option) for each, option in found if option and command in option.commands}
 
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """Defaults that belong together. `slots` is `None` where it follows the processors that may be used."""
+    """Defaults that belong together; `slots` is `None` where it follows the usable processors."""
 
     description: str
     images: int

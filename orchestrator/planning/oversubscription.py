@@ -1,4 +1,4 @@
-"""Whether a plan wants far more processes than this machine has processors and memory for: a warning, no refusal."""
+"""Whether a plan starts far more processes than this machine has processors and memory for."""
 
 from __future__ import annotations
 
@@ -7,40 +7,35 @@ from typing import Final
 from orchestrator.model.runs import Cell, Plan
 from orchestrator.strategies import STRATEGIES
 
-SLOTS_A_PROCESSOR: Final = 8
-"""With more slots than so many for each processor, no slot has much of one; waiting alone can be shared so widely."""
-
-SLOT_BYTES: Final = 100 * 10**6
-"""About what an embedded worker of one slot was seen to take of its own, with its pool's process."""
+SLOTS_PER_PROCESSOR: Final = (
+    8  # beyond this no slot gets much of a processor; only waiting can be shared so widely
+)
+SLOT_BYTES: Final = 100 * 10**6  # about what an embedded worker of one slot and its pool process take
 
 
 def oversubscription(plan: Plan, embedded: bool, processors: float, free_bytes: int) -> str | None:
-    """That the slots of a plan crowd this machine, and by how much; `None` where they do not.
+    """Return a warning if the plan's slots are too many for this machine.
 
     Args:
         plan: what is to be measured.
         embedded: whether Celery's workers are started here.
-        processors: those that may be used here, at least a part of one.
-        free_bytes: memory that may be had here.
+        processors: usable here, at least a part of one.
+        free_bytes: memory available here.
     """
-    most = {
-        cell.strategy: cell.slots
-        for cell in sorted(plan.cells, key=_slots)
-        if _starts_processes(cell, embedded)
-    }
+    most: dict[str, int] = {}
+    for cell in plan.cells:
+        if _starts_processes(cell, embedded):
+            most[cell.strategy] = max(cell.slots, most.get(cell.strategy, 0))
     slots, processes = max(most.values(), default=0), sum(most.values())
     needed = processes * SLOT_BYTES
-    if slots <= SLOTS_A_PROCESSOR * processors and needed <= free_bytes:
+    if slots <= SLOTS_PER_PROCESSOR * processors and needed <= free_bytes:
         return None
     where = f"{processors:g} processor{'' if processors == 1 else 's'}"
     return (
-        f"warning: {slots} slots on {where} are {processes} processes, about {needed / 1e9:,.1f} GB of memory of "
-        f"{free_bytes / 1e9:,.1f} GB free, and long to start; fewer --slots tell more, unless tasks do little but wait"
+        f"warning: {slots} slots on {where} are {processes} processes, which start slowly and need about "
+        f"{needed / 1e9:,.1f} GB of memory ({free_bytes / 1e9:,.1f} GB are free); fewer --slots tell more, unless "
+        "tasks mostly wait"
     )
-
-
-def _slots(cell: Cell) -> int:
-    return cell.slots
 
 
 def _starts_processes(cell: Cell, embedded: bool) -> bool:

@@ -1,127 +1,129 @@
-"""Plans that sweep: the slots for `scale`; the size, the latency or the chunk for `breakeven`."""
+"""The cells of a sweep: over the slots for `scale`; over the size, the latency or the chunk for `breakeven`."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from math import ceil, exp, lcm, log
-from typing import Literal
+from math import ceil, exp, isfinite, lcm, log
+from typing import Final
 
 from orchestrator.errors import UsageError
+from orchestrator.inputs.source import kind_of
 from orchestrator.inputs.synthetic import MAX_SQUARE, MIN_SIDE
-from orchestrator.model.runs import Cell, Plan
+from orchestrator.model.runs import Cell, SweptAxis
 from orchestrator.phrases.numbers import count
-from orchestrator.planning.option_checks import check_axis, check_options
-from orchestrator.planning.options import Options
-from orchestrator.planning.plan import (
-    MAX_IMAGES,
-    MAX_SLOTS,
-    again,
-    cells_of,
-    frame,
-    known,
-    number,
-    profile_of,
-    within,
-)
+from orchestrator.planning.cells import Layout, cells_of
+from orchestrator.planning.options import MAX_IMAGES, PROFILES, Options
 from orchestrator.strategies import STRATEGIES
 from worker.stages import STAGES
 
-Axis = Literal["size", "latency", "chunk"]
-
-DEFAULT_STAGE = "pipeline"
-DEFAULT_SLOTS = (1, 2, 3, 4)
-SWEEP_ROUNDS = 10
-"""A sweep's points support each other, so each needs fewer rounds than a run's cells."""
-
-MOST_TIMES = 10
-"""More images than so many times the profile's are not chosen for the sake of whole turns."""
-
-FEWEST_TURNS = 4
-FEWEST_POINTS = 6
-MOST_POINTS = 50
+DEFAULT_STAGE: Final = "pipeline"
+SWEEP_ROUNDS: Final = (
+    10  # rounds of a sweep: its points support each other, so each needs fewer than a cell of `run`
+)
+MAX_TIMES: Final = 10  # times the profile's images that a sweep may take to fill every slot's last turn
+MIN_TURNS: Final = 4  # turns of the most slots, where no number of images fills them all
 
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """What an axis is swept over where nothing else is asked for, and what it may be swept over."""
+    """The ends of an axis: `low` to `high` by default, `lowest` to `highest` at most."""
 
     low: float
     high: float
     lowest: float
     highest: float
-    unit: str
 
 
-RANGES: dict[Axis, Range] = {
-    "size": Range(64, 2048, MIN_SIDE, MAX_SQUARE, "pixels a side"),
-    "latency": Range(1, 256, 0.1, 60_000, "ms"),
-    "chunk": Range(1, 64, 1, 10_000, "tasks a message"),
+RANGES: Final[dict[SweptAxis, Range]] = {
+    "size": Range(64, 2048, MIN_SIDE, MAX_SQUARE),  # pixels a side
+    "latency": Range(1, 256, 0.1, 60_000),  # ms
+    "chunk": Range(1, 64, 1, 10_000),  # tasks a message
 }
 
 
-def scale_plan(options: Options, slots: Sequence[int], fleet_slots: int | None = None) -> Plan:
-    """The same work on every number of slots in `slots`, by every strategy that can use more than one.
+def with_defaults(options: Options) -> Options:
+    """Return the options with one stage, its best kernel, one chunk and fewer rounds where none are given."""
+    stages = options.stages or (DEFAULT_STAGE,)
+    return replace(
+        options,
+        stages=stages,
+        kernels=options.kernels or tuple(dict.fromkeys(STAGES[stage].best for stage in stages)),
+        chunks=options.chunks or (1,),
+        rounds=options.rounds or str(min(SWEEP_ROUNDS, PROFILES[options.profile].rounds)),
+    )
+
+
+def slot_counts_of(options: Options) -> tuple[int, ...]:
+    """Return the numbers of slots to sweep, each once, in rising order."""
+    return tuple(sorted(set(options.slot_counts)))
+
+
+def check_slot_counts(options: Options) -> None:
+    """Check that the numbers of slots make a curve.
 
     Raises:
-        UsageError: a choice makes no sense or would have no effect, there is one number of slots alone, or an
-            external fleet has fewer slots than are asked for.
+        UsageError: there is one number only, or no chosen strategy can use more than one slot.
     """
-    check_options(options)
-    counts = tuple(dict.fromkeys(within("--slots", count, 1, MAX_SLOTS) for count in sorted(slots)))
+    counts = slot_counts_of(options)
     if len(counts) == 1:
         raise UsageError(
             f"--slots {counts[0]} is one number of slots, which makes no curve; give several, such as "
             f"{counts[0]},{counts[0] + 1}, or measure it with 'orchestrator run --slots {counts[0]}'"
         )
+    if not any(STRATEGIES[cell.strategy].many_slots for cell in cells_of(with_defaults(options), 1)):
+        able = [name for name, kind in STRATEGIES.items() if kind.many_slots]
+        raise UsageError(f"no chosen strategy can use more than one slot; choose {' or '.join(able)}")
+
+
+def scale_layout(options: Options, fleet_slots: int | None) -> Layout:
+    """Lay out the same work on every number of slots, by every chosen strategy.
+
+    Raises:
+        UsageError: the fleet has fewer slots than that.
+    """
+    counts = slot_counts_of(options)
     if fleet_slots is not None and counts[-1] > fleet_slots:
         raise UsageError(
             f"--slots {counts[-1]} is more than the {count(fleet_slots, 'slot')} of this fleet; start more workers"
         )
-    chosen = _with_whole_turns(_with_defaults(options), counts)
-    cells = dict.fromkeys(cell for count in counts for cell in cells_of(chosen, count))
-    many = [cell for cell in cells if STRATEGIES[cell.strategy].many_slots]
-    if not many:
-        raise UsageError("no chosen strategy can use more than one slot; choose celery, threads or processes")
-    plan = frame(chosen, counts[-1], (*cells, *again(tuple(cells))))
-    return replace(plan, axis="slots")
+    chosen = _with_whole_turns(with_defaults(options), counts)
+    cells = dict.fromkeys(cell for slots in counts for cell in cells_of(chosen, slots))
+    return Layout(chosen, counts[-1], tuple(cells), "slots")
 
 
-def breakeven_plan(
-    options: Options,
-    axis: str,
-    low: float | None,
-    high: float | None,
-    points: int,
-    fleet_slots: int | None = None,
-) -> Plan:
-    """Celery and its opponents at log-spaced points of one axis.
+def breakeven_layout(options: Options, fleet_slots: int | None) -> Layout:
+    """Lay out every chosen strategy at log-spaced points of one axis."""
+    chosen = with_defaults(options)
+    slots = options.slots or fleet_slots or 2
+    points = points_of(options)
+    cells = dict.fromkeys(cell for point in points for cell in _cells_at(chosen, slots, point))
+    if options.axis == "chunk" and options.images is None:
+        chosen = replace(chosen, images=min(MAX_IMAGES, int(2 * slots * points[-1])))
+    return Layout(chosen, slots, tuple(cells), options.axis)
+
+
+def points_of(options: Options) -> tuple[float, ...]:
+    """Return the points of the sweep, as the options set its ends.
 
     Raises:
-        UsageError: a choice makes no sense or would have no effect, the source or the stages cannot be swept so, or
-            there are fewer than six points.
+        UsageError: an end is out of range, the points do not rise, or too few of them differ.
     """
-    name: Axis = known("axis", [axis], RANGES)[0]  # type: ignore[assignment]  # it is one of the keys
-    check_axis(options, name)
-    check_options(options)
-    spread = RANGES[name]
-    low = number("--from", spread.low if low is None else low, spread.lowest, spread.highest)
-    high = number("--to", spread.high if high is None else high, spread.lowest, spread.highest)
-    values = spaced(
-        low, high, within("--points", points, FEWEST_POINTS, MOST_POINTS), whole=name != "latency"
-    )
-    chosen = _with_defaults(options)
-    slots = within("--slots", options.slots or fleet_slots or 2, 1, MAX_SLOTS)
-    cells = tuple(dict.fromkeys(cell for value in values for cell in _cells_at(chosen, slots, name, value)))
-    if name == "chunk":
-        enough = int(2 * slots * values[-1])
-        chosen = replace(chosen, images=chosen.images or min(MAX_IMAGES, enough))
-    return replace(frame(chosen, slots, (*cells, *again(cells))), axis=name)
+    spread = RANGES[options.axis]
+    ends = {
+        "--from": spread.low if options.low is None else options.low,
+        "--to": spread.high if options.high is None else options.high,
+    }
+    for flag, value in ends.items():
+        if not isfinite(value) or not spread.lowest <= value <= spread.highest:
+            raise UsageError(
+                f"{flag} {value:g} is out of range; give a number from {spread.lowest:g} to {spread.highest:g}"
+            )
+    return spaced(ends["--from"], ends["--to"], options.points, whole=options.axis != "latency")
 
 
 def spaced(low: float, high: float, points: int, whole: bool) -> tuple[float, ...]:
-    """`points` values from `low` to `high` at even steps on the logarithmic scale, as whole numbers if so asked.
+    """Return `points` values from `low` to `high` at even logarithmic steps, whole numbers if `whole`.
 
     Raises:
         UsageError: they do not rise, or do not differ once they are rounded.
@@ -137,48 +139,28 @@ def spaced(low: float, high: float, points: int, whole: bool) -> tuple[float, ..
     return values
 
 
-def parse_slots(text: str) -> tuple[int, ...]:
-    """Numbers of slots from `1,2,4`.
-
-    Raises:
-        UsageError: it is not of that form.
-    """
-    if not re.fullmatch(r"\d{1,6}(,\d{1,6})*", text.replace(" ", "")):
-        raise UsageError(f"--slots {text!r} is not a list of whole numbers such as 1,2,4")
-    return tuple(int(part) for part in text.split(","))
-
-
-def _with_defaults(options: Options) -> Options:
-    """One stage with its best kernel, one message form, fewer rounds, unless something else was asked for."""
-    stages = options.stages or (DEFAULT_STAGE,)
-    known("stage", stages, STAGES)
-    kernels = options.kernels or tuple(dict.fromkeys(STAGES[stage].best for stage in stages))
-    rounds = options.rounds or str(min(SWEEP_ROUNDS, profile_of(options).rounds))
-    return replace(options, stages=stages, kernels=kernels, chunks=options.chunks or (1,), rounds=rounds)
-
-
-def _with_whole_turns(options: Options, counts: Sequence[int]) -> Options:
+def _with_whole_turns(options: Options, counts: tuple[int, ...]) -> Options:
     """With as many images as fill every slot's turns, unless a number is asked for or the source has its own.
 
-    A last turn that is part-filled looks like contention. Where no number of images within reason is a
-    multiple of every number of slots, there are at least `FEWEST_TURNS` turns.
+    A last turn that is part-filled looks like contention. Where no reasonable number of images is a
+    multiple of every number of slots, there are at least `MIN_TURNS` turns.
     """
-    if options.images is not None or options.source != "origin":
+    if options.images is not None or kind_of(options.source) != "origin":
         return options
     chunk = lcm(*options.chunks)
-    least, step = profile_of(options).images, chunk * lcm(*counts)
+    least, step = PROFILES[options.profile].images, chunk * lcm(*counts)
     whole = step * ceil(least / step)
-    few = whole <= MOST_TIMES * least
-    return replace(options, images=whole if few else max(least, FEWEST_TURNS * chunk * counts[-1]))
+    few = whole <= MAX_TIMES * least
+    return replace(options, images=whole if few else max(least, MIN_TURNS * chunk * counts[-1]))
 
 
-def _cells_at(options: Options, slots: int, axis: Axis, value: float) -> Iterator[Cell]:
-    """The cells of one point. A chunk is Celery's alone, so in-process cells stand for every chunk."""
-    if axis == "chunk":
-        yield from cells_of(replace(options, chunks=(int(value),)), slots)
+def _cells_at(options: Options, slots: int, point: float) -> Iterator[Cell]:
+    """The cells of one point. In-process cells have no chunk, so one of them stands for every chunk."""
+    if options.axis == "chunk":
+        yield from cells_of(replace(options, chunks=(int(point),)), slots)
         return
     for cell in cells_of(options, slots):
-        if axis == "size":
-            yield replace(cell, width=int(value), height=int(value))
+        if options.axis == "size":
+            yield replace(cell, width=int(point), height=int(point))
         else:
-            yield replace(cell, latency_ms=value)
+            yield replace(cell, latency_ms=point)

@@ -18,15 +18,16 @@ from hypothesis import strategies as st
 from orchestrator import cli, results
 from orchestrator.errors import UnavailableError
 from orchestrator.fleet.external import check_url, settings_for
-from orchestrator.inputs import image_server, on_demand, source
+from orchestrator.inputs import image_server, on_demand
 from orchestrator.measurement import doctor, session
 from orchestrator.model.runs import Run
-from orchestrator.planning.choices import names
+from orchestrator.planning.option_checks import choices
+from orchestrator.planning.plan import resolve
 from tests.examples import example_run
 from tests.fuzz.cases import fuzz
 
 COMMANDS: dict[str, Any] = typer.main.get_command(cli.app).commands  # type: ignore[attr-defined]
-NAMES = [name for group in names().values() for name in group]
+NAMES = [name for group in choices().values() for name in group]
 
 WORDS = st.one_of(
     st.sampled_from(
@@ -100,12 +101,12 @@ def command_lines(draw: st.DrawFn) -> list[str]:
 
 
 @contextmanager
-def measured(job: Any, watcher: Any, save: Any) -> Iterator[Run]:
-    """In place of a measurement: all that is looked at before one begins."""
-    plan = job.plan(None)
-    if job.broker is not None:
-        check_url(settings_for(job.broker).broker_url)
-    source.parse(plan.source).urls("http://127.0.0.1:8000", min(plan.images, 10))
+def measured(options: Any, source: Any, watcher: Any, save: Any) -> Iterator[Run]:
+    """In place of a measurement: everything that is checked before one begins."""
+    plan = resolve(options, source, None, watcher.note)
+    if options.broker is not None:
+        check_url(settings_for(options.broker).broker_url)
+    source.urls("http://127.0.0.1:8000", min(plan.images, 10))
     save(example_run())
     yield example_run()
 
@@ -165,8 +166,8 @@ def test_a_secret_in_an_option_is_not_kept_in_the_result(
     kept: list[tuple[str, ...]] = []
 
     @contextmanager
-    def keeping(job: Any, watcher: Any, save: Any) -> Iterator[Run]:
-        kept.append(job.plan(None).arguments)
+    def keeping(options: Any, source: Any, watcher: Any, save: Any) -> Iterator[Run]:
+        kept.append(resolve(options, source).arguments)
         yield example_run()
 
     monkeypatch.setattr(session, "measured", keeping)

@@ -18,9 +18,7 @@ import pytest
 from orchestrator.commands import execute
 from orchestrator.fleet.fleet import Fleet
 from orchestrator.inputs.synthetic import encode, photograph
-from orchestrator.measurement.session import Job
 from orchestrator.planning.options import Options
-from orchestrator.planning.plan import plan
 from orchestrator.strategies import STRATEGIES
 from orchestrator.strategies.serial import Serial
 from worker.contract import Outcome
@@ -221,10 +219,9 @@ def test_a_strategy_that_gives_a_wrong_output_ends_the_run_with_1_and_is_named(t
         rounds="2",
         warmup=0,
         latency_ms=0.0,
+        output=str(tmp_path / "results"),
     )
-    job = Job("run", lambda fleet_slots: plan(options, fleet_slots))
-    code = execute.run_and_report(job, execute.Destination(str(tmp_path / "results"), None))
-    assert code == 1
+    assert execute.run_and_report(options) == 1
     cells = {cell["strategy"]: cell for cell in only_result(tmp_path)["cells"] if not cell["replica"]}
     assert {name: cell["verified"] for name, cell in cells.items()} == {"serial": True, "threads": False}
     assert [sample["wrong"] for sample in cells["threads"]["samples"]] == [1, 1]

@@ -1,4 +1,4 @@
-"""What the measuring commands tell beside the report, and what is kept of a run that is interrupted."""
+"""What the measuring commands print beside the report, and what they keep of an interrupted run."""
 
 from __future__ import annotations
 
@@ -13,31 +13,30 @@ import pytest
 
 from orchestrator import results, signals
 from orchestrator.commands import execute
-from orchestrator.commands.execute import Destination, run_and_report
+from orchestrator.commands.execute import run_and_report
 from orchestrator.errors import NothingMeasuredError
 from orchestrator.measurement import session
-from orchestrator.measurement.session import Job
 from orchestrator.model.runs import Run
+from orchestrator.planning.options import Options
+from orchestrator.planning.plan import resolve
 from tests.examples import example_run
 
 ENDED = replace(example_run(), complete=False, finished_at=None)
 EMPTY = replace(ENDED, cells=tuple(replace(each, samples=()) for each in ENDED.cells), loads=())
-
-JOB = Job("run", lambda _: ENDED.plan)
 
 
 def interrupted_after(monkeypatch: pytest.MonkeyPatch, *saved: Run) -> Callable[[Path], None]:
     """A command whose measuring is interrupted once these are saved; it is given its folder."""
 
     @contextmanager
-    def measured(job: Any, watcher: Any, save: Any) -> Iterator[Run]:
+    def measured(options: Any, source: Any, watcher: Any, save: Any) -> Iterator[Run]:
         for run in saved:
             save(run)
         raise KeyboardInterrupt
         yield
 
     monkeypatch.setattr(session, "measured", measured)
-    return lambda folder: run_and_report(JOB, Destination(str(folder), None))  # type: ignore[return-value]
+    return lambda folder: run_and_report(Options(output=str(folder)))  # type: ignore[return-value]
 
 
 @pytest.mark.parametrize("saved", [(), (EMPTY,)], ids=["no run", "no sample"])
@@ -64,7 +63,7 @@ def test_an_interruption_later_says_how_far_it_came_and_gives_the_verdicts(monke
 def test_an_interruption_in_the_first_round_is_no_whole_round(monkeypatch, tmp_path, capsys):
     with pytest.raises(KeyboardInterrupt):
         interrupted_after(monkeypatch, replace(ENDED, loads=()))(tmp_path)
-    assert "a part of the first of 7 rounds saved\n" in capsys.readouterr().err
+    assert "part of the first of 7 rounds saved\n" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("where", ["show", "_write_page"])
@@ -109,16 +108,23 @@ def test_signals_are_heard_again_after_they_were_ignored():
         signal.signal(signal.SIGINT, found)
 
 
-def test_files_of_the_source_that_are_left_out_are_told_once(monkeypatch, tmp_path, capsys):
+def test_files_of_the_source_that_are_left_out_are_mentioned_once(monkeypatch, tmp_path, capsys):
     pictures = tmp_path / "pictures"
     pictures.mkdir()
     for name in (*"abcdefgh", "notes.txt", "odd\x1b[2J"):
         (pictures / name).touch()
-    plan = replace(ENDED.plan, source=str(pictures), images=8)
-    interrupted_after(monkeypatch, ENDED)
-    with pytest.raises(KeyboardInterrupt):
-        run_and_report(Job("run", lambda _: plan), Destination(str(tmp_path / "results"), None))
-    assert capsys.readouterr().err.splitlines()[0] == (
+
+    @contextmanager
+    def measured(options: Any, source: Any, watcher: Any, save: Any) -> Iterator[Run]:
+        resolve(options, source, None, watcher.note)
+        raise KeyboardInterrupt
+        yield
+
+    monkeypatch.setattr(session, "measured", measured)
+    options = Options(source=str(pictures), images=8, output=str(tmp_path / "results"))
+    with pytest.raises(NothingMeasuredError):
+        run_and_report(options)
+    assert capsys.readouterr().err.splitlines() == [
         f"orchestrator: source {pictures}: 2 of its 10 files left out (notes.txt to odd\\x1b[2J); "
         "--images 10 takes all"
-    )
+    ]

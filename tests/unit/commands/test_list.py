@@ -16,6 +16,7 @@ from orchestrator.commands.list_ import list_
 from orchestrator.measurement import session
 from orchestrator.model.runs import Plan, Run
 from orchestrator.planning.options import PROFILES
+from orchestrator.planning.plan import resolve
 from tests.examples import example_run
 
 
@@ -32,8 +33,8 @@ def planned(monkeypatch, tmp_path):
     plans: list[Plan] = []
 
     @contextmanager
-    def measured(job: Any, watcher: Any, save: Any) -> Iterator[Run]:
-        plans.append(replace(job.plan(None), arguments=()))
+    def measured(options: Any, source: Any, watcher: Any, save: Any) -> Iterator[Run]:
+        plans.append(replace(resolve(options, source), arguments=()))
         yield example_run()
 
     def plan_of(*words: str) -> Plan:

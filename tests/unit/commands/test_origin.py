@@ -83,5 +83,7 @@ def test_on_demand_an_address_alone_says_what_is_served(option):
 
 
 def test_a_folder_that_is_not_there_is_told_on_demand_too():
-    with pytest.raises(UnavailableError, match=r"^--directory no/such is no folder; name one"):
+    with pytest.raises(
+        UnavailableError, match=r"^--directory no/such is no folder; name a folder of pictures"
+    ):
         origin(directory="no/such", on_demand=True)

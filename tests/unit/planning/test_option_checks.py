@@ -1,11 +1,13 @@
-"""Options that would change nothing are refused, and those that change something are not."""
+"""Options without an effect are refused, and those with one are accepted."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import pytest
 
 from orchestrator.errors import UsageError
-from orchestrator.planning.option_checks import check_axis, check_options
+from orchestrator.planning.option_checks import check_effects, check_sweep
 from orchestrator.planning.options import Options
 
 TEMPLATE = "http://host/{i}.jpg"
@@ -28,16 +30,21 @@ TEMPLATE = "http://host/{i}.jpg"
         (Options(strategies=("serial",), transports=("no-such",)), "^--transport no-such has no effect on"),
         (Options(strategies=("serial",), data=("local",)), "^--data local .* add --strategy celery"),
         (Options(strategies=("serial",), events=("on",)), "^--events on has no effect on serial"),
+        (Options(flower=True, broker="redis://h"), "^--flower is for embedded workers"),
+        (
+            Options(flower=True, strategies=("serial",)),
+            "^--flower has nothing to show .*add --strategy celery",
+        ),
     ],
 )
-def test_an_option_without_effect_is_refused_with_what_keeps_it_from_one(options, message):
+def test_an_option_without_effect_is_refused_and_the_reason_named(options, message):
     with pytest.raises(UsageError, match=message):
-        check_options(options)
+        check_effects(options)
 
 
-def test_a_source_s_secret_is_not_repeated():
+def test_the_secret_of_a_source_is_not_repeated():
     with pytest.raises(UsageError, match="--size") as caught:
-        check_options(Options(source="http://me:secret@host/{i}.jpg", size="64x64"))
+        check_effects(Options(source="http://me:secret@host/{i}.jpg", size="64x64"))
     assert "secret" not in str(caught.value)
 
 
@@ -56,7 +63,7 @@ def test_a_source_s_secret_is_not_repeated():
     ],
 )
 def test_an_option_with_an_effect_is_accepted(options):
-    check_options(options)
+    check_effects(options)
 
 
 @pytest.mark.parametrize(
@@ -66,7 +73,7 @@ def test_an_option_with_an_effect_is_accepted(options):
         (Options(latency_ms=0.0), "latency", "^--latency-ms has no effect with --axis latency"),
         (Options(chunks=(1, 4)), "chunk", "^--chunk has no effect with --axis chunk"),
         (Options(stages=("decode",)), "latency", "^--axis latency changes nothing for --stage decode"),
-        (Options(strategies=("celery",)), "size", "^--strategy celery alone has nobody to be compared with"),
+        (Options(strategies=("celery",)), "size", "^--strategy celery alone has nothing to be compared with"),
         (
             Options(strategies=("serial", "threads")),
             "size",
@@ -74,9 +81,9 @@ def test_an_option_with_an_effect_is_accepted(options):
         ),
     ],
 )
-def test_a_sweep_refuses_what_it_sets_itself_and_what_would_not_follow(options, axis, message):
+def test_a_sweep_refuses_options_that_set_what_it_sweeps_or_that_do_not_follow_it(options, axis, message):
     with pytest.raises(UsageError, match=message):
-        check_axis(options, axis)
+        check_sweep(replace(options, command="breakeven", axis=axis))
 
 
 @pytest.mark.parametrize(
@@ -89,5 +96,5 @@ def test_a_sweep_refuses_what_it_sets_itself_and_what_would_not_follow(options, 
         (Options(strategies=("serial", "celery")), "size"),
     ],
 )
-def test_a_sweep_takes_what_the_other_axes_leave_open(options, axis):
-    check_axis(options, axis)
+def test_a_sweep_accepts_options_about_what_it_does_not_sweep(options, axis):
+    check_sweep(replace(options, command="breakeven", axis=axis))

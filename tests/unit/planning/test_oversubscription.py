@@ -1,4 +1,4 @@
-"""A plan that wants more processes than the machine can serve says so before they are started."""
+"""A warning before a plan starts more processes than this machine can serve."""
 
 from __future__ import annotations
 
@@ -6,44 +6,44 @@ import pytest
 
 from orchestrator.planning.options import Options
 from orchestrator.planning.oversubscription import oversubscription
-from orchestrator.planning.plan import plan
-from orchestrator.planning.sweeps import scale_plan
+from tests.unit.planning.planned import planned
 
 PLENTY = 10**12
 
 
-def said(slots: int, *strategies: str, embedded: bool = True, free_bytes: int = PLENTY) -> str | None:
-    return oversubscription(plan(Options(slots=slots, strategies=strategies)), embedded, 2.0, free_bytes)
+def warning(slots: int, *strategies: str, embedded: bool = True, free_bytes: int = PLENTY) -> str | None:
+    return oversubscription(planned(Options(slots=slots, strategies=strategies)), embedded, 2.0, free_bytes)
 
 
-def test_far_more_slots_than_processors_are_warned_of_with_what_they_take():
-    text = said(1000)
+def test_far_more_slots_than_processors_cause_a_warning_with_what_they_need():
+    text = warning(1000)
     assert text is not None
     assert text.startswith(
-        "warning: 1000 slots on 2 processors are 2000 processes, about 200.0 GB of memory of 1,000.0"
+        "warning: 1000 slots on 2 processors are 2000 processes, which start slowly and need about 200.0 GB of memory "
+        "(1,000.0 GB are free)"
     )
     assert "fewer --slots tell more" in text
 
 
 @pytest.mark.parametrize(("slots", "warned"), [(1, False), (16, False), (17, True)])
-def test_a_few_slots_for_each_processor_are_nobody_s_concern(slots, warned):
-    assert (said(slots) is not None) == warned
+def test_a_few_slots_per_processor_cause_no_warning(slots, warned):
+    assert (warning(slots) is not None) == warned
 
 
-def test_little_memory_is_warned_of_whatever_the_processors():
-    assert said(4, free_bytes=800_000_000) is None
-    assert said(4, free_bytes=799_000_000) is not None
+def test_too_little_memory_causes_a_warning_even_with_few_slots():
+    assert warning(4, free_bytes=800_000_000) is None
+    assert warning(4, free_bytes=799_000_000) is not None
 
 
-def test_threads_are_no_processes():
-    assert said(1000, "serial", "threads") is None
-    assert said(1000, "serial", "processes") is not None
+def test_threads_count_as_no_processes():
+    assert warning(1000, "serial", "threads") is None
+    assert warning(1000, "serial", "processes") is not None
 
 
-def test_workers_elsewhere_take_nothing_here():
-    assert said(1000, "celery", "threads", embedded=False) is None
-    assert said(1000, "celery", "processes", embedded=False) is not None
+def test_workers_elsewhere_need_nothing_here():
+    assert warning(1000, "celery", "threads", embedded=False) is None
+    assert warning(1000, "celery", "processes", embedded=False) is not None
 
 
-def test_of_a_sweep_the_most_slots_count():
-    assert oversubscription(scale_plan(Options(), (1, 64)), True, 2.0, PLENTY) is not None
+def test_the_most_slots_of_a_sweep_count():
+    assert oversubscription(planned(Options("scale", slot_counts=(1, 64))), True, 2.0, PLENTY) is not None

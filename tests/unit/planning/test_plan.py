@@ -10,17 +10,17 @@ from orchestrator.errors import UsageError
 from orchestrator.model.runs import Cell
 from orchestrator.phrases.cells import cell_name
 from orchestrator.planning.options import PROFILES, Options
-from orchestrator.planning.plan import plan
 from orchestrator.strategies import STRATEGIES, StrategyKind, load
 from orchestrator.strategies.base import Strategy, make_strategy
 from orchestrator.strategies.serial import Serial
+from tests.unit.planning.planned import planned
 from worker.payloads import TRANSPORTS
 from worker.stages import STAGES
 
 
 @pytest.mark.parametrize("profile", PROFILES)
 def test_every_profile_contains_every_stage_kernel_and_strategy(profile):
-    cells = plan(Options(profile=profile)).cells
+    cells = planned(Options(profile=profile)).cells
     assert {(cell.stage, cell.kernel) for cell in cells} == {
         (name, kernel) for name, stage in STAGES.items() for kernel in stage.kernels
     }
@@ -30,7 +30,7 @@ def test_every_profile_contains_every_stage_kernel_and_strategy(profile):
 
 
 def test_a_cell_is_distributed_where_its_strategy_needs_a_fleet():
-    for cell in plan(Options()).cells:
+    for cell in planned(Options()).cells:
         assert cell.distributed == STRATEGIES[cell.strategy].distributed
 
 
@@ -38,11 +38,11 @@ class Backwards(Serial):
     """Stands for a strategy that somebody adds."""
 
 
-def test_a_line_in_the_registry_is_all_that_a_new_strategy_needs(monkeypatch):
+def test_a_new_strategy_needs_only_a_line_in_the_registry(monkeypatch):
     kind = StrategyKind("from the last task to the first", f"{__name__}:Backwards")
     monkeypatch.setitem(STRATEGIES, "backwards", kind)
     options = Options(strategies=("backwards",), stages=("decode",), kernels=("asarray",))
-    cell, again = plan(options).cells
+    cell, again = planned(options).cells
     assert cell == Cell("decode", "asarray", "backwards", 1) == again.original
     assert (cell.distributed, cell_name(cell)) == (False, "backwards")
     assert isinstance(make_strategy(cell, None), Backwards)
@@ -56,19 +56,19 @@ def test_every_entry_of_the_registry_names_a_strategy_and_its_transports(name):
     assert (set(kind.transports) == set(TRANSPORTS)) == kind.distributed
 
 
-def test_a_strategy_that_is_not_in_the_default_run_is_there_for_the_asking(monkeypatch):
+def test_a_strategy_outside_the_default_run_can_be_asked_for(monkeypatch):
     monkeypatch.setitem(STRATEGIES, "threads", replace(STRATEGIES["threads"], in_default_run=False))
-    assert "threads" not in {cell.strategy for cell in plan(Options()).cells}
-    assert {cell.strategy for cell in plan(Options(strategies=("threads",))).cells} == {"threads"}
+    assert "threads" not in {cell.strategy for cell in planned(Options()).cells}
+    assert {cell.strategy for cell in planned(Options(strategies=("threads",))).cells} == {"threads"}
 
 
 def test_the_notebook_profile_is_the_notebook_s_workload():
-    made = plan(Options(profile="notebook"))
+    made = planned(Options(profile="notebook"))
     assert (made.images, made.width, made.height, made.slots) == (20, 800, 800, 4)
 
 
-def test_each_cell_is_there_once_and_one_of_them_again():
-    cells = plan(Options()).cells
+def test_every_cell_occurs_once_and_one_of_them_again():
+    cells = planned(Options()).cells
     assert len(set(cells)) == len(cells)
     (again,) = [cell for cell in cells if cell.replica]
     assert again.original in cells
@@ -76,7 +76,7 @@ def test_each_cell_is_there_once_and_one_of_them_again():
 
 
 def test_without_celery_the_pair_is_in_process():
-    cells = plan(Options(strategies=("serial",), stages=("decode",), kernels=("asarray",))).cells
+    cells = planned(Options(strategies=("serial",), stages=("decode",), kernels=("asarray",))).cells
     assert [(cell.strategy, cell.replica) for cell in cells] == [("serial", 0), ("serial", 1)]
 
 
@@ -90,13 +90,13 @@ def test_without_celery_the_pair_is_in_process():
         ),
     ],
 )
-def test_another_stage_s_kernel_is_not_unknown(stages, said):
+def test_a_kernel_of_another_stage_is_refused_with_the_kernels_there_are(stages, said):
     with pytest.raises(UsageError, match=f"^{said}$"):
-        plan(Options(stages=stages, kernels=("numpy",)))
+        planned(Options(stages=stages, kernels=("numpy",)))
 
 
 def test_choices_narrow_the_cells():
-    made = plan(
+    made = planned(
         Options(
             stages=("grayscale",),
             kernels=("numpy",),
@@ -119,6 +119,8 @@ def test_choices_narrow_the_cells():
     [
         (Options(profile="fast"), "unknown profile 'fast'; choose from quick, notebook"),
         (Options(stages=("grey",)), "unknown stage 'grey'"),
+        (Options("scale", kernels=("numpy",)), "^pipeline has no kernel numpy; it has best$"),
+        (Options("scale", stages=("grey",)), "unknown stage 'grey'"),
         (Options(kernels=("nunpy",)), r"did you mean 'numpy'\?"),
         (Options(strategies=("celry",)), "choose from serial, threads, processes, vectorized, celery"),
         (Options(transports=("http",)), "choose from inline, redis, files"),
@@ -151,35 +153,35 @@ def test_choices_narrow_the_cells():
         ),
     ],
 )
-def test_what_makes_no_sense_says_what_is_allowed(options, message):
+def test_nonsense_is_refused_with_what_is_allowed(options, message):
     with pytest.raises(UsageError, match=message) as caught:
-        plan(options)
+        planned(options)
     assert "\n" not in str(caught.value)
 
 
-def test_an_external_fleet_s_slots_are_the_default_number():
-    assert plan(Options(), fleet_slots=6).slots == 6
-    assert plan(Options(slots=2), fleet_slots=6).slots == 2
+def test_the_default_number_of_slots_is_that_of_an_external_fleet():
+    assert planned(Options(), fleet_slots=6).slots == 6
+    assert planned(Options(slots=2), fleet_slots=6).slots == 2
 
 
 def test_auto_rounds_have_a_target_and_a_budget_and_others_have_neither():
-    auto = plan(Options(rounds="auto", target=0.1, budget_s=60.0))
+    auto = planned(Options(rounds="auto", target=0.1, budget_s=60.0))
     assert (auto.rounds, auto.target, auto.budget_s) == (112, 0.1, 60.0)
-    fixed = plan(Options(rounds="9"))
+    fixed = planned(Options(rounds="9"))
     assert (fixed.rounds, fixed.target, fixed.budget_s) == (9, None, None)
 
 
-def test_events_on_and_off_are_two_cells_of_celery_and_of_nobody_else():
+def test_events_on_and_off_make_two_cells_of_celery_alone():
     asked = Options(stages=("decode",), kernels=("asarray",), chunks=(1,), events=("off", "on"))
-    cells = [cell for cell in plan(asked).cells if not cell.replica]
+    cells = [cell for cell in planned(asked).cells if not cell.replica]
     assert [cell.events for cell in cells if cell.strategy == "celery"] == ["on", "off"]
     assert {cell.events for cell in cells if cell.strategy != "celery"} == {None}
 
 
-def test_unasked_events_are_left_as_the_fleet_has_them():
-    assert {cell.events for cell in plan(Options()).cells} == {None}
+def test_events_stay_as_the_fleet_has_them_unless_asked_for():
+    assert {cell.events for cell in planned(Options()).cells} == {None}
 
 
 def test_events_are_on_or_off():
     with pytest.raises(UsageError, match=r"unknown events 'maybe'.*choose from on, off"):
-        plan(Options(events=("maybe",)))
+        planned(Options(events=("maybe",)))

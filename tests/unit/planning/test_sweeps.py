@@ -7,12 +7,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.errors import UsageError
-from orchestrator.planning.options import Options
-from orchestrator.planning.sweeps import breakeven_plan, parse_slots, scale_plan, spaced
+from orchestrator.inputs.source import Source, kind_of
+from orchestrator.planning.option_checks import check_sweep
+from orchestrator.planning.options import Options, parse_slot_counts
+from orchestrator.planning.plan import resolve
+from orchestrator.planning.sweeps import spaced
+from tests.unit.planning.planned import planned
+
+
+def scale(*slots: int, **options) -> Options:
+    return Options("scale", slot_counts=slots, **options)
+
+
+def breakeven(axis, low=None, high=None, points=7, **options) -> Options:
+    return Options("breakeven", axis=axis, low=low, high=high, points=points, **options)
 
 
 def test_scale_has_every_many_slot_strategy_at_every_number_of_slots_and_serial_once():
-    made = scale_plan(Options(), (1, 2, 4))
+    made = planned(scale(1, 2, 4))
     cells = [cell for cell in made.cells if not cell.replica]
     for strategy in ("threads", "processes", "celery"):
         assert sorted(cell.slots for cell in cells if cell.strategy == strategy) == [1, 2, 4]
@@ -20,11 +32,11 @@ def test_scale_has_every_many_slot_strategy_at_every_number_of_slots_and_serial_
     assert (made.axis, made.slots, {cell.stage for cell in cells}) == ("slots", 4, {"pipeline"})
 
 
-def test_scale_wants_no_more_slots_than_the_fleet_has():
+def test_scale_refuses_more_slots_than_the_fleet_has():
     with pytest.raises(
         UsageError, match="--slots 8 is more than the 4 slots of this fleet; start more workers"
     ):
-        scale_plan(Options(), (1, 8), fleet_slots=4)
+        planned(scale(1, 8), fleet_slots=4)
 
 
 @pytest.mark.parametrize("slots", [(2,), (2, 2)])
@@ -32,22 +44,22 @@ def test_one_number_of_slots_makes_no_curve_and_leads_to_run(slots):
     with pytest.raises(
         UsageError, match=r"^--slots 2 is one number of slots.*2,3, or .*'orchestrator run --slots 2'"
     ):
-        scale_plan(Options(), slots)
+        planned(scale(*slots))
 
 
 @pytest.mark.parametrize("text", ["", "1,", "a", "1;2", "-1", "1.5", "1,,2"])
-def test_slots_that_are_no_list_say_what_is(text):
+def test_a_malformed_list_of_slots_is_refused_with_an_example(text):
     with pytest.raises(UsageError, match="list of whole numbers such as 1,2,4"):
-        parse_slots(text)
+        parse_slot_counts(text)
 
 
 def test_slots_zero_is_out_of_range():
     with pytest.raises(UsageError, match="--slots 0 is out of range"):
-        scale_plan(Options(), parse_slots("0,1"))
+        planned(scale(*parse_slot_counts("0,1")))
 
 
 def test_breakeven_sweeps_the_size_at_log_spaced_points():
-    made = breakeven_plan(Options(), "size", 100, 3200, 6)
+    made = planned(breakeven("size", 100, 3200, 6))
     sizes = sorted({cell.width for cell in made.cells})
     assert sizes == [100, 200, 400, 800, 1600, 3200]
     assert all(cell.width == cell.height and cell.latency_ms is None for cell in made.cells)
@@ -57,13 +69,13 @@ def test_breakeven_sweeps_the_size_at_log_spaced_points():
 
 
 def test_breakeven_sweeps_the_latency():
-    made = breakeven_plan(Options(), "latency", 1, 32, 6)
+    made = planned(breakeven("latency", 1, 32, 6))
     assert sorted({cell.latency_ms for cell in made.cells}) == [1, 2, 4, 8, 16, 32]
     assert {cell.width for cell in made.cells} == {None}
 
 
 def test_breakeven_sweeps_the_chunk_of_celery_alone_on_a_batch_that_fills_it():
-    made = breakeven_plan(Options(slots=2), "chunk", 1, 32, 6)
+    made = planned(breakeven("chunk", 1, 32, 6, slots=2))
     cells = [cell for cell in made.cells if not cell.replica]
     assert sorted(cell.chunk for cell in cells if cell.strategy == "celery") == [1, 2, 4, 8, 16, 32]
     assert len([cell for cell in cells if cell.strategy == "serial"]) == 1
@@ -80,22 +92,22 @@ def test_breakeven_sweeps_the_chunk_of_celery_alone_on_a_batch_that_fills_it():
         (("chunk", 1, 4, 6), "there are not 6 different whole numbers"),
     ],
 )
-def test_a_sweep_that_makes_no_sense_says_what_is_allowed(arguments, message):
+def test_a_nonsensical_sweep_is_refused_with_what_is_allowed(arguments, message):
     with pytest.raises(UsageError, match=message):
-        breakeven_plan(Options(), *arguments)
+        planned(breakeven(*arguments))
 
 
 @pytest.mark.parametrize(
     ("axis", "source", "reason"),
     [
-        ("size", "my/pictures", "a source's pictures have their own size"),
-        ("size", "http://host/{i}.jpg", "a source's pictures have their own size"),
-        ("latency", "http://host/{i}.jpg", "its server's latency is its own"),
+        ("size", "my/pictures", "its pictures have their own size"),
+        ("size", "http://host/{i}.jpg", "its pictures have their own size"),
+        ("latency", "http://host/{i}.jpg", "its server has its own latency"),
     ],
 )
-def test_a_sweep_that_the_source_would_not_follow_is_refused(axis, source, reason):
+def test_a_sweep_that_the_source_cannot_follow_is_refused(axis, source, reason):
     with pytest.raises(UsageError, match=f"--axis {axis} cannot sweep .*{reason}; sweep --axis chunk"):
-        breakeven_plan(Options(source=source), axis, None, None, 7)
+        planned(breakeven(axis, source=source))
 
 
 @pytest.mark.parametrize(
@@ -103,7 +115,9 @@ def test_a_sweep_that_the_source_would_not_follow_is_refused(axis, source, reaso
     [("latency", "my/pictures"), ("chunk", "my/pictures"), ("chunk", "http://host/{i}.jpg")],
 )
 def test_a_sweep_that_the_source_follows_is_planned(axis, source):
-    assert breakeven_plan(Options(source=source), axis, None, None, 7).source == source
+    options = breakeven(axis, source=source)
+    check_sweep(options)
+    assert resolve(options, Source(kind_of(source), source, ("a.jpg",))).source == source
 
 
 @given(low=st.floats(0.1, 100), factor=st.floats(2, 1000), points=st.integers(6, 20))
@@ -120,8 +134,8 @@ def test_points_rise_from_the_first_to_the_last(low, factor, points):
     [((1, 2), (), 8), ((1, 2, 3, 4), (), 12), ((1, 2, 3, 4), (1, 4), 48), ((1, 5, 6, 7, 8), (), 32)],
 )
 def test_images_fill_every_number_of_slots_unless_that_takes_too_many(slots, chunks, images):
-    assert scale_plan(Options(chunks=chunks), slots).images == images
+    assert planned(scale(*slots, chunks=chunks)).images == images
 
 
-def test_a_number_of_images_that_is_asked_for_stays():
-    assert scale_plan(Options(images=7), (1, 2)).images == 7
+def test_a_given_number_of_images_is_kept():
+    assert planned(scale(1, 2, images=7)).images == 7

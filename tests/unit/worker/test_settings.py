@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.commands.options import EMBEDDED, _broker
 from orchestrator.errors import UsageError
+from orchestrator.planning.options import EMBEDDED, broker_url
 from worker.settings import Settings, read_settings
 
 URL = "redis://:hush@redis:6379/0"
@@ -36,20 +36,20 @@ def test_a_variable_goes_before_a_secret_unless_it_is_empty(
 
 
 def test_the_broker_among_the_secrets_need_not_be_named(secrets: Path) -> None:
-    assert _broker(None) == URL
+    assert broker_url(None) == URL
 
 
 def test_another_may_be_named_and_so_may_an_embedded_one(secrets: Path) -> None:
-    assert (_broker("redis://other:1"), _broker(EMBEDDED)) == ("redis://other:1", None)
+    assert (broker_url("redis://other:1"), broker_url(EMBEDDED)) == ("redis://other:1", None)
 
 
 def test_without_a_secret_and_a_variable_it_is_embedded(secrets: Path) -> None:
     (secrets / "breakeven_broker_url").unlink()
-    assert _broker(None) is None
+    assert broker_url(None) is None
 
 
 def test_a_secret_that_makes_no_sense_is_told_without_it(secrets: Path) -> None:
     (secrets / "breakeven_broker_url").write_text(f"{URL}?ssl_cert_reqs=none", encoding="utf-8")
     with pytest.raises(UsageError) as told:
-        _broker(None)
+        broker_url(None)
     assert "hush" not in str(told.value)
