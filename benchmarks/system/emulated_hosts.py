@@ -24,7 +24,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from orchestrator import results
-from orchestrator.analysis.queueing.prediction import predict
+from orchestrator.analysis.queueing.prediction import HypotheticalFleet, predict
 from orchestrator.analysis.scaling.cost import costs
 from orchestrator.analysis.stats.intervals import makespan
 from orchestrator.model.runs import CellResult, Run
@@ -122,7 +122,7 @@ def say(page: Page, work: Work, run: Run) -> list[float]:
         truth = makespan(result)
         assert truth is not None
         done = truth.inverse.scaled(tasks)
-        made = predict(known, celery(known)[-1].cell, slots).throughput_per_s
+        made = predict(known, celery(known)[-1].cell, HypotheticalFleet(slots)).throughput_per_s
         error = made.point / done.point - 1
         errors += [error] if slots > KNOWN else []
         page.row(

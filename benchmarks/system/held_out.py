@@ -14,7 +14,7 @@ import statistics
 import sys
 from pathlib import Path
 
-from orchestrator.analysis.queueing.prediction import predict
+from orchestrator.analysis.queueing.prediction import HypotheticalFleet, predict
 from orchestrator.analysis.stats.intervals import makespan
 from orchestrator.commands.progress import Silent
 from orchestrator.measurement import session
@@ -65,7 +65,7 @@ def main() -> int:
     errors, covered = [], []
     for result in celery(measured(HELD_OUT, rounds, images)):
         kernel, slots = result.cell.kernel, result.cell.slots
-        made = predict(known, cells[kernel], slots).makespan_s
+        made = predict(known, cells[kernel], HypotheticalFleet(slots)).makespan_s
         truth = makespan(result)
         assert truth is not None
         assert made.low is not None

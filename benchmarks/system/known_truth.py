@@ -30,10 +30,9 @@ from unittest.mock import patch
 
 from linked_fleet import LinkedFleet, linked_fleet
 
-from orchestrator.analysis.queueing.bounds import least_makespan_s
 from orchestrator.analysis.queueing.service_demands import CellDemands, service_demands
 from orchestrator.analysis.queueing.simulation import simulate
-from orchestrator.analysis.queueing.stations import QueueingNetwork, StationName, bottleneck
+from orchestrator.analysis.queueing.stations import QueueingNetwork, StationName, bottleneck, throughput_per_s
 from orchestrator.measurement.clock import SamplePosition, measure
 from orchestrator.measurement.machine import environment
 from orchestrator.measurement.preflight import preflight
@@ -167,7 +166,7 @@ def known(fleet: LinkedFleet, built: Built, rounds: int) -> QueueingNetwork:
         broker_s=plain.broker_s + (1 + theirs) * built.command_s,
         payload_s=fetched_s,
     )
-    return base.system(built.slots, found)
+    return base.network(built.slots, found)
 
 
 def named(station: StationName, system: QueueingNetwork) -> str:
@@ -192,8 +191,8 @@ def main() -> int:
             run = measured(fleet, built, rounds)
             real_s = median(run.cells[0].makespans_s.values())
             simulated = simulate(system, built.messages, "in turn")  # as the link has it
-            bound_s = least_makespan_s(system, built.messages)
-            seen = demands_of(run).system(built.slots)
+            bound_s = max(built.messages / throughput_per_s(system), system.latency_s)
+            seen = demands_of(run).network(built.slots)
             names = (
                 named(bottleneck(system).name, system),
                 named(simulated.bottleneck, system),

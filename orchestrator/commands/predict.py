@@ -69,9 +69,10 @@ def predict(
     from pathlib import Path  # noqa: PLC0415
 
     from orchestrator import results  # noqa: PLC0415
-    from orchestrator.commands.prediction import Asked, as_document, forecasts, render  # noqa: PLC0415
+    from orchestrator.commands.prediction import fleet_of, predictions  # noqa: PLC0415
+    from orchestrator.reports.prediction import as_document, render  # noqa: PLC0415
 
-    asked = Asked.checked(slots, rtt_ms, bandwidth_mbit, hosts, tasks, stage)
-    found = forecasts(results.read(Path(result)), asked)
+    fleet = fleet_of(slots, rtt_ms, bandwidth_mbit, hosts)
+    found = predictions(results.read(Path(result)), fleet, tasks, stage)
     typer.echo(json_.dumps(as_document(found), indent=1) if json else render(found))
     return 0

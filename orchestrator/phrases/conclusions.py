@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from orchestrator.analysis.queueing.bounds import bounds
-from orchestrator.analysis.queueing.prediction import slot_series
-from orchestrator.analysis.queueing.service_demands import service_demands
+from orchestrator.analysis.queueing.service_demands import service_demands, slot_series
 from orchestrator.analysis.scaling.curves import part_filled, scaling
 from orchestrator.analysis.scaling.sweep import AXES, Sweep, sweeping
 from orchestrator.analysis.verdicts.events_cost import events_costs

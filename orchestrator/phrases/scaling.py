@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from orchestrator.analysis.queueing.bounds import Bounds
-from orchestrator.analysis.queueing.prediction import Prediction
 from orchestrator.analysis.queueing.stations import Station, StationName
 from orchestrator.analysis.scaling.curves import ScalingCurve
 from orchestrator.analysis.scaling.usl import Refusal, Scalability
 from orchestrator.model.findings import Estimate
 from orchestrator.phrases.cells import cell_name
-from orchestrator.phrases.numbers import count, number
+from orchestrator.phrases.numbers import count, interval, number, seconds
 
 STATIONS: Final[dict[StationName, str]] = {
     "slots": "the slots",
@@ -53,9 +52,9 @@ def bounds_sentence(found: Bounds) -> str:
         station_name(each, found.publishing_share) for each in (found.bottleneck, found.next_bottleneck)
     )
     at = f"at {count(found.slots, 'slot')} Celery is held back by {now}"
-    ceiling = interval(found.ceiling_per_s)
+    ceiling = with_interval(found.ceiling_per_s)
     most = f"by the model, no number of slots gives a long batch more than {ceiling} tasks/s"
-    demand = _demand(found.stations, found.bottleneck)
+    demand = demand_phrase(found.stations, found.bottleneck)
     if found.bottleneck == "slots":
         knee = f"about {_whole(found.knee_slots)}"
         return f"{at} ({demand}); more help up to {knee}, then it is {later}; {most}."
@@ -67,13 +66,13 @@ def law_sentence(found: Scalability | Refusal) -> str:
     if isinstance(found, Refusal):
         return f"no scalability law is fitted: {found.reason}."
     text = (
-        f"one slot does {interval(found.lambda_per_s)} tasks/s; contention {interval(found.sigma)}, coherency "
-        f"{interval(found.kappa)}"
+        f"one slot does {with_interval(found.lambda_per_s)} tasks/s; contention {with_interval(found.sigma)}, "
+        f"coherency {with_interval(found.kappa)}"
     )
     if found.peak_slots is None:
         return f"{text}: no number of slots is known from which more would give less."
     measured = "measured" if found.peak_slots.point <= max(found.points) else "extrapolated"
-    return f"{text}: the most comes from about {interval(found.peak_slots)} slots ({measured})."
+    return f"{text}: the most comes from about {with_interval(found.peak_slots)} slots ({measured})."
 
 
 def curve_sentences(curves: Sequence[ScalingCurve]) -> tuple[str, ...]:
@@ -115,31 +114,16 @@ def _gain(curve: ScalingCurve) -> float:
     return last.throughput_per_s.point / first.throughput_per_s.point if first.throughput_per_s.point else 0.0
 
 
-def prediction_sentence(found: Prediction) -> str:
-    """What another fleet would take, and what would hold it back."""
-    made = found.makespan_s
-    spread = (
-        "" if made.low is None or made.high is None else f" ({_seconds(made.low)} to {_seconds(made.high)})"
-    )
-    holds = station_name(found.bottleneck, found.publishing_share)
-    return (
-        f"{cell_name(found.cell, 'prose')} would take {_seconds(made.point)}{spread} for "
-        f"{count(found.tasks, 'task')}, {number(found.throughput_per_s.point)} tasks/s: predicted, not measured. A "
-        f"long batch is held back by {holds} ({_demand(found.stations, found.bottleneck)}), at "
-        f"{number(found.sustained_per_s)} tasks/s; slots without end would give {number(found.ceiling_per_s)}."
-    )
+def with_interval(estimate: Estimate, show: Callable[[float], str] = number) -> str:
+    """Return a figure and its interval, if it has one: `12.3 (11.9 to 12.8)`."""
+    within = interval(estimate, show, " to ")
+    return f"{show(estimate.point)} ({within})" if within else show(estimate.point)
 
 
-def interval(found: Estimate) -> str:
-    """A figure with its interval: `12.3 (11.9 to 12.8)`."""
-    if found.low is None or found.high is None:
-        return number(found.point)
-    return f"{number(found.point)} ({number(found.low)} to {number(found.high)})"
-
-
-def _demand(stations: tuple[Station, ...], name: StationName) -> str:
+def demand_phrase(stations: tuple[Station, ...], name: StationName) -> str:
+    """Return a station's time for one task."""
     station = next(each for each in stations if each.name == name)
-    return f"{1e3 * station.demand_s:.3g} ms a task"
+    return f"{seconds(station.demand_s)} a task"
 
 
 def _whole(found: Estimate) -> str:
@@ -148,7 +132,3 @@ def _whole(found: Estimate) -> str:
     if found.low is None or found.high is None or f"{found.low:.0f}" == f"{found.high:.0f}" == point:
         return point
     return f"{point} ({found.low:.0f} to {found.high:.0f})"
-
-
-def _seconds(seconds: float) -> str:
-    return f"{number(seconds)} s" if seconds >= 1 else f"{1e3 * seconds:.3g} ms"

@@ -18,15 +18,17 @@ from hypothesis import strategies as st
 
 from orchestrator import results
 from orchestrator.analysis.analyse import analyse
+from orchestrator.analysis.queueing.prediction import HypotheticalFleet
 from orchestrator.analysis.verdicts.regressions import compare
-from orchestrator.commands.prediction import Asked, as_document, forecasts
-from orchestrator.commands.prediction import render as render_forecast
+from orchestrator.commands.prediction import predictions
 from orchestrator.errors import UsageError
 from orchestrator.model import environment, runs
 from orchestrator.model.runs import Run, Stations, TaskFailure
 from orchestrator.model.thumbnails import thumbnails
 from orchestrator.reports import REPORTS
 from orchestrator.reports.comparison import COMPARISON_REPORTS
+from orchestrator.reports.prediction import as_document
+from orchestrator.reports.prediction import render as render_prediction
 from orchestrator.result_checks import LISTS, MAX_BYTES, MOST_VALUES, RANGES
 from tests.examples import example_run
 from tests.fuzz.cases import fuzz
@@ -92,7 +94,7 @@ except UsageError as error:
 """
 """Reads a result file with 1,200 MiB beyond what it has itself; twelve times the largest file."""
 
-ASKED = Asked(8, 0.001, 1e8, 2, 50, None)
+FLEET = HypotheticalFleet(8, 0.001, 1e8, 2)
 
 
 def read(content: bytes) -> Run | None:
@@ -133,9 +135,9 @@ def compared(run: Run) -> Iterator[str]:
 
 def predicted(run: Run) -> Iterator[str]:
     with suppress(UsageError):  # nothing to predict from
-        found = forecasts(run, ASKED)
+        found = predictions(run, FLEET, 50)
         yield json.dumps(as_document(found), allow_nan=False)
-        yield render_forecast(found)
+        yield render_prediction(found)
 
 
 USES: dict[str, Callable[[Run], Iterable[str]]] = {

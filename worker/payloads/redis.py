@@ -62,6 +62,7 @@ class Redis(Transport):
     """SET on one side, GET on the other."""
 
     summary: ClassVar[str] = "the message carries a key, the bytes lie beside it in Redis"
+    in_broker: ClassVar[bool] = True
 
     def __init__(self, client: redis.Redis) -> None:
         """Use `client`; it is closed with the transport."""

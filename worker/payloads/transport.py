@@ -79,6 +79,9 @@ class Transport(ABC):
     stores: ClassVar[bool] = True
     """Whether payloads lie beside the message, so that they can also stay there (`resident`)."""
 
+    in_broker: ClassVar[bool] = False
+    """Whether the broker keeps the payloads, so that each access is a round trip to it."""
+
     serializer: ClassVar[str] = "json"
     """How the Celery message that carries the references is written."""
 

@@ -1,16 +1,20 @@
-"""What a fleet that is not here would do, from the demands that a result holds."""
+"""What a fleet that was not measured would do, from the demands that a result holds."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import log
 from statistics import median
 from typing import Final, TypeAlias
 
 from orchestrator.analysis.queueing.makespan_model import makespan_s
-from orchestrator.analysis.queueing.round_trips import round_trips, window
-from orchestrator.analysis.queueing.sample_demands import TaskDemands
-from orchestrator.analysis.queueing.service_demands import CellDemands, service_demands
+from orchestrator.analysis.queueing.service_demands import (
+    CellDemands,
+    TaskDemands,
+    service_demands,
+    slot_series,
+)
 from orchestrator.analysis.queueing.simulation import SimulatedBatch, simulate
 from orchestrator.analysis.queueing.stations import (
     QueueingNetwork,
@@ -22,29 +26,42 @@ from orchestrator.analysis.queueing.stations import (
 )
 from orchestrator.analysis.stats.bootstrap import bootstrapped, resamples
 from orchestrator.analysis.stats.intervals import makespan
-from orchestrator.errors import UsageError
+from orchestrator.analysis.verdicts.comparability import eligible, why_not
+from orchestrator.analysis.verdicts.selection import select_best
 from orchestrator.model.findings import Estimate
-from orchestrator.model.runs import Cell, CellResult, Run
-from orchestrator.phrases.cells import cell_name
-from orchestrator.phrases.numbers import count
+from orchestrator.model.flow_control import (
+    MAX_IN_FLIGHT_BYTES,
+    MAX_IN_FLIGHT_MESSAGES,
+    ROUND_TRIPS_PER_MESSAGE,
+)
+from orchestrator.model.runs import Cell, CellResult, Plan, Run
+from worker.payloads import TRANSPORTS
+from worker.stages import STAGES
 
-MODEL_MARGIN: Final = 0.05  # error of the model alone; docs/measurements/prediction.md has what was measured
+MODEL_MARGIN: Final = 0.05  # the model's error beyond noise; docs/measurements/prediction.md
+LONG_TURNS: Final = 20  # messages a slot in a batch so long that its ends do not count
+BYTES_PER_PIXEL: Final = 3  # RGB
 
-LONG_TURNS: Final = 20
-"""Messages a slot in a batch so long that its ends do not count."""
+# The rounds of each resample, and the makespan with their demands relative to that of all rounds.
+Resamples: TypeAlias = tuple[tuple[tuple[int, ...], float], ...]
 
 
-Drawn: TypeAlias = tuple[tuple[tuple[int, ...], float], ...]
-"""Resamples: the rounds of each, and the makespan with their demands as a share of the one of all rounds."""
+class MissingDemandsError(LookupError):
+    """The result has no station times of `cell`, so that nothing can be predicted from it."""
+
+    def __init__(self, cell: Cell) -> None:
+        super().__init__(cell)
+        self.cell = cell
 
 
 @dataclass(frozen=True, slots=True)
 class HypotheticalFleet:
-    """A fleet to predict; `None` leaves a figure as it was measured.
+    """A fleet to predict; a figure that is `None` stays as it was measured.
 
-    `rtt_s` is a network round trip between a worker or the orchestrator and the broker,
-    `bandwidth_bytes_per_s` what a machine's link carries each way, `hosts` how many machines like the
-    measured one the slots are spread over, apart from the orchestrator's.
+    Attributes:
+        rtt_s: network round trip from a worker or the orchestrator to the broker.
+        bandwidth_bytes_per_s: what a machine's link carries each way.
+        hosts: machines like the measured one that the slots are spread over, besides the orchestrator's.
     """
 
     slots: int
@@ -54,12 +71,46 @@ class HypotheticalFleet:
 
 
 @dataclass(frozen=True, slots=True)
-class Prediction:
-    """What a batch would take on a fleet that is not here, and what that rests on.
+class RoundTrips:
+    """Round trips for each message, one after the other; a flush is one more for each burst."""
 
-    `makespan_s` is the simulation's, its interval that of the rounds widened by the model's `margin` (a share
-    of the makespan). `sustained_per_s` is what a stream of tasks without end could get through,
-    `ceiling_per_s` the same with slots without end.
+    slot: int
+    publish: int
+    collect: int
+
+
+@dataclass(frozen=True, slots=True)
+class Basis:
+    """What a prediction rests on, besides the hypothetical fleet.
+
+    Attributes:
+        processor: the measured machine's, and its `cores`; `host_cores` are those of one of the fleet's hosts.
+        slots: the numbers of slots that the demands were measured on.
+        shared: whether the slots share the measured machine's cores with the orchestrator and the broker.
+        messages: in the batch; `window`: in flight at most.
+    """
+
+    processor: str | None
+    cores: int
+    host_cores: float
+    slots: tuple[int, ...]
+    shared: bool
+    overhead_known: bool
+    broker_known: bool
+    round_trips: RoundTrips
+    payload_bytes: float
+    messages: int
+    window: int
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """The predicted makespan of a batch, and what it rests on.
+
+    Attributes:
+        makespan_s: the simulation's; its interval is that of the rounds, widened by `margin`.
+        margin: the model's error, relative to the makespan.
+        sustained_per_s: tasks a second of an endless stream; `ceiling_per_s`: the same with unlimited slots.
     """
 
     cell: Cell
@@ -73,198 +124,230 @@ class Prediction:
     simulated: SimulatedBatch
     margin: float
     publishing_share: float
-    assumptions: tuple[str, ...]
-    drawn: Drawn
+    basis: Basis
+    resamples: Resamples
 
     @property
     def throughput_per_s(self) -> Estimate:
-        """Tasks of the batch, a second."""
+        """Tasks of the batch a second."""
         return self.makespan_s.inverse.scaled(self.tasks)
 
 
-def predict(
-    run: Run,
-    cell: Cell,
-    slots: int,
-    rtt_s: float | None = None,
-    bandwidth_bytes_per_s: float | None = None,
-    hosts: int | None = None,
-    tasks: int | None = None,
-) -> Prediction:
-    """What `cell` would take on another fleet; other cells of the run that differ in slots alone help.
+@dataclass(frozen=True, slots=True)
+class StagePrediction:
+    """The prediction for a stage's best Celery cell, beside the measured best in-process cell.
 
-    Args:
-        run: a result whose Celery samples hold their stations' times.
-        cell: a Celery cell of it; its own slots are not regarded.
-        slots: of the fleet to predict, at least 1.
-        rtt_s: its network round trip.
-        bandwidth_bytes_per_s: what each machine's link carries each way.
-        hosts: machines that the slots are spread over; `None` is as measured.
-        tasks: of the batch; `None` is as many as were measured.
+    `work` names the point of a sweep. `speedup` is the predicted throughput over the in-process one.
+    """
+
+    prediction: Prediction
+    work: str
+    versus: Cell | None
+    versus_per_s: float | None
+    speedup: Estimate | None
+
+    @property
+    def name(self) -> str:
+        """The stage, and the point of a sweep: `pipeline 64x64`."""
+        return f"{self.prediction.cell.stage} {self.work}".strip()
+
+
+def stage_predictions(
+    run: Run, stages: Sequence[str], fleet: HypotheticalFleet, tasks: int | None = None
+) -> tuple[StagePrediction, ...]:
+    """Predict the best Celery cell of each stage and of each point of a sweep.
 
     Raises:
-        UsageError: the result does not tell the cell's demands.
+        MissingDemandsError: the result has no station times of such a cell.
+    """
+    each_work = ((stage, work) for stage in stages for work in run.works(stage))
+    found = (_stage_prediction(run, stage, work, fleet, tasks) for stage, work in each_work)
+    return tuple(each for each in found if each is not None)
+
+
+def _stage_prediction(
+    run: Run, stage: str, work: str, fleet: HypotheticalFleet, tasks: int | None
+) -> StagePrediction | None:
+    results = run.of_work(stage, work)
+    celery = eligible(each for each in results if each.cell.distributed)
+    best = select_best([each for each in celery if each.cell.data == "local"] or celery)
+    if best is None:
+        return None
+    prediction = predict(run, best.best.cell, fleet, tasks)
+    theirs = select_best(eligible(each for each in results if not each.cell.distributed))
+    versus_s = None if theirs is None else makespan(theirs.best)
+    if theirs is None or versus_s is None or why_not(best, theirs) is not None:
+        return StagePrediction(prediction, work, None, None, None)
+    versus = theirs.best
+    versus_per_s = versus.samples[0].tasks / versus_s.point
+    return StagePrediction(prediction, work, versus.cell, versus_per_s, speedup(prediction, versus))
+
+
+def predict(run: Run, cell: Cell, fleet: HypotheticalFleet, tasks: int | None = None) -> Prediction:
+    """Predict what a Celery cell would do on another fleet.
+
+    Args:
+        run: a result with station times; cells that differ from `cell` in slots only are used as well.
+        cell: its own slots do not matter.
+        tasks: tasks in the batch; `None` is as many as were measured.
+
+    Raises:
+        MissingDemandsError: the result has no station times of the cell.
     """
     measured = service_demands(slot_series(run, cell), run)
     if measured is None:
-        raise UsageError(
-            f"{run.id} does not tell where {cell_name(cell, 'prose')} spends its time; measure it with this release, "
-            "with a Celery strategy whose tasks end well"
-        )
-    fleet = HypotheticalFleet(slots, rtt_s, bandwidth_bytes_per_s, hosts)
+        raise MissingDemandsError(cell)
     tasks = measured.tasks if tasks is None else tasks
-    system = fleet_network(run, measured, fleet)
-    simulated = simulate(system, tasks)
-    formula_s = makespan_s(system, tasks)
+    network = fleet_network(run, measured, fleet)
+    simulated = simulate(network, tasks)
+    formula_s = makespan_s(network, tasks)
     margin = MODEL_MARGIN + abs(log(simulated.makespan_s / formula_s))
     drawn = tuple(
-        (rounds, makespan_s(fleet_network(run, measured, fleet, measured.drawn(rounds)), tasks) / formula_s)
+        (
+            rounds,
+            makespan_s(fleet_network(run, measured, fleet, measured.resampled(rounds)), tasks) / formula_s,
+        )
         for rounds in resamples(measured.rounds)
     )
-    noise = bootstrapped(1.0, [share for _, share in drawn], len(measured.rounds))
+    spread = bootstrapped(1.0, [relative for _, relative in drawn], len(measured.rounds))
     return Prediction(
-        cell=replace(measured.cell, slots=slots),
+        cell=replace(measured.cell, slots=fleet.slots),
         fleet=fleet,
         tasks=tasks,
-        makespan_s=_widened(noise, margin).scaled(simulated.makespan_s),
-        bottleneck=bottleneck(system).name,
-        stations=stations(system),
-        sustained_per_s=_sustained_per_s(system),
-        ceiling_per_s=ceiling_per_s(system),
+        makespan_s=_widened(spread, margin).scaled(simulated.makespan_s),
+        bottleneck=bottleneck(network).name,
+        stations=stations(network),
+        sustained_per_s=_sustained_per_s(network),
+        ceiling_per_s=ceiling_per_s(network),
         simulated=simulated,
         margin=margin,
-        publishing_share=system.publishing_share,
-        assumptions=tuple(_assumptions(run, measured, fleet, system, tasks)),
-        drawn=drawn,
+        publishing_share=network.publishing_share,
+        basis=_basis(run, measured, network, tasks),
+        resamples=drawn,
     )
 
 
-def speedup(found: Prediction, versus: CellResult) -> Estimate | None:
-    """The predicted throughput over that of a measured cell, both from the same resampled rounds.
+def speedup(prediction: Prediction, versus: CellResult) -> Estimate | None:
+    """Estimate the predicted throughput over that of a measured cell, from the same resampled rounds.
 
-    `None` where the cell has no samples; without an interval where too few rounds have both.
+    `None` if the cell has no samples; no interval if too few rounds have both.
     """
-    usual = makespan(versus)
-    if usual is None:
+    versus_s = makespan(versus)
+    if versus_s is None:
         return None
     times_s = versus.makespans_s
-    rounds = {round_ for drawn, _ in found.drawn for round_ in drawn if round_ in times_s}
-    usual_s = median(times_s.values())
+    rounds = {round_ for drawn, _ in prediction.resamples for round_ in drawn if round_ in times_s}
+    typical_s = median(times_s.values())
     ratios = [
-        median(both) / usual_s / share
-        for drawn, share in found.drawn
+        median(both) / typical_s / relative
+        for drawn, relative in prediction.resamples
         if (both := [times_s[round_] for round_ in drawn if round_ in times_s])
     ]
-    noise = bootstrapped(1.0, ratios, len(rounds))
-    per_s = versus.samples[0].tasks / usual.point
-    return _widened(noise, found.margin).scaled(found.throughput_per_s.point / per_s)
-
-
-def slot_series(run: Run, cell: Cell) -> tuple[CellResult, ...]:
-    """The cells of a run that differ from `cell` in slots alone, without the A/A pair's second."""
-    same = replace(cell, replica=0)
-    return tuple(
-        result for result in run.cells if result.samples and replace(result.cell, slots=same.slots) == same
-    )
+    spread = bootstrapped(1.0, ratios, len(rounds))
+    per_s = versus.samples[0].tasks / versus_s.point
+    return _widened(spread, prediction.margin).scaled(prediction.throughput_per_s.point / per_s)
 
 
 def fleet_network(
-    run: Run, measured: CellDemands, fleet: HypotheticalFleet, of: TaskDemands | None = None
+    run: Run, measured: CellDemands, fleet: HypotheticalFleet, demands: TaskDemands | None = None
 ) -> QueueingNetwork:
-    """The stations as a message would meet them on another fleet.
+    """Return the queueing network of a message on another fleet.
 
-    Every round trip takes longer by what the network's is longer; every payload byte by what the link is
-    slower, on each leg of its way, and the legs share the store's link.
+    Each round trip takes longer by how much longer the fleet's is, and each payload byte by how much slower the link
+    is, on each transfer; all transfers share the payload store's link.
     """
-    system = measured.system(fleet.slots, of)
+    demands = demands or measured.typical
+    network = measured.network(fleet.slots, demands)
     trips = round_trips(measured.cell, measured.chunk)
     rtt_s = max(0.0, (fleet.rtt_s or 0.0) - _measured_rtt_s(run))
-    bytes_ = measured.chunk * (of or measured.typical).payload_bytes / 2
-    link_s = max(0.0, bytes_ / (fleet.bandwidth_bytes_per_s or float("inf")) - system.payload_s)
-    longer = replace(system, payload_s=link_s)
-    system = replace(
-        system,
-        publish_s=system.publish_s + trips.publish * rtt_s + longer.own_leg_s,
-        collect_s=system.collect_s + trips.collect * rtt_s + longer.own_leg_s,
-        slot_s=system.slot_s + trips.slot * rtt_s + 2 * longer.slot_leg_s,
-        payload_s=system.payload_s + link_s,
+    bytes_ = measured.chunk * demands.payload_bytes / 2
+    link_s = max(0.0, bytes_ / (fleet.bandwidth_bytes_per_s or float("inf")) - network.payload_s)
+    slower = replace(network, payload_s=link_s)
+    network = replace(
+        network,
+        publish_s=network.publish_s + trips.publish * rtt_s + slower.orchestrator_transfer_s,
+        collect_s=network.collect_s + trips.collect * rtt_s + slower.orchestrator_transfer_s,
+        slot_s=network.slot_s + trips.slot * rtt_s + 2 * slower.slot_transfer_s,
+        payload_s=network.payload_s + link_s,
         flush_s=rtt_s,
         flight_s=rtt_s,
-        window=window(measured.cell, run.plan, (of or measured.typical).payload_bytes, measured.chunk),
+        window=window(measured.cell, run.plan, demands.payload_bytes, measured.chunk),
     )
     if fleet.hosts is None:
-        return system
-    return replace(system, cores=fleet.hosts * _cores_of_a_host(run), shared=False)
+        return network
+    return replace(network, cores=fleet.hosts * _host_cores(run), shared=False)
 
 
-def _sustained_per_s(system: QueueingNetwork) -> float:
-    """Tasks a second in the middle of a long batch: what a second half adds to a first."""
-    tasks = LONG_TURNS * system.slots * system.chunk
-    return tasks / (makespan_s(system, 2 * tasks) - makespan_s(system, tasks))
+def round_trips(cell: Cell, chunk: int) -> RoundTrips:
+    """Count the round trips of a message of `chunk` tasks.
+
+    If the broker stores the payloads, the orchestrator puts a message's inputs in one round trip (`put_many`) and gets
+    its outputs in one (`get_many`); a worker gets and stores task by task (worker/tasks.py). Other transports need
+    none. URLs travel in the message. Resident data is neither put nor fetched on the clock.
+    """
+    transport = TRANSPORTS.get(cell.transport or "")
+    if transport is None or not transport.in_broker:
+        return RoundTrips(ROUND_TRIPS_PER_MESSAGE, 0, 0)
+    stage = STAGES.get(cell.stage)
+    inputs = 0 if stage is not None and stage.takes == "url" else 1
+    local = int(cell.data != "resident")
+    return RoundTrips(ROUND_TRIPS_PER_MESSAGE + chunk * (inputs + 1), local * inputs, local)
+
+
+def window(cell: Cell, plan: Plan, payload_bytes: float, chunk: int) -> int:
+    """Return how many messages of `chunk` tasks the orchestrator has in flight at most.
+
+    `payload_bytes` is what a task's payloads move, as `Stations` counts them.
+    """
+    stage = STAGES.get(cell.stage)
+    pixel_bytes = BYTES_PER_PIXEL * (cell.width or plan.width) * (cell.height or plan.height)
+    moved = payload_bytes if cell.data == "resident" else payload_bytes / 2
+    input_bytes = 0.0
+    if stage is not None and stage.takes == "encoded":
+        input_bytes = max(0.0, moved - pixel_bytes)
+    elif stage is not None and stage.takes == "pixels":
+        input_bytes = min(moved, float(pixel_bytes))
+    return int(min(MAX_IN_FLIGHT_MESSAGES, MAX_IN_FLIGHT_BYTES / max(1.0, chunk * input_bytes) + 1))
+
+
+def _sustained_per_s(network: QueueingNetwork) -> float:
+    """Return the tasks a second in the middle of a long batch: what its second half adds to the first."""
+    tasks = LONG_TURNS * network.slots * network.chunk
+    return tasks / (makespan_s(network, 2 * tasks) - makespan_s(network, tasks))
 
 
 def _measured_rtt_s(run: Run) -> float:
-    """The network's share of a round trip that the measured demands hold: none on one machine."""
+    """Return the network round trip that the measured demands include: none on one machine."""
     embedded = run.environment.broker is None or run.environment.broker.embedded
     return 0.0 if embedded or run.preflight is None else run.preflight.broker_rtt_s or 0.0
 
 
-def _cores_of_a_host(run: Run) -> float:
-    """The cores of a machine like the measured ones."""
+def _host_cores(run: Run) -> float:
+    """Return the cores of a machine like the measured ones."""
     broker = run.environment.broker
     if broker is None or broker.embedded or not run.environment.workers:
         return float(run.environment.cpu.usable)
     return float(max(worker.usable_cpus for worker in run.environment.workers))
 
 
-def _widened(noise: Estimate, margin: float) -> Estimate:
-    """The interval with the model's margin about it; where the rounds give none, none."""
-    if noise.low is None or noise.high is None:
-        return noise
-    return Estimate(noise.point, noise.low / (1 + margin), noise.high * (1 + margin), noise.level)
+def _widened(spread: Estimate, margin: float) -> Estimate:
+    """Widen an interval by the model's margin, if there is one."""
+    if spread.low is None or spread.high is None:
+        return spread
+    return Estimate(spread.point, spread.low / (1 + margin), spread.high * (1 + margin), spread.level)
 
 
-def _assumptions(
-    run: Run, measured: CellDemands, fleet: HypotheticalFleet, system: QueueingNetwork, tasks: int
-) -> list[str]:
-    """What is taken for granted, in words."""
-    trips = round_trips(measured.cell, measured.chunk)
-    cpu = run.environment.cpu
-    said = [
-        f"tasks ask of each station what they asked when measured, on {cpu.model or 'this processor'} with "
-        f"{', '.join(map(str, measured.slots))} slots",
-        "every slot has a worker process of its own, and nobody else uses machines, broker or links",
-    ]
-    if fleet.rtt_s is not None:
-        said.append(
-            f"a message waits for {trips.slot} round trips on its slot and {trips.publish + trips.collect} in "
-            f"the orchestrator, and a flush for one, each {1e3 * fleet.rtt_s:g} ms"
-        )
-    if fleet.bandwidth_bytes_per_s is not None:
-        said.append(
-            f"a {measured.cell.stage} task's {measured.typical.payload_bytes / 2e3:,.3g} kB go into the payload store "
-            f"and out of it over one link of {8e-6 * fleet.bandwidth_bytes_per_s:g} Mbit/s each way"
-        )
-    if fleet.hosts is not None:
-        said.append(
-            f"{count(fleet.hosts, 'machine')} of {_cores_of_a_host(run):g} cores for the slots, and one more for "
-            "orchestrator and broker"
-        )
-    elif measured.shared:
-        crowded = f", so that {fleet.slots} slots wait for them; --hosts N gives them machines of their own"
-        said.append(
-            f"all slots, the orchestrator and the broker share {count(cpu.usable, 'core')}, as measured"
-            f"{crowded if fleet.slots > cpu.usable else ''}"
-        )
-    if not measured.overhead_known:
-        said.append("a message's overhead on its slot is that of an empty task: the slots were never busy")
-    if not measured.broker_known:
-        said.append("the broker's CPU time was not told, so that limit is left out")
-    if system.messages(tasks) < fleet.slots:
-        said.append(
-            f"a batch of {count(system.messages(tasks), 'message')} keeps no more slots busy than that, of "
-            f"{fleet.slots}; --tasks N makes it longer"
-        )
-    if system.window < fleet.slots:
-        said.append(f"at most {system.window} messages are under way at once, as the strategy has it")
-    return said
+def _basis(run: Run, measured: CellDemands, network: QueueingNetwork, tasks: int) -> Basis:
+    return Basis(
+        processor=run.environment.cpu.model,
+        cores=run.environment.cpu.usable,
+        host_cores=_host_cores(run),
+        slots=measured.slots,
+        shared=measured.shared,
+        overhead_known=measured.overhead_known,
+        broker_known=measured.broker_known,
+        round_trips=round_trips(measured.cell, measured.chunk),
+        payload_bytes=measured.typical.payload_bytes,
+        messages=network.messages(tasks),
+        window=network.window,
+    )

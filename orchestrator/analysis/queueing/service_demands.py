@@ -1,43 +1,63 @@
-"""What a Celery task asks of each station, from what a run measured of it.
+"""What a Celery task needs of each station, from what a run measured of it.
 
-Source of the way to look at it: Denning & Buzen, "The Operational Analysis of Queueing Network Models", ACM
-Computing Surveys 10, 1978: demands are busy time over completions, so they need no model to be measured.
+Demands are busy time over completions, so measuring them needs no model. Source: Denning & Buzen, "The Operational
+Analysis of Queueing Network Models", ACM Computing Surveys 10, 1978. What no clock shows is calibrated by simulation.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
+from math import ceil
 from statistics import median
 from typing import Final
 
-from orchestrator.analysis.queueing.calibration import calibrate
-from orchestrator.analysis.queueing.sample_demands import (
-    SATURATED,
-    TaskDemands,
-    cores_of,
-    median_demands,
-    overhead_unseen_s,
-    sample_demands,
-)
+from orchestrator.analysis.queueing.simulation import simulate
 from orchestrator.analysis.queueing.stations import QueueingNetwork
 from orchestrator.analysis.stats.intervals import estimate
 from orchestrator.analysis.verdicts.comparability import eligible
+from orchestrator.model.environment import Worker
 from orchestrator.model.findings import Estimate
-from orchestrator.model.runs import Cell, CellResult, Run, Sample
+from orchestrator.model.runs import Cell, CellResult, Run, Sample, Stations
 
-CONTENDED: Final = 0.7
-"""From this share of the cores' time on, tasks take longer for want of a core."""
+SATURATED: Final = 0.8  # busy share of a batch from which others may have waited for a station
+CONTENDED: Final = 0.7  # busy share of the cores from which tasks take longer because they wait for one
+MAX_CALIBRATED_MESSAGES: Final = 3000  # more take long to simulate, and their ends and bursts hardly count
+HALVINGS: Final = 12  # calibrates to within a four-thousandth of the range
+
+
+@dataclass(frozen=True, slots=True)
+class TaskDemands:
+    """Seconds of each station's time that one task needs; only `overhead_s` is a message's.
+
+    Attributes:
+        payload_s: of each direction of the payload path; 0 if the broker's own time includes it.
+        broker_s: 0 if the broker does not report its CPU time.
+        held_s: from before the fetch to after the store.
+        overhead_s: how much longer a message keeps its slot: delivery, result, acknowledgement.
+        cpu_s: the worker's CPU time.
+    """
+
+    publish_s: float
+    collect_s: float
+    broker_s: float
+    payload_bytes: float
+    payload_s: float
+    held_s: float
+    overhead_s: float
+    cpu_s: float
 
 
 @dataclass(frozen=True, slots=True)
 class CellDemands:
     """A cell's demands in each round, and what they were measured on.
 
-    `slots` are the numbers of slots that they come from. `cores` is how many serve the slots together,
-    `None` where more slots bring more cores; with `shared` the orchestrator and the broker use them, too.
-    `overhead_known` tells whether the slots were seen to be busy: if not, a message's overhead is taken from
-    the preflight's empty task, or is at most what is stated.
+    Attributes:
+        slots: the numbers of slots that the demands were measured on.
+        cores: how many cores serve all slots together; `None` if more slots bring more cores.
+        shared: whether the orchestrator and the broker use the same cores.
+        overhead_known: whether the slots were busy. If not, a message's overhead comes from the preflight's empty
+            task, or is an upper limit.
     """
 
     cell: Cell
@@ -58,163 +78,322 @@ class CellDemands:
     @property
     def typical(self) -> TaskDemands:
         """Each demand's median over the rounds."""
-        return median_demands(list(self.by_round.values()))
+        return _medians(list(self.by_round.values()))
 
-    def drawn(self, rounds: Sequence[int]) -> TaskDemands:
-        """Each demand's median over the given rounds, one of them as often as it is named."""
-        return median_demands([self.by_round[round_] for round_ in rounds])
+    def resampled(self, rounds: Sequence[int]) -> TaskDemands:
+        """Return each demand's median over these rounds, which may repeat."""
+        return _medians([self.by_round[round_] for round_ in rounds])
 
-    def system(self, slots: int, of: TaskDemands | None = None) -> QueueingNetwork:
-        """The stations as a message meets them on this many slots."""
-        found = (of or self.typical).system(self.chunk, slots, self.cores, self.shared)
-        return replace(found, resident=self.cell.data == "resident")
+    def network(self, slots: int, demands: TaskDemands | None = None) -> QueueingNetwork:
+        """Return the queueing network of a message on `slots` slots, with typical demands or with these."""
+        machine = _Machine(self.chunk, self.cores, self.shared)
+        return machine.network(demands or self.typical, replace(self.cell, slots=slots))
 
     def estimate(self, figure: Callable[[TaskDemands], float]) -> Estimate:
-        """A figure of the demands over the rounds, with its interval where all are positive."""
+        """Estimate a figure over the rounds, with an interval if all its values are positive."""
         values = [figure(each) for each in self.by_round.values()]
         found = estimate(values) if min(values) > 0 else None
         return Estimate(median(values)) if found is None else found
 
 
-def service_demands(results: Sequence[CellResult], run: Run) -> CellDemands | None:
-    """What a task asks of each station; `None` where no sample tells.
-
-    Args:
-        results: one Celery cell, or several that differ in slots alone. Of several, those stand for a task's
-            own times that left the cores some time; if none did, the one with the fewest slots.
-        run: where they were measured.
-    """
-    able = sorted(
-        (each for each in eligible(results) if any(map(_told, each.samples))),
-        key=lambda each: each.cell.slots,
-    )
-    if not able:
-        return None
-    cores, shared = cores_of(run)
-    of_cells = {each.cell: _of_rounds(each, run) for each in able}
-    free = [each for each in able if not _contended(each, of_cells[each.cell], cores)] or able[:1]
-    tasks = able[0].samples[0].tasks
-    machine = _Machine(min(able[0].cell.chunk or 1, tasks), cores if shared else None, shared)
-    calibrated = {each.cell: _with_less_overhead(each, of_cells[each.cell], machine) for each in free}
-    by_round = _pooled(free, calibrated)
-    if machine.cores is not None:
-        limits = _most_cpu(able, machine.cores)
-        by_round = {r: _with_cpu(found, machine.chunk, limits[r]) for r, found in by_round.items()}
-        crowded = [each for each in able if each not in free]
-        by_round = _with_crowded_cpu(by_round, crowded[-1], machine, limits) if crowded else by_round
-    stations = [sample.stations for each in able for sample in each.samples if sample.stations is not None]
-    return CellDemands(
-        cell=able[0].cell,
-        tasks=tasks,
-        chunk=machine.chunk,
-        slots=tuple(each.cell.slots for each in able),
-        by_round=by_round,
-        cores=machine.cores,
-        shared=shared,
-        overhead_known=any(_slots_busy(each) for each in free),
-        broker_known=all(each.broker_cpu_s is not None for each in stations),
-    )
-
-
-def _told(sample: Sample) -> bool:
-    """Whether a sample tells its stations' times: a batch of which no message was answered asked nothing of them."""
-    return sample.stations is not None and sample.stations.messages > 0
-
-
 @dataclass(frozen=True, slots=True)
 class _Machine:
-    """What a cell's stations are made of beside its demands."""
+    """What a queueing network consists of besides the demands."""
 
     chunk: int
     cores: float | None
     shared: bool
 
-    def system(self, found: TaskDemands, cell: Cell) -> QueueingNetwork:
-        """The stations as a message of the cell meets them."""
-        system = found.system(self.chunk, cell.slots, self.cores, self.shared)
-        return replace(system, resident=cell.data == "resident")
+    def network(self, demands: TaskDemands, cell: Cell) -> QueueingNetwork:
+        """Return the queueing network of one of the cell's messages."""
+        return QueueingNetwork(
+            chunk=self.chunk,
+            slots=cell.slots,
+            publish_s=self.chunk * demands.publish_s,
+            collect_s=self.chunk * demands.collect_s,
+            slot_s=self.chunk * demands.held_s + demands.overhead_s,
+            broker_s=self.chunk * demands.broker_s,
+            payload_s=self.chunk * demands.payload_s,
+            cpu_s=self.chunk * demands.cpu_s,
+            cores=self.cores,
+            shared=self.shared,
+            resident=cell.data == "resident",
+        )
 
 
-def _of_rounds(result: CellResult, run: Run) -> dict[int, TaskDemands]:
-    """A cell's demands by round; where its slots waited for others, its waits are not taken as overhead."""
+def slot_series(run: Run, cell: Cell) -> tuple[CellResult, ...]:
+    """Return the cells that differ from `cell` in slots only, without the second of the A/A pair."""
+    same = replace(cell, replica=0)
+    return tuple(
+        result for result in run.cells if result.samples and replace(result.cell, slots=same.slots) == same
+    )
+
+
+def service_demands(results: Sequence[CellResult], run: Run) -> CellDemands | None:
+    """Compute what a task needs of each station; `None` if no sample has station times.
+
+    Args:
+        results: one Celery cell, or several that differ in slots only. A task's own times come from those that left
+            the cores idle some of the time; if none did, from the one with the fewest slots.
+        run: the run that measured them.
+    """
+    usable = sorted(
+        (each for each in eligible(results) if any(map(_has_times, each.samples))),
+        key=lambda each: each.cell.slots,
+    )
+    if not usable:
+        return None
+    cores, shared = cores_of(run)
+    of_cells = {each.cell: _by_round(each, run) for each in usable}
+    free = [each for each in usable if not _contended(each, of_cells[each.cell], cores)] or usable[:1]
+    tasks = usable[0].samples[0].tasks
+    machine = _Machine(min(usable[0].cell.chunk or 1, tasks), cores if shared else None, shared)
+    calibrated = {each.cell: _calibrate_overhead(each, of_cells[each.cell], machine) for each in free}
+    by_round = _pooled(free, calibrated)
+    if machine.cores is not None:
+        limits = _cpu_limits(usable, machine.cores)
+        by_round = {r: _with_cpu(found, machine.chunk, limits[r]) for r, found in by_round.items()}
+        contended = [each for each in usable if each not in free]
+        by_round = _calibrate_cpu(by_round, contended[-1], machine, limits) if contended else by_round
+    times = [sample.stations for each in usable for sample in each.samples if sample.stations is not None]
+    return CellDemands(
+        cell=usable[0].cell,
+        tasks=tasks,
+        chunk=machine.chunk,
+        slots=tuple(each.cell.slots for each in usable),
+        by_round=by_round,
+        cores=machine.cores,
+        shared=shared,
+        overhead_known=any(_slots_busy(each) for each in free),
+        broker_known=all(each.broker_cpu_s is not None for each in times),
+    )
+
+
+def calibrate(
+    network_of: Callable[[float], QueueingNetwork], tasks: int, makespan_s: float, low: float, high: float
+) -> float | None:
+    """Find the demand with which the simulated batch takes `makespan_s`, clipped to `low` and `high`.
+
+    The closed formula (`sample_demands`) counts every idle moment of a slot as overhead. Some of them are waits for a
+    long burst, for a core or for the payload path, which the simulation models: counted twice, they would make every
+    prediction too long, starting with that of the measured batch itself.
+
+    Args:
+        network_of: the queueing network for a value of the demand; a higher value never makes a batch faster.
+
+    Returns:
+        `None` if the batch is too large to simulate that often.
+    """
+    if network_of(low).messages(tasks) > MAX_CALIBRATED_MESSAGES:
+        return None
+    if simulate(network_of(high), tasks).makespan_s <= makespan_s:
+        return high
+    if simulate(network_of(low), tasks).makespan_s >= makespan_s:
+        return low
+    for _ in range(HALVINGS):
+        middle = (low + high) / 2
+        if simulate(network_of(middle), tasks).makespan_s > makespan_s:
+            high = middle
+        else:
+            low = middle
+    return (low + high) / 2
+
+
+def sample_demands(sample: Sample, times: Stations, cell: Cell, run: Run) -> TaskDemands:
+    """Compute one batch's demands.
+
+    The overhead o is the part of the makespan that nothing else explains if the slots are the bottleneck: M messages
+    on s slots take w = ceil(M / s) turns, the last with k = (M - 1) mod s + 1 messages, so
+    T = p + (k - 1) max(p, c) + w (h + o) + c, with p, h, c a message's publishing, holding and collecting
+    (`makespan_model.makespans_s`).
+
+    If the payload path was busy nearly all the time, fetching and storing was mostly waiting for it: `held_s` is then
+    what a slot needs to move and compute.
+    """
+    # A difference of clocks or counters may come out slightly negative.
+    broker_s = None if times.broker_cpu_s is None else max(0.0, times.broker_cpu_s)
+    times = replace(times, collect_s=max(0.0, times.collect_s), broker_cpu_s=broker_s)
+    tasks, messages = sample.tasks, times.messages
+    turns, last_turn = ceil(messages / cell.slots), (messages - 1) % cell.slots + 1
+    apart_s = (last_turn - 1) * max(times.publish_s, times.collect_s)
+    ends_s = (times.publish_s + apart_s + times.collect_s) / messages
+    overhead_s = max(0.0, (sample.makespan_s - ends_s) / turns - times.slot_s / messages)
+    cpu_s = 0.0 if sample.hops is None else sample.hops.compute_cpu_s
+    compute_s = 0.0 if sample.hops is None else sample.hops.compute_s
+    payload_s, held_s = _payload_s(times, run) / tasks, times.slot_s / tasks
+    if payload_s * tasks > SATURATED * sample.makespan_s:
+        moving_s = (2 if cell.data == "resident" else 1) * payload_s
+        held_s = min(held_s, compute_s + moving_s)
+    return TaskDemands(
+        publish_s=times.publish_s / tasks,
+        collect_s=times.collect_s / tasks,
+        broker_s=(times.broker_cpu_s or 0.0) / tasks,
+        payload_bytes=times.payload_bytes / tasks,
+        payload_s=payload_s,
+        held_s=held_s,
+        overhead_s=overhead_s,
+        cpu_s=cpu_s + (max(0.0, held_s - compute_s) if cores_of(run)[1] else 0.0),
+    )
+
+
+def cores_of(run: Run) -> tuple[float | None, bool]:
+    """Return how many cores serve all slots together, and whether orchestrator and broker share them.
+
+    An embedded fleet has this machine's cores. Any other has the sum over its machines, `None` if no worker reports
+    its cores, and shares them if all of them are this machine's.
+    """
+    broker, workers = run.environment.broker, run.environment.workers
+    cores = cores_by_machine(run)
+    embedded = broker is None or broker.embedded
+    all_here = cores == (float(run.environment.cpu.logical),) and all(map(_is_here, workers))
+    return sum(cores) or None, embedded or all_here
+
+
+def cores_by_machine(run: Run) -> tuple[float, ...]:
+    """Return the cores of each machine that serves slots; a container with a share of a core counts as one.
+
+    The part of a worker's name after the @ identifies its machine. Workers on this machine's own clock are containers
+    on it: if they may use as many cores together as it has, or more, they count as one machine.
+    """
+    broker, cpu = run.environment.broker, run.environment.cpu
+    if broker is None or broker.embedded:
+        return (float(cpu.usable),)
+    here: dict[str, float] = {}
+    elsewhere: dict[str, float] = {}
+    for worker in run.environment.workers:
+        machines, name = here if _is_here(worker) else elsewhere, worker.name.rpartition("@")[2]
+        machines[name] = max(machines.get(name, 0.0), worker.usable_cpus)
+    exhausted = sum(here.values()) > cpu.logical - 0.01  # tolerance for a sum such as ten times 0.2
+    return (*([float(cpu.logical)] if exhausted else here.values()), *elsewhere.values())
+
+
+def _is_here(worker: Worker) -> bool:
+    # An offset of exactly 0 is never estimated: such a worker reads this machine's clock.
+    return worker.clock_offset_s == 0.0
+
+
+def _medians(demands: Sequence[TaskDemands]) -> TaskDemands:
+    return TaskDemands(
+        *(median(getattr(each, field.name) for each in demands) for field in fields(TaskDemands))
+    )
+
+
+def _has_times(sample: Sample) -> bool:
+    # A batch without a single result needed nothing of the stations.
+    return sample.stations is not None and sample.stations.messages > 0
+
+
+def _by_round(result: CellResult, run: Run) -> dict[int, TaskDemands]:
+    """Return a cell's demands by round, its overhead replaced if the slots waited for other stations."""
     found = {
         sample.round: sample_demands(sample, sample.stations, result.cell, run)
         for sample in result.samples
-        if sample.stations is not None and _told(sample)
+        if sample.stations is not None and _has_times(sample)
     }
     if not found or _slots_busy(result):
         return found
     chunk = result.cell.chunk or 1
-    return {r: replace(each, overhead_s=overhead_unseen_s(each, run, chunk)) for r, each in found.items()}
+    return {r: replace(each, overhead_s=_unseen_overhead_s(each, run, chunk)) for r, each in found.items()}
 
 
-def _with_less_overhead(
-    result: CellResult, of_rounds: Mapping[int, TaskDemands], machine: _Machine
+def _unseen_overhead_s(demands: TaskDemands, run: Run, chunk: int) -> float:
+    """Return a message's overhead if the slots waited for others: an empty task's time, if that is less.
+
+    Publishing and collecting are not the slot's part of that time. Only the batch shows how long they take, and there
+    they may take longer than for an empty task, because of payloads or a busy broker. But one of an empty task's round
+    trips is the orchestrator's and the others are the slot's: at least half of its time is the slot's.
+    """
+    empty_s = None if run.preflight is None else run.preflight.noop_task_s
+    if empty_s is None:
+        return demands.overhead_s
+    others_s = chunk * (demands.publish_s + demands.collect_s)
+    return min(demands.overhead_s, max(empty_s / 2, empty_s - others_s))
+
+
+def _payload_s(times: Stations, run: Run) -> float:
+    """Return the seconds that a batch's payloads take on each direction of their path.
+
+    Half of the bytes go in, half come out. The path carries at least what one connection achieved in the preflight, in
+    the faster direction. On one machine the path is the CPU, so nothing is left if the broker reports its CPU time.
+    """
+    path, broker = run.preflight, run.environment.broker
+    on_this_machine = broker is None or broker.embedded
+    if path is None or (on_this_machine and times.broker_cpu_s is not None):
+        return 0.0
+    rates = [rate for rate in (path.payload_put_bytes_per_s, path.payload_get_bytes_per_s) if rate]
+    return times.payload_bytes / 2 / max(rates) if rates else 0.0
+
+
+def _calibrate_overhead(
+    result: CellResult, by_round: Mapping[int, TaskDemands], machine: _Machine
 ) -> Mapping[int, TaskDemands]:
-    """The rounds with less overhead, by what the simulation of the typical round has of waits of its own."""
-    if not of_rounds or not _slots_busy(result):
-        return of_rounds
-    plain = median_demands(list(of_rounds.values()))
+    """Take off the overhead what the simulation of the typical round explains by waits."""
+    if not by_round or not _slots_busy(result):
+        return by_round
+    plain = _medians(list(by_round.values()))
 
-    def system_of(overhead_s: float) -> QueueingNetwork:
+    def network_of(overhead_s: float) -> QueueingNetwork:
         found = replace(plain, overhead_s=overhead_s)
         if machine.cores is not None:
-            most_s = median(_most_cpu([result], machine.cores).values())
+            most_s = median(_cpu_limits([result], machine.cores).values())
             found = _with_cpu(found, machine.chunk, most_s)
-        return machine.system(found, result.cell)
+        return machine.network(found, result.cell)
 
     tasks, makespan_s = result.samples[0].tasks, median(result.makespans_s.values())
-    found_s = calibrate(system_of, tasks, makespan_s, 0.0, plain.overhead_s)
-    less_s = 0.0 if found_s is None else plain.overhead_s - found_s
+    found_s = calibrate(network_of, tasks, makespan_s, 0.0, plain.overhead_s)
+    excess_s = 0.0 if found_s is None else plain.overhead_s - found_s
     return {
-        round_: replace(each, overhead_s=max(0.0, each.overhead_s - less_s))
-        for round_, each in of_rounds.items()
+        round_: replace(each, overhead_s=max(0.0, each.overhead_s - excess_s))
+        for round_, each in by_round.items()
     }
 
 
-def _with_crowded_cpu(
-    by_round: Mapping[int, TaskDemands], crowded: CellResult, machine: _Machine, limits: Mapping[int, float]
+def _calibrate_cpu(
+    by_round: Mapping[int, TaskDemands],
+    contended: CellResult,
+    machine: _Machine,
+    limits: Mapping[int, float],
 ) -> dict[int, TaskDemands]:
-    """The rounds with as much more CPU time as the most crowded cell shows that its tasks asked for.
+    """Add the CPU time that the most contended cell shows its tasks needed.
 
-    What no clock of ours counts is in it: the broker's part, the system's, and what tasks that run beside
-    each other take longer for.
+    It includes what no clock of ours counts: the broker's part, the kernel's, and the slowdown of tasks that run
+    beside each other.
     """
-    plain = median_demands(list(by_round.values()))
+    plain = _medians(list(by_round.values()))
     most_s = max(plain.cpu_s, median(limits.values()))
-    tasks, makespan_s = crowded.samples[0].tasks, median(crowded.makespans_s.values())
+    tasks, makespan_s = contended.samples[0].tasks, median(contended.makespans_s.values())
     found_s = calibrate(
-        lambda cpu_s: machine.system(replace(plain, cpu_s=cpu_s), crowded.cell),
+        lambda cpu_s: machine.network(replace(plain, cpu_s=cpu_s), contended.cell),
         tasks,
         makespan_s,
         plain.cpu_s,
         most_s,
     )
-    more_s = 0.0 if found_s is None else found_s - plain.cpu_s
-    return {round_: replace(each, cpu_s=each.cpu_s + more_s) for round_, each in by_round.items()}
+    missing_s = 0.0 if found_s is None else found_s - plain.cpu_s
+    return {round_: replace(each, cpu_s=each.cpu_s + missing_s) for round_, each in by_round.items()}
 
 
 def _pooled(
     results: Sequence[CellResult], of_cells: Mapping[Cell, Mapping[int, TaskDemands]]
 ) -> dict[int, TaskDemands]:
-    """Round to the median over cells, the overhead from those whose slots were busy."""
+    """Take the median over cells in each round, and the overhead only from cells whose slots were busy."""
     busy = [each.cell for each in results if _slots_busy(each)]
     pooled = {}
     for round_ in sorted({round_ for each in results for round_ in of_cells[each.cell]}):
         here = {e.cell: of_cells[e.cell][round_] for e in results if round_ in of_cells[e.cell]}
-        plain = median_demands(list(here.values()))
+        plain = _medians(list(here.values()))
         seen = [found.overhead_s for cell, found in here.items() if cell in busy]
         pooled[round_] = replace(plain, overhead_s=median(seen)) if seen else plain
     return pooled
 
 
 def _with_cpu(found: TaskDemands, chunk: int, most_cpu_s: float) -> TaskDemands:
-    """With the overhead taken as CPU time, and no more CPU time in all than the cores can have given."""
+    """Count the overhead as CPU time, up to what the cores can have given."""
     return replace(found, cpu_s=min(found.cpu_s + found.overhead_s / chunk, most_cpu_s))
 
 
-def _most_cpu(results: Sequence[CellResult], cores: float) -> dict[int, float]:
-    """Round to the CPU seconds that a task's worker can have had at most: no core is busier than always.
+def _cpu_limits(results: Sequence[CellResult], cores: float) -> dict[int, float]:
+    """Return the most CPU seconds that a task can have had in each round.
 
     The utilisation law, U = X D <= m, for every batch of the round.
     """
@@ -228,26 +407,26 @@ def _most_cpu(results: Sequence[CellResult], cores: float) -> dict[int, float]:
     return limits
 
 
-def _contended(result: CellResult, of_rounds: Mapping[int, TaskDemands], cores: float | None) -> bool:
-    """Whether a cell's tasks, by their CPU time, kept the cores busy enough to wait for one."""
-    if cores is None or not of_rounds:
+def _contended(result: CellResult, by_round: Mapping[int, TaskDemands], cores: float | None) -> bool:
+    """Return whether a cell kept the cores busy enough for its tasks to wait for one."""
+    if cores is None or not by_round:
         return False
     shares = [
         (
-            of_rounds[s.round].cpu_s * s.tasks
-            + of_rounds[s.round].overhead_s * s.stations.messages
+            by_round[s.round].cpu_s * s.tasks
+            + by_round[s.round].overhead_s * s.stations.messages
             + s.stations.publish_s
             + s.stations.collect_s
         )
         / (cores * s.makespan_s)
         for s in result.samples
-        if s.stations is not None and s.round in of_rounds
+        if s.stations is not None and s.round in by_round
     ]
     return median(shares) > CONTENDED
 
 
 def _slots_busy(result: CellResult) -> bool:
-    """Whether neither the orchestrator nor the broker was busy enough for the slots to have waited for it."""
+    """Return whether neither the orchestrator nor the broker can have kept the slots waiting."""
     shares = [
         max(s.stations.publish_s + s.stations.collect_s, s.stations.broker_cpu_s or 0.0) / s.makespan_s
         for s in result.samples

@@ -1,176 +1,250 @@
-"""The stations as a discrete-event simulation, to check the formulas and to see what they leave out.
+"""The stations as a discrete-event simulation: it checks the formula, and models what the formula leaves out.
 
-The orchestrator does as strategies/celery/batch.py does: single messages until two for every slot are under way,
-then bursts, at most a window of them, and between flushes it takes in every answer that has come. A slot
-takes its next message when it is done with the last (prefetch 1). All service times are constant, so a
-simulation always gives the same. A machine's cores serve whole tasks in the order they come, which gives
-each task another time than shared cores would, but all of them together the same.
+The orchestrator does what strategies/celery/batch.py does: it publishes single messages until every slot has two,
+then bursts up to the window, and between flushes it collects every result that has come. A slot takes its next
+message when it has finished the last (prefetch 1). All service times are constant, so the result is deterministic.
+A machine's cores serve whole tasks in order of arrival, not in time slices: single tasks take another time then,
+all of them together the same.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import heapq
+from collections.abc import Callable, Generator, Mapping
+from dataclasses import dataclass, field
 from math import ceil
-from typing import Final
+from typing import Final, Literal, Protocol, TypeAlias
 
 import simpy
 
-from orchestrator.analysis.queueing.servers import PATHS, LinkOrder, Path, Servers, Steps
-from orchestrator.analysis.queueing.stations import MOSTLY, QueueingNetwork, StationName
+from orchestrator.analysis.queueing.stations import MOSTLY_WAITING, QueueingNetwork, StationName
 from orchestrator.model.flow_control import BURST_AFTER_PER_SLOT, BURST_MESSAGES
 
-MOST_MESSAGES: Final = 30_000
-"""More messages than this are not simulated one by one: the rest comes at the pace of the middle ones."""
+Steps: TypeAlias = Generator[simpy.Event, object, None]
+LinkOrder: TypeAlias = Literal["shared", "in turn"]
+
+MAX_MESSAGES: Final = 30_000  # the rest of a longer batch is extrapolated from the pace of its middle third
+
+
+class Path(Protocol):
+    """One direction of the payload path, which was busy for `busy_s` so far."""
+
+    busy_s: float
+
+    def transfer(self, env: simpy.Environment, service_s: float) -> simpy.Event:
+        """Return the event that ends a transfer which takes `service_s` on its own."""
+
+
+@dataclass(slots=True)
+class FifoServers:
+    """Servers that work in order of arrival; `free_at` is when each is free again."""
+
+    free_at: list[float]
+    busy_s: float = 0.0
+
+    def transfer(self, env: simpy.Environment, service_s: float) -> simpy.Event:
+        """Return the event that ends the service."""
+        return env.timeout(self.wait_s(env.now, service_s))
+
+    def wait_s(self, now: float, service_s: float) -> float:
+        """Serve an arrival and return the seconds until its service ends."""
+        done = max(now, self.free_at[0]) + service_s
+        heapq.heapreplace(self.free_at, done)
+        self.busy_s += service_s
+        return done - now
+
+
+@dataclass(slots=True)
+class ProcessorSharing:
+    """A server that all transfers share evenly.
+
+    `virtual_s` is the service that each transfer present since the beginning has had; one that arrives at a virtual
+    time ends `service_s` of virtual time later. Source: Kleinrock, "Queueing Systems", vol. 2, 1976, sec. 4.4.
+    """
+
+    busy_s: float = 0.0
+    virtual_s: float = 0.0
+    updated_at: float = 0.0
+    present: list[tuple[float, int, simpy.Event]] = field(default_factory=list)
+    changes: int = 0
+
+    def transfer(self, env: simpy.Environment, service_s: float) -> simpy.Event:
+        """Return the event that ends the transfer."""
+        self._advance(env.now)
+        self.busy_s += service_s
+        done = env.event()
+        heapq.heappush(self.present, (self.virtual_s + service_s, self.changes, done))
+        self._await_next(env)
+        return done
+
+    def _advance(self, now: float) -> None:
+        if self.present:
+            self.virtual_s += (now - self.updated_at) / len(self.present)
+        self.updated_at = now
+
+    def _await_next(self, env: simpy.Environment) -> None:
+        self.changes += 1
+        if self.present:
+            env.process(self._end_next(env, self.changes))
+
+    def _end_next(self, env: simpy.Environment, change: int) -> Steps:
+        yield env.timeout(max(0.0, self.present[0][0] - self.virtual_s) * len(self.present))
+        if change == self.changes:
+            self._advance(env.now)
+            self.virtual_s, _, done = heapq.heappop(self.present)
+            done.succeed()
+            self._await_next(env)
+
+
+PATHS: Final[Mapping[LinkOrder, Callable[[], Path]]] = {
+    "shared": ProcessorSharing,
+    "in turn": lambda: FifoServers([0.0]),
+}
 
 
 @dataclass(frozen=True, slots=True)
 class SimulatedBatch:
-    """A simulated batch: its makespan, and the share of it that each station was busy.
+    """A simulated batch: its makespan, and for which share of it each station was busy.
 
-    `path_waits` is the share that the orchestrator spent with the payload path, of its own busy share.
+    `transfer_share` is the share of the makespan that the orchestrator spent with the payload path.
     """
 
     tasks: int
     makespan_s: float
     busy: dict[StationName, float]
-    path_waits: float = 0.0
-
-    @property
-    def throughput_per_s(self) -> float:
-        """Tasks a second."""
-        return self.tasks / self.makespan_s
+    transfer_share: float = 0.0
 
     @property
     def bottleneck(self) -> StationName:
-        """The station that was busy for the largest share; the payload path, if that is whom it waited for."""
+        """The busiest station, or the payload path if the orchestrator was busiest waiting for it."""
         busiest = max(self.busy, key=lambda name: self.busy[name])
-        waits = busiest == "orchestrator" and self.path_waits > MOSTLY * self.busy[busiest]
+        waits = busiest == "orchestrator" and self.transfer_share > MOSTLY_WAITING * self.busy[busiest]
         return "payload" if waits else busiest
 
 
-def simulate(system: QueueingNetwork, tasks: int, link: LinkOrder = "shared") -> SimulatedBatch:
-    """One batch of `tasks` tasks, at least 1, through the stations.
+def simulate(network: QueueingNetwork, tasks: int, link: LinkOrder = "shared") -> SimulatedBatch:
+    """Simulate one batch of `tasks` tasks, at least 1.
 
     Args:
-        system: the stations.
-        tasks: in the batch.
-        link: whether transfers beside each other share the payload path, each as much as any other, as TCP
-            connections do, or one goes after the other. A path that is shared takes longer where tasks fall
-            into step: all of them fetch, and then all of them store.
+        network: the stations.
+        tasks: tasks in the batch.
+        link: whether simultaneous transfers share the payload path evenly, as TCP connections do, or take turns. A
+            shared path takes longer if tasks fall into step: all of them fetch, and then all of them store.
     """
-    messages = system.messages(tasks)
-    run = _Batch(system, min(messages, MOST_MESSAGES), link)
+    messages = network.messages(tasks)
+    run = _Batch(network, min(messages, MAX_MESSAGES), link)
     ended = run.ended_at
     makespan_s = ended[-1]
     if messages > len(ended):
         first, last = len(ended) // 3, 2 * len(ended) // 3
         makespan_s += (messages - len(ended)) * (ended[last] - ended[first]) / (last - first)
-    return SimulatedBatch(tasks, makespan_s, run.busy(), run.path_waits_s / ended[-1])
+    return SimulatedBatch(tasks, makespan_s, run.busy(), run.transfer_s / ended[-1])
 
 
 class _Batch:
-    """A batch of messages; it is over when it has been made."""
+    """A batch of messages, simulated when it is constructed."""
 
-    def __init__(self, system: QueueingNetwork, messages: int, link: LinkOrder) -> None:
-        self.system, self.messages = system, messages
+    def __init__(self, network: QueueingNetwork, messages: int, link: LinkOrder) -> None:
+        self.network, self.messages = network, messages
         self.ended_at: list[float] = []
         self.env = simpy.Environment()
-        self.slots = simpy.Container(self.env, system.slots, system.slots)
-        self.broker = Servers([0.0])
+        self.slots = simpy.Container(self.env, network.slots, network.slots)
+        self.broker = FifoServers([0.0])
         self.into: Path = PATHS[link]()
         self.out_of: Path = PATHS[link]()
-        # A share of a machine may be a broken number of cores: slots that fill it are each as much slower.
-        cores = system.cores
-        self.core_speed = 1.0 if cores is None else min(1.0, cores / min(ceil(cores), system.slots))
-        self.cores = None if cores is None else Servers([0.0] * ceil(cores))
-        self.answers = 0
-        self.answered = self.env.event()
-        self.orchestrator_s = self.path_waits_s = 0.0
+        # A share of a machine may be a fractional number of cores: each of its slots is slower accordingly.
+        cores = network.cores
+        self.core_speed = 1.0 if cores is None else min(1.0, cores / min(ceil(cores), network.slots))
+        self.cores = None if cores is None else FifoServers([0.0] * ceil(cores))
+        self.results = 0
+        self.result_came = self.env.event()
+        self.orchestrator_s = self.transfer_s = 0.0
         self.env.process(self._orchestrate())
         self.env.run()
         if self.cores is not None:
-            # What the orchestrator had of the cores it had before the end, though nobody waited for it here.
+            # The batch cannot end before the cores have served everything, the orchestrator's share included.
             self.ended_at[-1] = max(self.ended_at[-1], *self.cores.free_at)
 
     def _orchestrate(self) -> Steps:
-        """The orchestrator's one thread: publish while there is room, take in what has come."""
-        env, system = self.env, self.system
-        left, under_way = self.messages, 0
-        while left or under_way:
-            most = BURST_MESSAGES if under_way >= BURST_AFTER_PER_SLOT * system.slots else 1
-            burst = min(system.window - under_way, left, most)
+        """Publish while there is room, and collect the results that have come, in one thread."""
+        env, network = self.env, self.network
+        left, in_flight = self.messages, 0
+        while left or in_flight:
+            most = BURST_MESSAGES if in_flight >= BURST_AFTER_PER_SLOT * network.slots else 1
+            burst = min(network.window - in_flight, left, most)
             if burst > 0:
                 started = env.now
                 for _ in range(burst):
-                    yield from self._with_path(self.into, system.publish_s)
-                if system.flush_s:
-                    yield env.timeout(system.flush_s)
+                    yield from self._with_path(self.into, network.publish_s)
+                if network.flush_s:
+                    yield env.timeout(network.flush_s)
                 self.orchestrator_s += env.now - started
-                left, under_way = left - burst, under_way + burst
+                left, in_flight = left - burst, in_flight + burst
                 for _ in range(burst):
                     env.process(self._message())
-            while self.answers:
-                self.answers -= 1
+            while self.results:
+                self.results -= 1
                 started = env.now
-                yield from self._with_path(self.out_of, system.collect_s)
+                yield from self._with_path(self.out_of, network.collect_s)
                 self.orchestrator_s += env.now - started
-                under_way -= 1
+                in_flight -= 1
                 self.ended_at.append(env.now)
-            if under_way and not (left and under_way < system.window):
-                self.answered = env.event()
-                yield self.answered
+            if in_flight and not (left and in_flight < network.window):
+                self.result_came = env.event()
+                yield self.result_came
 
     def _message(self) -> Steps:
-        """A message's way from the flush to its answer."""
-        env, system = self.env, self.system
-        yield env.timeout(system.flight_s / 2 + self.broker.wait_s(env.now, system.broker_s))
+        """Take a message from its flush to its result."""
+        env, network = self.env, self.network
+        yield env.timeout(network.flight_s / 2 + self.broker.wait_s(env.now, network.broker_s))
         yield self.slots.get(1)
-        if system.payload_s:
-            yield self.out_of.passed(env, system.slot_leg_s)
-        yield env.timeout(self._worked_s())
-        if system.payload_s:
-            yield self.into.passed(env, system.slot_leg_s)
+        if network.payload_s:
+            yield self.out_of.transfer(env, network.slot_transfer_s)
+        yield env.timeout(self._work_s())
+        if network.payload_s:
+            yield self.into.transfer(env, network.slot_transfer_s)
         self.slots.put(1)
-        if system.flight_s:
-            yield env.timeout(system.flight_s / 2)
-        self.answers += 1
-        if not self.answered.triggered:
-            self.answered.succeed()
+        if network.flight_s:
+            yield env.timeout(network.flight_s / 2)
+        self.results += 1
+        if not self.result_came.triggered:
+            self.result_came.succeed()
 
     def _with_path(self, path: Path, own_s: float) -> Steps:
-        """The orchestrator's time with its half of the payload path's, and its wait for that path."""
-        if self.cores is not None and self.system.shared:
-            # The scheduler gives the orchestrator its turn at once; the slots' tasks feel that it had it.
+        """Spend the orchestrator's time on a message: its half of the payload path's load, then the rest."""
+        if self.cores is not None and self.network.shared:
+            # The scheduler runs the orchestrator at once, at the expense of the slots' tasks.
             self.cores.wait_s(self.env.now, own_s / self.core_speed)
-        leg_s = self.system.own_leg_s
-        if leg_s:
+        transfer_s = self.network.orchestrator_transfer_s
+        if transfer_s:
             began = self.env.now
-            yield path.passed(self.env, leg_s)
-            self.path_waits_s += self.env.now - began
-        yield self.env.timeout(max(0.0, own_s - leg_s))
+            yield path.transfer(self.env, transfer_s)
+            self.transfer_s += self.env.now - began
+        yield self.env.timeout(max(0.0, own_s - transfer_s))
 
-    def _worked_s(self) -> float:
-        """Seconds that a slot works on a message, with its wait for a core but not for the payload path."""
-        own_s = max(0.0, self.system.slot_s - 2 * self.system.slot_leg_s)
-        if self.cores is None or not self.system.cpu_s:
+    def _work_s(self) -> float:
+        """Return a slot's seconds for a message, with its wait for a core but not for the payload path."""
+        network = self.network
+        own_s = max(0.0, network.slot_s - 2 * network.slot_transfer_s)
+        if self.cores is None or not network.cpu_s:
             return own_s
-        computing_s = min(own_s, self.system.cpu_s)
-        # Moving payloads is CPU time, too; the cores have to give it, but nobody waits for it twice.
-        self.cores.wait_s(self.env.now, (self.system.cpu_s - computing_s) / self.core_speed)
+        computing_s = min(own_s, network.cpu_s)
+        # Moving payloads needs CPU time as well: the cores spend it, but the slot does not wait for it twice.
+        self.cores.wait_s(self.env.now, (network.cpu_s - computing_s) / self.core_speed)
         return own_s - computing_s + self.cores.wait_s(self.env.now, computing_s / self.core_speed)
 
     def busy(self) -> dict[StationName, float]:
-        """Each station's share of the makespan and of its servers."""
-        system, makespan_s = self.system, self.ended_at[-1]
-        slots_s = self.messages * system.slot_s
+        """Return each station's busy time as a share of the makespan and of its servers."""
+        network, makespan_s = self.network, self.ended_at[-1]
+        slots_s = self.messages * network.slot_s
         shares: dict[StationName, float] = {
-            "slots": slots_s / system.slots / makespan_s,
+            "slots": slots_s / network.slots / makespan_s,
             "orchestrator": self.orchestrator_s / makespan_s,
             "broker": self.broker.busy_s / makespan_s,
             "payload": max(self.into.busy_s, self.out_of.busy_s) / makespan_s,
         }
-        if system.cores is not None:
-            shares["cpu"] = self.messages * system.all_cpu_s / system.cores / makespan_s
-        if system.window < system.slots:
-            shares["window"] = self.messages * system.latency_s / system.window / makespan_s
+        if network.cores is not None:
+            shares["cpu"] = self.messages * network.total_cpu_s / network.cores / makespan_s
+        if network.window < network.slots:
+            shares["window"] = self.messages * network.latency_s / network.window / makespan_s
         return shares

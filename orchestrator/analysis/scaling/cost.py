@@ -14,9 +14,7 @@ from typing import Final, Literal, TypeAlias
 import numpy as np
 
 from orchestrator.analysis.queueing.makespan_model import fewest_slots, makespans_s, useful_slots
-from orchestrator.analysis.queueing.prediction import slot_series
-from orchestrator.analysis.queueing.sample_demands import cores_of
-from orchestrator.analysis.queueing.service_demands import CellDemands, service_demands
+from orchestrator.analysis.queueing.service_demands import CellDemands, cores_of, service_demands, slot_series
 from orchestrator.analysis.queueing.stations import (
     QueueingNetwork,
     StationName,
@@ -170,7 +168,7 @@ def _predicted(match: _Match, elsewhere: bool) -> Cost:
     measured = service_demands(slot_series(match.run, match.ours.best.cell), match.run)
     if measured is None:
         return unknown
-    system = _elsewhere(measured.system(1)) if elsewhere else measured.system(1)
+    system = _elsewhere(measured.network(1)) if elsewhere else measured.network(1)
     least = 1 + match.run.plan.margin
     fewest = fewest_slots(system, measured.tasks, match.within_s / least, MOST_SLOTS) or inf
     drawn = _drawn(measured, match.theirs.best.makespans_s, elsewhere, least)
@@ -201,7 +199,7 @@ def _drawn(
         return []
     found = []
     for drawn in resamples(rounds, DRAWS):
-        system = measured.system(1, measured.drawn(drawn))
+        system = measured.network(1, measured.resampled(drawn))
         within_s = float(np.median([baseline[round_] for round_ in drawn])) / least
         system = _elsewhere(system) if elsewhere else system
         found.append(fewest_slots(system, measured.tasks, within_s, MOST_SLOTS) or inf)

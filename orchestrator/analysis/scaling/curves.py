@@ -8,8 +8,7 @@ from math import ceil
 from statistics import median
 
 from orchestrator.analysis.queueing.bounds import Bounds, bounds
-from orchestrator.analysis.queueing.sample_demands import cores_by_machine
-from orchestrator.analysis.queueing.service_demands import service_demands
+from orchestrator.analysis.queueing.service_demands import cores_by_machine, service_demands
 from orchestrator.analysis.scaling.cost import Cost, costs
 from orchestrator.analysis.scaling.usl import Refusal, Scalability, fit
 from orchestrator.analysis.stats.intervals import ratio, throughput

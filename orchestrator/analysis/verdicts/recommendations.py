@@ -7,8 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Final, Literal, TypeAlias
 
 from orchestrator.analysis.queueing.bounds import bounds
-from orchestrator.analysis.queueing.prediction import slot_series
-from orchestrator.analysis.queueing.service_demands import service_demands
+from orchestrator.analysis.queueing.service_demands import service_demands, slot_series
 from orchestrator.analysis.scaling.cost import costs
 from orchestrator.analysis.stats.intervals import beyond_one, estimate, ratio
 from orchestrator.analysis.verdicts.comparability import eligible

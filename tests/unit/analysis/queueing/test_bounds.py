@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orchestrator.analysis.queueing.bounds import bounds, least_makespan_s
+from orchestrator.analysis.queueing.bounds import bounds
 from orchestrator.analysis.queueing.makespan_model import makespan_s
 from orchestrator.analysis.queueing.service_demands import service_demands
 from orchestrator.analysis.queueing.simulation import simulate
@@ -23,8 +23,13 @@ PLAIN = QueueingNetwork(chunk=1, slots=4, publish_s=0.001, collect_s=0.001, slot
 seconds = st.floats(1e-5, 0.05)
 
 
+def least_makespan_s(network: QueueingNetwork, tasks: int) -> float:
+    """T >= max(n D_i / m_i, R), R being a message's time alone."""
+    return max(tasks / throughput_per_s(network), network.latency_s)
+
+
 @st.composite
-def systems(draw: st.DrawFn) -> QueueingNetwork:
+def networks(draw: st.DrawFn) -> QueueingNetwork:
     payload_s = draw(st.one_of(st.just(0.0), seconds))
     slot_s = draw(st.floats(1e-3, 0.5)) + payload_s
     cores = draw(st.sampled_from([None, 1.0, 1.5, 2.0, 4.0]))
@@ -55,7 +60,7 @@ def test_known_demands_give_known_bounds() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "system"),
+    ("name", "network"),
     [
         ("slots", PLAIN),
         ("orchestrator", replace(PLAIN, publish_s=0.05)),
@@ -65,56 +70,56 @@ def test_known_demands_give_known_bounds() -> None:
         ("window", replace(PLAIN, slots=40, window=10)),
     ],
 )
-def test_the_station_that_was_built_in_is_named_by_bounds_and_simulation(
-    name: str, system: QueueingNetwork
-) -> None:
-    simulated = simulate(system, 400)
-    assert bottleneck(system).name == name
+def test_bounds_and_simulation_both_name_the_slowest_station(name: str, network: QueueingNetwork) -> None:
+    simulated = simulate(network, 400)
+    assert bottleneck(network).name == name
     assert simulated.bottleneck == name
-    assert makespan_s(system, 400) == pytest.approx(simulated.makespan_s, rel=0.1)
+    assert makespan_s(network, 400) == pytest.approx(simulated.makespan_s, rel=0.1)
 
 
-def test_cores_that_slots_share_hold_work_that_computes_and_not_work_that_waits() -> None:
+def test_shared_cores_limit_work_that_computes_but_not_work_that_waits() -> None:
     computing = replace(PLAIN, slots=8, cpu_s=0.1, cores=2.0)
     waiting = replace(computing, cpu_s=0.002)
     assert throughput_per_s(computing) == pytest.approx(2 / 0.1)
     assert throughput_per_s(waiting) == pytest.approx(8 / 0.1)
 
 
-def test_at_the_knee_slots_and_the_next_station_let_as_much_through() -> None:
+def test_at_the_knee_the_slots_are_as_fast_as_the_next_station() -> None:
     at_knee = replace(PLAIN, slots=round(knee_slots(PLAIN)))
     limits = {station.name: station.limit_per_s for station in stations(at_knee)}
     assert limits["slots"] == pytest.approx(limits["orchestrator"])
 
 
 @settings(deadline=None)
-@given(systems(), st.integers(1, 60))
-def test_no_simulated_batch_beats_its_bound(system: QueueingNetwork, tasks: int) -> None:
-    # A last message that is not full takes less than a full one, so whole messages are simulated.
-    tasks = system.chunk * tasks
-    assert simulate(system, tasks).makespan_s >= least_makespan_s(system, tasks) * (1 - 1e-9)
+@given(networks(), st.integers(1, 60))
+def test_no_simulated_batch_is_faster_than_its_bound(network: QueueingNetwork, tasks: int) -> None:
+    # A message that is not full takes less than a full one, so only full messages are simulated.
+    tasks = network.chunk * tasks
+    assert simulate(network, tasks).makespan_s >= least_makespan_s(network, tasks) * (1 - 1e-9)
 
 
 @given(
-    systems(), st.sampled_from(["publish_s", "collect_s", "slot_s", "broker_s", "cpu_s"]), st.floats(1, 10)
+    networks(), st.sampled_from(["publish_s", "collect_s", "slot_s", "broker_s", "cpu_s"]), st.floats(1, 10)
 )
-def test_more_demand_never_gives_more_throughput(system: QueueingNetwork, station: str, times: float) -> None:
-    slower = replace(system, **{station: times * getattr(system, station)})
-    assert throughput_per_s(slower) <= throughput_per_s(system) * (1 + 1e-9)
-    assert least_makespan_s(slower, 30) >= least_makespan_s(system, 30) * (1 - 1e-9)
+def test_a_higher_demand_never_increases_throughput(
+    network: QueueingNetwork, station: str, times: float
+) -> None:
+    slower = replace(network, **{station: times * getattr(network, station)})
+    assert throughput_per_s(slower) <= throughput_per_s(network) * (1 + 1e-9)
+    assert least_makespan_s(slower, 30) >= least_makespan_s(network, 30) * (1 - 1e-9)
 
 
-@given(systems())
-def test_more_slots_never_lower_the_bound_and_never_pass_the_ceiling(system: QueueingNetwork) -> None:
-    # Flushes apart: with more slots the orchestrator sends fewer bursts.
-    system = replace(system, flush_s=0.0)
-    more = replace(system, slots=system.slots + 1)
-    assert throughput_per_s(more) >= throughput_per_s(system) * (1 - 1e-9) or more.slots > more.window
-    of_slots = system.slots * system.chunk / system.slot_s
-    assert throughput_per_s(system) <= max(ceiling_per_s(system), of_slots) * (1 + 1e-9)
+@given(networks())
+def test_more_slots_never_lower_the_bound_and_never_exceed_the_ceiling(network: QueueingNetwork) -> None:
+    # Without flushes: with more slots the orchestrator sends fewer bursts.
+    network = replace(network, flush_s=0.0)
+    more = replace(network, slots=network.slots + 1)
+    assert throughput_per_s(more) >= throughput_per_s(network) * (1 - 1e-9) or more.slots > more.window
+    of_slots = network.slots * network.chunk / network.slot_s
+    assert throughput_per_s(network) <= max(ceiling_per_s(network), of_slots) * (1 + 1e-9)
 
 
-def test_bounds_of_a_measured_cell_have_intervals_about_what_was_set() -> None:
+def test_bounds_of_a_measured_cell_have_intervals_around_the_set_demands() -> None:
     result = celery_result(2)
     measured = service_demands([result], fleet_run(result, usable=64))
     assert measured is not None

@@ -3,13 +3,19 @@ from math import ceil
 
 import pytest
 
-from orchestrator.analysis.queueing.prediction import HypotheticalFleet, fleet_network, predict, slot_series
-from orchestrator.analysis.queueing.round_trips import round_trips, window
-from orchestrator.analysis.queueing.service_demands import service_demands
+from orchestrator.analysis.queueing.prediction import (
+    HypotheticalFleet,
+    MissingDemandsError,
+    fleet_network,
+    predict,
+    round_trips,
+    window,
+)
+from orchestrator.analysis.queueing.service_demands import service_demands, slot_series
 from orchestrator.analysis.queueing.simulation import simulate
-from orchestrator.errors import UsageError
 from orchestrator.model.environment import Worker
 from orchestrator.model.runs import Cell, Run
+from orchestrator.phrases.prediction import assumptions
 from tests.unit.analysis.made_fleets import (
     CELERY,
     ELSEWHERE,
@@ -20,14 +26,14 @@ from tests.unit.analysis.made_fleets import (
 )
 
 ROOMY = fleet_run(*(celery_result(slots) for slots in (1, 2, 3)), usable=64)
-"""So many cores that no slot waits for one, as the made-up makespans have it."""
+"""Enough cores that no slot waits for one, as the made-up makespans assume."""
 
 RUN = fleet_run(plain_result(SERIAL, 2.4), *(celery_result(slots) for slots in (1, 2, 3)))
 
 
 @pytest.mark.parametrize("slots", [1, 4, 5, 8, 24])
-def test_slots_that_were_not_measured_are_predicted_from_those_that_were(slots: int) -> None:
-    found = predict(ROOMY, CELERY, slots)
+def test_other_numbers_of_slots_are_predicted_from_the_measured_ones(slots: int) -> None:
+    found = predict(ROOMY, CELERY, HypotheticalFleet(slots))
     truth = celery_result(slots).samples[0].makespan_s
     assert found.makespan_s.point == pytest.approx(truth, rel=0.01)
     assert found.makespan_s.low is not None
@@ -37,14 +43,17 @@ def test_slots_that_were_not_measured_are_predicted_from_those_that_were(slots: 
 
 
 def test_the_interval_is_never_narrower_than_the_models_margin() -> None:
-    found = predict(RUN, CELERY, 8)
+    found = predict(RUN, CELERY, HypotheticalFleet(8))
     assert found.makespan_s.high is not None
     assert found.makespan_s.high / found.makespan_s.point >= 1 + found.margin >= 1.05
 
 
-def test_a_longer_network_costs_a_slot_every_round_trip_that_the_code_makes() -> None:
+def test_network_latency_delays_each_round_trip_that_a_slot_makes() -> None:
     # a URL in the message: 5 round trips a message and 1 to store the output
-    near, far = predict(RUN, CELERY, 1), predict(RUN, CELERY, 1, rtt_s=0.010)
+    near, far = (
+        predict(RUN, CELERY, HypotheticalFleet(1)),
+        predict(RUN, CELERY, HypotheticalFleet(1, rtt_s=0.010)),
+    )
     assert round_trips(CELERY, 1).slot == 6
     assert far.makespan_s.point - near.makespan_s.point == pytest.approx(24 * 0.060, rel=0.05)
 
@@ -59,52 +68,55 @@ def test_a_longer_network_costs_a_slot_every_round_trip_that_the_code_makes() ->
         (Cell("grayscale", "numpy", "celery", 2, "files", 4, "local"), 4, 5, 0, 0),
     ],
 )
-def test_round_trips_are_those_of_the_code(
+def test_round_trips_are_those_that_the_code_makes(
     cell: Cell, chunk: int, slot: int, publish: int, collect: int
 ) -> None:
     found = round_trips(cell, chunk)
     assert (found.slot, found.publish, found.collect) == (slot, publish, collect)
 
 
-def test_a_network_measured_elsewhere_counts_only_for_what_it_is_longer() -> None:
+def test_only_latency_beyond_the_measured_network_counts() -> None:
     run = fleet_run(celery_result(1), broker=ELSEWHERE)  # its round trip is 0.1 ms
-    assert predict(run, CELERY, 1, rtt_s=0.0001).makespan_s == predict(run, CELERY, 1).makespan_s
+    assert (
+        predict(run, CELERY, HypotheticalFleet(1, rtt_s=0.0001)).makespan_s
+        == predict(run, CELERY, HypotheticalFleet(1)).makespan_s
+    )
 
 
-def test_payloads_that_a_link_cannot_carry_are_the_bottleneck() -> None:
+def test_payloads_that_saturate_a_link_are_the_bottleneck() -> None:
     # 2 MB in and 2 MB out of the store for each task, over 100 Mbit/s: 160 ms a task each way
     run = fleet_run(*(celery_result(slots, payload_bytes=4_000_000) for slots in (1, 2, 3)))
-    found = predict(run, CELERY, 16, bandwidth_bytes_per_s=12.5e6)
+    found = predict(run, CELERY, HypotheticalFleet(16, bandwidth_bytes_per_s=12.5e6))
     assert found.bottleneck == found.simulated.bottleneck == "payload"
     assert found.throughput_per_s.point <= 12.5e6 / 2e6
 
 
-def test_cores_that_slots_share_hold_here_and_other_hosts_take_it_away() -> None:
+def test_shared_cores_limit_slots_here_but_not_on_hosts_of_their_own() -> None:
     run = fleet_run(*(celery_result(slots, cpu_s=0.099) for slots in (1, 2)))
-    here, elsewhere = predict(run, CELERY, 8), predict(run, CELERY, 8, hosts=4)
+    here, elsewhere = (predict(run, CELERY, HypotheticalFleet(8, hosts=hosts)) for hosts in (None, 4))
     assert (here.bottleneck, elsewhere.bottleneck) == ("cpu", "slots")
     assert here.sustained_per_s == pytest.approx(2 / 0.1055, rel=0.02)
     assert elsewhere.sustained_per_s == pytest.approx(8 / 0.105, rel=0.02)
 
 
-def test_ten_thousand_slots_are_held_by_the_orchestrator_and_its_window() -> None:
-    found = predict(RUN, CELERY, 10_000, hosts=5_000, tasks=20_000)
+def test_the_orchestrator_and_its_window_limit_ten_thousand_slots() -> None:
+    found = predict(RUN, CELERY, HypotheticalFleet(10_000, hosts=5_000), tasks=20_000)
     assert found.bottleneck == "orchestrator"
     assert found.sustained_per_s == pytest.approx(1 / 0.0015, rel=0.02)
-    assert any("at most 1000 messages" in each for each in found.assumptions)
+    assert any("at most 1000 messages" in each for each in assumptions(found))
 
 
-def test_everything_taken_for_granted_is_said() -> None:
-    said = " ".join(predict(RUN, CELERY, 64, 0.001, 125e6, 8).assumptions)
+def test_every_assumption_is_listed() -> None:
+    said = " ".join(assumptions(predict(RUN, CELERY, HypotheticalFleet(64, 0.001, 125e6, 8))))
     for words in ("1, 2, 3 slots", "6 round trips on its slot", "1000 Mbit/s", "8 machines", "24 messages"):
         assert words in said
 
 
-def test_slots_that_lack_messages_or_cores_lead_to_the_options_that_give_them() -> None:
-    def said(slots: int, **more: int) -> str:
-        return " ".join(predict(RUN, CELERY, slots, **more).assumptions)
+def test_too_few_messages_or_cores_are_listed_with_the_option_that_helps() -> None:
+    def said(slots: int, hosts: int | None = None, tasks: int | None = None) -> str:
+        return " ".join(assumptions(predict(RUN, CELERY, HypotheticalFleet(slots, hosts=hosts), tasks)))
 
-    assert "24 messages keeps no more slots busy than that, of 64; --tasks N" in said(64)
+    assert "24 messages keeps no more than that many of 64 slots busy; --tasks N" in said(64)
     assert "share 2 cores, as measured, so that 64 slots wait for them; --hosts N" in said(64)
     for enough in (said(2), said(64, hosts=32, tasks=1000)):
         assert "--tasks" not in enough
@@ -115,14 +127,14 @@ def test_formula_and_simulation_check_each_other_within_the_margin() -> None:
     run = fleet_run(*(celery_result(slots, payload_bytes=10_000) for slots in (1, 2)))
     for slots in (1, 4, 16, 64):
         for rtt_s in (None, 0.001, 0.02):
-            found = predict(run, CELERY, slots, rtt_s, 12.5e6, 8, tasks=20 * slots)
+            found = predict(run, CELERY, HypotheticalFleet(slots, rtt_s, 12.5e6, 8), 20 * slots)
             assert found.margin < 0.15, (slots, rtt_s, found.margin)
 
 
-def test_where_formula_and_simulation_disagree_the_interval_says_so() -> None:
-    # Bursts of 50 that take a second to publish leave four slots without work: the formula knows of none.
+def test_the_interval_is_wide_if_formula_and_simulation_disagree() -> None:
+    # Bursts of 50 that take a second to publish leave four slots idle, which the formula does not model.
     run = fleet_run(*(celery_result(slots, publish_s=0.022) for slots in (1, 2)))
-    found = predict(run, CELERY, 4, hosts=8, tasks=80)
+    found = predict(run, CELERY, HypotheticalFleet(4, hosts=8), 80)
     assert found.margin > 0.2
     assert found.makespan_s.high is not None
     assert found.makespan_s.high > 1.2 * found.makespan_s.point
@@ -135,14 +147,13 @@ def test_the_window_is_narrower_for_large_inputs() -> None:
     assert window(gray, plan, 2 * (1_920_000 + 640_000), 1) == ceil((256 << 20) / 1_920_000)
 
 
-def test_a_cell_whose_demands_are_not_known_is_refused_with_what_to_do() -> None:
-    with pytest.raises(
-        UsageError, match="does not tell where serial with session spends its time; measure it"
-    ):
-        predict(RUN, SERIAL, 4)
+def test_a_cell_without_station_times_cannot_be_predicted() -> None:
+    with pytest.raises(MissingDemandsError) as raised:
+        predict(RUN, SERIAL, HypotheticalFleet(4))
+    assert raised.value.cell == SERIAL
 
 
-def test_a_family_differs_in_slots_alone() -> None:
+def test_a_slot_series_differs_in_slots_only() -> None:
     other = celery_result(2, cell=replace(CELERY, chunk=4))
     again = celery_result(2, cell=replace(CELERY, replica=1))
     run = fleet_run(celery_result(1), celery_result(2), other, again)
@@ -155,7 +166,7 @@ def test_resident_data_leaves_the_orchestrator_off_the_link() -> None:
     measured = service_demands(slot_series(run, cell), run)
     assert measured is not None
     near, far = (
-        measured.system(4),
+        measured.network(4),
         fleet_network(run, measured, HypotheticalFleet(4, bandwidth_bytes_per_s=1e7)),
     )
     assert far.publish_s == near.publish_s

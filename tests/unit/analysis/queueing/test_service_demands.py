@@ -3,8 +3,12 @@ from dataclasses import replace
 import pytest
 
 from orchestrator.analysis.queueing.bounds import bounds
-from orchestrator.analysis.queueing.sample_demands import cores_of
-from orchestrator.analysis.queueing.service_demands import service_demands
+from orchestrator.analysis.queueing.service_demands import (
+    MAX_CALIBRATED_MESSAGES,
+    calibrate,
+    cores_of,
+    service_demands,
+)
 from orchestrator.analysis.queueing.simulation import simulate
 from orchestrator.analysis.queueing.stations import QueueingNetwork
 from orchestrator.model.environment import Worker
@@ -25,7 +29,7 @@ from tests.unit.analysis.made_runs import STEADY
 
 
 @pytest.mark.parametrize("slots", [1, 2, 3, 5, 7])
-def test_demands_that_were_set_are_found_at_any_number_of_slots(slots: int) -> None:
+def test_the_set_demands_are_found_at_any_number_of_slots(slots: int) -> None:
     result = celery_result(slots)
     found = service_demands([result], fleet_run(result, usable=64))
     assert found is not None
@@ -39,14 +43,14 @@ def test_demands_that_were_set_are_found_at_any_number_of_slots(slots: int) -> N
     assert found.broker_known
 
 
-def test_of_a_chunk_the_overhead_is_the_messages_and_all_else_the_tasks() -> None:
+def test_in_a_chunk_only_the_overhead_is_the_messages_and_the_rest_is_the_tasks() -> None:
     result = celery_result(2, cell=replace(CELERY, chunk=4))
     found = service_demands([result], fleet_run(result, usable=64))
     assert found is not None
     assert found.typical.overhead_s == pytest.approx(OVERHEAD_S, rel=0.1)
     assert found.typical.publish_s == pytest.approx(PUBLISH_S / 4)
-    assert found.system(2).slot_s == pytest.approx(4 * HELD_S + OVERHEAD_S, rel=0.001)
-    assert found.system(2).publish_s == pytest.approx(PUBLISH_S)
+    assert found.network(2).slot_s == pytest.approx(4 * HELD_S + OVERHEAD_S, rel=0.001)
+    assert found.network(2).publish_s == pytest.approx(PUBLISH_S)
 
 
 def test_a_demand_has_an_interval_over_rounds() -> None:
@@ -60,18 +64,18 @@ def test_a_demand_has_an_interval_over_rounds() -> None:
     assert held.low >= HELD_S * min(STEADY)
 
 
-def test_slots_that_wait_for_the_orchestrator_do_not_tell_their_overhead() -> None:
-    # 24 messages of 40 ms: the orchestrator is busy all of the time, and slots mostly wait
+def test_the_overhead_is_unknown_if_slots_wait_for_the_orchestrator() -> None:
+    # 24 messages of 40 ms: the orchestrator is always busy, and slots mostly wait
     result = celery_result(8, publish_s=0.04, makespan_s=24 * 0.0405 + 0.105)
     found = service_demands([result], fleet_run(result))
     assert found is not None
     assert not found.overhead_known
-    # An empty task's 4 ms, of which this batch's 40 ms of publishing cannot be a part: half is the slot's at least
+    # An empty task takes 4 ms, so this batch's 40 ms of publishing are no part of it: at least half is the slot's
     assert found.typical.overhead_s == pytest.approx(0.002)
 
 
-def test_waits_for_a_payload_path_without_room_are_not_taken_for_what_a_slot_needs() -> None:
-    # 2 MB in and out a task, on a path that carries 20 a second each way, and four slots that wait in line for it
+def test_waits_for_a_saturated_payload_path_are_no_demand_of_the_slot() -> None:
+    # 2 MB in and out a task, on a path that carries 20 a second each way, for which four slots queue
     cell = replace(CELERY, data="resident")
     result = celery_result(4, held_s=0.2, payload_bytes=2_000_000, makespan_s=24 * 0.05 + 0.1, cell=cell)
     quick = celery_result(4, held_s=0.2, payload_bytes=200_000, makespan_s=24 * 0.05 + 0.1, cell=cell)
@@ -91,7 +95,7 @@ def test_waits_for_a_payload_path_without_room_are_not_taken_for_what_a_slot_nee
     assert bounds(roomy, 4).bottleneck == "slots"
 
 
-def test_cells_that_fill_the_cores_do_not_stand_for_a_tasks_time() -> None:
+def test_a_tasks_time_is_not_taken_from_cells_that_saturate_the_cores() -> None:
     free = celery_result(1, held_s=0.1, cpu_s=0.099)
     crowded = celery_result(4, held_s=0.2, cpu_s=0.099)
     found = service_demands([crowded, free], fleet_run(crowded, free))
@@ -100,7 +104,7 @@ def test_cells_that_fill_the_cores_do_not_stand_for_a_tasks_time() -> None:
     assert found.typical.held_s == pytest.approx(0.1)
 
 
-def test_cpu_time_is_no_more_than_the_cores_can_have_given() -> None:
+def test_cpu_time_never_exceeds_what_the_cores_can_have_given() -> None:
     result = celery_result(4, held_s=0.1, cpu_s=0.099, makespan_s=24 * 0.05)
     found = service_demands([result], fleet_run(result))
     assert found is not None
@@ -113,7 +117,7 @@ def test_a_cell_without_stations_has_no_demands() -> None:
     assert service_demands([], fleet_run(serial)) is None
 
 
-def test_unsound_cells_tell_nothing() -> None:
+def test_cells_with_lost_tasks_have_no_demands() -> None:
     result = celery_result(2)
     lost = replace(result, samples=tuple(replace(each, lost=1) for each in result.samples))
     assert service_demands([lost], fleet_run(lost)) is None
@@ -127,13 +131,13 @@ def test_cores_are_this_machines_or_the_sum_over_the_workers_machines() -> None:
     assert cores_of(fleet_run(result, broker=ELSEWHERE)) == (None, False)
 
 
-def test_an_embedded_fleet_shares_this_machines_cores_whatever_its_clock() -> None:
+def test_an_embedded_fleet_shares_this_machines_cores_even_without_a_clock_offset() -> None:
     result = celery_result(2)
     workers = [Worker("slot1@embedded", 1, 2, "3.13", None, None)]
     assert cores_of(fleet_run(result, workers=workers)) == (2.0, True)
 
 
-def test_containers_on_this_machine_have_no_more_cores_than_it_has() -> None:
+def test_containers_on_this_machine_have_no_more_cores_than_it_does() -> None:
     result = celery_result(2)
     here = [Worker(f"slot1@{name}", 1, 2, "3.13", 0.0, 1e-6) for name in ("one", "two", "three")]
     there = Worker("slot1@far", 1, 8, "3.13", 0.3, 1e-4)
@@ -146,10 +150,10 @@ def test_containers_on_this_machine_have_no_more_cores_than_it_has() -> None:
         assert cores_of(fleet_run(result, broker=ELSEWHERE, workers=workers)) == expected
 
 
-def test_idle_moments_that_a_burst_explains_are_no_overhead() -> None:
-    # two messages for the one slot, then 22 in a burst of 22 x 20 ms: the slot has nothing to do for a while
-    system = QueueingNetwork(chunk=1, slots=1, publish_s=0.02, collect_s=0.0005, slot_s=0.105)
-    made = celery_result(1, publish_s=0.02, broker_s=None, makespan_s=simulate(system, 24).makespan_s)
+def test_idle_time_that_a_burst_explains_is_no_overhead() -> None:
+    # two messages for the one slot, then a burst of 22 x 20 ms, during which the slot is idle for a while
+    network = QueueingNetwork(chunk=1, slots=1, publish_s=0.02, collect_s=0.0005, slot_s=0.105)
+    made = celery_result(1, publish_s=0.02, broker_s=None, makespan_s=simulate(network, 24).makespan_s)
     result = replace(
         made, samples=tuple(replace(s, stations=replace(s.stations, payload_bytes=0)) for s in made.samples)
     )
@@ -158,11 +162,32 @@ def test_idle_moments_that_a_burst_explains_are_no_overhead() -> None:
     assert found.typical.overhead_s == pytest.approx(OVERHEAD_S, rel=0.01)
 
 
-def test_what_crowded_slots_take_longer_for_is_cpu_time() -> None:
-    # alone a task takes 105 ms; four slots on two cores get no further than 20 a second: 100 ms of CPU each
+def test_the_slowdown_of_contended_slots_counts_as_cpu_time() -> None:
+    # alone a task takes 105 ms; four slots on two cores only reach 20 a second: 100 ms of CPU each
     alone = celery_result(1, cpu_s=0.080)
     crowded = celery_result(4, cpu_s=0.080, held_s=0.2, makespan_s=24 * 0.100 / 2)
     found = service_demands([alone, crowded], fleet_run(alone, crowded))
     assert found is not None
     limit = bounds(found, 4)
     assert (limit.bottleneck, limit.throughput_per_s.point) == ("cpu", pytest.approx(24 / 1.2, rel=0.05))
+
+
+PLAIN = QueueingNetwork(chunk=1, slots=2, publish_s=0.001, collect_s=0.001, slot_s=0.1)
+
+
+def with_slot_s(slot_s: float) -> QueueingNetwork:
+    return replace(PLAIN, slot_s=slot_s)
+
+
+def test_calibration_finds_the_demand_that_gives_the_measured_makespan() -> None:
+    makespan_s = simulate(with_slot_s(0.137), 24).makespan_s
+    assert calibrate(with_slot_s, 24, makespan_s, 0.1, 0.2) == pytest.approx(0.137, rel=0.001)
+
+
+def test_calibration_stays_within_its_range() -> None:
+    assert calibrate(with_slot_s, 24, 0.01, 0.1, 0.2) == 0.1
+    assert calibrate(with_slot_s, 24, 99.0, 0.1, 0.2) == 0.2
+
+
+def test_a_batch_too_large_to_simulate_often_is_not_calibrated() -> None:
+    assert calibrate(with_slot_s, MAX_CALIBRATED_MESSAGES + 1, 99.0, 0.1, 0.2) is None

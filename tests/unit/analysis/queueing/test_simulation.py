@@ -5,21 +5,21 @@ import pytest
 from hypothesis import given, settings
 
 from orchestrator.analysis.queueing.makespan_model import fewest_slots, makespan_s, makespans_s
-from orchestrator.analysis.queueing.simulation import MOST_MESSAGES, simulate
+from orchestrator.analysis.queueing.simulation import MAX_MESSAGES, simulate
 from orchestrator.analysis.queueing.stations import QueueingNetwork
-from tests.unit.analysis.queueing.test_bounds import systems
+from tests.unit.analysis.queueing.test_bounds import networks
 
 PLAIN = QueueingNetwork(chunk=1, slots=4, publish_s=0.001, collect_s=0.002, slot_s=0.1, broker_s=0.0005)
 
 
-def test_one_message_takes_its_way_through_an_empty_system() -> None:
-    system = replace(PLAIN, flush_s=0.003, flight_s=0.004)
-    assert simulate(system, 1).makespan_s == pytest.approx(0.001 + 0.003 + 0.0005 + 0.004 + 0.1 + 0.002)
-    assert makespan_s(system, 1) == pytest.approx(simulate(system, 1).makespan_s)
+def test_a_single_message_takes_its_latency() -> None:
+    network = replace(PLAIN, flush_s=0.003, flight_s=0.004)
+    assert simulate(network, 1).makespan_s == pytest.approx(0.001 + 0.003 + 0.0005 + 0.004 + 0.1 + 0.002)
+    assert makespan_s(network, 1) == pytest.approx(simulate(network, 1).makespan_s)
 
 
-def test_a_batch_goes_in_waves() -> None:
-    # 12 messages on 4 slots: three turns, and four answers to take in at the end; 13: four turns, and one
+def test_a_batch_takes_whole_turns_of_its_slots() -> None:
+    # 12 messages on 4 slots: three turns, and four results to collect at the end; 13: four turns, and one
     assert simulate(PLAIN, 12).makespan_s == pytest.approx(0.001 + 0.0005 + 3 * 0.1 + 4 * 0.002)
     assert simulate(PLAIN, 13).makespan_s == pytest.approx(0.001 + 0.0005 + 4 * 0.1 + 0.002)
     # the fourth slot begins after four publications
@@ -34,87 +34,93 @@ def test_a_chunk_is_one_message() -> None:
 
 
 def test_bursts_share_a_flush_once_every_slot_has_two_messages() -> None:
-    # 2 slots: 4 messages alone, then all 46 others in one burst, while the slots are busy for long
-    system = QueueingNetwork(chunk=1, slots=2, publish_s=0.0, collect_s=0.0, slot_s=10.0, flush_s=0.1)
-    found = simulate(system, 50)
+    # 2 slots: 4 single messages, then the other 46 in one burst while the slots are busy
+    network = QueueingNetwork(chunk=1, slots=2, publish_s=0.0, collect_s=0.0, slot_s=10.0, flush_s=0.1)
+    found = simulate(network, 50)
     assert found.busy["orchestrator"] * found.makespan_s == pytest.approx(5 * 0.1)
 
 
 @pytest.mark.parametrize("slots", [1, 4, 64])
-def test_flushes_that_no_burst_shares_hold_the_orchestrator(slots: int) -> None:
-    # A round trip of 20 ms for each message, but where slots are so slow that messages pile up.
-    system = QueueingNetwork(chunk=1, slots=slots, publish_s=0.001, collect_s=0.001, slot_s=0.2, flush_s=0.02)
-    assert makespan_s(system, 20 * slots) == pytest.approx(simulate(system, 20 * slots).makespan_s, rel=0.05)
+def test_without_bursts_the_orchestrator_flushes_every_message(slots: int) -> None:
+    # A round trip of 20 ms for each message, unless the slots are so slow that messages pile up.
+    network = QueueingNetwork(
+        chunk=1, slots=slots, publish_s=0.001, collect_s=0.001, slot_s=0.2, flush_s=0.02
+    )
+    assert makespan_s(network, 20 * slots) == pytest.approx(
+        simulate(network, 20 * slots).makespan_s, rel=0.05
+    )
 
 
-def test_no_more_than_a_window_of_messages_is_under_way() -> None:
-    system = replace(PLAIN, slots=100, window=10, publish_s=1e-6, collect_s=1e-6, broker_s=0.0)
-    assert simulate(system, 100).makespan_s == pytest.approx(10 * 0.1, rel=0.01)
+def test_no_more_messages_than_the_window_are_in_flight() -> None:
+    network = replace(PLAIN, slots=100, window=10, publish_s=1e-6, collect_s=1e-6, broker_s=0.0)
+    assert simulate(network, 100).makespan_s == pytest.approx(10 * 0.1, rel=0.01)
 
 
-def test_cores_serve_no_more_than_they_have() -> None:
-    system = replace(PLAIN, slots=8, cpu_s=0.1, cores=2.0)
-    assert simulate(system, 80).makespan_s == pytest.approx(80 * 0.1 / 2, rel=0.01)
-    assert simulate(replace(system, cores=1.5), 80).makespan_s == pytest.approx(80 * 0.1 / 1.5, rel=0.02)
+def test_cores_give_no_more_cpu_time_than_they_have() -> None:
+    network = replace(PLAIN, slots=8, cpu_s=0.1, cores=2.0)
+    assert simulate(network, 80).makespan_s == pytest.approx(80 * 0.1 / 2, rel=0.01)
+    assert simulate(replace(network, cores=1.5), 80).makespan_s == pytest.approx(80 * 0.1 / 1.5, rel=0.02)
 
 
 @pytest.mark.parametrize("slots", [1, 10, 100, 1000, 10_000])
 def test_formula_and_simulation_agree_from_one_slot_to_ten_thousand(slots: int) -> None:
-    system = replace(
+    network = replace(
         PLAIN, slots=slots, window=20_000, publish_s=5e-6, collect_s=5e-6, broker_s=1e-6, slot_s=1.0
     )
-    assert makespan_s(system, 3 * slots) == pytest.approx(simulate(system, 3 * slots).makespan_s, rel=0.02)
+    assert makespan_s(network, 3 * slots) == pytest.approx(simulate(network, 3 * slots).makespan_s, rel=0.02)
 
 
-def test_more_messages_than_are_simulated_one_by_one_come_at_the_pace_of_the_others() -> None:
-    system = replace(PLAIN, slots=100, publish_s=1e-5, collect_s=1e-5, broker_s=0.0, slot_s=0.01)
-    found = simulate(system, 10 * MOST_MESSAGES)
-    assert found.makespan_s == pytest.approx(10 * MOST_MESSAGES * 0.01 / 100, rel=0.02)
+def test_messages_beyond_the_limit_are_extrapolated_at_the_pace_of_the_others() -> None:
+    network = replace(PLAIN, slots=100, publish_s=1e-5, collect_s=1e-5, broker_s=0.0, slot_s=0.01)
+    found = simulate(network, 10 * MAX_MESSAGES)
+    assert found.makespan_s == pytest.approx(10 * MAX_MESSAGES * 0.01 / 100, rel=0.02)
 
 
 @settings(deadline=None, max_examples=200)
-@given(systems())
-def test_formula_and_simulation_agree_where_one_station_stands_out(system: QueueingNetwork) -> None:
-    # Publishing so quick that no burst, of up to 50 messages, leaves the slots without work: the formula knows of none.
-    publish_s = min(system.publish_s, system.slot_s / 2) / 50
-    system = replace(system, window=1000, publish_s=publish_s, flush_s=0.0, shared=False)
+@given(networks())
+def test_formula_and_simulation_agree_where_one_station_stands_out(network: QueueingNetwork) -> None:
+    # Publishing is too fast for a burst of 50 messages to leave slots idle, which the formula does not model.
+    publish_s = min(network.publish_s, network.slot_s / 2) / 50
+    network = replace(network, window=1000, publish_s=publish_s, flush_s=0.0, shared=False)
     demands = sorted(
         (
-            system.slot_s / system.slots,
-            system.publish_s + system.collect_s,
-            system.broker_s,
-            0.0 if system.cores is None else system.all_cpu_s / system.cores,
+            network.slot_s / network.slots,
+            network.publish_s + network.collect_s,
+            network.broker_s,
+            0.0 if network.cores is None else network.total_cpu_s / network.cores,
         )
     )
-    if system.payload_s or demands[-1] < 3 * demands[-2]:
+    if network.payload_s or demands[-1] < 3 * demands[-2]:
         return
-    tasks = 40 * system.chunk * system.slots
-    assert makespan_s(system, tasks) == pytest.approx(simulate(system, tasks).makespan_s, rel=0.1)
+    tasks = 40 * network.chunk * network.slots
+    assert makespan_s(network, tasks) == pytest.approx(simulate(network, tasks).makespan_s, rel=0.1)
 
 
-def test_tasks_that_share_a_link_fall_into_step_and_leave_each_direction_idle_half_of_the_time() -> None:
-    # 10 ms in and 10 ms out, and nothing else: both fetch in 20 ms and store in 20; in turn one stores meanwhile
-    system = QueueingNetwork(1, 2, publish_s=0.0, collect_s=0.0, slot_s=0.02, payload_s=0.01, resident=True)
-    assert simulate(system, 2).makespan_s == pytest.approx(0.04)
-    assert simulate(system, 2, "in turn").makespan_s == pytest.approx(0.03)
-    assert simulate(system, 1).makespan_s == simulate(system, 1, "in turn").makespan_s == pytest.approx(0.02)
+def test_tasks_that_share_a_link_fall_into_step_and_leave_each_direction_idle_half_the_time() -> None:
+    # 10 ms in and 10 ms out, and nothing else: both fetch for 20 ms, then both store; in turn, one stores meanwhile
+    network = QueueingNetwork(1, 2, publish_s=0.0, collect_s=0.0, slot_s=0.02, payload_s=0.01, resident=True)
+    assert simulate(network, 2).makespan_s == pytest.approx(0.04)
+    assert simulate(network, 2, "in turn").makespan_s == pytest.approx(0.03)
+    assert (
+        simulate(network, 1).makespan_s == simulate(network, 1, "in turn").makespan_s == pytest.approx(0.02)
+    )
 
 
-def test_how_a_link_is_shared_hardly_matters_where_it_has_room() -> None:
-    system = QueueingNetwork(
+def test_the_order_on_a_link_hardly_matters_if_it_has_spare_capacity() -> None:
+    network = QueueingNetwork(
         1, 8, publish_s=0.001, collect_s=0.0, slot_s=0.1, payload_s=0.0005, resident=True
     )
-    shared, in_turn = (simulate(system, 320, link).makespan_s for link in ("shared", "in turn"))
+    shared, in_turn = (simulate(network, 320, link).makespan_s for link in ("shared", "in turn"))
     assert shared == pytest.approx(in_turn, rel=0.03)
 
 
-def test_makespans_of_many_slots_are_those_of_each() -> None:
+def test_makespans_for_many_slots_equal_those_computed_one_by_one() -> None:
     counts = np.array([1, 2, 3, 8, 50])
     alone = [makespan_s(replace(PLAIN, slots=int(each)), 30) for each in counts]
     assert makespans_s(PLAIN, 30, counts) == pytest.approx(alone)
 
 
-def test_fewest_slots_are_the_first_that_are_quick_enough() -> None:
+def test_fewest_slots_are_the_first_that_are_fast_enough() -> None:
     # 24 tasks of 100 ms: 8 slots take 3 turns
     assert fewest_slots(PLAIN, 24, 0.35, 100) == 8
     assert fewest_slots(PLAIN, 24, 0.05, 100) is None

@@ -9,6 +9,7 @@ import pytest
 
 from orchestrator.analysis.analyse import analyse
 from orchestrator.analysis.checks.warnings import warnings
+from orchestrator.analysis.queueing.prediction import HypotheticalFleet, stage_predictions
 from orchestrator.analysis.scaling.cost import costs
 from orchestrator.analysis.scaling.curves import scaling
 from orchestrator.analysis.scaling.sweep import sweeping
@@ -17,7 +18,6 @@ from orchestrator.analysis.verdicts.events_cost import events_costs
 from orchestrator.analysis.verdicts.highlights import fastest_cells
 from orchestrator.analysis.verdicts.recommendations import advice
 from orchestrator.analysis.verdicts.verdict import verdicts
-from orchestrator.commands.prediction import Asked, forecasts
 from orchestrator.model.findings import Estimate
 from orchestrator.model.runs import CellResult
 from orchestrator.phrases.sweep import sweep_sentence
@@ -160,9 +160,9 @@ def test_task_events_cost_nothing_where_the_cell_with_them_fails() -> None:
     assert events_costs(run_of(result(off, STEADY), failing(result(on, STEADY)))) == ()
 
 
-def test_a_forecast_is_not_held_against_a_cell_that_fails() -> None:
+def test_a_prediction_is_not_compared_with_a_cell_that_fails() -> None:
     run = fleet_run(failing(plain_result(made_fleets.SERIAL, 1.2), 4), celery_result(1), celery_result(2))
-    (found,) = forecasts(run, Asked.checked(4, None, None, None, None, None))
+    (found,) = stage_predictions(run, run.stages, HypotheticalFleet(4))
     assert (found.versus, found.speedup) == (None, None)
 
 
