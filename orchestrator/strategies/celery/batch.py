@@ -32,32 +32,22 @@ RECEIVE_WAIT_S: Final = 0.5  # seconds to wait for a reply when nothing can be p
 
 @dataclass(slots=True)
 class Batch:
-    """Runs `tasks` on `slots` slots, in messages of up to `chunk` tasks.
-
-    Attributes:
-        key: the prefix of every message id and payload name of the batch.
-        note: called with each disturbance.
-        unpublished: the index of the first task of each chunk that is not in flight, in the order of publication.
-        publish_s: seconds spent on storing inputs and publishing.
-        slot_s: seconds that answered tasks occupied a slot, summed.
-        payload_bytes: bytes that answered messages moved into and out of the payload store.
-        messages: answered messages.
-    """
+    """Runs `tasks` on `slots` slots, in messages of up to `chunk` tasks, and counts what they cost."""
 
     connection: Connection
     cleanup: Cleanup
-    key: str
+    key: str  # prefix of every message id and payload name
     slots: int
     tasks: Sequence[Task]
     chunk: int
-    note: Callable[[str], None]
+    note: Callable[[str], None]  # called with each disturbance
+    unpublished: deque[int] = field(init=False)  # index of the first task of each chunk that is not in flight
     in_flight: dict[str, InFlightMessage] = field(default_factory=dict)
     bytes_in_flight: int = 0
-    publish_s: float = 0.0
-    slot_s: float = 0.0
-    payload_bytes: int = 0
-    messages: int = 0
-    unpublished: deque[int] = field(init=False)
+    publish_s: float = 0.0  # spent on storing inputs and publishing
+    slot_s: float = 0.0  # for which answered tasks occupied a slot, summed
+    payload_bytes: int = 0  # moved into and out of the payload store by answered messages
+    messages: int = 0  # answered
 
     def __post_init__(self) -> None:
         self.unpublished = deque(range(0, len(self.tasks), self.chunk))

@@ -16,25 +16,15 @@ NOT_IN_REPLY: Final = Failure(LOST, "the worker's reply does not mention this ta
 
 @dataclass(slots=True)
 class InFlightMessage:
-    """A message that was published and not yet answered.
+    """A message that was published and not yet answered; times are in seconds of our monotonic clock."""
 
-    Attributes:
-        start: the index of its first task in the batch.
-        tasks: its chunk.
-        references: where their inputs are stored.
-        size: bytes of the inputs.
-        started_at: when storing the inputs began, in seconds of our monotonic clock.
-        sent_at: when its burst was published.
-        accepted: whether the broker confirmed it; unknown, so `False`, where the connection broke before.
-    """
-
-    start: int
+    start: int  # index of its first task in the batch
     tasks: Sequence[Task]
-    references: Sequence[Reference]
-    size: int
-    started_at: float
-    sent_at: float = 0.0
-    accepted: bool = False
+    references: Sequence[Reference]  # to the stored inputs
+    size: int  # bytes of the inputs
+    started_at: float  # when storing the inputs began
+    sent_at: float = 0.0  # when its burst was published
+    accepted: bool = False  # whether the broker confirmed it; False if the connection broke before
 
 
 def failed(tasks: Iterable[Task], message: str, kind: str = LOST) -> list[Outcome]:
