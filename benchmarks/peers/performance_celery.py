@@ -27,8 +27,8 @@ from pathlib import Path
 from orchestrator.fleet.child_processes import ChildProcesses
 from orchestrator.fleet.fleet import Fleet
 from orchestrator.inputs import source
-from orchestrator.inputs.image_server import Origin
-from orchestrator.inputs.provisioning import start_origin
+from orchestrator.inputs.image_server import ImageServer
+from orchestrator.inputs.provisioning import start_image_server
 from orchestrator.inputs.workload import Workload, prepare
 from orchestrator.model.runs import Data
 from orchestrator.phrases.numbers import seconds as shown
@@ -87,7 +87,7 @@ def noop_rows(found: Found) -> Iterator[Row]:
 
 def workload(processes: ChildProcesses) -> Workload:
     """Pictures on an origin, and what each stage takes and gives."""
-    base = start_origin(processes, Origin(images=IMAGES, width=SIDE, height=SIDE, seed=1))
+    base = start_image_server(processes, ImageServer(images=IMAGES, width=SIDE, height=SIDE, seed=1))
     return prepare(source.parse("origin").urls(base, IMAGES))
 
 

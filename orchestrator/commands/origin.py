@@ -65,8 +65,7 @@ def origin(
     # Imported here: they load tornado and NumPy, which --help can do without.
     from pathlib import Path  # noqa: PLC0415
 
-    from orchestrator.inputs.image_server import Origin, serve  # noqa: PLC0415
-    from orchestrator.inputs.on_demand import serve_on_demand  # noqa: PLC0415
+    from orchestrator.inputs.image_server import ImageServer, serve  # noqa: PLC0415
     from orchestrator.planning.option_checks import parse_size  # noqa: PLC0415
 
     folder = Path(directory).expanduser() if directory else None
@@ -75,12 +74,13 @@ def origin(
         paces = {"--latency-ms": latency_ms, "--bandwidth-mbit": bandwidth_mbit}
         _refuse({"--images": images, **made, **paces}, "--on-demand, where every URL has its own")
         _check_folder(folder)
-        serve_on_demand(host, port, folder, lambda url: typer.echo(_on_demand(url, folder)))
+        server = ImageServer(on_demand=True, directory=folder, host=host, port=port)
+        serve(server, lambda url: typer.echo(_on_demand(url, folder)))
         return 0
     if folder is not None:
         _refuse(made, "--directory, whose files are served as they are")
     width, height = parse_size(size or SIZE)
-    served = Origin(
+    server = ImageServer(
         images=IMAGES if images is None and folder is None else images,
         width=width,
         height=height,
@@ -91,10 +91,10 @@ def origin(
         host=host,
         port=port,
     )
-    paths = tuple(served.catalogue)
+    paths = tuple(server.set)
     if sys.stderr.isatty():
         typer.echo(f"{'making' if folder is None else 'reading'} {len(paths)} images ...", err=True)
-    serve(served, lambda url: typer.echo(_offered(url, paths, folder)))
+    serve(server, lambda url: typer.echo(_offered(url, paths, folder)))
     return 0
 
 

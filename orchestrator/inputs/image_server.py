@@ -1,69 +1,98 @@
-"""The origin: an HTTP server, in a process of its own, that serves pictures with a set latency and bandwidth.
+"""The image server: pictures over HTTP, with a set latency and bandwidth, in a process of its own.
 
-    GET /images/<i>.jpg   picture i; of a directory, with its file's suffix
-    GET /health           answers at once
+    GET /images/<i>.jpg                              picture i of a set that is in memory before the server is ready
+    GET /synthetic/<seed>/<width>x<height>/<i>.jpg   on demand: a synthetic photograph
+    GET /files/<name>                                on demand: a file of the server's directory
+    GET /health                                      answered at once
 
-Every picture lies in memory before the server says that it is ready, so none is made while a client is timed.
-
-As a child process: `python -m orchestrator.inputs.image_server --images 20 --end-with-stdin` prints one line of
-JSON, `{"url": "http://127.0.0.1:PORT"}`, when it is ready.
+On demand, a picture is made at its first request and kept, and the query sets the pace:
+`?latency_ms=10&bandwidth_mbit=100`.
 """
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import contextlib
 import json
+import logging
 import math
+import mimetypes
 import os
+import re
+import signal
+import socket
 import sys
 import threading
-from collections.abc import Awaitable, Callable, Sequence
+import time
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
+from typing import Any, Final, TypeAlias
+from urllib.parse import quote, unquote, urlencode
 
-from orchestrator.errors import BreakevenError, UsageError
-from orchestrator.inputs import catalogue
-from orchestrator.inputs.catalogue import Catalogue, Picture
-from orchestrator.inputs.server import answer, ended_by_signal, listening, url
-from orchestrator.inputs.synthetic import check_size
-from orchestrator.inputs.web import application
+from tornado.http1connection import HTTP1Connection
+from tornado.httpserver import HTTPServer
+from tornado.iostream import StreamClosedError
+from tornado.netutil import bind_sockets
+from tornado.web import Application, HTTPError, RequestHandler
 
-MAX_BYTES = 2 * 1024**3
-"""What the pictures may take in memory together."""
+from orchestrator.errors import BreakevenError, UnavailableError, UsageError
+from orchestrator.inputs.source import file_path, files_of, synthetic_path
+from orchestrator.inputs.synthetic import check_size, encode, photograph
+
+PROGRAM: Final = "orchestrator.inputs.image_server"
+MAX_BYTES: Final = 2 * 1024**3  # of memory for all pictures
+MAX_REQUEST_BYTES: Final = 1 << 16  # of a request's head, and of its body
+MAX_LATENCY_MS: Final = 60_000.0  # that a query may ask for
+MAX_BANDWIDTH_MBIT: Final = 1e6
+PIECE_S: Final = 0.004  # of bandwidth in each piece of a paced body
+
+SYNTHETIC: Final = re.compile(r"/synthetic/(\d{1,10})/(\d{1,4})x(\d{1,4})/(\d{1,6})\.jpg")
+FILES: Final = "/files/"
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """An encoded picture as it goes over the wire."""
+
+    body: bytes
+    content_type: str
+
+
+Make: TypeAlias = Callable[[], Picture]
+
+
+class NoRoomError(UsageError):
+    """The pictures of one set take more memory than the server has for them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Origin:
-    """What an origin serves, where, and how fast.
-
-    Synthetic photographs of `width` x `height` from `seed`, or the files of `directory`; in both cases
-    `images` of them (a directory may have fewer; `None` serves all of its files). `latency_ms` passes
-    before each answer, whatever else is going on; `bandwidth_mbit`, in megabits a second, is each
-    connection's own, and `None` sets no limit. Port 0 is any free one.
+class ImageServer:
+    """What to serve, where, and how fast.
 
     Raises:
         UsageError: a number is out of its range.
     """
 
-    images: int | None = 20
-    width: int = 800
+    images: int | None = 20  # in the set; None for every file of `directory`, which may also have fewer
+    width: int = 800  # pixels of the set's synthetic photographs
     height: int = 800
     seed: int = 0
-    latency_ms: float = 0.0
-    bandwidth_mbit: float | None = None
-    directory: Path | None = None
+    latency_ms: float = 0.0  # before each answer; requests do not wait for each other
+    bandwidth_mbit: float | None = None  # megabits per second of each connection; None for no limit
+    directory: Path | None = None  # whose files to serve, in place of synthetic photographs or beside them
     host: str = "127.0.0.1"
-    port: int = 0
+    port: int = 0  # any free one
+    on_demand: bool = False  # serve what each URL asks for, at its pace, in place of a set
 
     def __post_init__(self) -> None:
-        """See that every number makes sense."""
         if self.directory is None:
             check_size(self.width, self.height)
             if self.images is None:
-                raise UsageError("how many synthetic images to serve is not said; give --images N")
+                raise UsageError("the number of synthetic images is missing; give --images N")
         if self.images is not None and self.images < 1:
             raise UsageError(f"images {self.images} is out of range; it may be 1 or more")
         if self.seed < 0:
@@ -78,114 +107,389 @@ class Origin:
             raise UsageError(f"port {self.port} is out of range; it may be 0 (any free one) to 65535")
 
     @property
-    def latency_s(self) -> float:
-        """Seconds before each answer."""
-        return self.latency_ms / 1000
+    def pace(self) -> Pace:
+        """The pace of the set's answers."""
+        return Pace.of(self.latency_ms, self.bandwidth_mbit)
 
     @property
-    def bytes_per_s(self) -> float | None:
-        """What one connection carries; `None` for no limit."""
-        return None if self.bandwidth_mbit is None else self.bandwidth_mbit * 1e6 / 8
+    def set(self) -> Mapping[str, Make]:
+        """The URL path of each picture of the set, and the function that makes or reads it.
 
-    @property
-    def catalogue(self) -> Catalogue:
-        """The pictures on offer, none of them made yet."""
+        Raises:
+            UnavailableError: the directory has no files.
+        """
+        if self.on_demand:
+            return {}
         if self.directory is not None:
-            return catalogue.from_directory(self.directory, self.images)
-        return catalogue.synthetic(self.seed, self.images or 0, self.width, self.height)
+            files = files_of(self.directory)[: self.images]
+            return {file_path(i, file.name): partial(read_picture, file) for i, file in enumerate(files)}
+        size = self.width, self.height
+        return {
+            synthetic_path(i): partial(synthetic_picture, self.seed, i, *size)
+            for i in range(self.images or 0)
+        }
 
-    @property
-    def command(self) -> list[str]:
-        """The command line of a child process that serves this, and ends when its standard input does."""
-        flags = {name: getattr(self, name) for name in self.__dataclass_fields__}
-        options = [
-            f"--{name.replace('_', '-')}={value}" for name, value in flags.items() if value is not None
-        ]
-        return [sys.executable, "-m", "orchestrator.inputs.image_server", *options, "--end-with-stdin"]
+    def command(self, *flags: str) -> list[str]:
+        """Return the command line of a child process that serves this; flags are those of `main`."""
+        return [sys.executable, "-m", PROGRAM, json.dumps(asdict(self), default=str), *flags]
 
 
-def serve(origin: Origin, ready: Callable[[str], None], lifeline: int | None = None) -> None:
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How long an answer takes."""
+
+    latency_s: float = 0.0
+    bytes_per_s: float | None = None
+
+    @classmethod
+    def of(cls, latency_ms: float, bandwidth_mbit: float | None) -> Pace:
+        """Convert from a user's units."""
+        return cls(latency_ms / 1000, bandwidth_mbit * 1e6 / 8 if bandwidth_mbit else None)
+
+
+def pace_query(latency_ms: float, bandwidth_mbit: float | None) -> str:
+    """Return the query that asks for a pace; empty where it asks for nothing."""
+    asked = {"latency_ms": latency_ms, "bandwidth_mbit": bandwidth_mbit}
+    query = urlencode({name: f"{value:.12g}" for name, value in asked.items() if value})
+    return f"?{query}" if query else ""
+
+
+def synthetic_url(base: str, seed: int, size: tuple[int, int], index: int, query: str) -> str:
+    """Return the on-demand URL of the synthetic photograph `index`; `query` is of `pace_query`."""
+    width, height = size
+    return f"{base.rstrip('/')}/synthetic/{seed}/{width}x{height}/{index}.jpg{query}"
+
+
+def file_url(base: str, name: str, query: str) -> str:
+    """Return the on-demand URL of a file of the server's directory."""
+    return f"{base.rstrip('/')}{FILES}{quote(name, safe='')}{query}"
+
+
+def synthetic_picture(seed: int, index: int, width: int, height: int) -> Picture:
+    """Make a synthetic photograph.
+
+    Raises:
+        UsageError: a number is out of its range.
+    """
+    return Picture(encode(photograph(seed, index, width, height)), "image/jpeg")
+
+
+def read_picture(file: Path) -> Picture:
+    """Read a file as it is.
+
+    Raises:
+        UnavailableError: it cannot be read.
+    """
+    try:
+        body = file.read_bytes()
+    except OSError as error:
+        raise UnavailableError(
+            f"source file {file} cannot be read: {error.strerror}; correct its permissions or remove it"
+        ) from None
+    return Picture(body, mimetypes.guess_type(file.name, strict=False)[0] or "application/octet-stream")
+
+
+@dataclass(slots=True)
+class _Group:
+    """Pictures that share a path up to its last slash, and the memory they take."""
+
+    pictures: dict[object, asyncio.Future[Picture]] = field(default_factory=dict)
+    bytes: int = 0
+
+
+class PictureCache:
+    """Pictures by path, each made once by a few threads.
+
+    When memory runs short, the group that has not been asked for longest is dropped. `on_demand` makes pictures beyond
+    the set: synthetic photographs, and the files of `directory`.
+    """
+
+    def __init__(
+        self,
+        set_: Mapping[str, Make],
+        directory: Path | None = None,
+        on_demand: bool = False,
+        max_bytes: int = MAX_BYTES,
+    ) -> None:
+        self.set, self.on_demand = set_, on_demand
+        self._directory, self._max_bytes = directory, max_bytes
+        self._groups: OrderedDict[str, _Group] = OrderedDict()
+        self._threads = ThreadPoolExecutor(max_workers=min(4, os.cpu_count() or 1))
+
+    async def fill(self) -> None:
+        """Make every picture of the set.
+
+        Raises:
+            NoRoomError: they take too much memory together.
+            UnavailableError: a file cannot be read.
+        """
+        await asyncio.gather(*map(self.find, self.set))
+
+    async def find(self, path: str) -> Picture | None:
+        """Return the picture of a path, made now if it is not there; `None` for an unknown path.
+
+        Raises:
+            NoRoomError: the pictures of its group take too much memory.
+            UsageError: its size is out of range.
+            UnavailableError: its file cannot be read.
+        """
+        known = self._maker(path)
+        if known is None:
+            return None
+        key, make = known
+        name = path.rpartition("/")[0]
+        group = self._groups.setdefault(name, _Group())
+        self._groups.move_to_end(name)
+        if key not in group.pictures:
+            group.pictures[key] = asyncio.get_running_loop().run_in_executor(self._threads, make)
+            try:
+                self._count(group, await group.pictures[key])
+            except BreakevenError:
+                del group.pictures[key]
+                raise
+        return await group.pictures[key]
+
+    def close(self) -> None:
+        """Stop making pictures."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    def _count(self, group: _Group, picture: Picture) -> None:
+        size = len(picture.body)
+        if group.bytes + size > self._max_bytes:
+            raise NoRoomError(
+                f"the pictures take over {self._max_bytes} bytes; serve fewer with --images, or smaller ones"
+            )
+        group.bytes += size
+        while sum(each.bytes for each in self._groups.values()) > self._max_bytes:
+            self._groups.popitem(last=False)
+
+    def _maker(self, path: str) -> tuple[object, Make] | None:
+        """Return the key of a picture within its group, and the function that makes it."""
+        if path in self.set:
+            return path, self.set[path]
+        if not self.on_demand:
+            return None
+        if found := SYNTHETIC.fullmatch(path):
+            seed, width, height, index = map(int, found.groups())
+            return index, partial(synthetic_picture, seed, index, width, height)
+        if self._directory is None or not path.startswith(FILES):
+            return None
+        name = unquote(path.removeprefix(FILES))
+        if not name or name.startswith(".") or "/" in name or "\0" in name:
+            return None
+        file = self._directory / name
+        try:
+            state = file.stat(follow_symlinks=False)
+        except OSError:
+            return None
+        if file.is_symlink() or not file.is_file():
+            return None
+        return (name, state.st_mtime_ns, state.st_size), partial(read_picture, file)
+
+
+def serve(server: ImageServer, ready: Callable[[str], None], lifeline: int | None = None) -> None:
     """Serve until SIGTERM or SIGINT; runs in the main thread of a process of its own.
 
     Args:
-        origin: what to serve, where and how fast.
-        ready: called once with the base URL, when every picture is in memory and the port answers.
-        lifeline: a file descriptor (0 is standard input); when it comes to its end, the server ends too.
+        server: what to serve, where and how fast.
+        ready: called once with the base URL, when the set is in memory and the port answers.
+        lifeline: a file descriptor (0 is standard input); the server ends when it does.
 
     Raises:
-        UnavailableError: the port cannot be listened on, or the directory has nothing to serve.
-        UsageError: the pictures do not fit in memory.
+        UnavailableError: the port cannot be listened on, or the directory has no files.
+        UsageError: the set does not fit in memory.
     """
-    asyncio.run(_serve(origin, ready, lifeline))
+    asyncio.run(_serve(server, ready, lifeline))
 
 
-async def _serve(origin: Origin, ready: Callable[[str], None], lifeline: int | None) -> None:
-    ended = ended_by_signal()
+async def _serve(server: ImageServer, ready: Callable[[str], None], lifeline: int | None) -> None:
+    loop, ended = asyncio.get_running_loop(), asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, ended.set)
     if lifeline is not None:
-        loop = asyncio.get_running_loop()
         threading.Thread(target=_watch, args=(lifeline, loop, ended), daemon=True).start()
-    with listening(origin.host, origin.port) as sockets:
-        pictures = await _unless(ended, _fill(origin.catalogue))
-        if pictures is not None:
-            images = application(pictures, origin.latency_s, origin.bytes_per_s)
-            await answer(images, sockets, lambda port: ready(url(origin.host, port)), ended)
-
-
-async def _fill(offers: Catalogue) -> dict[str, Picture]:
-    """Every picture, made or read by a few threads while the loop still hears signals."""
-    threads = ThreadPoolExecutor(max_workers=min(4, os.cpu_count() or 1))
-    pictures: dict[str, Picture] = {}
-    size = 0
+    for name in ("tornado.general", "tornado.access"):
+        logging.getLogger(name).setLevel(logging.ERROR)  # bad requests of clients are not worth a line
+    sockets = _listen(server.host, server.port)
+    cache = PictureCache(server.set, server.directory, server.on_demand)
+    filling, ending = asyncio.ensure_future(cache.fill()), asyncio.ensure_future(ended.wait())
     try:
-        waiting = {path: threads.submit(make) for path, make in offers.items()}
-        for path, making in waiting.items():
-            picture = pictures[path] = await asyncio.wrap_future(making)
-            size += len(picture.body)
-            if size > MAX_BYTES:
-                raise UsageError(
-                    f"the pictures take over {MAX_BYTES} bytes; serve fewer with --images, or smaller ones"
-                )
+        await asyncio.wait({filling, ending}, return_when=asyncio.FIRST_COMPLETED)
+        if not filling.done():
+            return
+        filling.result()
+        limits = {"max_body_size": MAX_REQUEST_BYTES, "max_header_size": MAX_REQUEST_BYTES}
+        http = HTTPServer(application(cache, server.pace), **limits)
+        http.add_sockets(sockets)
+        ready(_url(server.host, sockets[0].getsockname()[1]))
+        await ending
+        http.stop()
+        await http.close_all_connections()
     finally:
-        threads.shutdown(wait=False, cancel_futures=True)
-    return pictures
-
-
-async def _unless(ended: asyncio.Event, filling: Awaitable[dict[str, Picture]]) -> dict[str, Picture] | None:
-    """What `filling` gives, or `None` where the end came first."""
-    work, end = asyncio.ensure_future(filling), asyncio.ensure_future(ended.wait())
-    await asyncio.wait({work, end}, return_when=asyncio.FIRST_COMPLETED)
-    end.cancel()
-    if work.done():
-        return work.result()
-    work.cancel()
-    return None
+        cache.close()
+        for each in sockets:
+            each.close()
 
 
 def _watch(lifeline: int, loop: asyncio.AbstractEventLoop, ended: asyncio.Event) -> None:
-    """Wait for the end of `lifeline`; by its descriptor, for a lock on `sys.stdin` would be held at exit."""
+    # By its descriptor: a lock on `sys.stdin` would be held at exit.
     while os.read(lifeline, 4096):
         pass
     with contextlib.suppress(RuntimeError):  # the loop is closed: a signal came first
         loop.call_soon_threadsafe(ended.set)
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """The child process: serve what the arguments say, print the address, return the exit code."""
-    parser = argparse.ArgumentParser(prog="orchestrator.inputs.image_server", allow_abbrev=False)
-    parser.add_argument("--host", default="127.0.0.1")
-    parser.add_argument("--port", type=int, default=0)
-    parser.add_argument("--images", type=int)
-    parser.add_argument("--width", type=int, default=800)
-    parser.add_argument("--height", type=int, default=800)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--latency-ms", type=float, default=0.0)
-    parser.add_argument("--bandwidth-mbit", type=float)
-    parser.add_argument("--directory", type=Path)
-    parser.add_argument("--end-with-stdin", action="store_true")
-    options = vars(parser.parse_args(arguments))
-    lifeline = 0 if options.pop("end_with_stdin") else None
+def _listen(host: str, port: int) -> list[socket.socket]:
     try:
-        serve(Origin(**options), _announce, lifeline)
+        return bind_sockets(port, host, backlog=1024)
+    except OSError as error:
+        raise UnavailableError(
+            f"cannot listen on {host}:{port}: {error.strerror}; choose another --host or --port"
+        ) from None
+
+
+def _url(host: str, port: int) -> str:
+    """The address for a client on this machine, to whom a wildcard is no address."""
+    name = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - not bound here
+    return f"http://[{name}]:{port}" if ":" in name else f"http://{name}:{port}"
+
+
+def application(
+    cache: PictureCache,
+    pace: Pace = Pace(),
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    clock: Callable[[], float] = time.monotonic,
+) -> Application:
+    """Return the web application that serves the pictures of `cache`.
+
+    Args:
+        cache: finds or makes the pictures.
+        pace: of every answer but those on demand, errors included.
+        sleep: waits for a number of seconds without delaying other requests.
+        clock: seconds.
+    """
+    arguments = {"cache": cache, "pace": pace, "sleep": sleep, "clock": clock}
+    return Application([("/health", _Health), (".*", _Pictures, arguments)], log_function=lambda _: None)
+
+
+def pieces(size: int, bytes_per_s: float) -> Iterator[tuple[float, int, int]]:
+    """Yield the due time in seconds, the start and the end of each piece of a paced body.
+
+    A piece is due when a line of this bandwidth would have carried all of it, so the last one is due after exactly
+    `size / bytes_per_s`.
+    """
+    step = max(1, round(bytes_per_s * PIECE_S))
+    for start in range(0, size, step):
+        end = min(size, start + step)
+        yield end / bytes_per_s, start, end
+
+
+class _Handler(RequestHandler):
+    """Answers without entity tags, which would cost a hash of every body, and with plain errors."""
+
+    where = ""
+
+    def set_default_headers(self) -> None:
+        self.set_header("Cache-Control", "no-store")
+        self.set_header("Content-Type", "text/plain; charset=utf-8")
+
+    def compute_etag(self) -> None:
+        return None
+
+    def write_error(self, status_code: int, **_: Any) -> None:
+        hint = f"; pictures are at {self.where}" if status_code == 404 and self.where else ""
+        self.finish(f"{status_code} {self._reason}{hint}\n")
+
+
+class _Health(_Handler):
+    def get(self) -> None:
+        self.finish("ok\n")
+
+    head = get
+
+
+class _Pictures(_Handler):
+    """Sends the picture of a path after a latency and at a bandwidth."""
+
+    def initialize(
+        self,
+        cache: PictureCache,
+        pace: Pace,
+        sleep: Callable[[float], Awaitable[None]],
+        clock: Callable[[], float],
+    ) -> None:
+        self.cache, self.pace, self.sleep, self.clock = cache, pace, sleep, clock
+        self.where = next((f"{path} and on" for path in cache.set), "")
+        if cache.on_demand:
+            self.where = "/synthetic/SEED/WIDTHxHEIGHT/I.jpg and /files/NAME"
+
+    async def get(self) -> None:
+        pace = self._asked_pace() if self.cache.on_demand else self.pace
+        if pace.latency_s:
+            await self.sleep(pace.latency_s)
+        picture = await self._find()
+        self.set_header("Content-Type", picture.content_type)
+        self.set_header("Content-Length", len(picture.body))
+        if self.request.method == "HEAD":
+            self.finish()
+        elif pace.bytes_per_s is None:
+            self.finish(picture.body)
+        else:
+            await self._send_paced(picture.body, pace.bytes_per_s)
+
+    head = get
+
+    async def _find(self) -> Picture:
+        try:
+            picture = await self.cache.find(self.request.path)
+        except NoRoomError:
+            raise HTTPError(507) from None
+        except UsageError:
+            raise HTTPError(400) from None
+        except UnavailableError:
+            raise HTTPError(404) from None
+        if picture is None:
+            raise HTTPError(404)
+        return picture
+
+    def _asked_pace(self) -> Pace:
+        latency_ms = self._number("latency_ms", MAX_LATENCY_MS)
+        return Pace.of(latency_ms, self._number("bandwidth_mbit", MAX_BANDWIDTH_MBIT))
+
+    def _number(self, name: str, most: float) -> float:
+        try:
+            value = float(self.get_query_argument(name, "0"))
+        except ValueError:
+            value = math.nan
+        if not 0 <= value <= most:
+            raise HTTPError(400)
+        return value
+
+    async def _send_paced(self, body: bytes, bytes_per_s: float) -> None:
+        connection = self.request.connection
+        if isinstance(connection, HTTP1Connection):
+            # A small piece must not wait until the last one is acknowledged.
+            connection.stream.set_nodelay(True)
+        began = self.clock()
+        try:
+            for due_s, start, end in pieces(len(body), bytes_per_s):
+                await self.sleep(max(0.0, began + due_s - self.clock()))
+                self.write(body[start:end])
+                await self.flush()
+        except StreamClosedError:
+            return  # the client left
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run as the child process of `ImageServer.command`; return the exit code.
+
+    Prints `{"url": "http://127.0.0.1:PORT"}` when it is ready. With `--end-with-stdin` it ends with its standard input.
+    """
+    options = json.loads(arguments[0])
+    directory = options.pop("directory", None)
+    lifeline = 0 if "--end-with-stdin" in arguments else None
+    try:
+        serve(ImageServer(**options, directory=directory and Path(directory)), _announce, lifeline)
     except BreakevenError as error:
         sys.stderr.write(f"{error}\n")
         return error.exit_code
@@ -198,4 +502,4 @@ def _announce(url: str) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

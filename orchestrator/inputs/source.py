@@ -1,45 +1,46 @@
-"""Where a run's pictures come from: the origin's synthetic photographs, a directory, or the user's URLs."""
+"""Where a run's pictures come from: synthetic photographs, a directory, or the user's URLs."""
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal, TypeAlias
 from urllib.parse import urlsplit
 
 from orchestrator.errors import UnavailableError, UsageError
-from orchestrator.inputs.catalogue import file_path, files_of, synthetic_path
 
-Kind = Literal["origin", "directory", "template"]
+Kind: TypeAlias = Literal["origin", "directory", "template"]
 
-ORIGIN = "origin"
-PLACE = "{i}"
+ORIGIN: Final = "origin"
+INDEX: Final = "{i}"
+PLAIN_SUFFIX: Final = re.compile(r"\.[A-Za-z0-9]{1,8}")
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """What `--source` names. `files` are a directory's, in name order; `option` is what the user wrote."""
+    """What `--source` names."""
 
     kind: Kind
-    option: str
-    files: tuple[str, ...] = ()
+    option: str  # as the user wrote it
+    files: tuple[str, ...] = ()  # of a directory, in name order
 
     @property
     def directory(self) -> Path | None:
-        """The directory that the origin has to serve, absolute; `None` for the other kinds."""
+        """The directory that an image server has to serve, absolute; `None` for the other kinds."""
         return Path(self.option).expanduser().absolute() if self.kind == "directory" else None
 
     @property
     def served(self) -> bool:
-        """Whether an origin must run for it."""
+        """Whether the source needs an image server."""
         return self.kind != "template"
 
     def count(self, images: int) -> int:
-        """How many pictures there are where `images` are asked for: a directory may hold fewer."""
+        """Return how many pictures there are where `images` are asked for: a directory may have fewer."""
         return min(images, len(self.files)) if self.kind == "directory" else images
 
     def left_out(self, images: int) -> str | None:
-        """Which of a directory's files have no part in a run of so many `images`; `None` where all have."""
+        """Return which files of a directory a run of `images` leaves out; `None` if none."""
         others = self.files[images:]
         if self.kind != "directory" or not others:
             return None
@@ -50,32 +51,27 @@ class Source:
         )
 
     def lacking(self, images: int) -> str | None:
-        """That a directory holds fewer files than a run of so many `images` asks for; `None` where it does not."""
+        """Return that a directory has fewer files than `images`; `None` if it has enough."""
         has = self.count(images)
         if has == images:
             return None
         files = "1 file" if has == 1 else f"{has} files"
-        return f"source {self.option} holds {files}: each batch is of {has}, not of {images} images"
+        return f"source {self.option} has {files}: each batch has {has} images, not {images}"
 
-    def urls(self, base_url: str | None, images: int) -> tuple[str, ...]:
-        """The batch's URLs, in order.
+    def urls(self, base_url: str, images: int) -> tuple[str, ...]:
+        """Return the batch's URLs, in order.
 
         Args:
-            base_url: the origin's, such as `http://127.0.0.1:8000`; `None` where none is needed.
+            base_url: of the image server, such as `http://127.0.0.1:8000`; a template does not use it.
             images: how many are asked for, 1 or more.
 
         Raises:
             UsageError: `images` is below 1.
-            UnavailableError: the source is served by an origin and there is none.
         """
         if images < 1:
             raise UsageError(f"images {images} is out of range; it may be 1 or more")
         if self.kind == "template":
-            return tuple(self.option.replace(PLACE, str(i)) for i in range(images))
-        if base_url is None:
-            raise UnavailableError(
-                f"source {self.option} needs an origin and none runs; start one with 'orchestrator origin'"
-            )
+            return tuple(self.option.replace(INDEX, str(i)) for i in range(images))
         base = base_url.rstrip("/")
         if self.kind == "directory":
             return tuple(base + file_path(i, name) for i, name in enumerate(self.files[:images]))
@@ -83,15 +79,15 @@ class Source:
 
 
 def parse(option: str) -> Source:
-    """The source that `--source` names.
+    """Return the source that `--source` names.
 
     Args:
-        option: `origin`, a directory, or a URL template that holds `{i}`; a directory of the name `origin`
-            is written `./origin`.
+        option: `origin`, a directory, or a URL template that contains `{i}`; a directory named `origin` is written
+            `./origin`.
 
     Raises:
         UsageError: a template without `{i}`, with other braces, or neither http nor https.
-        UnavailableError: a directory that is not there, or holds no files.
+        UnavailableError: a directory that does not exist, or has no files.
     """
     if not option.strip():
         raise UsageError("source is empty; it may be 'origin', a directory, or a URL template that holds {i}")
@@ -103,29 +99,61 @@ def parse(option: str) -> Source:
 
 
 def kind_of(option: str) -> Kind:
-    """What `--source` names, before it is looked whether it is there."""
+    """Return the kind of source that `--source` names, which need not exist."""
     if option == ORIGIN:
         return "origin"
-    if "://" in option or (PLACE in option and not Path(option).is_dir()):
+    if "://" in option or (INDEX in option and not Path(option).is_dir()):
         return "template"
     return "directory"
 
 
+def files_of(directory: Path) -> tuple[Path, ...]:
+    """Return the regular files directly in a directory, in name order, without links and hidden ones.
+
+    Raises:
+        UnavailableError: it does not exist, cannot be read, or has no files.
+    """
+    try:
+        entries = sorted(directory.iterdir(), key=lambda entry: entry.name)
+    except OSError as error:
+        raise UnavailableError(
+            f"source directory {directory} cannot be read: {error.strerror}; name one that holds pictures"
+        ) from None
+    files = tuple(
+        entry
+        for entry in entries
+        if not entry.name.startswith(".") and not entry.is_symlink() and entry.is_file()
+    )
+    if not files:
+        raise UnavailableError(f"source directory {directory} holds no files; put pictures directly into it")
+    return files
+
+
+def synthetic_path(index: int) -> str:
+    """Return the image server's path of synthetic photograph `index` of its set."""
+    return f"/images/{index}.jpg"
+
+
+def file_path(index: int, name: str) -> str:
+    """Return the image server's path of file `index` of its set; of its name, only a plain suffix stays."""
+    suffix = Path(name).suffix
+    return f"/images/{index}{suffix if PLAIN_SUFFIX.fullmatch(suffix) else ''}"
+
+
 def _check_template(template: str) -> None:
-    rest = template.replace(PLACE, "")
+    rest = template.replace(INDEX, "")
     if rest == template:
-        raise UsageError(f"source {template} does not hold {PLACE}; put it where the picture's number goes")
+        raise UsageError(
+            f"source {template} does not contain {INDEX}; put it where the picture's number goes"
+        )
     if "{" in rest or "}" in rest:
-        raise UsageError(f"source {template} holds other braces than {PLACE}; write them as %7B and %7D")
+        raise UsageError(f"source {template} contains other braces than {INDEX}; write them as %7B and %7D")
+    remedy = f"write it as http://HOST/PATH-WITH-{INDEX}"
     try:
         parts = urlsplit(template)
     except ValueError as error:
-        raise UsageError(
-            f"source {template} is no URL: {error}; write it as http://HOST/PATH-WITH-{PLACE}"
-        ) from None
+        raise UsageError(f"source {template} is not a URL: {error}; {remedy}") from None
     if parts.scheme not in ("http", "https"):
-        raise UsageError(
-            f"source {template} is neither http nor https; write it as http://HOST/PATH-WITH-{PLACE}"
-        )
+        raise UsageError(f"source {template} is neither http nor https; {remedy}")
     if not parts.hostname:
-        raise UsageError(f"source {template} names no host; write it as http://HOST/PATH-WITH-{PLACE}")
+        raise UsageError(f"source {template} names no host; {remedy}")

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from orchestrator import cli, results
 from orchestrator.errors import UnavailableError
 from orchestrator.fleet.external import check_url, settings_for
-from orchestrator.inputs import image_server, on_demand
+from orchestrator.inputs import image_server
 from orchestrator.measurement import doctor, session
 from orchestrator.model.runs import Run
 from orchestrator.planning.option_checks import choices
@@ -133,7 +133,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         patch.setattr(doctor, "external_fleet", nothing)
         patch.setattr(doctor, "_flower", lambda url, _: doctor.Check("flower", None, url))
         patch.setattr(image_server, "serve", nothing)
-        patch.setattr(on_demand, "serve_on_demand", nothing)
         for name in ("BREAKEVEN_BROKER_URL", "BREAKEVEN_ORIGIN_URL"):
             patch.delenv(name, raising=False)
         yield here

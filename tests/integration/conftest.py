@@ -9,8 +9,8 @@ import pytest
 from orchestrator.fleet.child_processes import ChildProcesses
 from orchestrator.fleet.embedded import embedded_fleet
 from orchestrator.fleet.fleet import Fleet
-from orchestrator.inputs.image_server import Origin
-from orchestrator.inputs.provisioning import start_origin
+from orchestrator.inputs.image_server import ImageServer
+from orchestrator.inputs.provisioning import start_image_server
 
 SLOTS = 2
 
@@ -23,7 +23,7 @@ def processes() -> Iterator[ChildProcesses]:
 
 @pytest.fixture(scope="session")
 def origin_url(processes: ChildProcesses) -> str:
-    return start_origin(processes, Origin(images=6, width=48, height=32, seed=7))
+    return start_image_server(processes, ImageServer(images=6, width=48, height=32, seed=7))
 
 
 @pytest.fixture(scope="session")

@@ -22,7 +22,7 @@ import numpy as np
 import pytest
 
 import orchestrator
-from orchestrator.inputs.image_server import Origin
+from orchestrator.inputs.image_server import ImageServer
 from orchestrator.inputs.source import parse
 from orchestrator.inputs.synthetic import encode, photograph
 from orchestrator.inputs.workload import prepare, verify
@@ -45,9 +45,9 @@ class Served(NamedTuple):
 
 
 @contextmanager
-def served(origin: Origin) -> Iterator[Served]:
+def served(server: ImageServer) -> Iterator[Served]:
     """An origin as a child process; it ends when its standard input does."""
-    process = _start(origin.command)
+    process = _start(server.command("--end-with-stdin"))
     try:
         yield Served(_address(process), process)
     finally:
@@ -73,7 +73,7 @@ def _address(process: subprocess.Popen[str]) -> str:
 
 @pytest.fixture(scope="module")
 def origin() -> Iterator[Served]:
-    with served(Origin(images=3, width=48, height=32, seed=4)) as up:
+    with served(ImageServer(images=3, width=48, height=32, seed=4)) as up:
         yield up
 
 
@@ -87,7 +87,7 @@ class TestOrigin:
         for name in ("b.png", "a.jpg", "c"):
             (tmp_path / name).write_bytes(name.encode() * 1000)
         urls = parse(str(tmp_path)).urls
-        with served(Origin(directory=tmp_path, images=2)) as up:
+        with served(ImageServer(directory=tmp_path, images=2)) as up:
             assert [download.kept_alive(url) for url in urls(up.url, 2)] == [b"a.jpg" * 1000, b"b.png" * 1000]
             with pytest.raises(DownloadError, match="404 Not Found"):
                 download.kept_alive(urls(up.url, 3)[2])
@@ -104,26 +104,26 @@ class TestOrigin:
 
     @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
     def test_ends_cleanly_on_a_signal(self, number: signal.Signals) -> None:
-        with served(Origin(images=1, width=8, height=8)) as up:
+        with served(ImageServer(images=1, width=8, height=8)) as up:
             up.process.send_signal(number)
             assert up.process.wait(DEADLINE_S) == 0
             assert up.process.communicate() == ("", "")
 
     def test_ends_with_its_standard_input(self) -> None:
-        with served(Origin(images=1, width=8, height=8)) as up:
+        with served(ImageServer(images=1, width=8, height=8)) as up:
             assert up.process.communicate(timeout=DEADLINE_S) == ("", "")
             assert up.process.returncode == 0
 
     def test_ends_with_its_standard_input_before_it_is_ready(self) -> None:
-        process = _start(Origin(images=500, width=1000, height=1000).command)
+        process = _start(ImageServer(images=500, width=1000, height=1000).command("--end-with-stdin"))
         assert process.communicate(timeout=DEADLINE_S) == ("", "")
         assert process.returncode == 0
 
     def test_does_not_outlive_a_parent_that_is_killed(self) -> None:
         parent = (
             "import subprocess, sys;"
-            "from orchestrator.inputs.image_server import Origin;"
-            "command = Origin(images=1, width=8, height=8).command;"
+            "from orchestrator.inputs.image_server import ImageServer;"
+            "command = ImageServer(images=1, width=8, height=8).command('--end-with-stdin');"
             "subprocess.Popen(command, stdin=subprocess.PIPE).wait()"
         )
         process = _start([sys.executable, "-c", parent])
@@ -133,8 +133,7 @@ class TestOrigin:
         assert process.communicate(timeout=DEADLINE_S)[0] == ""
 
     def test_does_not_care_for_its_standard_input_unless_told(self) -> None:
-        command = [word for word in Origin(images=1, width=8, height=8).command if word != "--end-with-stdin"]
-        process = _start(command, stdin=subprocess.DEVNULL)
+        process = _start(ImageServer(images=1, width=8, height=8).command(), stdin=subprocess.DEVNULL)
         try:
             assert download.connection_each(_address(process) + "/health") == b"ok\n"
         finally:
@@ -143,7 +142,7 @@ class TestOrigin:
 
     def test_port_in_use_exits_3_with_the_remedy(self, origin: Served) -> None:
         port = urlsplit(origin.url).port or 0
-        process = _start(Origin(images=1, width=8, height=8, port=port).command)
+        process = _start(ImageServer(images=1, width=8, height=8, port=port).command("--end-with-stdin"))
         output, complaint = process.communicate(timeout=DEADLINE_S)
         expected = (
             f"cannot listen on 127.0.0.1:{port}: Address already in use; choose another --host or --port\n"
@@ -151,13 +150,13 @@ class TestOrigin:
         assert (process.returncode, output, complaint) == (3, "", expected)
 
     def test_empty_directory_exits_3_with_the_remedy(self, tmp_path: Path) -> None:
-        process = _start(Origin(directory=tmp_path).command)
+        process = _start(ImageServer(directory=tmp_path).command("--end-with-stdin"))
         output, complaint = process.communicate(timeout=DEADLINE_S)
         expected = f"source directory {tmp_path} holds no files; put pictures directly into it\n"
         assert (process.returncode, output, complaint) == (3, "", expected)
 
     def test_bad_clients_neither_stop_it_nor_make_it_talk(self) -> None:
-        with served(Origin(images=1, width=600, height=600, latency_ms=1, bandwidth_mbit=1)) as up:
+        with served(ImageServer(images=1, width=600, height=600, latency_ms=1, bandwidth_mbit=1)) as up:
             address = urlsplit(up.url)
             for request in (b"", b"\0\1\2\r\n\r\n", b"GET /images/0.jpg HTTP/1.1\r\nHost: x\r\n\r\n"):
                 with socket.create_connection((address.hostname, address.port or 0)) as client:
@@ -168,7 +167,7 @@ class TestOrigin:
 
 class TestWorkload:
     def test_prepares_every_stage_from_an_origin_with_latency(self) -> None:
-        with served(Origin(images=10, width=33, height=21, latency_ms=3, bandwidth_mbit=50)) as up:
+        with served(ImageServer(images=10, width=33, height=21, latency_ms=3, bandwidth_mbit=50)) as up:
             urls = (*parse("origin").urls(up.url, 10), f"{up.url}/images/10.jpg")
             made = prepare(urls)
             assert list(made.payloads["download"].values()) == list(urls)

@@ -9,8 +9,7 @@ from PIL import Image
 
 from orchestrator.commands.origin import origin
 from orchestrator.errors import UnavailableError, UsageError
-from orchestrator.inputs import image_server as origins
-from orchestrator.inputs import on_demand
+from orchestrator.inputs import image_server
 
 URL = "http://127.0.0.1:8000"
 
@@ -18,8 +17,7 @@ URL = "http://127.0.0.1:8000"
 @pytest.fixture(autouse=True)
 def _nothing_listens(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever serves is ready at once, and ends."""
-    monkeypatch.setattr(origins, "serve", lambda _, ready: ready(URL))
-    monkeypatch.setattr(on_demand, "serve_on_demand", lambda host, port, folder, ready: ready(URL))
+    monkeypatch.setattr(image_server, "serve", lambda _, ready: ready(URL))
 
 
 @pytest.fixture

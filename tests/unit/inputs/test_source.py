@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from orchestrator.errors import UnavailableError, UsageError
-from orchestrator.inputs.catalogue import from_directory
-from orchestrator.inputs.source import Source, parse
+from orchestrator.inputs.image_server import ImageServer
+from orchestrator.inputs.source import Source, file_path, files_of, parse
 
 BASE = "http://127.0.0.1:8000"
 
@@ -42,7 +42,7 @@ def test_directory_with_fewer_files_than_asked_for_gives_what_it_has(pictures: P
     assert (f"{BASE}/images/0.jpg", f"{BASE}/images/1.png", f"{BASE}/images/2") == source.urls(BASE, 20)
 
 
-def test_files_that_have_no_part_in_a_run_are_named(pictures: Path) -> None:
+def test_files_that_a_run_leaves_out_are_named(pictures: Path) -> None:
     source = parse(str(pictures))
     said = f"source {pictures}: %s; --images 3 takes all"
     assert source.left_out(1) == said % "2 of its 3 files left out (b.png to c)"
@@ -50,9 +50,9 @@ def test_files_that_have_no_part_in_a_run_are_named(pictures: Path) -> None:
     assert source.left_out(3) is None
 
 
-def test_a_folder_with_too_few_files_says_how_many_a_batch_has(pictures: Path) -> None:
+def test_a_directory_with_too_few_files_says_how_many_a_batch_has(pictures: Path) -> None:
     source = parse(str(pictures))
-    assert source.lacking(4) == f"source {pictures} holds 3 files: each batch is of 3, not of 4 images"
+    assert source.lacking(4) == f"source {pictures} has 3 files: each batch has 3 images, not 4"
     assert source.lacking(3) is None
     assert source.lacking(2) is None
 
@@ -63,12 +63,12 @@ def test_other_sources_leave_nothing_out_and_lack_nothing(option: str) -> None:
     assert parse(option).lacking(1) is None
 
 
-def test_source_and_origin_agree_on_a_directorys_addresses(pictures: Path) -> None:
-    offered = tuple(BASE + path for path in from_directory(pictures, 2))
+def test_source_and_server_agree_on_a_directorys_addresses(pictures: Path) -> None:
+    offered = tuple(BASE + path for path in ImageServer(directory=pictures, images=2).set)
     assert offered == parse(str(pictures)).urls(BASE + "/", 2)
 
 
-def test_relative_directory_is_made_absolute_for_the_origin(
+def test_relative_directory_is_made_absolute_for_the_server(
     pictures: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(pictures.parent)
@@ -79,26 +79,26 @@ def test_relative_directory_is_made_absolute_for_the_origin(
 def test_template_puts_the_number_in_every_place(scheme: str) -> None:
     source = parse(f"{scheme}://example.com/{{i}}/{{i}}.jpg")
     assert not source.served
-    assert (f"{scheme}://example.com/0/0.jpg", f"{scheme}://example.com/1/1.jpg") == source.urls(None, 2)
+    assert (f"{scheme}://example.com/0/0.jpg", f"{scheme}://example.com/1/1.jpg") == source.urls("", 2)
 
 
 @pytest.mark.parametrize(
     ("option", "message"),
     [
-        ("http://example.com/x.jpg", "does not hold {i}; put it where the picture's number goes"),
-        ("http://example.com/{i}/{j}", "holds other braces than {i}; write them as %7B and %7D"),
-        ("http://example.com/{i:03}/{i}", "holds other braces"),
-        ("http://example.com/{{i}}", "holds other braces"),
+        ("http://example.com/x.jpg", "does not contain {i}; put it where the picture's number goes"),
+        ("http://example.com/{i}/{j}", "contains other braces than {i}; write them as %7B and %7D"),
+        ("http://example.com/{i:03}/{i}", "contains other braces"),
+        ("http://example.com/{{i}}", "contains other braces"),
         ("ftp://example.com/{i}", "is neither http nor https; write it as http://HOST/PATH-WITH-{i}"),
         ("file:///etc/{i}", "is neither http nor https"),
         ("example.com/{i}.jpg", "is neither http nor https"),
         ("http:///{i}.jpg", "names no host"),
-        ("http://[::1/{i}.jpg", "is no URL"),
+        ("http://[::1/{i}.jpg", "is not a URL"),
         ("", "source is empty"),
         ("  ", "source is empty"),
     ],
 )
-def test_senseless_source_says_what_is_allowed(option: str, message: str) -> None:
+def test_an_invalid_source_names_the_remedy(option: str, message: str) -> None:
     with pytest.raises(UsageError) as error:
         parse(option)
     assert message in str(error.value)
@@ -114,6 +114,38 @@ def test_no_images_at_all_is_a_usage_error() -> None:
         parse("origin").urls(BASE, 0)
 
 
-def test_served_source_without_an_origin_is_unavailable() -> None:
-    with pytest.raises(UnavailableError, match="needs an origin and none runs"):
-        parse("origin").urls(None, 2)
+def test_folders_links_and_hidden_files_are_left_out(tmp_path: Path) -> None:
+    (tmp_path / "a.jpg").write_bytes(b"1")
+    (tmp_path / ".DS_Store").write_bytes(b"x")
+    (tmp_path / "folder.jpg").mkdir()
+    (tmp_path / "link.jpg").symlink_to(tmp_path / "a.jpg")
+    assert (tmp_path / "a.jpg",) == files_of(tmp_path)
+
+
+def test_directory_without_files_is_unavailable(tmp_path: Path) -> None:
+    with pytest.raises(UnavailableError, match="holds no files; put pictures directly into it"):
+        files_of(tmp_path)
+
+
+def test_a_directory_that_went_away_is_unavailable(tmp_path: Path) -> None:
+    with pytest.raises(UnavailableError, match="gone cannot be read: No such file or directory; name one"):
+        files_of(tmp_path / "gone")
+
+
+def test_file_in_place_of_a_directory_is_unavailable(tmp_path: Path) -> None:
+    (tmp_path / "a.jpg").write_bytes(b"1")
+    with pytest.raises(UnavailableError, match="Not a directory"):
+        files_of(tmp_path / "a.jpg")
+
+
+@pytest.mark.parametrize(
+    ("name", "path"),
+    [
+        ("x.jpg", "/images/7.jpg"),
+        ("x.j pg", "/images/7"),
+        ("x.%2e", "/images/7"),
+        ("x.tar.gz", "/images/7.gz"),
+    ],
+)
+def test_a_file_name_leaves_only_a_plain_suffix_in_its_path(name: str, path: str) -> None:
+    assert path == file_path(7, name)
