@@ -21,7 +21,7 @@ PARTS = (
     "docker-compose.yml",
     ".dockerignore",
     "pyproject.toml",
-    "constraints.txt",
+    "requirements",
     "README.md",
     "docker",
     "worker",

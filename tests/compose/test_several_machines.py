@@ -22,11 +22,11 @@ PROJECT = [
     "README.md",
     "compose.tls.yml",
     "compose.workers.yml",
-    "constraints.txt",
     "docker",
     "docker-compose.yml",
     "orchestrator",
     "pyproject.toml",
+    "requirements",
     "worker",
 ]
 ADMINISTRATOR = "administrator"

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +64,24 @@ class TestUp:
         rm = shutil.which("rm") or "rm"
         subprocess.run([rm, "results/x.csv"], cwd=stack.folder, user=USER, group=USER, check=True)
         assert not (stack.folder / "results" / "x.csv").exists()
+
+    def test_report_needs_no_other_service(self, stack: Stack) -> None:
+        alone = Stack(stack.folder, f"{stack.name}-alone", stack.settings)
+        image = docker("image", "inspect", f"{stack.name}-orchestrator", "--format", "{{.Id}}").strip()
+        docker("tag", image, f"{alone.name}-orchestrator")
+        try:
+            done = alone.run(
+                "run", "--rm", "report", f"results/{results(stack)[0].name}", "--format", "markdown"
+            )
+            assert (done.returncode, "grayscale" in done.stdout) == (0, True), done.stderr
+            assert alone.containers() == []
+        finally:
+            docker("image", "rm", f"{alone.name}-orchestrator")
+
+    def test_workers_have_the_limits_of_the_settings(self, stack: Stack) -> None:
+        limits = {container["HostConfig"]["Memory"] for container in stack.containers("worker")}
+        redis = docker("inspect", stack.containers("redis")[0]["Id"], "--format", "{{.Config.Cmd}}")
+        assert (limits, "--maxmemory 1gb" in redis) == ({2 << 30}, True)
 
     def test_no_container_has_more_rights_than_it_needs(self, stack: Stack) -> None:
         for container in stack.containers():
@@ -248,3 +267,25 @@ class TestLife:
                 what, "ls", *every, "--quiet", "--filter", f"label=com.docker.compose.project={stack.name}"
             )
             assert left == "", what
+
+
+class TestContinuousIntegration:
+    """`up --detach` and `wait`, as a pipeline does it, in a project of its own."""
+
+    @pytest.fixture
+    def own(self, stack: Stack) -> Iterator[Stack]:
+        own = Stack(stack.folder, f"{stack.name}-ci", {**stack.settings, "WORKERS": "2"})
+        yield own
+        own.compose("down", "--volumes", "--remove-orphans", "--rmi", "local", "--timeout", "5")
+
+    def test_wait_gives_the_exit_code_of_the_comparison(self, own: Stack) -> None:
+        own.compose("up", "--detach", timeout_s=600)
+        waited = own.run("wait", "orchestrator")
+        assert waited.returncode == 0, own.compose("logs", "orchestrator")
+        assert len(own.containers("worker")) == 2
+        own.compose("up", "--detach")
+        assert len(own.containers("worker")) == 2
+
+    def test_wait_gives_the_exit_code_of_a_comparison_that_makes_no_sense(self, own: Stack) -> None:
+        own.compose("up", "--detach", RUN_OPTIONS="--stage nonsense", timeout_s=600)
+        assert own.run("wait", "orchestrator", RUN_OPTIONS="--stage nonsense").returncode == 2
