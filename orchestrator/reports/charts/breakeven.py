@@ -93,7 +93,7 @@ def _spec(sweep: Sweep, margin: float) -> Spec:
     left, right = _x(sweep.axis, sweep.found.low), _x(sweep.axis, sweep.found.high)
     x_scale = alt.Scale(type="log", domain=[left / 1.1, right * 1.1], nice=False)
     y_scale = alt.Scale(type="log", domain=[low, high], nice=False)
-    ticks = [float(at_name(sweep.axis, point.at)) for point in sweep.found.points]
+    ticks = [float(f"{_x(sweep.axis, point.at):.4g}") for point in sweep.found.points]
     bottom = alt.Axis(title=TITLES[sweep.axis], values=ticks, format="~r", grid=False)
     x = alt.X("x:Q", scale=x_scale, axis=bottom)
     y = alt.Y("speed:Q", scale=y_scale, axis=ratio_axis("Celery's speed", low, high))
