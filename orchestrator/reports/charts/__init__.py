@@ -1,7 +1,6 @@
-"""Charts: specifications as pure functions of a run and its findings, a file a chart.
+"""Charts: Vega-Lite specifications from a run and its findings, a file for each kind.
 
-`CHARTS` is the registry: a new chart is one new file and one line here. Each draws as much as the findings
-hold for it, and nothing where they hold nothing.
+`CHARTS` is the registry: a new kind is one new file with a `draw`, and one line here.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ from typing import Final
 from orchestrator.model.findings import Findings
 from orchestrator.model.runs import Run
 from orchestrator.reports.charts import breakeven, hops, samples, scaling, speedup, verdicts
-from orchestrator.reports.charts.chart import Draw, Drawing
+from orchestrator.reports.charts.chart import Chart, Draw
 
 CHARTS: Final[Mapping[str, Draw]] = {
     "verdicts": verdicts.draw,
@@ -24,6 +23,6 @@ CHARTS: Final[Mapping[str, Draw]] = {
 }
 
 
-def drawings(run: Run, findings: Findings) -> tuple[Drawing, ...]:
-    """Every chart of a run, in the registry's order."""
-    return tuple(drawing for draw in CHARTS.values() for drawing in draw(run, findings))
+def draw_all(run: Run, findings: Findings) -> tuple[Chart, ...]:
+    """Return every chart of a run, in the order of the registry."""
+    return tuple(chart for draw in CHARTS.values() for chart in draw(run, findings))

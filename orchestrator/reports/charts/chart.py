@@ -1,4 +1,8 @@
-"""What every chart is made of: its words and data, colours, and axes with a row a cell."""
+"""What every chart is made of: its text and data, colours, and axes with one row per cell.
+
+A specification names a colour as `var(--celery)`. On a page that is a CSS variable, so charts follow the page to
+dark and to paper without being drawn again; `resolved` inserts the colours themselves for pictures.
+"""
 
 from __future__ import annotations
 
@@ -10,55 +14,39 @@ from typing import Any, Final, TypeAlias
 
 import altair as alt
 
-from orchestrator.model.findings import Findings
+from orchestrator.model.findings import Estimate, Findings
 from orchestrator.model.runs import Cell, Run
 from orchestrator.phrases.cells import cell_name
-from orchestrator.phrases.numbers import TIMES
+from orchestrator.phrases.numbers import NONE, TIMES, interval, level, times
 
-VEGA_LITE: Final = "6.4"
-"""The release of Vega-Lite that altair writes and vl-convert brings along."""
+VEGA_LITE: Final = "6.4"  # the release that altair writes and vl-convert bundles
 
-LIGHT: Final = {
-    "paper": "#ffffff",
-    "raised": "#f6f7f9",
-    "ink": "#1b1f24",
-    "muted": "#57606a",
-    "line": "#d5dae0",
-    "band": "#e6e9ee",
-    "shade": "#c3cad2",
-    "link": "#0550ae",
-    "serial": "#6b7480",
-    "threads": "#0072b2",
-    "processes": "#00805d",
-    "vectorized": "#a8478a",
-    "celery": "#c75300",
-    "helps": "#00694d",
-    "hurts": "#a83e00",
-    "ties": "#41546b",
-    "inconclusive": "#7a3b6d",
-    "invalid": "#8c1d18",
+# Each colour for light and for dark. Strategies and hops: Okabe & Ito, "Color Universal Design", 2008, made lighter
+# or darker where the contrast to the paper requires it.
+COLOURS: Final = {
+    "paper": ("#ffffff", "#14171b"),
+    "raised": ("#f6f7f9", "#1d2127"),
+    "ink": ("#1b1f24", "#e8ebef"),
+    "muted": ("#57606a", "#a3acb8"),
+    "line": ("#d5dae0", "#363c45"),
+    "band": ("#e6e9ee", "#2a2f37"),
+    "shade": ("#c3cad2", "#4a525d"),
+    "link": ("#0550ae", "#79b8ff"),
+    "serial": ("#6b7480", "#a3acb8"),
+    "threads": ("#0072b2", "#56b4e9"),
+    "processes": ("#00805d", "#2fc79c"),
+    "vectorized": ("#a8478a", "#e39cca"),
+    "celery": ("#c75300", "#ff9040"),
+    "helps": ("#00694d", "#3fd0a4"),
+    "hurts": ("#a83e00", "#ff9a57"),
+    "ties": ("#41546b", "#a9bcd4"),
+    "inconclusive": ("#7a3b6d", "#e0a3d3"),
+    "invalid": ("#8c1d18", "#ff8a80"),
 }
-DARK: Final = {
-    "paper": "#14171b",
-    "raised": "#1d2127",
-    "ink": "#e8ebef",
-    "muted": "#a3acb8",
-    "line": "#363c45",
-    "band": "#2a2f37",
-    "shade": "#4a525d",
-    "link": "#79b8ff",
-    "serial": "#a3acb8",
-    "threads": "#56b4e9",
-    "processes": "#2fc79c",
-    "vectorized": "#e39cca",
-    "celery": "#ff9040",
-    "helps": "#3fd0a4",
-    "hurts": "#ff9a57",
-    "ties": "#a9bcd4",
-    "inconclusive": "#e0a3d3",
-    "invalid": "#ff8a80",
-}
+LIGHT: Final = {name: light for name, (light, _) in COLOURS.items()}
+DARK: Final = {name: dark for name, (_, dark) in COLOURS.items()}
 
+# So that colour is not the only difference between strategies.
 SHAPES: Final = {
     "serial": "square",
     "threads": "circle",
@@ -67,7 +55,8 @@ SHAPES: Final = {
     "celery": "diamond",
 }
 
-LEGS: Final = {
+# The fill of a hop and the colour of the text on it, the same in light and dark.
+HOP_COLOURS: Final = {
     "publish": ("#56b4e9", "#000000"),
     "queue": ("#e69f00", "#000000"),
     "fetch": ("#009e73", "#000000"),
@@ -76,92 +65,35 @@ LEGS: Final = {
     "return": ("#f0e442", "#000000"),
     "unexplained": ("#999999", "#000000"),
 }
-"""A hop's fill and the colour of what is written on it: the same in light and dark."""
 
 FONT: Final = (
     "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, 'DejaVu Sans', sans-serif"
 )
 ROW_PX: Final = 24
 CHARACTER_PX: Final = 6.6
-
-
-def colour(name: str) -> str:
-    """The colour of that name, as a specification says it; ink for a name that has none."""
-    return f"var(--{name if name in LIGHT else 'ink'})"
-
-
-def shape(strategy: str) -> str:
-    """A strategy's point, so that colour is not all that tells it."""
-    return SHAPES.get(strategy, "stroke")
-
-
-def config() -> dict[str, Any]:
-    """Vega-Lite's configuration, the same for every chart."""
-    return {
-        "font": FONT,
-        "background": "transparent",
-        # Marks without roles: who shows a chart tells in its own words what it shows.
-        "aria": False,
-        "view": {"stroke": None},
-        "axis": {
-            "labelColor": colour("ink"),
-            "titleColor": colour("muted"),
-            "titleFontWeight": "normal",
-            "titleFontSize": 12,
-            "labelFontSize": 12,
-            "gridColor": colour("line"),
-            "domainColor": colour("line"),
-            "tickColor": colour("line"),
-            "labelOverlap": True,
-            "labelSeparation": 8,
-        },
-        "legend": {
-            "labelColor": colour("ink"),
-            "labelFontSize": 12,
-            "titleColor": colour("muted"),
-            "symbolStrokeWidth": 0,
-        },
-        "text": {"color": colour("ink"), "fontSize": 12},
-    }
-
-
-def columns(fewest: int, *more: tuple[int, int]) -> alt.ExprRef:
-    """Columns of a legend: the fewest, and from each width of the chart's place on, so many.
-
-    By the place's width, which a page sets, and not by that of the chart within: it is found from the legend's
-    own size, and a legend that then takes another row is cut. A picture has no place; it is wide.
-    """
-    chosen = f"{fewest}"
-    for least_px, many in more:
-        chosen = f"(place >= {least_px} ? {many} : {chosen})"
-    place = "(width && isFinite(containerSize()[0]) ? containerSize()[0] : 1000)"
-    return alt.ExprRef(chosen.replace("place", place))
-
-
-def resolved(value: Any, colours: dict[str, str]) -> Any:
-    """A specification with the colours themselves in place of their names."""
-    if isinstance(value, dict):
-        return {key: resolved(each, colours) for key, each in value.items()}
-    if isinstance(value, list):
-        return [resolved(each, colours) for each in value]
-    if isinstance(value, str) and (match := re.fullmatch(r"var\(--([a-z]+)\)", value)):
-        return colours.get(match[1], value)
-    return value
-
+LONGEST_NAME_PX: Final = 200
+SEPARATOR: Final = "\u241f"  # the symbol for a separator: the control character may not stand in an SVG
+BY_KEY: Final = "datum.value"  # an axis finds the key of a row in its value
+BY_NUMBER: Final = "rows[datum.value]"  # ... or in the parameter `rows`, by the number of the row
 
 Spec: TypeAlias = dict[str, Any]
-"""A Vega-Lite specification; its colours are names of `look`, such as `var(--celery)`."""
 
 
 @dataclass(frozen=True, slots=True)
-class Drawing:
-    """One chart with its words.
+class Chart:
+    """One chart and its text.
 
-    `name` is fit for a file name and unique in a report. `title` is for where it stands alone, `short` for
-    where the heading of its kind stands above. `legend` says how to read every chart of its kind, `caption`
-    what is to be said of this one, if anything; `description` in a sentence what it shows, for who cannot
-    see it; `sentences` are the findings that it stands for. `head` and `rows` are its figures as a table.
-    `spec` has no width: whoever shows it sets one.
+    Attributes:
+        name: unique in a report, and fit for a file name.
+        title: for a chart that stands alone.
+        short: for a chart below the heading of its kind.
+        legend: how to read every chart of this kind.
+        caption: what applies to this chart only; may be empty.
+        description: a sentence for readers who cannot see the chart.
+        head: the headings of its figures as a table.
+        rows: those figures.
+        spec: Vega-Lite, without a width.
+        sentences: the findings that it illustrates.
     """
 
     name: str
@@ -176,26 +108,12 @@ class Drawing:
     sentences: tuple[str, ...] = ()
 
 
-Draw: TypeAlias = Callable[[Run, Findings], tuple[Drawing, ...]]
-"""The drawings of one kind that a run gives; none where it has nothing for them."""
-
-
-def slug(text: str) -> str:
-    """A name that is fit for a file name and an id, whatever a result file says."""
-    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
-
-
-LONGEST_NAME_PX: Final = 200
-SEPARATOR: Final = "\u241f"
-"""A sign for a separator, for the separator itself may not stand in an SVG."""
-BY_KEY: Final = "datum.value"
-BY_PLACE: Final = "rows[datum.value]"
-"""Where an axis finds a row's key: in its value, or under its number in the parameter `rows`."""
+Draw: TypeAlias = Callable[[Run, Findings], tuple[Chart, ...]]
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A row's heading, name and figure; a row with no name shows its heading alone."""
+    """The heading, name and figure of a row; a row without a name shows its heading only."""
 
     heading: str
     name: str = ""
@@ -203,14 +121,89 @@ class Row:
 
     @property
     def key(self) -> str:
-        """What the chart knows the row by."""
+        """Return the value by which the chart knows the row."""
         return SEPARATOR.join((self.heading, self.name, self.figure))
 
 
-def named(cells: Iterable[Cell]) -> dict[Cell, tuple[str, str]]:
-    """Each cell's heading and name in a stage's chart, in the chart's order: what belongs together, together.
+def slug(text: str) -> str:
+    """Return a name fit for a file name and an id, from any text in a result file."""
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
 
-    The slots are said where they tell cells apart.
+
+def colour(name: str) -> str:
+    """Return the reference to a colour; to ink for an unknown name."""
+    return f"var(--{name if name in LIGHT else 'ink'})"
+
+
+def shape(strategy: str) -> str:
+    """Return the shape of the points of a strategy."""
+    return SHAPES.get(strategy, "stroke")
+
+
+def with_config(chart: Any) -> Spec:
+    """Return the specification of a chart with the configuration that all charts share."""
+    axis = {
+        "labelColor": colour("ink"),
+        "titleColor": colour("muted"),
+        "titleFontWeight": "normal",
+        "titleFontSize": 12,
+        "labelFontSize": 12,
+        "gridColor": colour("line"),
+        "domainColor": colour("line"),
+        "tickColor": colour("line"),
+        "labelOverlap": True,
+        "labelSeparation": 8,
+    }
+    legend = {
+        "labelColor": colour("ink"),
+        "labelFontSize": 12,
+        "titleColor": colour("muted"),
+        "symbolStrokeWidth": 0,
+    }
+    config = {
+        "font": FONT,
+        "background": "transparent",
+        "aria": False,  # the page describes each chart in a sentence; single marks would only be noise
+        "view": {"stroke": None},
+        "axis": axis,
+        "legend": legend,
+        "text": {"color": colour("ink"), "fontSize": 12},
+    }
+    return {**chart.to_dict(), "config": config}
+
+
+def columns(fewest: int, *more: tuple[int, int]) -> alt.ExprRef:
+    """Return how many columns a legend has.
+
+    Args:
+        fewest: columns of the narrowest chart.
+        more: pairs of a width in pixels and the columns from that width on.
+    """
+    # The width of the chart itself would depend on the size of the legend, and a legend that then needs another row
+    # is cut off; so the width of the element around it counts. A picture has no such element, and is wide.
+    width = "(width && isFinite(containerSize()[0]) ? containerSize()[0] : 1000)"
+    chosen = f"{fewest}"
+    for least_px, many in more:
+        chosen = f"({width} >= {least_px} ? {many} : {chosen})"
+    return alt.ExprRef(chosen)
+
+
+def resolved(value: Any, colours: dict[str, str]) -> Any:
+    """Return a specification with colours in place of the references to them."""
+    if isinstance(value, dict):
+        return {key: resolved(each, colours) for key, each in value.items()}
+    if isinstance(value, list):
+        return [resolved(each, colours) for each in value]
+    if isinstance(value, str) and (match := re.fullmatch(r"var\(--([a-z]+)\)", value)):
+        return colours.get(match[1], value)
+    return value
+
+
+def named(cells: Iterable[Cell]) -> dict[Cell, tuple[str, str]]:
+    """Return the heading and name of each cell of a stage, in the order of the chart.
+
+    Cells of one kernel and work stand together, and below them those that differ only in slots, which then are part
+    of the name.
     """
     known = list(cells)
     headings = {cell: " ".join(filter(None, (cell.kernel, cell.work))) for cell in known}
@@ -225,14 +218,14 @@ def named(cells: Iterable[Cell]) -> dict[Cell, tuple[str, str]]:
     return {
         cell: (
             headings[cell],
-            f"{cell_name(cell)} on {cell.slots}" if len(slots[kinds[cell]]) > 1 else cell_name(cell),
+            f"{cell_name(cell)}{f' on {cell.slots}' if len(slots[kinds[cell]]) > 1 else ''}",
         )
         for cell in known
     }
 
 
 def grouped(rows: Iterable[Row]) -> list[Row]:
-    """The rows, each heading's own row before its first."""
+    """Return the rows, with a row for each heading above the first that has it."""
     result: list[Row] = []
     for row in rows:
         if not result or result[-1].heading != row.heading:
@@ -241,37 +234,38 @@ def grouped(rows: Iterable[Row]) -> list[Row]:
     return result
 
 
-def names_axis(rows: Sequence[Row], key: str = BY_KEY, places: Sequence[int] | None = None) -> alt.Axis:
-    """The left axis: names, flush left, and headings in bold."""
+def names_axis(rows: Sequence[Row], key: str = BY_KEY, numbers: Sequence[int] | None = None) -> alt.Axis:
+    """Return the left axis: names, and headings in bold."""
     longest = max(len(row.name or row.heading) for row in rows)
     heading = f"{_part(key, 1)} === ''"
-    return alt.Axis(
-        title=None,
-        orient="left",
-        grid=False,
-        domain=False,
-        ticks=False,
+    return _row_axis(
+        "left",
+        f"{heading} ? {_part(key, 0)} : {_part(key, 1)}",
+        numbers,
         labelAlign="left",
         labelPadding=min(math.ceil(longest * CHARACTER_PX), LONGEST_NAME_PX) + 8,
         labelLimit=LONGEST_NAME_PX,
-        labelOverlap=False,
-        labelExpr=f"{heading} ? {_part(key, 0)} : {_part(key, 1)}",
-        **_at(places),
         labelFontWeight={"condition": {"test": heading, "value": "bold"}, "value": "normal"},
     )
 
 
-def figures_axis(key: str = BY_KEY, places: Sequence[int] | None = None) -> alt.Axis:
-    """The right axis: each row's figure."""
+def figures_axis(key: str = BY_KEY, numbers: Sequence[int] | None = None) -> alt.Axis:
+    """Return the right axis: the figure of each row."""
+    return _row_axis("right", _part(key, 2), numbers)
+
+
+def _row_axis(side: Any, label: str, numbers: Sequence[int] | None, **more: Any) -> alt.Axis:
+    at: dict[str, Any] = {} if numbers is None else {"values": list(numbers)}
     return alt.Axis(
         title=None,
-        orient="right",
+        orient=side,
+        grid=False,
         domain=False,
         ticks=False,
-        grid=False,
         labelOverlap=False,
-        labelExpr=_part(key, 2),
-        **_at(places),
+        labelExpr=label,
+        **at,
+        **more,
     )
 
 
@@ -279,27 +273,79 @@ def _part(key: str, number: int) -> str:
     return f"split({key}, '\\u241f')[{number}]"
 
 
-def _at(places: Sequence[int] | None) -> dict[str, Any]:
-    return {} if places is None else {"values": list(places)}
-
-
-def y(rows: Sequence[Row], axis: alt.Axis | None) -> alt.Y:
-    """The rows from top to bottom."""
+def row_scale(rows: Sequence[Row], axis: alt.Axis | None) -> alt.Y:
+    """Return the encoding of rows from top to bottom."""
     return alt.Y("row:N", sort=None, axis=axis, scale=alt.Scale(domain=[row.key for row in rows]))
 
 
 def values(rows: Iterable[dict[str, Any]]) -> alt.InlineData:
-    """Rows of data, within the specification."""
+    """Return data that stands within the specification."""
     return alt.InlineData(values=list(rows))
 
 
+def tooltips(*names: str) -> list[alt.Tooltip]:
+    """Return a tooltip with these fields."""
+    return [alt.Tooltip(f"{name}:N") for name in names]
+
+
+def points(chart: alt.Chart, **more: Any) -> Any:
+    """Return marks for the points of estimates."""
+    return chart.mark_point(filled=True, size=100, opacity=1, stroke=colour("paper"), strokeWidth=1, **more)
+
+
+def ends(estimate: Estimate | None) -> dict[str, float]:
+    """Return where the bar of an estimate begins and ends; without an interval, both are its point."""
+    point = 1.0 if estimate is None else estimate.point
+    low, high = (estimate.low, estimate.high) if estimate else (None, None)
+    return {"low": low or point, "high": high or point}
+
+
+def ratio_text(ratio: Estimate | None) -> dict[str, str]:
+    """Return what the tooltip of a ratio shows."""
+    span = interval(ratio)
+    return {"times": times(ratio), "interval": f"{span} ({level(ratio)})" if span else NONE}
+
+
+def ratio_rows(
+    data: Sequence[dict[str, Any]], rows: Sequence[Row], title: str, band: Any, *shown: str
+) -> Spec:
+    """Return a chart with a row per ratio: its point and interval on a logarithmic axis, around a line at 1.
+
+    Args:
+        data: each with `row` (the key of one of `rows`), `ratio`, `low`, `high`, `colour`, `shape` and `shown`.
+        rows: from top to bottom.
+        title: of the axis.
+        band: the ratios between which the chart is shaded, or `None`.
+        shown: the fields of the tooltip.
+    """
+    low, high = ratio_domain([each[end] for each in data for end in ("low", "ratio", "high")])
+    scale = alt.Scale(type="log", domain=[low, high], nice=False)
+    x = alt.X("ratio:Q", scale=scale, axis=ratio_axis(title, low, high))
+    base = alt.Chart(values(data))
+    common = {"color": alt.Color("colour:N", scale=None), "tooltip": tooltips(*shown)}
+    shaded = [] if band is None else [{"from": max(band[0], low), "to": min(band[1], high)}]
+    chart = alt.layer(
+        alt.Chart(values(shaded))
+        .mark_rect(color=colour("band"), opacity=1)
+        .encode(x=alt.X("from:Q", scale=scale), x2="to:Q"),
+        alt.Chart(values([{"ratio": 1}])).mark_rule(color=colour("ink"), strokeWidth=1.5).encode(x=x),
+        base.mark_rule(strokeWidth=2.5, strokeCap="round").encode(
+            x="low:Q", x2="high:Q", y=row_scale(rows, figures_axis()), **common
+        ),
+        points(base).encode(
+            x=x, y=row_scale(rows, names_axis(rows)), shape=alt.Shape("shape:N", scale=None), **common
+        ),
+    ).resolve_axis(y="independent")
+    return with_config(chart.properties(height=ROW_PX * len(rows)))
+
+
 def ratio_domain(ends: Sequence[float]) -> tuple[float, float]:
-    """The ratios that an axis spans: all of them and 1, a quarter to either side at least."""
+    """Return the range of an axis: all ratios and 1, and at least a quarter on either side of it."""
     return min(*ends, 0.8) / 1.06, max(*ends, 1.25) * 1.06
 
 
 def ratio_axis(title: str, low: float, high: float) -> alt.Axis:
-    """An axis of ratios: 0.5, 1, 2 times."""
+    """Return an axis of ratios, labelled 0.5×, 1×, 2×."""
     return alt.Axis(
         title=title,
         values=ratio_ticks(low, high),
@@ -309,7 +355,7 @@ def ratio_axis(title: str, low: float, high: float) -> alt.Axis:
 
 
 def ratio_ticks(low: float, high: float) -> list[float]:
-    """Round ratios between two, for a logarithmic axis: 0.5, 1, 2; finer where they are close."""
+    """Return round ratios for a logarithmic axis: 0.5, 1, 2; finer where `low` and `high` are close."""
     decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
     ticks: list[float] = []
     for steps in (

@@ -1,4 +1,4 @@
-"""Where the time of a Celery task goes: the hop ledger, a bar a cell."""
+"""Where the time of a Celery task goes: a bar of hops for each cell."""
 
 from __future__ import annotations
 
@@ -6,78 +6,63 @@ from typing import Any
 
 import altair as alt
 
-from orchestrator.analysis.hops import LEGS, HopLedger, HopTime, hop_ledger
+from orchestrator.analysis.hops import LEGS, HopLedger, hop_ledger
 from orchestrator.model.findings import Findings
 from orchestrator.model.runs import Run
 from orchestrator.phrases.cells import cell_name
+from orchestrator.phrases.charts import HOPS_LEGEND, hops_description, in_stage, share
 from orchestrator.phrases.numbers import NONE, seconds
-from orchestrator.reports.charts.chart import LEGS as FILLS
 from orchestrator.reports.charts.chart import (
+    HOP_COLOURS,
     ROW_PX,
-    Drawing,
+    Chart,
     Row,
     Spec,
     colour,
     columns,
-    config,
     figures_axis,
     grouped,
     named,
     names_axis,
+    row_scale,
+    tooltips,
     values,
-    y,
+    with_config,
 )
 
 
-def draw(run: Run, findings: Findings) -> tuple[Drawing, ...]:
-    """One chart, of the Celery cells whose tasks have a latency."""
+def draw(run: Run, findings: Findings) -> tuple[Chart, ...]:
+    """Return one chart of the Celery cells whose tasks have a latency."""
     ledgers = [
-        each
+        ledger
         for result in run.cells
         if result.cell.distributed and not result.cell.replica
-        if (each := hop_ledger(result)) is not None and _drawable(each)
+        if (ledger := hop_ledger(result)) is not None and _drawable(ledger)
     ]
     if not ledgers:
         return ()
     return (
-        Drawing(
+        Chart(
             name="hops",
             title="Where a Celery task's time goes",
             short="Where a Celery task's time goes",
-            legend="Each hop's share of a task's latency, from its publishing to its output's return; at the "
-            "right the latency of one task. Queue holds the wait behind the batch's other tasks, return the wait "
-            "for the others of its chunk.",
+            legend=HOPS_LEGEND,
             caption="",
-            description="Hops of a Celery task as shares of its latency. "
-            + " ".join(f"{_name(each)}: {_largest(each)}." for each in ledgers),
+            description=hops_description(ledgers),
             head=("stage", "cell", *LEGS, "latency", "CPU in compute"),
-            rows=tuple(_row(each) for each in ledgers),
+            rows=tuple(_row(ledger) for ledger in ledgers),
             spec=_spec(ledgers),
         ),
     )
 
 
-def _drawable(each: HopLedger) -> bool:
-    """Whether there is a latency to take shares of: clocks known badly may leave none."""
-    return each.latency_s is not None and each.latency_s > 0 and any(leg.seconds > 0 for leg in each.legs)
-
-
-def _name(each: HopLedger) -> str:
-    return f"{each.cell.stage}, {cell_name(each.cell, 'long')}"
-
-
-def _largest(each: HopLedger) -> str:
-    """The two largest hops of a cell in words."""
-    legs = sorted(each.legs, key=lambda leg: -leg.seconds)[:2]
-    return " and ".join(f"{leg.name} {_percent(leg)}" for leg in legs) + f" of {seconds(each.latency_s)}"
-
-
-def _percent(leg: HopTime) -> str:
-    return NONE if leg.share is None else f"{100 * leg.share:.0f} %"
+def _drawable(ledger: HopLedger) -> bool:
+    """Return whether the latency is positive: it may not be where clocks are known badly."""
+    return (ledger.latency_s or 0.0) > 0 and any(leg.seconds > 0 for leg in ledger.legs)
 
 
 def _row(each: HopLedger) -> tuple[str, ...]:
-    legs = {leg.name: f"{seconds(leg.seconds)} ({_percent(leg)})" for leg in each.legs}
+    legs = {leg.name: f"{seconds(leg.seconds)} ({share(leg.share)})" for leg in each.legs}
     return (
         each.cell.stage,
         cell_name(each.cell, "long"),
@@ -99,15 +84,15 @@ def _spec(ledgers: list[HopLedger]) -> Spec:
     rows = grouped(keys)
     data = [datum for each, row in zip(ledgers, keys, strict=True) for datum in _data(each, row.key)]
     base = alt.Chart(values(data))
-    share = alt.Axis(title=None, format="%", tickCount=4, grid=False)
-    across = {"x": alt.X("from:Q", scale=alt.Scale(domain=[0, 1]), axis=share), "x2": "to:Q"}
+    shares = alt.Axis(title=None, format="%", tickCount=4, grid=False)
+    across = {"x": alt.X("from:Q", scale=alt.Scale(domain=[0, 1]), axis=shares), "x2": "to:Q"}
     used = [name for name in LEGS if any(each["hop"] == name for each in data)]
     bars = base.mark_bar(stroke=colour("paper"), strokeWidth=1).encode(
         **across,
-        y=y(rows, names_axis(rows)),
+        y=row_scale(rows, names_axis(rows)),
         color=alt.Color(
             "hop:N",
-            scale=alt.Scale(domain=used, range=[FILLS[name][0] for name in used]),
+            scale=alt.Scale(domain=used, range=[HOP_COLOURS[name][0] for name in used]),
             legend=alt.Legend(
                 title=None,
                 orient="top",
@@ -116,23 +101,23 @@ def _spec(ledgers: list[HopLedger]) -> Spec:
                 labelLimit=90,
             ),
         ),
-        tooltip=[alt.Tooltip(f"{name}:N") for name in ("cell", "hop", "a task", "share")],
+        tooltip=tooltips("cell", "hop", "per task", "share"),
     )
-    # A segment is named where its name has room.
+    # A segment has its name where there is room for it.
     roomy = "(datum.to - datum.from) * width > 62"
     names = base.mark_text(baseline="middle", fontSize=11).encode(
         x=alt.X("middle:Q"),
-        y=y(rows, figures_axis()),
+        y=row_scale(rows, figures_axis()),
         text="hop:N",
         color=alt.Color("on:N", scale=None),
         opacity=alt.condition(roomy, alt.value(1), alt.value(0)),
     )
     chart = alt.layer(bars, names).resolve_axis(y="independent").resolve_scale(color="independent")
-    return {**chart.properties(height=ROW_PX * len(rows)).to_dict(), "config": config()}
+    return with_config(chart.properties(height=ROW_PX * len(rows)))
 
 
 def _data(each: HopLedger, key: str) -> list[dict[str, Any]]:
-    """A cell's segments from left to right; a negative rest has no length, and is told by its figure."""
+    """Return the segments of a cell from left to right; a negative hop has no length, only its figure."""
     whole = sum(max(0.0, leg.seconds) for leg in each.legs)
     start = 0.0
     data = []
@@ -145,10 +130,10 @@ def _data(each: HopLedger, key: str) -> list[dict[str, Any]]:
                 "from": round(start, 5),
                 "to": round(end, 5),
                 "middle": round((start + end) / 2, 5),
-                "on": FILLS[leg.name][1],
-                "cell": _name(each),
-                "a task": seconds(leg.seconds),
-                "share": _percent(leg),
+                "on": HOP_COLOURS[leg.name][1],
+                "cell": in_stage(each.cell),
+                "per task": seconds(leg.seconds),
+                "share": share(leg.share),
             }
         )
         start = end

@@ -1,4 +1,4 @@
-"""Tasks a second over slots: what was measured, the law through it, what bounds it, and the COST."""
+"""Tasks per second by number of slots: measured points, the fitted law, the bound and the COST."""
 
 from __future__ import annotations
 
@@ -14,55 +14,61 @@ from orchestrator.analysis.scaling.usl import Scalability
 from orchestrator.model.findings import Estimate, Findings
 from orchestrator.model.runs import Cell, Run
 from orchestrator.phrases.cells import cell_name
+from orchestrator.phrases.charts import SCALING_LEGEND
 from orchestrator.phrases.cost import cost_sentences
 from orchestrator.phrases.headline import listed
 from orchestrator.phrases.numbers import NONE, interval, level, number, times
 from orchestrator.phrases.scaling import curve_sentences, curves_sentence
-from orchestrator.reports.charts.chart import Drawing, Spec, colour, columns, config, shape, slug, values
-
-LEGEND: Final = (
-    "Tasks a second over slots: points are measured, with their intervals; a thick line is the fitted law with "
-    "its band, where the points tell one. Dashed: each first point times the slots, which is the most one could "
-    "hope for; and, level, the most that slots can ever give Celery. "
-    "COST is the fewest slots here that beat the opponent."
+from orchestrator.reports.charts.chart import (
+    Chart,
+    Spec,
+    colour,
+    columns,
+    ends,
+    points,
+    shape,
+    slug,
+    tooltips,
+    values,
+    with_config,
 )
-HEIGHT: Final = 320
-BEYOND: Final = 1.5
-"""The law is drawn so far beyond the most slots measured."""
+
+HEIGHT_PX: Final = 320
+EXTRAPOLATION: Final = 1.5  # the law is drawn up to this many times the most slots measured
 STEPS: Final = 40
 LINE_PX: Final = 16
 
 
-def draw(run: Run, findings: Findings) -> tuple[Drawing, ...]:
-    """A chart a stage, of a run that swept the slots."""
+def draw(run: Run, findings: Findings) -> tuple[Chart, ...]:
+    """Return a chart for each stage, of a run that swept the slots."""
     if run.plan.axis != "slots":
         return ()
     found = scaling(run)
     stages = dict.fromkeys(curve.cell.stage for curve in found.curves)
-    return tuple(_drawing(run, findings, found, stage) for stage in stages)
+    return tuple(_of_stage(found, stage) for stage in stages)
 
 
-def _drawing(run: Run, findings: Findings, found: ScalingFindings, stage: str) -> Drawing:
+def _of_stage(found: ScalingFindings, stage: str) -> Chart:
     curves = found.of_stage(stage)
     costs = found.of_costs(stage)
     said = (*cost_sentences(costs), *curve_sentences(curves))
     sentences = [f"{text[0].upper()}{text[1:]}" for text in said]
-    return Drawing(
+    return Chart(
         name=f"scaling-{slug(stage)}",
         title=f"What more slots do in {stage}",
         short=stage,
-        legend=LEGEND,
+        legend=SCALING_LEGEND,
         caption="",
-        description=f"Tasks a second over slots in {stage}, {curves_sentence(curves)}",
+        description=f"Tasks per second by number of slots in {stage}, {curves_sentence(curves)}",
         head=("cell", "slots", "tasks/s", "interval", "level", "vs serial"),
         rows=tuple(_row(point) for curve in curves for point in curve.points),
-        spec=_spec(curves, _here(costs), stage),
+        spec=_spec(curves, _here(costs)),
         sentences=tuple(dict.fromkeys(sentences)),
     )
 
 
 def _here(costs: Iterable[Cost]) -> list[tuple[Estimate, str]]:
-    """The slots that win here, and against whom: the curves are this fleet's, not those of a core for every slot."""
+    """Return the slots that win with this fleet, which the curves are about, and against which baseline."""
     return [(each.slots, each.against) for each in costs if each.slots is not None and not each.elsewhere]
 
 
@@ -78,19 +84,19 @@ def _row(point: ScalingPoint) -> tuple[str, ...]:
     )
 
 
-def _spec(curves: tuple[ScalingCurve, ...], costs: list[tuple[Estimate, str]], stage: str) -> Spec:
+def _spec(curves: tuple[ScalingCurve, ...], costs: list[tuple[Estimate, str]]) -> Spec:
     most = max(point.slots for curve in curves for point in curve.points)
-    end = ceil(most * BEYOND) if any(isinstance(curve.law, Scalability) for curve in curves) else most
-    points = [_datum(point) for curve in curves for point in curve.points]
-    top = 1.15 * max(each["high"] for each in points)
+    end = ceil(most * EXTRAPOLATION) if any(isinstance(curve.law, Scalability) for curve in curves) else most
+    data = [_datum(point) for curve in curves for point in curve.points]
+    top = 1.15 * max(each["high"] for each in data)
     x = alt.X(
         "slots:Q",
         scale=alt.Scale(domain=[0.7, end + 0.3], nice=False),
         axis=alt.Axis(title="slots", format="d", tickMinStep=1, grid=False),
     )
     scale = alt.Scale(domain=[0, top], nice=True)
-    y = alt.Y("rate:Q", scale=scale, axis=alt.Axis(title="tasks a second", gridDash=[2, 3]))
-    families = {curve.cell: _family(curve) for curve in curves}
+    y = alt.Y("rate:Q", scale=scale, axis=alt.Axis(title="tasks per second", gridDash=[2, 3]))
+    families = {curve.cell: _family(curve.cell) for curve in curves}
     colours = [colour(cell.strategy) for cell in families]
     legend = alt.Legend(
         title=None, orient="top", columns=columns(1, (600, 3)), labelLimit=300, symbolOpacity=1
@@ -99,15 +105,13 @@ def _spec(curves: tuple[ScalingCurve, ...], costs: list[tuple[Estimate, str]], s
         "family:N", scale=alt.Scale(domain=list(families.values()), range=colours), legend=legend
     )
     shapes = alt.Scale(domain=list(families.values()), range=[shape(cell.strategy) for cell in families])
-    base = alt.Chart(values(points))
+    base = alt.Chart(values(data))
     law = alt.Chart(values([datum for curve in curves for datum in _law(curve, end, top)]))
     linear = alt.Chart(values([datum for curve in curves for datum in _linear(curve, end, top)]))
     bound = alt.Chart(values([datum for curve in curves for datum in _ceiling(curve, top)]))
     marks = _costs(costs, end)
     cost = alt.Chart(values(marks))
-    tooltip = [
-        alt.Tooltip(f"{name}:N") for name in ("cell", "slots", "tasks a second", "interval", "vs serial")
-    ]
+    tooltip = tooltips("cell", "slots", "tasks per second", "interval", "vs serial")
     chart = alt.layer(
         law.mark_area(opacity=0.16).encode(x=x, y=alt.Y("low:Q", scale=scale), y2="high:Q", color=paint),
         linear.mark_line(strokeDash=[4, 4], opacity=0.6, clip=True).encode(x=x, y=y, color=paint),
@@ -118,17 +122,17 @@ def _spec(curves: tuple[ScalingCurve, ...], costs: list[tuple[Estimate, str]], s
         base.mark_rule(strokeWidth=2.5, strokeCap="round").encode(
             x=x, y=alt.Y("low:Q", scale=scale), y2="high:Q", color=paint, tooltip=tooltip
         ),
-        base.mark_point(filled=True, size=100, opacity=1, stroke=colour("paper"), strokeWidth=1).encode(
+        points(base).encode(
             x=x, y=y, color=paint, shape=alt.Shape("family:N", scale=shapes, legend=legend), tooltip=tooltip
         ),
         cost.mark_rule(color=colour("celery"), strokeWidth=2).encode(x=x),
         *(_label(mark, number, end).encode(x=x, text="name:N") for number, mark in enumerate(marks)),
     )
-    return {**chart.properties(height=HEIGHT).to_dict(), "config": config()}
+    return with_config(chart.properties(height=HEIGHT_PX))
 
 
 def _label(mark: dict[str, Any], line: int, end: int) -> alt.Chart:
-    """A COST's name beside its line, within the chart, each on a line of its own."""
+    """Return the text beside the line of a COST: inside the chart, and not over another."""
     left = mark["slots"] <= (end + 1) / 2
     label: alt.Chart = alt.Chart(values([mark])).mark_text(
         align="left" if left else "right",
@@ -140,72 +144,62 @@ def _label(mark: dict[str, Any], line: int, end: int) -> alt.Chart:
     return label
 
 
-def _family(curve: ScalingCurve) -> str:
-    """What a curve's points have in common, as its legend says it."""
-    return _without_slots(curve.cell)
-
-
-def _without_slots(cell: Cell) -> str:
+def _family(cell: Cell) -> str:
+    """Return the name that the points of a curve share: that of a cell without its slots."""
     return cell_name(cell, "long").rsplit(",", 1)[0]
 
 
 def _datum(point: ScalingPoint) -> dict[str, Any]:
     each = point.throughput_per_s
     return {
-        "family": _without_slots(point.cell),
+        "family": _family(point.cell),
         "slots": point.slots,
         "rate": each.point,
-        "low": each.low or each.point,
-        "high": each.high or each.point,
+        **ends(each),
         "cell": cell_name(point.cell, "long"),
-        "tasks a second": number(each.point),
+        "tasks per second": number(each.point),
         "interval": interval(each) or NONE,
         "vs serial": times(point.speedup),
     }
 
 
 def _law(curve: ScalingCurve, end: float, top: float) -> list[dict[str, Any]]:
-    """The fitted law with its band, from one slot on; nothing where there is none."""
+    """Return the fitted law with its band, from one slot on; nothing where no law was fitted."""
     if not isinstance(curve.law, Scalability):
         return []
     data = []
     for step in range(STEPS + 1):
         slots = 1 + (end - 1) * step / STEPS
         each = curve.law.throughput_per_s(slots)
-        data.append(
-            {
-                "family": _family(curve),
-                "slots": round(slots, 3),
-                "rate": each.point,
-                "low": min(top, each.low or each.point),
-                "high": min(top, each.high or each.point),
-            }
-        )
+        band = {end: min(top, rate) for end, rate in ends(each).items()}
+        data.append({"family": _family(curve.cell), "slots": round(slots, 3), "rate": each.point, **band})
     return data
 
 
 def _linear(curve: ScalingCurve, end: float, top: float) -> list[dict[str, Any]]:
-    """Each slot as good as the first, as far as there is room."""
+    """Return perfect scaling from the first point, as far as the chart reaches."""
     first = curve.points[0]
     one = first.throughput_per_s.point / first.slots
     furthest = min(end, top / one) if one > 0 else end
     return [
-        {"family": _family(curve), "slots": slots, "rate": one * slots}
+        {"family": _family(curve.cell), "slots": slots, "rate": one * slots}
         for slots in (first.slots, furthest)
         if furthest > first.slots
     ]
 
 
 def _ceiling(curve: ScalingCurve, top: float) -> list[dict[str, Any]]:
-    """The most that slots can ever give; nothing where it is not known or lies beyond the chart."""
+    """Return the bound of any number of slots; nothing where it is unknown or above the chart."""
     if curve.bounds is None or curve.bounds.ceiling_per_s.point > top:
         return []
     ceiling = curve.bounds.ceiling_per_s.point
-    return [{"rate": ceiling, "family": _family(curve), "name": f"Celery's bound, {number(ceiling)} tasks/s"}]
+    return [
+        {"rate": ceiling, "family": _family(curve.cell), "name": f"Celery's bound, {number(ceiling)} tasks/s"}
+    ]
 
 
 def _costs(costs: list[tuple[Estimate, str]], end: int) -> list[dict[str, Any]]:
-    """A mark for each number of slots, with the opponents that so many beat."""
+    """Return a mark for each number of slots that is a COST, with the opponents that it beats."""
     beaten: dict[int, list[str]] = {}
     for slots, against in costs:
         if slots.point <= end:

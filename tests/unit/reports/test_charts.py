@@ -17,7 +17,7 @@ from orchestrator.analysis.analyse import analyse
 from orchestrator.analysis.scaling.cost import Cost
 from orchestrator.model.findings import Estimate
 from orchestrator.reports import pictures
-from orchestrator.reports.charts import CHARTS, chart, drawings, samples, speedup
+from orchestrator.reports.charts import CHARTS, chart, draw_all, samples, speedup
 from orchestrator.reports.charts.chart import ratio_ticks
 from tests.examples import AGAIN, CELERY, SERIAL, THREADS, example_run
 from tests.unit.reports.made_runs import EVIL, every_run
@@ -44,14 +44,14 @@ def channel_contrast(one: str, other: str) -> float:
 
 def test_the_example_has_every_kind_of_chart_that_a_comparison_has():
     run = example_run()
-    names = [each.name for each in drawings(run, analyse(run))]
+    names = [each.name for each in draw_all(run, analyse(run))]
     assert names == ["verdicts", "speedup-grayscale", "hops", "samples-grayscale"]
 
 
 @pytest.mark.parametrize("name", RUNS)
 def test_every_chart_of_every_run_compiles_and_has_its_words(name):
     run = RUNS[name]
-    for drawing in drawings(run, analyse(run)):
+    for drawing in draw_all(run, analyse(run)):
         vl_convert.vegalite_to_vega(json.dumps({**drawing.spec, "width": 300}), chart.VEGA_LITE)
         assert all((drawing.title, drawing.short, drawing.legend, drawing.description, drawing.rows))
         assert {len(row) for row in drawing.rows} == {len(drawing.head)}
@@ -60,14 +60,14 @@ def test_every_chart_of_every_run_compiles_and_has_its_words(name):
 
 @pytest.mark.parametrize("name", ["no cells", "no samples"])
 def test_a_run_without_samples_has_no_chart(name):
-    assert drawings(RUNS[name], analyse(RUNS[name])) == ()
+    assert draw_all(RUNS[name], analyse(RUNS[name])) == ()
 
 
 def test_speedups_and_intervals_are_those_of_the_findings():
     run = example_run()
     findings = analyse(run)
     (drawing,) = speedup.draw(run, findings)
-    drawn = [(each["speedup"], each["low"], each["high"]) for each in data_of(drawing.spec) if "low" in each]
+    drawn = [(each["ratio"], each["low"], each["high"]) for each in data_of(drawing.spec) if "low" in each]
     expected = [findings.versus_serial[cell] for cell in (SERIAL, THREADS, CELERY, AGAIN)]
     assert set(drawn) == {(each.point, each.low or each.point, each.high or each.point) for each in expected}
 
@@ -77,7 +77,7 @@ def test_a_cell_whose_figure_may_not_stand_is_named_and_not_drawn():
     assert speedup.draw(run, analyse(run)) == ()
     mixed = replace(run, cells=(RUNS["example"].cells[0], run.cells[1]))
     (drawing,) = speedup.draw(mixed, analyse(mixed))
-    assert "Not shown, for want of a figure that may stand: threads, numpy, 2 slots." in drawing.caption
+    assert "Not shown, because they have no valid figure: threads, numpy, 2 slots." in drawing.caption
 
 
 def test_a_ledger_s_segments_fill_its_bar():
@@ -94,8 +94,8 @@ def test_a_sample_at_its_median_lies_on_the_line_and_none_leaves_its_row():
     (drawing,) = samples.draw(run, analyse(run))
     points = [each for each in data_of(drawing.spec) if "round" in each]
     assert len(points) == sum(len(result.samples) for result in run.cells)
-    assert all(abs(each["y"] - each["place"]) <= 0.42 for each in points)
-    assert {each["place"] for each in points if each["of its median"].startswith("1.00")} == {1, 2, 3, 4}
+    assert all(abs(each["y"] - each["row"]) <= 0.42 for each in points)
+    assert {each["row"] for each in points if each["of its median"].startswith("1.00")} == {1, 2, 3, 4}
 
 
 @pytest.mark.parametrize(("low", "high"), [(0.8, 1.25), (0.02, 3), (0.95, 40), (1e-4, 1e4), (0.99, 1.3)])
@@ -114,14 +114,14 @@ def test_text_has_a_contrast_of_4_5_and_marks_of_3(colours):
             assert channel_contrast(colours[name], colours[ground]) >= 4.5, (name, ground)
     for name in chart.SHAPES:
         assert channel_contrast(colours[name], colours["paper"]) >= 3, name
-    for name, (fill, text) in chart.LEGS.items():
+    for name, (fill, text) in chart.HOP_COLOURS.items():
         assert channel_contrast(fill, text) >= 4.5, name
 
 
 def test_light_and_dark_name_the_same_colours_and_every_name_in_a_chart_is_one():
     assert list(chart.LIGHT) == list(chart.DARK)
     run = example_run()
-    text = json.dumps([each.spec for each in drawings(run, analyse(run))])
+    text = json.dumps([each.spec for each in draw_all(run, analyse(run))])
     assert set(re.findall(r"var\(--([a-z]+)\)", text)) <= set(chart.LIGHT)
 
 
@@ -164,7 +164,7 @@ def test_a_cost_of_slots_on_other_machines_is_not_on_the_chart_of_this_one(monke
     found = (cost(3, "serial"), cost(6, "best in-process", elsewhere=True))
     monkeypatch.setattr("orchestrator.analysis.scaling.curves.costs", lambda run, stage: found)
     run = RUNS["sweep of the slots"]
-    (chart,) = [each for each in drawings(run, analyse(run)) if each.name.startswith("scaling")]
+    (chart,) = [each for each in draw_all(run, analyse(run)) if each.name.startswith("scaling")]
     names = [datum["name"] for datum in data_of(chart.spec) if "COST" in str(datum.get("name"))]
     assert set(names) == {"COST: 3 vs serial"}
 
@@ -173,7 +173,7 @@ def test_labels_of_costs_stand_within_the_chart_and_not_on_each_other(monkeypatc
     found = (cost(2, "serial"), cost(12, "best in-process"))
     monkeypatch.setattr("orchestrator.analysis.scaling.curves.costs", lambda run, stage: found)
     run = RUNS["sweep of the slots"]
-    (chart,) = [each for each in drawings(run, analyse(run)) if each.name.startswith("scaling")]
+    (chart,) = [each for each in draw_all(run, analyse(run)) if each.name.startswith("scaling")]
     labels = [mark for each in chart.spec["layer"] if (mark := each["mark"]).get("fontWeight") == "bold"]
     assert [mark["align"] for mark in labels] == ["left", "right"]
     assert len({mark["y"] for mark in labels}) == 2
