@@ -1,29 +1,30 @@
-"""Allocator and garbage collector of every process that does work, so that none is compared on other terms.
-
-The orchestrator, which knows where a batch begins and ends, has no collection within one (`measurement.py`).
-"""
+"""Allocator and garbage collector settings of every process that does work, so that all compare on equal terms."""
 
 from __future__ import annotations
 
 import ctypes
 import gc
 import sys
+from typing import Final
 
-M_TRIM_THRESHOLD = -1
-M_MMAP_THRESHOLD = -3
-KEPT_BYTES = 256 << 20
-LARGE_BYTES = 32 << 20
+# From <malloc.h>
+M_TRIM_THRESHOLD: Final = -1
+M_MMAP_THRESHOLD: Final = -3
 
-RARELY = 100_000
-"""Containers more than at the last collection. A picture of `quick` as tuples of numbers has 12,288, one of 800x800
-640,000, which meets six collections; many more at a time would let a worker's garbage grow to hundreds of megabytes."""
+KEPT_BYTES: Final = 256 << 20
+LARGE_BYTES: Final = 32 << 20
+
+# Collect when there are this many more containers than after the last collection; Python's default is 700. A 64x64
+# picture as tuples of numbers has 12,288, one of 800x800 has 640,000 and so causes six collections. A much higher
+# threshold would let a worker's garbage grow to hundreds of megabytes.
+COLLECTION_THRESHOLD: Final = 100_000
 
 
 def keep_freed_memory() -> bool:
-    """Have glibc keep memory that a kernel frees, for the next picture; whether that could be set.
+    """Let glibc keep freed memory for the next picture; return whether it could be set.
 
-    By default it gives a picture's worth back to the system each time, and the page faults of getting it
-    again took half of the time of the fastest grayscale kernel. Source: `man 3 mallopt`.
+    By default it returns a picture's memory to the system each time, and the page faults of getting it back took half
+    the time of the fastest grayscale kernel. Source: `man 3 mallopt`.
     """
     if not sys.platform.startswith("linux"):
         return False
@@ -34,11 +35,11 @@ def keep_freed_memory() -> bool:
 
 
 def collect_rarely() -> None:
-    """Let few garbage collections fall into a task, as none falls into a batch that the orchestrator does itself.
+    """Reduce garbage collections during tasks, and exempt everything loaded so far from them.
 
-    Python has one each time that 700 more containers are there, which a kernel that makes lists pays for in a slot
-    alone. All that is loaded by now is never looked at again.
+    The orchestrator collects between batches only (`orchestrator/measurement`); with Python's threshold, a kernel that
+    makes lists would pay for collections in slots alone.
     """
     gc.collect()
     gc.freeze()
-    gc.set_threshold(RARELY)
+    gc.set_threshold(COLLECTION_THRESHOLD)

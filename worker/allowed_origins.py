@@ -1,25 +1,25 @@
-"""Origins, scheme://host:port, each in one spelling, so that two of them are equal exactly if they are the same."""
+"""Origins, scheme://host:port, in a canonical form, so that two are equal exactly if they are the same."""
 
 from __future__ import annotations
 
 import ipaddress
 import re
+from typing import Final
 from urllib.parse import urlsplit
 
 from requests import Request, RequestException
 
-DEFAULT_PORTS = {"http": 80, "https": 443}
+DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 
-_ORIGIN = re.compile(
+_ORIGIN: Final = re.compile(
     r"(https?)://(\[[0-9a-f:.]+\]|[a-z0-9]([a-z0-9_.-]{0,251}[a-z0-9])?)(?::(\d{1,5}))?/?", re.I
 )
 
 
 def origin(scheme: str, host: str, port: int | None) -> str:
-    """The one spelling: in lower case, the port always named, an IPv6 address in brackets and in short form.
+    """Return the canonical form: lower case, with a port, IPv6 addresses in brackets and short form.
 
-    A name stays a name: that it resolves to an allowed address makes it no allowed origin, nor the other way
-    round, and `host.` with the root's dot is another name than `host`.
+    A name stays a name: it is not equal to the address it resolves to, and `host.` is another name than `host`.
     """
     scheme, host = scheme.lower(), host.lower().strip("[]")
     try:
@@ -30,28 +30,28 @@ def origin(scheme: str, host: str, port: int | None) -> str:
     return f"{scheme}://{host}:{DEFAULT_PORTS[scheme] if port is None else port}"
 
 
-def parsed(text: str) -> str:
-    """An origin as a user writes it, in the one spelling.
+def parse(text: str) -> str:
+    """Return an origin in canonical form.
 
     Raises:
-        ValueError: it is none: another scheme, a path, a login, a port that cannot be.
+        ValueError: it has another scheme, a path, a login, or an invalid port.
     """
     found = _ORIGIN.fullmatch(text)
     if found is None:
-        raise ValueError("it is no origin; write scheme://host or scheme://host:port, with http or https")
+        raise ValueError("it is not an origin; write scheme://host or scheme://host:port, with http or https")
     port = None if found[4] is None else int(found[4])
     if port is not None and not 0 < port < 65536:
         raise ValueError(f"port {port} is out of range; it may be 1 to 65535")
     if found[2].startswith("["):
-        ipaddress.IPv6Address(found[2].strip("[]"))  # its ValueError says what is wrong
+        ipaddress.IPv6Address(found[2].strip("[]"))  # its ValueError names the error
     return origin(found[1], found[2], port)
 
 
 def of_url(url: str) -> str:
-    """The origin that a URL leads to, read as the download reads it: other letters than ASCII as IDNA has them.
+    """Return the origin of a URL, parsed as the download does: non-ASCII names by IDNA.
 
     Raises:
-        ValueError: it is no http(s) URL that can be asked for.
+        ValueError: it is not a valid http or https URL.
     """
     try:
         parts = urlsplit(Request("GET", url).prepare().url or "")
@@ -59,4 +59,4 @@ def of_url(url: str) -> str:
             return origin(parts.scheme, parts.hostname, parts.port)
     except (RequestException, ValueError):
         pass
-    raise ValueError("it is no http or https URL that can be asked for")
+    raise ValueError("it is not a valid http or https URL")

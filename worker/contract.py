@@ -1,6 +1,6 @@
 """All that crosses a process or a network: tasks, outcomes, failures and hop times.
 
-Nothing here knows of Celery, so every strategy speaks in these types alone.
+Nothing here depends on Celery: every strategy uses these types alone.
 """
 
 from __future__ import annotations
@@ -13,16 +13,11 @@ from numpy.typing import NDArray
 
 from worker.redaction import escape_control, redact
 
-Pixels: TypeAlias = NDArray[np.uint8]
-"""A picture as an array: (H, W, 3) RGB or (H, W) gray, uint8, C order."""
+Pixels: TypeAlias = NDArray[np.uint8]  # (H, W, 3) RGB or (H, W) gray, C order
+Payload: TypeAlias = str | bytes | Pixels  # what a stage takes or gives: a URL, an encoded picture, or pixels
+Status: TypeAlias = Literal["ok", "failed", "lost"]
 
-Payload: TypeAlias = str | bytes | Pixels
-"""What a stage takes or gives: a URL, an encoded picture, or pixels."""
-
-Status = Literal["ok", "failed", "lost"]
-
-LOST: Final = "Lost"
-"""The failure type of a task that ended with no outcome by its deadline."""
+LOST: Final = "Lost"  # the failure type of a task without an outcome by its deadline
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,15 +34,14 @@ class Task:
 class Failure:
     """Why a task gave no output: the exception's class name and its message, the same in every strategy.
 
-    What an origin, a picture or a worker made us say is shown to people, so both are as `told` leaves them:
-    one printable line of bounded length, without a URL's secrets.
+    Both may quote a server, a picture or a worker, and people read them: they are redacted to one printable line of
+    bounded length, without a URL's secrets.
     """
 
     type: str
     message: str
 
     def __post_init__(self) -> None:
-        """See that nothing else gets into a failure, whoever makes it."""
         object.__setattr__(self, "type", escape_control(self.type, longest=200))
         object.__setattr__(self, "message", redact(self.message))
 
@@ -55,14 +49,12 @@ class Failure:
 class Hops(NamedTuple):
     """Where one task's time went, in seconds; `None` where the strategy has no such hop.
 
-    A named tuple, for every task makes one on the clock, and a frozen dataclass would set its nine fields one by one.
-
-    A hop on the worker is a duration of the worker's own clock. `queue_s` and `return_s` cross machines:
-    they use an estimated clock offset, which is off by at most `clock_bound_s`, and may come out negative
-    by as much. `compute_cpu_s` is the CPU time of the computing thread within `compute_s`; tasks that a
-    slot of this machine keeps together share theirs (`worker.execution.CpuTime`).
+    `compute_cpu_s` is the CPU time of the computing thread within `compute_s`; tasks whose outcomes are made together
+    share theirs. Hops on the worker are durations of the worker's own clock. `queue_s` and `return_s` cross machines:
+    they use an estimated clock offset, which is off by at most `clock_bound_s`, and may be negative by as much.
     """
 
+    # A named tuple: every task makes one on the clock, and a frozen dataclass would set nine fields one by one.
     compute_s: float
     compute_cpu_s: float
     publish_s: float | None = None
@@ -75,7 +67,7 @@ class Hops(NamedTuple):
 
     @property
     def unexplained_s(self) -> float | None:
-        """The share of the latency that no hop accounts for."""
+        """The part of the latency that no hop accounts for."""
         if self.latency_s is None:
             return None
         legs = (self.publish_s, self.queue_s, self.fetch_s, self.compute_s, self.store_s, self.return_s)
@@ -83,12 +75,13 @@ class Hops(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """How one task ended: with an output or a failure, never both; a named tuple for the reason that `Hops` is one.
+    """How one task ended: with an output or a failure, never both.
 
-    `output` is also `None` for a success whose output stays in the payload store.
-    `slot` names the place that ran it (`host:pid`, with the thread for threads).
+    `output` is also `None` for a success whose output stays in the payload store. `slot` names the slot that ran it:
+    `host:pid`, with the thread for threads.
     """
 
+    # A named tuple, for the same reason as `Hops`.
     task_id: int
     output: Payload | None = None
     failure: Failure | None = None

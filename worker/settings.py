@@ -1,4 +1,4 @@
-"""Settings of a worker, from the environment or from secrets; `.env.example` names every variable."""
+"""Settings of a worker, from the environment or from Docker's secrets; `.env.example` lists the variables."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Final, Self, TypeAlias
 from urllib.parse import parse_qs, urlsplit
 
 from pydantic import Field, ValidationError, field_validator, model_validator
@@ -17,25 +17,19 @@ from worker import allowed_origins as origins
 from worker.redaction import escape_control, mask_credentials, redact
 from worker.tls import CERTIFICATE_FILES, check_files, tls_options
 
-PREFIX = "BREAKEVEN_"
-SECRETS = Path("/run/secrets")
-"""Where Docker mounts secrets. What a variable would show to `docker inspect`, a file there does not."""
+PREFIX: Final = "BREAKEVEN_"
+SECRETS: Final = Path("/run/secrets")  # where Docker mounts secrets, which `docker inspect` does not show
+MAX_SECONDS: Final = 86_400  # a day: a longer wait can only be a mistake
 
-LONGEST_S = 86_400
-"""A day: no wait is set longer than that by more than a slip of the hand."""
-
-Seconds = Annotated[float, Field(gt=0, le=LONGEST_S, allow_inf_nan=False)]
+Seconds: TypeAlias = Annotated[float, Field(gt=0, le=MAX_SECONDS, allow_inf_nan=False)]
 
 
 class SettingsError(ValueError):
-    """A variable has a value that makes no sense; the message names it and says what to do."""
+    """A variable has an invalid value; the message names it and the remedy."""
 
 
 class Settings(BaseSettings):
-    """What a worker needs to know. Every field is the variable `BREAKEVEN_<FIELD>`.
-
-    Where that is not set it is the file `breakeven_<field>` among Docker's secrets.
-    """
+    """The settings: each field is the variable `BREAKEVEN_<FIELD>`, or else the secret `breakeven_<field>`."""
 
     model_config = SettingsConfigDict(
         env_prefix=PREFIX,
@@ -45,43 +39,31 @@ class Settings(BaseSettings):
         secrets_dir=SECRETS if SECRETS.is_dir() else None,
     )
 
-    broker_url: str = "redis://127.0.0.1:6379/0"
-    """Where tasks come from and results go to."""
+    broker_url: str = "redis://127.0.0.1:6379/0"  # where tasks come from and results go to
+    payload_url: str | None = None  # the Redis of the transport `redis`; the broker's if not set
+    payload_dir: str | None = None  # the folder of the transport `files`, shared by workers and orchestrator
 
-    payload_url: str | None = None
-    """The Redis that holds payloads of the transport `redis`; the broker's where it is not set."""
-
+    # PEM files for `rediss://`: authorities to trust in addition to the system's, our own certificate for a server that
+    # requires one, and its private key without a passphrase.
     tls_ca: str | None = None
-    """The authorities to trust for `rediss://`, beside the system's own: a PEM file."""
-
     tls_cert: str | None = None
-    """Our own certificate, for a server that asks for one: a PEM file."""
-
     tls_key: str | None = None
-    """The private key of `tls_cert`: a PEM file without a passphrase."""
 
-    payload_dir: str | None = None
-    """The folder that holds payloads of the transport `files`, the same for workers and orchestrator."""
-
+    # Where pictures may come from (scheme://host:port, comma-separated); empty allows any http(s) origin.
     allowed_origins: Annotated[tuple[str, ...], NoDecode] = ()
-    """Where pictures may come from (scheme://host:port, comma-separated); empty allows any http(s) origin."""
-
     download_max_bytes: Annotated[int, Field(gt=0, le=1 << 40)] = 64 * 1024 * 1024
     download_timeout_s: Seconds = 30.0
     connect_timeout_s: Seconds = 5.0
     read_timeout_s: Seconds = 10.0
 
-    task_time_limit_s: Annotated[int, Field(gt=0, le=LONGEST_S)] = 120
-    """A Celery message that takes longer, however many tasks it holds, is ended with its process.
+    # A Celery message that takes longer, with all its tasks, is ended with its process.
+    task_time_limit_s: Annotated[int, Field(gt=0, le=MAX_SECONDS)] = 120
+    # After this long, an unacknowledged task of a dead worker goes to another; more than the time limit.
+    visibility_timeout_s: Annotated[int, Field(gt=0, le=2 * MAX_SECONDS)] = 180
 
-    So is a single task of the strategy `processes`.
-    """
-
-    visibility_timeout_s: Annotated[int, Field(gt=0, le=2 * LONGEST_S)] = 180
-    """After this long an unacknowledged task of a dead worker is given to another; over the time limit."""
-
-    alive_file: str | None = None
-    """A file that `python -m worker` touches with every heartbeat, for a health check that costs nothing."""
+    alive_file: str | None = (
+        None  # touched by `python -m worker` with every heartbeat, for a cheap health check
+    )
 
     @field_validator("allowed_origins", mode="before")
     @classmethod
@@ -92,7 +74,7 @@ class Settings(BaseSettings):
 
     @field_validator("allowed_origins")
     @classmethod
-    def _in_one_spelling(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+    def _canonical(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(map(_allowed, value))
 
     @field_validator("broker_url", "payload_url")
@@ -103,57 +85,56 @@ class Settings(BaseSettings):
         return url
 
     @model_validator(mode="after")
-    def _tls_files_can_be_used(self) -> Self:
+    def _check_tls_files(self) -> Self:
         check_files(self.tls_ca, self.tls_cert, self.tls_key)
         return self
 
     @property
     def payload_store_url(self) -> str:
-        """The Redis that holds payloads."""
+        """The Redis that stores payloads."""
         return self.payload_url or self.broker_url
 
     @property
     def tls(self) -> dict[str, Any]:
-        """What a `rediss://` connection is made with."""
+        """The options of a `rediss://` connection."""
         return tls_options(self.tls_ca, self.tls_cert, self.tls_key)
 
 
 def check_query(url: str) -> None:
-    """Raise `ValueError` where a URL says how to verify a certificate: not every client would read it alike."""
+    """Raise `ValueError` if a URL's query sets TLS options, which clients would read differently."""
     try:
         given = [name for name in parse_qs(urlsplit(url).query) if name.startswith("ssl")]
     except ValueError:
-        return  # no URL at all, which whoever connects to it says better
+        return  # not a URL at all: connecting to it gives the better error
     if given:
         raise ValueError(
             f"{escape_control(mask_credentials(url))} has {', '.join(given)} in its query; certificates and host names "
-            f"are always verified: leave it away, and name files with {CERTIFICATE_FILES}"
+            f"are always verified: remove it, and name files with {CERTIFICATE_FILES}"
         )
 
 
 def _allowed(text: str) -> str:
-    """One of `allowed_origins` in its one spelling."""
     try:
-        return origins.parsed(text)
+        return origins.parse(text)
     except ValueError as error:
-        raise ValueError(f"BREAKEVEN_ALLOWED_ORIGINS holds {redact(text)}: {error}") from None
+        raise ValueError(f"BREAKEVEN_ALLOWED_ORIGINS contains {redact(text)}: {error}") from None
 
 
 @cache
 def settings() -> Settings:
-    """This process's settings, read once.
+    """Return this process's settings, read once.
 
     Raises:
-        SettingsError: a variable has a value that makes no sense.
+        SettingsError: a variable has an invalid value.
     """
     return read_settings()
 
 
 @contextmanager
 def allowing(allowed: Iterable[str]) -> Iterator[None]:
-    """Within it this process, and those it starts, download from these origins alone: from any, where none is named.
+    """Limit downloads of this process and its children to these origins; to any if there is none.
 
-    What workers refuse must fail here, too, or one picture would have two outcomes.
+    What workers refuse must also fail here, so that a picture has one outcome everywhere.
     """
     name = f"{PREFIX}ALLOWED_ORIGINS"
     before = os.environ.get(name)
@@ -170,25 +151,25 @@ def allowing(allowed: Iterable[str]) -> Iterator[None]:
 
 
 def read_settings(**given: Any) -> Settings:
-    """The settings from the environment, with what is given in place of it.
+    """Read the settings from the environment, except those that are given.
 
     Raises:
-        SettingsError: one of them makes no sense.
+        SettingsError: one of them is invalid.
     """
     try:
         return Settings(**given)
     except ValidationError as error:
-        raise SettingsError("; ".join(map(_in_words, error.errors(include_url=False)))) from None
+        raise SettingsError("; ".join(map(_describe, error.errors(include_url=False)))) from None
     except OSError as error:
         raise SettingsError(
             f"secret {error.filename} cannot be read: {error.strerror}; let user {os.getuid()} read it"
         ) from None
 
 
-def _in_words(error: Any) -> str:
-    """One of pydantic's errors, without the value where it may hold a password."""
+def _describe(error: Any) -> str:
+    """Word one of pydantic's errors, masking passwords in the value."""
     if error["type"] == "value_error":
-        return str(error["ctx"]["error"])  # our own, which names variable, value and remedy
+        return str(error["ctx"]["error"])  # raised above, with variable, value and remedy
     variable = PREFIX + "_".join(map(str, error["loc"])).upper()
     message = error["msg"][:1].lower() + error["msg"][1:]
     return f"{variable}={mask_credentials(str(error['input']))}: {message}"

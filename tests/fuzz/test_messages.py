@@ -57,7 +57,7 @@ def test_an_answer_is_one_of_ours_or_refused_in_a_line(result: Any) -> None:
         assert_brief(str(error))
         return
     assert answer.worker.isprintable()
-    for entry in answer.entries:
+    for entry in answer.results:
         assert abs(entry.started_at) + abs(entry.compute_s) < float("inf")
         assert entry.failure is None or entry.failure.message.isprintable()
 
@@ -76,7 +76,7 @@ def test_bytes_and_a_reference_are_a_payload_or_none(reference: Any, raw: bytes)
         assert_brief(str(error))
         return
     assert isinstance(payload, np.ndarray | bytes)
-    assert not isinstance(payload, np.ndarray) or payload.dtype.kind in codec.PLAIN
+    assert not isinstance(payload, np.ndarray) or payload.dtype.kind in codec.PLAIN_KINDS
 
 
 @fuzz(150, reference=st.sampled_from(REFERENCES).flatmap(spoilt))
@@ -106,15 +106,18 @@ def test_another_version_is_refused_by_its_number(theirs: Any) -> None:
     ("change", "words"),
     [
         ({"transport": "carrier pigeon"}, "this worker knows inline, redis, files"),
-        ({"key": "dump.rdb"}, "'dump.rdb' is no name of a payload"),
-        ({"key": "breakeven-/../x"}, "is no name of a payload"),
-        ({"tasks": [[1, {"key": "other:secret", "size": 1, "shape": None}]]}, "'other:secret' is no name"),
+        ({"key": "dump.rdb"}, "'dump.rdb' is not the name of a payload"),
+        ({"key": "breakeven-/../x"}, "is not the name of a payload"),
+        (
+            {"tasks": [[1, {"key": "other:secret", "size": 1, "shape": None}]]},
+            "'other:secret' is not the name",
+        ),
         ({"tasks": [[1, {"path": "/etc/passwd"}]]}, "a reference of 'path'"),
         ({"tasks": [[1, {**KEYED, "dtype": "|O"}]]}, "a payload of '|O'"),
-        ({"tasks": [[-1, KEYED]]}, "a task of number -1"),
-        ({"tasks": [[1, KEYED]] * 100_001}, "no list of up to 100000 tasks"),
-        ({"kernel": "x" * 1000}, "a name that is 'xxx"),
-        ({"kernel": None}, "a name that is None"),
+        ({"tasks": [[-1, KEYED]]}, "an invalid task id -1"),
+        ({"tasks": [[1, KEYED]] * 100_001}, "not a list of up to 100000 tasks"),
+        ({"kernel": "x" * 1000}, "an invalid name 'xxx"),
+        ({"kernel": None}, "an invalid name None"),
     ],
 )
 def test_what_an_order_must_not_hold_is_named(change: dict[str, Any], words: str) -> None:
@@ -128,7 +131,7 @@ def test_what_an_order_must_not_hold_is_named(change: dict[str, Any], words: str
 def test_a_time_that_is_none_is_no_answer(time: Any) -> None:
     row = ENTRY.as_row()
     row[4] = time
-    with pytest.raises(ForeignMessageError, match="a time of"):
+    with pytest.raises(ForeignMessageError, match="an invalid time"):
         TaskResult.from_row(row)
 
 

@@ -432,10 +432,10 @@ class TestDownload:
             ("ftp://127.0.0.1/x", "is neither http nor https"),
             ("/etc/passwd", "is neither http nor https"),
             ("", "is neither http nor https"),
-            ("http://", "is not a URL that can be asked for"),
-            ("http://[::1/x", "is not a URL that can be asked for"),
-            ("http://127.0.0.1:port/x", "is not a URL that can be asked for"),
-            ("http://.x/", "is not a URL that can be asked for"),
+            ("http://", "is not a valid URL"),
+            ("http://[::1/x", "is not a valid URL"),
+            ("http://127.0.0.1:port/x", "is not a valid URL"),
+            ("http://.x/", "is not a valid URL"),
         ],
     )
     def test_nonsense_is_a_failure(self, fetch: Fetch, url: str, message: str) -> None:
@@ -489,7 +489,7 @@ class TestDownload:
         url = f"{bad.url}/whole"
         limits(allowed_origins=("http://origin:8000", "http://other:1"))
         names = "BREAKEVEN_ALLOWED_ORIGINS names http://origin:8000, http://other:1"
-        assert failure_of(fetch, url) == f"{url} is no allowed origin ({bad.url}); {names}"
+        assert failure_of(fetch, url) == f"{url} is not an allowed origin ({bad.url}); {names}"
         assert bad.connections == []
 
     def test_redirect_within_the_allowed_origin_is_followed(
@@ -504,7 +504,7 @@ class TestDownload:
     def test_redirect_out_of_the_allowed_origin_is_not(self, bad: Bad, fetch: Fetch, limits: Limits) -> None:
         limits(allowed_origins=(bad.url,))
         expected = (
-            "http://169.254.169.254/secrets is no allowed origin (http://169.254.169.254:80); "
+            "http://169.254.169.254/secrets is not an allowed origin (http://169.254.169.254:80); "
             f"BREAKEVEN_ALLOWED_ORIGINS names {bad.url}"
         )
         assert failure_of(fetch, f"{bad.url}/away") == expected

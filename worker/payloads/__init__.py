@@ -6,10 +6,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Final
 
 from worker.payloads.files import Files
 from worker.payloads.inline import Inline
 from worker.payloads.redis import Redis
 from worker.payloads.transport import Transport
 
-TRANSPORTS: Mapping[str, type[Transport]] = {"inline": Inline, "redis": Redis, "files": Files}
+TRANSPORTS: Final[Mapping[str, type[Transport]]] = {"inline": Inline, "redis": Redis, "files": Files}

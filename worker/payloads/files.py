@@ -1,4 +1,4 @@
-"""Files: the message carries a name, the bytes lie in a folder that both sides see."""
+"""Files: the message carries a name, the bytes are in a folder that both sides share."""
 
 from __future__ import annotations
 
@@ -21,24 +21,23 @@ SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,200}")
 
 
 class Files(Transport):
-    """A file a payload, in one flat folder. A name from a message never leaves that folder.
+    """Stores one file a payload in a flat folder, which must exist.
 
-    Whoever can write to the folder cannot lead us out of it either: links are not followed, files of other
-    kinds are not waited for, and what is longer than its reference says is not read.
+    Neither a name from a message nor a process that can write to the folder leads out of it: links are not followed,
+    pipes are not waited for, and a file of another size than its reference has is not read.
     """
 
-    summary: ClassVar[str] = "the message carries a name, the bytes lie in a folder that workers share"
+    summary: ClassVar[str] = "the message carries a name, the bytes are in a folder that workers share"
 
     def __init__(self, folder: Path) -> None:
-        """Use `folder`, which must exist."""
         self._folder = folder
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Self:
-        """The folder of `BREAKEVEN_PAYLOAD_DIR`.
+        """Use the folder of `BREAKEVEN_PAYLOAD_DIR`.
 
         Raises:
-            PayloadMissingError: it is not set, or is no folder.
+            PayloadMissingError: it is not set, or is not a folder.
         """
         if settings.payload_dir is None:
             raise PayloadMissingError(
@@ -46,14 +45,14 @@ class Files(Transport):
             )
         folder = Path(settings.payload_dir)
         if not folder.is_dir():
-            raise PayloadMissingError(f"BREAKEVEN_PAYLOAD_DIR is {folder}, which is no folder here")
+            raise PayloadMissingError(f"BREAKEVEN_PAYLOAD_DIR is {folder}, which is not a folder here")
         return cls(folder)
 
     def put(self, key: str, payload: Payload) -> Reference:
-        """Write the file whole, then give it its name, so that no reader sees half of it.
+        """Write a part file, then rename it, so that readers see the whole payload or none.
 
         Raises:
-            OSError: it cannot be written; nothing of it is left.
+            OSError: it cannot be written; the part file is removed.
         """
         if isinstance(payload, str):
             return {"url": payload}
@@ -69,10 +68,10 @@ class Files(Transport):
             with suppress(OSError):
                 part.unlink(missing_ok=True)
             raise
-        return {"key": key, **codec.describe(payload)}
+        return {"key": key, **codec.layout(payload)}
 
     def get(self, reference: Reference) -> Payload:
-        """Read the file."""
+        """Read the file of a reference."""
         if "url" in reference:
             return str(reference["url"])
         path = self._path(reference.get("key"))
@@ -85,30 +84,30 @@ class Files(Transport):
         return codec.from_bytes(raw, reference)
 
     def delete(self, references: Iterable[Reference]) -> None:
-        """Remove the files."""
+        """Remove the files of references."""
         for reference in references:
             if "key" in reference:
                 self._path(reference["key"]).unlink(missing_ok=True)
 
     def _path(self, key: object) -> Path:
         if not isinstance(key, str) or not SAFE_NAME.fullmatch(key):
-            raise PayloadMissingError(f"{key!r:.80} is no name of a payload")
+            raise PayloadMissingError(f"{key!r:.80} is not the name of a payload")
         return self._folder / key
 
 
 def _read(path: Path, size: object) -> bytes:
-    """The content of a file, if it is one, and of that size."""
+    """Read a regular file of that size."""
     try:
-        # Without waiting: opening a pipe would last until somebody writes to it.
+        # Without waiting: opening a pipe would block until a process writes to it.
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError as error:
         if error.errno in (errno.ELOOP, errno.ENXIO):  # a link, or a socket
-            raise PayloadMissingError(f"{path.name} is no file") from None
+            raise PayloadMissingError(f"{path.name} is not a file") from None
         raise
     try:
         found = os.fstat(descriptor)
         if not stat.S_ISREG(found.st_mode):
-            raise PayloadMissingError(f"{path.name} is no file")
+            raise PayloadMissingError(f"{path.name} is not a file")
         if found.st_size != size:
             raise PayloadMissingError(f"payload of {found.st_size} bytes where {size!r:.80} were stored")
         with os.fdopen(descriptor, "rb", closefd=False) as file:

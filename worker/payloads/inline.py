@@ -12,7 +12,7 @@ from worker.settings import Settings
 
 
 class Inline(Transport):
-    """Nothing is stored: the reference is the payload."""
+    """Stores nothing: the reference contains the payload."""
 
     summary: ClassVar[str] = "bytes travel in the Celery message itself, as msgpack"
     stores: ClassVar[bool] = False
@@ -20,24 +20,23 @@ class Inline(Transport):
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Self:
-        """Needs no settings."""
+        """Return the transport, which needs no settings."""
         return cls()
 
     def put(self, key: str, payload: Payload) -> Reference:
-        """The payload as its own reference."""
+        """Return a reference that contains the payload."""
         if isinstance(payload, str):
             return {"url": payload}
-        return {"raw": bytes(codec.as_bytes(payload)), **codec.describe(payload)}
+        return {"raw": bytes(codec.as_bytes(payload)), **codec.layout(payload)}
 
     def get(self, reference: Reference) -> Payload:
-        """The payload that the reference holds."""
+        """Return the payload in the reference."""
         if "url" in reference:
             return str(reference["url"])
         raw = reference.get("raw")
         if not isinstance(raw, bytes):
-            raise PayloadMissingError("a message without the payload that it should carry")
+            raise PayloadMissingError("the message lacks its payload")
         return codec.from_bytes(raw, reference)
 
     def delete(self, references: Iterable[Reference]) -> None:
-        """Nothing is stored, so nothing is left."""
-        return
+        """Do nothing: nothing is stored."""

@@ -1,46 +1,40 @@
-"""What every transport does: put a payload somewhere, and get it back by the reference it gave."""
+"""What every transport does: store a payload, and fetch it by its reference."""
 
 from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
-from typing import Any, ClassVar, Self, TypeAlias
+from typing import Any, ClassVar, Final, Self, TypeAlias
 
 from worker.contract import Payload
 from worker.settings import Settings
 
-Reference: TypeAlias = dict[str, Any]
-"""What the message carries instead of, or around, a payload; plain JSON or msgpack values."""
+Reference: TypeAlias = dict[str, Any]  # plain JSON or msgpack values; `codec` describes them
 
-
-KEY = re.compile(r"breakeven-[A-Za-z0-9:_-]{1,190}")
-"""What a payload may be called in a message: names of ours alone, and none that is a path."""
-
-NUMBERS = re.compile(r"[<>|=]?[biufc]\d{1,2}")
-"""NumPy's plain numbers, as a reference names them; never objects."""
-
-MOST_BYTES = 1 << 40
-MOST_SIDES = 32
-LONGEST_URL = 32 << 10
+KEY: Final = re.compile(r"breakeven-[A-Za-z0-9:_-]{1,190}")  # our own names only, and no paths
+DTYPE: Final = re.compile(r"[<>|=]?[biufc]\d{1,2}")  # NumPy's numbers, never objects
+MAX_BYTES: Final = 1 << 40
+MAX_DIMENSIONS: Final = 32
+MAX_URL_CHARACTERS: Final = 32 << 10
 
 
 def checked_reference(value: Any) -> Reference:
-    """The reference, if it can be one of ours: a URL, a key, or the payload itself, and nothing beside it.
+    """Return `value` if it is a valid reference: a URL, a key, or the payload itself, and nothing else.
 
     Raises:
-        ValueError: it cannot; says what is wrong.
+        ValueError: it is not valid.
     """
     if not isinstance(value, dict):
         raise ValueError(f"a reference that is {type(value).__name__}")
     if value.keys() == {"url"}:
-        if not isinstance(value["url"], str) or len(value["url"]) > LONGEST_URL:
-            raise ValueError("a URL that is no text, or too long")
+        if not isinstance(value["url"], str) or len(value["url"]) > MAX_URL_CHARACTERS:
+            raise ValueError("a URL that is not text, or too long")
         return value
     if value.keys() - {"dtype"} not in ({"key", "size", "shape"}, {"raw", "size", "shape"}):
         raise ValueError(f"a reference of {', '.join(map(str, value))!r:.80}")
     if "key" in value and not (isinstance(value["key"], str) and KEY.fullmatch(value["key"])):
-        raise ValueError(f"{value['key']!r:.80} is no name of a payload")
+        raise ValueError(f"{value['key']!r:.80} is not the name of a payload")
     if "raw" in value and not isinstance(value["raw"], bytes):
         raise ValueError(f"a payload that is {type(value['raw']).__name__}")
     check_layout(value)
@@ -48,15 +42,15 @@ def checked_reference(value: Any) -> Reference:
 
 
 def check_layout(reference: Reference) -> None:
-    """Raise `ValueError` unless a reference says of how many bytes, and of what array, its payload is."""
-    size, shape, numbers = (reference.get(name) for name in ("size", "shape", "dtype"))
-    if not _is_count(size, MOST_BYTES):
+    """Raise `ValueError` unless a reference has a valid size, shape and dtype."""
+    size, shape, dtype = (reference.get(name) for name in ("size", "shape", "dtype"))
+    if not _is_count(size, MAX_BYTES):
         raise ValueError(f"a payload of {size!r:.80} bytes")
-    sides = isinstance(shape, list | tuple) and len(shape) <= MOST_SIDES
-    if shape is not None and not (sides and all(_is_count(side, MOST_BYTES) for side in shape)):
+    listed = isinstance(shape, list | tuple) and len(shape) <= MAX_DIMENSIONS
+    if shape is not None and not (listed and all(_is_count(side, MAX_BYTES) for side in shape)):
         raise ValueError(f"a payload of shape {shape!r:.80}")
-    if numbers is not None and not (isinstance(numbers, str) and NUMBERS.fullmatch(numbers)):
-        raise ValueError(f"a payload of {numbers!r:.80}")
+    if dtype is not None and not (isinstance(dtype, str) and DTYPE.fullmatch(dtype)):
+        raise ValueError(f"a payload of {dtype!r:.80}")
 
 
 def _is_count(value: Any, most: int) -> bool:
@@ -64,55 +58,46 @@ def _is_count(value: Any, most: int) -> bool:
 
 
 class PayloadMissingError(LookupError):
-    """A reference to a payload that is no longer, or never was, where it should be."""
+    """The payload of a reference does not exist, or no longer."""
 
 
 class Transport(ABC):
-    """Puts payloads where both sides can reach them.
+    """Puts payloads where both sides can reach them; a URL stays in the message."""
 
-    URLs are what a task is about, not its payload: every transport leaves them in the message.
-    """
-
-    summary: ClassVar[str]
-    """What it does, in a line."""
-
-    stores: ClassVar[bool] = True
-    """Whether payloads lie beside the message, so that they can also stay there (`resident`)."""
-
-    in_broker: ClassVar[bool] = False
-    """Whether the broker keeps the payloads, so that each access is a round trip to it."""
-
-    serializer: ClassVar[str] = "json"
-    """How the Celery message that carries the references is written."""
+    summary: ClassVar[str]  # what it does, in a line
+    stores: ClassVar[bool] = True  # outside the message, so that payloads can also stay there (`resident`)
+    in_broker: ClassVar[bool] = False  # kept by the broker, so that each access is a round trip to it
+    serializer: ClassVar[str] = "json"  # of the Celery message that carries the references
 
     @classmethod
     @abstractmethod
     def from_settings(cls, settings: Settings) -> Self:
-        """The transport as this process's environment describes it."""
+        """Return the transport that this process's settings describe."""
 
     @abstractmethod
     def put(self, key: str, payload: Payload) -> Reference:
-        """Store one payload under `key`, unique to the run, and say how to find it."""
+        """Store a payload under `key`, unique to the run; return its reference."""
 
     @abstractmethod
     def get(self, reference: Reference) -> Payload:
-        """The payload again.
+        """Fetch a payload.
 
         Raises:
-            PayloadMissingError: there is none (any more).
+            PayloadMissingError: it does not exist, or no longer.
         """
 
     def put_many(self, items: Sequence[tuple[str, Payload]]) -> list[Reference]:
-        """Store several payloads; a transport that can do it in one round trip does."""
+        """Store payloads, in one round trip if the transport can."""
         return [self.put(key, payload) for key, payload in items]
 
     def get_many(
         self, references: Sequence[Reference], take: bool = False
     ) -> list[Payload | PayloadMissingError]:
-        """Several payloads, each or the reason why it is missing.
+        """Fetch payloads, each of which may be missing.
 
-        With `take` what was read is not needed again: it is gone with the next payloads that are taken, or with the
-        next `delete`.
+        Args:
+            references: of the payloads.
+            take: delete them, at the latest with the next call of `get_many` or `delete`.
         """
         found: list[Payload | PayloadMissingError] = []
         for reference in references:
@@ -126,12 +111,12 @@ class Transport(ABC):
 
     @abstractmethod
     def delete(self, references: Iterable[Reference]) -> None:
-        """Forget payloads; one that is already gone is no error."""
+        """Delete payloads; one that does not exist is ignored."""
 
     def reconnect(self) -> None:
-        """Drop the connections that there are; what is done next makes new ones."""
+        """Drop the connections; the next call makes new ones."""
         return
 
     def close(self) -> None:
-        """Give back what the transport holds open."""
+        """Close what the transport has open."""
         return

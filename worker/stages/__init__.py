@@ -1,4 +1,4 @@
-"""What is done to one image: a file a stage, each with its kernels.
+"""What is done to one input: a file a stage, each with its kernels.
 
 `STAGES` is the registry: a new stage is one new file and one line here.
 """
@@ -6,58 +6,63 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal, TypeAlias
 
 from worker.contract import Pixels
 from worker.stages import decode, diagnostics, download, grayscale, pipeline
 
-Kernel = Callable[[Any], Any]
-Kind = Literal["url", "encoded", "pixels"]
+Kernel: TypeAlias = Callable[[Any], Any]
+BatchKernel: TypeAlias = Callable[[Sequence[Pixels]], Sequence[Pixels]]
+Kind: TypeAlias = Literal["url", "encoded", "pixels", "gray"]
 
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """A stage: what goes in, what comes out, and the implementations there are.
+    """A stage: what goes in, what comes out, and its implementations.
 
-    `reference` defines the right output; where there is arithmetic it is none of `kernels`, so that a fault
-    in one of them cannot hide. `batch_kernels` take the stacked batch, (N, H, W, 3), at once.
+    `reference` defines the right output. Where there is arithmetic it is none of `kernels`, so that a fault in one of
+    them cannot hide. `batch_kernels` take a whole batch at once.
     """
 
     takes: Kind
     gives: Kind
     kernels: Mapping[str, Kernel]
-    best: str
+    best: str  # the fastest kernel
     reference: Kernel
-    batch_kernels: Mapping[str, Callable[[Sequence[Pixels]], Sequence[Pixels]]]
+    batch_kernels: Mapping[str, BatchKernel] = field(default_factory=dict)
+    in_default_run: bool = True
+
+    @property
+    def fetches_urls(self) -> bool:
+        """Whether its tasks download, so that the latency of their server matters."""
+        return self.takes == "url"
 
 
-STAGES: Mapping[str, Stage] = {
-    "download": Stage("url", "encoded", download.KERNELS, "session", download.reference, {}),
-    "decode": Stage("encoded", "pixels", decode.KERNELS, "asarray", decode.reference, {}),
+STAGES: Final[Mapping[str, Stage]] = {
+    "download": Stage("url", "encoded", download.KERNELS, "session", download.reference),
+    "decode": Stage("encoded", "pixels", decode.KERNELS, "asarray", decode.reference),
     "grayscale": Stage(
-        "pixels", "pixels", grayscale.KERNELS, "numpy", grayscale.reference, grayscale.BATCH_KERNELS
+        "pixels", "gray", grayscale.KERNELS, "numpy", grayscale.reference, grayscale.BATCH_KERNELS
     ),
-    "pipeline": Stage("url", "pixels", pipeline.KERNELS, "best", pipeline.reference, {}),
+    "pipeline": Stage("url", "gray", pipeline.KERNELS, "best", pipeline.reference),
 }
 
-DIAGNOSTICS: Mapping[str, Mapping[str, Kernel]] = {"diagnostics": diagnostics.KERNELS}
-"""Tasks that do no image work: they show what the way there and back costs. No part of a comparison."""
+# Tasks that do no image work and show what messaging costs; they are not part of a comparison.
+DIAGNOSTICS: Final[Mapping[str, Mapping[str, Kernel]]] = {"diagnostics": diagnostics.KERNELS}
 
-
-_KERNELS: Mapping[str, Mapping[str, Kernel]] = {
+_KERNELS: Final[Mapping[str, Mapping[str, Kernel]]] = {
     **{name: stage.kernels for name, stage in STAGES.items()},
     **DIAGNOSTICS,
 }
-"""Stage and kernel to the function: looked up between two kernels, when every step is a slow one."""
 
 
 class UnknownKernelError(LookupError):
-    """A stage or kernel that this release does not have; the message says which there are."""
+    """A stage or kernel that this release does not have; the message names those it has."""
 
 
 def kernel_of(stage: str, kernel: str) -> Kernel:
-    """The function that implements `kernel` of `stage`.
+    """Return the function that implements `kernel` of `stage`.
 
     Raises:
         UnknownKernelError: there is no such stage or kernel.
@@ -66,6 +71,11 @@ def kernel_of(stage: str, kernel: str) -> Kernel:
         return _KERNELS[stage][kernel]
     except KeyError:
         raise UnknownKernelError(_unknown(stage, kernel)) from None
+
+
+def stage_giving(kind: Kind) -> str:
+    """Return the first stage that makes a kind of payload."""
+    return next(name for name, stage in STAGES.items() if stage.gives == kind)
 
 
 def _unknown(stage: str, kernel: str) -> str:

@@ -1,8 +1,8 @@
-"""Connections of downloads: made to allowed origins alone, and read no longer than the whole download may last.
+"""Connections of downloads: to allowed origins only, and read no longer than the whole download may last.
 
-Both are seen to where they cannot be got round: the origin where the connection is chosen, by the very names
-it is made with, whatever another parser reads in the URL; the time at every read of the socket, whether the
-bytes are a head, the length of a chunk, or a body that unpacks to nothing.
+Both are checked where they cannot be bypassed: the origin where the connection is chosen, by the values it is made
+with, however another parser reads the URL; the time at each read of the socket, be it for a head, the length of a
+chunk, or a body that unpacks to nothing.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ from worker.allowed_origins import origin
 
 
 class ForeignOriginError(Exception):
-    """A URL leads to an origin that is not allowed; the message names that origin."""
+    """A URL leads to an origin that is not allowed; the message is that origin."""
 
 
 @contextmanager
 def bounded(deadline: float, allowed: tuple[str, ...]) -> Iterator[None]:
-    """This thread's requests go to `allowed` origins (to any where there is none), and last until `deadline`.
+    """Limit this thread's requests to `allowed` origins, and to the time until `deadline`.
 
     Args:
-        deadline: a reading of `time.monotonic`; what is not read by then times out.
-        allowed: origins in their one spelling.
+        deadline: a reading of `time.monotonic`; what has not been read by then times out.
+        allowed: origins in canonical form; any origin if there is none.
     """
     _local.deadline, _local.allowed = deadline, allowed
     try:
@@ -47,21 +47,21 @@ _local = threading.local()
 
 
 class Adapter(HTTPAdapter):
-    """What requests gets its connections from."""
+    """Gives requests its connections."""
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        """As requests does it, with pools of our own connections."""
+        """Use pools of our own connections."""
         super().init_poolmanager(*args, **kwargs)
         self.poolmanager.pool_classes_by_scheme = {"http": _Pool, "https": _TLSPool}
 
     def build_connection_pool_key_attributes(
         self, request: requests.PreparedRequest, verify: Any, cert: Any = None
     ) -> tuple[Any, Any]:
-        """What the connection is made with, if its origin is allowed.
+        """Return what the connection is made with, after checking its origin.
 
         Raises:
-            ForeignOriginError: it is not.
-            requests.exceptions.InvalidURL: there is no host, or a port that cannot be.
+            ForeignOriginError: the origin is not allowed.
+            requests.exceptions.InvalidURL: the host is missing or the port invalid.
         """
         try:
             host, pool = super().build_connection_pool_key_attributes(request, verify, cert)
@@ -74,13 +74,13 @@ class Adapter(HTTPAdapter):
 
 
 class _Incoming(io.RawIOBase):
-    """A socket's incoming bytes; no read of it goes on beyond the deadline."""
+    """A socket's incoming bytes; no read lasts beyond the deadline."""
 
     def __init__(self, sock: socket.socket, deadline: float) -> None:
         self._socket = sock
-        self._patience_s = sock.gettimeout()
+        self._timeout_s = sock.gettimeout()
         self._deadline = deadline
-        # A file of the socket's own, which keeps the socket open for as long as it is read.
+        # The socket's own file keeps the socket open as long as it is read.
         self._file = sock.makefile("rb", buffering=0)
 
     def readable(self) -> bool:
@@ -90,7 +90,7 @@ class _Incoming(io.RawIOBase):
         left_s = self._deadline - time.monotonic()
         if left_s <= 0:
             raise TimeoutError("the deadline has passed")
-        self._socket.settimeout(left_s if self._patience_s is None else min(left_s, self._patience_s))
+        self._socket.settimeout(left_s if self._timeout_s is None else min(left_s, self._timeout_s))
         return self._file.readinto(buffer)
 
     def close(self) -> None:
@@ -99,7 +99,7 @@ class _Incoming(io.RawIOBase):
 
 
 class _Timed:
-    """What an answer takes for its socket: all that it does with it is make a file."""
+    """Stands in for the socket of a response, which only makes a file of it."""
 
     def __init__(self, sock: socket.socket) -> None:
         self._socket = sock
@@ -110,7 +110,7 @@ class _Timed:
 
 class _Response(http.client.HTTPResponse):
     def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
-        super().__init__(_Timed(sock), *args, **kwargs)  # type: ignore[arg-type]  # makefile is all it asks of it
+        super().__init__(_Timed(sock), *args, **kwargs)  # type: ignore[arg-type]  # it calls makefile only
 
 
 class _Connection(HTTPConnection):

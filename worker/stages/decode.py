@@ -6,34 +6,32 @@ import io
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from typing import Final
 
 import numpy as np
 from PIL import Image, ImageFile, UnidentifiedImageError
 
 from worker.contract import Pixels
 
-FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP")
-"""What is decoded; told by content, never by name."""
+FORMATS: Final = ("JPEG", "PNG", "WEBP", "GIF", "BMP")  # recognised by content, never by name
+MAX_PIXELS: Final = 64_000_000  # checked before a pixel is unpacked: a small file can claim a huge size
 
-MAX_PIXELS = 64_000_000
-"""Pictures of more pixels are refused before a single one is unpacked: a small file can claim a huge size."""
+# Each scan of a JPEG goes over the whole picture again, for a few bytes. Encoders make about ten; one for every
+# coefficient of every colour would be 192.
+MAX_SCANS: Final = 200
 
-MAX_SCANS = 200
-"""A JPEG of more scans is refused: each goes over the whole picture once more, for a few bytes. Encoders make
-ten or so; one for every coefficient of every colour would be 192."""
-
-# Pillow's own limit, too: it looks at the claim before it makes room for it, and warns of up to twice as much.
-# Both at import and for good: what is set and taken back is every thread's, so it would protect none of them.
+# Pillow has a limit too: it checks the claimed size before it allocates, and warns of up to twice as much. Both are set
+# at import and for good: they are shared by all threads, so setting them for one call would protect none.
 Image.MAX_IMAGE_PIXELS = MAX_PIXELS
 warnings.filterwarnings("error", category=Image.DecompressionBombWarning)
 
 
 class DecodeError(ValueError):
-    """Bytes that are not a picture of a known format, or not a whole one."""
+    """The bytes are not a picture of a known format, or not a whole one."""
 
 
 def getdata(encoded: bytes) -> Pixels:
-    """Through a Python object for every pixel, as in the notebook; rows first, so any shape is right."""
+    """Decode through a Python object for every pixel, as in the notebook."""
     with _opened(encoded) as image:
         width, height = image.size
         pixels = np.array(image.convert("RGB").get_flattened_data()).reshape(height, width, 3)
@@ -41,14 +39,14 @@ def getdata(encoded: bytes) -> Pixels:
 
 
 def asarray(encoded: bytes) -> Pixels:
-    """Through the buffer protocol: the decoder's memory is copied once and never seen by Python."""
+    """Decode through the buffer protocol: one copy, and no Python object for a pixel."""
     with _opened(encoded) as image:
-        # A picture that is RGB already, as most are, would be copied by `convert`.
+        # `convert` would copy a picture that is RGB already, as most are.
         return np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
 
 
 def reference(encoded: bytes) -> Pixels:
-    """The definition: Pillow's raw RGB bytes, shaped rows first."""
+    """Decode by definition: Pillow's raw RGB bytes, shaped rows first."""
     with _opened(encoded) as image:
         width, height = image.size
         return np.frombuffer(image.convert("RGB").tobytes(), dtype=np.uint8).reshape(height, width, 3)
@@ -56,7 +54,7 @@ def reference(encoded: bytes) -> Pixels:
 
 @contextmanager
 def _opened(encoded: bytes) -> Iterator[Image.Image]:
-    """The picture in `encoded`; what Pillow says against it becomes a `DecodeError` with a steady message."""
+    """Open a picture; Pillow's errors become a `DecodeError` with the same message in every process."""
     try:
         with Image.open(io.BytesIO(encoded), formats=FORMATS) as image:
             width, height = image.size
@@ -66,22 +64,22 @@ def _opened(encoded: bytes) -> Iterator[Image.Image]:
                 raise DecodeError(f"JPEG is over the limit of {MAX_SCANS} scans")
             yield image
     except UnidentifiedImageError:
-        # Pillow's own message names an address in memory, which differs from one process to the next.
+        # Pillow's own message names an address in memory, which differs between processes.
         raise DecodeError(f"not a picture: {len(encoded)} bytes are none of {', '.join(FORMATS)}") from None
     except DecodeError:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        # Whether Pillow warned, refused or left it to us hangs on the format and on the process's filters.
+        # Whether Pillow warns, raises or does neither depends on the format and on the process's filters.
         raise DecodeError(f"picture is over the limit of {MAX_PIXELS} pixels") from None
     except (OSError, SyntaxError, ValueError) as error:
         raise DecodeError(f"broken picture: {error}") from None
 
 
 def _scans(encoded: bytes, image: Image.Image) -> int:
-    """How many scans a JPEG has, at most: outside its entropy-coded data a marker's bytes can occur by chance.
+    """Count the scans of a JPEG, or more: a marker's bytes can occur by chance outside entropy-coded data.
 
-    In a sequential one whose first scan holds every colour nothing comes after it that is decoded, so that
-    its bytes need not be gone through. Pillow stops reading right behind the head of the first scan.
+    In a sequential JPEG whose first scan has every colour, nothing after that scan is decoded, so there is nothing to
+    count. Pillow stops reading right behind the head of the first scan.
     """
     colours = getattr(image, "layers", 0)
     head = b"\xff\xda" + (6 + 2 * colours).to_bytes(2, "big") + bytes((colours,))
@@ -92,4 +90,4 @@ def _scans(encoded: bytes, image: Image.Image) -> int:
     return encoded.count(b"\xff\xda")
 
 
-KERNELS: Mapping[str, Callable[[bytes], Pixels]] = {"getdata": getdata, "asarray": asarray}
+KERNELS: Final[Mapping[str, Callable[[bytes], Pixels]]] = {"getdata": getdata, "asarray": asarray}

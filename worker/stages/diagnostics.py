@@ -1,4 +1,4 @@
-"""Diagnostics: tasks that do no image work, so that only the way there and back is left to measure."""
+"""Diagnostics: tasks that do no image work, to measure messaging alone and to test faults."""
 
 from __future__ import annotations
 
@@ -6,25 +6,26 @@ import os
 import signal
 import time
 from collections.abc import Callable, Mapping
+from typing import Final
 
 from worker.contract import Payload
 
 
 def noop(payload: Payload) -> Payload:
-    """Give back what came."""
+    """Return the payload."""
     return payload
 
 
 def sleep(payload: str) -> str:
-    """Sleep for as many seconds as the payload says, then give it back."""
+    """Sleep for as many seconds as the payload says, then return it."""
     time.sleep(float(payload))
     return payload
 
 
 def die(payload: Payload) -> Payload:
-    """Kill the process that runs it, as a fault in native code would; used to see what becomes of the task."""
+    """Kill this process, as a fault in native code would."""
     os.kill(os.getpid(), signal.SIGKILL)
     return payload
 
 
-KERNELS: Mapping[str, Callable[..., Payload]] = {"noop": noop, "sleep": sleep, "die": die}
+KERNELS: Final[Mapping[str, Callable[..., Payload]]] = {"noop": noop, "sleep": sleep, "die": die}

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
+from typing import Final
 from urllib.parse import urljoin, urlsplit
 
 import requests
@@ -16,21 +17,21 @@ from worker.redaction import redact
 from worker.settings import settings
 from worker.stages.connections import Adapter, ForeignOriginError, bounded
 
-CHUNK_BYTES = 1 << 18
+READ_BYTES: Final = 1 << 18
 
-ASKED = {"Cache-Control": "no-cache", "Accept-Encoding": "identity"}
-"""Pictures are packed as they are; whoever packs them again is understood, and counted by what comes of it."""
+# Pictures are compressed already. A server that compresses them again is understood, and counted unpacked.
+HEADERS: Final = {"Cache-Control": "no-cache", "Accept-Encoding": "identity"}
 
 
 class DownloadError(OSError):
-    """A URL that gave no whole body: the message names the URL and what happened."""
+    """A URL gave no complete body; the message names the URL and the reason."""
 
 
 class _Session(requests.Session):
-    """A session that asks allowed origins alone, and leaves redirects to `_follow`.
+    """A session that connects to allowed origins only, and leaves redirects to `_follow`.
 
-    The environment gives it no proxy, which would be measured in the origin's place and connects to whatever
-    it likes, and no password from a .netrc. Of requests' own it reads REQUESTS_CA_BUNDLE.
+    It takes no proxy from the environment, which would be measured in place of the origin and could connect anywhere,
+    and no password from a .netrc. It reads REQUESTS_CA_BUNDLE.
     """
 
     def __init__(self) -> None:
@@ -41,17 +42,17 @@ class _Session(requests.Session):
         self.mount("https://", Adapter())
 
     def get_redirect_target(self, resp: requests.Response) -> None:
-        """There is none: requests would read a redirect's whole body."""
+        """Return none: requests would read a redirect's whole body."""
 
 
 def connection_each(url: str) -> bytes:
-    """A new connection for every request, as in the notebook."""
+    """Download over a new connection, as in the notebook."""
     with _Session() as session:
         return _fetch(session, url)
 
 
 def kept_alive(url: str) -> bytes:
-    """One connection a thread, kept open between requests."""
+    """Download over this thread's connection, kept open between requests."""
     session: requests.Session | None = getattr(_local, "session", None)
     if session is None:
         session = _local.session = _Session()
@@ -65,10 +66,7 @@ def _fetch(session: requests.Session, url: str) -> bytes:
     limits = settings()
     deadline = time.monotonic() + limits.download_timeout_s
     try:
-        with (
-            bounded(deadline, limits.allowed_origins),
-            _follow(session, url, deadline) as response,
-        ):
+        with bounded(deadline, limits.allowed_origins), _follow(session, url, deadline) as response:
             if response.status_code != HTTPStatus.OK:
                 raise DownloadError(
                     f"{redact(url)} answered {response.status_code} {redact(str(response.reason))}"
@@ -80,13 +78,13 @@ def _fetch(session: requests.Session, url: str) -> bytes:
     except requests.ConnectionError as error:
         raise DownloadError(f"{redact(url)} cannot be reached: {_root_cause(error)}") from None
     except (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema, UnicodeError):
-        raise DownloadError(f"{redact(url)} is not a URL that can be asked for") from None
+        raise DownloadError(f"{redact(url)} is not a valid URL") from None
     except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
         raise DownloadError(f"{redact(url)} broke off: {type(error).__name__}") from None
 
 
 def _follow(session: requests.Session, url: str, deadline: float, redirects: int = 5) -> requests.Response:
-    """The first answer that is no redirect; every address on the way must be of an allowed origin."""
+    """Return the first response that is not a redirect; each one must come from an allowed origin."""
     limits = settings()
     address = url
     for _ in range(redirects + 1):
@@ -98,12 +96,12 @@ def _follow(session: requests.Session, url: str, deadline: float, redirects: int
                 stream=True,
                 allow_redirects=False,
                 timeout=(min(limits.connect_timeout_s, left_s), min(limits.read_timeout_s, left_s)),
-                headers=ASKED,
+                headers=HEADERS,
             )
         except ForeignOriginError as foreign:
             allowed = ", ".join(limits.allowed_origins)
             raise DownloadError(
-                f"{redact(address)} is no allowed origin ({foreign}); BREAKEVEN_ALLOWED_ORIGINS names {allowed}"
+                f"{redact(address)} is not an allowed origin ({foreign}); BREAKEVEN_ALLOWED_ORIGINS names {allowed}"
             ) from None
         if not response.is_redirect:
             return response
@@ -126,7 +124,7 @@ def _check_scheme(url: str) -> None:
     try:
         scheme = urlsplit(url).scheme
     except ValueError:
-        raise DownloadError(f"{redact(url)} is not a URL that can be asked for") from None
+        raise DownloadError(f"{redact(url)} is not a valid URL") from None
     if scheme not in ("http", "https"):
         raise DownloadError(f"{redact(url)} is neither http nor https")
 
@@ -137,14 +135,14 @@ def _check_deadline(url: str, deadline: float) -> None:
 
 
 def _read(response: requests.Response, url: str, max_bytes: int, deadline: float) -> bytes:
-    """The body, counted and timed as it comes, so that neither an endless nor a trickling one holds us up.
+    """Read the body; check size and time as it arrives, so that it can neither be endless nor trickle.
 
-    `read1` gives what has arrived; `iter_content` would wait for a whole chunk, however slowly it drips in.
-    What was packed once more is counted unpacked, no more than a chunk of it at a time.
+    `read1` returns what has arrived; `iter_content` would wait for a full chunk, however slowly it comes. Compressed
+    bodies are counted unpacked, at most a chunk at a time.
     """
     parts: list[bytes] = []
     size = 0
-    while part := response.raw.read1(CHUNK_BYTES, decode_content=True):
+    while part := response.raw.read1(READ_BYTES, decode_content=True):
         size += len(part)
         if size > max_bytes:
             raise DownloadError(f"{redact(url)} is over the limit of {max_bytes} bytes")
@@ -154,7 +152,7 @@ def _read(response: requests.Response, url: str, max_bytes: int, deadline: float
 
 
 def _root_cause(error: BaseException) -> str:
-    """The operating system's word for it: requests' own message holds an address in memory."""
+    """Return the operating system's message: that of requests contains an address in memory."""
     seen: BaseException | None = error
     while seen is not None:
         if isinstance(seen, OSError) and seen.strerror:
@@ -166,4 +164,4 @@ def _root_cause(error: BaseException) -> str:
 
 reference = connection_each
 
-KERNELS: Mapping[str, Callable[[str], bytes]] = {"requests": connection_each, "session": kept_alive}
+KERNELS: Final[Mapping[str, Callable[[str], bytes]]] = {"requests": connection_each, "session": kept_alive}

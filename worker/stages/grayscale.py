@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Final
 
 import numpy as np
 
 from worker.contract import Pixels
 
+BLOCK_PAIRS: Final = (
+    1 << 16
+)  # pairs of pixels at a time: 0.4 MB in, 0.5 MB of room, within a core's own cache
+
 
 def loop(pixels: Pixels) -> Pixels:
-    """Per pixel in Python, as in the notebook; plain integers, so three channels cannot overflow uint8."""
+    """Gray pixel by pixel in Python, as in the notebook; plain integers cannot overflow as uint8 would."""
     height, width, _ = _checked(pixels).shape
     gray = np.empty((height, width), dtype=np.uint8)
     for i in range(height):
@@ -21,17 +26,17 @@ def loop(pixels: Pixels) -> Pixels:
 
 
 def numpy(pixels: Pixels) -> Pixels:
-    """Whole-array arithmetic in 16 bits (3 x 255 does not fit in eight), two pixels at a time."""
+    """Gray a whole array in 16-bit arithmetic (3 x 255 does not fit in eight), two pixels at a time."""
     gray = np.empty(_checked(pixels).shape[:2], dtype=np.uint8)
     _floor_of_mean(pixels, gray)
     return gray
 
 
 def numpy_batch(batch: Sequence[Pixels]) -> Sequence[Pixels]:
-    """The same over a whole batch of one shape, stacked to (n, H, W, 3) for as many as a cache holds.
+    """Gray a batch of pictures of one shape, stacked to (n, H, W, 3) in blocks that fit a cache.
 
-    A stack of all of them would be written to memory and read back, which costs more than the arithmetic:
-    so pictures are stacked block by block in one buffer, and one that fills a block by itself is not copied.
+    A stack of the whole batch would be written to memory and read back, which costs more than the arithmetic. A picture
+    that fills a block by itself is not copied.
 
     Raises:
         ValueError: the pictures differ in shape, or one is not (H, W, 3) uint8.
@@ -56,26 +61,22 @@ def numpy_batch(batch: Sequence[Pixels]) -> Sequence[Pixels]:
 
 
 def reference(pixels: Pixels) -> Pixels:
-    """The definition, spelled out in 32 bits; slow and plain, so that the others can be held against it."""
+    """Gray by definition, in 32 bits: slow and plain, to check the others against."""
     total = _checked(pixels).astype(np.uint32).sum(axis=2)
     gray: Pixels = (total // 3).astype(np.uint8)
     return gray
 
 
-BLOCK_PAIRS = 1 << 16
-"""Pairs of pixels worked on at a time: 0.4 MB in, 0.5 MB of room, so that both stay in a core's own cache."""
-
-
 def _floor_of_mean(pixels: Pixels, gray: Pixels) -> None:
     """Fill `gray`, (..., H, W) in C order, with the floors of the means of `pixels`, (..., H, W, 3).
 
-    NumPy adds bytes that lie three apart one by one, but neighbouring 16-bit numbers many at once. So the
-    picture is read as 16-bit words, two pixels being three of them, low byte first:
+    NumPy adds bytes that are three apart one by one, but adjacent 16-bit numbers many at once. So the picture is read
+    as 16-bit words, three for two pixels, low byte first:
 
         R0 G0 | B0 R1 | G1 B1
 
-    and the words are drawn apart into three rows, the first and third of which hold two bytes of one pixel
-    each and the second one byte of both. What follows is arithmetic on whole rows.
+    The words are copied into three rows: the first and third have two bytes of one pixel each, the second one byte of
+    both. The rest is arithmetic on whole rows.
     """
     flat, levels = np.ascontiguousarray(pixels).reshape(-1), gray.reshape(-1)
     pairs = levels.size // 2
@@ -108,5 +109,5 @@ def _checked(pixels: Pixels) -> Pixels:
     return pixels
 
 
-KERNELS: Mapping[str, Callable[[Pixels], Pixels]] = {"loop": loop, "numpy": numpy}
-BATCH_KERNELS: Mapping[str, Callable[[Sequence[Pixels]], Sequence[Pixels]]] = {"numpy": numpy_batch}
+KERNELS: Final[Mapping[str, Callable[[Pixels], Pixels]]] = {"loop": loop, "numpy": numpy}
+BATCH_KERNELS: Final[Mapping[str, Callable[[Sequence[Pixels]], Sequence[Pixels]]]] = {"numpy": numpy_batch}

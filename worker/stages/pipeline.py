@@ -1,21 +1,22 @@
-"""Pipeline: a URL to (H, W) gray pixels, all three stages fused where the picture is."""
+"""Pipeline: a URL to (H, W) gray pixels, all three stages in one task."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Final
 
 from worker.contract import Pixels
 from worker.stages import decode, download, grayscale
 
 
 def best(url: str) -> Pixels:
-    """The fastest kernel of each stage, one after the other."""
+    """Apply the fastest kernel of each stage."""
     return grayscale.numpy(decode.asarray(download.kept_alive(url)))
 
 
 def reference(url: str) -> Pixels:
-    """The reference of each stage, one after the other."""
+    """Apply the reference of each stage."""
     return grayscale.reference(decode.reference(download.reference(url)))
 
 
-KERNELS: Mapping[str, Callable[[str], Pixels]] = {"best": best}
+KERNELS: Final[Mapping[str, Callable[[str], Pixels]]] = {"best": best}

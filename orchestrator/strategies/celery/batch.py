@@ -152,7 +152,7 @@ class Batch:
         started_at = time.monotonic()
         try:
             reply = reply_of(meta)
-            outputs = self.connection.payload_io.take(reply.entries)
+            outputs = self.connection.payload_io.take(reply.results)
         except ForeignMessageError as error:
             self._finish(id_, None)
             self.note(f"a message ended without a reply ({error})")
@@ -162,11 +162,11 @@ class Batch:
         self._note_if_slow(started_at, _output_bytes(reply))
         if reply.repeated:
             self.note(f"a message was delivered a second time, to worker {reply.worker}")
-        for result in reply.entries:
+        for result in reply.results:
             if result.failure is not None and result.failure.type == STORE_FAILED:
                 self.note(f"worker {reply.worker} could not use the payload store: {result.failure.message}")
         self.messages += 1
-        self.slot_s += sum(result.ended_at - result.started_at for result in reply.entries)
+        self.slot_s += sum(result.ended_at - result.started_at for result in reply.results)
         self.payload_bytes += self.connection.payload_io.copies * (message.size + _output_bytes(reply))
         offset = self.connection.fleet.offset_of(reply.worker)
         return outcomes(message, reply, outputs, time.monotonic(), offset)
@@ -198,7 +198,7 @@ class Batch:
 
 
 def _output_bytes(reply: TaskReply) -> int:
-    return sum(result.output.get("size", 0) for result in reply.entries if result.output is not None)
+    return sum(result.output.get("size", 0) for result in reply.results if result.output is not None)
 
 
 def _summary(content: TaskMessage) -> str:

@@ -128,10 +128,10 @@ class Cleanup:
         with suppress(ForeignMessageError):
             if not keep_outputs:
                 self._payloads.extend(
-                    each.output for each in reply_of(meta).entries if each.output is not None
+                    each.output for each in reply_of(meta).results if each.output is not None
                 )
 
 
 def _execution(reply: TaskReply | None) -> tuple[str, float] | None:
     """Return what distinguishes two executions of a message: the slot, and when it started."""
-    return (reply.slot, reply.entries[0].started_at) if reply and reply.entries else None
+    return (reply.slot, reply.results[0].started_at) if reply and reply.results else None

@@ -62,7 +62,7 @@ def outcomes(
         done_at: when the outputs were here, in seconds of our monotonic clock.
         offset: how far the worker's clock is ahead of ours; `None` if unknown.
     """
-    results = {result.task_id: result for result in reply.entries}
+    results = {result.task_id: result for result in reply.results}
     found = []
     for task in message.tasks:
         result = results.get(task.id)

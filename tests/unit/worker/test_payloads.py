@@ -24,7 +24,7 @@ PIXELS = arrays.arrays(np.uint8, arrays.array_shapes(min_dims=1, max_dims=3, max
 @given(PIXELS)
 def test_pixels_come_back_as_they_went(pixels):
     raw = bytes(codec.as_bytes(pixels))
-    again = codec.from_bytes(raw, codec.describe(pixels))
+    again = codec.from_bytes(raw, codec.layout(pixels))
     assert again.dtype == pixels.dtype
     np.testing.assert_array_equal(again, pixels)
 
@@ -33,19 +33,19 @@ def test_pixels_come_back_as_they_went(pixels):
 def test_pixels_that_are_not_contiguous_come_back_as_they_went(pixels):
     turned = pixels.T[::-1]
     raw = bytes(codec.as_bytes(turned))
-    np.testing.assert_array_equal(codec.from_bytes(raw, codec.describe(turned)), turned)
+    np.testing.assert_array_equal(codec.from_bytes(raw, codec.layout(turned)), turned)
 
 
 @given(st.binary(max_size=200))
 def test_encoded_pictures_come_back_as_they_went(encoded):
-    assert codec.from_bytes(bytes(codec.as_bytes(encoded)), codec.describe(encoded)) == encoded
+    assert codec.from_bytes(bytes(codec.as_bytes(encoded)), codec.layout(encoded)) == encoded
 
 
 @given(PIXELS, st.binary(max_size=50))
 def test_bytes_that_are_not_the_payload_are_no_payload(pixels, raw):
     if len(raw) != pixels.nbytes:
         with pytest.raises(PayloadMissingError, match="bytes where"):
-            codec.from_bytes(raw, codec.describe(pixels))
+            codec.from_bytes(raw, codec.layout(pixels))
 
 
 def test_an_array_of_objects_does_not_travel():
@@ -57,7 +57,7 @@ def test_an_array_of_objects_does_not_travel():
 
 @pytest.mark.parametrize("key", ["../secret", "/etc/passwd", "a/b", "", ".hidden", "a\x00b", "x" * 300])
 def test_a_name_from_a_message_never_leaves_the_folder(tmp_path, key):
-    with pytest.raises(PayloadMissingError, match="is no name of a payload"):
+    with pytest.raises(PayloadMissingError, match="is not the name of a payload"):
         Files(tmp_path).get({"key": key, "size": 1, "shape": None})
 
 
@@ -73,7 +73,7 @@ def test_a_link_in_the_folder_does_not_lead_out_of_it(tmp_path):
     secret, folder = outside(tmp_path)
     (folder / "breakeven-1").symlink_to(secret)
     transport = Files(folder)
-    with pytest.raises(PayloadMissingError, match="breakeven-1 is no file"):
+    with pytest.raises(PayloadMissingError, match="breakeven-1 is not a file"):
         transport.get({"key": "breakeven-1", "size": 6, "shape": None})
     transport.put("breakeven-1", b"payload")  # takes the link's place, and does not write through it
     assert (secret.read_bytes(), (folder / "breakeven-1").read_bytes()) == (b"secret", b"payload")
@@ -89,7 +89,7 @@ def test_what_is_no_file_is_neither_read_nor_waited_for(tmp_path):
     with socket.socket(socket.AF_UNIX) as listening:
         listening.bind(str(tmp_path / "breakeven-3"))
         for number in (1, 2, 3):
-            with pytest.raises(PayloadMissingError, match=f"breakeven-{number} is no file"):
+            with pytest.raises(PayloadMissingError, match=f"breakeven-{number} is not a file"):
                 Files(tmp_path).get({"key": f"breakeven-{number}", "size": 6, "shape": None})
 
 
@@ -120,7 +120,7 @@ def test_files_put_get_and_delete_leave_nothing(tmp_path):
 def test_files_without_a_folder_say_which_variable_names_it():
     with pytest.raises(PayloadMissingError, match="BREAKEVEN_PAYLOAD_DIR"):
         Files.from_settings(Settings())
-    with pytest.raises(PayloadMissingError, match="no folder here"):
+    with pytest.raises(PayloadMissingError, match="not a folder here"):
         Files.from_settings(Settings(payload_dir="/no/such/folder"))
 
 

@@ -86,7 +86,7 @@ def test_a_file_with_no_certificate_in_it_is_named(tmp_path: Path):
 
 @pytest.mark.parametrize("given", ["tls_cert", "tls_key"])
 def test_certificate_and_key_come_together(files: dict[str, str], given: str):
-    assert "belong together, and only one is set" in complaint(**{given: files[given]})
+    assert "must both be set or both be unset" in complaint(**{given: files[given]})
 
 
 def test_a_key_of_another_certificate_is_refused(files: dict[str, str], tmp_path: Path):
