@@ -57,11 +57,11 @@ def _defaults(profile: str) -> Iterator[str]:
 def _options(plan: Plan) -> Iterator[str]:
     """The options that give this plan."""
     from orchestrator.strategies import STRATEGIES  # noqa: PLC0415 - as above
-    from worker.stages import STAGES  # noqa: PLC0415
+    from worker.stages import DEFAULT_STAGES  # noqa: PLC0415
 
     cells = plan.cells
     stages = dict.fromkeys(cell.stage for cell in cells)
-    if len(stages) < len(STAGES):
+    if tuple(stages) != DEFAULT_STAGES:
         yield from _repeated("stage", stages)
         yield from _repeated("kernel", (cell.kernel for cell in cells))
     yield f"--images {plan.images}"

@@ -12,7 +12,7 @@ from orchestrator.model.thumbnails import thumbnails
 from orchestrator.phrases.cells import cell_name
 from orchestrator.strategies.base import Strategy
 from worker.contract import Pixels, Task
-from worker.stages import STAGES
+from worker.stages import STAGES, stage_giving
 
 
 def example_output(
@@ -22,7 +22,7 @@ def example_output(
 
     `None` where no cell gives a gray picture, or the first picture comes to nothing.
     """
-    grays = [cell for cell in cells if cell.stage in ("grayscale", "pipeline")]
+    grays = [cell for cell in cells if STAGES[cell.stage].gives == "gray"]
     for cell in sorted(grays, key=lambda cell: not cell.distributed):
         task = inputs.tasks(cell)[0]
         strategy = strategies[cell]
@@ -39,7 +39,8 @@ def _pixels_of(task: Task) -> Pixels | None:
     if isinstance(task.payload, np.ndarray):
         return task.payload
     try:
-        pixels: Pixels = STAGES["decode"].reference(STAGES["download"].reference(task.payload))
+        encoded = STAGES[stage_giving("encoded")].reference(task.payload)
+        pixels: Pixels = STAGES[stage_giving("pixels")].reference(encoded)
     except (OSError, ValueError):
         return None
     return pixels

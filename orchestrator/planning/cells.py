@@ -9,7 +9,7 @@ from orchestrator.model.runs import Axis, Cell, Data, Events
 from orchestrator.planning.options import PROFILES, Options
 from orchestrator.strategies import STRATEGIES
 from worker.payloads import TRANSPORTS
-from worker.stages import STAGES
+from worker.stages import DEFAULT_STAGES, STAGES
 
 DATA: tuple[Data, ...] = ("local", "resident")
 EVENTS: tuple[Events, ...] = ("on", "off")
@@ -28,7 +28,7 @@ class Layout:
 def cells_of(options: Options, slots: int) -> Iterator[Cell]:
     """Yield every combination that can be run on `slots` slots, in the order of the registries."""
     usual = [name for name, kind in STRATEGIES.items() if kind.in_default_run]
-    for stage in dict.fromkeys(options.stages or STAGES):
+    for stage in dict.fromkeys(options.stages or DEFAULT_STAGES):
         for kernel in STAGES[stage].kernels:
             if options.kernels and kernel not in options.kernels:
                 continue

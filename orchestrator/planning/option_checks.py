@@ -29,7 +29,7 @@ from orchestrator.planning.options import (
 from orchestrator.strategies import STRATEGIES
 from worker.payloads import TRANSPORTS
 from worker.redaction import redact
-from worker.stages import STAGES
+from worker.stages import DEFAULT_STAGES, STAGES
 
 Number = TypeVar("Number", int, float)
 
@@ -180,7 +180,7 @@ def parse_size(text: str) -> tuple[int, int]:
 
 def _check_kernels(options: Options) -> None:
     """Refuse a kernel that only stages have that were not chosen."""
-    stages = options.stages or tuple(STAGES)
+    stages = options.stages or DEFAULT_STAGES
     theirs = dict.fromkeys(kernel for stage in stages for kernel in STAGES[stage].kernels)
     for name in options.kernels:
         if name not in theirs:
@@ -304,4 +304,4 @@ def _distributed() -> str:
 
 def _fetches(stage: str) -> bool:
     """Whether a stage's tasks fetch from the origin; an unknown stage is reported later."""
-    return stage not in STAGES or STAGES[stage].takes == "url"
+    return stage not in STAGES or STAGES[stage].fetches_urls

@@ -48,6 +48,8 @@ STAGES: Final[Mapping[str, Stage]] = {
     "pipeline": Stage("url", "gray", pipeline.KERNELS, "best", pipeline.reference),
 }
 
+DEFAULT_STAGES: Final = tuple(name for name, stage in STAGES.items() if stage.in_default_run)
+
 # Tasks that do no image work and show what messaging costs; they are not part of a comparison.
 DIAGNOSTICS: Final[Mapping[str, Mapping[str, Kernel]]] = {"diagnostics": diagnostics.KERNELS}
 

@@ -289,7 +289,7 @@ def round_trips(cell: Cell, chunk: int) -> RoundTrips:
     if transport is None or not transport.in_broker:
         return RoundTrips(ROUND_TRIPS_PER_MESSAGE, 0, 0)
     stage = STAGES.get(cell.stage)
-    inputs = 0 if stage is not None and stage.takes == "url" else 1
+    inputs = 0 if stage is not None and stage.fetches_urls else 1
     local = int(cell.data != "resident")
     return RoundTrips(ROUND_TRIPS_PER_MESSAGE + chunk * (inputs + 1), local * inputs, local)
 

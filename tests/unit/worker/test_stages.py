@@ -15,7 +15,7 @@ from hypothesis.extra.numpy import arrays
 from PIL import Image
 
 from worker.contract import Pixels
-from worker.stages import STAGES, decode, grayscale, kernel_of
+from worker.stages import DEFAULT_STAGES, STAGES, decode, grayscale, kernel_of, stage_giving
 from worker.stages.decode import DecodeError
 
 DECODERS = [*decode.KERNELS.values(), decode.reference]
@@ -283,3 +283,14 @@ def test_the_best_kernel_is_one_of_the_kernels(stage: str) -> None:
 @pytest.mark.parametrize("stage", ["decode", "grayscale", "pipeline"])
 def test_what_computes_is_held_against_a_reference_of_its_own(stage: str) -> None:
     assert STAGES[stage].reference not in STAGES[stage].kernels.values()
+
+
+def test_a_default_run_has_the_stages_that_say_so() -> None:
+    assert tuple(name for name, stage in STAGES.items() if stage.in_default_run) == DEFAULT_STAGES
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_what_a_stage_takes_is_a_url_or_what_another_stage_gives(stage: str) -> None:
+    known = STAGES[stage]
+    assert known.takes == "url" or STAGES[stage_giving(known.takes)].gives == known.takes
+    assert known.fetches_urls == (known.takes == "url")
