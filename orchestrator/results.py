@@ -1,4 +1,8 @@
-"""Run <-> JSON: the result file, schema 1. What was concluded is written for readers, and never read back."""
+"""The result file, schema 1: a run to JSON and back. Conclusions are written for readers, and never read back.
+
+A file may come from anywhere: an older release, a full disk, an issue. The model's own types limit every value;
+size, number of values and depth are limited before that, so that reading takes bounded memory.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +10,12 @@ import errno
 import json
 import os
 import secrets
-from collections.abc import Mapping
+import stat
 from contextlib import suppress
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, NoReturn, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -20,24 +24,84 @@ from orchestrator.analysis.stats.intervals import throughput
 from orchestrator.errors import UnavailableError, UsageError
 from orchestrator.model.findings import Estimate, Findings, Verdict
 from orchestrator.model.findings import Warning as Caution
-from orchestrator.model.runs import Cell, CellResult, Run
-from orchestrator.no_result import malformed, unreadable
-from orchestrator.result_checks import MAX_BYTES, checked, content_of, parsed
+from orchestrator.model.runs import MAX_CELLS, CellResult, Run
+from worker.redaction import redact
 
-SCHEMA = 1
+T = TypeVar("T")
 
-NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-"""A disk, a quota or a limit that is used up."""
+SCHEMA: Final = 1
+FOLDER: Final = Path("results")  # where results are by default
+NAMES: Final = "[0-9]*T[0-9]*Z-*.json"  # of result files; in alphabetical order the newest is last
+DISK_FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+MAX_BYTES: Final = 100 << 20  # a result of a thousand rounds of a hundred cells is smaller
+MAX_VALUES: Final = 5_000_000  # counted by commas and brackets, before each takes a hundred bytes of memory
+MAX_ENTRIES: Final = 100_000  # of any list or object
+MAX_DEPTH: Final = 12
 
 
 def file_name(run: Run) -> str:
-    """The name of a run's result file: when it started, to the second, and which run it is."""
+    """Return the name of a run's result file: its start to the second, and its id."""
     stamp = run.started_at.replace("-", "").replace(":", "").split(".")[0].rstrip("Z")
     return f"{stamp}Z-{run.id}.json"
 
 
+def read(path: Path) -> Run:
+    """Return the run in a result file.
+
+    Raises:
+        UsageError: there is no such file, or it is not a result.
+    """
+    try:
+        content = _content(path)
+    except OSError as error:
+        raise UsageError(_unreadable(path, error)) from None
+    except ValueError as error:
+        raise UsageError(f"{str(path)!r} cannot be read: {error}") from None
+    if len(content) > MAX_BYTES:
+        raise UsageError(f"{path} is over {MAX_BYTES >> 20} MiB: no result of ours is that large")
+    try:
+        document = _parsed(content)
+    except ValueError as error:
+        raise UsageError(_malformed(path, content, error)) from None
+    try:
+        return from_json(document)
+    except UsageError as error:
+        raise UsageError(f"{path}: {error}") from None
+
+
+def from_json(document: Any) -> Run:
+    """Return the run in the content of a result file, without the conclusions there.
+
+    Raises:
+        UsageError: it is not a result, or has a schema from the future.
+    """
+    if not isinstance(document, dict) or not isinstance(document.get("schema"), int):
+        raise UsageError("not a result of Breakeven: it has no schema number")
+    if not 1 <= document["schema"] <= SCHEMA:
+        raise UsageError(
+            f"a result of schema {document['schema']}, and this release reads up to {SCHEMA}: use a newer release"
+        )
+    rows, plan = document.get("cells"), document.get("plan")
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise UsageError("not a whole result: cells is not a list of objects")
+    if len(rows) > MAX_CELLS:
+        raise UsageError(
+            f"not a whole result: cells has {len(rows)} entries; at most {MAX_CELLS} are allowed"
+        )
+    # The first wrong cell ends it: a file that is wrong throughout would fill the memory with errors.
+    cells = tuple(
+        _valid(_cell_adapter(), _cell_from_json(row), "cells", index) for index, row in enumerate(rows)
+    )
+    if len({each.cell for each in cells}) < len(cells):
+        raise UsageError("not a whole result: a cell occurs twice")
+    plan = {**plan, "cells": ()} if isinstance(plan, dict) else plan
+    run = _valid(_run_adapter(), {**document, "plan": plan, "cells": ()})
+    return replace(run, cells=cells, plan=replace(run.plan, cells=tuple(each.cell for each in cells)))
+
+
 def to_json(run: Run, findings: Findings | None = None) -> dict[str, Any]:
-    """The result file's content: what was measured, and what follows from it."""
+    """Return the content of the result file: what was measured, and the findings."""
     found = analyse(run) if findings is None else findings
     document: dict[str, Any] = {"schema": SCHEMA}
     for field in fields(run):
@@ -51,47 +115,12 @@ def to_json(run: Run, findings: Findings | None = None) -> dict[str, Any]:
     return document
 
 
-def from_json(document: Any) -> Run:
-    """The run that a result file holds; whatever was concluded in it is left aside.
-
-    Raises:
-        UsageError: it is no result of ours, or of a schema from the future.
-    """
-    if not isinstance(document, dict) or not isinstance(document.get("schema"), int):
-        raise UsageError("not a result of Breakeven: it has no schema number")
-    if not 1 <= document["schema"] <= SCHEMA:
-        raise UsageError(
-            f"a result of schema {document['schema']}, and this release reads up to {SCHEMA}: use a newer release"
-        )
-    where: tuple[str | int, ...] = ()
-    try:
-        measured = checked(_measured(document))
-        cells = []
-        for number, cell in enumerate(measured["cells"]):
-            # One by one: of a file that is wrong all over, the first wrong cell is enough to know of.
-            where = ("cells", number)
-            cells.append(_cell_adapter().validate_python(_cell_from_json(cell)))
-        where = ()
-        if len({each.cell for each in cells}) < len(cells):
-            raise UsageError("not a whole result: a cell is in it twice")
-        plan = {**measured["plan"], "cells": tuple(each.cell for each in cells)}
-        return _run_adapter().validate_python({**measured, "plan": plan, "cells": tuple(cells)})
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        named = ".".join(map(str, (*where, *first["loc"])))
-        raise UsageError(f"not a whole result: {named}: {first['msg']}") from None
-    except ValueError as error:
-        raise UsageError(f"not a whole result: {error}") from None
-    except (KeyError, TypeError, AttributeError) as error:
-        raise UsageError(f"not a whole result: {type(error).__name__}: {error}") from None
-
-
 def write(run: Run, path: Path, findings: Findings | None = None) -> None:
-    """Write the result file whole, then rename it into place; a reader never sees half of it.
+    """Write the result file, renamed into place so that a reader never sees half of it.
 
     Raises:
         UsageError: the folder cannot be written to.
-        UnavailableError: there is no room left in it.
+        UnavailableError: the disk is full.
     """
     text = dumps(run, findings)
     part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
@@ -101,8 +130,8 @@ def write(run: Run, path: Path, findings: Findings | None = None) -> None:
         part.replace(path)
     except OSError as error:
         reason = f"the result cannot be written to {path}: {os.strerror(error.errno or 0)}"
-        if error.errno in NO_ROOM:
-            raise UnavailableError(f"{reason}; make room there, or choose another --output") from None
+        if error.errno in DISK_FULL:
+            raise UnavailableError(f"{reason}; free some space there, or choose another --output") from None
         raise UsageError(f"{reason}; choose another --output") from None
     finally:
         with suppress(OSError):
@@ -110,36 +139,12 @@ def write(run: Run, path: Path, findings: Findings | None = None) -> None:
 
 
 def dumps(run: Run, findings: Findings | None = None) -> str:
-    """The result file's text."""
+    """Return the text of the result file."""
     return json.dumps(to_json(run, findings), indent=1, allow_nan=False) + "\n"
 
 
-def read(path: Path) -> Run:
-    """The run in a result file.
-
-    Raises:
-        UsageError: there is no such file, or it is no result.
-    """
-    try:
-        content = content_of(path)
-    except OSError as error:
-        raise UsageError(unreadable(path, error)) from None
-    except ValueError as error:
-        raise UsageError(f"{str(path)!r} cannot be read: {error}") from None
-    if len(content) > MAX_BYTES:
-        raise UsageError(f"{path} is over {MAX_BYTES >> 20} MiB: no result of ours is that large")
-    try:
-        document = parsed(content)
-    except ValueError as error:
-        raise UsageError(malformed(path, content, error)) from None
-    try:
-        return from_json(document)
-    except UsageError as error:
-        raise UsageError(f"{path}: {error}") from None
-
-
 def json_schema() -> dict[str, Any]:
-    """The JSON Schema of a result file: what was measured in full, what was concluded by its outline."""
+    """Return the JSON Schema of a result file: measurements in full, conclusions in outline."""
     schema = _run_adapter().json_schema(ref_template="#/$defs/{model}")
     defs, properties = schema["$defs"], schema["properties"]
     estimate = TypeAdapter(Estimate | None).json_schema(ref_template="#/$defs/{model}")
@@ -150,10 +155,8 @@ def json_schema() -> dict[str, Any]:
         defs.update(made.pop("$defs", {}))
         defs[name] = made
     result = defs["CellResult"]["properties"]
-    apart = (
-        "cell",
-        "disturbed",
-    )  # a cell's own fields lie beside the rest, disturbed samples among the others
+    # In the file a cell's own fields stand beside the rest, and disturbed samples among the others.
+    apart = ("cell", "disturbed")
     cell = {
         **defs["Cell"]["properties"],
         **{name: each for name, each in result.items() if name not in apart},
@@ -195,17 +198,16 @@ def _cell_adapter() -> TypeAdapter[CellResult]:
     return TypeAdapter(CellResult)
 
 
-def _measured(document: dict[str, Any]) -> dict[str, Any]:
-    """The part of a result file that is read back: what was measured, and nothing that was concluded."""
-    names = {field.name for field in fields(Run)}
-    parts = {field.name for kind in (Cell, CellResult) for field in fields(kind)}
-    cells = document["cells"]
-    if not isinstance(cells, list) or not all(isinstance(cell, dict) for cell in cells):
-        raise ValueError("cells are no list of objects")
-    return {
-        **{name: value for name, value in document.items() if name in names},
-        "cells": [{name: value for name, value in cell.items() if name in parts} for cell in cells],
-    }
+def _valid(adapter: TypeAdapter[T], value: Any, *where: str | int) -> T:
+    """The value as the model has it; an error names the first field that is wrong."""
+    try:
+        return adapter.validate_python(value)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False)[0]
+    field = ".".join(map(str, (*where, *first["loc"])))
+    given = first["input"]
+    shown = "" if isinstance(given, dict | list) else f", not {given!r:.40}"
+    raise UsageError(f"not a whole result: {redact(field)[:200]}: {first['msg']}{redact(shown)}")
 
 
 def _cell_to_json(result: CellResult, findings: Findings) -> dict[str, Any]:
@@ -223,16 +225,17 @@ def _cell_to_json(result: CellResult, findings: Findings) -> dict[str, Any]:
     }
 
 
-def _cell_from_json(document: Mapping[str, Any]) -> dict[str, Any]:
-    names = {field.name for field in fields(Cell)}
-    samples = document["samples"]
-    return {
-        "cell": {name: value for name, value in document.items() if name in names},
-        "startup_s": document["startup_s"],
-        "samples": [sample for sample in samples if sample.get("disturbed") is None],
-        "disturbed": [sample for sample in samples if sample.get("disturbed") is not None],
-        "failures": document["failures"],
-    }
+def _cell_from_json(row: dict[str, Any]) -> dict[str, Any]:
+    """A row of the file as the fields of a `CellResult`."""
+    samples = row.get("samples")
+    result = {"cell": row, "samples": samples, "failures": row.get("failures")}
+    if "startup_s" in row:
+        result["startup_s"] = row["startup_s"]
+    if isinstance(samples, list):
+        disturbed = [isinstance(each, dict) and each.get("disturbed") is not None for each in samples]
+        result["samples"] = [each for each, apart in zip(samples, disturbed, strict=True) if not apart]
+        result["disturbed"] = [each for each, apart in zip(samples, disturbed, strict=True) if apart]
+    return result
 
 
 def _speedup(versus: str, estimate: Estimate | None) -> dict[str, Any] | None:
@@ -240,9 +243,90 @@ def _speedup(versus: str, estimate: Estimate | None) -> dict[str, Any] | None:
 
 
 def _plain(value: Any) -> Any:
-    """Dataclasses and tuples as JSON's own kinds."""
+    """A value with its dataclasses and tuples turned into objects and lists."""
     if hasattr(value, "__dataclass_fields__"):
         return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
     return value
+
+
+def _content(path: Path) -> bytes:
+    """The bytes of a file, up to one more than allowed.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: it is not a regular file, or no file can have this name.
+    """
+    # Not blocking: a pipe without a writer would wait for one.
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    with os.fdopen(descriptor, "rb") as file:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise ValueError("it is not a regular file; save it to one first")
+        return file.read(MAX_BYTES + 1)
+
+
+def _parsed(content: bytes) -> Any:
+    """The document in a file's bytes.
+
+    Raises:
+        ValueError: it is not JSON, has NaN or the same name twice, or is too large or too deep.
+    """
+    if sum(map(content.count, (b",", b"[", b"{"))) > MAX_VALUES:
+        raise ValueError(f"it has more than {MAX_VALUES} values")
+    try:
+        document = json.loads(content.decode("utf-8"), parse_constant=_refuse_nan, object_pairs_hook=_unique)
+        _check_size(document, 0)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+    return document
+
+
+def _check_size(value: Any, depth: int) -> None:
+    """Raise `ValueError` for a value that is nested too deeply or has too many entries."""
+    if not isinstance(value, dict | list):
+        return
+    if depth >= MAX_DEPTH:
+        raise ValueError("it is nested too deeply")
+    if len(value) > MAX_ENTRIES:
+        raise ValueError(f"a list in it has {len(value)} entries; at most {MAX_ENTRIES} are allowed")
+    for each in value.values() if isinstance(value, dict) else value:
+        _check_size(each, depth + 1)
+
+
+def _refuse_nan(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not a number")
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    made = dict(pairs)
+    if len(made) < len(pairs):
+        seen: set[str] = set()
+        for name, _ in pairs:
+            if name in seen:
+                raise ValueError(f"{redact(name)[:80]!r} occurs twice in an object")
+            seen.add(name)
+    return made
+
+
+def _unreadable(path: Path, error: OSError) -> str:
+    """Why a file cannot be read, and the newest result beside it or in the usual folder."""
+    reason = f"{path} cannot be read: {os.strerror(error.errno or 0)}"
+    for folder in (path if path.is_dir() else path.parent, FOLDER):
+        names = [file.name for file in folder.glob(NAMES)]
+        if names:
+            return f"{reason}; the newest result is {folder / max(names)}"
+    return reason
+
+
+def _malformed(path: Path, content: bytes, error: ValueError) -> str:
+    """Why a file is not a result, and where the right one is."""
+    reason = f"{path} is not a result file"
+    start = content[:200].lstrip().lower()
+    if start.startswith((b"<!doctype html", b"<html")):
+        return (
+            f"{reason}: it is the page that a run writes beside its result; give {path.with_suffix('.json')}"
+        )
+    if start.startswith(b"{") and isinstance(error, json.JSONDecodeError):
+        return f"{reason}: it is cut off or damaged at line {error.lineno}; copy it again from the original"
+    return f"{reason}: {error}"

@@ -1,86 +1,103 @@
-"""Where a comparison was made: the machine, the servers, the workers, and how they were. Seconds and bytes."""
+"""Where a run was measured: the machine, its servers and workers, and their state. Seconds and bytes."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import Field
+
+from orchestrator.model.quantities import (
+    Bytes,
+    LoadShare,
+    Megahertz,
+    PositiveCount,
+    Processors,
+    Rate,
+    Round,
+    Seconds,
+    SignedSeconds,
+    Slots,
+    Text,
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Cpu:
-    """The processor: how many it has, and how many this process may use."""
+    """The processors: how many there are, and how many this process may use."""
 
-    model: str | None
-    logical: int
-    usable: int
+    model: Text | None
+    logical: PositiveCount
+    usable: PositiveCount
 
 
 @dataclass(frozen=True, slots=True)
 class Broker:
-    """A server that queues tasks, or holds payloads.
+    """A server that queues tasks, or stores payloads.
 
-    `evicts` is whether it drops keys when memory is short. One that does is refused, so it is False, or
-    `None` where the server does not tell.
+    `evicts` is whether it drops keys when memory is short. A server that does is refused, so this is False, or
+    `None` where the server does not show its configuration.
     """
 
-    name: str
-    version: str
+    name: Text
+    version: Text
     embedded: bool
     evicts: bool | None = False
 
 
 @dataclass(frozen=True, slots=True)
 class Worker:
-    """A Celery worker as it described itself; its clock's offset from ours, known to within the bound.
+    """A Celery worker as it described itself, with the offset of its clock from ours and the offset's bound.
 
     `usable_cpus` counts a container's quota, such as 0.25; `events` is whether it sent task events when the
     run began.
     """
 
-    name: str
-    slots: int
-    usable_cpus: float
-    python: str
-    clock_offset_s: float | None = None
-    clock_bound_s: float | None = None
+    name: Text
+    slots: Slots
+    usable_cpus: Processors
+    python: Text
+    clock_offset_s: SignedSeconds | None = None
+    clock_bound_s: Seconds | None = None
     events: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """Where it was measured. `payload_store` is the Redis that held payloads, `None` where the broker did."""
+    """The machine and the servers. `payload_store` is the Redis for payloads, `None` if that is the broker."""
 
     cpu: Cpu
-    memory_bytes: int
-    platform: str
-    python: str
+    memory_bytes: Bytes
+    platform: Text
+    python: Text
     gil: bool
-    packages: dict[str, str]
+    packages: Annotated[dict[Text, Text], Field(max_length=1_000)]
     broker: Broker | None = None
-    workers: tuple[Worker, ...] = ()
+    workers: Annotated[tuple[Worker, ...], Field(max_length=10_000)] = ()
     payload_store: Broker | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Preflight:
-    """What the broker and the clock cost before any work is done; `None` where no broker is used."""
+    """What the timer, the broker and the payload store cost without any work; `None` where none is used."""
 
-    timer_resolution_s: float
-    broker_rtt_s: float | None = None
-    payload_put_bytes_per_s: float | None = None
-    payload_get_bytes_per_s: float | None = None
-    noop_task_s: float | None = None
+    timer_resolution_s: Seconds
+    broker_rtt_s: Seconds | None = None
+    payload_put_bytes_per_s: Rate | None = None
+    payload_get_bytes_per_s: Rate | None = None
+    noop_task_s: Seconds | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """The machine during one round, as far as it shows it: shares from 0 to 1 of its CPU time.
+    """The machine during one round, as far as the system counts it; shares are of its CPU time, 0 to 1.
 
-    `other` is work of processes that are not ours, `steal` what the hypervisor gave to others,
-    `throttled_s` seconds that a cgroup quota held us back, `mhz` the mean frequency.
+    `other` is the work of processes that are not ours, `steal` what the hypervisor gave to others,
+    `throttled_s` the seconds that a cgroup's quota held us back, `mhz` the mean frequency.
     """
 
-    round: int
-    other: float | None = None
-    steal: float | None = None
-    throttled_s: float | None = None
-    mhz: float | None = None
+    round: Round
+    other: LoadShare | None = None
+    steal: LoadShare | None = None
+    throttled_s: SignedSeconds | None = None
+    mhz: Megahertz | None = None

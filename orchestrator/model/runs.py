@@ -1,15 +1,34 @@
-"""What a comparison is made of: frozen data, and what can be derived from it.
+"""What a run is made of: frozen data, and what can be derived from it.
 
-A `Run` is all that was measured and nothing that was concluded: findings are computed from it by
-`orchestrator.analysis`, again and again. Times are seconds, sizes bytes. Absent is `None`, never 0.
+A `Run` is everything that was measured and nothing that was concluded: `orchestrator.analysis` computes findings
+from it, as often as needed. Times are seconds, sizes bytes. Absent is `None`, never 0.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import Field
 
 from orchestrator.model.environment import Environment, Load, Preflight
+from orchestrator.model.quantities import (
+    Bytes,
+    Count,
+    Margin,
+    Megabits,
+    Milliseconds,
+    Number,
+    Picture,
+    Pixels,
+    PositiveCount,
+    PositiveSeconds,
+    Round,
+    Seconds,
+    SignedSeconds,
+    Slots,
+    Text,
+)
 from orchestrator.strategies import STRATEGIES
 
 Data = Literal["local", "resident"]
@@ -17,28 +36,30 @@ Events = Literal["on", "off"]
 SweptAxis = Literal["size", "latency", "chunk"]
 Axis = Literal["slots", SweptAxis]
 
+MAX_CELLS = 10_000
+
 
 @dataclass(frozen=True, slots=True)
 class Cell:
     """One row of the table. `transport`, `chunk` and `data` are `None` where the strategy has none.
 
-    `events` says whether the workers sent task events, what Flower reads; `None` where that was left as the
-    fleet has it. `replica` tells the two halves of the A/A pair apart: the same cell, measured twice a round.
-    `width`, `height` and `latency_ms` are the cell's own work where it differs from the plan's, as in a sweep.
+    `events` is whether the workers sent task events, which Flower reads; `None` if that was left as the fleet has
+    it. `replica` tells the two halves of the A/A pair apart: the same cell, measured twice a round. `width`,
+    `height` and `latency_ms` are the cell's own work where it differs from the plan's, as in a sweep.
     """
 
-    stage: str
-    kernel: str
-    strategy: str
-    slots: int
-    transport: str | None = None
-    chunk: int | None = None
+    stage: Text
+    kernel: Text
+    strategy: Text
+    slots: Slots
+    transport: Text | None = None
+    chunk: PositiveCount | None = None
     data: Data | None = None
     events: Events | None = None
-    replica: int = 0
-    width: int | None = None
-    height: int | None = None
-    latency_ms: float | None = None
+    replica: Count = 0
+    width: Pixels | None = None
+    height: Pixels | None = None
+    latency_ms: Milliseconds | None = None
 
     @property
     def original(self) -> Cell:
@@ -47,7 +68,7 @@ class Cell:
 
     @property
     def work(self) -> str:
-        """What sets this cell's work apart from the plan's, for people: 64x64, 5 ms; empty where nothing does."""
+        """The work that differs from the plan's, such as `64x64 5 ms`; empty if none does."""
         size = f"{self.width}x{self.height}" if self.width is not None else ""
         latency = f"{self.latency_ms:g} ms" if self.latency_ms is not None else ""
         return f"{size} {latency}".strip()
@@ -65,39 +86,39 @@ class MeanHops:
 
     Means add up: `latency_s` is the sum of the hops and `unexplained_s`. `beyond_bound` counts tasks
     with a negative hop, or a rest, larger than the clock bound can explain. `clock_bound_s` is the
-    largest bound among the workers that served the sample.
+    largest bound among the workers that did the sample.
     """
 
-    tasks: int
-    compute_s: float
-    compute_cpu_s: float
-    publish_s: float | None = None
-    queue_s: float | None = None
-    fetch_s: float | None = None
-    store_s: float | None = None
-    return_s: float | None = None
-    latency_s: float | None = None
-    unexplained_s: float | None = None
-    clock_bound_s: float | None = None
-    beyond_bound: int = 0
+    tasks: PositiveCount
+    compute_s: Seconds
+    compute_cpu_s: Seconds
+    publish_s: Seconds | None = None
+    queue_s: SignedSeconds | None = None
+    fetch_s: Seconds | None = None
+    store_s: Seconds | None = None
+    return_s: SignedSeconds | None = None
+    latency_s: SignedSeconds | None = None
+    unexplained_s: SignedSeconds | None = None
+    clock_bound_s: Seconds | None = None
+    beyond_bound: Count = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Stations:
-    """What one batch asked of each station on a Celery task's way, in seconds over the whole batch.
+    """What one batch took at each station that a Celery task passes, in seconds over the whole batch.
 
-    `publish_s` and `collect_s` are the orchestrator's time busy with sending and with taking in, payloads
-    included; `broker_cpu_s` is the broker's own CPU time, `None` where it does not tell; `slot_s` the time
-    that tasks held a slot, from before the fetch to after the store, summed over tasks; `payload_bytes` what
-    was put into the payload store and got out of it by both sides; `messages` the Celery messages.
+    `publish_s` and `collect_s` are the orchestrator's busy time for sending and for receiving, payloads
+    included; `broker_cpu_s` is the broker's own CPU time, `None` if it does not report it; `slot_s` the time
+    that tasks occupied a slot, from before the fetch to after the store, summed over tasks; `payload_bytes` what
+    both sides put into the payload store and got from it; `messages` the Celery messages.
     """
 
-    publish_s: float
-    collect_s: float
-    slot_s: float
-    payload_bytes: int
-    messages: int
-    broker_cpu_s: float | None = None
+    publish_s: Seconds
+    collect_s: SignedSeconds
+    slot_s: Seconds
+    payload_bytes: Bytes
+    messages: Count
+    broker_cpu_s: SignedSeconds | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,83 +126,82 @@ class Sample:
     """One timed batch of one cell in one round.
 
     `at_s` is when it began, in seconds since the first round; `position` its place in the round's order.
-    A batch that is too short to be timed well is done `batches` times in a row: `makespan_s` is their median,
-    `tasks` those of one batch, `ok` and `failed` how many of them ended so in the worst one (the fewest `ok`),
-    and what must not happen is counted over all of them: tasks `lost` or `duplicated`, and outputs that differ
+    A batch too short to be timed well is done `batches` times in a row: `makespan_s` is their median,
+    `tasks` those of one batch, `ok` and `failed` how many of them ended so in the worst one (the fewest `ok`).
+    What must not happen is counted over all of them: tasks `lost` or `duplicated`, and outputs that differ
     from the reference's (`wrong`). So `ok`, `failed` and `lost` add up to `tasks` unless several batches went
-    wrong. `slots_seen` are the places that did work. `disturbed` says what befell it from outside, such as a
-    worker that died: such a sample is kept as it was, and stands for no time.
+    wrong. `slots_seen` is how many slots did work. `disturbed` is what disturbed the sample from outside, such as
+    a worker that died: the sample is kept, but left out of every figure.
     """
 
-    round: int
-    position: int
-    at_s: float
-    makespan_s: float
-    tasks: int
-    ok: int
-    failed: int = 0
-    lost: int = 0
-    duplicated: int = 0
-    wrong: int = 0
-    slots_seen: int | None = None
+    round: Round
+    position: Count
+    at_s: Seconds
+    makespan_s: PositiveSeconds
+    tasks: PositiveCount
+    ok: Count
+    failed: Count = 0
+    lost: Count = 0
+    duplicated: Count = 0
+    wrong: Count = 0
+    slots_seen: Count | None = None
     hops: MeanHops | None = None
     stations: Stations | None = None
-    batches: int = 1
-    disturbed: str | None = None
+    batches: PositiveCount = 1
+    disturbed: Text | None = None
 
     @property
     def throughput_per_s(self) -> float:
-        """Tasks that ended well, a second."""
+        """Tasks a second that ended well."""
         return self.ok / self.makespan_s
 
     @property
     def sound(self) -> bool:
-        """Whether it may stand as a time: every task ended once, as it should, with the right output."""
+        """Whether every task ended once, with the right output, so that the sample counts as a time."""
         return not (self.lost or self.duplicated or self.wrong)
 
 
 @dataclass(frozen=True, slots=True)
 class TaskFailure:
-    """A task that gave no output: which, and why."""
+    """A task that gave no output, and why."""
 
-    task: int
-    type: str
-    message: str
+    task: Number
+    type: Text
+    message: Text
 
 
 @dataclass(frozen=True, slots=True)
 class CellResult:
-    """A cell with all that was measured of it. `startup_s` is the time until its slots were ready.
+    """A cell with everything measured of it. `startup_s` is the time until its slots were ready.
 
-    `samples` are those that stand for a time. Those that something befell are in `disturbed`: whatever is
-    computed from `samples` leaves them out.
+    `samples` are those that count; the disturbed ones are apart, so that no figure takes them in.
     """
 
     cell: Cell
-    startup_s: float | None
-    samples: tuple[Sample, ...] = ()
-    failures: tuple[TaskFailure, ...] = ()
-    disturbed: tuple[Sample, ...] = ()
+    startup_s: Seconds | None
+    samples: Annotated[tuple[Sample, ...], Field(max_length=4_000)] = ()
+    failures: Annotated[tuple[TaskFailure, ...], Field(max_length=100_000)] = ()
+    disturbed: Annotated[tuple[Sample, ...], Field(max_length=4_000)] = ()
 
     @property
     def taken(self) -> tuple[Sample, ...]:
-        """Every sample there is, disturbed or not, in the order in which they were taken."""
+        """Every sample, disturbed or not, in the order in which they were taken."""
         return tuple(sorted((*self.samples, *self.disturbed), key=lambda sample: (sample.round, sample.at_s)))
 
     @property
     def verified(self) -> bool | None:
-        """Whether every output of every sample equalled the reference's; `None` where there is no output."""
+        """Whether every output of every sample equalled the reference's; `None` without any output."""
         has_output = any(sample.ok for sample in self.taken)
         return all(not sample.wrong for sample in self.taken) if has_output else None
 
     @property
     def sound(self) -> bool:
-        """Whether every one of `samples` may stand as a time."""
+        """Whether every one of `samples` counts as a time."""
         return all(sample.sound for sample in self.samples)
 
     @property
     def stands(self) -> bool:
-        """Whether its times may be held against others': it is sound, and some task of it ended well."""
+        """Whether its times can be compared: it is sound, and some task of it ended well."""
         return self.sound and any(sample.ok for sample in self.samples)
 
     @property
@@ -192,56 +212,56 @@ class CellResult:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What is to be measured, settled before anything starts.
+    """What is to be measured, settled before the first sample.
 
     With a `target`, the largest relative half width of an interval, `rounds` is the most there may be and
     `budget_s` the time after which no further round begins. `axis` is what a sweep sweeps.
     """
 
-    profile: str
-    seed: int
-    images: int
-    width: int
-    height: int
-    slots: int
-    rounds: int
-    warmup: int
-    source: str
-    latency_ms: float
-    bandwidth_mbit: float | None
-    cells: tuple[Cell, ...] = ()
-    margin: float = 0.05
-    arguments: tuple[str, ...] = ()
-    target: float | None = None
-    budget_s: float | None = None
+    profile: Text
+    seed: Number
+    images: PositiveCount
+    width: Pixels
+    height: Pixels
+    slots: Slots
+    rounds: Count
+    warmup: Count
+    source: Text
+    latency_ms: Milliseconds
+    bandwidth_mbit: Megabits | None
+    cells: Annotated[tuple[Cell, ...], Field(max_length=MAX_CELLS)] = ()
+    margin: Margin = 0.05
+    arguments: Annotated[tuple[Text, ...], Field(max_length=1_000)] = ()
+    target: Margin | None = None
+    budget_s: PositiveSeconds | None = None
     axis: Axis | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ExampleOutput:
-    """One picture before and after, as a cell gave it: PNG thumbnails in base64."""
+    """One picture before and after a cell processed it: PNG thumbnails in base64."""
 
-    before_png: str
-    after_png: str
-    cell: str
+    before_png: Picture
+    after_png: Picture
+    cell: Text
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """All that one command measured."""
+    """Everything that one command measured."""
 
-    id: str
-    command: str
-    started_at: str
-    finished_at: str | None
+    id: Text
+    command: Text
+    started_at: Text
+    finished_at: Text | None
     complete: bool
     environment: Environment
     plan: Plan
     preflight: Preflight | None = None
-    cells: tuple[CellResult, ...] = ()
-    loads: tuple[Load, ...] = ()
+    cells: Annotated[tuple[CellResult, ...], Field(max_length=MAX_CELLS)] = ()
+    loads: Annotated[tuple[Load, ...], Field(max_length=10_000)] = ()
     proof: ExampleOutput | None = None
-    schema: int = 1
+    schema: Annotated[int, Field(strict=True, ge=1, le=1_000)] = 1
 
     def of_stage(self, stage: str) -> tuple[CellResult, ...]:
         """The stage's cells, in the plan's order."""
@@ -252,15 +272,15 @@ class Run:
         return tuple(result for result in self.of_stage(stage) if result.cell.work == work)
 
     def works(self, stage: str) -> tuple[str, ...]:
-        """What the stage's cells do, one entry a point of a sweep; one empty entry without a sweep."""
+        """The work of the stage's cells: one entry a point of a sweep, one empty entry without a sweep."""
         return tuple(dict.fromkeys(result.cell.work for result in self.of_stage(stage)))
 
     @property
     def stages(self) -> tuple[str, ...]:
-        """The stages there are results for, in the plan's order."""
+        """The stages with results, in the plan's order."""
         return tuple(dict.fromkeys(result.cell.stage for result in self.cells))
 
     @property
     def begun(self) -> bool:
-        """Whether anything was measured at all, disturbed or not."""
+        """Whether anything was measured, disturbed or not."""
         return any(result.taken for result in self.cells)

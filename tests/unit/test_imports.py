@@ -16,7 +16,7 @@ REGISTRY = "orchestrator.strategies"  # facts alone: what it names is loaded whe
 FLOORS = [
     ("orchestrator.errors", "orchestrator.signals", "orchestrator.model", REGISTRY),
     ("orchestrator.analysis", "orchestrator.phrases"),
-    ("orchestrator.results", "orchestrator.no_result", "orchestrator.result_checks"),
+    ("orchestrator.results",),
     ("orchestrator.reports",),
     ("orchestrator.fleet", "orchestrator.inputs"),
     ("orchestrator.strategies.*",),

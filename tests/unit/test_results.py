@@ -1,4 +1,4 @@
-"""The result file: written whole, read again, and refused in one line where it is no result."""
+"""The result file: written whole, read back, and refused in one line if it is not a result."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ def test_what_was_concluded_is_not_read_back():
         ("\x00\xff", "is not a result file"),
     ],
 )
-def test_what_is_no_result_is_refused_in_one_line(tmp_path, content, message):
+def test_anything_else_is_refused_in_one_line(tmp_path, content, message):
     path = tmp_path / "result.json"
     path.write_bytes(content.encode("latin-1"))
     with pytest.raises(UsageError, match=message) as caught:
@@ -135,7 +135,7 @@ def test_what_is_no_result_is_refused_in_one_line(tmp_path, content, message):
     assert "\n" not in str(caught.value)
 
 
-def test_a_result_that_is_cut_off_is_to_be_copied_again(tmp_path):
+def test_a_result_that_is_cut_off_leads_to_copying_it_again(tmp_path):
     path = tmp_path / "cut.json"
     path.write_text(results.dumps(example_run())[:-100])
     with pytest.raises(
@@ -144,7 +144,7 @@ def test_a_result_that_is_cut_off_is_to_be_copied_again(tmp_path):
         results.read(path)
 
 
-def test_the_page_beside_a_result_is_told_from_the_result(tmp_path):
+def test_the_page_beside_a_result_leads_to_the_result(tmp_path):
     path = tmp_path / "run.html"
     path.write_text("<!doctype html>\n<html>")
     with pytest.raises(UsageError, match=r"it is the page .*; give \S*/run\.json"):
@@ -158,7 +158,7 @@ def test_a_missing_file_is_named(tmp_path, monkeypatch: pytest.MonkeyPatch):
 
 
 @pytest.mark.parametrize("given", ["none.json", "results/none.json", "results"])
-def test_where_no_file_is_the_newest_result_is_named(tmp_path, monkeypatch, given):
+def test_a_missing_file_leads_to_the_newest_result(tmp_path, monkeypatch, given):
     monkeypatch.chdir(tmp_path)
     older = replace(example_run(), started_at="2025-12-31T23:59:59.000Z", id="ffffffff")
     for run in (example_run(), older):
@@ -175,7 +175,7 @@ def test_a_folder_that_cannot_be_written_to_is_named_and_nothing_is_left(tmp_pat
     assert list(tmp_path.iterdir()) == [file]
 
 
-def test_a_file_from_before_events_were_told_apart_is_read_as_it_was_meant():
+def test_a_file_from_before_events_had_cells_is_read():
     document = json.loads(results.dumps(example_run()))
     for row in (*document["cells"], *document["environment"]["workers"]):
         del row["events"]
@@ -188,11 +188,11 @@ def upset_run():
     """The example, whose first cell's third sample was disturbed and taken again."""
     run = example_run()
     first, *others = run.cells
-    befallen = replace(first.samples[2], disturbed="worker a died", lost=1, ok=7, at_s=1.5)
-    return replace(run, cells=(replace(first, disturbed=(befallen,)), *others))
+    disturbed = replace(first.samples[2], disturbed="worker a died", lost=1, ok=7, at_s=1.5)
+    return replace(run, cells=(replace(first, disturbed=(disturbed,)), *others))
 
 
-def test_disturbed_samples_lie_among_the_others_in_the_file_and_apart_in_the_run(tmp_path):
+def test_disturbed_samples_are_among_the_others_in_the_file_and_apart_in_the_run(tmp_path):
     run = upset_run()
     results.write(run, tmp_path / "r.json")
     document = json.loads((tmp_path / "r.json").read_text())
