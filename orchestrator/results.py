@@ -19,12 +19,12 @@ from typing import Any, Final, NoReturn, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
-from orchestrator.analysis.analyse import analyse
-from orchestrator.analysis.stats.intervals import throughput
+from orchestrator.analysis.analyse import Findings, analyse
 from orchestrator.errors import UnavailableError, UsageError
-from orchestrator.model.findings import Estimate, Findings, Verdict
-from orchestrator.model.findings import Warning as Caution
+from orchestrator.model.findings import Estimate
 from orchestrator.model.runs import MAX_CELLS, CellResult, Run
+from orchestrator.phrases.verdicts import VerdictText, verdict_text
+from orchestrator.phrases.warnings import WarningText, warning_text
 from worker.redaction import redact
 
 T = TypeVar("T")
@@ -109,9 +109,9 @@ def to_json(run: Run, findings: Findings | None = None) -> dict[str, Any]:
             document[field.name] = _plain(getattr(run, field.name))
     document["plan"]["cells"] = len(run.plan.cells)
     document["cells"] = [_cell_to_json(result, found) for result in run.cells]
-    document["verdicts"] = [_plain(verdict) for verdict in found.verdicts]
+    document["verdicts"] = [_plain(verdict_text(verdict)) for verdict in found.verdicts]
     document["noise_floor"] = _plain(found.noise_floor)
-    document["warnings"] = [_plain(warning) for warning in found.warnings]
+    document["warnings"] = [_plain(warning_text(warning)) for warning in found.warnings]
     return document
 
 
@@ -149,7 +149,7 @@ def json_schema() -> dict[str, Any]:
     defs, properties = schema["$defs"], schema["properties"]
     estimate = TypeAdapter(Estimate | None).json_schema(ref_template="#/$defs/{model}")
     defs.update(estimate.pop("$defs"))
-    kinds: dict[str, Any] = {"Verdict": Verdict, "Warning": Caution}
+    kinds: dict[str, Any] = {"Verdict": VerdictText, "Warning": WarningText}
     for name, kind in kinds.items():
         made = TypeAdapter(kind).json_schema(ref_template="#/$defs/{model}")
         defs.update(made.pop("$defs", {}))
@@ -218,7 +218,7 @@ def _cell_to_json(result: CellResult, findings: Findings) -> dict[str, Any]:
         "verified": result.verified,
         "samples": [_plain(sample) for sample in result.taken],
         "makespan_s": _plain(makespan),
-        "throughput_per_s": _plain(throughput(result)),
+        "throughput_per_s": _plain(findings.throughputs.get(result.cell)),
         "speedup": _speedup("serial", findings.versus_serial.get(result.cell)),
         "speedup_versus_best": _speedup("best in-process", findings.versus_best.get(result.cell)),
         "failures": [_plain(failure) for failure in result.failures],

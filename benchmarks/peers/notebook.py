@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator import results
-from orchestrator.analysis.analyse import analyse
-from orchestrator.model.findings import Estimate, Findings
+from orchestrator.analysis.analyse import Findings, analyse
+from orchestrator.model.findings import Estimate
 from orchestrator.model.runs import Cell, CellResult, Run
 from orchestrator.phrases.cells import cell_name
 from orchestrator.phrases.numbers import number, seconds, spread

@@ -41,7 +41,7 @@ def measured(strategy: Strategy, work: Batch) -> Side:
 
     def seconds() -> float:
         sample, failures = measure(strategy, work.tasks, work.expected, SamplePosition(0, 0, 0.0))
-        if failures or not sample.sound:
+        if failures or not sample.correct:
             raise RuntimeError(f"{strategy} gave {sample} with {failures}")
         return sample.makespan_s
 

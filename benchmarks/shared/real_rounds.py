@@ -78,7 +78,7 @@ def makespans(
             work = batches[cell]
             place, often = SamplePosition(number, position, 0.0), times.get(cell.original, 1)
             sample, failures = measure(strategies[cell], work.tasks, work.expected, place, batches=often)
-            if failures or not sample.sound:
+            if failures or not sample.correct:
                 raise RuntimeError(f"{cell} gave {sample} with {failures}")
             if number < 0:
                 times[cell] = batches_for(sample.makespan_s)

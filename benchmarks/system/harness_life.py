@@ -198,7 +198,7 @@ def lay_out_anew() -> None:
 def _timing(strategy: Heard, done: Batch) -> Timing:
     """One batch, as a run measures it."""
     sample, failures = measure(strategy, done.tasks, done.expected, SamplePosition(0, 0, 0.0))
-    if failures or not sample.sound:
+    if failures or not sample.correct:
         raise RuntimeError(f"{type(strategy).__name__} gave {sample} with {failures}")
     return Timing(sample.makespan_s, strategy.kernels_s())
 

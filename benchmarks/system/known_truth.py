@@ -135,7 +135,7 @@ def measured(fleet: LinkedFleet, built: Built, rounds: int) -> Run:
             before = fleet.link.commands
             sample, failures = measure(strategy, tasks, expected, SamplePosition(number, 0, 0.0))
             fleet.passed = fleet.link.commands - before
-            if failures or not sample.sound:
+            if failures or not sample.correct:
                 raise RuntimeError(f"{built.name} gave {sample} with {failures}")
             if number >= 0:
                 record.add(built.cell, sample, failures)

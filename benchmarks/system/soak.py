@@ -88,7 +88,7 @@ def rounds(minutes: float) -> tuple[list[Look], int, int]:
                     strategy, tasks, expected, SamplePosition(number, position, 0.0), batches=5
                 )
                 ended += sample.tasks * sample.batches
-                unsound += not sample.sound or sample.disturbed is not None or bool(failures)
+                unsound += not sample.correct or sample.disturbed is not None or bool(failures)
             seen.append(look(processes, fleet))
             number += 1
     return seen, ended, unsound

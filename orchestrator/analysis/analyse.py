@@ -1,65 +1,125 @@
-"""All that a run tells, put together."""
+"""Everything that is concluded from a run."""
 
 from __future__ import annotations
 
-from orchestrator.analysis.checks.warnings import warnings
-from orchestrator.analysis.scaling.sweep import OF_WORK
-from orchestrator.analysis.stats.intervals import makespan, ratio
+from dataclasses import dataclass
+from functools import cached_property
+
+from orchestrator.analysis.checks import warnings
+from orchestrator.analysis.hops import HopLedger, hop_ledger
+from orchestrator.analysis.scaling.curves import ScalingFindings, scaling
+from orchestrator.analysis.scaling.sweep import OF_WORK, Sweep, sweeping
+from orchestrator.analysis.stats.intervals import makespan, ratio, throughput
 from orchestrator.analysis.verdicts.comparability import comparable, eligible
+from orchestrator.analysis.verdicts.events_cost import EventsCost, events_costs
 from orchestrator.analysis.verdicts.highlights import fastest_cells
 from orchestrator.analysis.verdicts.noise import noise_floor
+from orchestrator.analysis.verdicts.recommendations import Advice, advice
 from orchestrator.analysis.verdicts.selection import select_best
-from orchestrator.analysis.verdicts.verdict import BASELINES, contestants, verdicts
-from orchestrator.model.findings import Estimate, Findings
+from orchestrator.analysis.verdicts.verdict import BASELINES, candidates, verdicts
+from orchestrator.model.findings import Estimate, Observation, Verdict
 from orchestrator.model.runs import Cell, CellResult, Run
 
 
+@dataclass(frozen=True)
+class Findings:
+    """What follows from a run alone; each finding is computed when it is first read, and only once.
+
+    Of an incomplete run there is whatever its samples allow. Speedups above 1 mean that the cell is faster than
+    its baseline; only cells that may be compared with it (`comparable`) have one.
+    """
+
+    run: Run
+
+    @cached_property
+    def makespans(self) -> dict[Cell, Estimate]:
+        """Seconds of every cell that has a sample."""
+        return _known({result.cell: makespan(result) for result in self.run.cells})
+
+    @cached_property
+    def throughputs(self) -> dict[Cell, Estimate]:
+        """Tasks a second of every cell that completed some."""
+        return _known({result.cell: throughput(result) for result in self.run.cells})
+
+    @cached_property
+    def versus_serial(self) -> dict[Cell, Estimate]:
+        """Each cell's speedup over the serial cell of its own kernel, which itself is exactly 1."""
+        serial = {
+            (result.cell.stage, result.cell.kernel, result.cell.work): result
+            for result in candidates(self.run.cells, BASELINES["serial"])
+        }
+        speedups = {}
+        for result in self.run.cells:
+            baseline = serial.get((result.cell.stage, result.cell.kernel, result.cell.work))
+            if baseline is not None:
+                speedups[result.cell] = _speedup(result, baseline)
+        return _known(speedups)
+
+    @cached_property
+    def versus_best(self) -> dict[Cell, Estimate]:
+        """Each cell's speedup over the stage's best in-process cell by all rounds, which itself is exactly 1.
+
+        That cell is the one with the best measured times, luck included; only a verdict corrects for selection.
+        """
+        speedups = {}
+        for stage, work in dict.fromkeys((each.cell.stage, each.cell.work) for each in self.run.cells):
+            results = self.run.of_work(stage, work)
+            best = select_best(eligible(candidates(results, BASELINES["best in-process"])))
+            if best is not None:
+                speedups.update({result.cell: _speedup(result, best.best) for result in results})
+        return _known(speedups)
+
+    @cached_property
+    def fastest(self) -> frozenset[Cell]:
+        """The fastest cell of each stage and work, with those that tie it."""
+        return fastest_cells(self.run, self.makespans, self.versus_best)
+
+    @cached_property
+    def verdicts(self) -> tuple[Verdict, ...]:
+        """The verdicts of every stage; a sweep of the work has none."""
+        return () if self.run.plan.axis in OF_WORK else verdicts(self.run)
+
+    @cached_property
+    def noise_floor(self) -> Estimate | None:
+        """How far a cell differs from itself."""
+        return noise_floor(self.run)
+
+    @cached_property
+    def warnings(self) -> tuple[Observation, ...]:
+        """What weakens the figures."""
+        return warnings(self.run)
+
+    @cached_property
+    def hop_ledgers(self) -> dict[Cell, HopLedger]:
+        """Where the time of a task goes, for every cell whose samples have hops."""
+        ledgers = {result.cell: hop_ledger(result) for result in self.run.cells}
+        return {cell: each for cell, each in ledgers.items() if each is not None}
+
+    @cached_property
+    def scaling(self) -> ScalingFindings:
+        """Curves over slots, and the COST of each stage that has one."""
+        return scaling(self.run)
+
+    @cached_property
+    def sweeps(self) -> tuple[Sweep, ...]:
+        """Where Celery wins along the swept work; empty without a sweep of the work."""
+        return sweeping(self.run).sweeps
+
+    @cached_property
+    def advice(self) -> dict[str, Advice]:
+        """What limits Celery in each stage, and which changes were measured to save time."""
+        found = {stage: advice(self.run, stage) for stage in self.run.stages}
+        return {stage: each for stage, each in found.items() if each is not None}
+
+    @cached_property
+    def events_costs(self) -> tuple[EventsCost, ...]:
+        """What task events cost in each stage that was measured with and without them."""
+        return events_costs(self.run)
+
+
 def analyse(run: Run) -> Findings:
-    """Everything that is concluded from a run; of an incomplete one, whatever its samples allow.
-
-    `makespans` has every cell with a sample. `versus_serial` and `versus_best` are speedups (above 1 the
-    cell is faster than its baseline) of cells that may be compared with their baseline (`comparable`).
-    """
-    makespans = {result.cell: each for result in run.cells if (each := makespan(result)) is not None}
-    versus_best = _versus_best(run)
-    return Findings(
-        makespans=makespans,
-        versus_serial=_versus_serial(run),
-        versus_best=versus_best,
-        fastest=fastest_cells(run, makespans, versus_best),
-        verdicts=() if run.plan.axis in OF_WORK else verdicts(run),
-        noise_floor=noise_floor(run),
-        warnings=warnings(run),
-    )
-
-
-def _versus_serial(run: Run) -> dict[Cell, Estimate]:
-    """Each cell's speedup over the serial cell of its own kernel, which itself is exactly 1."""
-    serial = {
-        (result.cell.stage, result.cell.kernel, result.cell.work): result
-        for result in contestants(run.cells, BASELINES["serial"])
-    }
-    speedups = {}
-    for result in run.cells:
-        baseline = serial.get((result.cell.stage, result.cell.kernel, result.cell.work))
-        if baseline is not None:
-            speedups[result.cell] = _speedup(result, baseline)
-    return _present(speedups)
-
-
-def _versus_best(run: Run) -> dict[Cell, Estimate]:
-    """Each cell's speedup over the stage's best in-process cell by all rounds, which itself is exactly 1.
-
-    That cell is held up as it was measured, luck included; only a verdict makes good for the picking.
-    """
-    speedups = {}
-    for stage, work in dict.fromkeys((result.cell.stage, result.cell.work) for result in run.cells):
-        able = contestants(run.of_work(stage, work), BASELINES["best in-process"])
-        best = select_best(eligible(able))
-        if best is not None:
-            for result in run.of_work(stage, work):
-                speedups[result.cell] = _speedup(result, best.best)
-    return _present(speedups)
+    """Return everything that is concluded from a run."""
+    return Findings(run)
 
 
 def _speedup(result: CellResult, baseline: CellResult) -> Estimate | None:
@@ -68,5 +128,5 @@ def _speedup(result: CellResult, baseline: CellResult) -> Estimate | None:
     return Estimate(1.0) if result is baseline else ratio(baseline.makespans_s, result.makespans_s)
 
 
-def _present(estimates: dict[Cell, Estimate | None]) -> dict[Cell, Estimate]:
+def _known(estimates: dict[Cell, Estimate | None]) -> dict[Cell, Estimate]:
     return {cell: each for cell, each in estimates.items() if each is not None}

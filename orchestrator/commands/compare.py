@@ -32,6 +32,7 @@ def compare(
     from orchestrator import results  # noqa: PLC0415
     from orchestrator.analysis.verdicts.regressions import compare as compare_runs  # noqa: PLC0415
     from orchestrator.errors import UsageError  # noqa: PLC0415
+    from orchestrator.phrases.comparison import refusal  # noqa: PLC0415
     from orchestrator.reports import comparison as comparison_reports  # noqa: PLC0415
     from orchestrator.reports.console import screen  # noqa: PLC0415
 
@@ -46,7 +47,9 @@ def compare(
     for path, run in ((old, before), (new, after)):
         if not all(0 < sample.makespan_s < inf for each in run.cells for sample in each.samples):
             raise UsageError(f"{path}: not a whole result: a makespan is not a positive number of seconds")
-    comparison = compare_runs(before, after, across)
+    comparison = compare_runs(before, after)
+    if (reason := refusal(comparison, across)) is not None:
+        raise UsageError(reason)
     if not comparison.changes:
         raise UsageError(
             f"{old} and {new} have no measured cell in common; measure both with the same --stage, --kernel, "

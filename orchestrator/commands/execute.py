@@ -58,7 +58,7 @@ def run_and_report(options: Options) -> int:
 
 def exit_code(run: Run) -> int:
     """Return 0 if every task of every cell ended well and with the right output, else 1."""
-    sound = all(result.sound and not result.failures for result in run.cells)
+    sound = all(result.correct and not result.failures for result in run.cells)
     disturbed = [sample for result in run.cells for sample in result.disturbed]
     return 0 if sound and not any(sample.lost or sample.wrong for sample in disturbed) else 1
 

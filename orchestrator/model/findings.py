@@ -1,13 +1,15 @@
-"""What is concluded from a run: estimates, verdicts, warnings. Frozen, and never part of what was measured."""
+"""The parts that findings are made of: estimates, verdicts, observations. Frozen data without English."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal, TypeAlias
 
 from orchestrator.model.runs import Cell
 
-VerdictWord = Literal["helps", "ties", "hurts", "inconclusive", "invalid"]
+VerdictWord: TypeAlias = Literal["helps", "ties", "hurts", "inconclusive", "invalid"]
+Against: TypeAlias = Literal["best in-process", "serial"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,48 +32,40 @@ class Estimate:
         return Estimate(1 / self.point, low, high, self.level)
 
     def scaled(self, factor: float) -> Estimate:
-        """The estimate of this figure times `factor`, a positive number."""
+        """Return the estimate of this figure times `factor`, a positive number."""
         low = None if self.low is None else self.low * factor
         high = None if self.high is None else self.high * factor
         return Estimate(self.point * factor, low, high, self.level)
 
 
 @dataclass(frozen=True, slots=True)
+class Observation:
+    """Something that weakens figures or prevents a comparison.
+
+    `figures` are the arguments of the function in `phrases` that words this kind.
+    """
+
+    kind: str
+    figures: Mapping[str, Any] = field(default_factory=dict, hash=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Verdict:
     """Whether Celery's best cell of a stage beats a baseline.
 
-    `ratio` is Celery's makespan over the baseline's, so below 1 Celery is faster. `rounds_needed` says how
-    many more rounds would decide an inconclusive verdict. `bound` names what holds Celery back most.
+    `ratio` is Celery's makespan over the baseline's, from `rounds` rounds: below 1 Celery is faster. `obstacle`
+    is why there is none. `rounds_needed` is how many more rounds would decide an inconclusive verdict. `bound`
+    is the hop that limits Celery most.
     """
 
     stage: str
     verdict: VerdictWord
-    against: Literal["best in-process", "serial"]
+    against: Against
     celery: Cell | None
     versus: Cell | None
     ratio: Estimate | None
-    reason: str
+    margin: float
+    rounds: int = 0
+    obstacle: Observation | None = None
     bound: str | None = None
     rounds_needed: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Warning:  # noqa: A001 - the field's word; Python's own warnings are not used beside it
-    """Something that weakens the figures: what was seen, and what to do."""
-
-    kind: str
-    message: str
-    remedy: str
-
-
-@dataclass(frozen=True, slots=True)
-class Findings:
-    """All that was concluded from a run, none of it stored twice: computed from the run alone."""
-
-    makespans: dict[Cell, Estimate] = field(default_factory=dict)
-    versus_serial: dict[Cell, Estimate] = field(default_factory=dict)
-    versus_best: dict[Cell, Estimate] = field(default_factory=dict)
-    fastest: frozenset[Cell] = frozenset()
-    verdicts: tuple[Verdict, ...] = ()
-    noise_floor: Estimate | None = None
-    warnings: tuple[Warning, ...] = ()

@@ -156,8 +156,8 @@ class Sample:
         return self.ok / self.makespan_s
 
     @property
-    def sound(self) -> bool:
-        """Whether every task ended once, with the right output, so that the sample counts as a time."""
+    def correct(self) -> bool:
+        """Whether every task ended exactly once, and no output differs from the reference's."""
         return not (self.lost or self.duplicated or self.wrong)
 
 
@@ -195,14 +195,14 @@ class CellResult:
         return all(not sample.wrong for sample in self.taken) if has_output else None
 
     @property
-    def sound(self) -> bool:
-        """Whether every one of `samples` counts as a time."""
-        return all(sample.sound for sample in self.samples)
+    def correct(self) -> bool:
+        """Whether every one of `samples` is correct."""
+        return all(sample.correct for sample in self.samples)
 
     @property
-    def stands(self) -> bool:
-        """Whether its times can be compared: it is sound, and some task of it ended well."""
-        return self.sound and any(sample.ok for sample in self.samples)
+    def usable(self) -> bool:
+        """Whether its times may be compared with others: it is correct, and completed some task."""
+        return self.correct and any(sample.ok for sample in self.samples)
 
     @property
     def makespans_s(self) -> dict[int, float]:

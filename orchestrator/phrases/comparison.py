@@ -1,77 +1,92 @@
-"""What every report of a comparison says in the same words.
-
-Where the runs are of different machines or versions, `marked` sees to it that a line says so.
-"""
+"""What every report of a comparison of two runs says in the same words."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from math import log, log1p
+from typing import Final
 
-from orchestrator.analysis.checks.warnings import disturbances
-from orchestrator.analysis.verdicts.noise import noise_floor
-from orchestrator.analysis.verdicts.regressions import ChangeWord, Comparison
+from orchestrator.analysis.stats.intervals import FEWEST_ROUNDS
+from orchestrator.analysis.verdicts.regressions import Change, ChangeWord, Comparison, Difference
 from orchestrator.model.findings import Estimate
 from orchestrator.model.runs import Cell, Run
 from orchestrator.phrases.cells import cell_name
-from orchestrator.phrases.numbers import NONE, count, interval, number, percent
+from orchestrator.phrases.numbers import NONE, count, interval, level, number, percent
+from orchestrator.phrases.warnings import warning_text
 
-ORDER: tuple[ChangeWord, ...] = ("invalid", "regression", "improvement", "inconclusive", "same")
-"""The findings in the order in which they matter to whoever changed something."""
+# The most important first.
+ORDER: Final[tuple[ChangeWord, ...]] = ("invalid", "regression", "improvement", "inconclusive", "same")
 
-MOST_NAMED = 6
-"""More cells than these are counted rather than named."""
+MOST_NAMED: Final = 6  # more cells are counted rather than named
 
-MEANING = (
-    "The change is that of the makespan: +10 % takes 10 % longer than before. Inconclusive is neither "
-    "surely changed nor surely the same: measure more rounds."
+MEANING: Final = (
+    "The change is that of the makespan: +10 % takes 10 % longer than before. Inconclusive means that the rounds "
+    "show neither a change nor that there is none: measure more rounds."
 )
+
+OBSTACLES: Final[Mapping[str, Callable[..., str]]] = {
+    "incorrect": lambda which: f"lost or repeated tasks, or gave wrong outputs, in the {which} run",
+    "nothing completed": lambda which: f"completed no task in the {which} run",
+    "unequal failures": lambda: "did not fail the same share of tasks in both",
+}
+
+
+def refusal(comparison: Comparison, across: bool) -> str | None:
+    """Return why two runs may not be compared; `across` allows other machines and versions."""
+    runs = f"{comparison.old} and {comparison.new}"
+    if comparison.other_work:
+        work = _listed(comparison.other_work, ", ")
+        return f"{runs} did not do the same work ({work}); measure both with the same options"
+    if comparison.differences and not across:
+        differences = _listed(comparison.differences, "; ")
+        return f"{runs} are not of one machine and version: {differences}; use --across to compare them all the same"
+    return None
 
 
 def marked(comparison: Comparison, line: str) -> str:
-    """The line, saying that it is across machines or versions where it is."""
+    """Return the line, marked if the runs are of different machines or versions."""
     return f"{line} (across)" if comparison.differences and "across" not in line else line
 
 
 def of_run(which: str, run: Run) -> str:
-    """Which run it is: `old 0123abcd of 2026-01-02 03:04, 7 rounds`."""
+    """Return which run it is: `old 0123abcd of 2026-01-02 03:04, 7 rounds`."""
     started = run.started_at[:16].replace("T", " ")
     end = "" if run.complete else ", INCOMPLETE"
     return f"{which} {run.id} of {started}, {count(run.plan.rounds, 'round')}{end}"
 
 
 def across(comparison: Comparison) -> list[str]:
-    """What the machines and versions differ in, a line each."""
-    return [f"across: {difference}" for difference in comparison.differences]
+    """Return what the machines and versions differ in, a line each."""
+    return [f"across: {difference(each)}" for each in comparison.differences]
 
 
 def same_run(old: Run, new: Run) -> str | None:
-    """That there is but one run, where there is: a comparison with itself tells nothing."""
+    """Return that both are one run, if they are."""
     return "old and new are the same run, so there is no change to find" if old == new else None
 
 
-def disturbed(old: Run, new: Run) -> list[str]:
-    """What befell either run from outside, a line each: a change may be the machine's."""
-    runs = {"run": new} if old == new else {"old run": old, "new run": new}
+def disturbed(comparison: Comparison, old: Run, new: Run) -> list[str]:
+    """Return what disturbed either run, a line each: a change may be the machine's."""
+    found = {f"{which} run": each for which, each in comparison.disturbances.items()}
+    if old == new:
+        found = {"run": comparison.disturbances["new"]}
     return [
-        f"the {which} was disturbed: {warning.message}"
-        for which, run in runs.items()
-        for warning in disturbances(run)
+        f"the {which} was disturbed: {warning_text(warning).message}"
+        for which, warnings in found.items()
+        for warning in warnings
     ]
 
 
-def threshold(comparison: Comparison, old: Run, new: Run) -> str:
-    """From what on a change is large enough, and why from there."""
-    large_enough = f"large enough to count from {percent(comparison.threshold)} on"
-    return f"{large_enough}: {threshold_source(old, new)}"
+def threshold(comparison: Comparison) -> str:
+    """Return from which change on one counts, and why."""
+    return f"changes count from {percent(comparison.threshold)} on: {threshold_source(comparison)}"
 
 
-def threshold_source(old: Run, new: Run) -> str:
-    """What set the threshold: the new run's margin, or an A/A pair that differs from itself by more."""
-    sources = {f"the new run's margin is {percent(new.plan.margin)}": log1p(new.plan.margin)}
-    for which, run in (("old", old), ("new", new)):
-        floor = noise_floor(run)
+def threshold_source(comparison: Comparison) -> str:
+    """Return what sets the threshold: the new run's margin, or a larger noise floor."""
+    sources = {f"the new run's margin is {percent(comparison.margin)}": log1p(comparison.margin)}
+    for which, floor in comparison.noise_floors.items():
         if floor is not None:
             text = f"the {which} run's A/A pair, one cell measured twice, shows {number(floor.point)} times"
             sources[text] = abs(log(floor.point))
@@ -79,33 +94,36 @@ def threshold_source(old: Run, new: Run) -> str:
 
 
 def shift(comparison: Comparison) -> str | None:
-    """Whether the cells moved together, which tells of the machine rather than of any cell."""
+    """Return whether the cells changed together, which points to the machine rather than to any cell."""
     line = median_cell(comparison)
-    together = moved_together(comparison)
-    return f"{line}: all moved together, so see first if the machine changed" if together else line
+    return (
+        f"{line}: all changed together, so check first if the machine changed"
+        if moved_together(comparison)
+        else line
+    )
 
 
 def median_cell(comparison: Comparison) -> str | None:
-    """How much longer the median cell takes; `None` where no cell has a ratio."""
+    """Return how much longer the median cell takes; `None` without a cell that has a ratio."""
     if comparison.shift is None:
         return None
     return f"the median cell takes {number(comparison.shift)} times as long as before"
 
 
 def moved_together(comparison: Comparison) -> bool:
-    """Whether the median cell changed by what is large enough for one: that is the machine, more likely."""
+    """Return whether the median cell changed by more than the threshold."""
     shift = comparison.shift
     return shift is not None and abs(log(shift)) > log1p(comparison.threshold)
 
 
 def summary(comparison: Comparison) -> str:
-    """How many cells ended how: `1 regression, 3 same`."""
+    """Return how many cells changed how: `1 regression, 3 same`."""
     words = Counter(each.change for each in comparison.changes)
     return ", ".join(f"{words[word]} {word}" for word in ORDER if words[word])
 
 
 def only_in_one(comparison: Comparison) -> Iterator[str]:
-    """The cells that cannot be compared: a line each, or of many a line a stage."""
+    """Yield the cells that only one run has: a line each, or a line a stage if there are many."""
     for which, cells in (("old", comparison.only_old), ("new", comparison.only_new)):
         if len(cells) > MOST_NAMED:
             for stage, cells_of_stage in Counter(cell.stage for cell in cells).items():
@@ -120,6 +138,13 @@ def label(cell: Cell) -> str:
     return f"{cell_name(cell)} {cell.work}".strip()
 
 
+def reason(change: Change, comparison: Comparison) -> str:
+    """Return the sentence behind a change, with the figures that it rests on."""
+    text = f"{cell_name(change.cell, 'prose')} {_reason(change, comparison.threshold)}"
+    differences = _listed(comparison.differences, "; ")
+    return f"{text} (across: {differences})" if differences else text
+
+
 def change(ratio: Estimate | None) -> str:
     """Return how much longer it takes: `+20.1 %`."""
     return NONE if ratio is None else f"{_longer(ratio.point)} %"
@@ -129,6 +154,31 @@ def change_interval(ratio: Estimate | None) -> str:
     """Return the interval of the change: `+18.2 to +22.0 %`; empty where there is none."""
     within = interval(ratio, _longer, " to ")
     return within and f"{within} %"
+
+
+def _reason(change: Change, threshold: float) -> str:
+    ratio = change.ratio
+    if change.obstacle is not None or ratio is None:
+        return "" if change.obstacle is None else OBSTACLES[change.obstacle.kind](**change.obstacle.figures)
+    within = interval(ratio, to=" to ")
+    rounds = f"{count(change.old_rounds, 'round')} against {change.new_rounds}"
+    stands_on = f"{within}, {level(ratio)} interval, {rounds}" if within else rounds
+    takes = f"takes {number(ratio.point)} times as long as before ({stands_on})"
+    if change.change == "same":
+        return f"{takes}, within {percent(threshold)}"
+    if change.change != "inconclusive":
+        return takes
+    needs = "too wide to decide" if within else f"at least {FEWEST_ROUNDS} rounds each are needed"
+    return f"{takes}: {needs}"
+
+
+def _listed(differences: Iterable[Difference], between: str) -> str:
+    return between.join(map(difference, differences))
+
+
+def difference(each: Difference) -> str:
+    """Return a fact in which two runs differ: `Python 3.13.1 and 3.14.0`."""
+    return f"{each.fact} {each.old} and {each.new}"
 
 
 def _longer(ratio: float) -> str:

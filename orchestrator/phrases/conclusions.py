@@ -4,38 +4,40 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from orchestrator.analysis.analyse import Findings
 from orchestrator.analysis.queueing.bounds import bounds
 from orchestrator.analysis.queueing.service_demands import service_demands, slot_series
-from orchestrator.analysis.scaling.curves import part_filled, scaling
-from orchestrator.analysis.scaling.sweep import AXES, Sweep, sweeping
-from orchestrator.analysis.verdicts.events_cost import events_costs
-from orchestrator.analysis.verdicts.recommendations import advice
+from orchestrator.analysis.scaling.curves import part_filled
+from orchestrator.analysis.scaling.sweep import AXES, Sweep
 from orchestrator.model.runs import Run
 from orchestrator.phrases.cost import cost_sentences
+from orchestrator.phrases.recommendations import advice_sentences, events_sentence
 from orchestrator.phrases.scaling import bounds_sentence, curve_sentences, turns_sentence
 from orchestrator.phrases.sweep import distinct, place_name, sweep_sentence
 
 
-def recommendations(run: Run) -> tuple[str, ...]:
+def recommendations(findings: Findings) -> tuple[str, ...]:
     """Plain sentences, each from measured figures, the answer to the command's own question first."""
-    return (*answers(run), *changes(run))
+    return (*answers(findings), *changes(findings))
 
 
-def answers(run: Run) -> tuple[str, ...]:
+def answers(findings: Findings) -> tuple[str, ...]:
     """What the command was asked: of a sweep from where Celery pays, of slots the curves and the COST."""
+    run = findings.run
     if run.plan.axis in AXES:
-        sweeps = distinct(sweeping(run).sweeps)
-        return tuple(f"{sweep.stage}: {sweep_sentence(sweep, run)}" for sweep in sweeps)
-    return tuple(_of_slots(run)) if run.plan.axis == "slots" else ()
+        return tuple(f"{each.stage}: {sweep_sentence(each, run)}" for each in distinct(findings.sweeps))
+    return tuple(_of_slots(findings)) if run.plan.axis == "slots" else ()
 
 
-def changes(run: Run) -> tuple[str, ...]:
+def changes(findings: Findings) -> tuple[str, ...]:
     """What holds Celery back, what was measured to change it, and what task events cost."""
-    if run.plan.axis in AXES:
-        said = tuple(_in_the_way(run, distinct(sweeping(run).sweeps)))
+    if findings.run.plan.axis in AXES:
+        said = tuple(_in_the_way(findings.run, distinct(findings.sweeps)))
     else:
-        said = tuple(sentence for stage in run.stages for sentence in advice(run, stage))
-    return (*said, *(cost.sentence for cost in events_costs(run)))
+        said = tuple(
+            f"{stage}: {text}" for stage, each in findings.advice.items() for text in advice_sentences(each)
+        )
+    return (*said, *map(events_sentence, findings.events_costs))
 
 
 def _in_the_way(run: Run, sweeps: Sequence[Sweep]) -> Iterator[str]:
@@ -53,9 +55,9 @@ def _in_the_way(run: Run, sweeps: Sequence[Sweep]) -> Iterator[str]:
             yield f"{stage}, {where}: {bounds_sentence(bounds(measured, cell.slots))}"
 
 
-def _of_slots(run: Run) -> Iterator[str]:
+def _of_slots(findings: Findings) -> Iterator[str]:
     """Of each stage its curves, Celery's law and bounds, and last the COST."""
-    found = scaling(run)
+    run, found = findings.run, findings.scaling
     for stage in run.stages:
         idle = part_filled(run, found.of_stage(stage))
         said = (

@@ -6,11 +6,11 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from orchestrator.analysis.analyse import Findings
 from orchestrator.analysis.scaling.cost import Cost, CostKind
 from orchestrator.analysis.scaling.crossover import BreakEvenKind
-from orchestrator.analysis.scaling.curves import scaling
-from orchestrator.analysis.scaling.sweep import AXES, Sweep, sweeping
-from orchestrator.model.findings import Findings, Verdict, VerdictWord
+from orchestrator.analysis.scaling.sweep import AXES, Sweep
+from orchestrator.model.findings import Verdict, VerdictWord
 from orchestrator.model.runs import Run
 from orchestrator.phrases.cost import here_alone, winning_slots
 from orchestrator.phrases.numbers import count
@@ -33,11 +33,12 @@ class Headline:
     lead: str
 
 
-def headline(run: Run, findings: Findings) -> Headline:
+def headline(findings: Findings) -> Headline:
     """Whether Celery helps: against the best that one machine does without it, and then against serial."""
-    if run.plan.axis in AXES:
-        return _of_sweep(run)
-    costs = scaling(run).costs if run.plan.axis == "slots" else ()
+    axis = findings.run.plan.axis
+    if axis in AXES:
+        return _of_sweep(findings)
+    costs = findings.scaling.costs if axis == "slots" else ()
     if costs:
         return _of_slots(costs)
     best = [each for each in findings.verdicts if each.against == "best in-process"]
@@ -96,9 +97,9 @@ def _sentence_of(clauses: str) -> str:
     return f"{clauses[:1].upper()}{clauses[1:]}."
 
 
-def _of_sweep(run: Run) -> Headline:
+def _of_sweep(findings: Findings) -> Headline:
     """From where Celery pays, of a run that swept the work."""
-    sweeps = sweeping(run).sweeps
+    run, sweeps = findings.run, findings.sweeps
     best = [each for each in sweeps if each.against == "best in-process"]
     if not best:
         return Headline(

@@ -1,68 +1,86 @@
-"""The verdicts as the terminal has them: a heading a stage, and a line for each baseline of Celery's."""
+"""Verdicts in words: what decides them, or what prevents them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final
 
-from rich.console import RenderableType
-from rich.table import Table
-from rich.text import Text
-
-from orchestrator.model.findings import Estimate, Verdict, VerdictWord
+from orchestrator.model.findings import Against, Estimate, Observation, Verdict, VerdictWord
+from orchestrator.model.runs import Cell
 from orchestrator.phrases.cells import cell_name
-from orchestrator.phrases.numbers import evidence, level, number
+from orchestrator.phrases.numbers import count, evidence, interval, number, percent
 
-COLOURS: dict[VerdictWord, str] = {
-    "helps": "green",
-    "hurts": "red",
-    "ties": "yellow",
-    "inconclusive": "magenta",
-    "invalid": "bold red",
-}
-DECIDED = ("helps", "hurts", "ties")
+DECIDED: Final = ("helps", "hurts", "ties")
 
 
-def verdict_lines(verdicts: Sequence[Verdict]) -> Iterator[RenderableType]:
-    """All verdicts, the stages in the order in which they come; nothing where there are none."""
-    if not verdicts:
-        return
-    yield Text(f"Verdicts on Celery's best cell of each stage{_levels(verdicts)}", style="bold")
-    for stage in dict.fromkeys(each.stage for each in verdicts):
-        yield from _of_stage(stage, [each for each in verdicts if each.stage == stage])
+@dataclass(frozen=True, slots=True)
+class VerdictText:
+    """Whether Celery's best cell of a stage beats a baseline, as the result file has it.
+
+    `ratio` is Celery's makespan over the baseline's, so below 1 Celery is faster. `rounds_needed` is how many more
+    rounds would decide an inconclusive verdict. `bound` is the hop that limits Celery most.
+    """
+
+    stage: str
+    verdict: VerdictWord
+    against: Against
+    celery: Cell | None
+    versus: Cell | None
+    ratio: Estimate | None
+    reason: str
+    bound: str | None = None
+    rounds_needed: int | None = None
 
 
-def _levels(verdicts: Sequence[Verdict]) -> str:
-    """How sure the intervals below are; nothing where there are none."""
-    shown = level(*(each.ratio for each in verdicts))
-    return f" ({shown} intervals)" if shown else ""
+def verdict_text(verdict: Verdict) -> VerdictText:
+    """Return a verdict with its reason in words."""
+    return VerdictText(
+        verdict.stage,
+        verdict.verdict,
+        verdict.against,
+        verdict.celery,
+        verdict.versus,
+        verdict.ratio,
+        reason(verdict),
+        verdict.bound,
+        verdict.rounds_needed,
+    )
 
 
-def _of_stage(stage: str, verdicts: Sequence[Verdict]) -> Iterator[RenderableType]:
-    celery = next((cell_name(each.celery, "prose") for each in verdicts if each.celery is not None), "")
-    yield Text.assemble((stage, "bold"), f": {celery}" if celery else "")
-    lines = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, show_header=False)
-    lines.add_column(min_width=1)
-    lines.add_column(no_wrap=True, min_width=5)
-    lines.add_column()
-    said = {(each.verdict, _said(each)): None for each in verdicts}  # serial may be the best in-process cell
-    for word, text in said:
-        lines.add_row("", Text(word, style=COLOURS[word]), text)
-    yield lines
+def reason(verdict: Verdict) -> str:
+    """Return the sentence behind a verdict, with the figures that it rests on."""
+    if verdict.obstacle is not None:
+        return obstacle_sentence(verdict.obstacle)
+    assert verdict.ratio and verdict.celery and verdict.versus  # noqa: S101, PT018 - it has no obstacle
+    celery, versus = cell_name(verdict.celery, "prose"), cell_name(verdict.versus, "prose")
+    ratio, margin, needed = verdict.ratio, percent(verdict.margin), verdict.rounds_needed
+    compared = f"{celery} {took(ratio, verdict.rounds, than=versus)}"
+    if verdict.verdict == "ties":
+        return f"{compared}: less than {margin} apart, so neither is worth choosing for speed"
+    if verdict.verdict != "inconclusive":
+        return compared
+    if ratio.level is None:
+        return f"{compared}: too few for an interval, {count(needed or 1, 'more round')} would give one"
+    if needed is None:
+        return (
+            f"{compared}: more rounds would not decide, because the times vary too much or the difference is too "
+            f"close to the margin of {margin}"
+        )
+    return f"{compared}: too wide to decide, about {count(needed, 'more round')} would"
 
 
-def _said(verdict: Verdict) -> str:
-    """What stands behind the verdict's word; where nothing is decided, the reason in full."""
+def short_reason(verdict: Verdict) -> str:
+    """Return the figure of a decided verdict for a line below Celery's cell; otherwise the reason in full."""
     if verdict.verdict not in DECIDED or verdict.ratio is None or verdict.versus is None:
-        return verdict.reason
-    return compared(verdict.ratio, cell_name(verdict.versus, "prose"))
-
-
-def compared(ratio: Estimate, versus: str) -> str:
-    """A ratio of times in words: `1.84 times as long as serial with numpy (1.71 to 1.96)`."""
-    fast = ratio.point < 1
-    told = ratio.inverse if fast else ratio
-    within = "" if told.low is None or told.high is None else f" ({number(told.low)} to {number(told.high)})"
-    return f"{number(told.point)} times as {'fast' if fast else 'long'} as {versus}{within}"
+        return reason(verdict)
+    ratio = verdict.ratio
+    shown = ratio.inverse if ratio.point < 1 else ratio
+    within = interval(shown, to=" to ")
+    return (
+        f"{number(shown.point)} times as {'fast' if ratio.point < 1 else 'long'} as "
+        f"{cell_name(verdict.versus, 'prose')}{f' ({within})' if within else ''}"
+    )
 
 
 def took(ratio: Estimate, rounds: int, than: str) -> str:
@@ -70,3 +88,52 @@ def took(ratio: Estimate, rounds: int, than: str) -> str:
     if ratio.point < 1:
         return f"was {number(1 / ratio.point)} times as fast as {than} ({evidence(ratio.inverse, rounds)})"
     return f"took {number(ratio.point)} times as long as {than} ({evidence(ratio, rounds)})"
+
+
+def obstacle_sentence(obstacle: Observation) -> str:
+    """Return why two sides cannot be compared."""
+    return OBSTACLES[obstacle.kind](**obstacle.figures)
+
+
+def _incorrect(cell: Cell, wrong: int, lost: int, duplicated: int) -> str:
+    faults = {
+        f"gave {count(wrong, 'output')} that differ from the reference's": wrong,
+        f"lost {count(lost, 'task')}": lost,
+        f"ended {count(duplicated, 'task')} more than once": duplicated,
+    }
+    what = " and ".join(text for text, quantity in faults.items() if quantity)
+    return f"{cell_name(cell, 'prose')} {what}, so its time does not count"
+
+
+def _nothing_completed(cell: Cell) -> str:
+    return f"{cell_name(cell, 'prose')} completed no task, so its time does not count"
+
+
+def _unequal_failures(round_: int, cell: Cell, other: Cell, failed: int, failed_by_other: int) -> str:
+    return (
+        f"{cell_name(cell, 'prose')} failed {count(failed, 'task')} of round {round_ + 1} and "
+        f"{cell_name(other, 'prose')} {failed_by_other}, so they did not do the same work"
+    )
+
+
+def _no_round_in_common(cell: Cell, other: Cell) -> str:
+    cells = f"{cell_name(cell, 'prose')} and {cell_name(other, 'prose')}"
+    return f"{cells} have no round in common; run again, and let it end"
+
+
+def _all_disturbed(cell: Cell, cause: str) -> str:
+    return f"Every sample of {cell_name(cell, 'prose')} was disturbed, first by: {cause}; run again"
+
+
+def _unmeasured(stage: str, side: str) -> str:
+    return f"No {side} cell of {stage} was measured; let the run end, or find out why it could not"
+
+
+OBSTACLES: Final[Mapping[str, Callable[..., str]]] = {
+    "incorrect": _incorrect,
+    "nothing completed": _nothing_completed,
+    "unequal failures": _unequal_failures,
+    "no round in common": _no_round_in_common,
+    "all disturbed": _all_disturbed,
+    "unmeasured": _unmeasured,
+}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from orchestrator.model.findings import Findings
+from orchestrator.analysis.analyse import Findings
 from orchestrator.model.runs import Run
 from orchestrator.reports import csv as csv
 from orchestrator.reports import html as html

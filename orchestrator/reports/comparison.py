@@ -12,13 +12,13 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from orchestrator.analysis.checks.warnings import disturbances
 from orchestrator.analysis.stats.intervals import makespan
 from orchestrator.analysis.verdicts.regressions import Change, Comparison
 from orchestrator.model.findings import Estimate
 from orchestrator.model.runs import CellResult, Run
 from orchestrator.phrases import comparison as words
 from orchestrator.phrases.numbers import level, seconds
+from orchestrator.phrases.warnings import warning_text
 from orchestrator.reports.console import screen
 from orchestrator.reports.escaping import in_markdown
 
@@ -54,13 +54,13 @@ def report(comparison: Comparison, old: Run, new: Run, width: int) -> Renderable
     only = list(words.only_in_one(comparison))
     if only:
         parts += [Text(), *(Text(words.marked(comparison, line), style="yellow") for line in only)]
-    disturbed = [Text(f"warning: {line}", style="yellow") for line in words.disturbed(old, new)]
+    disturbed = [Text(f"warning: {line}", style="yellow") for line in words.disturbed(comparison, old, new)]
     parts += [Text(), *disturbed] if disturbed else []
     return Group(*parts, Text(), *_changed(comparison), _summary(comparison))
 
 
 def _heading(comparison: Comparison, old: Run, new: Run) -> Text:
-    lines = [words.of_run("old", old), words.of_run("new", new), words.threshold(comparison, old, new)]
+    lines = [words.of_run("old", old), words.of_run("new", new), words.threshold(comparison)]
     lines = [words.marked(comparison, line) for line in lines]
     return Text("\n".join(lines + words.across(comparison)), style="dim")
 
@@ -113,7 +113,9 @@ def _changed(comparison: Comparison) -> list[RenderableType]:
                 changed.add_row(Text(word, style=COLOURS[word]), name, *figures, across)
     invalid = [
         Text.assemble(
-            (f"{each.cell.stage}: ", "bold"), (each.change, COLOURS[each.change]), f": {each.reason}"
+            (f"{each.cell.stage}: ", "bold"),
+            (each.change, COLOURS[each.change]),
+            f": {words.reason(each, comparison)}",
         )
         for each in comparison.changes
         if each.change == "invalid"
@@ -145,11 +147,11 @@ def render_markdown(comparison: Comparison, old: Run, new: Run) -> str:
     """The report as Markdown; of the tables' rows the regressions come first."""
     result = "regression" if comparison.regression else "no regression"
     lines = [words.marked(comparison, f"**Breakeven: {result}** ({words.summary(comparison)})"), ""]
-    facts = [words.of_run("old", old), words.of_run("new", new), words.threshold(comparison, old, new)]
+    facts = [words.of_run("old", old), words.of_run("new", new), words.threshold(comparison)]
     shift = words.shift(comparison)
     facts += [shift] if shift else []
     same = words.same_run(old, new)
-    facts = [*([same] if same else []), *facts, *words.disturbed(old, new)]
+    facts = [*([same] if same else []), *facts, *words.disturbed(comparison, old, new)]
     lines += [f"- {in_markdown(words.marked(comparison, fact))}" for fact in facts + words.across(comparison)]
     olds, news = ({each.cell: each for each in run.cells} for run in (old, new))
     ordered = sorted(comparison.changes, key=lambda each: words.ORDER.index(each.change))
@@ -157,7 +159,13 @@ def render_markdown(comparison: Comparison, old: Run, new: Run) -> str:
     changed = [row for each, row in rows.items() if each.change not in FOLDED]
     if changed:
         lines += ["", HEAD, RULE, *changed]
-    lines += _items([f"{each.cell.stage}: {each.reason}" for each in ordered if each.change == "invalid"])
+    lines += _items(
+        [
+            f"{each.cell.stage}: {words.reason(each, comparison)}"
+            for each in ordered
+            if each.change == "invalid"
+        ]
+    )
     lines += _folded([row for each, row in rows.items() if each.change in FOLDED])
     lines += _items([words.marked(comparison, line) for line in words.only_in_one(comparison)])
     return "\n".join([*lines, "", words.MEANING]) + "\n"
@@ -203,39 +211,38 @@ def render_json(comparison: Comparison, old: Run, new: Run) -> str:
 def to_json(comparison: Comparison, old: Run, new: Run) -> dict[str, Any]:
     """The document's content."""
     olds, news = ({result.cell: result for result in run.cells} for run in (old, new))
-    across = bool(comparison.differences)
     return {
         "schema": SCHEMA,
         "old": comparison.old,
         "new": comparison.new,
         "same_run": old == new,
         "regression": comparison.regression,
-        "across": across,
-        "differences": list(comparison.differences),
+        "across": bool(comparison.differences),
+        "differences": [words.difference(each) for each in comparison.differences],
         "threshold": comparison.threshold,
-        "threshold_source": words.threshold_source(old, new),
+        "threshold_source": words.threshold_source(comparison),
         "shift": comparison.shift,
         "changes": [
-            _json_change(each, across, olds[each.cell], news[each.cell]) for each in comparison.changes
+            _json_change(comparison, each, olds[each.cell], news[each.cell]) for each in comparison.changes
         ],
         "disturbances": {
-            which: [asdict(warning) for warning in disturbances(run)]
-            for which, run in (("old", old), ("new", new))
+            which: [asdict(warning_text(each)) for each in found]
+            for which, found in comparison.disturbances.items()
         },
         "only_old": [asdict(cell) for cell in comparison.only_old],
         "only_new": [asdict(cell) for cell in comparison.only_new],
     }
 
 
-def _json_change(each: Change, across: bool, old: CellResult, new: CellResult) -> dict[str, Any]:
+def _json_change(comparison: Comparison, each: Change, old: CellResult, new: CellResult) -> dict[str, Any]:
     return {
         **asdict(each.cell),
         "change": each.change,
-        "across": across,
+        "across": bool(comparison.differences),
         "ratio": _estimate(each.ratio),
         "old_makespan_s": _estimate(makespan(old)),
         "new_makespan_s": _estimate(makespan(new)),
-        "reason": each.reason,
+        "reason": words.reason(each, comparison),
     }
 
 

@@ -6,7 +6,7 @@ import csv
 import io
 from dataclasses import asdict, fields
 
-from orchestrator.model.findings import Findings
+from orchestrator.analysis.analyse import Findings
 from orchestrator.model.runs import Cell, MeanHops, Run, Sample
 from orchestrator.reports.escaping import in_csv
 

@@ -28,7 +28,7 @@ def failure_lines(run: Run) -> tuple[FailureLine, ...]:
     failed = [FailureLine("failed", message, cells) for message, cells in befell.items()]
     unsound = []
     for result in run.cells:
-        if not result.sound:
+        if not result.correct:
             counts = ", ".join(
                 f"{total} {name}"
                 for name in ("lost", "duplicated", "wrong")

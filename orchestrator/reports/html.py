@@ -22,13 +22,15 @@ import vl_convert
 from markupsafe import Markup
 
 from orchestrator import results
-from orchestrator.analysis.stats.intervals import throughput
-from orchestrator.model.findings import Findings, Verdict
+from orchestrator.analysis.analyse import Findings
+from orchestrator.model.findings import Verdict
 from orchestrator.model.runs import Cell, CellResult, Run
 from orchestrator.phrases.cells import cell_name, image_sizes, origin_latencies
 from orchestrator.phrases.conclusions import changes
 from orchestrator.phrases.headline import headline
 from orchestrator.phrases.numbers import NONE, interval, level, number, rate, seconds, size, times
+from orchestrator.phrases.verdicts import reason
+from orchestrator.phrases.warnings import warning_text
 from orchestrator.reports.charts import CHARTS, chart
 from orchestrator.reports.failures import failure_lines
 
@@ -135,7 +137,7 @@ class Line:
     versus_best_span: str
     startup: str
     verified: bool | None
-    sound: bool
+    correct: bool
     measured: bool
     fastest: bool
 
@@ -146,14 +148,16 @@ def content(run: Run, findings: Findings) -> dict[str, Any]:
     return {
         "run": run,
         "findings": findings,
-        "headline": headline(run, findings),
+        "headline": headline(findings),
         "cards": [
             Card(stage, tuple(each for each in findings.verdicts if each.stage == stage)) for stage in stages
         ],
         "signs": SIGNS,
+        "reason": reason,
+        "warnings": [warning_text(each) for each in findings.warnings],
         "figure": speed,
         "noise_floor": noise_floor(findings),
-        "conclusions": changes(run),
+        "conclusions": changes(findings),
         "tables": {
             f"{stage} {work}".strip(): lines(run.of_work(stage, work), findings)
             for stage in run.stages
@@ -195,7 +199,7 @@ def _line(result: CellResult, findings: Findings) -> Line:
     cell = result.cell
     makespan = findings.makespans.get(cell)
     serial, best = findings.versus_serial.get(cell), findings.versus_best.get(cell)
-    done = throughput(result)
+    done = findings.throughputs.get(result.cell)
     return Line(
         cell=cell,
         name=cell_name(cell),
@@ -208,7 +212,7 @@ def _line(result: CellResult, findings: Findings) -> Line:
         versus_best_span=interval(best),
         startup=seconds(result.startup_s),
         verified=result.verified,
-        sound=result.sound,
+        correct=result.correct,
         measured=bool(result.taken),
         fastest=cell in findings.fastest,
     )

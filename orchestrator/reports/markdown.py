@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from orchestrator.analysis.stats.intervals import throughput
-from orchestrator.model.findings import Estimate, Findings
+from orchestrator.analysis.analyse import Findings
+from orchestrator.model.findings import Estimate
 from orchestrator.model.runs import CellResult, Run
 from orchestrator.phrases.cells import cell_name, image_sizes
 from orchestrator.phrases.conclusions import recommendations
 from orchestrator.phrases.numbers import NONE, count, interval, number, seconds, spread, times
+from orchestrator.phrases.verdicts import reason
+from orchestrator.phrases.warnings import warning_text
 from orchestrator.reports.escaping import in_code, in_markdown
 
 HEAD = "| kernel | strategy | slots | makespan | tasks/s | vs serial | vs best in-process |"
@@ -28,9 +30,9 @@ def render(run: Run, findings: Findings) -> str:
     if not run.complete:
         lines += ["**Incomplete**: the run was ended before all rounds were measured.", ""]
     for verdict in findings.verdicts:
-        stage, reason = in_markdown(verdict.stage), in_markdown(verdict.reason)
-        lines.append(f"- **{stage}: {verdict.verdict}** against {verdict.against}: {reason}")
-    lines += [f"- {in_markdown(sentence)}" for sentence in recommendations(run)]
+        stage, why = in_markdown(verdict.stage), in_markdown(reason(verdict))
+        lines.append(f"- **{stage}: {verdict.verdict}** against {verdict.against}: {why}")
+    lines += [f"- {in_markdown(sentence)}" for sentence in recommendations(findings)]
     for stage in run.stages:
         for work in run.works(stage):
             lines += ["", f"### {in_markdown(f'{stage} {work}'.strip())}", "", HEAD, RULE]
@@ -41,7 +43,8 @@ def render(run: Run, findings: Findings) -> str:
     # Without a line between, they would be rows of the table above.
     lines += [""] if findings.warnings else []
     lines += [
-        f"- warning: {in_markdown(each.message)}; {in_markdown(each.remedy)}" for each in findings.warnings
+        f"- warning: {in_markdown(each.message)}; {in_markdown(each.remedy)}"
+        for each in map(warning_text, findings.warnings)
     ]
     return "\n".join(lines) + "\n"
 
@@ -51,7 +54,7 @@ def _row(result: CellResult, findings: Findings) -> str:
     makespan = findings.makespans.get(cell)
     if makespan is None:
         return f"| {in_markdown(cell.kernel)} | {in_markdown(cell_name(cell))} | {cell.slots} {f'| {NONE} ' * 4}|"
-    done = throughput(result)
+    done = findings.throughputs.get(result.cell)
     cells = [
         in_markdown(cell.kernel),
         in_markdown(cell_name(cell)),

@@ -11,7 +11,7 @@ from typing import Any, Final
 import vl_convert
 from PIL import Image
 
-from orchestrator.model.findings import Findings
+from orchestrator.analysis.analyse import Findings
 from orchestrator.model.runs import Run
 from orchestrator.reports.charts import draw_all
 from orchestrator.reports.charts.chart import LIGHT, VEGA_LITE, Chart, resolved

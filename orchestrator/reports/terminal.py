@@ -12,13 +12,14 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from orchestrator.analysis.stats.intervals import throughput
-from orchestrator.model.findings import Findings
+from orchestrator.analysis.analyse import Findings
+from orchestrator.model.findings import Verdict, VerdictWord
 from orchestrator.model.runs import CellResult, Run
 from orchestrator.phrases.cells import cell_name, image_sizes
 from orchestrator.phrases.conclusions import recommendations
 from orchestrator.phrases.numbers import NONE, count, interval, level, number, rate, seconds, spread, times
-from orchestrator.phrases.verdicts import verdict_lines
+from orchestrator.phrases.verdicts import short_reason
+from orchestrator.phrases.warnings import warning_text
 from orchestrator.reports.console import screen
 from orchestrator.reports.failures import failure_lines
 from orchestrator.reports.track import track
@@ -32,6 +33,13 @@ WAYS: Final[dict[str | None, str]] = {
 STAYS = "stays: inputs and outputs stay in the payload store, as between stages."
 AGAIN = "again: the A/A pair, the same cell measured twice."
 EVENTS = "events: with task events, which Flower reads; the other celery rows had them off."
+COLOURS: Final[dict[VerdictWord, str]] = {
+    "helps": "green",
+    "hurts": "red",
+    "ties": "yellow",
+    "inconclusive": "magenta",
+    "invalid": "bold red",
+}
 WIDE = 110
 """From this many columns on, intervals are written out."""
 LEAST_TRACK = 20
@@ -55,8 +63,8 @@ def report(run: Run, findings: Findings, width: int) -> RenderableType:
             parts += [Text(), _table(run, findings, stage, work, width)]
     parts += [Text(), Text("\n".join(_legend(run, findings)), style="dim")]
     parts += [*_failures(run), *_warnings(findings), *_noise_floor(findings)]
-    parts += _conclusions(recommendations(run))
-    parts += [Text(), *verdict_lines(findings.verdicts)] if findings.verdicts else []
+    parts += _conclusions(recommendations(findings))
+    parts += _verdicts(findings.verdicts)
     return Group(*parts)
 
 
@@ -158,7 +166,7 @@ def _row(result: CellResult, findings: Findings, wide: bool) -> list[str]:
     makespan = findings.makespans.get(cell)
     if makespan is None:
         return [str(cell.slots), NONE, "", NONE, NONE, "", NONE, ""]
-    done = throughput(result)
+    done = findings.throughputs.get(result.cell)
     row = [str(cell.slots), seconds(makespan.point), spread(makespan)]
     row.append(number(done.point) if done else NONE)
     for ratio in (findings.versus_serial.get(cell), findings.versus_best.get(cell)):
@@ -184,7 +192,8 @@ def _failures(run: Run) -> list[RenderableType]:
 def _warnings(findings: Findings) -> list[RenderableType]:
     if not findings.warnings:
         return []
-    lines = [Text(f"warning: {each.message}; {each.remedy}", style="yellow") for each in findings.warnings]
+    texts = map(warning_text, findings.warnings)
+    lines = [Text(f"warning: {each.message}; {each.remedy}", style="yellow") for each in texts]
     return [Text(), *lines]
 
 
@@ -197,6 +206,30 @@ def _conclusions(said: Sequence[str]) -> list[RenderableType]:
         mine = (sentence for sentence, subject in zip(said, about, strict=True) if subject == name)
         parts += [Padding(sentence.removeprefix(f"{name}: "), (0, 0, 0, 2)) for sentence in mine]
     return parts
+
+
+def _verdicts(verdicts: Sequence[Verdict]) -> list[RenderableType]:
+    """Return a heading a stage, and a line for each baseline."""
+    if not verdicts:
+        return []
+    shown = level(*(each.ratio for each in verdicts))
+    heading = f"Verdicts on Celery's best cell of each stage{f' ({shown} intervals)' if shown else ''}"
+    parts: list[RenderableType] = [Text(), Text(heading, style="bold")]
+    for stage in dict.fromkeys(each.stage for each in verdicts):
+        parts += _verdicts_of_stage(stage, [each for each in verdicts if each.stage == stage])
+    return parts
+
+
+def _verdicts_of_stage(stage: str, verdicts: Sequence[Verdict]) -> list[RenderableType]:
+    celery = next((cell_name(each.celery, "prose") for each in verdicts if each.celery is not None), "")
+    lines = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, show_header=False)
+    lines.add_column(min_width=1)
+    lines.add_column(no_wrap=True, min_width=5)
+    lines.add_column()
+    # Serial may be the best in-process cell: then both verdicts are the same.
+    for word, text in dict.fromkeys((each.verdict, short_reason(each)) for each in verdicts):
+        lines.add_row("", Text(word, style=COLOURS[word]), text)
+    return [Text.assemble((stage, "bold"), f": {celery}" if celery else ""), lines]
 
 
 def _noise_floor(findings: Findings) -> list[RenderableType]:

@@ -129,7 +129,7 @@ def written_again(run: Run) -> Iterator[str]:
 def compared(run: Run) -> Iterator[str]:
     for before, after in ((run, WHOLE), (WHOLE, run), (run, run)):
         with suppress(UsageError):  # not the same work
-            comparison = compare(before, after, across=True)
+            comparison = compare(before, after)
             yield from (render(comparison, before, after) for render in COMPARISON_REPORTS.values())
 
 

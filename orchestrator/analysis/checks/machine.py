@@ -1,85 +1,58 @@
-"""Warnings about the machine: what else ran on it, and what held it back. Read from a run's `loads`."""
+"""Checks of the machine: what else ran on it, and what slowed it down. They read a run's `loads`."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from statistics import median
 from typing import Final
 
-from orchestrator.model import findings, runs
-from orchestrator.phrases.numbers import count, percent
+from orchestrator.model.findings import Observation
+from orchestrator.model.runs import Run
 
-OTHER_LOAD: Final = 0.10
-"""Share of the machine's CPU time that other processes may take in a round."""
-
-STEAL: Final = 0.02
-"""Share of the CPU time that a hypervisor may give to other machines in a round."""
-
-FREQUENCY: Final = 0.10
-"""How far, as a share of the median, the highest and the lowest mean frequency may lie apart."""
+OTHER_LOAD: Final = 0.10  # share of the CPU time that other processes may take in a round
+STEAL: Final = 0.02  # share of the CPU time that the hypervisor may give to other machines in a round
+FREQUENCY: Final = 0.10  # how far apart the mean frequencies may lie, as a share of their median
 
 
-def other_load(run: runs.Run) -> findings.Warning | None:
-    """Other processes took CPU time from ours."""
+def other_load(run: Run) -> Observation | None:
+    """Warn if other processes took CPU time."""
     shares = [load.other for load in run.loads if load.other is not None]
-    busy = [share for share in shares if share > OTHER_LOAD]
-    if not busy:
-        return None
-    return findings.Warning(
-        "other load",
-        f"other processes took more than {percent(OTHER_LOAD)} of the CPU in {len(busy)} of "
-        f"{count(len(shares), 'round')}, up to {percent(max(busy))}",
-        "close what else runs on this machine, and run again",
-    )
+    return _beyond("other load", shares, OTHER_LOAD)
 
 
-def steal(run: runs.Run) -> findings.Warning | None:
-    """The hypervisor gave CPU time of this machine to others."""
+def steal_time(run: Run) -> Observation | None:
+    """Warn if the hypervisor gave CPU time of this machine to others."""
     shares = [load.steal for load in run.loads if load.steal is not None]
-    stolen = [share for share in shares if share > STEAL]
-    if not stolen:
+    return _beyond("steal time", shares, STEAL)
+
+
+def _beyond(kind: str, shares: Sequence[float], limit: float) -> Observation | None:
+    beyond = [share for share in shares if share > limit]
+    if not beyond:
         return None
-    return findings.Warning(
-        "steal time",
-        f"the hypervisor took more than {percent(STEAL)} of the CPU in {len(stolen)} of "
-        f"{count(len(shares), 'round')}, up to {percent(max(stolen))}",
-        "measure on a machine of its own, or at a quieter hour; differences near the margin may not be ours",
-    )
+    figures = {"limit": limit, "rounds_beyond": len(beyond), "rounds": len(shares), "most": max(beyond)}
+    return Observation(kind, figures)
 
 
-def throttling(run: runs.Run) -> findings.Warning | None:
-    """A cgroup's quota held our processes back."""
+def throttling(run: Run) -> Observation | None:
+    """Warn if a CPU quota of the cgroup slowed the run down."""
     seconds = [load.throttled_s for load in run.loads if load.throttled_s]
     if not seconds:
         return None
-    return findings.Warning(
-        "cgroup throttling",
-        f"a CPU quota held the run back for {sum(seconds):.2g} s in {count(len(seconds), 'round')}",
-        "raise the container's CPU limit (WORKER_CPUS in .env), or use no more slots than it allows",
-    )
+    return Observation("cgroup throttling", {"throttled_s": sum(seconds), "rounds": len(seconds)})
 
 
-def frequency(run: runs.Run) -> findings.Warning | None:
-    """The CPU changed its frequency between rounds."""
+def cpu_frequency(run: Run) -> Observation | None:
+    """Warn if the CPU changed its frequency between rounds."""
     means = [load.mhz for load in run.loads if load.mhz is not None]
     if not means or max(means) - min(means) <= FREQUENCY * median(means):
         return None
-    return findings.Warning(
-        "CPU frequency",
-        f"the CPU's mean frequency went from {min(means):.0f} to {max(means):.0f} MHz between rounds",
-        "set the governor to 'performance' (cpupower frequency-set -g performance), and let the machine cool",
-    )
+    return Observation("CPU frequency", {"lowest_mhz": min(means), "highest_mhz": max(means)})
 
 
-def eviction_unknown(run: runs.Run) -> findings.Warning | None:
-    """A server did not tell whether it drops keys when memory is short, as some hosted ones do not."""
+def eviction_unknown(run: Run) -> Observation | None:
+    """Warn if a server does not say whether it drops keys when memory is short, as some hosted ones do not."""
     where = run.environment
     servers = {"the broker": where.broker, "the payload store": where.payload_store}
-    silent = [what for what, server in servers.items() if server is not None and server.evicts is None]
-    if not silent:
-        return None
-    return findings.Warning(
-        "eviction unknown",
-        f"{' and '.join(silent)} did not tell the maxmemory-policy: with any but noeviction tasks are lost "
-        "without a word",
-        "see in the server's configuration that its maxmemory-policy is noeviction",
-    )
+    silent = tuple(name for name, server in servers.items() if server is not None and server.evicts is None)
+    return Observation("eviction unknown", {"servers": silent}) if silent else None

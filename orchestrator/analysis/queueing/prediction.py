@@ -26,7 +26,7 @@ from orchestrator.analysis.queueing.stations import (
 )
 from orchestrator.analysis.stats.bootstrap import bootstrapped, resamples
 from orchestrator.analysis.stats.intervals import makespan
-from orchestrator.analysis.verdicts.comparability import eligible, why_not
+from orchestrator.analysis.verdicts.comparability import eligible, obstacle
 from orchestrator.analysis.verdicts.selection import select_best
 from orchestrator.model.findings import Estimate
 from orchestrator.model.flow_control import (
@@ -176,7 +176,7 @@ def _stage_prediction(
     prediction = predict(run, best.best.cell, fleet, tasks)
     theirs = select_best(eligible(each for each in results if not each.cell.distributed))
     versus_s = None if theirs is None else makespan(theirs.best)
-    if theirs is None or versus_s is None or why_not(best, theirs) is not None:
+    if theirs is None or versus_s is None or obstacle(best, theirs) is not None:
         return StagePrediction(prediction, work, None, None, None)
     versus = theirs.best
     versus_per_s = versus.samples[0].tasks / versus_s.point

@@ -23,10 +23,10 @@ from orchestrator.analysis.queueing.stations import (
 )
 from orchestrator.analysis.stats.bootstrap import bootstrapped, resamples
 from orchestrator.analysis.stats.intervals import FEWEST_ROUNDS, beyond_one, estimate, paired
-from orchestrator.analysis.verdicts.comparability import eligible, why_not
+from orchestrator.analysis.verdicts.comparability import eligible, obstacle
 from orchestrator.analysis.verdicts.selection import Selection, compare_best, select_best
-from orchestrator.analysis.verdicts.verdict import BASELINES, Against, contestants
-from orchestrator.model.findings import Estimate
+from orchestrator.analysis.verdicts.verdict import BASELINES, candidates
+from orchestrator.model.findings import Against, Estimate
 from orchestrator.model.runs import Cell, CellResult, Run
 
 CostKind: TypeAlias = Literal["measured", "predicted", "never", "unknown"]
@@ -83,7 +83,7 @@ def costs(run: Run, stage: str) -> tuple[Cost, ...]:
     for against, is_baseline in BASELINES.items():
         theirs = select_best(_able(run, stage, is_baseline))
         within = None if theirs is None else estimate(list(theirs.best.makespans_s.values()))
-        if best is None or theirs is None or within is None or why_not(best, theirs) is not None:
+        if best is None or theirs is None or within is None or obstacle(best, theirs) is not None:
             continue
         if any(each.versus == theirs.best.cell for each in found):
             continue
@@ -136,7 +136,7 @@ def ratios_by_slots(match: _Match) -> dict[int, tuple[CellResult, Estimate]]:
     for slots in sorted({result.cell.slots for result in ours}):
         with_so_many = select_best([result for result in ours if result.cell.slots == slots])
         best = match.ours if slots == match.ours.best.cell.slots else with_so_many
-        against = None if best is None or why_not(best, match.theirs) else compare_best(best, match.theirs)
+        against = None if best is None or obstacle(best, match.theirs) else compare_best(best, match.theirs)
         if best is not None and against is not None:
             found[slots] = best.best, against
     return found
@@ -226,7 +226,7 @@ def _least_s(system: QueueingNetwork, tasks: int) -> float:
 
 def _able(run: Run, stage: str, belongs: Callable[[Cell], bool]) -> tuple[CellResult, ...]:
     """The cells of one side whose times may be compared with each other."""
-    return eligible(contestants(run.of_stage(stage), belongs))
+    return eligible(candidates(run.of_stage(stage), belongs))
 
 
 def _elsewhere(system: QueueingNetwork) -> QueueingNetwork:

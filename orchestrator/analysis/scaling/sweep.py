@@ -8,9 +8,10 @@ from typing import Final, Literal, TypeAlias
 
 from orchestrator.analysis.scaling.crossover import BreakEven, SweepPoint, break_even
 from orchestrator.analysis.stats.intervals import paired
-from orchestrator.analysis.verdicts.comparability import eligible, why_not
+from orchestrator.analysis.verdicts.comparability import eligible, obstacle
 from orchestrator.analysis.verdicts.selection import select_best
-from orchestrator.analysis.verdicts.verdict import BASELINES, Against, contestants
+from orchestrator.analysis.verdicts.verdict import BASELINES, candidates
+from orchestrator.model.findings import Against
 from orchestrator.model.runs import Cell, CellResult, Run
 
 Axis: TypeAlias = Literal["pixels", "latency_ms", "chunk"]
@@ -78,8 +79,8 @@ def place(run: Run, cell: Cell, axis: Axis) -> float:
 
 def _sweep(run: Run, stage: str, against: Against, axis: Axis) -> Sweep | None:
     """Compare a stage with a baseline, which is the same at every chunk: only Celery's chunk is swept."""
-    ours = _by_place(run, contestants(run.of_stage(stage), lambda cell: cell.distributed), axis)
-    baseline = contestants(run.of_stage(stage), BASELINES[against])
+    ours = _by_place(run, candidates(run.of_stage(stage), lambda cell: cell.distributed), axis)
+    baseline = candidates(run.of_stage(stage), BASELINES[against])
     theirs = (
         {at: list(eligible(baseline)) for at in ours} if axis == "chunk" else _by_place(run, baseline, axis)
     )
@@ -89,7 +90,7 @@ def _sweep(run: Run, stage: str, against: Against, axis: Axis) -> Sweep | None:
         # A logarithmic axis has no place for an origin that answers at once.
         if at <= 0:
             continue
-        if one is None or other is None or why_not(one, other) is not None:
+        if one is None or other is None or obstacle(one, other) is not None:
             left_out.append(at)
             continue
         points.append(SweepPoint(at, _ratios(one.makespans_s, other.makespans_s)))

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from orchestrator.analysis.verdicts.comparability import eligible
 from orchestrator.analysis.verdicts.selection import select_best
-from orchestrator.analysis.verdicts.verdict import BASELINES, contestants
+from orchestrator.analysis.verdicts.verdict import BASELINES, candidates
 from orchestrator.model.findings import Estimate
 from orchestrator.model.runs import Cell, CellResult, Run
 
@@ -38,8 +38,8 @@ def fastest(
     `versus_best`; without such a speedup the shortest makespan decides. Cells whose makespan is no longer tie.
     """
     able = eligible(results)
-    celery = contestants(able, lambda cell: cell.distributed)
-    in_process = contestants(able, BASELINES["best in-process"])
+    celery = candidates(able, lambda cell: cell.distributed)
+    in_process = candidates(able, BASELINES["best in-process"])
     baseline = select_best(in_process)
     best = [*([] if baseline is None else [baseline.best]), *celery]
     speedups = {each.cell: versus_best[each.cell].point for each in best if each.cell in versus_best}

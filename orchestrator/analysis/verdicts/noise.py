@@ -11,9 +11,9 @@ from orchestrator.model.runs import Run
 
 
 def noise_floor(run: Run) -> Estimate | None:
-    """The ratio that the A/A pair shows: the same cell, measured twice a round.
+    """Return the ratio of the A/A pair: the same cell, measured twice a round.
 
-    Of several pairs the one that is furthest from 1; `None` where none was measured.
+    Of several pairs it is the ratio furthest from 1; `None` if no pair was measured.
     """
     originals = {result.cell: result for result in run.cells if not result.cell.replica}
     ratios = [

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from orchestrator.model.findings import Findings
+from orchestrator.analysis.analyse import Findings
 from orchestrator.model.runs import Run
 from orchestrator.reports.charts import breakeven, hops, samples, scaling, speedup, verdicts
 from orchestrator.reports.charts.chart import Chart, Draw

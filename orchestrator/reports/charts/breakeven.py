@@ -7,9 +7,10 @@ from typing import Any, Final
 
 import altair as alt
 
+from orchestrator.analysis.analyse import Findings
 from orchestrator.analysis.scaling.crossover import Crossover
-from orchestrator.analysis.scaling.sweep import AXES, Axis, Sweep, sweeping
-from orchestrator.model.findings import Estimate, Findings
+from orchestrator.analysis.scaling.sweep import AXES, Axis, Sweep
+from orchestrator.model.findings import Estimate
 from orchestrator.model.runs import Run
 from orchestrator.phrases.cells import cell_name
 from orchestrator.phrases.charts import BREAKEVEN_LEGEND
@@ -43,7 +44,7 @@ def draw(run: Run, findings: Findings) -> tuple[Chart, ...]:
     """Return a chart for each stage and opponent, of a run that swept the work."""
     if run.plan.axis not in AXES:
         return ()
-    return tuple(_of_sweep(run, sweep) for sweep in distinct(sweeping(run).sweeps))
+    return tuple(_of_sweep(run, sweep) for sweep in distinct(findings.sweeps))
 
 
 def _label(axis: Axis, at: float) -> str:

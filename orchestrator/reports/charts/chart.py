@@ -14,7 +14,8 @@ from typing import Any, Final, TypeAlias
 
 import altair as alt
 
-from orchestrator.model.findings import Estimate, Findings
+from orchestrator.analysis.analyse import Findings
+from orchestrator.model.findings import Estimate
 from orchestrator.model.runs import Cell, Run
 from orchestrator.phrases.cells import cell_name
 from orchestrator.phrases.numbers import NONE, TIMES, interval, level, times

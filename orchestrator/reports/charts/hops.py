@@ -6,8 +6,8 @@ from typing import Any
 
 import altair as alt
 
-from orchestrator.analysis.hops import LEGS, HopLedger, hop_ledger
-from orchestrator.model.findings import Findings
+from orchestrator.analysis.analyse import Findings
+from orchestrator.analysis.hops import LEGS, HopLedger
 from orchestrator.model.runs import Run
 from orchestrator.phrases.cells import cell_name
 from orchestrator.phrases.charts import HOPS_LEGEND, hops_description, in_stage, share
@@ -35,9 +35,8 @@ def draw(run: Run, findings: Findings) -> tuple[Chart, ...]:
     """Return one chart of the Celery cells whose tasks have a latency."""
     ledgers = [
         ledger
-        for result in run.cells
-        if result.cell.distributed and not result.cell.replica
-        if (ledger := hop_ledger(result)) is not None and _drawable(ledger)
+        for cell, ledger in findings.hop_ledgers.items()
+        if cell.distributed and not cell.replica and _drawable(ledger)
     ]
     if not ledgers:
         return ()

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import altair as alt
 
-from orchestrator.model.findings import Findings
+from orchestrator.analysis.analyse import Findings
 from orchestrator.model.runs import Cell, CellResult, Run
 from orchestrator.phrases.charts import SAMPLES_LEGEND, samples_caption, samples_description
 from orchestrator.phrases.numbers import TIMES, seconds, spread

@@ -8,10 +8,11 @@ from typing import Any, Final
 
 import altair as alt
 
+from orchestrator.analysis.analyse import Findings
 from orchestrator.analysis.scaling.cost import Cost
-from orchestrator.analysis.scaling.curves import ScalingCurve, ScalingFindings, ScalingPoint, scaling
+from orchestrator.analysis.scaling.curves import ScalingCurve, ScalingFindings, ScalingPoint
 from orchestrator.analysis.scaling.usl import Scalability
-from orchestrator.model.findings import Estimate, Findings
+from orchestrator.model.findings import Estimate
 from orchestrator.model.runs import Cell, Run
 from orchestrator.phrases.cells import cell_name
 from orchestrator.phrases.charts import SCALING_LEGEND
@@ -43,7 +44,7 @@ def draw(run: Run, findings: Findings) -> tuple[Chart, ...]:
     """Return a chart for each stage, of a run that swept the slots."""
     if run.plan.axis != "slots":
         return ()
-    found = scaling(run)
+    found = findings.scaling
     stages = dict.fromkeys(curve.cell.stage for curve in found.curves)
     return tuple(_of_stage(found, stage) for stage in stages)
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from orchestrator.model.findings import Estimate, Findings
+from orchestrator.analysis.analyse import Findings
+from orchestrator.model.findings import Estimate
 from orchestrator.model.runs import Cell, Run
 from orchestrator.phrases.cells import cell_name
 from orchestrator.phrases.charts import NOISE_LEGEND, SPEEDUP_LEGEND, speedup_caption, speedup_description

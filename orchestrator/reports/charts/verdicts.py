@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from orchestrator.model.findings import Estimate, Findings, Verdict
+from orchestrator.analysis.analyse import Findings
+from orchestrator.model.findings import Estimate, Verdict
 from orchestrator.model.runs import Run
 from orchestrator.phrases.cells import cell_name
 from orchestrator.phrases.charts import speed, verdicts_description, verdicts_legend

@@ -71,19 +71,19 @@ def test_the_makespan_runs_from_the_release_to_the_last_output_and_no_further():
     assert (sample.tasks, sample.ok, sample.failed, sample.lost, sample.wrong) == (3, 3, 0, 0, 0)
     assert (sample.round, sample.position, sample.at_s) == (2, 5, 1.5)
     assert sample.slots_seen == 2
-    assert sample.sound
+    assert sample.correct
     assert failures == ()
 
 
 def test_a_task_without_an_outcome_is_lost_and_named():
     sample, failures = sample_of([right(0), right(2)])
-    assert (sample.ok, sample.lost, sample.sound) == (2, 1, False)
+    assert (sample.ok, sample.lost, sample.correct) == (2, 1, False)
     assert [(failure.task, failure.type) for failure in failures] == [(1, LOST)]
 
 
 def test_an_outcome_that_comes_twice_is_counted_and_not_used():
     sample, _ = sample_of([right(0), right(0), right(1), right(2)])
-    assert (sample.ok, sample.duplicated, sample.sound) == (3, 1, False)
+    assert (sample.ok, sample.duplicated, sample.correct) == (3, 1, False)
 
 
 def test_a_long_batchs_hops_are_means_over_all_of_it_and_none_is_kept(monkeypatch: pytest.MonkeyPatch):
@@ -111,7 +111,7 @@ def test_duplicates_that_the_strategy_counted_are_kept():
 
 def test_a_wrong_output_is_counted():
     sample, _ = sample_of([right(0), right(1), Outcome(2, b"something else")])
-    assert (sample.ok, sample.wrong, sample.sound) == (3, 1, False)
+    assert (sample.ok, sample.wrong, sample.correct) == (3, 1, False)
 
 
 def test_a_failure_that_the_reference_has_too_is_right():
@@ -119,7 +119,7 @@ def test_a_failure_that_the_reference_has_too_is_right():
     clock = Clock()
     outcomes = [right(0), right(1), Outcome(2, failure=failure)]
     sample, failures = measure(Scripted(clock, outcomes), TASKS, {**RIGHT, 2: failure}, PLACE, clock)
-    assert (sample.failed, sample.wrong, sample.sound) == (1, 0, True)
+    assert (sample.failed, sample.wrong, sample.correct) == (1, 0, True)
     assert [(f.task, f.type, f.message) for f in failures] == [(2, "DecodeError", "broken picture")]
 
 

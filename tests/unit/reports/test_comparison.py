@@ -29,15 +29,15 @@ SLOWER = replace(run_at({SERIAL: 1.0, THREADS: 0.5, REDIS: 2.4, SERIAL_AGAIN: 1.
 ELSEWHERE = replace(SLOWER, environment=replace(SLOWER.environment, python="3.14.0"))
 
 
-def rendered(format_: str, old: Run, new: Run, across: bool = False) -> str:
-    return COMPARISON_REPORTS[format_](compare(old, new, across), old, new)
+def rendered(format_: str, old: Run, new: Run) -> str:
+    return COMPARISON_REPORTS[format_](compare(old, new), old, new)
 
 
 def test_the_terminal_report_shows_each_cell_s_change_with_its_interval_and_verdict() -> None:
     assert rendered("terminal", OLD, SLOWER) == (
         "old made of 2026-01-01 00:00, 7 rounds\n"
         "new after of 2026-01-01 00:00, 7 rounds\n"
-        "large enough to count from 5 % on: the new run's margin is 5 %\n"
+        "changes count from 5 % on: the new run's margin is 5 %\n"
         "\n"
         "grayscale                          change\n"
         "numpy     serial                1  +0.0 %   -1.5 to +1.5 % same\n"
@@ -45,8 +45,8 @@ def test_the_terminal_report_shows_each_cell_s_change_with_its_interval_and_verd
         "          celery redis/4        2 +20.0 % +18.2 to +21.8 % regression\n"
         "\n"
         "The change is that of the makespan: +10 % takes 10 % longer than before.\n"
-        "Inconclusive is neither surely changed nor surely the same: measure more rounds.\n"
-        "Intervals: 95 %.\n"
+        "Inconclusive means that the rounds show neither a change nor that there is none:\n"
+        "measure more rounds. Intervals: 95 %.\n"
         "\n"
         "regression grayscale numpy celery redis/4 on 2 +20.0 % +18.2 to +21.8 %\n"
         "1 regression, 2 same; the median cell takes 1.00 times as long as before\n"
@@ -103,7 +103,7 @@ def test_many_cells_of_one_run_alone_are_counted_by_stage(format_: str) -> None:
 
 
 def test_across_machines_every_line_with_a_finding_says_so() -> None:
-    text = rendered("terminal", OLD, ELSEWHERE, across=True)
+    text = rendered("terminal", OLD, ELSEWHERE)
     assert "across: Python 3.13.1 and 3.14.0\n" in text
     rows = [line for line in text.splitlines() if " to +" in line]
     assert len(rows) == 3 + 1
@@ -112,7 +112,7 @@ def test_across_machines_every_line_with_a_finding_says_so() -> None:
 
 
 def test_across_machines_every_row_of_the_markdown_says_so() -> None:
-    text = rendered("markdown", OLD, ELSEWHERE, across=True)
+    text = rendered("markdown", OLD, ELSEWHERE)
     rows = [line for line in text.splitlines() if line.startswith("|") and "numpy" in line]
     assert len(rows) == 3
     assert all("(across)" in row for row in rows)
@@ -126,8 +126,7 @@ def test_on_one_machine_nothing_says_across() -> None:
 def test_a_noisy_pair_raises_the_threshold_and_is_named(format_: str) -> None:
     noisy = run_at({SERIAL: 1.0, SERIAL_AGAIN: 1.3})
     assert (
-        "large enough to count from 30 % on: "
-        "the old run's A/A pair, one cell measured twice, shows 1.30 times"
+        "changes count from 30 % on: the old run's A/A pair, one cell measured twice, shows 1.30 times"
     ) in " ".join(rendered(format_, noisy, OLD).split())
 
 
@@ -159,8 +158,8 @@ def test_an_unsound_cell_is_invalid_and_said_why(format_: str) -> None:
 def test_a_machine_that_changed_as_a_whole_is_pointed_out() -> None:
     new = run_at({SERIAL: 1.5, THREADS: 0.75, REDIS: 3.0})
     text = rendered("terminal", OLD, new)
-    assert "all moved together, so see first if the machine changed" in " ".join(text.split())
-    assert text.startswith("The median cell takes 1.50 times as long as before: all moved together")
+    assert "all changed together, so check first if the machine changed" in " ".join(text.split())
+    assert text.startswith("The median cell takes 1.50 times as long as before: all changed together")
     assert text.splitlines()[-1] == "3 regression; the median cell takes 1.50 times as long as before"
 
 

@@ -10,7 +10,8 @@ import pytest
 from orchestrator import results
 from orchestrator.analysis.analyse import analyse
 from orchestrator.analysis.stats.intervals import throughput
-from orchestrator.model.runs import Events, Run
+from orchestrator.model.findings import Estimate, Observation, Verdict
+from orchestrator.model.runs import Cell, Events, Run
 from orchestrator.reports import markdown, terminal
 from orchestrator.reports.console import screen
 from orchestrator.reports.html import lines
@@ -148,3 +149,46 @@ def test_the_legend_explains_other_transports_and_data_that_stays():
     assert "inline: in the message; files: through files." in text
     assert "stays: inputs and outputs stay in the payload store" in text
     assert [line for line in text.splitlines() if len(line) > 80] == []
+
+
+CELERY = Cell("decode", "asarray", "celery", 2, "redis", 4, "local")
+THREADS = Cell("decode", "asarray", "threads", 2)
+SLOWER = Verdict(
+    "decode", "hurts", "best in-process", CELERY, THREADS, Estimate(1.5, 1.25, 1.75, 0.94), 0.05, rounds=7
+)
+FASTER = replace(SLOWER, verdict="helps", against="serial", ratio=Estimate(0.5, 0.4, 0.8, 0.95))
+
+
+def shown(*verdicts: Verdict) -> list[str]:
+    findings = analyse(replace(example_run(), cells=()))
+    vars(findings)["verdicts"] = verdicts
+    text = terminal.render(findings.run, findings)
+    return text[text.index("Verdicts on") :].splitlines() if "Verdicts on" in text else []
+
+
+def test_each_baseline_has_a_line_under_its_stage():
+    assert shown(SLOWER, FASTER) == [
+        "Verdicts on Celery's best cell of each stage (94 to 95 % intervals)",
+        "decode: Celery with asarray on 2 slots (redis, chunk 4)",
+        "  hurts 1.50 times as long as threads with asarray on 2 slots (1.25 to 1.75)",
+        "  helps 2.00 times as fast as threads with asarray on 2 slots (1.25 to 2.50)",
+    ]
+
+
+def test_if_serial_is_the_best_in_process_cell_there_is_one_line():
+    assert len(shown(replace(FASTER, against="best in-process"), FASTER)) == 3
+
+
+def test_a_stage_without_a_celery_cell_has_its_reason_alone():
+    missing = Observation("unmeasured", {"stage": "decode", "side": "Celery"})
+    unmeasured = Verdict("decode", "inconclusive", "serial", None, None, None, 0.05, obstacle=missing)
+    assert shown(unmeasured) == [
+        "Verdicts on Celery's best cell of each stage",
+        "decode",
+        "  inconclusive No Celery cell of decode was measured; let the run end, or find",
+        "               out why it could not",
+    ]
+
+
+def test_without_verdicts_there_is_no_heading():
+    assert shown() == []

@@ -48,7 +48,7 @@ def test_more_slots_that_do_not_win_are_named_and_on_is_not_said() -> None:
     assert cost_of(run, "best in-process").not_won == (3, 4)
     assert "10.0 tasks/s) on 2 slots, but not surely on 3, 4 (COST, measured: " in said(run)
     plan = replace(run.plan, axis="slots")
-    text = headline(replace(run, plan=plan), analyse(run)).text
+    text = headline(analyse(replace(run, plan=plan))).text
     assert text == "In download Celery pays on 2 slots, but not surely on 3, 4"
 
 

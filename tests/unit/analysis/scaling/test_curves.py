@@ -2,6 +2,7 @@ from dataclasses import replace
 
 import pytest
 
+from orchestrator.analysis.analyse import analyse
 from orchestrator.analysis.scaling.curves import scaling, servable_slots
 from orchestrator.analysis.scaling.usl import Refusal, Scalability
 from orchestrator.model.environment import Worker
@@ -104,9 +105,9 @@ def test_a_station_that_more_slots_do_not_help_is_said_with_what_would() -> None
 def test_batches_without_whole_turns_are_said() -> None:
     run = fleet_run(*(celery_result(n) for n in (1, 2, 3, 5, 7)))
     run = replace(run, plan=replace(run.plan, axis="slots", images=24))
-    said = [text for text in recommendations(run) if "no whole turns" in text]
+    said = [text for text in recommendations(analyse(run)) if "no whole turns" in text]
     assert [text.split(" slots")[0] for text in said] == [
         "download: a batch of 24 makes no whole turns on 5, 7"
     ]
     whole = fleet_run(*(celery_result(n) for n in (1, 2, 3)))
-    assert not any("whole turns" in text for text in recommendations(replace(whole, plan=run.plan)))
+    assert not any("whole turns" in text for text in recommendations(analyse(replace(whole, plan=run.plan))))

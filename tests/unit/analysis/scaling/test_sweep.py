@@ -86,7 +86,7 @@ def test_wherever_is_not_said_where_only_one_end_is_sure() -> None:
     )
     assert re.fullmatch(
         r"In decode Celery surely pays from \d{3}x\d{3} to 1024x1024 pixels; below that one cannot tell",
-        headline(run, analyse(run)).text,
+        headline(analyse(run)).text,
     )
 
 
@@ -95,7 +95,7 @@ def test_nowhere_is_not_said_where_only_one_end_is_sure() -> None:
     text = sweep_sentence(against_serial(run), run)
     assert text.startswith("Celery is surely slower than serial from 32x32 to ")
     assert "pixels; above that one cannot tell. It takes 1.40 times as long at 32x32" in text
-    assert headline(run, analyse(run)).text.startswith("In decode Celery surely does not pay from 32x32 to ")
+    assert headline(analyse(run)).text.startswith("In decode Celery surely does not pay from 32x32 to ")
 
 
 def test_several_sure_stretches_are_all_named() -> None:
@@ -129,7 +129,7 @@ def test_a_chunk_is_whole_so_paying_begins_at_the_next_one_and_ends_at_the_one_b
         "Celery beats serial from 3 tasks a message (95 % interval: 3 tasks a message); it takes "
     )
     assert "times as long at 1 and is 2.00 times as fast at 16 tasks a message" in text
-    assert headline(falling, analyse(falling)).text == "In decode Celery pays from 3 tasks a message"
+    assert headline(analyse(falling)).text == "In decode Celery pays from 3 tasks a message"
     rising = by_chunk((1, 0.15), (2, 0.25), (4, 0.36), (8, 0.5), (16, 0.85))
     assert sweep_sentence(against_serial(rising), rising).startswith(
         "Celery beats serial up to 2 tasks a message ("

@@ -3,6 +3,8 @@ from dataclasses import replace
 import pytest
 
 from orchestrator.analysis.verdicts.recommendations import advice, savings
+from orchestrator.model.runs import Run
+from orchestrator.phrases.recommendations import advice_sentences, saving_sentence
 from tests.unit.analysis.made_fleets import CELERY, SERIAL, celery_result, fleet_run, plain_result
 from tests.unit.analysis.made_runs import STEADY
 
@@ -12,10 +14,15 @@ INLINE = replace(ONE, transport="inline")
 RESIDENT = replace(ONE, data="resident")
 
 
+def said(run: Run) -> tuple[str, ...]:
+    found = advice(run, "download")
+    return () if found is None else tuple(advice_sentences(found))
+
+
 def test_a_larger_chunk_that_was_measured_to_save_is_advised_with_what_it_saves() -> None:
     run = fleet_run(plain_result(SERIAL, 1.0), plain_result(ONE, 0.24), plain_result(FOUR, 0.12))
-    assert advice(run, "download") == (
-        "download: chunk 4 instead of 1 saves 5 ms a task: 2.00 times as fast (2.00 to 2.00, 95 % interval, 7 rounds).",
+    assert said(run) == (
+        "chunk 4 instead of 1 saves 5 ms a task: 2.00 times as fast (2.00 to 2.00, 95 % interval, 7 rounds).",
     )
 
 
@@ -27,7 +34,7 @@ def test_each_kind_of_change_has_its_largest_saving() -> None:
     assert set(found) == {"chunk", "transport", "data"}
     assert found["transport"].better == ONE
     assert found["data"].saved_s == pytest.approx(0.18 / 24, rel=0.001)
-    assert "where inputs and outputs may stay in the payload store" in found["data"].sentence
+    assert "where inputs and outputs may stay in the payload store" in saving_sentence(found["data"])
 
 
 def test_a_change_within_the_margin_or_the_noise_is_no_advice() -> None:
@@ -42,25 +49,25 @@ def test_cells_that_differ_in_two_things_are_not_compared() -> None:
 
 
 def test_what_holds_the_best_cell_back_is_said_from_its_stations() -> None:
-    said = advice(fleet_run(celery_result(1), celery_result(2)), "download")
-    assert said[0].startswith("download: 2 slots instead of 1 saves 52")
-    assert said[-1].startswith(
-        "download: at 2 slots Celery is held back by the slots (105 ms a task); more help up to about 25, then "
+    text = said(fleet_run(celery_result(1), celery_result(2)))
+    assert text[0].startswith("2 slots instead of 1 saves 52")
+    assert text[-1].startswith(
+        "at 2 slots Celery is held back by the slots (105 ms a task); more help up to about 25, then "
     )
     slow = fleet_run(celery_result(4, publish_s=0.08, makespan_s=24 * 0.0805 + 0.105))
-    text = advice(slow, "download")[-1]
+    text = said(slow)[-1:]
     assert (
         "the orchestrator's one thread, which mostly publishes (80.5 ms a task), so more slots do not help"
-        in text
+        in text[0]
     )
-    assert "What would: a larger --chunk" in text
+    assert "What would: a larger --chunk" in text[0]
     never = replace(slow, cells=(plain_result(SERIAL, 0.1), *slow.cells))
     assert (
         "at no number of slots (COST, predicted, not measured): the orchestrator's one thread"
-        in advice(never, "download")[-1]
+        in said(never)[-1]
     )
     over_slots = fleet_run(celery_result(1), celery_result(2))
-    assert advice(replace(over_slots, plan=replace(over_slots.plan, axis="slots")), "download") == ()
+    assert said(replace(over_slots, plan=replace(over_slots.plan, axis="slots"))) == ()
 
 
 def test_advice_is_of_the_verdicts_kernel_alone() -> None:
@@ -69,10 +76,10 @@ def test_advice_is_of_the_verdicts_kernel_alone() -> None:
     quick = [(ONE, 0.24), (FOUR, 0.24)]
     cells = [plain_result(cell, time) for cell, time in (*slow, *quick)]
     assert {each.change for each in savings(cells, 0.05)} == {"chunk"}
-    assert advice(fleet_run(plain_result(SERIAL, 1.0), *cells), "download") == ()
+    assert said(fleet_run(plain_result(SERIAL, 1.0), *cells)) == ()
 
 
 def test_unsound_cells_advise_nothing() -> None:
     bad = plain_result(FOUR, 0.01)
     bad = replace(bad, samples=tuple(replace(each, wrong=1) for each in bad.samples))
-    assert advice(fleet_run(plain_result(ONE, 0.24), bad), "download") == ()
+    assert said(fleet_run(plain_result(ONE, 0.24), bad)) == ()

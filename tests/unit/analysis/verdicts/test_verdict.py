@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from orchestrator.analysis.verdicts.verdict import classify, rounds_needed, verdicts
 from orchestrator.model.findings import Estimate, Verdict
 from orchestrator.model.runs import CellResult, Run
+from orchestrator.phrases.verdicts import reason
 from tests.unit.analysis.made_runs import (
     HOPS,
     INLINE,
@@ -93,7 +94,7 @@ def test_celery_twice_as_slow_hurts_and_the_sentence_says_so() -> None:
     verdict = against_serial(run_at({SERIAL: 1.0, REDIS: 2.0}))
     assert verdict.verdict == "hurts"
     assert (verdict.celery, verdict.versus) == (REDIS, SERIAL)
-    assert verdict.reason == (
+    assert reason(verdict) == (
         "Celery with numpy on 2 slots (redis, chunk 4) took 2.00 times as long as serial with numpy "
         "(1.95 to 2.05, 95 % interval, 7 rounds)"
     )
@@ -102,7 +103,7 @@ def test_celery_twice_as_slow_hurts_and_the_sentence_says_so() -> None:
 def test_celery_twice_as_fast_helps_and_the_sentence_turns_the_ratio_round() -> None:
     verdict = against_serial(run_at({SERIAL: 2.0, REDIS: 1.0}))
     assert verdict.verdict == "helps"
-    assert "was 2.00 times as fast as serial with numpy" in verdict.reason
+    assert "was 2.00 times as fast as serial with numpy" in reason(verdict)
 
 
 def test_equal_within_the_margin_ties() -> None:
@@ -114,7 +115,7 @@ def test_a_wide_interval_is_inconclusive_and_says_how_many_rounds_would_decide()
     verdict = against_serial(run_at({SERIAL: 1.0, REDIS: 1.2}, wild))
     assert verdict.verdict == "inconclusive"
     assert verdict.rounds_needed is not None
-    assert f"about {verdict.rounds_needed} more rounds would" in verdict.reason
+    assert f"about {verdict.rounds_needed} more rounds would" in reason(verdict)
 
 
 @pytest.mark.parametrize(("rounds", "needed"), [(1, 4), (3, 2), (4, 1)])
@@ -145,7 +146,7 @@ def test_resident_data_stands_for_celery_only_where_nothing_else_does() -> None:
     assert against_serial(run_at({SERIAL: 4.0, REDIS: 2.0, RESIDENT: 1.0})).celery == REDIS
     alone = against_serial(run_at({SERIAL: 4.0, RESIDENT: 1.0}))
     assert alone.celery == RESIDENT
-    assert "data resident" in alone.reason
+    assert "data resident" in reason(alone)
 
 
 @pytest.mark.parametrize(
@@ -154,7 +155,7 @@ def test_resident_data_stands_for_celery_only_where_nothing_else_does() -> None:
         ({"lost": 1, "ok": 7}, "lost 7 tasks"),
         ({"duplicated": 1}, "ended 7 tasks more than once"),
         ({"wrong": 2}, "gave 14 outputs that differ from the reference's"),
-        ({"ok": 0, "failed": 8}, "ended no task well"),
+        ({"ok": 0, "failed": 8}, "completed no task"),
     ],
 )
 def test_a_fault_in_a_compared_cell_is_invalid_and_names_it(fault: dict[str, int], words: str) -> None:
@@ -162,14 +163,15 @@ def test_a_fault_in_a_compared_cell_is_invalid_and_names_it(fault: dict[str, int
     verdict = against_serial(run)
     assert (verdict.verdict, verdict.ratio) == ("invalid", None)
     assert (
-        verdict.reason == f"Celery with numpy on 2 slots (redis, chunk 4) {words}, so its time may not stand"
+        reason(verdict)
+        == f"Celery with numpy on 2 slots (redis, chunk 4) {words}, so its time does not count"
     )
 
 
 def test_one_side_failing_more_tasks_is_invalid() -> None:
     run = run_of(result(SERIAL, STEADY), result(REDIS, STEADY, ok=7, failed=1))
     assert against_serial(run).verdict == "invalid"
-    assert "failed 1 task of round 1 and serial with numpy 0" in against_serial(run).reason
+    assert "failed 1 task of round 1 and serial with numpy 0" in reason(against_serial(run))
 
 
 def test_both_sides_failing_the_same_tasks_is_judged() -> None:
@@ -192,14 +194,14 @@ def test_celery_asked_for_and_not_measured_is_inconclusive() -> None:
     run = run_of(result(SERIAL, STEADY), planned=[REDIS], complete=False)
     verdict = against_serial(run)
     assert (verdict.verdict, verdict.celery, verdict.versus) == ("inconclusive", None, SERIAL)
-    assert "No Celery cell of grayscale was measured" in verdict.reason
+    assert "No Celery cell of grayscale was measured" in reason(verdict)
 
 
 def test_cells_without_a_common_round_are_inconclusive() -> None:
     late = tuple(replace(each, round=each.round + 20) for each in result(REDIS, STEADY).samples)
     verdict = against_serial(run_of(result(SERIAL, STEADY), CellResult(REDIS, None, late)))
     assert verdict.verdict == "inconclusive"
-    assert verdict.reason.endswith("have no round in common; run again, and let it end")
+    assert reason(verdict).endswith("have no round in common; run again, and let it end")
 
 
 def test_the_margin_is_the_plans() -> None:
@@ -227,4 +229,4 @@ def test_a_side_whose_every_sample_was_disturbed_makes_the_verdict_invalid_and_s
     gone = tuple(replace(each, disturbed="worker a died") for each in celery.samples)
     judged = verdicts(run_of(serial, replace(celery, samples=(), disturbed=gone)))
     assert {each.verdict for each in judged} == {"invalid"}
-    assert all("worker a died" in each.reason for each in judged)
+    assert all("worker a died" in reason(each) for each in judged)
