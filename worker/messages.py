@@ -7,8 +7,7 @@ Times in a reply are seconds of the worker's monotonic clock.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from worker.contract import Failure
 from worker.payloads import TRANSPORTS
@@ -26,8 +25,7 @@ class ForeignMessageError(ValueError):
     """A message of another version, or not one of ours."""
 
 
-@dataclass(frozen=True, slots=True)
-class TaskMessage:
+class TaskMessage(NamedTuple):
     """A chunk of tasks for one worker slot; the names of what it stores begin with `key`."""
 
     version: int
@@ -38,13 +36,7 @@ class TaskMessage:
 
     def as_message(self) -> dict[str, Any]:
         """Return the keyword arguments of the Celery task."""
-        return {
-            "version": self.version,
-            "key": self.key,
-            "kernel": self.kernel,
-            "transport": self.transport,
-            "tasks": self.tasks,
-        }
+        return self._asdict()
 
     @classmethod
     def from_message(cls, message: dict[str, Any]) -> TaskMessage:
@@ -70,8 +62,7 @@ class TaskMessage:
             raise ForeignMessageError(f"an invalid message: {_brief(error)}") from None
 
 
-@dataclass(frozen=True, slots=True)
-class TaskResult:
+class TaskResult(NamedTuple):
     """One task's output or failure, and its times on the worker's monotonic clock, in seconds."""
 
     task_id: int
@@ -86,16 +77,8 @@ class TaskResult:
 
     def as_row(self) -> list[Any]:
         """Return plain values in the order of the fields."""
-        failure = None if self.failure is None else [self.failure.type, self.failure.message]
-        times = [
-            self.started_at,
-            self.fetch_s,
-            self.compute_s,
-            self.compute_cpu_s,
-            self.store_s,
-            self.ended_at,
-        ]
-        return [self.task_id, self.output, failure, *times]
+        task_id, output, failure, *times = self
+        return [task_id, output, failure and [failure.type, failure.message], *times]
 
     @classmethod
     def from_row(cls, row: Sequence[Any]) -> TaskResult:
@@ -106,16 +89,14 @@ class TaskResult:
         """
         try:
             task_id, output, failure, *times = row
-            started, fetch, compute, cpu, store, ended = map(_seconds, times)
             why = None if failure is None else Failure(*map(str, failure))
             reference = None if output is None else checked_reference(output)
-            return cls(_id(task_id), reference, why, started, fetch, compute, cpu, store, ended)
+            return cls(_id(task_id), reference, why, *map(_seconds, times))
         except (TypeError, ValueError) as error:
             raise ForeignMessageError(f"an invalid reply: {_brief(error)}") from None
 
 
-@dataclass(frozen=True, slots=True)
-class TaskReply:
+class TaskReply(NamedTuple):
     """A worker's reply to a `TaskMessage`.
 
     `repeated`: the message was delivered before, to a worker that was lost or did not reply in time.

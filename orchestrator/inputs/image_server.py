@@ -1,18 +1,16 @@
 """The image server: pictures over HTTP, with a set latency and bandwidth, in a process of its own.
 
     GET /images/<i>.jpg                              picture i of a set that is in memory before the server is ready
-    GET /synthetic/<seed>/<width>x<height>/<i>.jpg   on demand: a synthetic photograph
+    GET /synthetic/<seed>/<width>x<height>/<i>.jpg   on demand: a synthetic photograph, made at the first request
     GET /files/<name>                                on demand: a file of the server's directory
     GET /health                                      answered at once
 
-On demand, a picture is made at its first request and kept, and the query sets the pace:
-`?latency_ms=10&bandwidth_mbit=100`.
+On demand, the query of a URL sets the pace of its answer: `?latency_ms=10&bandwidth_mbit=100`.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import logging
 import math
@@ -22,7 +20,6 @@ import re
 import signal
 import socket
 import sys
-import threading
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
@@ -123,11 +120,8 @@ class ImageServer:
         if self.directory is not None:
             files = files_of(self.directory)[: self.images]
             return {file_path(i, file.name): partial(read_picture, file) for i, file in enumerate(files)}
-        size = self.width, self.height
-        return {
-            synthetic_path(i): partial(synthetic_picture, self.seed, i, *size)
-            for i in range(self.images or 0)
-        }
+        make = partial(partial, synthetic_picture, self.seed, width=self.width, height=self.height)
+        return {synthetic_path(i): make(i) for i in range(self.images or 0)}
 
     def command(self, *flags: str) -> list[str]:
         """Return the command line of a child process that serves this; flags are those of `main`."""
@@ -148,7 +142,7 @@ class Pace:
 
 
 def pace_query(latency_ms: float, bandwidth_mbit: float | None) -> str:
-    """Return the query that asks for a pace; empty where it asks for nothing."""
+    """Return the query of an on-demand URL that asks for a pace; empty if nothing is asked for."""
     asked = {"latency_ms": latency_ms, "bandwidth_mbit": bandwidth_mbit}
     query = urlencode({name: f"{value:.12g}" for name, value in asked.items() if value})
     return f"?{query}" if query else ""
@@ -307,7 +301,7 @@ async def _serve(server: ImageServer, ready: Callable[[str], None], lifeline: in
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, ended.set)
     if lifeline is not None:
-        threading.Thread(target=_watch, args=(lifeline, loop, ended), daemon=True).start()
+        loop.add_reader(lifeline, _read, lifeline, ended)
     for name in ("tornado.general", "tornado.access"):
         logging.getLogger(name).setLevel(logging.ERROR)  # bad requests of clients are not worth a line
     sockets = _listen(server.host, server.port)
@@ -331,12 +325,10 @@ async def _serve(server: ImageServer, ready: Callable[[str], None], lifeline: in
             each.close()
 
 
-def _watch(lifeline: int, loop: asyncio.AbstractEventLoop, ended: asyncio.Event) -> None:
-    # By its descriptor: a lock on `sys.stdin` would be held at exit.
-    while os.read(lifeline, 4096):
-        pass
-    with contextlib.suppress(RuntimeError):  # the loop is closed: a signal came first
-        loop.call_soon_threadsafe(ended.set)
+def _read(lifeline: int, ended: asyncio.Event) -> None:
+    if not os.read(lifeline, 4096):
+        asyncio.get_running_loop().remove_reader(lifeline)
+        ended.set()
 
 
 def _listen(host: str, port: int) -> list[socket.socket]:
@@ -442,12 +434,9 @@ class _Pictures(_Handler):
     async def _find(self) -> Picture:
         try:
             picture = await self.cache.find(self.request.path)
-        except NoRoomError:
-            raise HTTPError(507) from None
-        except UsageError:
-            raise HTTPError(400) from None
-        except UnavailableError:
-            raise HTTPError(404) from None
+        except BreakevenError as error:
+            code = 507 if isinstance(error, NoRoomError) else 400 if isinstance(error, UsageError) else 404
+            raise HTTPError(code) from None
         if picture is None:
             raise HTTPError(404)
         return picture

@@ -115,14 +115,9 @@ class Redis(Transport):
         self._taken = keys if take else []
         found: list[Payload | PayloadMissingError] = []
         for reference in references:
-            if "url" in reference:
-                found.append(str(reference["url"]))
-                continue
-            if "key" not in reference:
-                found.append(PayloadMissingError("a reference without a key"))
-                continue
+            raw = next(raws) if "key" in reference else None
             try:
-                found.append(_found(next(raws), reference))
+                found.append(str(reference["url"]) if "url" in reference else _found(raw, reference))
             except PayloadMissingError as missing:
                 found.append(missing)
         return found
@@ -146,7 +141,7 @@ class Redis(Transport):
 def _found(raw: bytes | None, reference: Reference) -> Payload:
     if raw is None:
         raise PayloadMissingError(
-            f"no payload under {reference['key']}: it expired, its store was emptied, or worker and "
+            f"no payload under {reference.get('key')}: it expired, its store was emptied, or worker and "
             "orchestrator use different stores (BREAKEVEN_PAYLOAD_URL)"
         )
     return codec.from_bytes(raw, reference)
