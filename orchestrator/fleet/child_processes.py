@@ -1,4 +1,4 @@
-"""The orchestrator's side of the supervisor: child processes that cannot outlive it."""
+"""The orchestrator's side of the supervisor: child processes that cannot outlive this process."""
 
 from __future__ import annotations
 
@@ -13,32 +13,39 @@ import time
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, Self
+from typing import IO, Any, Final, Self
 
 from orchestrator import signals
 from orchestrator.errors import UnavailableError
+from orchestrator.fleet import supervisor
+
+START_S: Final = 10.0  # seconds a child may take to be started
+END_S: Final = 15.0  # seconds the supervisor may take to end all children
 
 
 class ChildProcesses:
     """Child processes under a supervisor, with a private folder for their sockets, logs and payloads.
 
-    Used as a context: leaving it, or dying in it, ends every child and removes the folder.
+    Use it as a context: when the context ends, or this process does, every child ends and the folder is deleted.
+
+    Attributes:
+        folder: the private folder (mode 0700).
+        pids: process ids of running children, by name.
+        ended: exit codes of children that have ended, by name; negative for a signal.
     """
 
     def __init__(self) -> None:
-        """Nothing starts before the context is entered."""
         self.folder = Path()
         self.pids: dict[str, int] = {}
         self.ended: dict[str, int] = {}
-        self._orders: dict[str, dict[str, Any]] = {}
+        self._commands: dict[str, dict[str, Any]] = {}
         self._supervisor: subprocess.Popen[bytes] | None = None
         self._unread = b""
 
     def __enter__(self) -> Self:
-        """Make the folder (mode 0700) and start the supervisor."""
         self.folder = Path(tempfile.mkdtemp(prefix="breakeven-"))
         self._supervisor = subprocess.Popen(  # noqa: S603 - our own module, by this interpreter
-            [sys.executable, "-S", str(Path(__file__).with_name("supervisor.py")), str(self.folder)],
+            [sys.executable, "-S", supervisor.__file__, str(self.folder)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             start_new_session=True,
@@ -48,98 +55,90 @@ class ChildProcesses:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Break the line; the supervisor ends every child, removes the folder and ends itself."""
         if self._supervisor is None:
             return
-        supervisor, self._supervisor = self._supervisor, None
-        _close(supervisor.stdin)
+        process, self._supervisor = self._supervisor, None
+        _close(process.stdin)
         try:
-            supervisor.wait(timeout=15)
+            process.wait(timeout=END_S)
         except subprocess.TimeoutExpired:
-            supervisor.kill()
-            supervisor.wait()
-        _close(supervisor.stdout)
-        shutil.rmtree(self.folder, ignore_errors=True)  # the supervisor has done so, unless it was killed
+            process.kill()
+            process.wait()
+        _close(process.stdout)
+        shutil.rmtree(self.folder, ignore_errors=True)  # the supervisor has deleted it, unless it was killed
 
     def start(self, name: str, argv: list[str], env: dict[str, str] | None = None) -> int:
-        """Start a child named `name` and give its process id; its output goes to `log(name)`.
+        """Start a child named `name` and return its process id; its output goes to `log(name)`.
 
         Raises:
             UnavailableError: the supervisor is gone, or the program cannot be started.
         """
-        order = {
+        self._commands[name] = {
             "start": name,
             "argv": argv,
-            # What a child keeps in files for a while goes with the folder; Celery's leaves some if it is killed.
+            # A child's temporary files are deleted with the folder; Celery leaves some behind when it is killed.
             "env": {**os.environ, "TMPDIR": str(self.folder), **(env or {})},
             "log": str(self._log_path(name)),
         }
-        self._orders[name] = order
-        self._start(order)
-        return self.pids[name]
+        return self.restart(name)
 
-    def restart(self, name: str) -> None:
-        """Start a child that has ended again, just as before; `log(name)` goes on.
+    def restart(self, name: str) -> int:
+        """Start a child that has ended again, with the same command, and return its process id.
 
         Raises:
-            UnavailableError: as `start`.
+            UnavailableError: the supervisor is gone, or the program cannot be started.
         """
-        self._start(self._orders[name])
-
-    def _start(self, order: dict[str, Any]) -> None:
-        name = order["start"]
-        self._order(order)
-        deadline = time.monotonic() + 10
+        command = self._commands[name]
+        self._send(command)
+        deadline = time.monotonic() + START_S
         while name not in self.pids and time.monotonic() < deadline:
             signals.check()
             self.poll(timeout_s=0.5)
         if name not in self.pids:
-            program = order["argv"][0]
-            raise UnavailableError(f"{program} could not be started: {self.log(name) or 'no answer in 10 s'}")
+            reason = self.log(name) or f"no answer in {START_S:.0f} s"
+            raise UnavailableError(f"{command['argv'][0]} could not be started: {reason}")
+        return self.pids[name]
 
     def set_cleanup(self, argv: list[str], env: dict[str, str]) -> None:
-        """Have the supervisor run this when this process is gone, however it went; an empty `argv` takes it back."""
-        self._order({"cleanup": argv, "env": {**os.environ, **env}})
+        """Have the supervisor run `argv` when this process is gone; an empty `argv` cancels that."""
+        self._send({"cleanup": argv, "env": {**os.environ, **env}})
 
     def stop(self, name: str) -> None:
         """End one child."""
-        self._order({"stop": name})
+        self._send({"stop": name})
 
     def poll(self, timeout_s: float = 0.0) -> None:
-        """Take in what the supervisor reports, waiting up to `timeout_s` for it; fills `pids` and `ended`."""
+        """Update `pids` and `ended` from the supervisor's reports, waiting up to `timeout_s` for one."""
         if self._supervisor is None or self._supervisor.stdout is None:
             return
         with selectors.DefaultSelector() as selector:
             selector.register(self._supervisor.stdout, selectors.EVENT_READ)
             if not selector.select(timeout_s):
                 return
-        *lines, self._unread = (self._unread + os.read(self._supervisor.stdout.fileno(), 1 << 16)).split(
-            b"\n"
-        )
+        data = os.read(self._supervisor.stdout.fileno(), 1 << 16)
+        *lines, self._unread = (self._unread + data).split(b"\n")
         for line in lines:
-            self._take(json.loads(line))
+            report = json.loads(line)
+            if "started" in report:
+                self.pids[report["started"]] = int(report["pid"])
+                self.ended.pop(report["started"], None)
+            else:
+                self.ended[report["ended"]] = int(report["code"])
+                self.pids.pop(report["ended"], None)
 
     def log(self, name: str, lines: int = 5) -> str:
-        """The last lines that a child wrote."""
+        """Return the last lines that a child wrote."""
         try:
             text = self._log_path(name).read_text(encoding="utf-8", errors="replace")
         except OSError:
             return ""
         return "\n".join(text.strip().splitlines()[-lines:])
 
-    def _take(self, report: dict[str, Any]) -> None:
-        if "started" in report:
-            self.pids[report["started"]] = int(report["pid"])
-            self.ended.pop(report["started"], None)
-        else:
-            self.ended[report["ended"]] = int(report["code"])
-            self.pids.pop(report["ended"], None)
-
-    def _order(self, order: dict[str, Any]) -> None:
+    def _send(self, command: dict[str, Any]) -> None:
         if self._supervisor is None or self._supervisor.stdin is None:
             raise UnavailableError("the supervisor of the child processes is not running")
         try:
-            self._supervisor.stdin.write(json.dumps(order).encode() + b"\n")
+            self._supervisor.stdin.write(json.dumps(command).encode() + b"\n")
             self._supervisor.stdin.flush()
         except BrokenPipeError:
             raise UnavailableError(

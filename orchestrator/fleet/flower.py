@@ -1,4 +1,4 @@
-"""Flower beside an embedded fleet: on this machine alone, behind a password of its own, gone with the fleet."""
+"""Flower beside an embedded fleet: on this machine only, with a password of its own, and ended with the fleet."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ from orchestrator.fleet.child_processes import ChildProcesses
 
 HOST: Final = "127.0.0.1"
 PORT: Final = 5555
-USUAL_URL: Final = f"http://{HOST}:{PORT}"
+DEFAULT_URL: Final = f"http://{HOST}:{PORT}"
 USER: Final = "breakeven"
 CONFIGURATION: Final = Path(__file__).with_name("flowerconfig.py")
-READY_S: Final = 30.0
-REQUEST_S: Final = 2.0
+START_S: Final = 30.0  # seconds Flower may take to know all workers
+REQUEST_S: Final = 2.0  # seconds it may take to answer a request
 
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """Where a Flower is, and whom it lets in."""
+    """Where a Flower is, and the login that it accepts."""
 
     url: str
     user: str
@@ -38,33 +38,32 @@ class Access:
 
 
 def start_flower(processes: ChildProcesses, broker_url: str, workers: int) -> Access:
-    """Start a Flower that ends with `processes`, and wait until it has heard of all workers.
+    """Start a Flower that ends with `processes`, and wait until it knows all workers.
 
-    The password goes by the environment, which only this user's own processes can read: a command line is
-    for everybody to see.
+    The password is passed in the environment, because other users of the machine can read a command line.
 
     Raises:
-        UnavailableError: it does not start, or hears of fewer workers.
+        UnavailableError: it does not start, or it knows fewer workers.
     """
     command = [sys.executable, "-m", "celery", "-A", "worker.app", "flower"]
-    deadline = time.monotonic() + READY_S
+    deadline = time.monotonic() + START_S
     known = 0
     for port in (PORT, 0):
         access = Access(f"http://{HOST}:{_free_port(port)}", USER, secrets.token_urlsafe(15))
         processes.start("flower", command, _environment(access, broker_url))
-        known = _await_workers(processes, access, workers, deadline)
+        known = _wait_for_workers(processes, access, workers, deadline)
         if known >= workers:
             return access
         if "Address already in use" not in processes.log("flower"):
-            break  # else somebody else took the port between our look at it and Flower's
+            break  # otherwise another process took the port after `_free_port` found it free
     raise UnavailableError(
-        f"Flower knew {known} of {workers} workers within {READY_S:.0f} s; leave --flower away, or see what it "
-        f"said: {processes.log('flower') or 'nothing'}"
+        f"Flower knew {known} of {workers} workers within {START_S:.0f} s; run without --flower, or see its "
+        f"log: {processes.log('flower') or 'empty'}"
     )
 
 
-def _await_workers(processes: ChildProcesses, access: Access, workers: int, deadline: float) -> int:
-    """How many workers Flower knows once it knows them all, has ended, or has had time enough."""
+def _wait_for_workers(processes: ChildProcesses, access: Access, workers: int, deadline: float) -> int:
+    """Wait until Flower knows all workers, has ended, or the deadline is over; return how many it knows."""
     known = 0
     while known < workers and time.monotonic() < deadline and "flower" not in processes.ended:
         signals.check()
@@ -74,7 +73,7 @@ def _await_workers(processes: ChildProcesses, access: Access, workers: int, dead
 
 
 def _environment(access: Access, broker_url: str) -> dict[str, str]:
-    """Flower's settings; those that would lead it elsewhere stand here lest the user's own for another do so."""
+    """Return Flower's settings, so that the user's settings for another Flower do not apply to this one."""
     return {
         "BREAKEVEN_BROKER_URL": broker_url,
         "FLOWER_CONF": str(CONFIGURATION),
@@ -85,24 +84,24 @@ def _environment(access: Access, broker_url: str) -> dict[str, str]:
         "FLOWER_UNIX_SOCKET": "",
         "FLOWER_URL_PREFIX": "",
         "FLOWER_PERSISTENT": "false",
-        # These workers send events from the start, and nothing is to change them while they are measured.
+        # The workers send events from the start, and must not be changed while they are measured.
         "FLOWER_ENABLE_EVENTS": "false",
         "FLOWER_READ_ONLY": "true",
     }
 
 
-def _free_port(wanted: int) -> int:
-    """The port that is wanted, or any other where that is taken."""
-    for port in (wanted, 0):
+def _free_port(preferred: int) -> int:
+    """Return the preferred port if it is free, otherwise any free one."""
+    for port in (preferred, 0):
         with socket.socket() as probe, suppress(OSError):
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind((HOST, port))
             return int(probe.getsockname()[1])
-    raise UnavailableError(f"no port is free on {HOST}; leave --flower away")
+    raise UnavailableError(f"no port is free on {HOST}; run without --flower")
 
 
 def _workers_online(access: Access) -> int:
-    """How many workers Flower has heard of, by its own metrics; 0 while it does not answer."""
+    """Return how many workers Flower knows, by its own metrics; 0 while it does not answer."""
     answer = _get(f"{access.url}/metrics", (access.user, access.password))
     if answer is None or answer.status_code != requests.codes.ok:
         return 0
@@ -110,10 +109,10 @@ def _workers_online(access: Access) -> int:
 
 
 def is_up(url: str) -> bool:
-    """Whether a Flower answers at `url`.
+    """Return whether a Flower answers at `url`.
 
     Raises:
-        UsageError: that is no URL of a web server.
+        UsageError: that is not the URL of a web server.
     """
     check_url(url)
     answer = _get(f"{url.rstrip('/')}/healthcheck")
@@ -121,13 +120,13 @@ def is_up(url: str) -> bool:
 
 
 def asks_for_password(url: str) -> bool:
-    """Whether the Flower at `url` shows its workers to nobody without a password."""
+    """Return whether the Flower at `url` asks for a password before it shows its workers."""
     answer = _get(f"{url.rstrip('/')}/workers")
     return answer is None or answer.status_code != requests.codes.ok
 
 
 def check_url(url: str, option: str = "--flower-url") -> None:
-    """Raise `UsageError` unless `url`, which `option` gave, is that of a web server, with no password in it."""
+    """Raise `UsageError` unless `url`, given with `option`, is the URL of a web server and holds no password."""
     try:
         parts = urlsplit(url)
         valid = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
@@ -135,12 +134,13 @@ def check_url(url: str, option: str = "--flower-url") -> None:
         valid = False
     if not valid or "@" in url:
         raise UsageError(
-            f"{option} {url.rpartition('@')[2]!r} is not where a Flower may be; write {USUAL_URL}"
+            f"{option} {url.rpartition('@')[2]!r} is not the URL of a Flower; write {DEFAULT_URL}, without a "
+            "password"
         )
 
 
 def _get(url: str, auth: tuple[str, str] | None = None) -> requests.Response | None:
-    """The answer, or `None` where there is none. No proxy and no stored password comes between."""
+    """Send a request without proxies or stored passwords; return the answer, or `None` if there is none."""
     with requests.Session() as session:
         session.trust_env = False
         try:

@@ -1,6 +1,6 @@
-"""Flower's configuration, for every Flower of ours: `FLOWER_CONF` names this file, and Flower runs it.
+"""Flower's configuration: `FLOWER_CONF` names this file, and Flower executes it.
 
-Names below that are Flower's options set them, over the environment. The rest amends some of its pages.
+Names that are options of Flower set them, and override the environment. The rest changes some of its pages.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from tornado.web import StaticFileHandler, authenticated
 
 tasks_columns = "name,args,state,worker,received,runtime,uuid"
 
-# Flower shows these to anybody, its metrics with the names of workers and tasks. They are for those who have
-# the password, as everything is but the health check.
+# Flower shows these pages without a password, its metrics with the names of workers and tasks. Ask for the password
+# everywhere but on the health check.
 for _page in (Metrics, LogoutHandler, NotFoundErrorHandler):
     _page.get = authenticated(_page.get)
 NotFoundErrorHandler.post = authenticated(NotFoundErrorHandler.post)
 
 
 class _Files(BaseHandler, StaticFileHandler):  # type: ignore[misc]  # neither has types
-    """Scripts and style sheets, which tell Flower's version."""
+    """Scripts and style sheets, which reveal Flower's version."""
 
-    get = authenticated(StaticFileHandler.get)  # type: ignore[assignment]  # the same, for whom it lets in
+    get = authenticated(StaticFileHandler.get)  # type: ignore[assignment]
     head = authenticated(StaticFileHandler.head)  # type: ignore[assignment]
 
 
@@ -37,10 +37,10 @@ _show_queues = BrokerView.get
 
 
 @authenticated
-async def _ask_for_queues_and_show_them(handler: Any) -> None:
-    """Flower shows the queues that its workers served when it last asked them: a run's own is younger."""
+async def _refresh_and_show_queues(handler: Any) -> None:
+    """Ask the workers for their queues first: Flower's list may be older than the queue of a run."""
     await handler.application.update_workers()
     await _show_queues(handler)
 
 
-BrokerView.get = _ask_for_queues_and_show_them
+BrokerView.get = _refresh_and_show_queues

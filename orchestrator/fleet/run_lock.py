@@ -8,7 +8,7 @@ import socket
 import threading
 from contextlib import suppress
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 import redis
 
@@ -19,31 +19,28 @@ from worker.payloads.redis import connect
 from worker.redaction import mask_credentials
 from worker.settings import Settings
 
-KEY = f"{PREFIX}:lock"
+KEY: Final = f"{PREFIX}:lock"
+LOCK_S: Final = 300  # seconds after which a lock that is not renewed expires
+RENEW_S: Final = 60.0  # seconds between renewals, by a thread: one sample may take longer than the lock lasts
 
-LOCK_S = 300
-"""A claim that nobody renews is void after this long."""
-
-RENEW_S = 60.0
-"""So often it is renewed, by a thread of its own: a sample may take longer than a claim lasts."""
-
-RELEASE = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) else return 0 end"
-RENEW = (
+# A run extends its own lock. If the lock expired or went with the broker, it takes it again unless another run has it.
+RENEW: Final = (
     "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('EXPIRE', KEYS[1], ARGV[2]) "
     "else return redis.call('SET', KEYS[1], ARGV[1], 'NX', 'EX', ARGV[2]) end"
 )
-"""One's own claim is made to last; one that expired or went with the broker is staked again if nobody else has."""
+RELEASE: Final = (
+    "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) else return 0 end"
+)
 
 
 class RunLock:
-    """A run's claim to the workers on a broker."""
+    """A run's exclusive use of the workers on a broker."""
 
     def __init__(self, settings: Settings, run_id: str, renew_s: float = RENEW_S) -> None:
-        """Nothing is claimed yet."""
         self._settings = settings
         self._run_id = run_id
         self._renew_s = renew_s
-        self._text = json.dumps(
+        self._value = json.dumps(
             {
                 "run": run_id,
                 "host": socket.gethostname(),
@@ -51,66 +48,66 @@ class RunLock:
                 "since": datetime.now(UTC).strftime("%H:%M:%S UTC"),
             }
         )
-        self._over = threading.Event()
-        self._renewal = threading.Thread(target=self._renew, daemon=True)
+        self._released = threading.Event()
+        self._renewal = threading.Thread(target=self._keep_renewing, daemon=True)
         self._lost: UnavailableError | None = None
 
     def acquire(self) -> None:
-        """Claim the broker, and keep the claim alive until it is released.
+        """Lock the broker, and renew the lock until it is released.
 
         Raises:
-            UnavailableError: another run has.
+            UnavailableError: another run has the lock.
         """
         with self._client() as client:
-            if not client.set(KEY, self._text, nx=True, ex=LOCK_S):
-                raise self._taken(client)
+            if not client.set(KEY, self._value, nx=True, ex=LOCK_S):
+                raise self._taken_error(client)
         self._renewal.start()
 
     def check(self) -> None:
-        """Raise `UnavailableError` if another run has claimed the broker, since this one was stopped for too long."""
+        """Raise `UnavailableError` if another run took the lock while this process was stopped for too long."""
         if self._lost is not None:
             raise self._lost
 
-    def _renew(self) -> None:
-        """Make the claim last, whatever this process is at; a broker that is away is asked again next time."""
-        while not self._over.wait(self._renew_s):
-            with suppress(redis.RedisError, OSError), self._client() as client:
-                if not client.eval(RENEW, 1, KEY, self._text, str(LOCK_S)):
-                    self._lost = self._taken(client)
-                    return
-
     def release(self) -> None:
-        """Give the broker up, if it is still this run's."""
-        self._over.set()
+        """Release the lock, unless another run has it."""
+        self._released.set()
         self._renewal.join(REPLY_TIMEOUT_S)
         with self._client() as client:
-            client.eval(RELEASE, 1, KEY, self._text)
+            client.eval(RELEASE, 1, KEY, self._value)
 
-    def _taken(self, client: redis.Redis) -> UnavailableError:
-        text: Any = client.get(KEY)
-        left: Any = client.ttl(KEY)
+    def _keep_renewing(self) -> None:
+        while not self._released.wait(self._renew_s):
+            # A broker that is away is asked again next time.
+            with suppress(redis.RedisError, OSError), self._client() as client:
+                if not client.eval(RENEW, 1, KEY, self._value, str(LOCK_S)):
+                    self._lost = self._taken_error(client)
+                    return
+
+    def _taken_error(self, client: redis.Redis) -> UnavailableError:
+        value: Any = client.get(KEY)
+        expires_in_s: Any = client.ttl(KEY)
         try:
-            held = json.loads(text)
-            who = f"run {held['run']}, process {held['pid']} on {held['host']}, since {held['since']}"
+            holder = json.loads(value)
+            who = f"run {holder['run']}, process {holder['pid']} on {holder['host']}, since {holder['since']}"
         except (TypeError, ValueError, KeyError):
-            who = "which does not say who it is"
+            who = "which gives no name"
         return UnavailableError(
-            f"another run measures on the broker {mask_credentials(self._settings.broker_url)} ({who}), and two would "
-            "slow each other down; wait for its end, or use another broker. If it is dead, its claim ends "
-            f"in {max(0, int(left))} s"
+            f"another run uses the broker {mask_credentials(self._settings.broker_url)} ({who}), and two runs would "
+            "slow each other down; wait for it to end, or use another broker. If that run is dead, its lock expires "
+            f"in {max(0, int(expires_in_s))} s"
         )
 
     def _client(self) -> redis.Redis:
         return connect(self._settings.broker_url, REPLY_TIMEOUT_S, self._settings.tls)
 
 
-def release_of(settings: Settings, run_id: str) -> None:
-    """Give up the claim of a run that cannot do so itself any more."""
+def release_lock_of(settings: Settings, run_id: str) -> None:
+    """Release the lock of a run that can no longer do so itself."""
     with connect(settings.broker_url, REPLY_TIMEOUT_S, settings.tls) as client:
-        text: Any = client.get(KEY)
+        value: Any = client.get(KEY)
         try:
-            is_its = json.loads(text)["run"] == run_id
+            holder = json.loads(value)["run"]
         except (TypeError, ValueError, KeyError):
             return
-        if is_its:
-            client.eval(RELEASE, 1, KEY, text)
+        if holder == run_id:
+            client.eval(RELEASE, 1, KEY, value)

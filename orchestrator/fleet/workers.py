@@ -1,11 +1,13 @@
-"""Who is in the fleet: workers found, described, timed and told what to serve, over Celery's remote control."""
+"""The workers of a fleet: found, described, timed and chosen over Celery's remote control."""
 
 from __future__ import annotations
 
+import os
+import socket
 import time
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from celery import Celery
 
@@ -13,18 +15,25 @@ from orchestrator import signals
 from orchestrator.errors import UnavailableError
 from orchestrator.model.environment import Worker
 from worker.messages import VERSION
+from worker.payloads.redis import connect
 from worker.redaction import escape_control
 from worker.remote_control import clock_identity
+from worker.settings import Settings
 
-SAME_CLOCK_BOUND_S = 1e-6
+SAME_CLOCK_BOUND_S: Final = 1e-6  # uncertainty of an offset where worker and orchestrator read the same clock
+COMMAND_TIMEOUT_S: Final = 15.0  # seconds a worker may take to follow a command
+CLOCK_TIMEOUT_S: Final = 2.0  # seconds a worker may take to tell its clock
 
-COMMAND_TIMEOUT_S = 15.0
-"""How long workers may take to do as they are told."""
+POLL_S: Final = 1.0  # seconds each poll of a starting fleet gathers answers; containers start one by one
+START_S: Final = 60.0  # seconds a fleet's containers may take from their start until all workers answer
+
+PAYLOAD_LOOKUP_S: Final = 10.0  # seconds a worker may take to look up a payload
+PAYLOAD_EXPIRY_S: Final = 60  # seconds after which the server deletes that payload if this process cannot
 
 
 @dataclass(frozen=True, slots=True)
 class Offset:
-    """How far a worker's monotonic clock is ahead of ours, known to within `bound_s`."""
+    """How far a worker's monotonic clock is ahead of ours, and how certain that is, in seconds."""
 
     offset_s: float
     bound_s: float
@@ -32,7 +41,7 @@ class Offset:
 
 @dataclass(frozen=True, slots=True)
 class WorkerInfo:
-    """A worker of the fleet: what it tells of itself."""
+    """A worker of the fleet, as it describes itself."""
 
     name: str
     slots: int
@@ -44,7 +53,7 @@ class WorkerInfo:
     offset: Offset | None = None
 
     def as_worker(self) -> Worker:
-        """What the result file keeps of it."""
+        """Return what the result file keeps of it."""
         offset = None if self.offset is None else self.offset.offset_s
         bound = None if self.offset is None else self.offset.bound_s
         name, python = (escape_control(text, longest=250) for text in (self.name, self.python))
@@ -54,9 +63,15 @@ class WorkerInfo:
 def ask(
     app: Celery, command: str, to: Collection[str] | None, timeout_s: float, **arguments: Any
 ) -> dict[str, Any]:
-    """Send a remote-control command and gather the answers by worker name.
+    """Send a remote-control command and return the answers by worker name.
 
-    Returns as soon as everybody in `to` has answered; with `to` None it waits the whole `timeout_s`.
+    Args:
+        app: the Celery application on the fleet's broker.
+        command: the name of the command.
+        to: the workers to ask; the call returns once all have answered. With `None` it asks every worker and takes
+            the whole `timeout_s`.
+        timeout_s: how long to wait for answers.
+        arguments: the command's arguments.
     """
     if to is not None and not to:
         return {}
@@ -71,70 +86,67 @@ def ask(
     return {name: answer for reply in replies or () for name, answer in reply.items()}
 
 
-def command(app: Celery, command: str, to: Collection[str], **arguments: str | bool) -> dict[str, Any]:
-    """Send a remote-control command that everybody in `to` has to follow; gives the answers by worker name.
+def command(app: Celery, name: str, to: Collection[str], **arguments: str | bool) -> dict[str, Any]:
+    """Send a remote-control command that all workers in `to` must answer; return the answers by worker name.
 
     Raises:
-        UnavailableError: one does not answer within `COMMAND_TIMEOUT_S`.
+        UnavailableError: a worker gave no answer within `COMMAND_TIMEOUT_S`.
     """
-    answers = ask(app, command, to, COMMAND_TIMEOUT_S, **arguments)
+    answers = ask(app, name, to, COMMAND_TIMEOUT_S, **arguments)
     silent = set(to) - set(answers)
     if silent:
         raise UnavailableError(
-            f"worker {', '.join(sorted(silent))} gave no answer to {command} within {COMMAND_TIMEOUT_S:.0f} s; "
+            f"worker {', '.join(sorted(silent))} gave no answer to {name} within {COMMAND_TIMEOUT_S:.0f} s; "
             "see if it still runs"
         )
     return answers
 
 
 def find(app: Celery, timeout_s: float, expected: int | None = None) -> list[WorkerInfo]:
-    """The workers that answer within `timeout_s`; returns at once when `expected` of them have.
+    """Return the workers that answer within `timeout_s`, at once when there are `expected` of them.
+
+    With `expected` None, return as soon as any have answered.
 
     Raises:
-        UnavailableError: a worker speaks another version of our messages, or two have one name.
+        UnavailableError: a worker uses another version of our messages, or two have the same name.
     """
     deadline = time.monotonic() + timeout_s
     found: dict[str, Any] = {}
     while True:
         signals.check()
-        wait = min(1.0, max(0.05, deadline - time.monotonic()))
-        found.update(_describe(app, wait, expected))
-        if (expected is not None and len(found) >= expected) or time.monotonic() >= deadline:
-            return [_member(name, answer) for name, answer in sorted(found.items())]
-        if expected is None and found:
-            return [_member(name, answer) for name, answer in sorted(found.items())]
+        wait_s = min(POLL_S, max(0.05, deadline - time.monotonic()))
+        found.update(_describe(app, wait_s, expected))
+        is_complete = bool(found) if expected is None else len(found) >= expected
+        if is_complete or time.monotonic() >= deadline:
+            return [_worker_info(name, answer) for name, answer in sorted(found.items())]
 
 
 def _describe(app: Celery, timeout_s: float, expected: int | None) -> dict[str, Any]:
     replies = app.control.broadcast("breakeven_describe", reply=True, timeout=timeout_s, limit=expected) or ()
-    answers = [each for reply in replies for each in reply.items()]
-    _refuse_namesakes(answers)
+    answers = [answer for reply in replies for answer in reply.items()]
+    _reject_duplicate_names(answers)
     return dict(answers)
 
 
-def _refuse_namesakes(answers: Iterable[tuple[str, Any]]) -> None:
-    """Two workers of one name look like one, and do the work of two.
-
-    Raises:
-        UnavailableError: there are such.
-    """
+def _reject_duplicate_names(answers: Iterable[tuple[str, Any]]) -> None:
+    """Raise if two workers share a name: they would look like one and do the work of two."""
     processes: dict[str, set[tuple[Any, Any]]] = {}
     for name, answer in answers:
         if isinstance(answer, dict):
             processes.setdefault(name, set()).add((answer.get("host"), answer.get("pid")))
-    for name, several in processes.items():
-        if len(several) > 1:
+    for name, found in processes.items():
+        if len(found) > 1:
             raise UnavailableError(
-                f"{len(several)} workers are called {name}, so that they cannot be told apart; start each with a name "
-                "of its own: celery -A worker.app worker --hostname w1@%h, --hostname w2@%h"
+                f"{len(found)} workers are called {name}, so their answers cannot be told apart; give each its own "
+                "name: celery -A worker.app worker --hostname w1@%h, --hostname w2@%h"
             )
 
 
-def _member(name: str, answer: dict[str, Any]) -> WorkerInfo:
+def _worker_info(name: str, answer: Any) -> WorkerInfo:
     if not isinstance(answer, dict) or answer.get("version") != VERSION:
-        theirs = answer.get("version") if isinstance(answer, dict) else answer
+        version = answer.get("version") if isinstance(answer, dict) else answer
         raise UnavailableError(
-            f"worker {name} speaks version {theirs!r} of Breakeven's messages, this orchestrator {VERSION}: "
+            f"worker {name} uses version {version!r} of Breakeven's messages, this orchestrator {VERSION}; "
             "stop it, or bring both to the same release"
         )
     return WorkerInfo(
@@ -148,17 +160,102 @@ def _member(name: str, answer: dict[str, Any]) -> WorkerInfo:
     )
 
 
+def wait_for_workers(app: Celery, timeout_s: float) -> list[WorkerInfo]:
+    """Return the workers on the app's broker, waiting for a fleet that is still starting.
+
+    `BREAKEVEN_WORKERS_AT` may name a host with one address for each worker, as a Compose service has; then all of
+    them must answer. Without it, the workers that answer first are taken.
+
+    Args:
+        app: the Celery application on the fleet's broker.
+        timeout_s: how long the first worker may take.
+
+    Raises:
+        UnavailableError: some workers do not answer in time, or one cannot be used.
+    """
+    host = os.environ.get("BREAKEVEN_WORKERS_AT")
+    if not host:
+        return find(app, timeout_s)
+    return wait_until_complete(app, lambda: address_count(host), timeout_s)
+
+
+def wait_until_complete(
+    app: Celery, count_started: Callable[[], int], timeout_s: float, start_s: float = START_S
+) -> list[WorkerInfo]:
+    """Return the workers once as many answer as were started, and no more are starting.
+
+    More may answer: workers of other machines are not in the count. If none are ever started, return none.
+
+    Raises:
+        UnavailableError: fewer answer after `start_s`, or one cannot be used.
+    """
+    began = time.monotonic()
+    while True:
+        signals.check()
+        expected = count_started()
+        found = find(app, POLL_S)
+        if found and len(found) >= expected == count_started():
+            return found
+        if time.monotonic() - began > (start_s if expected else timeout_s):
+            break
+    if not expected:
+        return found
+    raise UnavailableError(
+        f"{len(found)} of {expected} workers answered within {start_s:.0f} s; see the log of the others with "
+        "'docker compose logs worker', or run without them: 'docker compose up --detach --scale worker=N worker'"
+    )
+
+
+def address_count(host: str) -> int:
+    """Return how many addresses a host name has; 0 if it is unknown."""
+    try:
+        return len({entry[4][0] for entry in socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)})
+    except socket.gaierror:
+        return 0
+
+
+def payload_store_faults(
+    app: Celery, settings: Settings, run_id: str, workers: Iterable[WorkerInfo]
+) -> dict[str, str]:
+    """Return the workers that cannot read a payload that we store, each with the reason.
+
+    Workers and orchestrator are configured apart, so they may use different stores.
+
+    Raises:
+        redis.RedisError: this process cannot store one.
+    """
+    key = f"{run_id}:reach"
+    names = [worker.name for worker in workers]
+    with connect(settings.payload_store_url, tls=settings.tls) as client:
+        client.set(key, b"", ex=PAYLOAD_EXPIRY_S)
+        answers = ask(app, "breakeven_payload", names, PAYLOAD_LOOKUP_S, key=key)
+        client.unlink(key)
+    faults = {name: _payload_fault(answers.get(name)) for name in names}
+    return {name: fault for name, fault in faults.items() if fault is not None}
+
+
+def _payload_fault(answer: dict[str, object] | None) -> str | None:
+    if answer is None:
+        return f"did not say within {PAYLOAD_LOOKUP_S:.0f} s whether it finds payloads"
+    if answer.get("found"):
+        return None
+    error = answer.get("error")
+    return (
+        "looks for payloads in another store" if error is None else f"cannot use its payload store: {error}"
+    )
+
+
 def estimate_offset(
     ask_clock: Callable[[], float | None], trips: int = 5, clock: Callable[[], float] = time.monotonic
 ) -> Offset | None:
-    """A remote clock's offset from the round trip that was shortest: Cristian's algorithm.
+    """Estimate a remote clock's offset from the shortest round trip (Cristian's algorithm).
 
-    The remote reading was taken somewhere between sending and receiving, so the middle is off by at most
-    half the round trip. Source: F. Cristian, "Probabilistic clock synchronization", Distributed Computing 3, 1989.
+    The remote reading was taken somewhere between sending and receiving, so the middle is off by at most half the
+    round trip. Source: F. Cristian, "Probabilistic clock synchronization", Distributed Computing 3, 1989.
 
     Args:
-        ask_clock: asks for the remote reading, in seconds; `None` where no answer came.
-        trips: round trips to choose from.
+        ask_clock: asks for the remote reading, in seconds; `None` if no answer came.
+        trips: number of round trips to choose from.
         clock: our own clock, seconds.
     """
     best: Offset | None = None
@@ -174,36 +271,36 @@ def estimate_offset(
     return best
 
 
-def measure_offset(app: Celery, member: WorkerInfo, timeout_s: float = 2.0) -> Offset | None:
-    """The offset of a member's clock; exactly none where it is this very machine's clock."""
-    if member.clock is not None and member.clock == clock_identity():
+def measure_offset(app: Celery, worker: WorkerInfo, timeout_s: float = CLOCK_TIMEOUT_S) -> Offset | None:
+    """Measure the offset of a worker's clock; it is exactly 0 on this machine's own clock."""
+    if worker.clock is not None and worker.clock == clock_identity():
         return Offset(0.0, SAME_CLOCK_BOUND_S)
 
     def ask_clock() -> float | None:
-        answer = ask(app, "breakeven_clock", [member.name], timeout_s).get(member.name)
+        answer = ask(app, "breakeven_clock", [worker.name], timeout_s).get(worker.name)
         return None if answer is None else float(answer["monotonic_s"])
 
     return estimate_offset(ask_clock)
 
 
-def choose(members: Iterable[WorkerInfo], slots: int) -> list[WorkerInfo]:
-    """Workers whose slots add up to exactly `slots`, as few workers as possible, the largest first.
+def choose(workers: Iterable[WorkerInfo], slots: int) -> list[WorkerInfo]:
+    """Choose workers whose slots add up to exactly `slots`: as few workers as possible, the largest first.
 
     Raises:
         UnavailableError: no set of these workers has exactly that many slots.
     """
-    candidates = sorted(members, key=lambda member: (-member.slots, member.name))
+    candidates = sorted(workers, key=lambda worker: (-worker.slots, worker.name))
     reachable: dict[int, list[WorkerInfo]] = {0: []}
-    for member in candidates:
-        for total, chosen in list(reachable.items()):
-            sum_ = total + member.slots
-            if sum_ <= slots and (sum_ not in reachable or len(reachable[sum_]) > len(chosen) + 1):
-                reachable[sum_] = [*chosen, member]
+    for worker in candidates:
+        for subtotal, chosen in list(reachable.items()):
+            total = subtotal + worker.slots
+            if total <= slots and (total not in reachable or len(reachable[total]) > len(chosen) + 1):
+                reachable[total] = [*chosen, worker]
     if slots in reachable:
         return reachable[slots]
-    have = sum(member.slots for member in candidates)
-    sizes = ", ".join(str(member.slots) for member in candidates) or "none"
+    available = sum(worker.slots for worker in candidates)
+    sizes = ", ".join(str(worker.slots) for worker in candidates) or "none"
     raise UnavailableError(
-        f"{slots} slots were asked for, and the workers that answered have {have} (by worker: {sizes}); "
+        f"{slots} slots were asked for, and the workers that answered have {available} (by worker: {sizes}); "
         f"ask for --slots that some of them add up to, or start workers with --concurrency 1"
     )

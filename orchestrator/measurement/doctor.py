@@ -15,7 +15,7 @@ from orchestrator.fleet.child_processes import ChildProcesses
 from orchestrator.fleet.embedded import embedded_fleet
 from orchestrator.fleet.external import external_fleet, settings_for
 from orchestrator.fleet.fleet import Fleet
-from orchestrator.fleet.payload_reach import payloads_out_of_reach
+from orchestrator.fleet.workers import payload_store_faults
 from orchestrator.measurement.machine import environment
 from orchestrator.measurement.preflight import preflight
 from orchestrator.model.environment import Broker
@@ -107,7 +107,7 @@ def _fleet(fleet: Fleet, where: str) -> Iterator[Check]:
 
 def _payloads(fleet: Fleet) -> Check:
     """Whether every worker finds what this side puts into the payload store."""
-    lost = payloads_out_of_reach(fleet)
+    lost = payload_store_faults(fleet.app, fleet.settings, fleet.run_id, fleet.workers)
     if not lost:
         return Check("payloads", True, "every worker finds what is put into the payload store")
     found = ", ".join(f"worker {name} {why}" for name, why in lost.items())

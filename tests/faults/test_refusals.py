@@ -30,7 +30,7 @@ def test_a_worker_of_another_version_is_refused_by_its_name_and_version():
         with broker.client() as client:
             until(lambda: client.scard("_kombu.binding.celery.pidbox"))
         with (
-            pytest.raises(UnavailableError, match=r"worker old@world speaks version 999 .* same release"),
+            pytest.raises(UnavailableError, match=r"worker old@world uses version 999 .* same release"),
             external_fleet(broker.settings()),
         ):
             pass

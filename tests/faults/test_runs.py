@@ -125,7 +125,7 @@ def test_a_second_run_on_a_broker_is_refused_and_the_first_goes_on(broker: OwnBr
     first.wait_for_a_sample()
     second = Started(tmp_path / "second", *ROUNDS, "--broker", broker.url())
     assert second.end() == 3
-    assert "another run measures on the broker" in second.errors
+    assert "another run uses the broker" in second.errors
     assert f"process {first.process.pid} on" in second.errors
     assert broker.password not in second.errors
     assert first.process.poll() is None

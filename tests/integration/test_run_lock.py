@@ -1,4 +1,4 @@
-"""One run at a time on a broker, for as long as it takes."""
+"""One run at a time on a broker."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from orchestrator.fleet.run_lock import KEY, LOCK_S, RunLock
 from tests.faults.world import OwnBroker, own_broker
 from tests.waiting import until
 
-OFTEN_S = 0.01
+SHORT_S = 0.01
 
 
 @pytest.fixture
@@ -20,8 +20,8 @@ def broker() -> Iterator[OwnBroker]:
         yield broker
 
 
-def test_a_claim_lasts_while_its_run_does_nothing_about_it(broker: OwnBroker) -> None:
-    lock = RunLock(broker.settings(), "mine", renew_s=OFTEN_S)
+def test_the_lock_is_renewed_in_the_background(broker: OwnBroker) -> None:
+    lock = RunLock(broker.settings(), "mine", renew_s=SHORT_S)
     lock.acquire()
     with broker.client() as client:
         client.expire(KEY, 10)
@@ -30,12 +30,12 @@ def test_a_claim_lasts_while_its_run_does_nothing_about_it(broker: OwnBroker) ->
         assert not client.exists(KEY)
 
 
-def test_a_claim_that_was_lost_to_another_run_is_told_when_it_is_looked_at(broker: OwnBroker) -> None:
-    lock, other = RunLock(broker.settings(), "mine", renew_s=OFTEN_S), RunLock(broker.settings(), "theirs")
+def test_a_lock_that_another_run_took_is_an_error_at_the_next_check(broker: OwnBroker) -> None:
+    lock, other = RunLock(broker.settings(), "mine", renew_s=SHORT_S), RunLock(broker.settings(), "theirs")
     lock.acquire()
     lock.check()
     with broker.client() as client:
-        client.set(KEY, other._text)
+        client.set(KEY, other._value)
 
     def lost() -> bool:
         try:
@@ -47,10 +47,10 @@ def test_a_claim_that_was_lost_to_another_run_is_told_when_it_is_looked_at(broke
     until(lost)
     lock.release()
     with broker.client() as client:
-        assert client.get(KEY) == other._text.encode()
+        assert client.get(KEY) == other._value.encode()
 
 
-def test_a_second_run_is_refused(broker: OwnBroker) -> None:
+def test_a_second_run_is_refused_and_told_which_run_has_the_lock(broker: OwnBroker) -> None:
     lock = RunLock(broker.settings(), "mine")
     lock.acquire()
     with pytest.raises(UnavailableError, match="run mine"):
@@ -58,8 +58,8 @@ def test_a_second_run_is_refused(broker: OwnBroker) -> None:
     lock.release()
 
 
-def test_a_claim_that_is_gone_with_the_broker_is_staked_again(broker: OwnBroker) -> None:
-    lock = RunLock(broker.settings(), "mine", renew_s=OFTEN_S)
+def test_a_lock_that_the_broker_lost_is_taken_again(broker: OwnBroker) -> None:
+    lock = RunLock(broker.settings(), "mine", renew_s=SHORT_S)
     lock.acquire()
     with broker.client() as client:
         client.delete(KEY)

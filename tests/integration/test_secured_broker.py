@@ -295,7 +295,7 @@ def test_a_payload_store_that_evicts_is_refused(tmp_path, secured: Secured, work
         done = orchestrator("run", *SMALL, *CELERY, *broker, cwd=tmp_path, **settings)
     assert done.returncode == 3
     assert "payload store" in done.stderr
-    assert "volatile-lru, which drops payloads without a word" in done.stderr
+    assert "volatile-lru, which deletes payloads when memory runs short" in done.stderr
 
 
 def test_flower_watches_and_asks_with_rights_of_its_own(monkeypatch, secured: Secured, workers: list[str]):

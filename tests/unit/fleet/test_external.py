@@ -1,4 +1,4 @@
-"""What is asked of a broker before it is used, and what is made of its answers."""
+"""Checks of a broker and a payload store before they are used."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ APART = BROKER.model_copy(update={"payload_url": "redis://user:secret@store:6379
 
 
 class Answering:
-    """Stands for a Redis that answers INFO like this."""
+    """A stand-in for a Redis with this answer to INFO."""
 
     def __init__(self, memory: dict[str, str] | Exception) -> None:
         self._memory = memory
@@ -29,7 +29,7 @@ class Answering:
         return self
 
     def __exit__(self, *exc: object) -> None:
-        """Nothing is open."""
+        """Do nothing: no connection is open."""
 
     def ping(self) -> bool:
         return True
@@ -45,40 +45,42 @@ def answer(monkeypatch: pytest.MonkeyPatch):
     return lambda memory: monkeypatch.setattr(external, "connect", Answering(memory))
 
 
-def test_a_server_that_never_evicts_is_taken(answer):
+def test_a_server_that_never_evicts_is_accepted(answer):
     answer({"maxmemory_policy": "noeviction"})
     assert inspect_broker(BROKER, embedded=False).evicts is False
 
 
-def test_a_server_that_does_not_tell_is_taken_and_that_is_kept(answer):
-    """As where a provider keeps configuration to himself: CONFIG forbidden, and INFO without the policy."""
+def test_a_server_that_hides_its_policy_is_accepted_and_the_result_says_so(answer):
+    """Some providers forbid CONFIG and leave the policy out of INFO."""
     answer({"used_memory": "1"})
     broker = inspect_broker(BROKER, embedded=False)
     assert (broker.name, broker.version, broker.evicts) == ("redis", "8.0.2", None)
 
 
-def test_both_servers_are_held_to_the_same(answer):
+def test_a_broker_and_a_payload_store_that_evict_are_refused(answer):
     answer({"maxmemory_policy": "allkeys-lru"})
-    with pytest.raises(UnavailableError, match=r"the broker redis://broker:6379/0 has .* drops queued tasks"):
+    with pytest.raises(
+        UnavailableError, match=r"the broker redis://broker:6379/0 has .* deletes queued tasks"
+    ):
         inspect_broker(BROKER, embedded=False)
     with pytest.raises(
-        UnavailableError, match=r"the payload store redis://\*\*\*@store:6379/0 has .* drops payloads"
+        UnavailableError, match=r"the payload store redis://\*\*\*@store:6379/0 has .* deletes payloads"
     ):
         inspect_payload_store(APART)
 
 
-def test_a_payload_store_that_is_the_broker_is_asked_once(answer):
-    answer(redis.ConnectionError("must not be asked"))
+def test_a_payload_store_that_is_the_broker_is_not_checked_again(answer):
+    answer(redis.ConnectionError("must not be called"))
     assert inspect_payload_store(BROKER) is None
 
 
-def test_a_right_to_ask_that_is_missing_is_named(answer):
+def test_a_missing_permission_is_named(answer):
     answer(redis.exceptions.NoPermissionError("User x has no permissions to run the 'info' command"))
     with pytest.raises(UnavailableError, match="denied access: its user may not run 'info'"):
         inspect_broker(BROKER, embedded=False)
 
 
-def test_a_broker_s_url_with_certificates_in_its_query_is_a_usage_error():
+def test_certificates_in_the_query_of_a_broker_url_are_a_usage_error():
     with pytest.raises(UsageError, match="BREAKEVEN_TLS_CA"):
         settings_for("rediss://u:secret@host:6380/0?ssl_cert_reqs=none")
 
@@ -90,11 +92,11 @@ def test_a_broker_s_url_with_certificates_in_its_query_is_a_usage_error():
         ("redis://:secret@broker:6379/0", "'redis://***@broker:6379/0'"),
     ],
 )
-def test_where_no_worker_answers_the_line_that_starts_one_on_that_broker_is_given(
+def test_the_error_for_no_workers_has_the_command_that_starts_one_on_that_broker(
     answer, monkeypatch, url, shown
 ):
     answer({"maxmemory_policy": "noeviction"})
-    monkeypatch.setattr(external.roll_call, "wait_for_workers", lambda *_: [])
+    monkeypatch.setattr(external, "wait_for_workers", lambda *_: [])
     line = f"BREAKEVEN_BROKER_URL={shown} celery -A worker.app worker --concurrency 1 --hostname w1@%h"
     with (
         pytest.raises(UnavailableError, match=f"or with: {re.escape(line)}$"),
