@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import codecs
+import io
 import os
 import re
 import sys
@@ -23,7 +25,6 @@ from orchestrator.commands.report import report
 from orchestrator.commands.run import run
 from orchestrator.commands.scale import scale
 from orchestrator.errors import INTERRUPTED, BreakevenError
-from orchestrator.reports import ascii_fallback
 from worker.redaction import escape_control, redact
 
 app = typer.Typer(
@@ -51,6 +52,19 @@ NUMBERS: Final[dict[str, tuple[str, Callable[[str], object]]]] = {
     "integer": ("a whole number", int),
     "number": ("a number", float),
 }
+ASCII: Final = {
+    "µ": "u",
+    "±": "~",
+    "\u00d7": "x",
+    "\u2013": "-",
+    "\u2212": "-",
+    "…": "~",
+    "│": "|",
+    "─": "-",
+    "┼": "+",
+    "●": "o",
+}  # for an encoding that lacks our signs: one character each, so that columns stay aligned
+ASCII_FALLBACK: Final = "breakeven-ascii"  # the name of the error handler
 ARGUMENT_TYPE: Final = re.compile(r"^(  [A-Z]+) <str>", re.MULTILINE)  # in the help's list of arguments
 
 
@@ -91,8 +105,27 @@ def common(
 def main() -> NoReturn:
     """Run a command and exit: 0 done, 1 unsound, 2 usage, 3 unavailable, 130 interrupted."""
     signals.install()
-    ascii_fallback.install()
+    _install_ascii_fallback()
     sys.exit(_run(sys.argv[1:]))
+
+
+def in_ascii(error: UnicodeError) -> tuple[str, int]:
+    """Return ASCII for signs that cannot be encoded, a question mark for any that is not ours.
+
+    Raises:
+        UnicodeError: the error is about decoding.
+    """
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    return "".join(ASCII.get(sign, "?") for sign in error.object[error.start : error.end]), error.end
+
+
+def _install_ascii_fallback() -> None:
+    """Have standard output and standard error replace signs that their encoding lacks."""
+    codecs.register_error(ASCII_FALLBACK, in_ascii)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors=ASCII_FALLBACK)
 
 
 def _run(arguments: list[str]) -> int:

@@ -1,4 +1,4 @@
-"""The console that reports are printed on: a name in square brackets, or between colons, is a name like any other."""
+"""The console that reports are printed on: text in square brackets or between colons is not markup."""
 
 from __future__ import annotations
 
@@ -6,18 +6,17 @@ from typing import IO, Final
 
 from rich.console import Console
 
-NARROWEST: Final = 80
-"""Columns that a table needs; a terminal that has fewer breaks its lines, which loses no figure."""
+MIN_WIDTH: Final = 80  # columns that a table needs; a narrower terminal breaks its lines
 
 
 def screen(file: IO[str] | None = None, width: int | None = None, colour: bool = True) -> Console:
-    """A console that takes no text for markup; on `file`, or else on standard output.
+    """Return a console for `file`, or for standard output, that takes no text for markup.
 
-    It is as wide as that is, but no narrower than `NARROWEST`, or `width` columns.
+    It is `width` columns wide, or as wide as the terminal but at least `MIN_WIDTH`.
     """
     console = Console(
         file=file, width=width, no_color=not colour or None, highlight=False, markup=False, emoji=False
     )
     if width is None:
-        console.width = max(console.width, NARROWEST)
+        console.width = max(console.width, MIN_WIDTH)
     return console

@@ -225,7 +225,8 @@ def test_a_strategy_that_gives_a_wrong_output_ends_the_run_with_1_and_is_named(t
     cells = {cell["strategy"]: cell for cell in only_result(tmp_path)["cells"] if not cell["replica"]}
     assert {name: cell["verified"] for name, cell in cells.items()} == {"serial": True, "threads": False}
     assert [sample["wrong"] for sample in cells["threads"]["samples"]] == [1, 1]
-    assert "invalid: decode, threads with asarray" in " ".join(capsys.readouterr().out.split())
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "invalid: decode, threads, asarray, 2 slots: 2 wrong" in printed
 
 
 def test_a_stage_that_gets_no_input_is_told_before_anything_is_measured(tmp_path: Path) -> None:

@@ -1,8 +1,9 @@
-"""The command line before any command runs: what it answers, and how it exits."""
+"""The command line before any command runs: its answers and exit codes."""
 
 from __future__ import annotations
 
 import re
+import subprocess
 import sys
 from importlib.metadata import version
 
@@ -13,24 +14,24 @@ from orchestrator import cli, signals
 
 @pytest.fixture(autouse=True)
 def _signals_stay(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The tests' own Ctrl-C is not to be taken over."""
+    """Leave the test run's own Ctrl-C alone."""
     monkeypatch.setattr(signals, "install", lambda: None)
 
 
 def exit_code(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> object:
-    """What the console script ends with, given these arguments."""
+    """Run the console script and return its exit code."""
     monkeypatch.setattr(sys, "argv", ["orchestrator", *arguments])
     with pytest.raises(SystemExit) as ended:
         cli.main()
     return ended.value.code
 
 
-def test_version_is_told_without_a_command(monkeypatch, capsys):
+def test_the_version_needs_no_command(monkeypatch, capsys):
     code = exit_code(monkeypatch, "--version")
     assert (code, *capsys.readouterr()) == (0, f"breakeven {version('breakeven')}\n", "")
 
 
-def test_no_arguments_at_all_give_the_help(monkeypatch, capsys):
+def test_no_arguments_give_the_help(monkeypatch, capsys):
     assert exit_code(monkeypatch, "--help") == 0
     helped = capsys.readouterr()
     assert exit_code(monkeypatch) == 0
@@ -53,7 +54,7 @@ def test_a_command_that_is_interrupted_says_so(monkeypatch, capsys):
 
 
 @pytest.mark.parametrize("command", ["run", "scale", "breakeven", "predict", "report", "doctor", "origin"])
-def test_the_help_names_values_in_a_user_s_words(monkeypatch, capsys, command):
+def test_the_help_names_values_in_words_of_users(monkeypatch, capsys, command):
     assert exit_code(monkeypatch, command, "--help") == 0
     options = capsys.readouterr().out.partition("Options:")[2]
     assert re.findall(r"--\S+ <\S*>", options) == []
@@ -62,14 +63,14 @@ def test_the_help_names_values_in_a_user_s_words(monkeypatch, capsys, command):
 @pytest.mark.parametrize(
     ("command", "usage"), [("compare", "OLD NEW"), ("report", "RESULT"), ("predict", "RESULT")]
 )
-def test_the_usage_names_files_in_a_user_s_words(monkeypatch, capsys, command, usage):
+def test_the_usage_names_files_in_words_of_users(monkeypatch, capsys, command, usage):
     assert exit_code(monkeypatch, command, "--help") == 0
     said = capsys.readouterr().out
     assert said.startswith(f"Usage: orchestrator {command} [OPTIONS] {usage}\n")
     assert "<str>" not in said
 
 
-def test_the_help_says_which_defaults_are_the_profile_s(monkeypatch, capsys):
+def test_the_help_shows_which_defaults_are_those_of_the_profile(monkeypatch, capsys):
     assert exit_code(monkeypatch, "run", "--help") == 0
     said = " ".join(capsys.readouterr().out.split())
     for option in ("--images N", "--size WIDTHxHEIGHT", "--rounds N|auto", "--warmup N", "--chunk N"):
@@ -86,7 +87,7 @@ def test_several_numbers_of_slots_lead_to_scale(monkeypatch, capsys, command):
 
 
 @pytest.mark.parametrize("given", ["two", "", "1.5", "\u0663"])
-def test_slots_that_are_no_number_say_what_is(monkeypatch, capsys, given):
+def test_slots_that_are_not_a_number_are_refused(monkeypatch, capsys, given):
     assert exit_code(monkeypatch, "run", "--slots", given) == 2
     assert capsys.readouterr().err == f"orchestrator: --slots {given!r} is not one whole number\n"
 
@@ -109,13 +110,21 @@ def test_slots_that_are_no_number_say_what_is(monkeypatch, capsys, given):
         (["nope"], "No such command 'nope'; see 'orchestrator --help'"),
     ],
 )
-def test_a_word_in_the_wrong_place_is_repeated_and_leads_to_the_command_s_own_help(
-    monkeypatch, capsys, arguments, said
-):
+def test_a_wrong_word_is_repeated_and_leads_to_the_help_of_the_command(monkeypatch, capsys, arguments, said):
     assert exit_code(monkeypatch, *arguments) == 2
     assert capsys.readouterr().err == f"orchestrator: {said}\n"
 
 
-def test_slots_out_of_range_say_what_the_range_is(monkeypatch, capsys):
+def test_slots_out_of_range_are_refused_with_the_range(monkeypatch, capsys):
     assert exit_code(monkeypatch, "run", "--slots", "-1") == 2
     assert "--slots -1 is out of range; give a whole number from 1 to" in capsys.readouterr().err
+
+
+def test_the_help_loads_nothing_heavy():
+    """So that it answers at once: no NumPy, Pillow, Celery, rich or reports."""
+    show = "import sys; from orchestrator import cli; cli._run(['run', '--help']); print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", show], capture_output=True, text=True, check=True, timeout=60
+    )
+    heavy = {"numpy", "PIL", "celery", "kombu", "redis", "altair", "jinja2", "simpy", "psutil"}
+    assert heavy & set(done.stdout.splitlines()[-1].split()) == set()
