@@ -1,7 +1,6 @@
 """Where the time of a task goes: the hop ledger, of a sample and of a cell over its rounds.
 
-Hops and the unexplained rest add up to the latency by construction, so what can fail is a sign: see
-`beyond_bound`.
+Hops and the unexplained rest add up to the latency by construction, so only a sign can be wrong: see `beyond_bound`.
 """
 
 from __future__ import annotations
@@ -14,19 +13,20 @@ from typing import Final
 from orchestrator.model.runs import Cell, CellResult, MeanHops
 from worker.contract import Hops
 
+# In the order in which a task passes them; the last is what no hop accounts for.
 LEGS: Final = ("publish", "queue", "fetch", "compute", "store", "return", "unexplained")
-"""A task's way, in its order; the last is what no hop accounts for."""
 
-MEANS: Final = (*(f"{leg}_s" for leg in LEGS), "compute_cpu_s", "latency_s")
-"""The figures of `MeanHops` that are means."""
-
-RESOLUTION_S: Final = 1e-6
-"""A sum of clock readings is not trusted further than this."""
+MEANS: Final = (
+    *(f"{leg}_s" for leg in LEGS),
+    "compute_cpu_s",
+    "latency_s",
+)  # fields of `MeanHops` that are means
+RESOLUTION_S: Final = 1e-6  # error that a sum of clock readings may have
 
 
 @dataclass(frozen=True, slots=True)
 class HopTime:
-    """One hop of a cell: seconds a task, and the share of the latency, where there is a latency."""
+    """One hop of a cell: seconds a task, and the share of the latency if there is one."""
 
     name: str
     seconds: float
@@ -37,8 +37,8 @@ class HopTime:
 class HopLedger:
     """A cell's hops over its rounds: medians of the rounds' means, so they need not add up exactly.
 
-    `compute_cpu_s` is the CPU time within the leg `compute`. `tasks` is how many were counted in all,
-    `beyond_bound` how many of them contradict the clock bound.
+    `compute_cpu_s` is the CPU time within `compute`. `beyond_bound` counts those of the `tasks` that contradict the
+    clock bound.
     """
 
     cell: Cell
@@ -51,16 +51,15 @@ class HopLedger:
     beyond_bound: int
 
     def seconds(self, leg: str) -> float | None:
-        """Seconds a task of one leg; `None` where the strategy has no such leg."""
+        """Return the seconds a task of one leg; `None` if the strategy has no such leg."""
         return next((each.seconds for each in self.legs if each.name == leg), None)
 
 
 def mean_hops(hops: Sequence[Hops]) -> MeanHops | None:
-    """Each hop's mean seconds a task; `None` where there are no hops.
+    """Return each hop's mean seconds a task; `None` without hops.
 
-    A hop that some tasks have and others lack (a failed task stores nothing) counts as no time for those
-    that lack it, so that the means add up to the mean latency. Where some tasks alone have a latency,
-    they alone are counted.
+    A hop that some tasks lack (a failed task stores nothing) counts as no time for them, so that the means add up to
+    the mean latency. If only some tasks have a latency, only they are counted.
     """
     whole = [each for each in hops if each.latency_s is not None] or list(hops)
     if not whole:
@@ -82,7 +81,7 @@ def mean_hops(hops: Sequence[Hops]) -> MeanHops | None:
 
 
 def merged_hops(one: MeanHops | None, other: MeanHops | None) -> MeanHops | None:
-    """The means over two parts of a batch; where one part alone has a latency, it alone is counted."""
+    """Return the means over two parts of a batch; if only one part has a latency, only it is counted."""
     if one is None or other is None or (one.latency_s is None) != (other.latency_s is None):
         parts = [part for part in (one, other) if part is not None]
         return next((part for part in parts if part.latency_s is not None), parts[0] if parts else None)
@@ -99,16 +98,16 @@ def merged_hops(one: MeanHops | None, other: MeanHops | None) -> MeanHops | None
 
 
 def _merged(name: str, one: MeanHops, other: MeanHops) -> float | None:
-    """The mean of one figure over both parts, an absent one counted as no time; `None` where both lack it."""
+    """Return the mean of one figure over both parts, with an absent one as no time; `None` if both lack it."""
     parts = [(part.tasks, seconds) for part in (one, other) if (seconds := getattr(part, name)) is not None]
     return sum(tasks * seconds for tasks, seconds in parts) / (one.tasks + other.tasks) if parts else None
 
 
 def beyond_bound(hops: Hops) -> bool:
-    """Whether a task's hops contradict each other by more than the clocks' bound can explain.
+    """Return whether a task's hops contradict each other by more than the clocks' bound can explain.
 
-    Queue, return and the rest each hold at most one error of the clock offset, so none of them may lie
-    below minus the bound. The other hops are differences on one clock and may not be negative at all.
+    Queue, return and the rest each contain at most one error of the clock offset, so none may lie below minus the
+    bound. The other hops are differences on one clock and may not be negative.
     """
     least = -(hops.clock_bound_s or 0.0) - RESOLUTION_S
     across = _known((hops.queue_s, hops.return_s, hops.unexplained_s))
@@ -117,7 +116,7 @@ def beyond_bound(hops: Hops) -> bool:
 
 
 def hop_ledger(result: CellResult) -> HopLedger | None:
-    """Where a cell's tasks spend their time; `None` where no sample has hops."""
+    """Return where a cell's tasks spend their time; `None` if no sample has hops."""
     rounds = [sample.hops for sample in result.samples if sample.hops is not None]
     if not rounds:
         return None
@@ -134,11 +133,11 @@ def hop_ledger(result: CellResult) -> HopLedger | None:
 
 
 def bound(result: CellResult) -> str | None:
-    """What holds a Celery cell back most, as a hop's name; `None` where its hops are not known.
+    """Return the hop that limits a Celery cell most; `None` if its hops are unknown.
 
-    Slots that are busy for more than half of the makespan are the bottleneck themselves: the largest of
-    fetch, compute and store. Otherwise they wait for work or the orchestrator waits for them: the largest
-    of publish, queue and return. A wait in the queue behind other tasks is thus not blamed on the queue.
+    If slots are busy for more than half of the makespan, they are the bottleneck: the largest of fetch, compute and
+    store. Otherwise they wait for work, or the orchestrator waits for them: the largest of publish, queue and return.
+    So a wait in the queue behind other tasks is not attributed to the queue.
     """
     of_cell = hop_ledger(result)
     if of_cell is None or of_cell.latency_s is None:
@@ -150,7 +149,7 @@ def bound(result: CellResult) -> str | None:
 
 
 def _busy(hops: MeanHops, makespan_s: float) -> float:
-    """How many slots were busy on average over a sample."""
+    """Return how many slots were busy on average over a sample."""
     return hops.tasks * sum(_known((hops.fetch_s, hops.compute_s, hops.store_s))) / makespan_s
 
 
@@ -163,7 +162,7 @@ def _leg(name: str, rounds: Sequence[MeanHops]) -> HopTime | None:
 
 
 def _mean(values: Sequence[float | None]) -> float | None:
-    """The mean over all, an absent one counted as no time; `None` where all are absent."""
+    """Return the mean over all, with an absent one as no time; `None` if all are absent."""
     known = _known(values)
     return sum(known) / len(values) if known else None
 

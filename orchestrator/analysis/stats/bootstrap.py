@@ -1,8 +1,7 @@
 """Intervals by bootstrap over rounds, for figures that no rank test has an interval for.
 
-A round is resampled whole: whatever it did to one cell it did to all, so every cell of a resample comes
-from the same rounds. Few rounds make plain percentiles too narrow; they are expanded by what Student's t
-is wider than the normal, and by the root of n / (n - 1).
+A round is resampled whole, because what slowed down one of its cells may have slowed down all. Few rounds make plain
+percentiles too narrow; they are expanded by how much wider Student's t is than the normal, and by sqrt(n / (n - 1)).
 Source: Hesterberg, "What Teachers Should Know About the Bootstrap", The American Statistician 69, 2015,
 sec. 5.3 (expanded percentiles); Efron & Tibshirani, "An Introduction to the Bootstrap", 1993, ch. 13.
 """
@@ -23,12 +22,11 @@ from orchestrator.model.findings import Estimate
 Floats: TypeAlias = NDArray[np.float64]
 
 RESAMPLES: Final = 1000
-SEED: Final = 2015
-"""Fixed, so that a saved run always gives the same figures."""
+SEED: Final = 2015  # fixed, so that a saved run always gives the same figures
 
 
 def resamples(rounds: Sequence[int], count: int = RESAMPLES, seed: int = SEED) -> list[tuple[int, ...]]:
-    """As many rounds as there are, drawn with replacement, `count` times; none below `FEWEST_ROUNDS`."""
+    """Draw the rounds with replacement `count` times; return nothing below `FEWEST_ROUNDS`."""
     if len(rounds) < FEWEST_ROUNDS:
         return []
     generator = np.random.default_rng(seed)
@@ -37,13 +35,13 @@ def resamples(rounds: Sequence[int], count: int = RESAMPLES, seed: int = SEED) -
 
 
 def bootstrapped(point: float, drawn: Sequence[float], rounds: int, level: float = ASKED_LEVEL) -> Estimate:
-    """A figure with the interval of its resampled values.
+    """Return a figure with the interval of its resampled values.
 
     Args:
         point: the figure from all rounds.
-        drawn: the same figure from each resample; infinite ones are taken as they are.
+        drawn: the same figure from each resample; it may be infinite.
         rounds: how many rounds there were; too few, or nothing drawn, give no interval.
-        level: what the interval is asked to cover.
+        level: what the interval should cover.
     """
     if rounds < FEWEST_ROUNDS or not len(drawn):
         return Estimate(point)
@@ -54,14 +52,14 @@ def bootstrapped(point: float, drawn: Sequence[float], rounds: int, level: float
 
 
 def expanded_tail(rounds: int, level: float = ASKED_LEVEL) -> float:
-    """The share of resamples to leave out at either end, smaller than (1 - level) / 2."""
+    """Return the share of resamples to leave out at either end, smaller than (1 - level) / 2."""
     normal = NormalDist()
     t = _student(normal.inv_cdf((1 + level) / 2), rounds - 1)
     return normal.cdf(-sqrt(rounds / (rounds - 1)) * t)
 
 
 def _student(z: float, freedom: int) -> float:
-    """Student's quantile from the normal one; within 0.3 % from 4 degrees of freedom on.
+    """Return Student's quantile from the normal one; within 0.3 % from 4 degrees of freedom on.
 
     Source: Abramowitz & Stegun, "Handbook of Mathematical Functions", 1964, 26.7.5.
     """

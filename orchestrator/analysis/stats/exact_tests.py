@@ -1,8 +1,8 @@
-"""Exact null distributions of the rank statistics that intervals and trend tests stand on.
+"""Exact null distributions of the rank statistics that intervals and trend tests use.
 
-Each returns the cumulative probabilities P(statistic <= k) for k = 0, 1, 2, ... as a read-only float64
-array. They are short dynamic programmes over probabilities, so that no scipy need be imported (its
-import costs more than a whole analysis); the tests hold them against scipy and against enumeration.
+Each function returns the cumulative probabilities P(statistic <= k) for k = 0, 1, 2, ... as a read-only float64
+array. They are short dynamic programmes, because importing scipy takes longer than a whole analysis; tests compare
+them with scipy and with enumeration.
 Source: Hollander, Wolfe & Chicken, "Nonparametric Statistical Methods", 3rd ed., 2014, ch. 3, 4 and 8.
 """
 
@@ -18,16 +18,13 @@ from numpy.typing import NDArray
 
 Probabilities: TypeAlias = NDArray[np.float64]
 
-EXACT_RANK_SUM: Final = 1600
-"""Up to this product of the two sample sizes the rank-sum distribution is exact."""
-
-EXACT_KENDALL: Final = 60
-"""Up to so many rounds Kendall's distribution is exact."""
+EXACT_RANK_SUM: Final = 1600  # largest product of two sample sizes whose rank-sum distribution is exact
+EXACT_KENDALL: Final = 60  # most rounds whose Kendall's distribution is exact
 
 
 @cache
 def signed_rank(n: int) -> Probabilities:
-    """Wilcoxon's signed-rank statistic of `n` pairs under symmetry about 0: P(T+ <= k)."""
+    """Return P(T+ <= k) of Wilcoxon's signed-rank statistic of `n` pairs under symmetry about 0."""
     top = n * (n + 1) // 2
     mass = np.zeros(top + 1)
     mass[0] = 1.0
@@ -40,13 +37,13 @@ def signed_rank(n: int) -> Probabilities:
 
 @cache
 def signs(n: int) -> Probabilities:
-    """How many of `n` values lie below their median, were each as likely to lie above: P(B <= k)."""
+    """Return P(B <= k), B values of `n` below a median that each is as likely to lie above."""
     return _cumulated(np.array([comb(n, k) / 2**n for k in range(n + 1)]))
 
 
 @cache
 def rank_sum(m: int, n: int) -> Probabilities:
-    """Mann and Whitney's U of samples of `m` and `n` from one distribution: P(U <= k)."""
+    """Return P(U <= k) of Mann and Whitney's U of `m` and `n` values from one distribution."""
     if m * n > EXACT_RANK_SUM:
         return _normal(m * n, variance=m * n * (m + n + 1) / 12)
     row = [np.ones(1)] * (n + 1)
@@ -63,7 +60,7 @@ def rank_sum(m: int, n: int) -> Probabilities:
 
 @cache
 def kendall(n: int) -> Probabilities:
-    """Number of discordant pairs in a random order of `n`: P(D <= k)."""
+    """Return P(D <= k) of the discordant pairs in a random order of `n`."""
     top = n * (n - 1) // 2
     if n > EXACT_KENDALL:
         return _normal(top, variance=n * (n - 1) * (2 * n + 5) / 72)
@@ -80,6 +77,6 @@ def _cumulated(mass: Probabilities) -> Probabilities:
 
 
 def _normal(top: int, variance: float) -> Probabilities:
-    """The normal approximation, with continuity correction, of a statistic symmetric on 0 .. top."""
+    """Return the normal approximation, with continuity correction, of a statistic symmetric on 0 .. top."""
     normal = NormalDist(top / 2, sqrt(variance))
     return _cumulated(np.diff([0.0, *(normal.cdf(k + 0.5) for k in range(top)), 1.0]))

@@ -1,17 +1,10 @@
-"""Points with labelled intervals: of a cell's times, and of the ratio of two cells.
+"""Points with intervals: of a cell's times, and of the ratio of two cells.
 
-All are distribution-free and computed on the logarithms, for times are positive and skewed, and a ratio
-is a difference of logarithms. Below `MANY_ROUNDS`, the point is Hodges and Lehmann's pseudo-median and the
-interval the ordered Walsh averages that Wilcoxon's signed-rank test does not reject. Its level is exact where
-logarithms lie symmetrically about their centre, which the shuffled order of cells gives to paired log-ratios
-of cells with like noise. From `MANY_ROUNDS` on, the point is the median and the interval the ordered values
-that the sign test does not reject, which needs no symmetry: few rounds leave that test too few levels, but
-with many its interval is the narrower one where a shared machine disturbs a good part of the rounds: in
-docs/explanation/verdicts.md, which has the measured coverage too, 59 to 87 % as wide.
-Sources: Hodges & Lehmann, "Estimates of location based on rank tests", Ann. Math. Statist. 34, 1963;
-Wilcoxon, "Individual comparisons by ranking methods", Biometrics Bulletin 1, 1945; Hollander, Wolfe &
-Chicken, "Nonparametric Statistical Methods", 3rd ed., 2014, sec. 3.2, 3.3 (signed ranks), 3.5, 3.6 (signs)
-and 4.2, 4.3 (unpaired).
+All are distribution-free and computed on logarithms, because times are positive and skewed, and a ratio is a
+difference of logarithms. docs/explanation/verdicts.md has their measured coverage.
+Sources: Hodges & Lehmann, "Estimates of location based on rank tests", Ann. Math. Statist. 34, 1963; Wilcoxon,
+"Individual comparisons by ranking methods", Biometrics Bulletin 1, 1945; Hollander, Wolfe & Chicken, "Nonparametric
+Statistical Methods", 3rd ed., 2014, sec. 3.2, 3.3 (signed ranks), 3.5, 3.6 (signs) and 4.2, 4.3 (unpaired).
 """
 
 from __future__ import annotations
@@ -30,27 +23,27 @@ from orchestrator.model.runs import CellResult
 
 Floats: TypeAlias = NDArray[np.float64]
 
-ASKED_LEVEL: Final = 0.95
-"""The level that intervals come as close to as their number of rounds allows."""
+ASKED_LEVEL: Final = 0.95  # intervals come as close to this level as their number of rounds allows
+CLEARANCE: Final = 0.2  # how far from 1 the interval of a difference must stay, as a share of its own width
+FEWEST_ROUNDS: Final = 5  # fewer give no interval: at 4 even the widest one covers only 87.5 %
 
-CLEARANCE: Final = 0.2
-"""How far from 1 a difference's interval must stay, as a share of its own width."""
-
-FEWEST_ROUNDS: Final = 5
-"""With fewer rounds no interval is given: at 4 even the widest one covers only 87.5 %."""
-
+# Below this many rounds the point is Hodges and Lehmann's pseudo-median, and the interval is the ordered Walsh
+# averages that Wilcoxon's signed-rank test does not reject. Its level is exact if logarithms lie symmetrically about
+# their centre, as paired log-ratios of cells with equal noise do because the order of cells is shuffled.
+# From here on the point is the median, and the interval is the ordered values that the sign test does not reject.
+# That needs no symmetry. Few rounds give the sign test too few levels to choose from, but with many its interval is
+# 59 to 87 % as wide where a shared machine disturbs many of the rounds.
 MANY_ROUNDS: Final = 17
-"""From so many rounds on medians and the sign test take the place of pseudo-medians and signed ranks."""
 
 
 def estimate(values: Sequence[float]) -> Estimate | None:
-    """The middle of positive values, with its interval.
+    """Return the middle of positive values, with its interval.
 
     Args:
         values: positive figures, one a round.
 
     Returns:
-        The estimate; without an interval below `FEWEST_ROUNDS` values, and `None` where there are none.
+        The estimate, without an interval below `FEWEST_ROUNDS` values; `None` of no values.
     """
     if not values:
         return None
@@ -59,40 +52,40 @@ def estimate(values: Sequence[float]) -> Estimate | None:
 
 
 def makespan(result: CellResult) -> Estimate | None:
-    """A cell's makespan in seconds over its rounds; `None` where it has no sample."""
+    """Return a cell's makespan in seconds over its rounds; `None` without a sample."""
     return estimate(list(result.makespans_s.values()))
 
 
 def throughput(result: CellResult) -> Estimate | None:
-    """A cell's tasks that ended well, a second, over the rounds that have such; `None` where none has."""
+    """Return the tasks a second that a cell completed, over the rounds that completed some; `None` without any."""
     return estimate([sample.throughput_per_s for sample in result.samples if sample.ok])
 
 
 def ratio(numerator: Mapping[int, float], denominator: Mapping[int, float]) -> Estimate | None:
-    """How many times the denominator the numerator is, from rounds that have both.
+    """Return how many times the denominator the numerator is, from rounds that have both.
 
     Args:
         numerator: round to seconds.
         denominator: round to seconds.
 
     Returns:
-        The middle of the rounds' ratios with its interval; `None` where no round has both.
+        The middle of the rounds' ratios with its interval; `None` if no round has both.
     """
     return estimate([numerator[round_] / denominator[round_] for round_ in paired(numerator, denominator)])
 
 
 def paired(numerator: Mapping[int, object], denominator: Mapping[int, object]) -> tuple[int, ...]:
-    """The rounds that have both, in order."""
+    """Return the rounds that have both, in order."""
     return tuple(sorted(numerator.keys() & denominator.keys()))
 
 
 def unpaired_ratio(numerator: Sequence[float], denominator: Sequence[float]) -> Estimate | None:
-    """How many times the denominator the numerator is, where no value of one belongs to one of the other.
+    """Return how many times the denominator the numerator is, from values that are not paired.
 
     Hodges and Lehmann's shift between the logarithms, with Mann and Whitney's interval.
 
     Returns:
-        The estimate; without an interval below `FEWEST_ROUNDS` values a side, `None` where one has none.
+        The estimate, without an interval below `FEWEST_ROUNDS` values a side; `None` if a side has none.
     """
     if not numerator or not denominator:
         return None
@@ -102,12 +95,12 @@ def unpaired_ratio(numerator: Sequence[float], denominator: Sequence[float]) -> 
 
 
 def beyond_one(ratio: Estimate, margin: float) -> int:
-    """-1 where a ratio is surely below 1 and by more than `margin`, 1 where above, 0 where neither is sure.
+    """Return -1 if a ratio is significantly below 1 and by more than `margin`, 1 if above, else 0.
 
-    Surely: the interval must not merely exclude 1, but stay clear of it by a fifth of its own width, on the
-    logarithmic scale. At 95 % one in twenty pairs of identical cells would be called different wherever the
-    noise exceeds the margin; with the clearance about one in a hundred are from 7 rounds on, and one in
-    fifty at 5 and 6 (benchmarks/statistics/clearance.py). The exact test has no level that strict at 7 rounds.
+    Significant: the interval must not merely exclude 1, but stay clear of it by `CLEARANCE` of its own width, on the
+    logarithmic scale. At 95 %, one in twenty pairs of identical cells would be called different wherever the noise
+    exceeds the margin; with the clearance it is about one in a hundred from 7 rounds on, and one in fifty at 5 and 6
+    (benchmarks/statistics/clearance.py). The exact test has no level that strict at 7 rounds.
     """
     if ratio.low is None or ratio.high is None:
         return 0
@@ -120,19 +113,19 @@ def beyond_one(ratio: Estimate, margin: float) -> int:
 
 
 def centre(logarithms: Floats) -> float:
-    """The point of an estimate: the median of the candidates."""
+    """Return the point of an estimate: the median of the Walsh averages."""
     return float(np.median(walsh_averages(logarithms)))
 
 
 def walsh_averages(logarithms: Floats) -> Floats:
-    """What the point is the median of, and the interval's ends are some of, in no order.
+    """Return the values whose median is the point, and whose ordered ones are the interval's ends, unordered.
 
     Args:
         logarithms: of shape (..., rounds).
 
     Returns:
-        Below `MANY_ROUNDS` the n (n + 1) / 2 means of two of the values, each with itself included (Walsh's
-        averages), else the n values; of shape (..., candidates).
+        Below `MANY_ROUNDS` the n (n + 1) / 2 means of two values, each with itself included (Walsh averages), else
+        the n values; of shape (..., averages).
     """
     rounds = logarithms.shape[-1]
     if rounds >= MANY_ROUNDS:
@@ -143,14 +136,14 @@ def walsh_averages(logarithms: Floats) -> Floats:
 
 
 def rank_test(rounds: int) -> Floats:
-    """P(statistic <= k) of the test that says which candidates an interval of so many rounds leaves out."""
+    """Return P(statistic <= k) of the test that decides which averages an interval leaves out."""
     return exact_tests.signs(rounds) if rounds >= MANY_ROUNDS else exact_tests.signed_rank(rounds)
 
 
 def critical_value(cumulated: Floats) -> tuple[int, float]:
-    """How many ordered averages to leave out at either end, and the level of what is left.
+    """Return how many ordered averages to leave out at either end, and the level of what is left.
 
-    Of the levels that can be had, the one closest to `ASKED_LEVEL`; of two as close, the higher.
+    It is the possible level closest to `ASKED_LEVEL`; of two equally close, the higher.
 
     Args:
         cumulated: the statistic's P(. <= k) for k = 0, 1, 2, ...
@@ -161,7 +154,7 @@ def critical_value(cumulated: Floats) -> tuple[int, float]:
 
 
 def _interval(logarithms: Floats, cumulated: Floats | None) -> Estimate:
-    """The median of candidate logarithms, and the ordered ones that the rank test leaves, as figures."""
+    """Return the median of logarithms, and the ordered ones that the rank test leaves, as figures."""
     ordered = np.sort(logarithms)
     point = exp(float(np.median(ordered)))
     if cumulated is None:
@@ -172,7 +165,7 @@ def _interval(logarithms: Floats, cumulated: Floats | None) -> Estimate:
 
 def _logarithms(values: Sequence[float]) -> Floats:
     if min(values) <= 0:
-        raise ValueError(f"a time is {min(values)}; only positive ones can be compared")
+        raise ValueError(f"a time is {min(values)}; only positive times can be compared")
     return np.array([log(value) for value in values])
 
 

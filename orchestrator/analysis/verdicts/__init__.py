@@ -1,1 +1,1 @@
-"""Verdicts."""
+"""What may be compared with what, and what the comparison means."""

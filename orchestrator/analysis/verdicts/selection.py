@@ -1,11 +1,10 @@
-"""The best of many cells, picked so that it does not profit from the picking.
+"""The best of many cells, selected so that its luck does not count.
 
-The fastest of many measured cells looks faster than it is, for it was picked for its luck, too. So each
-round is judged with the cell that was best in the rounds *before* it: whatever luck picked that cell, the
-round that judges it comes later, and its noise is as likely to be above as below.
-Source: the prequential principle of Dawid, "Statistical theory: the prequential approach", J. R. Stat.
-Soc. A 147, 1984. Picking by all rounds but the judged one would spare the first round, but calls up to
-four times as many equal sides different as it should: benchmarks/statistics/coverage.py measures both.
+The fastest of many measured cells looks faster than it is, because luck helped to select it. So in each round a side
+is represented by the cell that was best in the rounds *before* it, whose noise in this round is as likely to be above
+as below. Selecting by all other rounds would not lose the first round, but calls up to four times as many equal sides
+different as it should (benchmarks/statistics/coverage.py measures both).
+Source: Dawid, "Statistical theory: the prequential approach", J. R. Stat. Soc. A 147, 1984.
 """
 
 from __future__ import annotations
@@ -22,15 +21,14 @@ from orchestrator.analysis.stats.intervals import centre, ratio
 from orchestrator.model.findings import Estimate
 from orchestrator.model.runs import CellResult
 
-Logarithms: TypeAlias = Mapping[int, float]
-"""Round to the logarithm of a makespan."""
+Logarithms: TypeAlias = Mapping[int, float]  # round to the logarithm of a makespan
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
     """The best of some cells: `best` by all rounds, `by_round` by the rounds before each.
 
-    A first round has nothing before it, so it is in `by_round` only where there was nothing to pick.
+    The first round has none before it, so it is in `by_round` only if there was one cell to select from.
     """
 
     best: CellResult
@@ -38,19 +36,19 @@ class Selection:
 
     @property
     def makespans_s(self) -> dict[int, float]:
-        """Round to the makespan in it of that round's pick."""
+        """Round to the makespan of the cell selected in it."""
         return {round_: result.makespans_s[round_] for round_, result in self.by_round.items()}
 
     @property
     def compared(self) -> tuple[CellResult, ...]:
-        """Every cell that a judgement stands on, the best first, each once."""
+        """Every cell that a comparison uses, the best first, each once."""
         results = (self.best, *self.by_round.values())
         return tuple({result.cell: result for result in results}.values())
 
 
-def select_best(candidates: Sequence[CellResult]) -> Selection | None:
-    """The best of the candidates, over all and round by round; `None` where none has a sample."""
-    measured = [result for result in candidates if result.samples]
+def select_best(results: Sequence[CellResult]) -> Selection | None:
+    """Return the best of some cells, over all rounds and round by round; `None` if none has a sample."""
+    measured = [result for result in results if result.samples]
     if not measured:
         return None
     if len(measured) == 1:
@@ -66,11 +64,11 @@ def select_best(candidates: Sequence[CellResult]) -> Selection | None:
 
 
 def compare_best(ours: Selection, theirs: Selection) -> Estimate | None:
-    """One side's best against the other's: how many times as long it takes.
+    """Return how many times as long one side's best takes as the other's.
 
-    The point and an interval come from the rounds' picks. The interval is widened to hold that of the
-    two cells which are best over all rounds: the first does not profit from the picking but may suffer
-    from wrong early picks, the second suffers from none but profits. Where either has none there is none.
+    The point and an interval come from the cells selected in each round. The interval is widened to contain that of
+    the two cells that are best over all rounds: the first gains nothing from luck but may suffer from wrong early
+    selections, the second suffers from none but gains. If either has no interval there is none.
     """
     of_bests = ratio(ours.best.makespans_s, theirs.best.makespans_s)
     of_picks = ratio(ours.makespans_s, theirs.makespans_s)
@@ -89,15 +87,15 @@ def compare_best(ours: Selection, theirs: Selection) -> Estimate | None:
 
 
 def round_levels(results: Sequence[CellResult]) -> dict[int, float]:
-    """How much slower than usual each round was, as a logarithm: the median over its cells.
+    """Return how much slower than usual each round was, as a logarithm: the median over its cells.
 
-    A makespan counts against its own cell's median, so a cell that lacks a round does not move its level.
+    A makespan is compared with its own cell's median, so a cell that lacks a round does not change that round's level.
     """
     return _levels([_logarithms(result) for result in results])
 
 
 def _lowest(times: Sequence[Logarithms]) -> int:
-    """Which cell has the lowest middle, each round less its level, so that drift does not choose."""
+    """Return which cell has the lowest middle, without the rounds' levels, so that drift does not decide."""
     levels = _levels(times)
     steady = [np.array([each - levels[round_] for round_, each in known.items()]) for known in times]
     return min(range(len(times)), key=lambda index: centre(steady[index]))
