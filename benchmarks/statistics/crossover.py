@@ -99,7 +99,7 @@ def covers(found: BreakEven, truth: float) -> bool:
     """Whether an interval holds the truth; an open end holds all that lies beyond."""
     return any(
         (each.low is None or each.low <= truth) and (each.high is None or truth <= each.high)
-        for each in found.crossings
+        for each in found.crossovers
     )
 
 
@@ -115,7 +115,7 @@ def coverage(page: Page, cases: int, seed: int) -> bool:
             cases_ = [sweep(rng, noise, points, rounds, slots) for _ in range(cases)]
             called = [(truth, found) for truth, found in cases_ if found.kind in ("crosses", "several")]
             covered = float(np.mean([covers(found, truth) for truth, found in called]))
-            widths = [c.high / c.low for _, found in called for c in found.crossings if c.low and c.high]
+            widths = [c.high / c.low for _, found in called for c in found.crossovers if c.low and c.high]
             width = float(np.median(widths)) if widths else float("nan")
             error = sqrt(covered * (1 - covered) / len(called))
             fine &= LEAST - 2 * error <= covered <= MOST + 2 * error

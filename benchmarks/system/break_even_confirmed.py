@@ -12,7 +12,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from orchestrator.analysis.scaling.sweep import sweeping
+from orchestrator.analysis.scaling.sweep import sweeps
 from orchestrator.analysis.verdicts.verdict import verdicts
 from orchestrator.commands.progress import Silent
 from orchestrator.measurement import session
@@ -61,11 +61,11 @@ def main() -> int:
     page = Page(__file__, arguments, "prediction.md")
     rounds = 5 if arguments.quick else 9
     run = measured(options("breakeven", rounds))
-    sweep = next(each for each in sweeping(run).sweeps if each.against == "serial")
+    sweep = next(each for each in sweeps(run) if each.against == "serial")
     page.say(sweep_sentence(sweep, run))
     if sweep.found.kind != "crosses":
         return page.verdict(False, "the sweep found no single crossing to confirm.")
-    side = round(sweep.found.crossings[0].at ** 0.5)
+    side = round(sweep.found.crossovers[0].at ** 0.5)
     page.say()
     page.head("pictures", "Celery's time over serial's", "interval", "verdict", "confirms")
     confirmed = []

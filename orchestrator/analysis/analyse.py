@@ -8,7 +8,7 @@ from functools import cached_property
 from orchestrator.analysis.checks import warnings
 from orchestrator.analysis.hops import HopLedger, hop_ledger
 from orchestrator.analysis.scaling.curves import ScalingFindings, scaling
-from orchestrator.analysis.scaling.sweep import OF_WORK, Sweep, sweeping
+from orchestrator.analysis.scaling.sweep import OF_WORK, Sweep, sweeps
 from orchestrator.analysis.stats.intervals import makespan, ratio, throughput
 from orchestrator.analysis.verdicts.comparability import comparable, eligible
 from orchestrator.analysis.verdicts.events_cost import EventsCost, events_costs
@@ -103,7 +103,7 @@ class Findings:
     @cached_property
     def sweeps(self) -> tuple[Sweep, ...]:
         """Where Celery wins along the swept work; empty without a sweep of the work."""
-        return sweeping(self.run).sweeps
+        return sweeps(self.run)
 
     @cached_property
     def advice(self) -> dict[str, Advice]:

@@ -1,4 +1,4 @@
-"""The answer at a glance: a headline, and the sentence below it."""
+"""The headline of a run, and the sentence below it."""
 
 from __future__ import annotations
 
@@ -12,29 +12,29 @@ from orchestrator.analysis.scaling.crossover import BreakEvenKind
 from orchestrator.analysis.scaling.sweep import AXES, Sweep
 from orchestrator.model.findings import Verdict, VerdictWord
 from orchestrator.model.runs import Run
-from orchestrator.phrases.cost import here_alone, winning_slots
+from orchestrator.phrases.cost import only_here, winning_slots
 from orchestrator.phrases.numbers import count
-from orchestrator.phrases.sweep import distinct, paying, surely
+from orchestrator.phrases.sweep import distinct, paying, significant
 
 DOES: dict[VerdictWord, str] = {
     "helps": "it helps in {}",
     "hurts": "it hurts in {}",
     "ties": "it makes no difference in {}",
-    "inconclusive": "of {} it cannot be told yet",
-    "invalid": "in {} the work was not done right",
+    "inconclusive": "it is unclear in {}",
+    "invalid": "outputs were missing or wrong in {}",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Headline:
-    """What a reader takes away who reads nothing else: an answer, and a sentence; figures stand by the charts."""
+    """The answer in a few words, and a sentence that explains it; the figures stand beside the charts."""
 
     text: str
     lead: str
 
 
 def headline(findings: Findings) -> Headline:
-    """Whether Celery helps: against the best that one machine does without it, and then against serial."""
+    """Say whether Celery helps, against the best in-process cells and against serial work."""
     axis = findings.run.plan.axis
     if axis in AXES:
         return _of_sweep(findings)
@@ -44,9 +44,7 @@ def headline(findings: Findings) -> Headline:
     best = [each for each in findings.verdicts if each.against == "best in-process"]
     serial = [each for each in findings.verdicts if each.against == "serial"]
     if not best:
-        return Headline(
-            "Nothing to judge", "No stage has both a Celery cell and an in-process one to hold it against."
-        )
+        return Headline("Nothing to compare", "No stage has both a Celery cell and an in-process cell.")
     against_best, against_serial = _sentence(best), _sentence(serial)
     if against_best == against_serial:
         lead = f"Against the best that this machine does without it, and against serial work: {against_best}."
@@ -57,7 +55,6 @@ def headline(findings: Findings) -> Headline:
 
 
 def _of_slots(costs: Sequence[Cost]) -> Headline:
-    """From how many slots on Celery pays, of a run that swept them."""
     best = [each for each in costs if each.against == "best in-process" and not each.elsewhere]
     stages = dict.fromkeys(each.stage for each in costs)
     said = {stage: "; ".join(_beats(c) for c in costs if c.stage == stage) for stage in stages}
@@ -66,8 +63,8 @@ def _of_slots(costs: Sequence[Cost]) -> Headline:
         answers: dict[CostKind, str] = {
             "measured": "In {} Celery pays {}",
             "predicted": "In {} Celery should pay {}",
-            "never": f"In {{}} no number of slots would make Celery pay{here_alone(cost)}",
-            "unknown": "From how many slots on Celery pays in {} cannot be told yet",
+            "never": f"In {{}} no number of slots would make Celery pay{only_here(cost)}",
+            "unknown": "It is unclear with how many slots Celery pays in {}",
         }
         answer = answers[cost.kind].format(cost.stage, winning_slots(cost))
         return Headline(answer, _sentence_of(said[cost.stage]))
@@ -77,18 +74,17 @@ def _of_slots(costs: Sequence[Cost]) -> Headline:
 
 
 def _beats(cost: Cost) -> str:
-    """A COST in a clause, without its figures."""
     name = "one thread" if cost.against == "serial" else "the best in-process cell"
     clauses: dict[CostKind, str] = {
         "measured": f"Celery beats {name} {winning_slots(cost)}",
         "predicted": f"Celery should beat {name} {winning_slots(cost)}",
-        "never": f"no number of slots{here_alone(cost)} would beat {name}",
-        "unknown": f"whether Celery beats {name} cannot be told yet",
+        "never": f"no number of slots{only_here(cost)} would beat {name}",
+        "unknown": f"it is unclear whether Celery beats {name}",
     }
     apart: dict[CostKind, str] = {
         "predicted": f"with slots on other machines it should {winning_slots(cost)}",
-        "never": "nor does any on other machines",
-        "unknown": "of slots on other machines it cannot be told yet",
+        "never": "slots on other machines would not either",
+        "unknown": "with slots on other machines it is unclear",
     }
     return apart[cost.kind] if cost.elsewhere else clauses[cost.kind]
 
@@ -98,18 +94,17 @@ def _sentence_of(clauses: str) -> str:
 
 
 def _of_sweep(findings: Findings) -> Headline:
-    """From where Celery pays, of a run that swept the work."""
-    run, sweeps = findings.run, findings.sweeps
-    best = [each for each in sweeps if each.against == "best in-process"]
+    run, found = findings.run, findings.sweeps
+    best = [each for each in found if each.against == "best in-process"]
     if not best:
         return Headline(
-            "Nothing to judge",
-            "No point of the sweep has both a Celery cell and an in-process one that did the same work.",
+            "Nothing to compare",
+            "No point of the sweep has both a Celery cell and an in-process cell that did the same work.",
         )
     several = len(best) > 1
     stages = dict.fromkeys(each.stage for each in best)
     said = {
-        stage: "; ".join(_beats_where(each, run) for each in distinct(sweeps) if each.stage == stage)
+        stage: "; ".join(_beats_where(each, run) for each in distinct(found) if each.stage == stage)
         for stage in stages
     }
     if not several:
@@ -120,20 +115,20 @@ def _of_sweep(findings: Findings) -> Headline:
 
 
 def _beats_where(sweep: Sweep, run: Run) -> str:
-    """Where Celery beats an opponent in a clause, without the figures."""
     found = sweep.found
     who = "serial work" if sweep.against == "serial" else "the best in-process cell"
     if found.kind == "crosses":
-        return f"Celery beats {who} {paying(sweep, run, found.crossings[0])}"
+        return f"Celery beats {who} {paying(sweep, run, found.crossovers[0])}"
     if found.kind in ("always", "never") and not found.everywhere:
-        does = "surely beats" if found.kind == "always" else "is surely slower than"
-        where = surely(sweep, run) if len(found.sure) == 1 else "in places, and elsewhere one cannot tell"
-        return f"Celery {does} {who} {where}"
+        does = "faster" if found.kind == "always" else "slower"
+        one = len(found.significant) == 1
+        where = significant(sweep, run) if one else "in places; elsewhere it is unclear"
+        return f"Celery is significantly {does} than {who} {where}"
     clauses: dict[BreakEvenKind, str] = {
         "several": f"Celery beats {who} in places",
-        "always": f"Celery beats {who} wherever it was tested",
-        "never": f"Celery beats {who} nowhere that was tested",
-        "undecided": f"whether Celery beats {who} cannot be told yet",
+        "always": f"Celery beats {who} in the whole tested range",
+        "never": f"Celery never beats {who} in the tested range",
+        "undecided": f"it is unclear whether Celery beats {who}",
     }
     return clauses[found.kind]
 
@@ -141,15 +136,15 @@ def _beats_where(sweep: Sweep, run: Run) -> str:
 def _where(sweep: Sweep, run: Run) -> str:
     stage, found = sweep.stage, sweep.found
     if found.kind == "crosses":
-        return f"In {stage} Celery pays {paying(sweep, run, found.crossings[0])}"
+        return f"In {stage} Celery pays {paying(sweep, run, found.crossovers[0])}"
     if found.kind in ("always", "never") and not found.everywhere:
         does = "pays" if found.kind == "always" else "does not pay"
-        return f"In {stage} Celery surely {does} {surely(sweep, run)}"
+        return f"In {stage} Celery {does} {significant(sweep, run)}"
     answers: dict[BreakEvenKind, str] = {
         "several": f"In {stage} Celery pays in places",
-        "always": f"In {stage} Celery pays wherever it was tested",
-        "never": f"In {stage} Celery pays nowhere that was tested",
-        "undecided": f"Where Celery pays in {stage} cannot be told yet",
+        "always": f"In {stage} Celery pays in the whole tested range",
+        "never": f"In {stage} Celery never pays in the tested range",
+        "undecided": f"It is unclear where Celery pays in {stage}",
     }
     return answers[found.kind]
 
@@ -161,27 +156,27 @@ def _answer(verdicts: Sequence[Verdict]) -> str:
             "helps": "Celery helps in {}",
             "hurts": "Celery hurts in {}",
             "ties": "Celery makes no difference in {}",
-            "inconclusive": "Whether Celery helps in {} cannot be told yet",
-            "invalid": "The work of {} was not done right",
+            "inconclusive": "It is unclear whether Celery helps in {}",
+            "invalid": "Outputs were missing or wrong in {}",
         }
         return answers[alone.verdict].format(alone.stage)
     counted = Counter(each.verdict for each in verdicts)
     helps, unclear, invalid = (counted[word] for word in ("helps", "inconclusive", "invalid"))
-    told = len(verdicts) - unclear - invalid
+    decided = len(verdicts) - unclear - invalid
     if invalid == len(verdicts):
-        return f"The work was not done right in any of {invalid} stages"
+        return f"Outputs were missing or wrong in all {invalid} stages"
     if helps == len(verdicts):
         return f"Celery helps in all {helps} stages"
-    wrong = f"; in {invalid} the work was not done right" if invalid else ""
-    if not told:
+    wrong = f"; outputs were missing or wrong in {invalid}" if invalid else ""
+    if not decided:
         which = count(unclear, "stage") if invalid else f"any of {unclear} stages"
-        return f"Whether Celery helps cannot be told yet in {which}{wrong}"
-    later = f", and in {unclear} it cannot be told yet" if unclear else ""
-    return f"Celery helps in {helps or 'none'} of {count(told, 'stage')}{later}{wrong}"
+        return f"It is unclear whether Celery helps in {which}{wrong}"
+    rest = f", and it is unclear in {unclear}" if unclear else ""
+    return f"Celery helps in {helps or 'none'} of {count(decided, 'stage')}{rest}{wrong}"
 
 
 def _sentence(verdicts: Sequence[Verdict]) -> str:
-    """What it does, and where: `it helps in download; it hurts in decode`."""
+    """Group the stages by verdict: `it helps in download; it hurts in decode`."""
     clauses = []
     for word, clause in DOES.items():
         stages = [each.stage for each in verdicts if each.verdict == word]
@@ -191,6 +186,6 @@ def _sentence(verdicts: Sequence[Verdict]) -> str:
 
 
 def listed(words: Iterable[str]) -> str:
-    """Words as a list in a sentence: `a`, `a and b`, `a, b and c`."""
+    """Join words into a list: `a`, `a and b`, `a, b and c`."""
     *most, last = words
     return f"{', '.join(most)} and {last}" if most else last

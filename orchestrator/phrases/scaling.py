@@ -1,4 +1,4 @@
-"""Findings about slots and fleets in words: one or two plain sentences each."""
+"""Sentences about slots: how far a curve got, what limits it, and which law it follows."""
 
 from __future__ import annotations
 
@@ -8,105 +8,120 @@ from typing import Final
 from orchestrator.analysis.queueing.bounds import Bounds
 from orchestrator.analysis.queueing.stations import Station, StationName
 from orchestrator.analysis.scaling.curves import ScalingCurve
-from orchestrator.analysis.scaling.usl import Refusal, Scalability
+from orchestrator.analysis.scaling.usl import FEWEST_POINTS, Refusal, RefusalKind, Scalability
 from orchestrator.model.findings import Estimate
 from orchestrator.phrases.cells import cell_name
-from orchestrator.phrases.numbers import count, interval, number, seconds
+from orchestrator.phrases.numbers import count, interval, number, percent, seconds
 
 STATIONS: Final[dict[StationName, str]] = {
     "slots": "the slots",
     "broker": "the broker",
     "payload": "moving payloads",
     "cpu": "the cores that all slots share",
-    "window": "how many messages may be under way at once",
+    "window": "the number of messages that may be in flight",
 }
 
 REMEDIES: Final[dict[StationName, str]] = {
     "slots": "more slots",
-    "orchestrator": "a larger --chunk, or --data resident where the data may stay away",
-    "broker": "a larger --chunk, or payloads beside the broker (--transport files)",
+    "orchestrator": "a larger --chunk, or --data resident if the data may stay in the payload store",
+    "broker": "a larger --chunk, or payloads outside the broker (--transport files)",
     "payload": "--data resident, a faster network, or smaller payloads",
     "cpu": "workers on other machines",
     "window": "a larger --chunk",
 }
 
-MOSTLY: Final = 2 / 3
-"""From this share of the orchestrator's time on, one half of its work is named alone."""
+REFUSALS: Final[dict[RefusalKind, str]] = {
+    "too few points": (
+        "it was measured on {points} numbers of slots, and any three fit a law of three parameters; measure {needed} "
+        "or more"
+    ),
+    "more slots than cores": (
+        "the cores can run {servable} slots of this work at once, so only {points} of {measured} numbers of slots "
+        "count, and any three fit a law of three parameters; measure on more cores"
+    ),
+    "valley": (
+        "throughput is lower on {slots} slots than on {before} and on {after}, and the law has no such valley; check "
+        "what else changed there"
+    ),
+    "no common round": "no round measured every number of slots",
+    "misfit": (
+        "throughputs lie {misfit} off the best curve, because their limit has another form or the rounds vary too much"
+    ),
+    "noise": "contention may be anything from {low} to {high}; measure more rounds, or slots further apart",
+}
+
+MOSTLY: Final = 2 / 3  # share of the orchestrator's time from which only one half of its work is named
 
 
 def station_name(name: StationName, publishing_share: float) -> str:
-    """A station as a person says it; of the orchestrator, what its time goes to."""
+    """Return a station's name; for the orchestrator, what it spends its time on."""
     if name != "orchestrator":
         return STATIONS[name]
-    does = "publishes and takes in answers"
+    does = "publishes and collects"
     if publishing_share >= MOSTLY:
         does = "mostly publishes"
     elif publishing_share <= 1 - MOSTLY:
-        does = "mostly takes in answers"
+        does = "mostly collects results"
     return f"the orchestrator's one thread, which {does}"
 
 
-def bounds_sentence(found: Bounds) -> str:
-    """What holds a cell back now, where that moves, and what it can give at most."""
+def bounds_sentence(bounds: Bounds) -> str:
+    """Say what limits a cell now, what would limit it with more slots, and its highest throughput."""
     now, later = (
-        station_name(each, found.publishing_share) for each in (found.bottleneck, found.next_bottleneck)
+        station_name(each, bounds.publishing_share) for each in (bounds.bottleneck, bounds.next_bottleneck)
     )
-    at = f"at {count(found.slots, 'slot')} Celery is held back by {now}"
-    ceiling = with_interval(found.ceiling_per_s)
-    most = f"by the model, no number of slots gives a long batch more than {ceiling} tasks/s"
-    demand = demand_phrase(found.stations, found.bottleneck)
-    if found.bottleneck == "slots":
-        knee = f"about {_whole(found.knee_slots)}"
-        return f"{at} ({demand}); more help up to {knee}, then it is {later}; {most}."
-    return f"{at} ({demand}), so more slots do not help: {most}. What would: {REMEDIES[found.bottleneck]}."
+    limit = f"on {count(bounds.slots, 'slot')} Celery is limited by {now}"
+    demand = demand_phrase(bounds.stations, bounds.bottleneck)
+    most = f"the model gives a long batch at most {with_interval(bounds.ceiling_per_s)} tasks/s on any number of slots"
+    if bounds.bottleneck == "slots":
+        knee = with_interval(bounds.knee_slots, _whole)
+        return f"{limit} ({demand}); more help up to about {knee}, then {later} would be the limit; {most}."
+    return f"{limit} ({demand}), so more slots do not help: {most}. What would help: {REMEDIES[bounds.bottleneck]}."
 
 
-def law_sentence(found: Scalability | Refusal) -> str:
-    """What the Universal Scalability Law says of a curve, or why it says nothing."""
-    if isinstance(found, Refusal):
-        return f"no scalability law is fitted: {found.reason}."
-    text = (
-        f"one slot does {with_interval(found.lambda_per_s)} tasks/s; contention {with_interval(found.sigma)}, "
-        f"coherency {with_interval(found.kappa)}"
+def law_sentence(law: Scalability | Refusal) -> str:
+    """Give the parameters of the Universal Scalability Law, or the reason why it is not fitted."""
+    if isinstance(law, Refusal):
+        return f"no scalability law is fitted: {_refusal(law)}."
+    parameters = (
+        f"one slot does {with_interval(law.lambda_per_s)} tasks/s; contention {with_interval(law.sigma)}, "
+        f"coherency {with_interval(law.kappa)}"
     )
-    if found.peak_slots is None:
-        return f"{text}: no number of slots is known from which more would give less."
-    measured = "measured" if found.peak_slots.point <= max(found.points) else "extrapolated"
-    return f"{text}: the most comes from about {with_interval(found.peak_slots)} slots ({measured})."
+    if law.peak_slots is None:
+        return f"{parameters}: there is no sign that more slots would ever give less."
+    source = "measured" if law.peak_slots.point <= max(law.points) else "extrapolated"
+    return f"{parameters}: throughput peaks at about {with_interval(law.peak_slots)} slots ({source})."
+
+
+def _refusal(refusal: Refusal) -> str:
+    shown = {
+        name: percent(value) if name == "misfit" else number(value) if value % 1 else f"{value:.0f}"
+        for name, value in refusal.figures.items()
+    }
+    return REFUSALS[refusal.kind].format(needed=FEWEST_POINTS, **shown)
 
 
 def curve_sentences(curves: Sequence[ScalingCurve]) -> tuple[str, ...]:
-    """What a stage's curves say: how far each got, and of Celery's what holds it and the law."""
+    """Describe a stage's curves: the gain of each, then the law and the bounds of Celery's."""
     celery = [curve for curve in curves if curve.cell.distributed]
-    said = [curves_sentence(curves)] if curves else []
+    sentences = [gains_sentence(curves)] if curves else []
     for curve in celery:
-        whose = f"{cell_name(curve.cell, 'prose')}: " if len(celery) > 1 else ""
-        said.append(f"{whose}{law_sentence(curve.law)}")
-        said += [] if curve.bounds is None else [f"{whose}{bounds_sentence(curve.bounds)}"]
-    return tuple(said)
+        name = f"{cell_name(curve.cell, 'prose')}: " if len(celery) > 1 else ""
+        sentences.append(f"{name}{law_sentence(curve.law)}")
+        sentences += [] if curve.bounds is None else [f"{name}{bounds_sentence(curve.bounds)}"]
+    return tuple(sentences)
 
 
-def turns_sentence(images: int, slots: Sequence[int]) -> str:
-    """That some slots had nothing to do in the last turn, which is none of their fault."""
-    return (
-        f"a batch of {images} makes no whole turns on {', '.join(map(str, slots))} slots, so some of them are idle "
-        "at its end, which looks like contention; take --images that are a multiple of every number of slots, and "
-        "of the chunk"
-    )
-
-
-def curves_sentence(curves: Sequence[ScalingCurve]) -> str:
-    """How far each cell of a stage got from its fewest slots to its most, the furthest first."""
-    said = []
+def gains_sentence(curves: Sequence[ScalingCurve]) -> str:
+    """Say how much each cell of a stage gained from its fewest slots to its most, the highest gain first."""
+    gains = []
     for curve in sorted(curves, key=_gain, reverse=True):
-        done = curve.points[-1].throughput_per_s.point
-        said.append(
-            f"{cell_name(curve.cell, 'prose')} does {number(_gain(curve))} times as much ({number(done)} tasks/s)"
+        most = curve.points[-1].throughput_per_s.point
+        gains.append(
+            f"{cell_name(curve.cell, 'prose')} does {number(_gain(curve))} times as much ({number(most)} tasks/s)"
         )
     first, last = curves[0].points[0].slots, curves[0].points[-1].slots
-    return (
-        f"from {count(first, 'slot')} to {last}, of {number(last / first)} times at best: {'; '.join(said)}."
-    )
+    return f"from {count(first, 'slot')} to {last}, {number(last / first)} times at best: {'; '.join(gains)}."
 
 
 def _gain(curve: ScalingCurve) -> float:
@@ -114,21 +129,25 @@ def _gain(curve: ScalingCurve) -> float:
     return last.throughput_per_s.point / first.throughput_per_s.point if first.throughput_per_s.point else 0.0
 
 
+def uneven_slots_sentence(images: int, slots: Sequence[int]) -> str:
+    """Explain why slots that do not divide the batch evenly look worse than they are."""
+    return (
+        f"a batch of {images} does not divide evenly among {', '.join(map(str, slots))} slots, so some are idle at its "
+        "end, which looks like contention; choose --images as a multiple of every number of slots times the chunk."
+    )
+
+
 def with_interval(estimate: Estimate, show: Callable[[float], str] = number) -> str:
-    """Return a figure and its interval, if it has one: `12.3 (11.9 to 12.8)`."""
-    within = interval(estimate, show, " to ")
-    return f"{show(estimate.point)} ({within})" if within else show(estimate.point)
+    """Return a figure and its interval, if that has more than the figure: `12.3 (11.9 to 12.8)`."""
+    point, within = show(estimate.point), interval(estimate, show, " to ")
+    return f"{point} ({within})" if within not in ("", f"{point} to {point}") else point
 
 
-def demand_phrase(stations: tuple[Station, ...], name: StationName) -> str:
+def demand_phrase(stations: Sequence[Station], name: StationName) -> str:
     """Return a station's time for one task."""
     station = next(each for each in stations if each.name == name)
     return f"{seconds(station.demand_s)} a task"
 
 
-def _whole(found: Estimate) -> str:
-    """A number of slots with its interval, where that holds more than the number: `5 (4 to 6)`."""
-    point = f"{found.point:.0f}"
-    if found.low is None or found.high is None or f"{found.low:.0f}" == f"{found.high:.0f}" == point:
-        return point
-    return f"{point} ({found.low:.0f} to {found.high:.0f})"
+def _whole(value: float) -> str:
+    return f"{value:.0f}"

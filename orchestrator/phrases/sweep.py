@@ -1,4 +1,4 @@
-"""A sweep of the work in words: whether, from where and by how much Celery pays."""
+"""Sentences about a sweep: whether, from where on and by how much Celery pays."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from math import ceil, floor, sqrt
 from typing import Final
 
 from orchestrator.analysis.scaling.crossover import FEWEST_POINTS, BreakEven, Crossover, SweepPoint
-from orchestrator.analysis.scaling.sweep import Axis, Sweep, place
+from orchestrator.analysis.scaling.sweep import Axis, Sweep, axis_value
 from orchestrator.analysis.stats.intervals import FEWEST_ROUNDS
 from orchestrator.model.runs import Run
 from orchestrator.phrases.numbers import count, number
@@ -16,7 +16,7 @@ UNITS: Final[dict[Axis, str]] = {"pixels": "pixels", "latency_ms": "ms of latenc
 
 
 def distinct(sweeps: Sequence[Sweep]) -> tuple[Sweep, ...]:
-    """The sweeps without those that another says already: the best in-process cell may be the serial one everywhere."""
+    """Leave out a baseline whose cells are those of another: serial may be the best in-process cell everywhere."""
     found: list[Sweep] = []
     for sweep in sweeps:
         if not any(each.stage == sweep.stage and each.versus == sweep.versus for each in found):
@@ -25,81 +25,82 @@ def distinct(sweeps: Sequence[Sweep]) -> tuple[Sweep, ...]:
 
 
 def sweep_sentence(sweep: Sweep, run: Run) -> str:
-    """Whether, from where and by how much Celery pays on a swept axis, and which places that leaves out."""
+    """Say whether, from where on and by how much Celery pays, and which points could not be compared."""
     answer = _answer(sweep, run)
     if not sweep.left_out:
         return answer
     *others, last = sweep.left_out
-    places = ", ".join([*(_bare(sweep, run, at) for at in others), place_name(sweep, run, last)])
-    return f"{answer} Left out (tasks failed or outputs were wrong, and not on both sides alike): {places}."
+    points = ", ".join([*(_bare(sweep, run, at) for at in others), value_name(sweep, run, last)])
+    return f"{answer} Left out, because more tasks failed on one side or outputs were wrong: {points}."
 
 
 def _answer(sweep: Sweep, run: Run) -> str:
-    """Whether, from where and by how much Celery pays on a swept axis."""
     found = sweep.found
     who = "the best in-process cell" if sweep.against == "best in-process" else "serial"
     tested = f"from {span_name(sweep, run, found.low, found.high)}"
     if len(found.points) < FEWEST_POINTS:
-        return f"Where Celery beats {who} cannot be told: {_too_few_places(sweep, run)}."
+        return f"It is unclear where Celery beats {who}: {_too_few_points(sweep, run)}."
     if found.kind == "undecided":
-        return f"Celery and {who} cannot be told apart {tested}: {_why_undecided(found)}."
+        return f"Celery and {who} do not differ significantly {tested}: {_why_undecided(found)}."
     ends = _ends(sweep, run)
     if found.everywhere and found.kind == "always":
-        return f"Celery beats {who} wherever it was tested, {tested}: it {ends}."
+        return f"Celery beats {who} in the whole tested range, {tested}: it {ends}."
     if found.everywhere:
-        return f"Celery beats {who} nowhere {tested}: it {ends}."
+        return f"Celery never beats {who} {tested}: it {ends}."
     if found.kind in ("always", "never"):
-        does = "surely beats" if found.kind == "always" else "is surely slower than"
-        return f"Celery {does} {who} {surely(sweep, run)}. It {ends}, the ends of what was tested."
-    parts = [f"{paying(sweep, run, each)} ({_interval(each, sweep, run)})" for each in found.crossings]
-    several = " It crosses more than once, so look at the curve." if found.kind == "several" else ""
-    return f"Celery beats {who} {', '.join(parts)}; it {ends}, the ends of what was tested.{several}"
+        does = "significantly faster" if found.kind == "always" else "significantly slower"
+        return (
+            f"Celery is {does} than {who} {significant(sweep, run)}. It {ends}, the ends of the tested range."
+        )
+    parts = [f"{paying(sweep, run, each)} ({_interval(each, sweep, run)})" for each in found.crossovers]
+    several = " It crosses more than once; see the chart." if found.kind == "several" else ""
+    return f"Celery beats {who} {', '.join(parts)}; it {ends}, the ends of the tested range.{several}"
 
 
-def paying(sweep: Sweep, run: Run, crossing: Crossover) -> str:
-    """From or up to where Celery pays: `from 611x611 pixels`, `up to 4 tasks a message`."""
-    at = _reached(sweep, crossing, crossing.at)
-    return f"{'from' if crossing.pays_above else 'up to'} {place_name(sweep, run, at)}"
+def paying(sweep: Sweep, run: Run, crossover: Crossover) -> str:
+    """Say on which side of a crossover Celery pays: `from 611x611 pixels`, `up to 4 tasks a message`."""
+    at = _reached(sweep, crossover, crossover.at)
+    return f"{'from' if crossover.pays_above else 'up to'} {value_name(sweep, run, at)}"
 
 
-def place_name(sweep: Sweep, run: Run, at: float) -> str:
-    """A place on the axis as a person says it: an image size of the shape that was swept, a latency, a chunk."""
+def value_name(sweep: Sweep, run: Run, at: float) -> str:
+    """Return a value of the axis with its unit: an image size of the swept shape, a latency, a chunk."""
     if sweep.axis == "chunk":
         return f"{count(round(at), 'task')} a message"
     return f"{_bare(sweep, run, at)} {UNITS[sweep.axis]}"
 
 
 def span_name(sweep: Sweep, run: Run, low: float, high: float) -> str:
-    """A stretch of the axis, its unit said once: `64x64 to 512x512 pixels`; of one place, that place."""
+    """Return a span of the axis with its unit: `64x64 to 512x512 pixels`; one value if both ends are equal."""
     first, last = _bare(sweep, run, low), _bare(sweep, run, high)
-    return place_name(sweep, run, high) if first == last else f"{first} to {place_name(sweep, run, high)}"
+    return value_name(sweep, run, high) if first == last else f"{first} to {value_name(sweep, run, high)}"
 
 
-def surely(sweep: Sweep, run: Run) -> str:
-    """Where a sweep without a crossing is sure: `from 512x512 to 729x729 pixels; below that one cannot tell`."""
+def significant(sweep: Sweep, run: Run) -> str:
+    """Say where a sweep is significant: `from 512x512 to 729x729 pixels; below that it is unclear`."""
     found = sweep.found
-    below = all(high < found.sure[0][0] for _, high in found.unsure)
-    above = all(low > found.sure[-1][1] for low, _ in found.unsure)
+    below = all(high < found.significant[0][0] for _, high in found.unclear)
+    above = all(low > found.significant[-1][1] for low, _ in found.unclear)
     where = "below that" if below else "above that" if above else "elsewhere"
-    return f"{' and '.join(_stretch(sweep, run, *span) for span in found.sure)}; {where} one cannot tell"
+    return f"{' and '.join(_span(sweep, run, *span) for span in found.significant)}; {where} it is unclear"
 
 
-def _stretch(sweep: Sweep, run: Run, low: float, high: float) -> str:
+def _span(sweep: Sweep, run: Run, low: float, high: float) -> str:
     if sweep.axis == "chunk":
         low, high = _whole(ceil, low), _whole(floor, high)
     name = span_name(sweep, run, low, high)
-    return f"at {name}" if name == place_name(sweep, run, high) else f"from {name}"
+    return f"at {name}" if name == value_name(sweep, run, high) else f"from {name}"
 
 
-def _reached(sweep: Sweep, crossing: Crossover, at: float) -> float:
-    """The first place from `at` on where Celery can pay, or the last up to it: a chunk is whole."""
+def _reached(sweep: Sweep, crossover: Crossover, at: float) -> float:
+    """Round a chunk to the first whole one at which Celery pays, or the last."""
     if sweep.axis != "chunk":
         return at
-    return _whole(ceil if crossing.pays_above else floor, at)
+    return _whole(ceil if crossover.pays_above else floor, at)
 
 
 def _whole(rounded: Callable[[float], int], at: float) -> int:
-    """A chunk from a place between two, which may miss a whole one by what a logarithm does."""
+    # The logarithm of the axis may leave a rounding error on a whole chunk.
     return rounded(round(at, 6))
 
 
@@ -112,16 +113,15 @@ def _bare(sweep: Sweep, run: Run, at: float) -> str:
 
 
 def _ends(sweep: Sweep, run: Run) -> str:
-    """How Celery did at both ends: `takes 4.20 times as long at 64x64 and 1.30 times as long at 512x512 pixels`."""
+    """Compare at both ends: `takes 4.20 times as long at 64x64 and 1.30 times as long at 512x512 pixels`."""
     first, last = sweep.found.points[0], sweep.found.points[-1]
     verb, speed = _speed(first)
     other_verb, other = _speed(last)
     then = other if other_verb == verb else f"{other_verb} {other}"
-    return f"{verb} {speed} at {_bare(sweep, run, first.at)} and {then} at {place_name(sweep, run, last.at)}"
+    return f"{verb} {speed} at {_bare(sweep, run, first.at)} and {then} at {value_name(sweep, run, last.at)}"
 
 
 def _speed(point: SweepPoint) -> tuple[str, str]:
-    """How Celery did at a place: a verb, and the rest of it."""
     ratio = point.ratio
     if ratio is None:
         return "was", "not measured"
@@ -134,31 +134,33 @@ def _interval(found: Crossover, sweep: Sweep, run: Run) -> str:
     level = f"{100 * found.level:.0f} % interval"
     low, high = (None if end is None else _reached(sweep, found, end) for end in (found.low, found.high))
     if low is None and high is None:
-        return f"{level}: anywhere in the tested range, or beyond"
+        return f"{level}: anywhere in the tested range or beyond it"
     if low is None:
-        return f"{level}: up to {place_name(sweep, run, high or 0.0)}, perhaps below the tested range"
+        return f"{level}: up to {value_name(sweep, run, high or 0.0)}, possibly below the tested range"
     if high is None:
-        return f"{level}: from {place_name(sweep, run, low)}, perhaps beyond the tested range"
+        return f"{level}: from {value_name(sweep, run, low)}, possibly beyond the tested range"
     return f"{level}: {span_name(sweep, run, low, high)}"
 
 
-def _too_few_places(sweep: Sweep, run: Run) -> str:
+def _too_few_points(sweep: Sweep, run: Run) -> str:
     compared = len(sweep.found.points)
     asked = {
-        place(run, cell, sweep.axis)
+        axis_value(run, cell, sweep.axis)
         for cell in run.plan.cells
         if cell.distributed and cell.stage == sweep.stage
     }
     of = f" of {len(asked)}" if len(asked) > compared else ""
-    places = "place" if len(asked) == 1 else "places"
-    return f"only {compared}{of} {places} could be compared, {FEWEST_POINTS} are needed"
+    points = "point" if len(asked) == 1 else "points"
+    return f"only {compared}{of} {points} could be compared, and {FEWEST_POINTS} are needed"
 
 
 def _why_undecided(found: BreakEven) -> str:
     rounds = len(set.intersection(*(set(point.ratios) for point in found.points)))
     if rounds < FEWEST_ROUNDS:
         return (
-            f"an interval needs {FEWEST_ROUNDS} rounds in which both were measured, and the choice of the best cell "
-            f"takes one more, but there {'is' if rounds == 1 else 'are'} {count(rounds, 'round')}; use more --rounds"
+            f"an interval needs {FEWEST_ROUNDS} rounds that measured both, and choosing the best cell needs one more, "
+            f"but there {'is' if rounds == 1 else 'are'} {count(rounds, 'round')}; use more --rounds"
         )
-    return "their times differ by less than the margin or the noise everywhere; use more --rounds or a wider range"
+    return (
+        "the margin or the noise is larger than the difference everywhere; use more --rounds or a wider range"
+    )

@@ -1,12 +1,10 @@
-"""Where Celery starts to pay along a swept axis: the crossing of its time with the baseline's.
+"""Where Celery starts to pay along a swept axis: the crossover of its time and the baseline's.
 
-Between two points of the axis a round's log-ratio is interpolated on the logarithm of the axis, by the cubic
-through the four nearest points: a weighted mean of measured log-ratios of that same round. So at any place
-the rounds give a sample to which the exact test applies, as it does at a measured point. A place
-belongs to a crossing's interval if that test does not tell its ratio from 1.
+A cubic through the four nearest points interpolates each round's log-ratio on the logarithm of the axis, so that every
+round has a value at every position and the exact test applies as it does at a measured point. A position belongs to a
+crossover's interval if the test cannot distinguish its ratio from 1.
 Source: inverting a test, Hollander, Wolfe & Chicken, "Nonparametric Statistical Methods", 3rd ed., 2014,
-sec. 3.3; the set where two lines may cross, Fieller, J. R. Stat. Soc. B 16, 1954. benchmarks/statistics/crossover.py
-measures how often the interval covers.
+sec. 3.3; Fieller, J. R. Stat. Soc. B 16, 1954. Coverage: benchmarks/statistics/crossover.py.
 """
 
 from __future__ import annotations
@@ -31,38 +29,34 @@ from orchestrator.model.findings import Estimate
 
 Floats: TypeAlias = NDArray[np.float64]
 BreakEvenKind: TypeAlias = Literal["crosses", "several", "always", "never", "undecided"]
-Side: TypeAlias = Literal[-1, 0, 1]
-"""-1 where Celery surely takes less, 1 where it surely takes more, 0 where one cannot tell."""
-Segment: TypeAlias = tuple[Side, int, int]
-"""Neighbouring places on one side: the side, the first place, the last."""
-Span: TypeAlias = tuple[float, float]
-"""From where to where on the axis."""
+Side: TypeAlias = Literal[-1, 0, 1]  # -1: Celery takes significantly less time, 1: more, 0: not significant
+Segment: TypeAlias = tuple[
+    Side, int, int
+]  # the side of neighbouring positions, the first and the last of them
+Span: TypeAlias = tuple[float, float]  # from and to, on the axis
 
-STEPS: Final = 60
-"""Places that are looked at between two points."""
-
-FEWEST_POINTS: Final = 4
-"""The cubic needs so many."""
+STEPS: Final = 60  # positions examined between two points
+FEWEST_POINTS: Final = 4  # that a cubic needs
 
 
 @dataclass(frozen=True, slots=True)
 class SweepPoint:
-    """One place of the axis: `at`, above 0, and each round's ratio of Celery's time to the baseline's."""
+    """A measured value of the axis, above 0, and each round's ratio of Celery's time to the baseline's."""
 
     at: float
     ratios: Mapping[int, float]
 
     @property
     def ratio(self) -> Estimate | None:
-        """The middle of the rounds' ratios with its interval."""
+        """The estimate of the rounds' ratios."""
         return estimate([self.ratios[round_] for round_ in sorted(self.ratios)])
 
 
 @dataclass(frozen=True, slots=True)
 class Crossover:
-    """One place where the ratio passes 1; `pays_above` tells on which side Celery takes less.
+    """A position at which the ratio passes 1, and the side on which Celery pays.
 
-    An end of the interval that lies outside of the tested range is `None`.
+    An end of the interval that lies outside the tested range is `None`.
     """
 
     at: float
@@ -74,128 +68,130 @@ class Crossover:
 
 @dataclass(frozen=True, slots=True)
 class BreakEven:
-    """Where Celery pays on a swept axis, of which `low` to `high` was tested.
+    """Where Celery pays on a swept axis that was tested from `low` to `high`.
 
-    `crosses`: once. `several`: more than once. `always`, `never`: surely on one side in `sure`, and nowhere
-    surely on the other; `unsure` has where one cannot tell. `undecided`: too few rounds or points, or nowhere
-    a difference.
+    Attributes:
+        kind: `crosses` once, `several` times, `always` or `never` significantly faster on `significant` and nowhere
+            on the other side, or `undecided`: too few rounds or points, or no significant difference.
+        unclear: the spans without a significant difference.
     """
 
     kind: BreakEvenKind
     low: float
     high: float
-    crossings: tuple[Crossover, ...] = ()
-    sure: tuple[Span, ...] = ()
-    unsure: tuple[Span, ...] = ()
+    crossovers: tuple[Crossover, ...] = ()
+    significant: tuple[Span, ...] = ()
+    unclear: tuple[Span, ...] = ()
     points: tuple[SweepPoint, ...] = ()
 
     @property
     def everywhere(self) -> bool:
-        """Whether it is surely on one side wherever it was tested."""
-        return self.kind in ("always", "never") and not self.unsure
+        """Whether it is significantly on one side in the whole tested range."""
+        return self.kind in ("always", "never") and not self.unclear
 
 
 def break_even(points: Sequence[SweepPoint], margin: float = 0.05) -> BreakEven:
-    """Where the ratio passes 1, from the rounds that every point has.
+    """Find where the ratio passes 1, from the rounds that every point has.
 
     Args:
-        points: of the axis, `FEWEST_POINTS` or more, in any order.
-        margin: a side on which the ratio never lies further from 1 than this is none, for who looks at many
-            places of a ratio that is 1 everywhere finds some that chance took away from it.
+        points: in any order; fewer than `FEWEST_POINTS` are undecided.
+        margin: a segment whose ratio is nowhere further from 1 than this counts as unclear: among many positions of a
+            ratio that is 1 everywhere, some are significant by chance.
 
     Raises:
         ValueError: there are no points, or one is not above 0.
     """
     ordered = tuple(sorted(points, key=lambda point: point.at))
     if not ordered or ordered[0].at <= 0:
-        raise ValueError(f"points of a logarithmic axis lie above 0, not at {[each.at for each in ordered]}")
+        raise ValueError(
+            f"the points of a logarithmic axis must lie above 0, not at {[each.at for each in ordered]}"
+        )
     low, high = ordered[0].at, ordered[-1].at
     rounds = sorted(set.intersection(*(set(point.ratios) for point in ordered)))
     if len(rounds) < FEWEST_ROUNDS or len(ordered) < FEWEST_POINTS:
         return BreakEven("undecided", low, high, points=ordered)
     axis = np.array([log(point.at) for point in ordered])
     measured = np.array([[log(point.ratios[round_]) for round_ in rounds] for point in ordered])
-    places = _places(axis)
-    curve = _curve(places, interpolation(axis, places) @ measured)
-    stretches = _merged(_stretches(curve), curve, log1p(margin))
-    crossings = tuple(_crossings(stretches, curve, log1p(margin)))
-    spans = [(side, (exp(places[first]), exp(places[last]))) for side, first, last in stretches]
-    sure = tuple(span for side, span in spans if side)
-    unsure = tuple(span for side, span in spans if not side)
-    sides = {side for side, _, _ in stretches} - {0}
-    if len(crossings) > 1:
+    positions = _positions(axis)
+    curve = _curve(positions, interpolation(axis, positions) @ measured)
+    segments = _merged(_segments(curve), curve, log1p(margin))
+    crossovers = tuple(_crossovers(segments, curve, log1p(margin)))
+    spans = [(side, (exp(positions[first]), exp(positions[last]))) for side, first, last in segments]
+    significant = tuple(span for side, span in spans if side)
+    unclear = tuple(span for side, span in spans if not side)
+    sides = {side for side, _, _ in segments} - {0}
+    if len(crossovers) > 1:
         kind: BreakEvenKind = "several"
-    elif crossings:
+    elif crossovers:
         kind = "crosses"
     elif sides:
         kind = "always" if sides == {-1} else "never"
     else:
         kind = "undecided"
-    return BreakEven(kind, low, high, crossings, sure, unsure, ordered)
+    return BreakEven(kind, low, high, crossovers, significant, unclear, ordered)
 
 
-def interpolation(axis: Floats, places: Floats) -> Floats:
-    """Weights, (places, points), that give a function's values at `places` from those on `axis`.
+def interpolation(axis: Floats, positions: Floats) -> Floats:
+    """Return the weights that interpolate values on `axis` at `positions`, of shape (positions, points).
 
-    Lagrange's cubic through the four points about a place; the first four or the last four near the ends.
+    Lagrange's cubic through the four points around a position; the first or the last four near the ends.
     """
-    firsts = np.clip(np.searchsorted(axis, places) - 2, 0, len(axis) - FEWEST_POINTS)
-    weights, rows = np.zeros((len(places), len(axis))), np.arange(len(places))
+    firsts = np.clip(np.searchsorted(axis, positions) - 2, 0, len(axis) - FEWEST_POINTS)
+    weights, rows = np.zeros((len(positions), len(axis))), np.arange(len(positions))
     nodes = axis[firsts[:, None] + np.arange(FEWEST_POINTS)]
     for index in range(FEWEST_POINTS):
         others = np.delete(nodes, index, axis=1)
-        parts = (places[:, None] - others) / (nodes[:, index, None] - others)
+        parts = (positions[:, None] - others) / (nodes[:, index, None] - others)
         weights[rows, firsts + index] = np.prod(parts, axis=1)
     return weights
 
 
-def _places(axis: Floats) -> Floats:
-    """Every point, and places between them."""
+def _positions(axis: Floats) -> Floats:
+    """Return every point, and the positions between them."""
     between = [np.linspace(one, other, STEPS, endpoint=False) for one, other in pairwise(axis)]
     return np.append(np.concatenate(between), axis[-1])
 
 
 @dataclass(frozen=True, slots=True)
 class _Curve:
-    """The log-ratio along the axis: its middle at each place, and its interval."""
+    """The log-ratio at each position of the axis, with its interval."""
 
-    places: Floats
+    positions: Floats
     points: Floats
     low: Floats
     high: Floats
     level: float
 
     def side(self, index: int) -> Side:
-        """On which side of 1 a place surely is."""
+        """Return on which side of 1 a position significantly is."""
         return 1 if self.low[index] > 0 else -1 if self.high[index] < 0 else 0
 
 
-def _curve(places: Floats, logarithms: Floats) -> _Curve:
-    """`estimates.estimate` at every place at once, from log-ratios of shape (places, rounds)."""
+def _curve(positions: Floats, logarithms: Floats) -> _Curve:
+    """Compute `intervals.estimate` at every position at once, from log-ratios of shape (positions, rounds)."""
     ordered = np.sort(walsh_averages(logarithms), axis=1)
     k, level = critical_value(rank_test(logarithms.shape[1]))
-    return _Curve(places, np.median(ordered, axis=1), ordered[:, k], ordered[:, -1 - k], level)
+    return _Curve(positions, np.median(ordered, axis=1), ordered[:, k], ordered[:, -1 - k], level)
 
 
-def _stretches(curve: _Curve) -> list[Segment]:
-    """Runs of places on one side.
+def _segments(curve: _Curve) -> list[Segment]:
+    """Split the positions by side.
 
-    Two sure stretches that touch had no place between them that one cannot tell: then there is one of the
-    width of a step.
+    Between two opposite segments that touch, an unclear segment of one step is inserted.
     """
-    stretches: list[Segment] = []
-    for side, group in groupby(range(len(curve.places)), key=curve.side):
+    segments: list[Segment] = []
+    for side, group in groupby(range(len(curve.positions)), key=curve.side):
         indices = list(group)
-        if stretches and side and stretches[-1][0] == -side:
-            stretches.append((0, indices[0] - 1, indices[0]))
-        stretches.append((side, indices[0], indices[-1]))
-    return stretches
+        if segments and side and segments[-1][0] == -side:
+            segments.append((0, indices[0] - 1, indices[0]))
+        segments.append((side, indices[0], indices[-1]))
+    return segments
 
 
-def _merged(stretches: Sequence[Segment], curve: _Curve, margin: float) -> list[Segment]:
-    """The stretches, those that stay within the margin of 1 taken as ones that one cannot tell."""
+def _merged(segments: Sequence[Segment], curve: _Curve, margin: float) -> list[Segment]:
+    """Turn the segments that stay within the margin of 1 into unclear ones."""
     merged: list[Segment] = []
-    for side, first, last in stretches:
+    for side, first, last in segments:
         far = float(np.abs(curve.points[first : last + 1]).max()) > margin
         if not (side and far) and merged and merged[-1][0] == 0:
             merged[-1] = (0, merged[-1][1], last)
@@ -204,23 +200,23 @@ def _merged(stretches: Sequence[Segment], curve: _Curve, margin: float) -> list[
     return merged
 
 
-def _crossings(stretches: Sequence[Segment], curve: _Curve, margin: float) -> list[Crossover]:
-    """A crossing for every stretch that one cannot tell between two sides that differ.
+def _crossovers(segments: Sequence[Segment], curve: _Curve, margin: float) -> list[Crossover]:
+    """Find a crossover in every unclear segment between two opposite sides.
 
-    An unsure stretch at an end of the axis has no neighbour there: the side is then the one on which the end
-    itself lies, and the interval is open. Only a sure neighbour has an edge.
+    An unclear segment at an end of the axis has no neighbour there: the end's own point decides the side, and the
+    interval is open.
     """
-    crossings = []
-    for index, (side, first, last) in enumerate(stretches):
-        opens, closes = index == 0, index == len(stretches) - 1
+    crossovers = []
+    for index, (side, first, last) in enumerate(segments):
+        opens, closes = index == 0, index == len(segments) - 1
         if side != 0 or (opens and closes):
             continue
-        before = _leaning(curve, first, margin) if opens else stretches[index - 1][0]
-        after = _leaning(curve, last, margin) if closes else stretches[index + 1][0]
+        before = _leaning(curve, first, margin) if opens else segments[index - 1][0]
+        after = _leaning(curve, last, margin) if closes else segments[index + 1][0]
         at = _passes(curve, first, last)
         if at is None or before != -after:
             continue
-        crossings.append(
+        crossovers.append(
             Crossover(
                 at,
                 low=None if opens else _edge(curve, first, first - 1),
@@ -229,25 +225,25 @@ def _crossings(stretches: Sequence[Segment], curve: _Curve, margin: float) -> li
                 pays_above=after == -1,
             )
         )
-    return crossings
+    return crossovers
 
 
 def _leaning(curve: _Curve, index: int, margin: float) -> Side:
-    """The side on which the middle of a place lies, be it sure or not; 0 within the margin of 1."""
+    """Return the side of a position's point, significant or not; 0 within the margin of 1."""
     point = curve.points[index]
     return 0 if abs(point) <= margin else 1 if point > 0 else -1
 
 
-def _edge(curve: _Curve, unsure: int, sure: int) -> float:
-    """Where, between two neighbouring places, the interval's end passes 1."""
-    ends = curve.low if curve.low[sure] > 0 else curve.high
-    share = float(np.clip(ends[unsure] / (ends[unsure] - ends[sure]), 0.0, 1.0))
-    return exp(curve.places[unsure] + share * (curve.places[sure] - curve.places[unsure]))
+def _edge(curve: _Curve, unclear: int, clear: int) -> float:
+    """Return where the interval's end passes 1 between two neighbouring positions."""
+    ends = curve.low if curve.low[clear] > 0 else curve.high
+    share = float(np.clip(ends[unclear] / (ends[unclear] - ends[clear]), 0.0, 1.0))
+    return exp(curve.positions[unclear] + share * (curve.positions[clear] - curve.positions[unclear]))
 
 
 def _passes(curve: _Curve, first: int, last: int) -> float | None:
-    """Where the point passes 1 between two places; the middle one of several, `None` where it does not."""
-    lower, upper = max(0, first - 1), min(len(curve.places) - 1, last + 1)
+    """Return where the point passes 1 between two positions, the middle one of several; `None` if nowhere."""
+    lower, upper = max(0, first - 1), min(len(curve.positions) - 1, last + 1)
     above = curve.points[lower : upper + 1] > 0
     passing = lower + np.flatnonzero(above[1:] != above[:-1])
     if not len(passing):
@@ -255,4 +251,4 @@ def _passes(curve: _Curve, first: int, last: int) -> float | None:
     index = int(passing[len(passing) // 2])
     here, there = curve.points[index], curve.points[index + 1]
     share = here / (here - there)
-    return exp(curve.places[index] + share * (curve.places[index + 1] - curve.places[index]))
+    return exp(curve.positions[index] + share * (curve.positions[index + 1] - curve.positions[index]))

@@ -1,4 +1,4 @@
-"""What a run tells about more slots: for each way to do a stage a curve, its law, its bounds, and the COST."""
+"""Throughput over slots: a curve for each way to do a stage, its law and bounds, and the COST."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from orchestrator.model.runs import Cell, CellResult, Run
 
 @dataclass(frozen=True, slots=True)
 class ScalingPoint:
-    """One number of slots: tasks a second, and the speedup over the serial cell of the same kernel."""
+    """Throughput on one number of slots, and the speedup over the serial cell of the same kernel."""
 
     cell: Cell
     throughput_per_s: Estimate
@@ -33,10 +33,9 @@ class ScalingPoint:
 
 @dataclass(frozen=True, slots=True)
 class ScalingCurve:
-    """The cells that differ in slots alone, the fewest slots first.
+    """Cells that differ in slots only, the fewest slots first.
 
-    `law` is the fitted one or why there is none. `bounds` are Celery's, at the most slots measured; `None`
-    where samples do not hold their stations' times.
+    `bounds` are those of a Celery curve at the most slots measured; `None` if there are no station times.
     """
 
     points: tuple[ScalingPoint, ...]
@@ -51,33 +50,33 @@ class ScalingCurve:
 
 @dataclass(frozen=True, slots=True)
 class ScalingFindings:
-    """All that a run says about slots, computed from the run alone."""
+    """Everything that a run shows about slots."""
 
     curves: tuple[ScalingCurve, ...]
     costs: tuple[Cost, ...]
 
     def of_stage(self, stage: str) -> tuple[ScalingCurve, ...]:
-        """The stage's curves, in the plan's order."""
+        """Return the stage's curves, in the plan's order."""
         return tuple(curve for curve in self.curves if curve.cell.stage == stage)
 
     def of_costs(self, stage: str) -> tuple[Cost, ...]:
-        """The stage's COST against each baseline."""
+        """Return the stage's COST against each baseline."""
         return tuple(cost for cost in self.costs if cost.stage == stage)
 
 
 def scaling(run: Run) -> ScalingFindings:
-    """Everything that is concluded about slots; cells measured at one number of slots make no curve."""
-    families: dict[Cell, list[CellResult]] = {}
+    """Analyse each series of cells measured on several numbers of slots."""
+    series: dict[Cell, list[CellResult]] = {}
     for result in run.cells:
         if not result.cell.replica:
-            families.setdefault(replace(result.cell, slots=0), []).append(result)
-    curves = tuple(_curve(run, family) for each in families.values() if len(family := eligible(each)) > 1)
+            series.setdefault(replace(result.cell, slots=0), []).append(result)
+    curves = tuple(_curve(run, results) for each in series.values() if len(results := eligible(each)) > 1)
     stages = dict.fromkeys(curve.cell.stage for curve in curves if curve.cell.distributed)
     return ScalingFindings(curves, tuple(cost for stage in stages for cost in costs(run, stage)))
 
 
-def part_filled(run: Run, curves: Sequence[ScalingCurve]) -> tuple[int, ...]:
-    """The numbers of slots on which a batch makes no whole turns: some slots have nothing to do in the last one."""
+def uneven_slots(run: Run, curves: Sequence[ScalingCurve]) -> tuple[int, ...]:
+    """Return the numbers of slots that do not divide the messages evenly, so that some idle at the end."""
     return tuple(
         sorted(
             {
@@ -91,11 +90,11 @@ def part_filled(run: Run, curves: Sequence[ScalingCurve]) -> tuple[int, ...]:
 
 
 def servable_slots(results: Sequence[CellResult], run: Run) -> float | None:
-    """How many slots of a cell the cores can truly run: cores over the share of its time that a task computes.
+    """Return how many slots the cores can run at once: cores over the share of its time that a task computes.
 
-    That share is what is left when waiting within the kernel is taken away (wall less CPU seconds), at the
-    fewest slots, where nobody waits for a core yet; `None` where no cores are known. A machine, however small
-    a share of a core it has, can run one slot: that one is as slow alone as it is beside those of others.
+    That share is the time not spent waiting within the kernel (wall less CPU seconds), at the fewest slots, where
+    nothing waits for a core yet. `None` if no cores are known. A machine with a small share of a core still counts as
+    one slot, which is as slow alone as it is beside those of other machines.
     """
     fewest = min(results, key=lambda each: each.cell.slots)
     machines = cores_by_machine(run) if fewest.cell.distributed else (float(run.environment.cpu.usable),)
@@ -112,8 +111,8 @@ def servable_slots(results: Sequence[CellResult], run: Run) -> float | None:
     return sum(max(1.0, cores / max(share, 1e-6)) for cores in machines)
 
 
-def _curve(run: Run, family: Sequence[CellResult]) -> ScalingCurve:
-    ordered = sorted(family, key=lambda each: each.cell.slots)
+def _curve(run: Run, results: Sequence[CellResult]) -> ScalingCurve:
+    ordered = sorted(results, key=lambda each: each.cell.slots)
     throughputs = {
         each.cell.slots: {s.round: s.throughput_per_s for s in each.samples if s.ok} for each in ordered
     }
@@ -136,7 +135,7 @@ def _point(run: Run, result: CellResult) -> ScalingPoint:
 
 
 def _is_serial_of(result: CellResult, other: CellResult) -> bool:
-    """Whether a result is the serial cell of the other's kernel and work, and they may be compared."""
+    """Return whether a result is the comparable serial cell of the other's kernel and work."""
     one, two = result.cell, other.cell
     same = (one.kernel, one.width, one.height, one.latency_ms) == (
         two.kernel,

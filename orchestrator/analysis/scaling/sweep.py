@@ -1,4 +1,4 @@
-"""What a run tells that swept the work of a task: the break-even of each stage against each baseline."""
+"""The break-even of each stage against each baseline, from a run that swept the work or the chunk."""
 
 from __future__ import annotations
 
@@ -16,20 +16,21 @@ from orchestrator.model.runs import Cell, CellResult, Run
 
 Axis: TypeAlias = Literal["pixels", "latency_ms", "chunk"]
 
+# The plan's name of a swept axis, and the unit in which it is analysed.
 AXES: Final[dict[str, Axis]] = {"size": "pixels", "latency": "latency_ms", "chunk": "chunk"}
-"""What a plan calls what it swept, and what that is measured in here: such a run asks from where Celery pays."""
 
+# Along these axes the cells of a stage do different work, so that the stage as a whole has no verdict.
 OF_WORK: Final = ("size", "latency")
-"""Axes along which cells of one stage do different work, so that the stage as a whole has no verdict."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
-    """One stage's sweep against a baseline.
+    """A stage's sweep against a baseline.
 
-    The axis is `pixels` of an image, `latency_ms` of the origin, or the `chunk`. `celery` and `versus` are
-    the best cells at each place, in the order of `found.points`. `left_out` are the places where both were
-    measured and may not be compared (`comparable`).
+    Attributes:
+        axis: pixels of an image, latency of the image server, or tasks a message.
+        celery, versus: the best cells at each value, in the order of `found.points`.
+        left_out: the values at which both were measured but are not comparable.
     """
 
     stage: str
@@ -41,35 +42,26 @@ class Sweep:
     left_out: tuple[float, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class BreakevenFindings:
-    """All that a sweep says, computed from the run alone."""
-
-    sweeps: tuple[Sweep, ...]
-
-
-def sweeping(run: Run) -> BreakevenFindings:
-    """Each stage's sweeps; a stage whose work was not swept has none."""
-    return BreakevenFindings(
-        tuple(
-            sweep
-            for stage in run.stages
-            if (axis := axis_of(run, stage)) is not None
-            for against in BASELINES
-            if (sweep := _sweep(run, stage, against, axis)) is not None
-        )
+def sweeps(run: Run) -> tuple[Sweep, ...]:
+    """Find the break-even of each swept stage against each baseline."""
+    return tuple(
+        sweep
+        for stage in run.stages
+        if (axis := axis_of(run, stage)) is not None
+        for against in BASELINES
+        if (sweep := _sweep(run, stage, against, axis)) is not None
     )
 
 
 def axis_of(run: Run, stage: str) -> Axis | None:
-    """What the plan swept, if the stage's Celery cells lie at several places of it."""
+    """Return the swept axis if the stage's Celery cells have several values on it."""
     axis = AXES.get(run.plan.axis or "")
     cells = [result.cell for result in run.of_stage(stage) if result.samples and result.cell.distributed]
-    return axis if axis is not None and len({place(run, cell, axis) for cell in cells}) > 1 else None
+    return axis if axis is not None and len({axis_value(run, cell, axis) for cell in cells}) > 1 else None
 
 
-def place(run: Run, cell: Cell, axis: Axis) -> float:
-    """Where on the axis a cell lies: its own work, or else the plan's."""
+def axis_value(run: Run, cell: Cell, axis: Axis) -> float:
+    """Return a cell's value on the axis: its own, or the plan's."""
     if axis == "pixels":
         return float((cell.width or run.plan.width) * (cell.height or run.plan.height))
     if axis == "latency_ms":
@@ -79,15 +71,15 @@ def place(run: Run, cell: Cell, axis: Axis) -> float:
 
 def _sweep(run: Run, stage: str, against: Against, axis: Axis) -> Sweep | None:
     """Compare a stage with a baseline, which is the same at every chunk: only Celery's chunk is swept."""
-    ours = _by_place(run, candidates(run.of_stage(stage), lambda cell: cell.distributed), axis)
+    ours = _by_value(run, candidates(run.of_stage(stage), lambda cell: cell.distributed), axis)
     baseline = candidates(run.of_stage(stage), BASELINES[against])
     theirs = (
-        {at: list(eligible(baseline)) for at in ours} if axis == "chunk" else _by_place(run, baseline, axis)
+        {at: list(eligible(baseline)) for at in ours} if axis == "chunk" else _by_value(run, baseline, axis)
     )
     points, celery, versus, left_out = [], [], [], []
     for at in sorted(ours.keys() & theirs.keys()):
         one, other = select_best(ours[at]), select_best(theirs[at])
-        # A logarithmic axis has no place for an origin that answers at once.
+        # A logarithmic axis has no 0, the latency of an image server without any.
         if at <= 0:
             continue
         if one is None or other is None or obstacle(one, other) is not None:
@@ -102,14 +94,14 @@ def _sweep(run: Run, stage: str, against: Against, axis: Axis) -> Sweep | None:
     return Sweep(stage, against, axis, found, tuple(celery), tuple(versus), tuple(left_out))
 
 
-def _by_place(run: Run, results: tuple[CellResult, ...], axis: Axis) -> dict[float, list[CellResult]]:
-    """Place to the cells there that may be compared with each other."""
+def _by_value(run: Run, results: tuple[CellResult, ...], axis: Axis) -> dict[float, list[CellResult]]:
+    """Group comparable cells by their value on the axis."""
     found: dict[float, list[CellResult]] = {}
     for result in results:
-        found.setdefault(place(run, result.cell, axis), []).append(result)
+        found.setdefault(axis_value(run, result.cell, axis), []).append(result)
     return {at: list(eligible(there)) for at, there in found.items()}
 
 
 def _ratios(ours: Mapping[int, float], theirs: Mapping[int, float]) -> dict[int, float]:
-    """Round to how many times as long Celery took."""
+    """Return how many times as long Celery took, by round."""
     return {round_: ours[round_] / theirs[round_] for round_ in paired(ours, theirs)}

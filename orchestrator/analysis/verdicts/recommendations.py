@@ -64,7 +64,11 @@ def advice(run: Run, stage: str) -> Advice | None:
         return Advice(found)
     against_best = tuple(each for each in costs(run, stage) if each.against == "best in-process")
     # A batch that is too short for any number of slots says nothing about longer ones.
-    if against_best and against_best[0].bound != "latency" and all(c.kind == "never" for c in against_best):
+    if (
+        against_best
+        and against_best[0].limited_by != "latency"
+        and all(c.kind == "never" for c in against_best)
+    ):
         return Advice(found, costs=against_best)
     return Advice(found, bounds=bounds(measured, best.best.cell.slots))
 

@@ -13,7 +13,7 @@ from dataclasses import replace
 from math import expm1, log
 from typing import Final
 
-from orchestrator.analysis.scaling.sweep import OF_WORK, sweeping
+from orchestrator.analysis.scaling.sweep import OF_WORK, sweeps
 from orchestrator.analysis.stats.intervals import makespan
 from orchestrator.analysis.verdicts.verdict import verdicts
 from orchestrator.model.findings import Estimate
@@ -47,7 +47,7 @@ def narrow(run: Run, target: float) -> bool:
     is invalid has no interval, and no more rounds will give it one.
     """
     judged = () if run.plan.axis in OF_WORK else verdicts(run)
-    points = [point for sweep in sweeping(run).sweeps for point in sweep.found.points]
+    points = [point for sweep in sweeps(run) for point in sweep.found.points]
     if judged or points:
         ratios = [each.ratio for each in judged if each.verdict != "invalid"]
         return all(half_width(each) <= target for each in (*ratios, *(point.ratio for point in points)))

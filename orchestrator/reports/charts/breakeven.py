@@ -93,7 +93,7 @@ def _spec(sweep: Sweep, margin: float) -> Spec:
     across = {"x": alt.X("from:Q", scale=x_scale), "x2": "to:Q"}
     upright = {"y": alt.Y("low:Q", scale=y_scale), "y2": "high:Q"}
     tie = alt.Chart(values([{"from": left, "to": right, "low": 1 / (1 + margin), "high": 1 + margin}]))
-    crossovers = alt.Chart(values([_crossover(sweep, each, low, high) for each in sweep.found.crossings]))
+    crossovers = alt.Chart(values([_crossover(sweep, each, low, high) for each in sweep.found.crossovers]))
     base = alt.Chart(values(data))
     celery = colour("celery")
     tooltip = tooltips("at", "times", "interval", "Celery", "against")

@@ -19,7 +19,7 @@ from orchestrator.phrases.charts import SCALING_LEGEND
 from orchestrator.phrases.cost import cost_sentences
 from orchestrator.phrases.headline import listed
 from orchestrator.phrases.numbers import NONE, interval, level, number, times
-from orchestrator.phrases.scaling import curve_sentences, curves_sentence
+from orchestrator.phrases.scaling import curve_sentences, gains_sentence
 from orchestrator.reports.charts.chart import (
     Chart,
     Spec,
@@ -60,7 +60,7 @@ def _of_stage(found: ScalingFindings, stage: str) -> Chart:
         short=stage,
         legend=SCALING_LEGEND,
         caption="",
-        description=f"Tasks per second by number of slots in {stage}, {curves_sentence(curves)}",
+        description=f"Tasks per second by number of slots in {stage}, {gains_sentence(curves)}",
         head=("cell", "slots", "tasks/s", "interval", "level", "vs serial"),
         rows=tuple(_row(point) for curve in curves for point in curve.points),
         spec=_spec(curves, _here(costs)),

@@ -120,9 +120,9 @@ def test_ids_are_unique_and_every_link_within_the_page_leads_somewhere():
     ("name", "text"),
     [
         ("example", "Celery hurts in grayscale"),
-        ("no samples", "Whether Celery helps in grayscale cannot be told yet"),
-        ("tasks lost", "The work of grayscale was not done right"),
-        ("serial alone", "Nothing to judge"),
+        ("no samples", "It is unclear whether Celery helps in grayscale"),
+        ("tasks lost", "Outputs were missing or wrong in grayscale"),
+        ("serial alone", "Nothing to compare"),
         ("sweep of the slots", "In grayscale Celery pays from 3 slots on"),
     ],
 )
@@ -164,27 +164,27 @@ def test_stages_that_cannot_be_told_are_not_counted_as_those_where_celery_does_n
     few = replace(
         run, cells=tuple(replace(each, samples=each.samples[:3]) for each in run.cells), complete=False
     )
-    assert headline(analyse(few)).text == "Whether Celery helps cannot be told yet in any of 4 stages"
+    assert headline(analyse(few)).text == "It is unclear whether Celery helps in any of 4 stages"
     mixed = replace(run, cells=(*few.of_stage("download"), *(each for each in run.cells[10:])))
-    assert headline(analyse(mixed)).text.endswith("of 3 stages, and in 1 it cannot be told yet")
+    assert headline(analyse(mixed)).text.endswith("of 3 stages, and it is unclear in 1")
 
 
 @pytest.mark.parametrize(
     ("words", "text"),
     [
-        (["invalid"] * 4, "The work was not done right in any of 4 stages"),
+        (["invalid"] * 4, "Outputs were missing or wrong in all 4 stages"),
         (
             ["helps", "hurts", "invalid", "invalid"],
-            "Celery helps in 1 of 2 stages; in 2 the work was not done right",
+            "Celery helps in 1 of 2 stages; outputs were missing or wrong in 2",
         ),
-        (["helps", "invalid"], "Celery helps in 1 of 1 stage; in 1 the work was not done right"),
+        (["helps", "invalid"], "Celery helps in 1 of 1 stage; outputs were missing or wrong in 1"),
         (
             ["ties", "inconclusive", "invalid"],
-            "Celery helps in none of 1 stage, and in 1 it cannot be told yet; in 1 the work was not done right",
+            "Celery helps in none of 1 stage, and it is unclear in 1; outputs were missing or wrong in 1",
         ),
         (
             ["inconclusive", "invalid"],
-            "Whether Celery helps cannot be told yet in 1 stage; in 1 the work was not done right",
+            "It is unclear whether Celery helps in 1 stage; outputs were missing or wrong in 1",
         ),
     ],
 )

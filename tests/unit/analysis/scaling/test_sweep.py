@@ -4,10 +4,10 @@ from dataclasses import replace
 import pytest
 
 from orchestrator.analysis.analyse import analyse
-from orchestrator.analysis.scaling.sweep import Sweep, axis_of, sweeping
+from orchestrator.analysis.scaling.sweep import Sweep, axis_of, sweeps
 from orchestrator.model.runs import Cell, CellResult, Run
 from orchestrator.phrases.headline import headline
-from orchestrator.phrases.sweep import distinct, place_name, surely, sweep_sentence
+from orchestrator.phrases.sweep import distinct, significant, sweep_sentence, value_name
 from tests.unit.analysis.made_fleets import fleet_run, plain_result
 from tests.unit.analysis.made_runs import STEADY
 
@@ -22,7 +22,7 @@ def turned(turn: int) -> tuple[float, ...]:
 
 
 def by_size(truth: int) -> Run:
-    """Serial takes its pixels, Celery half of them and what makes both equal at `truth` a side."""
+    """Serial time grows with pixels, Celery's half as fast; both are equal at `truth` a side."""
     results: list[CellResult] = []
     for turn, side in enumerate(SIDES):
         work = 1e-7 * side * side
@@ -40,31 +40,31 @@ def swept(axis: str, *results: CellResult) -> Run:
 
 
 def against_serial(run: Run) -> Sweep:
-    return next(each for each in sweeping(run).sweeps if each.against == "serial")
+    return next(each for each in sweeps(run) if each.against == "serial")
 
 
-def test_a_break_even_in_size_is_found_and_said_as_a_picture() -> None:
+def test_a_break_even_in_size_is_found_and_given_as_an_image_size() -> None:
     run = by_size(200)
     sweep = against_serial(run)
     assert (sweep.axis, sweep.found.kind) == ("pixels", "crosses")
-    (crossing,) = sweep.found.crossings
-    assert crossing.at == pytest.approx(200 * 200, rel=0.05)
+    (crossover,) = sweep.found.crossovers
+    assert crossover.at == pytest.approx(200 * 200, rel=0.05)
     assert sweep.celery[0] == replace(CELERY, width=32, height=32)
     text = sweep_sentence(sweep, run)
     assert text.startswith("Celery beats serial from ")
     assert "times as long at 32x32 and is 1.9" in text
-    assert text.endswith("times as fast at 1024x1024 pixels, the ends of what was tested.")
+    assert text.endswith("times as fast at 1024x1024 pixels, the ends of the tested range.")
     assert "95 % interval" in text
 
 
 def test_never_and_always_name_the_range() -> None:
     never = sweep_sentence(against_serial(by_size(10_000)), by_size(10_000))
-    assert never.startswith("Celery beats serial nowhere from 32x32 to 1024x1024 pixels: it takes ")
-    assert "wherever it was tested" in sweep_sentence(against_serial(by_size(2)), by_size(2))
+    assert never.startswith("Celery never beats serial from 32x32 to 1024x1024 pixels: it takes ")
+    assert "in the whole tested range" in sweep_sentence(against_serial(by_size(2)), by_size(2))
 
 
 def by_factors(*factors: float) -> Run:
-    """Celery takes so many times as long as serial, at each of the sizes."""
+    """Celery takes this many times as long as serial, size by size."""
     wild = (1.0, 1.06, 0.94, 1.04, 0.96, 1.02, 0.98)
     results: list[CellResult] = []
     for side, factor in zip(SIDES, factors, strict=True):
@@ -74,45 +74,48 @@ def by_factors(*factors: float) -> Run:
     return swept("size", *results)
 
 
-def test_wherever_is_not_said_where_only_one_end_is_sure() -> None:
+def test_a_sweep_that_is_significantly_faster_only_at_one_end_does_not_claim_the_whole_range() -> None:
     run = by_factors(0.97, 0.99, 0.96, 0.97, 0.95, 0.81)
     sweep = against_serial(run)
     assert sweep.found.kind == "always"
     assert not sweep.found.everywhere
     text = sweep_sentence(sweep, run)
     assert re.match(
-        r"Celery surely beats serial from \d{3}x\d{3} to 1024x1024 pixels; below that one cannot tell\. It is 1\.03",
+        r"Celery is significantly faster than serial from \d{3}x\d{3} to 1024x1024 pixels; below that it is unclear\. "
+        r"It is 1\.03",
         text,
     )
     assert re.fullmatch(
-        r"In decode Celery surely pays from \d{3}x\d{3} to 1024x1024 pixels; below that one cannot tell",
+        r"In decode Celery pays from \d{3}x\d{3} to 1024x1024 pixels; below that it is unclear",
         headline(analyse(run)).text,
     )
 
 
-def test_nowhere_is_not_said_where_only_one_end_is_sure() -> None:
+def test_a_sweep_that_is_significantly_slower_only_at_one_end_does_not_claim_never() -> None:
     run = by_factors(1.4, 1.2, 1.03, 1.01, 1.02, 1.01)
     text = sweep_sentence(against_serial(run), run)
-    assert text.startswith("Celery is surely slower than serial from 32x32 to ")
-    assert "pixels; above that one cannot tell. It takes 1.40 times as long at 32x32" in text
-    assert headline(analyse(run)).text.startswith("In decode Celery surely does not pay from 32x32 to ")
+    assert text.startswith("Celery is significantly slower than serial from 32x32 to ")
+    assert "pixels; above that it is unclear. It takes 1.40 times as long at 32x32" in text
+    assert headline(analyse(run)).text.startswith("In decode Celery does not pay from 32x32 to ")
 
 
-def test_several_sure_stretches_are_all_named() -> None:
-    text = surely(against_serial(by_factors(1.4, 1.2, 1.01, 1.01, 1.2, 1.4)), by_factors(1, 1, 1, 1, 1, 1))
+def test_all_significant_spans_are_named() -> None:
+    text = significant(
+        against_serial(by_factors(1.4, 1.2, 1.01, 1.01, 1.2, 1.4)), by_factors(1, 1, 1, 1, 1, 1)
+    )
     assert re.fullmatch(
-        r"from 32x32 to .* pixels and from .* to 1024x1024 pixels; elsewhere one cannot tell", text
+        r"from 32x32 to .* pixels and from .* to 1024x1024 pixels; elsewhere it is unclear", text
     )
 
 
-def test_the_chunk_is_an_axis_on_which_the_baseline_stays() -> None:
+def test_on_the_chunk_axis_the_baseline_is_the_same_everywhere() -> None:
     results = [
         plain_result(replace(CELERY, chunk=c), 0.8 / c + 0.1, factors=turned(c % 5)) for c in (1, 2, 4, 8, 16)
     ]
     run = swept("chunk", plain_result(SERIAL, 0.3), *results)
     sweep = against_serial(run)
     assert sweep.axis == "chunk"
-    assert sweep.found.crossings[0].at == pytest.approx(4.0, rel=0.1)
+    assert sweep.found.crossovers[0].at == pytest.approx(4.0, rel=0.1)
     assert set(sweep.versus) == {SERIAL}
 
 
@@ -122,7 +125,7 @@ def by_chunk(*times: tuple[int, float], factors: tuple[float, ...] = STEADY) -> 
     return swept("chunk", plain_result(SERIAL, 0.3, factors=(1.0,) * 7), *results)
 
 
-def test_a_chunk_is_whole_so_paying_begins_at_the_next_one_and_ends_at_the_one_before() -> None:
+def test_a_break_even_between_chunks_is_rounded_to_a_chunk_that_pays() -> None:
     falling = by_chunk((1, 0.85), (2, 0.36), (4, 0.25), (8, 0.2), (16, 0.15))
     text = sweep_sentence(against_serial(falling), falling)
     assert text.startswith(
@@ -141,12 +144,12 @@ def test_a_crossing_at_a_measured_chunk_is_that_chunk() -> None:
     assert "from 4 tasks a message (" in sweep_sentence(against_serial(run), run)
 
 
-def test_one_task_is_no_tasks() -> None:
+def test_one_task_is_singular() -> None:
     sweep = against_serial(by_chunk((1, 0.85), (2, 0.36), (4, 0.25), (8, 0.2)))
-    assert place_name(sweep, by_size(2), 1.0) == "1 task a message"
+    assert value_name(sweep, by_size(2), 1.0) == "1 task a message"
 
 
-def test_the_origins_latency_is_an_axis_and_0_has_no_place_on_it() -> None:
+def test_a_latency_of_0_is_left_off_the_logarithmic_axis() -> None:
     results = []
     for turn, ms in enumerate((0.0, 1.0, 4.0, 16.0, 64.0)):
         results.append(plain_result(replace(SERIAL, latency_ms=ms), 0.01 + ms / 1e3, factors=turned(turn)))
@@ -160,48 +163,46 @@ def test_the_origins_latency_is_an_axis_and_0_has_no_place_on_it() -> None:
     assert "ms of latency" in sweep_sentence(sweep, run)
 
 
-def test_of_several_cells_the_best_stands_for_its_side_and_costs_a_round() -> None:
+def test_choosing_the_best_of_several_cells_costs_a_round() -> None:
     run = by_size(200)
     threads = [
         plain_result(replace(THREADS, width=s, height=s), 1e-7 * s * s / 1.5, factors=turned(2))
         for s in SIDES
     ]
     best = next(
-        each
-        for each in sweeping(replace(run, cells=(*run.cells, *threads))).sweeps
-        if each.against != "serial"
+        each for each in sweeps(replace(run, cells=(*run.cells, *threads))) if each.against != "serial"
     )
     assert {cell.strategy for cell in best.versus} == {"threads"}
     assert all(0 not in point.ratios for point in best.found.points)
 
 
-def test_too_few_rounds_are_said_to_be_the_reason() -> None:
+def test_too_few_rounds_are_given_as_the_reason() -> None:
     run = by_size(200)
     few = replace(run, cells=tuple(replace(each, samples=each.samples[:4]) for each in run.cells))
     text = sweep_sentence(against_serial(few), few)
-    assert text.startswith("Celery and serial cannot be told apart from 32x32 to 1024x1024 pixels: ")
+    assert text.startswith("Celery and serial do not differ significantly from 32x32 to 1024x1024 pixels: ")
     assert "there are 4 rounds; use more --rounds" in text
 
 
-def test_too_few_places_are_said_to_be_the_reason_and_not_noise() -> None:
+def test_too_few_points_are_given_as_the_reason_instead_of_noise() -> None:
     run = by_size(200)
     three = replace(run, cells=tuple(each for each in run.cells if (each.cell.width or 0) in (32, 256, 1024)))
     text = sweep_sentence(against_serial(three), three)
     assert (
         text
-        == "Where Celery beats serial cannot be told: only 3 of 6 places could be compared, 4 are needed."
+        == "It is unclear where Celery beats serial: only 3 of 6 points could be compared, and 4 are needed."
     )
     asked = replace(three, plan=replace(three.plan, cells=tuple(each.cell for each in three.cells)))
-    assert "only 3 places could be compared, 4 are needed" in sweep_sentence(against_serial(asked), asked)
+    assert "only 3 points could be compared, and 4 are needed" in sweep_sentence(against_serial(asked), asked)
 
 
-def test_where_serial_is_the_best_in_process_it_is_said_once() -> None:
-    sweeps = sweeping(by_size(200)).sweeps
-    assert [each.against for each in sweeps] == ["best in-process", "serial"]
-    assert [each.against for each in distinct(sweeps)] == ["best in-process"]
+def test_two_baselines_with_the_same_cells_are_reported_once() -> None:
+    found = sweeps(by_size(200))
+    assert [each.against for each in found] == ["best in-process", "serial"]
+    assert [each.against for each in distinct(found)] == ["best in-process"]
 
 
-def test_a_run_that_swept_nothing_has_no_sweeps() -> None:
+def test_a_run_without_a_swept_axis_has_no_sweeps() -> None:
     run = fleet_run(plain_result(SERIAL, 1.0), plain_result(CELERY, 0.5))
     assert axis_of(run, "decode") is None
-    assert sweeping(run).sweeps == ()
+    assert sweeps(run) == ()

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchestrator.analysis.scaling.usl import Curve, Refusal, Scalability, fit, law, peak_slots
+from orchestrator.phrases.scaling import law_sentence
 from tests.unit.analysis.made_runs import STEADY
 
 SLOTS = (1, 2, 4, 8, 16)
@@ -14,7 +15,7 @@ SLOTS = (1, 2, 4, 8, 16)
 def measured(
     curve: Curve, slots: Sequence[int] = SLOTS, factors: Sequence[float] = STEADY
 ) -> Mapping[int, Mapping[int, float]]:
-    """Throughputs of a law, each number of slots with its own turn of the factors."""
+    """The throughputs of a law, with the factors rotated for each number of slots."""
     return {
         n: {r: law(curve, n) * factors[(r + turn) % len(factors)] for r in range(len(factors))}
         for turn, n in enumerate(slots)
@@ -37,7 +38,7 @@ def test_known_parameters_are_recovered(one: float, sigma: float, kappa: float) 
     assert found.misfit < 1e-6
 
 
-def test_noisy_rounds_give_intervals_about_the_truth() -> None:
+def test_noisy_rounds_give_intervals_around_the_truth() -> None:
     found = fitted((10.0, 0.05, 0.002))
     for estimate, truth in ((found.lambda_per_s, 10.0), (found.sigma, 0.05), (found.kappa, 0.002)):
         assert estimate.low is not None
@@ -49,7 +50,7 @@ def test_noisy_rounds_give_intervals_about_the_truth() -> None:
     assert band.low <= law((10.0, 0.05, 0.002), 6) <= band.high
 
 
-def test_contention_and_coherency_are_never_below_0() -> None:
+def test_contention_and_coherency_are_never_negative() -> None:
     more_than_linear = {n: dict.fromkeys(range(5), 10.0 * n**1.05) for n in SLOTS}
     found = fit(more_than_linear)
     assert isinstance(found, Scalability)
@@ -67,27 +68,28 @@ def test_the_peak_is_where_the_law_has_its_highest_throughput() -> None:
     assert found.point == pytest.approx(peak, rel=0.1)
 
 
-def test_three_points_leave_nothing_to_be_wrong_about() -> None:
+def test_three_points_are_refused() -> None:
     found = fit(measured((10.0, 0.05, 0.01), (1, 2, 4)))
     assert isinstance(found, Refusal)
-    assert found.kind == "too few points"
-    assert "passes through any three" in found.reason
+    assert (found.kind, found.figures["points"]) == ("too few points", 3)
+    assert "it was measured on 3 numbers of slots, and any three fit a law" in law_sentence(found)
 
 
-def test_slots_that_the_cores_cannot_serve_are_left_out_and_said() -> None:
+def test_slots_beyond_the_cores_are_left_out() -> None:
     found = fit(measured((10.0, 0.05, 0.01)), servable=2.0)
     assert isinstance(found, Refusal)
     assert found.kind == "more slots than cores"
-    assert "can run 2.00 slots" in found.reason
+    assert "the cores can run 2 slots of this work at once, so only 2 of 5" in law_sentence(found)
     enough = fit(measured((10.0, 0.05, 0.01)), servable=8.0)
     assert isinstance(enough, Scalability)
     assert (enough.points, enough.left_out) == ((1, 2, 4, 8), (16,))
 
 
-def test_a_valley_is_not_of_the_laws_form() -> None:
+def test_a_valley_is_refused() -> None:
     found = fit({n: dict.fromkeys(range(5), x) for n, x in ((1, 10.0), (2, 5.0), (4, 20.0), (8, 40.0))})
     assert isinstance(found, Refusal)
-    assert (found.kind, "lower at 2 slots than at 1 and at 4" in found.reason) == ("valley", True)
+    assert (found.kind, found.figures) == ("valley", {"slots": 2, "before": 1, "after": 4})
+    assert "lower on 2 slots than on 1 and on 4" in law_sentence(found)
 
 
 def test_points_far_off_any_curve_are_refused() -> None:
@@ -98,7 +100,7 @@ def test_points_far_off_any_curve_are_refused() -> None:
     assert found.kind == "misfit"
 
 
-def test_noise_that_swamps_contention_is_refused() -> None:
+def test_noise_that_hides_contention_is_refused() -> None:
     rng = np.random.default_rng(7)
     noisy = {
         n: {r: law((10.0, 0.2, 0.0), n) * float(np.exp(rng.normal(0, 0.6))) for r in range(5)} for n in SLOTS
@@ -108,7 +110,7 @@ def test_noise_that_swamps_contention_is_refused() -> None:
     assert found.kind in ("noise", "misfit")
 
 
-def test_rounds_in_common_are_needed() -> None:
+def test_common_rounds_are_needed() -> None:
     found = fit({n: {n: 10.0 * n} for n in SLOTS})
     assert isinstance(found, Refusal)
     assert found.kind == "no common round"

@@ -12,7 +12,7 @@ from orchestrator.analysis.checks import warnings
 from orchestrator.analysis.queueing.prediction import HypotheticalFleet, stage_predictions
 from orchestrator.analysis.scaling.cost import costs
 from orchestrator.analysis.scaling.curves import scaling
-from orchestrator.analysis.scaling.sweep import sweeping
+from orchestrator.analysis.scaling.sweep import sweeps
 from orchestrator.analysis.verdicts.comparability import comparable, eligible
 from orchestrator.analysis.verdicts.events_cost import events_costs
 from orchestrator.analysis.verdicts.highlights import fastest_cells
@@ -126,11 +126,11 @@ def test_places_where_celery_fails_are_left_out_of_a_sweep_and_named() -> None:
         cells.append(failing(celery) if side > 256 else celery)
     run = fleet_run(*cells)
     run = replace(run, plan=replace(run.plan, axis="size"))
-    sweep = sweeping(run).sweeps[0]
+    sweep = sweeps(run)[0]
     assert sweep.found.kind == "never"
     assert sweep.left_out == (512**2, 1024**2)
     assert sweep_sentence(sweep, run).endswith(
-        " Left out (tasks failed or outputs were wrong, and not on both sides alike): 512x512, 1024x1024 pixels."
+        " Left out, because more tasks failed on one side or outputs were wrong: 512x512, 1024x1024 pixels."
     )
     (warning,) = (each for each in warnings(run) if each.kind == "not compared")
     assert warning_text(warning).message.startswith(
@@ -141,7 +141,7 @@ def test_places_where_celery_fails_are_left_out_of_a_sweep_and_named() -> None:
 def test_slots_that_fail_at_once_are_no_cost_and_no_point_of_a_curve() -> None:
     serial = plain_result(made_fleets.SERIAL, 0.2)
     run = fleet_run(serial, celery_result(1), celery_result(2), failing(celery_result(4)))
-    assert all(each.kind != "measured" and each.tried == 2 for each in costs(run, "download"))
+    assert all(each.kind != "measured" and each.most_measured == 2 for each in costs(run, "download"))
     (curve,) = scaling(run).curves
     assert [point.slots for point in curve.points] == [1, 2]
 

@@ -52,7 +52,7 @@ def test_what_holds_the_best_cell_back_is_said_from_its_stations() -> None:
     text = said(fleet_run(celery_result(1), celery_result(2)))
     assert text[0].startswith("2 slots instead of 1 saves 52")
     assert text[-1].startswith(
-        "at 2 slots Celery is held back by the slots (105 ms a task); more help up to about 25, then "
+        "on 2 slots Celery is limited by the slots (105 ms a task); more help up to about 25"
     )
     slow = fleet_run(celery_result(4, publish_s=0.08, makespan_s=24 * 0.0805 + 0.105))
     text = said(slow)[-1:]
@@ -60,10 +60,10 @@ def test_what_holds_the_best_cell_back_is_said_from_its_stations() -> None:
         "the orchestrator's one thread, which mostly publishes (80.5 ms a task), so more slots do not help"
         in text[0]
     )
-    assert "What would: a larger --chunk" in text[0]
+    assert "What would help: a larger --chunk" in text[0]
     never = replace(slow, cells=(plain_result(SERIAL, 0.1), *slow.cells))
     assert (
-        "at no number of slots (COST, predicted, not measured): the orchestrator's one thread"
+        "No number of slots would make Celery the fastest choice (COST, predicted): publishing and collecting limits"
         in said(never)[-1]
     )
     over_slots = fleet_run(celery_result(1), celery_result(2))
