@@ -6,27 +6,27 @@
   const draw = async () => {
     const specs = data("specs");
     const began = performance.now();
-    for (const place of document.querySelectorAll("[data-chart]")) {
-      const spec = { ...specs[place.dataset.chart], width: "container" };
+    for (const element of document.querySelectorAll("[data-chart]")) {
+      const spec = { ...specs[element.dataset.chart], width: "container" };
       spec.autosize = { type: "fit-x", contains: "padding", resize: true };
       try {
-        // Expressions are interpreted, not compiled: the page's policy forbids making code from text.
-        await vegaEmbed(place, spec, { renderer: "svg", actions: false, ast: true, defaultStyle: false });
-        // What is told of a chart is the label of its place; its marks would be read out one by one.
-        place.querySelector("svg").setAttribute("aria-hidden", "true");
+        // Expressions are interpreted, because the policy of the page forbids code made from text.
+        await vegaEmbed(element, spec, { renderer: "svg", actions: false, ast: true, defaultStyle: false });
+        // The label of the element describes the chart; a screen reader would otherwise read every mark.
+        element.querySelector("svg").setAttribute("aria-hidden", "true");
       } catch (error) {
-        place.textContent = "This chart could not be drawn; its figures are in the table below.";
+        element.textContent = "This chart could not be drawn; the table below has its figures.";
         console.error(error);
       }
     }
     root.dataset.drawn = String(Math.round(performance.now() - began));
   };
 
-  // The pictures are in the result, which is in the page: once is enough.
+  // The pictures are taken from the result in the page, so that the page has them once.
   const show = () => {
-    const places = document.querySelectorAll("[data-proof]");
-    const proof = places.length ? data("result").proof : {};
-    for (const place of places) place.src = `data:image/png;base64,${proof[place.dataset.proof]}`;
+    const images = document.querySelectorAll("[data-proof]");
+    const proof = images.length ? data("result").proof : {};
+    for (const image of images) image.src = `data:image/png;base64,${proof[image.dataset.proof]}`;
   };
 
   const save = () => {
@@ -39,13 +39,13 @@
   };
 
   const copy = async () => {
-    const said = document.getElementById("copied");
+    const status = document.getElementById("copied");
     try {
       await navigator.clipboard.writeText(document.getElementById("command").textContent);
-      said.textContent = "copied";
+      status.textContent = "copied";
     } catch {
       getSelection().selectAllChildren(document.getElementById("command"));
-      said.textContent = "selected; copy it with your keyboard";
+      status.textContent = "selected; press Ctrl+C to copy";
     }
   };
 

@@ -14,9 +14,10 @@ from orchestrator.model.findings import Estimate, Observation, Verdict
 from orchestrator.model.runs import Cell, Events, Run
 from orchestrator.reports import markdown, terminal
 from orchestrator.reports.console import screen
-from orchestrator.reports.html import lines
+from orchestrator.reports.html import table_rows
 from tests.examples import example_run
 from tests.unit.reports.snapshots import assert_as_kept
+from worker.payloads import TRANSPORTS
 
 
 def test_text_is_as_kept():
@@ -37,7 +38,7 @@ def test_tasks_a_second_are_those_of_all_rounds_and_not_of_the_last_alone():
     findings = analyse(run)
     assert f" {text} " in terminal.render(run, findings)
     assert f"| {text} |" in markdown.render(run, findings)
-    assert lines([upset], findings)[0].throughput == text
+    assert table_rows([upset], findings)[0].throughput == text
     assert results.to_json(run)["cells"][0]["throughput_per_s"]["point"] == found.point
 
 
@@ -54,7 +55,7 @@ def test_the_level_of_the_intervals_is_the_one_that_the_rounds_allow(rounds: int
 def test_the_verdicts_are_last():
     run = example_run()
     text = terminal.render(run, analyse(run))
-    assert text.rindex("Verdicts on") > text.rindex("noise floor")
+    assert text.rindex("Verdicts on") > text.rindex("Noise floor")
 
 
 def test_no_line_is_wider_than_80_columns_or_ends_in_spaces():
@@ -100,9 +101,9 @@ def test_cells_with_and_without_events_are_told_apart_and_fit():
     lines = terminal.render(run, analyse(run)).splitlines()
     rows = [line.split("  ")[5].strip() for line in lines if "celery redis/1" in line and "%" in line]
     assert rows == ["celery redis/1 events", "celery redis/1", "celery redis/1 again"]
-    assert any(line.startswith("events: with task events") for line in lines)
+    assert any(line.startswith("events: workers sent task events") for line in lines)
     assert any(line.startswith("  task events cost Celery") for line in lines)
-    assert all(line.endswith("%") for line in lines if "celery redis/1" in line and "payloads" not in line)
+    assert all(line.endswith("%") for line in lines if "celery redis/1" in line and "transport" not in line)
     assert [line for line in lines if len(line) > 80] == []
 
 
@@ -123,12 +124,12 @@ def test_a_fleet_that_sent_events_all_the_time_is_said_to_have():
 def legend(run: Run) -> str:
     """The lines between the tables and what comes after them."""
     text = terminal.render(run, analyse(run))
-    return text.split("vs serial: of the same kernel")[1].split("noise floor")[0]
+    return text.split("vs serial: over serial of the same kernel")[1].split("Noise floor")[0]
 
 
 def test_the_legend_explains_the_rows_that_are_there_and_no_others():
     run = example_run()
-    assert "celery redis/1: payloads through Redis, 1 task a message." in legend(run)
+    assert "celery redis/1: transport redis, 1 task per message." in legend(run)
     assert "again: the A/A pair" in legend(run)
     assert not any(word in legend(run) for word in ("redis/4", "inline", "files", "stays"))
     alone = legend(replace(run, cells=run.cells[:2]))
@@ -145,8 +146,9 @@ def test_the_legend_explains_other_transports_and_data_that_stays():
         for transport, chunk, data in ways
     )
     text = legend(replace(run, cells=(*run.cells[:2], *cells)))
-    assert "celery redis/4: payloads through Redis, 4 tasks a message." in text
-    assert "inline: in the message; files: through files." in text
+    assert "celery redis/4: transport redis, 4 tasks per message." in text
+    for name, transport in TRANSPORTS.items():
+        assert f"{name}: {transport.summary}." in " ".join(text.split())
     assert "stays: inputs and outputs stay in the payload store" in text
     assert [line for line in text.splitlines() if len(line) > 80] == []
 

@@ -23,7 +23,7 @@ from orchestrator.model.runs import CellResult
 from orchestrator.phrases.sweep import sweep_sentence
 from orchestrator.phrases.verdicts import reason
 from orchestrator.phrases.warnings import warning_text
-from orchestrator.reports.html import lines
+from orchestrator.reports.html import table_rows
 from tests.unit.analysis import made_fleets
 from tests.unit.analysis.made_fleets import celery_result, fleet_run, plain_result
 from tests.unit.analysis.made_runs import (
@@ -174,5 +174,5 @@ def test_a_cell_without_an_output_is_not_verified() -> None:
     assert result(SERIAL, STEADY, ok=7, failed=1).verified is True
     assert result(SERIAL, STEADY, wrong=1).verified is False
     assert result(SERIAL, STEADY, ok=0, failed=8, wrong=8).verified is None
-    (line,) = lines([failing(result(SERIAL, STEADY))], analyse(run_of()))
+    (line,) = table_rows([failing(result(SERIAL, STEADY))], analyse(run_of()))
     assert (line.verified, line.measured) == (None, True)

@@ -1,0 +1,176 @@
+"""What was measured and where, how to read its tables, and what went wrong in it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from orchestrator.analysis.analyse import Findings
+from orchestrator.model.runs import Cell, Run
+from orchestrator.phrases.cells import cell_name, image_sizes, origin_latencies
+from orchestrator.phrases.charts import in_stage
+from orchestrator.phrases.numbers import count, interval, level, rate, seconds, size, times
+from orchestrator.strategies import STRATEGIES
+
+INCOMPLETE: Final = "the run ended before all rounds were measured"
+SPEEDUPS: Final = "vs serial: over serial of the same kernel; vs best: over the best in-process."
+STAYS: Final = "stays: inputs and outputs stay in the payload store, as between stages."
+AGAIN: Final = "again: the A/A pair, the same cell measured twice."
+EVENTS: Final = "events: workers sent task events, which Flower reads; in other celery rows not."
+
+
+def heading(run: Run) -> list[str]:
+    """Return what was measured and on what, in a few short lines."""
+    plan, cpu, broker, ahead = run.plan, run.environment.cpu, run.environment.broker, run.preflight
+    of = f" of {image_sizes(run)}" if plan.source == "origin" else ""
+    lines = [
+        f"{count(plan.images, 'image')}{of} from {plan.source}, {count(plan.rounds, 'round')}",
+        f"{cpu.model or 'unknown processor'}, {cpu.usable} of {cpu.logical} processors, "
+        f"Python {run.environment.python}",
+    ]
+    if broker is not None:
+        workers = run.environment.workers
+        slots = count(sum(worker.slots for worker in workers), "slot")
+        events = ", task events on" if events_everywhere(run) else ""
+        kind = "embedded" if broker.embedded else "external"
+        lines.append(
+            f"{kind} {broker.name} {broker.version}, {count(len(workers), 'worker')}, {slots}{events}"
+        )
+    if ahead is not None and ahead.broker_rtt_s is not None:
+        lines.append(
+            f"round trip {seconds(ahead.broker_rtt_s)}, empty task {seconds(ahead.noop_task_s)}, payloads "
+            f"{rate(ahead.payload_put_bytes_per_s)} in, {rate(ahead.payload_get_bytes_per_s)} out"
+        )
+    return [*lines, *([] if run.complete else [f"INCOMPLETE: {INCOMPLETE}"])]
+
+
+def events_everywhere(run: Run) -> bool:
+    """Return whether workers sent task events in every cell with workers."""
+    asked = {result.cell.events for result in run.cells if result.cell.distributed}
+    return asked == {"on"} or (asked == {None} and any(each.events for each in run.environment.workers))
+
+
+def events_differ(run: Run) -> bool:
+    """Return whether workers sent task events in some cells and not in others."""
+    return {result.cell.events for result in run.cells} >= {"on", "off"}
+
+
+def table_legend(run: Run, findings: Findings) -> list[str]:
+    """Return what the words in the tables of a run mean."""
+    cells = [result.cell for result in run.cells]
+    lines = [SPEEDUPS, *_transports(cells)]
+    lines += [STAYS] if any(cell.data == "resident" for cell in cells) else []
+    lines += [AGAIN] if any(cell.replica for cell in cells) else []
+    lines += [EVENTS] if events_differ(run) else []
+    of_makespans = level(*findings.makespans.values())
+    return [*lines, *([f"± is the {of_makespans} interval."] if of_makespans else [])]
+
+
+def _transports(cells: Sequence[Cell]) -> Iterator[str]:
+    """Yield what one name of a cell with a transport means, and what each transport is."""
+    for strategy in dict.fromkeys(cell.strategy for cell in cells if cell.transport is not None):
+        of_strategy = [cell for cell in cells if cell.strategy == strategy]
+        largest = max(of_strategy, key=lambda cell: cell.chunk or 1)
+        name = cell_name(Cell("", "", strategy, 1, largest.transport, largest.chunk))
+        yield f"{name}: transport {largest.transport}, {count(largest.chunk or 1, 'task')} per message."
+        kinds = STRATEGIES[strategy].transports if strategy in STRATEGIES else {}
+        for transport in dict.fromkeys(cell.transport for cell in of_strategy):
+            if transport is not None and transport in kinds:
+                yield f"{transport}: {kinds[transport].summary}."
+
+
+def noise_floor_sentence(findings: Findings) -> str:
+    """Return how much two measurements of one identical cell differ."""
+    floor = findings.noise_floor
+    if floor is None:
+        return "Noise floor: unknown, because no cell was measured twice."
+    within = f" ({interval(floor)}, {level(floor)} interval)" if interval(floor) else ""
+    return f"Noise floor: the same cell measured twice differs by {times(floor)}{within}."
+
+
+def plan_facts(run: Run) -> list[tuple[str, str]]:
+    """Return what was measured, as names and values."""
+    plan, cpu = run.plan, run.environment.cpu
+    images, source = str(plan.images), plan.source
+    if plan.source == "origin":
+        images = f"{plan.images} of {image_sizes(run)}"
+        source = f"origin, {origin_latencies(run)} latency"
+        source += "" if plan.bandwidth_mbit is None else f", {plan.bandwidth_mbit:g} Mbit/s"
+    swept = sorted({cell.slots for cell in plan.cells}) if plan.axis == "slots" else [plan.slots]
+    measured = max((len(result.samples) for result in run.cells), default=0)
+    return [
+        ("images", images),
+        ("source", source),
+        ("slots", ", ".join(map(str, swept))),
+        ("rounds", str(plan.rounds) if run.complete else f"{measured} of {plan.rounds}"),
+        ("processors", f"{cpu.usable} of {cpu.logical}"),
+    ]
+
+
+def environment_facts(run: Run) -> list[tuple[str, str]]:
+    """Return the machine, the fleet and what they cost before the run, as names and values."""
+    where, ahead = run.environment, run.preflight
+    facts = [
+        ("processor", f"{where.cpu.model or 'unknown'}, {where.cpu.usable} of {where.cpu.logical} usable"),
+        ("memory", size(where.memory_bytes)),
+        ("platform", where.platform),
+        ("Python", f"{where.python}{'' if where.gil else ', without the GIL'}"),
+    ]
+    if where.broker is not None:
+        kind = "embedded" if where.broker.embedded else "external"
+        facts.append(("broker", f"{where.broker.name} {where.broker.version}, {kind}"))
+    for worker in where.workers:
+        clock = "" if worker.clock_bound_s is None else f", clock within {seconds(worker.clock_bound_s)}"
+        has = f"{count(worker.slots, 'slot')}, {worker.usable_cpus:g} processors, Python {worker.python}"
+        events = ", task events on" if worker.events else ""
+        facts.append(("worker", f"{worker.name}: {has}{clock}{events}"))
+    if ahead is not None:
+        facts.append(("timer resolution", seconds(ahead.timer_resolution_s)))
+        if ahead.broker_rtt_s is not None:
+            facts.append(("broker round trip", seconds(ahead.broker_rtt_s)))
+            facts.append(("empty task, end to end", seconds(ahead.noop_task_s)))
+            facts.append(("payload into the store", rate(ahead.payload_put_bytes_per_s)))
+            facts.append(("payload out of the store", rate(ahead.payload_get_bytes_per_s)))
+    versions = ", ".join(f"{name} {version}" for name, version in where.packages.items())
+    return [*facts, ("packages", versions)]
+
+
+@dataclass(frozen=True, slots=True)
+class FailureLine:
+    """One thing that went wrong, and where.
+
+    Attributes:
+        kind: `failed` for tasks that failed; `invalid` for a cell whose times do not count.
+        message: the error of the tasks, or the counts that make the cell invalid.
+        where: the first cell that it happened in, and how many more.
+    """
+
+    kind: Literal["failed", "invalid"]
+    message: str
+    where: str
+
+
+def failure_lines(run: Run) -> tuple[FailureLine, ...]:
+    """Return each distinct error of a task once, then the invalid cells."""
+    failed: dict[str, list[Cell]] = {}
+    for result in run.cells:
+        for failure in result.failures:
+            cells = failed.setdefault(f"{failure.type}: {failure.message}", [])
+            if result.cell not in cells:
+                cells.append(result.cell)
+    lines = [FailureLine("failed", message, _where(cells)) for message, cells in failed.items()]
+    for result in run.cells:
+        if not result.correct:
+            totals = {
+                name: sum(getattr(sample, name) for sample in result.samples)
+                for name in ("lost", "duplicated", "wrong")
+            }
+            counts = ", ".join(f"{total} {name}" for name, total in totals.items() if total)
+            lines.append(FailureLine("invalid", counts, in_stage(result.cell)))
+    return tuple(lines)
+
+
+def _where(cells: Sequence[Cell]) -> str:
+    more = f" and {count(len(cells) - 1, 'more cell')}" if len(cells) > 1 else ""
+    return f"{in_stage(cells[0])}{more}"
