@@ -1,7 +1,7 @@
-"""Findings as text and pictures: a file a format.
+"""Findings as text and pictures: a file per format.
 
 `REPORTS` and `PICTURES` are the registries: a new format is one new file and one line here. A report is a pure
-function of a run; it returns text, or for pictures the content of each file by its name.
+function of a run and its findings. It returns text, or for pictures the content of each file by its name.
 """
 
 from __future__ import annotations

@@ -1,8 +1,10 @@
-"""The reports of `compare`: two runs against each other as text, Markdown and JSON."""
+"""The reports of `compare`: two runs against each other, as text, Markdown and JSON.
+
+`COMPARISON_REPORTS` is the registry: a new format is one function and one line there.
+"""
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
@@ -19,35 +21,30 @@ from orchestrator.model.runs import CellResult, Run
 from orchestrator.phrases import comparison as words
 from orchestrator.phrases.numbers import level, seconds
 from orchestrator.phrases.warnings import warning_text
-from orchestrator.reports.console import screen
 from orchestrator.reports.escaping import in_markdown
+from orchestrator.reports.terminal import PLAIN_COLUMNS, plain
 
-COLOURS = {
+COLOURS: Final = {
     "regression": "bold red",
     "invalid": "bold red",
     "improvement": "green",
     "inconclusive": "magenta",
     "same": "dim",
 }
-WIDE = 110
-"""From this many columns on, the makespans are shown as well."""
+WIDE_COLUMNS: Final = 110  # from here on, makespans are shown as well
+SCHEMA: Final = 1  # of the JSON document
 
 
 def render_terminal(comparison: Comparison, old: Run, new: Run) -> str:
-    """The report as plain text of 80 columns."""
-    text = io.StringIO()
-    screen(text, 80, colour=False).print(report(comparison, old, new, 80))
-    return "\n".join(line.rstrip() for line in text.getvalue().split("\n"))
+    """Return the report as plain text of 80 columns."""
+    return plain(report(comparison, old, new, PLAIN_COLUMNS))
 
 
 def report(comparison: Comparison, old: Run, new: Run, width: int) -> RenderableType:
-    """The report, for a console of `width` columns."""
-    parts: list[RenderableType] = [
-        *_foremost(comparison, old, new),
-        _heading(comparison, old, new),
-    ]
+    """Return the report for a console of `width` columns: what changed stands last, where it stays in view."""
+    parts: list[RenderableType] = [*_caution(comparison, old, new), _heading(comparison, old, new)]
     for stage in dict.fromkeys(each.cell.stage for each in comparison.changes):
-        parts += [Text(), _table(comparison, old, new, stage, wide=width >= WIDE)]
+        parts += [Text(), _table(comparison, old, new, stage, wide=width >= WIDE_COLUMNS)]
     shown = level(*(each.ratio for each in comparison.changes))
     meaning = f"{words.MEANING} Intervals: {shown}." if shown else words.MEANING
     parts += [Text(), Text(meaning, style="dim")]
@@ -66,7 +63,7 @@ def _heading(comparison: Comparison, old: Run, new: Run) -> Text:
 
 
 def _table(comparison: Comparison, old: Run, new: Run, stage: str, wide: bool) -> Table:
-    """A stage's cells; every stage's table has the same columns, so that they can be read down."""
+    """Return the cells of a stage; the columns are the same for every stage, so that they align."""
     table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="bold")
     table.add_column(stage, no_wrap=True, min_width=9)
     table.add_column("", no_wrap=True, min_width=20)
@@ -100,7 +97,7 @@ def _makespan(result: CellResult) -> str:
 
 
 def _changed(comparison: Comparison) -> list[RenderableType]:
-    """What changed, a line each, the regressions last but for the summary; what is invalid with the reason."""
+    """Return a line for each improvement, then for each regression; last, what is invalid, with the reason."""
     changed = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, show_header=False)
     for justify in ("left", "left", "right", "right", "left"):
         changed.add_column(justify=justify, no_wrap=justify == "right")
@@ -123,13 +120,16 @@ def _changed(comparison: Comparison) -> list[RenderableType]:
     return [*([changed] if changed.rows else []), *invalid]
 
 
-def _foremost(comparison: Comparison, old: Run, new: Run) -> list[RenderableType]:
-    """First of all that there is but one run, or that the machine may have changed, where every cell's time did."""
+def _caution(comparison: Comparison, old: Run, new: Run) -> list[RenderableType]:
+    """Return why the comparison may mean nothing: both runs are the same, or all cells changed together."""
     together = words.shift(comparison) if words.moved_together(comparison) else None
-    said = words.same_run(old, new) or together
-    if said is None:
+    sentence = words.same_run(old, new) or together
+    if sentence is None:
         return []
-    return [Text(words.marked(comparison, f"{said[0].upper()}{said[1:]}"), style="bold yellow"), Text()]
+    return [
+        Text(words.marked(comparison, f"{sentence[0].upper()}{sentence[1:]}"), style="bold yellow"),
+        Text(),
+    ]
 
 
 def _summary(comparison: Comparison) -> Text:
@@ -138,13 +138,13 @@ def _summary(comparison: Comparison) -> Text:
     return Text(words.marked(comparison, line), style="bold")
 
 
-HEAD = "| | stage | kernel | cell | slots | old | new | change | interval |"
-RULE = "| --- | --- | --- | --- | ---: | ---: | ---: | ---: | --- |"
-FOLDED = ("inconclusive", "same")
+HEAD: Final = "| | stage | kernel | cell | slots | old | new | change | interval |"
+RULE: Final = "| --- | --- | --- | --- | ---: | ---: | ---: | ---: | --- |"
+FOLDED: Final = ("inconclusive", "same")
 
 
 def render_markdown(comparison: Comparison, old: Run, new: Run) -> str:
-    """The report as Markdown; of the tables' rows the regressions come first."""
+    """Return the report as Markdown: the outcome, then what changed, and the rest folded away."""
     result = "regression" if comparison.regression else "no regression"
     lines = [words.marked(comparison, f"**Breakeven: {result}** ({words.summary(comparison)})"), ""]
     facts = [words.of_run("old", old), words.of_run("new", new), words.threshold(comparison)]
@@ -189,10 +189,10 @@ def _markdown_row(comparison: Comparison, each: Change, old: CellResult, new: Ce
 
 
 def _folded(rows: Sequence[str]) -> list[str]:
-    """Rows that nobody has to act on, behind a line to click; a blank line lets GitHub see the table."""
+    """Return rows that need no action, behind a line to click; GitHub needs the blank line to see the table."""
     if not rows:
         return []
-    summary = f"<details><summary>{len(rows)} without a sure change</summary>"
+    summary = f"<details><summary>{len(rows)} without a significant change</summary>"
     return ["", summary, "", HEAD, RULE, *rows, "", "</details>"]
 
 
@@ -200,16 +200,13 @@ def _items(lines: Sequence[str]) -> list[str]:
     return ["", *(f"- {in_markdown(line)}" for line in lines)] if lines else []
 
 
-SCHEMA = 1
-
-
 def render_json(comparison: Comparison, old: Run, new: Run) -> str:
-    """The comparison as one JSON document; `ratio` is new over old, a missing value is `null`."""
+    """Return the comparison as one JSON document; `ratio` is new over old, a missing value is `null`."""
     return json.dumps(to_json(comparison, old, new), indent=1, allow_nan=False) + "\n"
 
 
 def to_json(comparison: Comparison, old: Run, new: Run) -> dict[str, Any]:
-    """The document's content."""
+    """Return the content of the JSON document."""
     olds, news = ({result.cell: result for result in run.cells} for run in (old, new))
     return {
         "schema": SCHEMA,

@@ -1,22 +1,23 @@
-"""CSV: one line a sample, every raw figure, for whoever has tools of their own."""
+"""CSV: one line per sample with every raw figure, for other tools."""
 
 from __future__ import annotations
 
 import csv
 import io
 from dataclasses import asdict, fields
+from typing import Final
 
 from orchestrator.analysis.analyse import Findings
 from orchestrator.model.runs import Cell, MeanHops, Run, Sample
 from orchestrator.reports.escaping import in_csv
 
-CELL = tuple(field.name for field in fields(Cell))
-SAMPLE = tuple(field.name for field in fields(Sample) if field.name != "hops")
-HOPS = tuple(field.name for field in fields(MeanHops))
+CELL: Final = tuple(field.name for field in fields(Cell))
+SAMPLE: Final = tuple(field.name for field in fields(Sample) if field.name != "hops")
+HOPS: Final = tuple(field.name for field in fields(MeanHops))
 
 
 def render(run: Run, findings: Findings) -> str:
-    """The samples as CSV with a header; an empty field is a missing value."""
+    """Return the samples as CSV with a header; an empty field is a missing value."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow([*CELL, *SAMPLE, *(f"hops_{name}" for name in HOPS)])

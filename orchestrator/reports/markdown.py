@@ -39,10 +39,8 @@ def render(run: Run, findings: Findings) -> str:
             lines += [_row(result, findings) for result in run.of_work(stage, work)]
     lines += ["", noise_floor_sentence(findings)] if findings.noise_floor else []
     lines += [""] if findings.warnings else []  # or Markdown takes them for rows of the table
-    lines += [
-        f"- warning: {in_markdown(each.message)}; {in_markdown(each.remedy)}"
-        for each in map(warning_text, findings.warnings)
-    ]
+    for warning in map(warning_text, findings.warnings):
+        lines.append(f"- warning: {in_markdown(warning.message)}; {in_markdown(warning.remedy)}")
     return "\n".join(lines) + "\n"
 
 

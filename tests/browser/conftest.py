@@ -38,7 +38,7 @@ def missing(what: str, remedy: str) -> NoReturn:
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
-    """Chromium, with everything off by which it would look for its makers."""
+    """Chromium, without any of its own requests to Google."""
     path = shutil.which("chromium")
     if path is None:
         missing("chromium", "apt-get install chromium")
@@ -50,7 +50,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="session")
 def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The source of axe-core, which checks a page for accessibility; from npm, into a folder that goes again."""
+    """The source of axe-core, which checks accessibility; from npm, into a temporary folder."""
     npm = shutil.which("npm")
     if npm is None:
         missing("npm", "install Node.js, for axe-core")

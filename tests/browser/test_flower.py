@@ -20,7 +20,7 @@ pytestmark = pytest.mark.browser
 
 @pytest.fixture(scope="module")
 def access() -> Iterator[Access]:
-    """A Flower that has seen four tasks of a stage in two messages."""
+    """Flower after four tasks of a stage in two messages."""
     with ChildProcesses() as processes, embedded_fleet(processes, 1, events=True, origins=()) as fleet:
         fleet.measure_clock_offsets()
         access = start_flower(processes, fleet.settings.broker_url, 1)
@@ -45,7 +45,7 @@ def test_the_tasks_page_shows_stages_and_arguments_by_name(page: Page, access: A
     expect(rows.first).to_contain_text("slot1@")
 
 
-def test_the_pages_ask_nobody_but_flower_for_anything(page: Page, access: Access):
+def test_the_pages_send_requests_only_to_flower(page: Page, access: Access):
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
     for path in ("/workers", "/tasks", "/broker"):

@@ -1,4 +1,4 @@
-"""The HTML report in a real browser: it asks for nothing, draws everything, fits, and can be read by everyone."""
+"""The HTML report in a real browser: it loads nothing, draws everything, fits and is accessible."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SIZES = {"wide": 1400, "phone": 360}
 
 @dataclass
 class Opened:
-    """A page that was opened, and what it did that it should not have done."""
+    """An open page, with its complaints on the console and its requests."""
 
     page: Page
     complaints: list[str] = field(default_factory=list)
@@ -37,7 +37,7 @@ Open = Callable[..., Opened]
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
-    """Where a run's page is, made when it is first asked for."""
+    """Return the file with the page of a run; written at the first call."""
     folder = tmp_path_factory.mktemp("pages")
 
     def file(name: str) -> Path:
@@ -73,7 +73,7 @@ def open_page(browser: Browser, files: Callable[[str], Path]) -> Iterator[Open]:
 
 
 def marks(page: Page) -> dict[str, int]:
-    """Each chart to how many marks it has."""
+    """The number of marks of each chart."""
     found: dict[str, int] = page.evaluate(
         """() => Object.fromEntries([...document.querySelectorAll("[data-chart]")].map(chart =>
             [chart.dataset.chart, chart.querySelectorAll("svg .mark-symbol path, svg .mark-rect path").length]))"""

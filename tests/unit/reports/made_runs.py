@@ -1,4 +1,4 @@
-"""Runs that a report must be able to show, however little or odd there is in them."""
+"""Runs that every report must show, however little is in them or however odd it is."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ EVIL = "</script><script>alert(1)</script><img src=x onerror=alert(2)>&'\"../../
 
 
 def hostile() -> Run:
-    """A run whose every name wants out of the page."""
+    """A run in which every name tries to break out of the page."""
     run = example_run()
     cell = Cell(EVIL, EVIL, EVIL, 2, EVIL, 1, "local")
     renamed = tuple(replace(each, cell=replace(each.cell, stage=EVIL, kernel=EVIL)) for each in run.cells)
@@ -41,27 +41,27 @@ def _samples(run: Run, **changes: int) -> Run:
 
 
 def _served(stations: Stations) -> Run:
-    """The example, each of whose Celery batches asked this of the stations."""
+    """The example, with these station times in each of its Celery samples."""
     run = example_run()
     return replace(run, cells=tuple(_celery(each, stations=stations) for each in run.cells))
 
 
 def _hopped(**seconds: float) -> Run:
-    """The example, whose Celery tasks spent no time but this."""
+    """The example, whose Celery tasks spent only these times."""
     run = example_run()
     none = replace(HOPS, publish_s=0.0, fetch_s=0.0, store_s=0.0, unexplained_s=0.0)
     return replace(run, cells=tuple(_celery(each, hops=replace(none, **seconds)) for each in run.cells))
 
 
 def _celery(result: CellResult, **changes: object) -> CellResult:
-    """The result with these changes to its samples, if it is a Celery cell's."""
+    """The result with these changes to its samples, if it is of a Celery cell."""
     if not result.cell.distributed:
         return result
     return replace(result, samples=tuple(replace(each, **changes) for each in result.samples))
 
 
 def every_run() -> dict[str, Run]:
-    """Runs by what is odd in them."""
+    """Runs, by what is unusual about them."""
     run = example_run()
     return {
         "example": run,
@@ -91,7 +91,7 @@ def every_run() -> dict[str, Run]:
 
 
 def quick_sized() -> Run:
-    """As many cells and samples as a quick run has, with the proof that the work was done."""
+    """A run with as many cells and samples as a quick one, with the picture before and after."""
     run = example_run()
     kernels = {
         "download": ("requests", "session"),
@@ -115,7 +115,7 @@ def quick_sized() -> Run:
 
 
 def swept() -> Run:
-    """A sweep of the size in which Celery starts to pay between 200 and 400 pixels a side."""
+    """A sweep of the size, in which Celery starts to pay between 200 and 400 pixels a side."""
     run = example_run()
     cells = []
     for side in (64, 96, 144, 216, 324, 486, 729):
@@ -132,7 +132,7 @@ def swept() -> Run:
 
 
 def chunked() -> Run:
-    """A sweep of the chunk, which has verdicts too, for all chunks do the same work; it pays from 3 tasks on."""
+    """A sweep of the chunk, where Celery pays from 3 tasks on; it has verdicts, because the work is the same."""
     run = example_run()
     cells = [result(SERIAL, 0.010)]
     for shift, chunk in enumerate((1, 2, 4, 8, 16), 1):
@@ -142,7 +142,7 @@ def chunked() -> Run:
 
 
 def with_stations(run: Run) -> Run:
-    """The run, its Celery samples telling what each station did, so that there is something to conclude."""
+    """The run with station times in its Celery samples, so that bounds can be computed."""
     stations = Stations(0.001, 0.001, 0.005, 0, messages=8, broker_cpu_s=0.0001)
     return replace(
         run,
@@ -156,7 +156,7 @@ def with_stations(run: Run) -> Run:
 
 
 def scaled() -> Run:
-    """1 to 8 slots on 16 processors: threads do not scale, Celery does, and passes serial with 3 slots."""
+    """1 to 8 slots on 16 processors: threads do not scale; Celery does, and beats serial with 3 slots."""
     run = example_run()
     cells = [result(SERIAL, 0.010)]
     for slots in (1, 2, 3, 4, 6, 8):

@@ -1,4 +1,4 @@
-"""Charts: what they are drawn from, what they say, and that they can be drawn."""
+"""Charts: their figures, their text, and that Vega-Lite accepts them."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_the_example_has_every_kind_of_chart_that_a_comparison_has():
 
 
 @pytest.mark.parametrize("name", RUNS)
-def test_every_chart_of_every_run_compiles_and_has_its_words(name):
+def test_every_chart_of_every_run_compiles_and_has_its_text(name):
     run = RUNS[name]
     for drawing in draw_all(run, analyse(run)):
         vl_convert.vegalite_to_vega(json.dumps({**drawing.spec, "width": 300}), chart.VEGA_LITE)
@@ -72,7 +72,7 @@ def test_speedups_and_intervals_are_those_of_the_findings():
     assert set(drawn) == {(each.point, each.low or each.point, each.high or each.point) for each in expected}
 
 
-def test_a_cell_whose_figure_may_not_stand_is_named_and_not_drawn():
+def test_a_cell_without_a_valid_figure_is_named_and_not_drawn():
     run = RUNS["tasks lost"]
     assert speedup.draw(run, analyse(run)) == ()
     mixed = replace(run, cells=(RUNS["example"].cells[0], run.cells[1]))
@@ -99,7 +99,7 @@ def test_a_sample_at_its_median_lies_on_the_line_and_none_leaves_its_row():
 
 
 @pytest.mark.parametrize(("low", "high"), [(0.8, 1.25), (0.02, 3), (0.95, 40), (1e-4, 1e4), (0.99, 1.3)])
-def test_ratio_ticks_lie_within_and_are_few_and_have_1(low, high):
+def test_ratio_ticks_are_few_within_the_range_and_include_1(low, high):
     ticks = ratio_ticks(low, high)
     assert 1 in ticks
     assert all(low <= tick <= high for tick in ticks)
@@ -125,7 +125,7 @@ def test_light_and_dark_name_the_same_colours_and_every_name_in_a_chart_is_one()
     assert set(re.findall(r"var\(--([a-z]+)\)", text)) <= set(chart.LIGHT)
 
 
-def test_pictures_have_the_colours_themselves_and_a_white_ground():
+def test_pictures_have_fixed_colours_on_white():
     run = example_run()
     for name, content in pictures.svg(run, analyse(run)).items():
         assert name.endswith(".svg")
@@ -135,7 +135,7 @@ def test_pictures_have_the_colours_themselves_and_a_white_ground():
     assert (picture.format, picture.getpixel((0, 0))) == ("PNG", (255, 255, 255))
 
 
-def test_hostile_names_leave_no_folder_and_no_markup_in_pictures():
+def test_hostile_names_put_no_folder_and_no_markup_into_pictures():
     run = RUNS["hostile names"]
     for name, content in pictures.svg(run, analyse(run)).items():
         assert "/" not in name
@@ -144,7 +144,7 @@ def test_hostile_names_leave_no_folder_and_no_markup_in_pictures():
 
 
 def cost(slots: float, against: str, elsewhere: bool = False) -> Cost:
-    """A predicted COST of a chart's stage."""
+    """A predicted COST."""
     return Cost(
         "grayscale",
         against,  # type: ignore[arg-type]
@@ -160,7 +160,7 @@ def cost(slots: float, against: str, elsewhere: bool = False) -> Cost:
     )
 
 
-def test_a_cost_of_slots_on_other_machines_is_not_on_the_chart_of_this_one(monkeypatch):
+def test_the_chart_of_this_fleet_leaves_out_a_cost_on_other_machines(monkeypatch):
     found = (cost(3, "serial"), cost(6, "best in-process", elsewhere=True))
     monkeypatch.setattr("orchestrator.analysis.scaling.curves.costs", lambda run, stage: found)
     run = RUNS["sweep of the slots"]
@@ -169,7 +169,7 @@ def test_a_cost_of_slots_on_other_machines_is_not_on_the_chart_of_this_one(monke
     assert set(names) == {"COST: 3 vs serial"}
 
 
-def test_labels_of_costs_stand_within_the_chart_and_not_on_each_other(monkeypatch):
+def test_labels_of_costs_stay_within_the_chart_and_do_not_overlap(monkeypatch):
     found = (cost(2, "serial"), cost(12, "best in-process"))
     monkeypatch.setattr("orchestrator.analysis.scaling.curves.costs", lambda run, stage: found)
     run = RUNS["sweep of the slots"]

@@ -1,4 +1,4 @@
-"""What `compare` prints, of runs whose figures are given."""
+"""What `compare` prints for runs with given figures."""
 
 from __future__ import annotations
 
@@ -136,7 +136,9 @@ def test_the_markdown_begins_with_the_outcome_and_the_regressions() -> None:
     assert lines[0] == "**Breakeven: regression** (1 regression, 1 improvement, 1 same)"
     rows = [line.split(" | ")[0] for line in lines if "| grayscale |" in line]
     assert rows == ["| **regression**", "| improvement", "| same"]
-    assert lines.index("</details>") > lines.index("<details><summary>1 without a sure change</summary>")
+    assert lines.index("</details>") > lines.index(
+        "<details><summary>1 without a significant change</summary>"
+    )
 
 
 def test_a_row_of_the_markdown_has_both_makespans() -> None:

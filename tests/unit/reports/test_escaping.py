@@ -1,4 +1,4 @@
-"""A hostile result's text does nothing in any report: no markup, no formula, no mention, no cursor that moves."""
+"""Text of a hostile result has no effect in any report: no markup, formula, mention or cursor movement."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ EVIL = [
 
 
 def named(text: str) -> Run:
-    """A run whose every name is the text."""
+    """A run in which every name is the text."""
     run = example_run()
     cells = tuple(
         replace(
@@ -72,7 +72,7 @@ def test_markdown_has_its_own_markup_and_no_other(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", EVIL)
-def test_a_page_has_the_same_elements_whatever_names_say(text: str) -> None:
+def test_a_page_has_the_same_elements_for_any_names(text: str) -> None:
     run, plain = named(text), named("plain")
     elements = [re.findall(r"<(\w+)", html.render(each, analyse(each))) for each in (run, plain)]
     assert elements[0] == elements[1]

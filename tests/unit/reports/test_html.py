@@ -1,4 +1,4 @@
-"""The HTML page as text: what it holds, and that nothing in it can break out. tests/browser opens it."""
+"""The HTML page as text: what is in it, and that nothing can break out. tests/browser opens it."""
 
 from __future__ import annotations
 
@@ -141,7 +141,7 @@ def test_the_headline_answers_the_question(name, text):
         ("sweep of the chunk", "Celery beats the best in-process cell from 3 tasks a message."),
     ],
 )
-def test_below_the_headline_of_a_sweep_stands_one_sentence_and_its_figures_by_the_chart(name, lead):
+def test_a_sweep_has_one_sentence_below_the_headline_and_figures_by_the_chart(name, lead):
     run = RUNS[name]
     assert headline(analyse(run)).lead == lead
     page = text_of(run)
@@ -159,7 +159,7 @@ def test_the_lead_says_what_slots_on_other_machines_would_do():
     )
 
 
-def test_stages_that_cannot_be_told_are_not_counted_as_those_where_celery_does_not_help():
+def test_inconclusive_stages_do_not_count_as_stages_where_celery_does_not_help():
     run = quick_sized()
     few = replace(
         run, cells=tuple(replace(each, samples=each.samples[:3]) for each in run.cells), complete=False
@@ -188,7 +188,7 @@ def test_stages_that_cannot_be_told_are_not_counted_as_those_where_celery_does_n
         ),
     ],
 )
-def test_stages_whose_work_was_not_done_right_are_counted_apart(words, text):
+def test_stages_with_wrong_outputs_are_counted_apart(words, text):
     run = quick_sized()
     found = analyse(run)
     like = next(each for each in found.verdicts if each.against == "best in-process")
@@ -204,13 +204,13 @@ def test_a_page_without_verdicts_has_no_empty_section_of_them():
     assert 'id="verdicts"' in text_of(example_run())
 
 
-def test_what_holds_celery_back_and_what_was_measured_to_change_it_is_on_the_page():
+def test_the_page_says_what_limits_celery_and_what_would_change_it():
     made = text_of(quick_sized())
     assert "chunk 4 instead of 1 saves" in made or "chunk 1 instead of 4 saves" in made
 
 
 @pytest.mark.parametrize("name", ["sweep of the chunk", "sweep of the size"])
-def test_what_a_sweep_concludes_is_on_the_page_once(name):
+def test_each_conclusion_of_a_sweep_is_on_the_page_once(name):
     run = with_stations(RUNS[name])
     made = text_of(run)
     assert made.count('<p class="noise">') == 1
@@ -223,7 +223,7 @@ def test_a_sweep_is_described_by_its_range():
     assert "<dd>1, 2, 3, 4, 6, 8</dd>" in text_of(RUNS["sweep of the slots"])
 
 
-def test_the_command_that_makes_it_again_is_quoted_and_holds_no_password():
+def test_the_command_that_repeats_the_run_is_quoted_and_has_no_password():
     arguments = ("run", "--source", "my pictures", "--broker", "redis://user:secret@host:6379/0")
     run = replace(example_run(), plan=replace(example_run().plan, arguments=arguments))
     shown = re.search(r'<code id="command">(.*?)</code>', text_of(run))

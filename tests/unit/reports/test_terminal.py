@@ -25,7 +25,7 @@ def test_text_is_as_kept():
     assert_as_kept("terminal.txt", terminal.render(run, analyse(run)))
 
 
-def test_tasks_a_second_are_those_of_all_rounds_and_not_of_the_last_alone():
+def test_tasks_per_second_are_of_all_rounds_and_not_only_of_the_last():
     run = example_run()
     first = run.cells[0]
     *most, last = first.samples
@@ -45,7 +45,7 @@ def test_tasks_a_second_are_those_of_all_rounds_and_not_of_the_last_alone():
 @pytest.mark.parametrize(
     ("rounds", "said"), [(7, "± is the 95 % interval."), (5, "± is the 94 % interval."), (3, None)]
 )
-def test_the_level_of_the_intervals_is_the_one_that_the_rounds_allow(rounds: int, said: str | None):
+def test_the_legend_has_the_level_of_intervals_that_the_rounds_allow(rounds: int, said: str | None):
     run = example_run()
     run = replace(run, cells=tuple(replace(each, samples=each.samples[:rounds]) for each in run.cells))
     text = " ".join(terminal.render(run, analyse(run)).split())
@@ -77,7 +77,7 @@ def test_a_narrow_terminal_loses_no_column(monkeypatch):
 
 
 @pytest.mark.parametrize("width", [80, 120, 200])
-def test_every_width_holds_every_figure_whole(width):
+def test_no_width_cuts_a_figure(width):
     run = example_run()
     shown = io.StringIO()
     screen(shown, width).print(terminal.report(run, analyse(run), width))
@@ -87,7 +87,7 @@ def test_every_width_holds_every_figure_whole(width):
 
 
 def with_events(run: Run, *asked: Events) -> Run:
-    """The run with every Celery cell measured with the events that are asked for; the pair is of the last."""
+    """The run with every Celery cell measured with each of these settings; the A/A pair has the last."""
     celery = [each for each in run.cells if each.cell.distributed]
     cells = [each for each in run.cells if not each.cell.distributed]
     for events in asked:
@@ -96,7 +96,7 @@ def with_events(run: Run, *asked: Events) -> Run:
     return replace(run, cells=tuple(cells))
 
 
-def test_cells_with_and_without_events_are_told_apart_and_fit():
+def test_cells_with_and_without_events_have_different_names_that_fit():
     run = with_events(example_run(), "on", "off")
     lines = terminal.render(run, analyse(run)).splitlines()
     rows = [line.split("  ")[5].strip() for line in lines if "celery redis/1" in line and "%" in line]
@@ -107,13 +107,13 @@ def test_cells_with_and_without_events_are_told_apart_and_fit():
     assert [line for line in lines if len(line) > 80] == []
 
 
-def test_events_that_every_cell_had_are_told_once():
+def test_task_events_in_every_cell_are_reported_once():
     text = terminal.render(run := with_events(example_run(), "on"), analyse(run))
     assert "2 slots, task events on" in text
     assert "-E" not in text
 
 
-def test_a_fleet_that_sent_events_all_the_time_is_said_to_have():
+def test_a_fleet_that_sent_task_events_all_the_time_is_reported_as_such():
     run = example_run()
     workers = tuple(replace(each, events=True) for each in run.environment.workers)
     sending = replace(run, environment=replace(run.environment, workers=workers))
@@ -122,7 +122,7 @@ def test_a_fleet_that_sent_events_all_the_time_is_said_to_have():
 
 
 def legend(run: Run) -> str:
-    """The lines between the tables and what comes after them."""
+    """The lines of the legend below the tables."""
     text = terminal.render(run, analyse(run))
     return text.split("vs serial: over serial of the same kernel")[1].split("Noise floor")[0]
 
@@ -140,10 +140,15 @@ def test_the_legend_explains_the_rows_that_are_there_and_no_others():
 def test_the_legend_explains_other_transports_and_data_that_stays():
     run = example_run()
     celery = run.cells[2]
-    ways = (("redis", 4, "local"), ("inline", 1, "local"), ("files", 1, "local"), ("redis", 1, "resident"))
+    variants = (
+        ("redis", 4, "local"),
+        ("inline", 1, "local"),
+        ("files", 1, "local"),
+        ("redis", 1, "resident"),
+    )
     cells = (
         replace(celery, cell=replace(celery.cell, transport=transport, chunk=chunk, data=data))
-        for transport, chunk, data in ways
+        for transport, chunk, data in variants
     )
     text = legend(replace(run, cells=(*run.cells[:2], *cells)))
     assert "celery redis/4: transport redis, 4 tasks per message." in text
