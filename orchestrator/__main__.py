@@ -1,4 +1,4 @@
-"""`python -m orchestrator` is the command `orchestrator`."""
+"""Runs the command line with `python -m orchestrator`."""
 
 from orchestrator.cli import main
 

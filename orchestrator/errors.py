@@ -1,30 +1,28 @@
-"""The errors that a user can meet, and the exit code each ends with.
+"""The errors that users see, and the exit code of each.
 
     BreakevenError
-    ├── UsageError       exit 2   an option, file or name that makes no sense
-    ├── UnavailableError exit 3   something needed is not there
-    └── NothingMeasuredError exit 130  interrupted before there was anything to keep
+    ├── UsageError       exit 2   an option, file or name makes no sense
+    ├── UnavailableError exit 3   something that is needed is not there
+    └── NothingMeasuredError exit 130  interrupted before the first sample
 
-Each message says what failed, with what value, and what to do. The command line alone turns them into
-exit codes; everything below it only raises.
+Each message says what failed, with what value, and what to do. Only the command line turns them into exit codes.
 """
 
 from __future__ import annotations
 
 from typing import ClassVar, Final
 
-INTERRUPTED: Final = 130
-"""What a shell gives for a command that Ctrl-C ended."""
+INTERRUPTED: Final = 130  # the exit code that a shell reports for a command ended by Ctrl-C
 
 
 class BreakevenError(Exception):
-    """Something a user can mend; the message says how."""
+    """Something that a user can solve; the message says how."""
 
     exit_code: ClassVar[int] = 1
 
 
 class UsageError(BreakevenError):
-    """An option, a file or a name that makes no sense."""
+    """An option, a file or a name makes no sense."""
 
     exit_code = 2
 
@@ -36,6 +34,6 @@ class UnavailableError(BreakevenError):
 
 
 class NothingMeasuredError(BreakevenError):
-    """A run was interrupted before there was anything to keep."""
+    """A run was interrupted before it had a sample."""
 
     exit_code = INTERRUPTED

@@ -1,7 +1,7 @@
-"""Ctrl-C and SIGTERM that cannot get lost.
+"""Ctrl-C and SIGTERM that do not get lost.
 
-Python raises `KeyboardInterrupt` wherever the main thread is, and where that is a finaliser it is printed and
-forgotten. So the request is remembered too, and whoever goes on for long asks for it between two steps.
+Python raises `KeyboardInterrupt` wherever the main thread is; in a finaliser it prints and drops it. So the request
+is recorded too, and long-running code checks for it between two steps.
 """
 
 from __future__ import annotations
@@ -15,20 +15,20 @@ _requested = False
 
 
 def install() -> None:
-    """From now on SIGINT and SIGTERM interrupt alike."""
+    """Make SIGTERM interrupt as SIGINT does, and record both."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _request)
 
 
 def check() -> None:
-    """Raise `KeyboardInterrupt` if one was asked for and got lost."""
+    """Raise `KeyboardInterrupt` if one was requested and got lost."""
     if _requested:
         raise KeyboardInterrupt
 
 
 @contextmanager
 def ignored() -> Iterator[None]:
-    """Whoever presses Ctrl-C again meanwhile changes nothing: for what is short, and must not be lost half done."""
+    """Ignore Ctrl-C and SIGTERM, for a short step that must be completed."""
     before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield

@@ -1,4 +1,4 @@
-"""`compare`: two saved results, cell by cell."""
+"""`compare`: compare two saved results, cell by cell."""
 
 from __future__ import annotations
 

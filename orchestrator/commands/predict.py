@@ -1,4 +1,4 @@
-"""`predict`: what-if, from a measured result."""
+"""`predict`: predict other fleets from a measured result."""
 
 from __future__ import annotations
 

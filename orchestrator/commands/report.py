@@ -1,15 +1,19 @@
-"""`report`: renders a saved result again."""
+"""`report`: render a saved result again."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
-SUFFIXES = {".md": "markdown", ".html": "html", ".htm": "html", ".csv": "csv"}
-"""What a file's name says of its format where --format does not."""
+SUFFIXES: Final = {
+    ".md": "markdown",
+    ".html": "html",
+    ".htm": "html",
+    ".csv": "csv",
+}  # the default format of each
 
 
 def report(
@@ -48,7 +52,9 @@ def report(
     run = results.read(Path(result))
     if format_ in PICTURES:
         if output is None:
-            raise UsageError(f"--format {format_} makes a file a chart: name a folder for them with --output")
+            raise UsageError(
+                f"--format {format_} writes a file for each chart: name a folder for them with --output"
+            )
         for name, content in PICTURES[format_](run, analyse(run)).items():
             _write(Path(output) / name, content)
     elif output is not None:
@@ -56,32 +62,32 @@ def report(
     elif format_ == "terminal":
         show(run)
     elif format_ == "html" and sys.stdout.isatty():
-        raise UsageError("--format html is a page, not a text to read here: name a file for it with --output")
+        raise UsageError("--format html is a page for a browser: name a file for it with --output")
     else:
-        # As bytes: such a text is a file's, and UTF-8 whatever the terminal's encoding is.
+        # As bytes: it goes into a file, which is UTF-8 in every locale.
         typer.echo(REPORTS[format_](run, analyse(run)).encode(), nl=False)
     return 0
 
 
 def _format_of(output: str | None) -> str:
-    """The format that a file's suffix stands for, and the terminal's where it stands for none.
+    """The format of a file's suffix, the terminal's for any other.
 
     Raises:
-        UsageError: it is a picture's, of which there are several.
+        UsageError: it is the suffix of a picture, of which there are several.
     """
     from orchestrator.errors import UsageError  # noqa: PLC0415 - as above
 
     suffix = Path(output or "").suffix.lower()
     if suffix in (".svg", ".png"):
         raise UsageError(
-            f"--output {output} is one file, and charts are several: name a folder for them, with --format "
+            f"--output {output} is one file, but there are several charts: name a folder for them, with --format "
             f"{suffix[1:]}"
         )
     return SUFFIXES.get(suffix, "terminal")
 
 
 def _write(path: Path, content: bytes) -> None:
-    """Write a file, its folder too, and say on stderr where it is."""
+    """Write a file and its folder, and print its path on standard error."""
     from orchestrator.errors import UsageError  # noqa: PLC0415 - as above
 
     try:

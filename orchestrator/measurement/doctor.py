@@ -1,4 +1,4 @@
-"""Is everything there that a run needs, and what to do where it is not."""
+"""Checks that everything a run needs is there, each with a remedy if it is not."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from worker.redaction import mask_credentials
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One finding: `passed` is `None` for what is neither good nor bad."""
+    """One check; `passed` is `None` for a note, which is neither good nor bad."""
 
     what: str
     passed: bool | None
@@ -34,10 +34,10 @@ class Check:
 
 
 def run_checks(broker: str | None, flower_url: str, flower_link: str | None = None) -> Iterator[Check]:
-    """Check after check, as each is made. With no broker an embedded fleet of one worker is tried.
+    """Yield each check as it is made; without a broker, on an embedded fleet of one worker.
 
     Raises:
-        UsageError: `flower_url`, or the address that people open instead, is not where a Flower may be.
+        UsageError: an address of Flower makes no sense.
     """
     flower.check_url(flower_url)
     if flower_link is not None:
@@ -63,13 +63,13 @@ def _machine() -> Iterator[Check]:
     here = environment()
     yield Check("python", sys.version_info >= (3, 11), platform.python_version(), None)
     cpu = here.cpu
-    few = "one processor: threads, processes and workers will only take turns" if cpu.usable < 2 else None
+    few = "with one processor, threads, processes and workers take turns" if cpu.usable < 2 else None
     yield Check(
         "processors", None if few else True, f"{cpu.usable} of {cpu.logical}, {cpu.model or 'unknown'}", few
     )
     load = os.getloadavg()[0]
     busy = (
-        "other work on this machine will blur the figures; wait until it is done"
+        "other work on this machine disturbs the figures; wait until it is done"
         if load > cpu.usable / 2
         else None
     )
@@ -96,7 +96,7 @@ def _fleet(fleet: Fleet, where: str) -> Iterator[Check]:
             f"worker {member.name}",
             offset is not None,
             f"{count(member.slots, 'slot')}, {member.usable_cpus:g} processors, Python {member.python}, {clock}",
-            None if offset else "it answers no clock question; restart it",
+            None if offset else "it does not report its clock; restart it",
         )
     yield _payloads(fleet)
     ahead = preflight(fleet)
@@ -120,19 +120,17 @@ def _payloads(fleet: Fleet) -> Check:
 def _server(what: str, server: Broker, where: str) -> Check:
     found = f"{server.name} {server.version}, {where}"
     if server.evicts is None:
-        remedy = (
-            "see to it yourself that its maxmemory-policy is noeviction: any other loses tasks without a word"
-        )
-        return Check(what, None, f"{found}, does not tell whether it evicts", remedy)
+        remedy = "make sure that its maxmemory-policy is noeviction: any other silently loses tasks"
+        return Check(what, None, f"{found}, does not report whether it evicts", remedy)
     return Check(what, True, f"{found}, never evicts")
 
 
 def _flower(url: str, shown: str) -> Check:
-    """Flower is nothing that a run needs, so that there is none is no fault."""
+    """No run needs Flower, so a missing one is a note."""
     if not flower.is_up(url):
         remedy = "start it with 'docker compose up flower', or see a run in it with 'run --flower'"
         return Check("flower", None, f"not up at {url}", remedy)
     if not flower.asks_for_password(url):
         remedy = "give it a password: FLOWER_BASIC_AUTH=user:password in its environment"
-        return Check("flower", None, f"up at {shown}, and open to whoever can reach it", remedy)
+        return Check("flower", None, f"up at {shown}, and open to anyone who can reach it", remedy)
     return Check("flower", True, f"up at {shown}, with a password")

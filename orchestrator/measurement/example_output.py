@@ -1,4 +1,4 @@
-"""Lets one cell do one picture before the clock starts, so that a report can show that the work is done."""
+"""One picture processed by a cell before the clock starts, for the report."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from worker.stages import STAGES, stage_giving
 def example_output(
     cells: Sequence[Cell], strategies: Mapping[Cell, Strategy], inputs: Inputs
 ) -> ExampleOutput | None:
-    """The first picture before and after, as a cell gives it: a distributed one if there is one.
+    """Return the first picture before and after, processed by a distributed cell if there is one.
 
-    `None` where no cell gives a gray picture, or the first picture comes to nothing.
+    `None` if no cell gives a gray picture, or if the first picture cannot be decoded.
     """
     grays = [cell for cell in cells if STAGES[cell.stage].gives == "gray"]
     for cell in sorted(grays, key=lambda cell: not cell.distributed):
@@ -35,7 +35,7 @@ def example_output(
 
 
 def _pixels_of(task: Task) -> Pixels | None:
-    """The picture that a task is about."""
+    """The picture that a task processes."""
     if isinstance(task.payload, np.ndarray):
         return task.payload
     try:

@@ -70,7 +70,7 @@ def _version(package: str) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """Counters since the machine started, in seconds of CPU time; `None` where the system does not count."""
+    """Counters since the machine started, in seconds of CPU time; `None` if the system has none."""
 
     busy_s: float
     total_s: float

@@ -1,25 +1,27 @@
-"""What the way costs before any work is done: the timer, the broker, the payload store, an empty task."""
+"""What the timer, the broker, the payload store and an empty task cost, before any work."""
 
 from __future__ import annotations
 
 import statistics
 import time
 from collections.abc import Callable
+from typing import Final
 
 from orchestrator.fleet.fleet import Fleet
 from orchestrator.model.environment import Preflight
-from orchestrator.strategies.celery import Celery
+from orchestrator.model.runs import Cell
+from orchestrator.strategies import STRATEGIES
+from orchestrator.strategies.base import make_strategy
 from worker.contract import Task
 from worker.payloads.redis import connect
 
-PAYLOAD_BYTES = 1_920_000
-"""One 800x800 picture."""
-
-NOOPS = 100
+PAYLOAD_BYTES: Final = 1_920_000  # of one 800x800 picture
+NOOPS: Final = 100
+WARM_UPS: Final = 10
 
 
 def preflight(fleet: Fleet | None) -> Preflight:
-    """Measure what a Celery task has to pay at least; without a fleet, the timer alone."""
+    """Measure the least that a distributed task costs; without a fleet, the timer alone."""
     resolution = timer_resolution_s()
     if fleet is None:
         return Preflight(resolution)
@@ -30,7 +32,7 @@ def preflight(fleet: Fleet | None) -> Preflight:
 
 
 def timer_resolution_s(clock: Callable[[], float] = time.perf_counter, steps: int = 50) -> float:
-    """The smallest step that the clock was seen to take, in seconds."""
+    """Return the smallest observed step of the clock, in seconds."""
     smallest = float("inf")
     for _ in range(steps):
         first = second = clock()
@@ -52,28 +54,24 @@ def _payload_bandwidth(fleet: Fleet) -> tuple[float, float]:
 
 
 def _noop_task_s(fleet: Fleet) -> float:
-    """Seconds from sending an empty task to its answer at hand, one task at a time."""
-    with Celery(min(member.slots for member in fleet.workers), fleet, "redis", 1, "local") as strategy:
-        tasks = [Task(index, "diagnostics", "noop", "") for index in range(NOOPS)]
+    """Median seconds from sending an empty task to receiving its result, one task at a time."""
+    name = next(name for name, kind in STRATEGIES.items() if kind.distributed)
+    slots = min(worker.slots for worker in fleet.workers)
+    cell = Cell("diagnostics", "noop", name, slots, next(iter(STRATEGIES[name].transports)), 1, "local")
+    with make_strategy(cell, fleet) as strategy:
+        tasks = [Task(index, cell.stage, cell.kernel, "") for index in range(NOOPS)]
 
-        def one_by_one(task: Task) -> None:
-            strategy.prepare([task])
-            for _ in strategy.run([task]):
-                pass
-
-        for task in tasks[:10]:
-            one_by_one(task)
         times = []
-        for task in tasks:
+        for task in (*tasks[:WARM_UPS], *tasks):
             strategy.prepare([task])
             started = time.perf_counter()
             for _ in strategy.run([task]):
                 times.append(time.perf_counter() - started)
-        return statistics.median(times)
+        return statistics.median(times[WARM_UPS:])
 
 
 def _typical(action: Callable[[], object], times: int) -> float:
-    """Median seconds of an action, after one that is not counted."""
+    """Median seconds of an action, after a warm-up."""
     action()
     seconds = []
     for _ in range(times):

@@ -26,6 +26,7 @@ MAX_ROUNDS: Final = 1_000
 MIN_POINTS, MAX_POINTS = 6, 50
 
 PROFILE_DEFAULT: Final = "the profile's"
+LISTED: Final = "'orchestrator list' names them."
 OPTION: Final = "option"  # the key of an `Option` in a field's metadata
 
 
@@ -97,6 +98,11 @@ def _option(flag: str, help_: str, metavar: str | None = None, *, value: Any = N
     return field(default=value, metadata={OPTION: Option(flag, help_, metavar, **more)})
 
 
+def _list(*arguments: Any, **more: Any) -> Any:
+    """A field for an option that may be repeated."""
+    return _option(*arguments, value=(), **more)
+
+
 @dataclass(frozen=True, slots=True)
 class Options:
     """What a user asked `command` to measure; `None` or empty where the profile decides."""
@@ -138,56 +144,40 @@ class Options:
         value="quick",
         choices="profile",
     )
-    stages: tuple[str, ...] = _option(
-        "--stage",
-        "Only this stage (repeatable); 'orchestrator list' names them.",
-        "NAME",
-        value=(),
-        choices="stage",
+    stages: tuple[str, ...] = _list(
+        "--stage", f"Only this stage (repeatable); {LISTED}", "NAME", choices="stage"
     )
-    kernels: tuple[str, ...] = _option(
-        "--kernel",
-        "Only this kernel (repeatable); 'orchestrator list' names them.",
-        "NAME",
-        value=(),
-        choices="kernel",
+    kernels: tuple[str, ...] = _list(
+        "--kernel", f"Only this kernel (repeatable); {LISTED}", "NAME", choices="kernel"
     )
-    strategies: tuple[str, ...] = _option(
-        "--strategy",
-        "Only this strategy (repeatable); 'orchestrator list' names them.",
-        "NAME",
-        value=(),
-        choices="strategy",
+    strategies: tuple[str, ...] = _list(
+        "--strategy", f"Only this strategy (repeatable); {LISTED}", "NAME", choices="strategy"
     )
-    transports: tuple[str, ...] = _option(
+    transports: tuple[str, ...] = _list(
         "--transport",
-        "How payloads reach Celery workers (repeatable); 'orchestrator list' names them.",
+        f"How payloads reach Celery workers (repeatable); {LISTED}",
         "NAME",
-        value=(),
         default=PROFILE_DEFAULT,
         choices="transport",
     )
-    chunks: tuple[int, ...] = _option(
+    chunks: tuple[int, ...] = _list(
         "--chunk",
         "Tasks in one Celery message (repeatable).",
         "N",
-        value=(),
         default=PROFILE_DEFAULT,
         limits=(1, MAX_IMAGES),
     )
-    data: tuple[str, ...] = _option(
+    data: tuple[str, ...] = _list(
         "--data",
         "Where Celery's data is: local or resident (repeatable).",
         "local|resident",
-        value=(),
         default=PROFILE_DEFAULT,
         choices="data",
     )
-    events: tuple[str, ...] = _option(
+    events: tuple[str, ...] = _list(
         "--events",
         "Whether Celery's workers send task events: on or off (repeatable).",
         "on|off",
-        value=(),
         choices="events",
     )
     images: int | None = _option(

@@ -28,16 +28,18 @@ def saved(tmp_path):
         ("r", "8 images of"),
     ],
 )
-def test_a_file_is_in_the_format_that_its_name_says(saved, tmp_path, name, begins):
+def test_the_suffix_of_a_file_chooses_its_format(saved, tmp_path, name, begins):
     assert report(saved, None, str(tmp_path / name)) == 0
     assert (tmp_path / name).read_text(encoding="utf-8").startswith(begins)
 
 
-def test_a_format_that_is_asked_for_goes_before_the_name(saved, tmp_path):
+def test_a_given_format_precedes_the_suffix(saved, tmp_path):
     report(saved, "markdown", str(tmp_path / "r.html"))
     assert (tmp_path / "r.html").read_text(encoding="utf-8").startswith("**Breakeven**")
 
 
-def test_a_picture_s_name_is_refused_for_there_are_several(saved, tmp_path):
-    with pytest.raises(UsageError, match=r"r\.svg is one file, and charts are several: .*--format svg$"):
+def test_the_name_of_a_picture_is_refused_because_there_are_several(saved, tmp_path):
+    with pytest.raises(
+        UsageError, match=r"r\.svg is one file, but there are several charts: .*--format svg$"
+    ):
         report(saved, None, str(tmp_path / "r.svg"))
