@@ -1,5 +1,20 @@
-"""Runs the command line with `python -m orchestrator`."""
+"""The command `orchestrator`, which is also `python -m orchestrator`."""
 
-from orchestrator.cli import main
+from __future__ import annotations
 
-main()
+from typing import NoReturn
+
+from orchestrator.fleet.sealed_environment import restart_sealed
+
+
+def main() -> NoReturn:
+    """Run the command line in a sealed environment."""
+    restart_sealed("orchestrator")
+    # Celery and Python modules of the user's read variables and files when they are imported: not before this point.
+    from orchestrator.cli import main as run_command_line  # noqa: PLC0415
+
+    run_command_line()
+
+
+if __name__ == "__main__":
+    main()

@@ -18,6 +18,7 @@ from typing import IO, Any, Final, Self
 from orchestrator import signals
 from orchestrator.errors import UnavailableError
 from orchestrator.fleet import supervisor
+from orchestrator.fleet.sealed_environment import minimal, sealed
 
 START_S: Final = 10.0  # seconds a child may take to be started
 END_S: Final = 15.0  # seconds the supervisor may take to end all children
@@ -35,7 +36,7 @@ class ChildProcesses:
     """
 
     def __init__(self) -> None:
-        self.folder = Path()
+        self.folder = self._working_folder = Path()
         self.pids: dict[str, int] = {}
         self.ended: dict[str, int] = {}
         self._commands: dict[str, dict[str, Any]] = {}
@@ -44,11 +45,17 @@ class ChildProcesses:
 
     def __enter__(self) -> Self:
         self.folder = Path(tempfile.mkdtemp(prefix="breakeven-"))
+        self._working_folder = (
+            self.folder / "work"
+        )  # empty, so that no child imports or reads a file of the user's
+        self._working_folder.mkdir()
         self._supervisor = subprocess.Popen(  # noqa: S603 - our own module, by this interpreter
             [sys.executable, "-S", supervisor.__file__, str(self.folder)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             start_new_session=True,
+            env=minimal(os.environ),
+            cwd=self._working_folder,
         )
         return self
 
@@ -67,17 +74,27 @@ class ChildProcesses:
         _close(process.stdout)
         shutil.rmtree(self.folder, ignore_errors=True)  # the supervisor has deleted it, unless it was killed
 
-    def start(self, name: str, argv: list[str], env: dict[str, str] | None = None) -> int:
+    def start(
+        self, name: str, argv: list[str], env: dict[str, str] | None = None, is_worker: bool = False
+    ) -> int:
         """Start a child named `name` and return its process id; its output goes to `log(name)`.
+
+        Args:
+            name: what `pids`, `ended` and `log` call it.
+            argv: its command line.
+            env: variables to set in its environment.
+            is_worker: whether it gets the user's environment, sealed, or only what any program needs.
 
         Raises:
             UnavailableError: the supervisor is gone, or the program cannot be started.
         """
+        base = sealed(os.environ) if is_worker else minimal(os.environ)
         self._commands[name] = {
             "start": name,
             "argv": argv,
             # A child's temporary files are deleted with the folder; Celery leaves some behind when it is killed.
-            "env": {**os.environ, "TMPDIR": str(self.folder), **(env or {})},
+            "env": {**base, "TMPDIR": str(self.folder), **(env or {})},
+            "cwd": str(self._working_folder),
             "log": str(self._log_path(name)),
         }
         return self.restart(name)
@@ -101,7 +118,7 @@ class ChildProcesses:
 
     def set_cleanup(self, argv: list[str], env: dict[str, str]) -> None:
         """Have the supervisor run `argv` when this process is gone; an empty `argv` cancels that."""
-        self._send({"cleanup": argv, "env": {**os.environ, **env}})
+        self._send({"cleanup": argv, "env": {**sealed(os.environ), **env}})
 
     def stop(self, name: str) -> None:
         """End one child."""

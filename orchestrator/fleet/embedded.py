@@ -178,7 +178,7 @@ def start_workers(
     }
     for number in range(1, slots + 1):
         child = f"worker{number}"
-        processes.start(child, worker_command(worker_name(child), events), environment)
+        processes.start(child, worker_command(worker_name(child), events), environment, is_worker=True)
 
 
 def worker_name(child: str) -> str:

@@ -73,17 +73,12 @@ def _wait_for_workers(processes: ChildProcesses, access: Access, workers: int, d
 
 
 def _environment(access: Access, broker_url: str) -> dict[str, str]:
-    """Return Flower's settings, so that the user's settings for another Flower do not apply to this one."""
     return {
         "BREAKEVEN_BROKER_URL": broker_url,
         "FLOWER_CONF": str(CONFIGURATION),
         "FLOWER_ADDRESS": HOST,
         "FLOWER_PORT": str(urlsplit(access.url).port),
         "FLOWER_BASIC_AUTH": f"{access.user}:{access.password}",
-        "FLOWER_AUTH": "",
-        "FLOWER_UNIX_SOCKET": "",
-        "FLOWER_URL_PREFIX": "",
-        "FLOWER_PERSISTENT": "false",
         # The workers send events from the start, and must not be changed while they are measured.
         "FLOWER_ENABLE_EVENTS": "false",
         "FLOWER_READ_ONLY": "true",

@@ -8,7 +8,7 @@ kills it if the supervisor itself is killed. docs/decisions/supervisor.md has th
 
 # Commands, one JSON object a line on standard input:
 #
-#     {"start": NAME, "argv": [...], "env": {...}, "log": PATH}  start a child; answered by its process id
+#     {"start": NAME, "argv": [...], "env": {...}, "cwd": PATH, "log": PATH}  start a child; answered by its process id
 #     {"stop": NAME}                                             end one child: SIGTERM, then SIGKILL
 #     {"cleanup": [...], "env": {...}}                           run this when the orchestrator is gone; [] for nothing
 #
@@ -79,6 +79,7 @@ def run_command(
             child = subprocess.Popen(  # noqa: S603 - the orchestrator's own command line, given as a list
                 command["argv"],
                 env=command["env"],
+                cwd=command["cwd"],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
