@@ -1,6 +1,6 @@
 """The kinds of value in a result file, with the range of each.
 
-The ranges are generous: they keep out what no run can have measured, so that whatever is read can be analysed and
+The ranges are generous: they keep out what no run can have measured, so that every run that is read can be analysed and
 reported without an overflow or a division by zero. Pydantic enforces them when a file is read.
 """
 

@@ -1,4 +1,4 @@
-"""What must hold of the options before anything starts: known names, numbers in range, and no option without effect.
+"""Checks of the options before anything starts: known names, numbers in range, and no option without an effect.
 
 Only what was asked for is checked for an effect: some values of a profile may have none.
 """
@@ -75,7 +75,7 @@ def check_values(options: Options) -> None:
     """Check every name and every number by itself.
 
     Raises:
-        UsageError: one of them makes no sense; the message says what does.
+        UsageError: one of them makes no sense; the message gives what does.
     """
     allowed = choices()
     for name, (_, option) in options_of(options.command).items():

@@ -34,7 +34,7 @@ OPTION: Final = "option"  # the key of an `Option` in a field's metadata
 class Option:
     """How a field of `Options` looks on the command line, and which values it may have.
 
-    `default` is what the help shows where the field's own default is a stand-in, or `False` to show nothing.
+    `default` is what the help shows in place of the field's own default, or `False` to show nothing.
     `choices` is the kind of name that it takes (see `option_checks.choices`), `limits` the range of its numbers.
     """
 

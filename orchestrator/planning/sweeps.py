@@ -155,7 +155,7 @@ def _with_whole_turns(options: Options, counts: tuple[int, ...]) -> Options:
 
 
 def _cells_at(options: Options, slots: int, point: float) -> Iterator[Cell]:
-    """The cells of one point. In-process cells have no chunk, so one of them stands for every chunk."""
+    """The cells of one point. In-process cells have no chunk, so they occur once."""
     if options.axis == "chunk":
         yield from cells_of(replace(options, chunks=(int(point),)), slots)
         return

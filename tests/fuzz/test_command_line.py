@@ -1,4 +1,4 @@
-"""Every command with whatever options: an exit code of DESIGN, no traceback, and a line that says what is wrong.
+"""Every command with any options: a documented exit code, no traceback, and a line with what is wrong.
 
 All of it runs but what measures or serves: options, plans, sources, brokers' addresses, result files, reports.
 """

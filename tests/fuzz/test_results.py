@@ -1,4 +1,4 @@
-"""A result file from anywhere: a run that every report can show, or one line that says what is wrong with it."""
+"""A result file from anywhere is a run that every report can show, or is refused in one line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Bad pictures end alike whoever does the work, and what is no message of ours does nothing."""
+"""Bad pictures fail alike in every strategy, and foreign messages do nothing."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ OTHERS: dict[str, Callable[[Fleet], Strategy]] = {
 
 
 def ends(strategy: Strategy, tasks: list[Task]) -> dict[int, tuple[Any, ...]]:
-    """How each task ended: the failure's type and message, or the output's shape and bytes."""
+    """Return each task's failure type and message, or its output's shape and bytes."""
     with strategy:
         return {outcome.task_id: _end(outcome) for outcome in outcomes_of(strategy, tasks)}
 
@@ -64,27 +64,27 @@ def in_serial(pictures: list[Task]) -> dict[int, tuple[Any, ...]]:
     return ends(Serial(1), pictures)
 
 
-def test_bad_pictures_fail_as_pictures_and_whole_ones_do_not(in_serial: dict[int, tuple[Any, ...]]) -> None:
+def test_bad_pictures_fail_and_whole_ones_do_not(in_serial: dict[int, tuple[Any, ...]]) -> None:
     kinds = {end[:2] if end[0] == "failed" else end[:1] for end in in_serial.values()}
     assert kinds == {("ok",), ("failed", "DecodeError")}
     assert all(end[2].isprintable() for end in in_serial.values() if end[0] == "failed")
 
 
 @pytest.mark.parametrize("name", OTHERS)
-def test_bad_pictures_end_alike_in_every_strategy(
+def test_bad_pictures_fail_alike_in_every_strategy(
     name: str, fleet: Fleet, pictures: list[Task], in_serial: dict[int, tuple[Any, ...]]
 ) -> None:
     assert ends(OTHERS[name](fleet), pictures) == in_serial
 
 
-def test_broken_pixels_end_alike_in_a_batch_kernel_too() -> None:
+def test_broken_pixels_fail_alike_in_a_batch_kernel() -> None:
     payloads: tuple[Payload, ...] = (*BROKEN_PIXELS, np.zeros((4, 5, 3), dtype=np.uint8))
     tasks = [Task(i, "grayscale", "numpy", payload) for i, payload in enumerate(payloads)]
     assert ends(Vectorized(1), tasks) == ends(Serial(1), tasks)
 
 
 class Planted:
-    """What a pickle does when it is read."""
+    """A class whose pickle runs code when it is loaded."""
 
     def __init__(self, path: Path) -> None:
         self.path = str(path)
@@ -93,12 +93,12 @@ class Planted:
         return os.mkdir, (self.path,)
 
 
-def test_the_trap_closes_on_whoever_reads_a_pickle(tmp_path: Path) -> None:
+def test_the_trap_works_if_its_pickle_is_loaded(tmp_path: Path) -> None:
     pickle.loads(pickle.dumps(Planted(tmp_path / "planted")))  # noqa: S301 - our own, to see that it works
     assert (tmp_path / "planted").is_dir()
 
 
-def test_a_pickle_in_the_queue_is_not_read_and_the_worker_goes_on(fleet: Fleet, tmp_path: Path) -> None:
+def test_a_pickle_in_the_queue_is_not_loaded_and_the_worker_goes_on(fleet: Fleet, tmp_path: Path) -> None:
     planted = tmp_path / "planted"
     with Celery(1, fleet, "redis", 1, "local") as strategy:
         with fleet.app.connection_for_write() as connection:
@@ -120,7 +120,7 @@ def test_a_pickle_in_the_queue_is_not_read_and_the_worker_goes_on(fleet: Fleet, 
     assert not planted.exists()
 
 
-def test_pixels_that_are_a_pickle_are_bytes_and_no_more(fleet: Fleet, tmp_path: Path) -> None:
+def test_pixels_that_are_a_pickle_are_only_bytes(fleet: Fleet, tmp_path: Path) -> None:
     planted = tmp_path / "planted"
     npy = io.BytesIO()
     np.save(npy, np.array([Planted(planted)], dtype=object), allow_pickle=True)
@@ -132,8 +132,8 @@ def test_pixels_that_are_a_pickle_are_bytes_and_no_more(fleet: Fleet, tmp_path: 
     assert not planted.exists()
 
 
-def test_no_module_of_ours_can_read_a_pickle() -> None:
-    """Not even by way of NumPy or of a process pool."""
+def test_no_module_of_ours_loads_pickles() -> None:
+    """Not even through NumPy or a process pool."""
     root = Path(__file__).parents[2]
     words = ("pickle", "marshal", "shelve", "multiprocessing", "concurrent.futures.process", "np.load")
     for path in (*root.glob("worker/**/*.py"), *root.glob("orchestrator/**/*.py")):
@@ -145,14 +145,14 @@ def test_no_module_of_ours_can_read_a_pickle() -> None:
 
 
 def test_no_secret_is_among_the_arguments_of_a_process(fleet: Fleet, processes: ChildProcesses) -> None:
-    """Any user of the machine sees them; the environment is the user's own."""
+    """Every user of the machine sees arguments; only the owner sees the environment."""
     family = psutil.Process().children(recursive=True)
     lines = [" ".join(child.cmdline()) for child in family]
     assert any("celery" in line for line in lines)
     assert [line for line in lines if "redis" in line and "://" in line] == []
 
 
-def test_a_password_in_the_broker_s_url_is_shown_nowhere(tmp_path: Path) -> None:
+def test_the_password_in_the_url_of_a_broker_is_not_shown(tmp_path: Path) -> None:
     url = "redis://somebody:hunter2@127.0.0.1:1/0?password=hunter2"
     for command in (["run", "--broker", url], ["doctor", "--broker", url], ["scale", f"--broker={url}"]):
         program = [sys.executable, "-m", "orchestrator", *command]
@@ -162,8 +162,8 @@ def test_a_password_in_the_broker_s_url_is_shown_nowhere(tmp_path: Path) -> None
         assert "somebody" not in done.stdout + done.stderr
 
 
-def test_an_origin_has_no_room_for_what_a_client_sends(origin_url: str) -> None:
-    """A picture is asked for with a head; a body has no business there."""
+def test_an_origin_refuses_the_body_of_a_request(origin_url: str) -> None:
+    """A request for a picture needs no body."""
     address = urlsplit(origin_url)
     with socket.create_connection((address.hostname, address.port or 0), timeout=DEADLINE_S) as client:
         client.sendall(b"POST /images/0.jpg HTTP/1.1\r\nHost: x\r\nContent-Length: 10000000\r\n\r\n")

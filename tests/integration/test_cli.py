@@ -147,7 +147,7 @@ def test_a_picture_that_does_not_decode_fails_and_the_others_go_on(tmp_path):
     ],
 )
 @pytest.mark.usefixtures("left_behind")
-def test_a_user_s_mistake_gets_one_line_and_its_exit_code(tmp_path, arguments, code, words):
+def test_a_mistake_gets_one_line_and_its_exit_code(tmp_path, arguments, code, words):
     done = orchestrator(*arguments, cwd=tmp_path)
     assert done.returncode == code, done.stderr
     assert words in done.stdout + done.stderr
@@ -178,7 +178,7 @@ def test_an_interrupted_run_saves_what_was_measured_and_exits_130(tmp_path, numb
     assert "<strong>Incomplete:</strong>" in page.read_text(encoding="utf-8")
 
 
-def test_an_external_broker_s_workers_are_used_and_left_running(tmp_path, fleet: Fleet):
+def test_the_workers_of_an_external_broker_are_used_and_left_running(tmp_path, fleet: Fleet):
     chosen = [
         "--broker",
         fleet.settings.broker_url,
@@ -198,7 +198,7 @@ def test_an_external_broker_s_workers_are_used_and_left_running(tmp_path, fleet:
 
 
 class Broken(Serial):
-    """Does every task, and one of them wrong."""
+    """Does every task, but one of them wrong."""
 
     def rows(self, tasks):
         for row in super().rows(tasks):
@@ -229,14 +229,14 @@ def test_a_strategy_that_gives_a_wrong_output_ends_the_run_with_1_and_is_named(t
     assert "invalid: decode, threads, asarray, 2 slots: 2 wrong" in printed
 
 
-def test_a_stage_that_gets_no_input_is_told_before_anything_is_measured(tmp_path: Path) -> None:
+def test_a_stage_without_input_is_refused_before_anything_is_measured(tmp_path: Path) -> None:
     (tmp_path / "text.jpg").write_text("no picture")
     done = orchestrator("run", "--source", ".", "--stage", "grayscale", "--strategy", "serial", cwd=tmp_path)
     assert done.returncode == 3
     assert "grayscale has nothing to do: not one picture of . could be decoded; check --source" in done.stderr
 
 
-def test_a_json_file_that_cannot_be_written_is_told_before_anything_is_measured(tmp_path: Path) -> None:
+def test_an_unwritable_json_file_is_refused_before_anything_is_measured(tmp_path: Path) -> None:
     done = orchestrator("run", "--json", "/proc/none/result.json", cwd=tmp_path)
     assert done.returncode == 2
     assert "--json /proc/none/result.json cannot be written to" in done.stderr

@@ -1,4 +1,4 @@
-"""`compare` as users meet it: exit codes, refusals, and what stands on which stream."""
+"""`compare` as users meet it: exit codes, refusals, and what goes to which stream."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize(("new", "code"), [("old", 0), ("faster", 0), ("slower", 1)])
-def test_a_regression_alone_exits_1(folder: Path, new: str, code: int) -> None:
+def test_only_a_regression_exits_1(folder: Path, new: str, code: int) -> None:
     done = compare("old.json", f"{new}.json", cwd=folder)
     assert (done.returncode, done.stderr) == (code, "")
     assert max(map(len, done.stdout.splitlines())) <= 80
@@ -66,7 +66,7 @@ def test_markdown_is_a_table(folder: Path) -> None:
     assert "| **regression** | grayscale | numpy | celery redis/4 | 2 |" in done.stdout
 
 
-def test_another_version_is_refused_with_the_remedy_and_compared_with_it(folder: Path) -> None:
+def test_another_version_is_refused_with_the_remedy_that_then_works(folder: Path) -> None:
     refused = compare("old.json", "elsewhere.json", cwd=folder)
     assert (refused.returncode, refused.stdout) == (2, "")
     assert "Python 3.13.1 and 3.14.0" in refused.stderr

@@ -167,7 +167,7 @@ def test_a_missing_file_leads_to_the_newest_result(tmp_path, monkeypatch, given)
         results.read(Path(given))
 
 
-def test_a_folder_that_cannot_be_written_to_is_named_and_nothing_is_left(tmp_path):
+def test_an_unwritable_folder_is_named_and_nothing_is_left_there(tmp_path):
     file = tmp_path / "file"
     file.touch()
     with pytest.raises(UsageError, match="choose another --output"):
@@ -185,7 +185,7 @@ def test_a_file_from_before_events_had_cells_is_read():
 
 
 def upset_run():
-    """The example, whose first cell's third sample was disturbed and taken again."""
+    """Return the example, with the third sample of its first cell disturbed and taken again."""
     run = example_run()
     first, *others = run.cells
     disturbed = replace(first.samples[2], disturbed="worker a died", lost=1, ok=7, at_s=1.5)

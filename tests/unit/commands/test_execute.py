@@ -26,7 +26,7 @@ EMPTY = replace(ENDED, cells=tuple(replace(each, samples=()) for each in ENDED.c
 
 
 def interrupted_after(monkeypatch: pytest.MonkeyPatch, *saved: Run) -> Callable[[Path], None]:
-    """A command whose measuring is interrupted once these are saved; it is given its folder."""
+    """Return a command, given its folder, that is interrupted once these runs are saved."""
 
     @contextmanager
     def measured(options: Any, source: Any, watcher: Any, save: Any) -> Iterator[Run]:
@@ -40,7 +40,7 @@ def interrupted_after(monkeypatch: pytest.MonkeyPatch, *saved: Run) -> Callable[
 
 
 @pytest.mark.parametrize("saved", [(), (EMPTY,)], ids=["no run", "no sample"])
-def test_an_interruption_before_the_first_sample_leaves_no_file_and_says_so(monkeypatch, tmp_path, saved):
+def test_an_interruption_before_the_first_sample_leaves_no_file(monkeypatch, tmp_path, saved):
     with pytest.raises(
         NothingMeasuredError, match="interrupted before anything was measured; nothing was saved"
     ):
@@ -48,28 +48,26 @@ def test_an_interruption_before_the_first_sample_leaves_no_file_and_says_so(monk
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_interruption_later_says_how_far_it_came_and_gives_the_verdicts(monkeypatch, tmp_path, capsys):
+def test_a_later_interruption_shows_the_rounds_saved_and_the_verdicts(monkeypatch, tmp_path, capsys):
     run = replace(ENDED, plan=replace(ENDED.plan, rounds=49))
     with pytest.raises(KeyboardInterrupt):
         interrupted_after(monkeypatch, run)(tmp_path)
-    shown, told = capsys.readouterr()
+    shown, notes = capsys.readouterr()
     path = tmp_path / results.file_name(run)
-    assert "7 of 49 rounds saved\n" in told
-    assert f"incomplete result: {path}\nincomplete report: {path.with_suffix('.html')}\n" in told
+    assert "7 of 49 rounds saved\n" in notes
+    assert f"incomplete result: {path}\nincomplete report: {path.with_suffix('.html')}\n" in notes
     assert "hurts" in shown
     assert {each.name for each in tmp_path.iterdir()} == {path.name, path.with_suffix(".html").name}
 
 
-def test_an_interruption_in_the_first_round_is_no_whole_round(monkeypatch, tmp_path, capsys):
+def test_an_interruption_in_the_first_round_saves_a_part_of_it(monkeypatch, tmp_path, capsys):
     with pytest.raises(KeyboardInterrupt):
         interrupted_after(monkeypatch, replace(ENDED, loads=()))(tmp_path)
     assert "part of the first of 7 rounds saved\n" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("where", ["show", "_write_page"])
-def test_a_report_that_is_interrupted_too_is_said_to_be_missing_and_how_to_have_it(
-    monkeypatch, tmp_path, capsys, where
-):
+def test_an_interrupted_report_leads_to_the_command_that_makes_it(monkeypatch, tmp_path, capsys, where):
     def pressed_again(*_: object) -> None:
         raise KeyboardInterrupt
 
@@ -82,7 +80,7 @@ def test_a_report_that_is_interrupted_too_is_said_to_be_missing_and_how_to_have_
     assert not results.read(path).complete
 
 
-def test_the_result_is_written_whole_however_often_ctrl_c_is_pressed(monkeypatch, tmp_path):
+def test_pressing_ctrl_c_again_does_not_break_the_writing_of_the_result(monkeypatch, tmp_path):
     write = results.write
 
     def pressed_while_writing(*arguments: Any) -> None:
@@ -97,7 +95,7 @@ def test_the_result_is_written_whole_however_often_ctrl_c_is_pressed(monkeypatch
     assert results.read(tmp_path / results.file_name(ENDED)).cells == ENDED.cells
 
 
-def test_signals_are_heard_again_after_they_were_ignored():
+def test_signals_work_again_after_they_were_ignored():
     found = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
     try:
         with signals.ignored():

@@ -1,4 +1,4 @@
-"""`list` tells the truth: the options that it gives for a command ask for what that command does without them."""
+"""`list`: the options that it shows for a command give what that command does without them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.examples import example_run
 
 
 def listed(profile: str, command: str, capsys: pytest.CaptureFixture[str]) -> list[str]:
-    """The options that are listed for a command under a profile."""
+    """Return the options that are listed for a command under a profile."""
     list_()
     of_profile = re.split(r"\n  (?=\w)", capsys.readouterr().out.partition("\nprofiles")[2])
     (text,) = [each for each in of_profile if each.startswith(f"{profile} ")]
@@ -49,14 +49,14 @@ def planned(monkeypatch, tmp_path):
 
 @pytest.mark.parametrize("profile", PROFILES)
 @pytest.mark.parametrize("command", ["run", "scale", "breakeven"])
-def test_what_is_listed_is_what_a_command_does_by_itself(profile, command, planned, capsys):
+def test_the_listed_options_are_what_a_command_does_by_default(profile, command, planned, capsys):
     options = listed(profile, command, capsys)
     assert options
     assert planned(command, *options, "--profile", profile) == planned(command, "--profile", profile)
 
 
 @pytest.mark.parametrize("profile", PROFILES)
-def test_the_values_of_a_profile_are_all_listed_for_run(profile, capsys):
+def test_run_lists_every_value_of_a_profile(profile, capsys):
     values = PROFILES[profile]
     words = " ".join(listed(profile, "run", capsys))
     assert f"--images {values.images} --size {values.width}x{values.height} " in words
@@ -65,6 +65,6 @@ def test_the_values_of_a_profile_are_all_listed_for_run(profile, capsys):
         assert f"--chunk {chunk} " in words
 
 
-def test_of_scale_and_breakeven_only_what_differs_is_listed(capsys):
+def test_scale_and_breakeven_list_only_what_differs_from_run(capsys):
     assert "--warmup" not in listed("quick", "scale", capsys)
     assert "--latency-ms" not in listed("quick", "breakeven", capsys)

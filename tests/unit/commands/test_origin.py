@@ -1,4 +1,4 @@
-"""`origin`: what it says that it serves, and what it refuses."""
+"""`origin`: what it announces, and what it refuses."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ URL = "http://127.0.0.1:8000"
 
 @pytest.fixture(autouse=True)
 def _nothing_listens(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever serves is ready at once, and ends."""
+    """A server that is ready at once, and ends."""
     monkeypatch.setattr(image_server, "serve", lambda _, ready: ready(URL))
 
 
@@ -28,14 +28,14 @@ def pictures(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_a_folder_is_announced_with_its_files_number_and_addresses(pictures, capsys):
+def test_a_folder_is_announced_with_its_number_of_files_and_their_addresses(pictures, capsys):
     assert origin(directory=str(pictures)) == 0
     assert capsys.readouterr().out == (
         f"serving 3 files of {pictures} at {URL}/images/0.png to /images/2.bmp; Ctrl-C ends it\n"
     )
 
 
-def test_a_folder_is_served_whole_however_many_files_it_has(tmp_path, capsys):
+def test_every_file_of_a_folder_is_served(tmp_path, capsys):
     for number in range(25):
         (tmp_path / f"{number:02}.png").touch()
     assert origin(directory=str(tmp_path)) == 0
@@ -47,14 +47,14 @@ def test_a_part_of_a_folder_is_announced_as_that(pictures, capsys):
     assert capsys.readouterr().out == f"serving 1 file of {pictures} at {URL}/images/0.png; Ctrl-C ends it\n"
 
 
-def test_synthetic_images_are_twenty_where_nothing_else_is_asked_for(capsys):
+def test_synthetic_images_are_twenty_by_default(capsys):
     assert origin() == 0
     assert capsys.readouterr().out == (
         f"serving 20 images at {URL}/images/0.jpg to /images/19.jpg; Ctrl-C ends it\n"
     )
 
 
-def test_on_demand_the_form_of_an_address_is_told(pictures, capsys):
+def test_the_form_of_an_address_on_demand_is_announced(pictures, capsys):
     assert origin(directory=str(pictures), on_demand=True) == 0
     assert capsys.readouterr().out == (
         f"serving images on demand at {URL}/synthetic/SEED/WIDTHxHEIGHT/N.jpg, and the files of {pictures} at "
@@ -63,7 +63,7 @@ def test_on_demand_the_form_of_an_address_is_told(pictures, capsys):
 
 
 @pytest.mark.parametrize("option", [{"size": "64x64"}, {"seed": 0}])
-def test_a_folder_s_files_take_no_size_and_no_seed(pictures, option):
+def test_files_of_a_folder_have_no_size_and_no_seed_to_set(pictures, option):
     ((name, value),) = option.items()
     with pytest.raises(UsageError, match=f"^--{name} {value} has no effect with --directory, .*; leave one"):
         origin(directory=str(pictures), **option)
@@ -72,7 +72,7 @@ def test_a_folder_s_files_take_no_size_and_no_seed(pictures, option):
 @pytest.mark.parametrize(
     "option", [{"images": 3}, {"size": "64x64"}, {"seed": 0}, {"latency_ms": 0.0}, {"bandwidth_mbit": 8.0}]
 )
-def test_on_demand_an_address_alone_says_what_is_served(option):
+def test_on_demand_refuses_options_that_each_address_sets(option):
     ((name, value),) = option.items()
     with pytest.raises(
         UsageError, match=f"^--{name.replace('_', '-')} {value} has no effect with --on-demand"
@@ -80,7 +80,7 @@ def test_on_demand_an_address_alone_says_what_is_served(option):
         origin(on_demand=True, **option)
 
 
-def test_a_folder_that_is_not_there_is_told_on_demand_too():
+def test_a_missing_folder_is_refused_on_demand_too():
     with pytest.raises(
         UnavailableError, match=r"^--directory no/such is no folder; name a folder of pictures"
     ):

@@ -1,4 +1,4 @@
-"""The time that a run has left, on a clock of the test's own."""
+"""The time that a run has left, on a fake clock."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ TOOK = {SERIAL: 100.0, THREADS: 10.0, CELERY: 1.0}
 
 
 def left_before_each(rounds: list[list], took: dict = TOOK) -> list[float | None]:
-    """What is told before each sample of these rounds, if each cell takes so long."""
+    """Return the time left before each sample of these rounds, if each cell takes this long."""
     now = [0.0]
     left = TimeLeft(lambda: now[0])
-    told = []
+    estimates = []
     for cell in (cell for cells in rounds for cell in cells):
-        told.append(left.sample(len(rounds) * len(took), cell))
+        estimates.append(left.sample(len(rounds) * len(took), cell))
         now[0] += took[cell]
-    return told
+    return estimates
 
 
-def test_no_time_is_told_before_every_cell_was_measured_once():
+def test_no_time_is_shown_until_every_cell_was_measured_once():
     assert left_before_each([[CELERY, THREADS, SERIAL]] * 10)[:3] == [None] * 3
 
 
-def test_each_cell_has_its_own_time_whatever_the_order_of_a_round():
+def test_each_cell_has_its_own_time_in_any_order_of_a_round():
     rounds = [[CELERY, THREADS, SERIAL], [SERIAL, CELERY, THREADS], [THREADS, SERIAL, CELERY]]
     assert left_before_each(rounds)[3:] == pytest.approx([222, 122, 121, 111, 101, 1])
 
@@ -37,11 +37,11 @@ def test_each_cell_has_its_own_time_whatever_the_order_of_a_round():
 def test_the_first_sample_counts_only_until_there_is_another():
     now = [0.0]
     left = TimeLeft(lambda: now[0])
-    told = []
+    estimates = []
     for took in (60.0, 1.0, 1.0, 1.0):
-        told.append(left.sample(4, SERIAL))
+        estimates.append(left.sample(4, SERIAL))
         now[0] += took
-    assert told == [None, 180.0, 2.0, 1.0]
+    assert estimates == [None, 180.0, 2.0, 1.0]
 
 
 def test_the_bar_shows_time_left_from_the_second_round_on():

@@ -1,4 +1,4 @@
-"""`report`: what a file's name says of its format."""
+"""`report`: how the name of a file chooses its format."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rounds: what is disturbed is measured again, a bounded number of times, and never dropped."""
+"""Rounds: a disturbed sample is taken again, a bounded number of times, and never dropped."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ CELL = Cell("grayscale", "numpy", "serial", 1)
 
 
 class Upset(Strategy):
-    """Does its one task; batches are disturbed as it was told, the others are not."""
+    """Does its one task; the batches that it was given reasons for are disturbed."""
 
     def __init__(self, *reasons: str | None) -> None:
         super().__init__(1)
@@ -46,7 +46,7 @@ class OneTask:
         return {0: b"right"}
 
 
-class Nobody:
+class Silent:
     def step(self, what: str) -> None: ...
 
     def sample(self, done: int, total: int, cell: Cell) -> None: ...
@@ -56,7 +56,7 @@ def measured(strategy: Strategy, rounds: int = 2, warmup: int = 0) -> Run:
     run = example_run()
     plan = replace(run.plan, cells=(CELL,), rounds=rounds, warmup=warmup)
     record = Recorder(replace(run, plan=plan, cells=(), loads=()))
-    Rounds(record, {CELL: strategy}, OneTask(), None, Nobody()).take(lambda _: None)  # type: ignore[arg-type]
+    Rounds(record, {CELL: strategy}, OneTask(), None, Silent()).take(lambda _: None)  # type: ignore[arg-type]
     return record.as_run(complete=True)
 
 
@@ -71,7 +71,7 @@ def test_a_disturbed_sample_is_kept_and_taken_again_in_its_round():
     assert [each.round for each in result.disturbed] == [1]
 
 
-def test_a_sample_that_stays_disturbed_is_given_up_after_a_few_times_and_the_next_round_goes_on():
+def test_a_sample_that_stays_disturbed_is_given_up_and_the_next_round_goes_on():
     strategy = Upset(*["again"] * (1 + REPEATS))
     (result,) = measured(strategy).cells
     assert [each.round for each in result.disturbed] == [0] * (1 + REPEATS)
@@ -84,13 +84,13 @@ def test_a_run_that_was_disturbed_in_every_round_ends():
     assert len(result.disturbed) == 3 * (1 + REPEATS)
 
 
-def test_a_disturbed_warm_up_does_not_say_how_many_batches_a_sample_takes():
+def test_a_disturbed_warm_up_does_not_set_the_batches_of_a_sample():
     strategy = Upset("worker a died", None)
     measured(strategy, rounds=1, warmup=1)
     assert strategy.batches > 2  # the warm-up twice, then as many as a short batch needs
 
 
-def test_a_short_cold_batch_does_not_say_how_many_batches_a_sample_takes(monkeypatch):
+def test_a_short_cold_batch_does_not_set_the_batches_of_a_sample(monkeypatch):
     asked = []
     makespans = iter([0.8, 0.1, 0.1])
 
@@ -104,13 +104,13 @@ def test_a_short_cold_batch_does_not_say_how_many_batches_a_sample_takes(monkeyp
     assert asked == [1, 2, 10]
 
 
-def test_what_disturbed_a_warm_up_is_kept_too_for_a_task_may_have_been_lost_in_it():
+def test_a_disturbed_warm_up_is_kept_because_it_may_have_lost_a_task():
     (result,) = measured(Upset("worker a died"), rounds=1, warmup=1).cells
     assert [(each.round, each.disturbed) for each in result.disturbed] == [(-1, "worker a died")]
     assert [each.round for each in result.samples] == [0]
 
 
-def test_an_interrupt_that_got_lost_ends_the_repeating(monkeypatch):
+def test_a_lost_interrupt_ends_the_repetition(monkeypatch):
     strategy = Upset(*["again"] * 100)
     monkeypatch.setattr(signals, "_requested", True)
     with pytest.raises(KeyboardInterrupt):

@@ -1,4 +1,4 @@
-"""From options to a plan."""
+"""The plan that options are resolved to."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_a_cell_is_distributed_where_its_strategy_needs_a_fleet():
 
 
 class Backwards(Serial):
-    """Stands for a strategy that somebody adds."""
+    """A strategy that a contributor adds."""
 
 
 def test_a_new_strategy_needs_only_a_line_in_the_registry(monkeypatch):
@@ -62,7 +62,7 @@ def test_a_strategy_outside_the_default_run_can_be_asked_for(monkeypatch):
     assert {cell.strategy for cell in planned(Options(strategies=("threads",))).cells} == {"threads"}
 
 
-def test_the_notebook_profile_is_the_notebook_s_workload():
+def test_the_notebook_profile_is_the_workload_of_the_notebook():
     made = planned(Options(profile="notebook"))
     assert (made.images, made.width, made.height, made.slots) == (20, 800, 800, 4)
 

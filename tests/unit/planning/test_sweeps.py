@@ -1,4 +1,4 @@
-"""Plans that sweep."""
+"""The plans of `scale` and `breakeven`."""
 
 from __future__ import annotations
 
