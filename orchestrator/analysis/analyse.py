@@ -8,7 +8,7 @@ from functools import cached_property
 from orchestrator.analysis.checks import warnings
 from orchestrator.analysis.hops import HopLedger, hop_ledger
 from orchestrator.analysis.scaling.curves import ScalingFindings, scaling
-from orchestrator.analysis.scaling.sweep import OF_WORK, Sweep, sweeps
+from orchestrator.analysis.scaling.sweep import OF_WORK, Sweep, SweepLimit, distinct, sweep_limits, sweeps
 from orchestrator.analysis.stats.intervals import makespan, ratio, throughput
 from orchestrator.analysis.verdicts.comparability import comparable, eligible
 from orchestrator.analysis.verdicts.events_cost import EventsCost, events_costs
@@ -102,8 +102,13 @@ class Findings:
 
     @cached_property
     def sweeps(self) -> tuple[Sweep, ...]:
-        """Where Celery wins along the swept work; empty without a sweep of the work."""
+        """Where Celery wins along a swept axis; empty without one."""
         return sweeps(self.run)
+
+    @cached_property
+    def sweep_limits(self) -> tuple[SweepLimit, ...]:
+        """What limits Celery in each swept stage, at the lowest value of the sweep."""
+        return sweep_limits(self.run, distinct(self.sweeps))
 
     @cached_property
     def advice(self) -> dict[str, Advice]:

@@ -37,6 +37,11 @@ def cell_name(cell: Cell, detail: Detail = "short") -> str:
     return ", ".join(part for part in (short, cell.kernel, cell.work, count(cell.slots, "slot")) if part)
 
 
+def verb(cell: Cell, singular: str, plural: str) -> str:
+    """Return the verb form that agrees with the name of a cell: `threads do`, `Celery does`."""
+    return plural if cell.strategy.endswith("s") else singular
+
+
 def _in_prose(cell: Cell) -> str:
     name = f"{PROPER_NAMES.get(cell.strategy, cell.strategy)} with {cell.kernel}"
     if cell.slots > 1:

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from orchestrator.analysis.analyse import Findings
-from orchestrator.analysis.queueing.bounds import bounds
-from orchestrator.analysis.queueing.service_demands import service_demands, slot_series
-from orchestrator.analysis.scaling.curves import uneven_slots
-from orchestrator.analysis.scaling.sweep import AXES, Sweep
-from orchestrator.model.runs import Run
+from orchestrator.analysis.scaling.sweep import AXES, distinct
 from orchestrator.phrases.cost import cost_sentences
 from orchestrator.phrases.recommendations import advice_sentences, events_sentence
 from orchestrator.phrases.scaling import bounds_sentence, curve_sentences, uneven_slots_sentence
-from orchestrator.phrases.sweep import distinct, sweep_sentence, value_name
+from orchestrator.phrases.sweep import sweep_sentence, value_name
 
 
 def recommendations(findings: Findings) -> tuple[str, ...]:
@@ -32,7 +28,7 @@ def answers(findings: Findings) -> tuple[str, ...]:
 def changes(findings: Findings) -> tuple[str, ...]:
     """Return what limits Celery, which measured changes help, and what task events cost."""
     if findings.run.plan.axis in AXES:
-        said = tuple(_limits(findings.run, distinct(findings.sweeps)))
+        said = tuple(_limits(findings))
     else:
         said = tuple(
             f"{stage}: {text}" for stage, each in findings.advice.items() for text in advice_sentences(each)
@@ -40,26 +36,19 @@ def changes(findings: Findings) -> tuple[str, ...]:
     return (*said, *map(events_sentence, findings.events_costs))
 
 
-def _limits(run: Run, found: Sequence[Sweep]) -> Iterator[str]:
-    """Say what limits Celery at the least swept work, except for stages in which it always pays."""
-    least = {
-        sweep.stage: sweep for sweep in found if not (sweep.found.everywhere and sweep.found.kind == "always")
-    }
-    for stage, sweep in least.items():
-        cell = sweep.celery[0]
-        measured = service_demands(slot_series(run, cell), run)
-        if measured is not None:
-            where = value_name(sweep, run, sweep.found.low)
-            yield f"{stage}, {where}: {bounds_sentence(bounds(measured, cell.slots))}"
+def _limits(findings: Findings) -> Iterator[str]:
+    for each in findings.sweep_limits:
+        lowest = value_name(each.sweep, findings.run, each.sweep.found.low)
+        yield f"{each.sweep.stage}, {lowest}: {bounds_sentence(each.bounds)}"
 
 
 def _of_slots(findings: Findings) -> Iterator[str]:
     run, found = findings.run, findings.scaling
     for stage in run.stages:
-        uneven = uneven_slots(run, found.of_stage(stage))
+        uneven = found.uneven_slots.get(stage)
         said = (
-            *curve_sentences(found.of_stage(stage)),
+            *curve_sentences(found.curves_of(stage)),
             *([uneven_slots_sentence(run.plan.images, uneven)] if uneven else []),
-            *cost_sentences(found.of_costs(stage)),
+            *cost_sentences(found.costs_of(stage)),
         )
         yield from (f"{stage}: {text}" for text in said)

@@ -8,7 +8,7 @@ from typing import Final
 from orchestrator.analysis.queueing.stations import StationName
 from orchestrator.analysis.scaling.cost import Cost
 from orchestrator.model.findings import Estimate
-from orchestrator.phrases.cells import cell_name
+from orchestrator.phrases.cells import cell_name, verb
 from orchestrator.phrases.numbers import count, evidence, level, number, seconds
 
 LIMITS: Final[dict[StationName, str]] = {
@@ -48,19 +48,19 @@ def only_here(cost: Cost) -> str:
 
 
 def _here(cost: Cost) -> str:
-    versus = cell_name(cost.versus, "prose")
+    versus, do = cell_name(cost.versus, "prose"), verb(cost.versus, "does", "do")
     does = "the fastest choice" if cost.against == "best in-process" else "faster than one thread"
     if cost.kind == "measured" and cost.ratio is not None:
         return f"Celery is {does} {winning_slots(cost)} (COST, measured): {_measured(cost, 'is', versus)}"
     if cost.kind == "predicted" and cost.slots is not None:
         return (
-            f"Celery should be {does} from {_slots(cost.slots)} on (COST, predicted): {versus} does "
+            f"Celery should be {does} from {_slots(cost.slots)} on (COST, predicted): {versus} {do} "
             f"{number(cost.versus_per_s)} tasks/s"
         )
     if cost.kind == "never":
         return (
             f"No number of slots{only_here(cost)} would make Celery {does} (COST, predicted): {_limit(cost)}, and "
-            f"{versus} already does {number(cost.versus_per_s)}"
+            f"{versus} already {do} {number(cost.versus_per_s)}"
         )
     if cost.possible_slots is None:
         return f"This result cannot tell with how many slots Celery would be {does}: it has no station times"
@@ -71,7 +71,7 @@ def _here(cost: Cost) -> str:
         )
     return (
         f"Celery may be {does} from {fewest} on, or with no number of slots{only_here(cost)} (COST, predicted): "
-        f"{_limit(cost)}, about as much as {versus} does ({number(cost.versus_per_s)})"
+        f"{_limit(cost)}, about as much as {versus} {do} ({number(cost.versus_per_s)})"
     )
 
 

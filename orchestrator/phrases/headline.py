@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from orchestrator.analysis.analyse import Findings
 from orchestrator.analysis.scaling.cost import Cost, CostKind
 from orchestrator.analysis.scaling.crossover import BreakEvenKind
-from orchestrator.analysis.scaling.sweep import AXES, Sweep
+from orchestrator.analysis.scaling.sweep import AXES, Sweep, distinct
 from orchestrator.model.findings import Verdict, VerdictWord
 from orchestrator.model.runs import Run
 from orchestrator.phrases.cost import only_here, winning_slots
 from orchestrator.phrases.numbers import count
-from orchestrator.phrases.sweep import distinct, paying, significant
+from orchestrator.phrases.sweep import paying, significant
 
 DOES: dict[VerdictWord, str] = {
     "helps": "it helps in {}",

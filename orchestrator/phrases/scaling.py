@@ -10,7 +10,7 @@ from orchestrator.analysis.queueing.stations import Station, StationName
 from orchestrator.analysis.scaling.curves import ScalingCurve
 from orchestrator.analysis.scaling.usl import FEWEST_POINTS, Refusal, RefusalKind, Scalability
 from orchestrator.model.findings import Estimate
-from orchestrator.phrases.cells import cell_name
+from orchestrator.phrases.cells import cell_name, verb
 from orchestrator.phrases.numbers import count, interval, number, percent, seconds
 
 STATIONS: Final[dict[StationName, str]] = {
@@ -118,7 +118,8 @@ def gains_sentence(curves: Sequence[ScalingCurve]) -> str:
     for curve in sorted(curves, key=_gain, reverse=True):
         most = curve.points[-1].throughput_per_s.point
         gains.append(
-            f"{cell_name(curve.cell, 'prose')} does {number(_gain(curve))} times as much ({number(most)} tasks/s)"
+            f"{cell_name(curve.cell, 'prose')} {verb(curve.cell, 'does', 'do')} {number(_gain(curve))} times as much "
+            f"({number(most)} tasks/s)"
         )
     first, last = curves[0].points[0].slots, curves[0].points[-1].slots
     return f"from {count(first, 'slot')} to {last}, {number(last / first)} times at best: {'; '.join(gains)}."

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from math import ceil, floor, sqrt
 from typing import Final
 
@@ -13,15 +13,6 @@ from orchestrator.model.runs import Run
 from orchestrator.phrases.numbers import count, number
 
 UNITS: Final[dict[Axis, str]] = {"pixels": "pixels", "latency_ms": "ms of latency"}
-
-
-def distinct(sweeps: Sequence[Sweep]) -> tuple[Sweep, ...]:
-    """Leave out a baseline whose cells are those of another: serial may be the best in-process cell everywhere."""
-    found: list[Sweep] = []
-    for sweep in sweeps:
-        if not any(each.stage == sweep.stage and each.versus == sweep.versus for each in found):
-            found.append(sweep)
-    return tuple(found)
 
 
 def sweep_sentence(sweep: Sweep, run: Run) -> str:

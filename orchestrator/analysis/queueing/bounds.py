@@ -33,7 +33,6 @@ class Bounds:
 
     Attributes:
         stations: those that a task needs, demands in seconds a task.
-        demands: the same demands with their intervals over the rounds.
         throughput_per_s: the most on these slots; `ceiling_per_s`: the most on any number of slots.
         knee_slots: from how many slots on `next_bottleneck` limits the cell, no longer the slots.
         publishing_share: publishing as a share of the orchestrator's time; the rest is collecting.
@@ -42,7 +41,6 @@ class Bounds:
     cell: Cell
     slots: int
     stations: tuple[Station, ...]
-    demands: dict[StationName, Estimate]
     bottleneck: StationName
     throughput_per_s: Estimate
     next_bottleneck: StationName
@@ -62,7 +60,6 @@ def bounds(measured: CellDemands, slots: int) -> Bounds:
         cell=measured.cell,
         slots=slots,
         stations=stations(network),
-        demands={station.name: over_rounds(_demand(station.name)) for station in stations(network)},
         bottleneck=bottleneck(network).name,
         throughput_per_s=over_rounds(throughput_per_s),
         next_bottleneck=limiting_station(stations_besides_slots(network), network).name,
@@ -70,10 +67,3 @@ def bounds(measured: CellDemands, slots: int) -> Bounds:
         ceiling_per_s=over_rounds(ceiling_per_s),
         publishing_share=network.publishing_share,
     )
-
-
-def _demand(name: StationName) -> Callable[[QueueingNetwork], float]:
-    def demand_s(network: QueueingNetwork) -> float:
-        return next((each.demand_s for each in stations(network) if each.name == name), 0.0)
-
-    return demand_s

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import ceil
 from statistics import median
@@ -50,16 +50,20 @@ class ScalingCurve:
 
 @dataclass(frozen=True, slots=True)
 class ScalingFindings:
-    """Everything that a run shows about slots."""
+    """Everything that a run shows about slots.
+
+    `uneven_slots` has, by stage, the numbers of slots among which the batch does not divide evenly.
+    """
 
     curves: tuple[ScalingCurve, ...]
     costs: tuple[Cost, ...]
+    uneven_slots: Mapping[str, tuple[int, ...]]
 
-    def of_stage(self, stage: str) -> tuple[ScalingCurve, ...]:
+    def curves_of(self, stage: str) -> tuple[ScalingCurve, ...]:
         """Return the stage's curves, in the plan's order."""
         return tuple(curve for curve in self.curves if curve.cell.stage == stage)
 
-    def of_costs(self, stage: str) -> tuple[Cost, ...]:
+    def costs_of(self, stage: str) -> tuple[Cost, ...]:
         """Return the stage's COST against each baseline."""
         return tuple(cost for cost in self.costs if cost.stage == stage)
 
@@ -72,21 +76,17 @@ def scaling(run: Run) -> ScalingFindings:
             series.setdefault(replace(result.cell, slots=0), []).append(result)
     curves = tuple(_curve(run, results) for each in series.values() if len(results := eligible(each)) > 1)
     stages = dict.fromkeys(curve.cell.stage for curve in curves if curve.cell.distributed)
-    return ScalingFindings(curves, tuple(cost for stage in stages for cost in costs(run, stage)))
-
-
-def uneven_slots(run: Run, curves: Sequence[ScalingCurve]) -> tuple[int, ...]:
-    """Return the numbers of slots that do not divide the messages evenly, so that some idle at the end."""
-    return tuple(
-        sorted(
-            {
-                point.slots
-                for curve in curves
-                for point in curve.points
-                if ceil(run.plan.images / (point.cell.chunk or 1)) % point.slots
-            }
-        )
+    return ScalingFindings(
+        curves, tuple(cost for stage in stages for cost in costs(run, stage)), _uneven_slots(run, curves)
     )
+
+
+def _uneven_slots(run: Run, curves: Sequence[ScalingCurve]) -> dict[str, tuple[int, ...]]:
+    found: dict[str, set[int]] = {}
+    for cell in (point.cell for curve in curves for point in curve.points):
+        if ceil(run.plan.images / (cell.chunk or 1)) % cell.slots:
+            found.setdefault(cell.stage, set()).add(cell.slots)
+    return {stage: tuple(sorted(slots)) for stage, slots in found.items()}
 
 
 def servable_slots(results: Sequence[CellResult], run: Run) -> float | None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
+from orchestrator.analysis.queueing.bounds import Bounds, bounds
+from orchestrator.analysis.queueing.service_demands import service_demands, slot_series
 from orchestrator.analysis.scaling.crossover import BreakEven, SweepPoint, break_even
 from orchestrator.analysis.stats.intervals import paired
 from orchestrator.analysis.verdicts.comparability import eligible, obstacle
@@ -42,6 +44,14 @@ class Sweep:
     left_out: tuple[float, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class SweepLimit:
+    """What limits Celery's best cell at the lowest value of a sweep."""
+
+    sweep: Sweep
+    bounds: Bounds
+
+
 def sweeps(run: Run) -> tuple[Sweep, ...]:
     """Find the break-even of each swept stage against each baseline."""
     return tuple(
@@ -51,6 +61,26 @@ def sweeps(run: Run) -> tuple[Sweep, ...]:
         for against in BASELINES
         if (sweep := _sweep(run, stage, against, axis)) is not None
     )
+
+
+def distinct(found: Sequence[Sweep]) -> tuple[Sweep, ...]:
+    """Leave out a baseline whose cells are those of another: serial may be the best in-process cell everywhere."""
+    first = {(sweep.stage, sweep.versus): sweep for sweep in reversed(found)}
+    return tuple(sweep for sweep in found if first[sweep.stage, sweep.versus] is sweep)
+
+
+def sweep_limits(run: Run, found: Sequence[Sweep]) -> tuple[SweepLimit, ...]:
+    """Compute what limits Celery in each stage, except those in which it is always faster."""
+    of_stage = {
+        each.stage: each for each in found if not (each.found.everywhere and each.found.kind == "always")
+    }
+    limits = []
+    for sweep in of_stage.values():
+        cell = sweep.celery[0]
+        measured = service_demands(slot_series(run, cell), run)
+        if measured is not None:
+            limits.append(SweepLimit(sweep, bounds(measured, cell.slots)))
+    return tuple(limits)
 
 
 def axis_of(run: Run, stage: str) -> Axis | None:

@@ -9,13 +9,13 @@ import altair as alt
 
 from orchestrator.analysis.analyse import Findings
 from orchestrator.analysis.scaling.crossover import Crossover
-from orchestrator.analysis.scaling.sweep import AXES, Axis, Sweep
+from orchestrator.analysis.scaling.sweep import AXES, Axis, Sweep, distinct
 from orchestrator.model.findings import Estimate
 from orchestrator.model.runs import Run
 from orchestrator.phrases.cells import cell_name
 from orchestrator.phrases.charts import BREAKEVEN_LEGEND
 from orchestrator.phrases.numbers import interval, level, number, times
-from orchestrator.phrases.sweep import distinct, sweep_sentence
+from orchestrator.phrases.sweep import sweep_sentence
 from orchestrator.reports.charts.chart import (
     Chart,
     Spec,

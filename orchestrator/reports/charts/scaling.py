@@ -50,8 +50,8 @@ def draw(run: Run, findings: Findings) -> tuple[Chart, ...]:
 
 
 def _of_stage(found: ScalingFindings, stage: str) -> Chart:
-    curves = found.of_stage(stage)
-    costs = found.of_costs(stage)
+    curves = found.curves_of(stage)
+    costs = found.costs_of(stage)
     said = (*cost_sentences(costs), *curve_sentences(curves))
     sentences = [f"{text[0].upper()}{text[1:]}" for text in said]
     return Chart(

@@ -128,10 +128,10 @@ def test_bounds_of_a_measured_cell_have_intervals_around_the_set_demands() -> No
     assert found.throughput_per_s.point == pytest.approx(2 / 0.105, rel=0.01)
     assert found.throughput_per_s.low is not None
     assert found.throughput_per_s.low < 2 / 0.105
-    assert found.demands["slots"].point == pytest.approx(0.105, rel=0.01)
     assert found.next_bottleneck == "orchestrator"
     assert found.ceiling_per_s.point == pytest.approx(1 / 0.0015, rel=0.01)
     assert found.knee_slots.point == pytest.approx(0.105 / 0.0015, rel=0.01)
+    demands_s = {each.name: each.demand_s for each in found.stations}
+    assert demands_s["slots"] == pytest.approx(0.105, rel=0.01)
     # cpu: 2 ms of computing, 5 of overhead and 1.5 of the orchestrator
-    (cpu_s,) = (each.demand_s for each in found.stations if each.name == "cpu")
-    assert cpu_s == pytest.approx(0.0085, rel=0.05)
+    assert demands_s["cpu"] == pytest.approx(0.0085, rel=0.05)

@@ -91,7 +91,7 @@ def test_more_slots_than_measured_are_labelled_as_predicted() -> None:
     assert found.slots.low is not None
     assert found.slots.low <= 6 <= (found.slots.high or 0)
     assert (
-        "Celery should be the fastest choice from 6 slots on (COST, predicted): threads with session on 4 slots does "
+        "Celery should be the fastest choice from 6 slots on (COST, predicted): threads with session on 4 slots do "
         "48.0 tasks/s." in said(run)
     )
 

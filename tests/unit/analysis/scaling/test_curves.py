@@ -29,7 +29,7 @@ def test_cells_that_differ_in_slots_only_make_a_curve() -> None:
         ("celery", [1, 2, 4]),
         ("threads", [1, 2, 4]),
     ]
-    celery, in_process = found.of_stage("download")
+    celery, in_process = found.curves_of("download")
     assert celery.bounds is not None
     assert celery.bounds.slots == 4
     assert in_process.bounds is None

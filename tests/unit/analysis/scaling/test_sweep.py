@@ -4,10 +4,10 @@ from dataclasses import replace
 import pytest
 
 from orchestrator.analysis.analyse import analyse
-from orchestrator.analysis.scaling.sweep import Sweep, axis_of, sweeps
+from orchestrator.analysis.scaling.sweep import Sweep, axis_of, distinct, sweeps
 from orchestrator.model.runs import Cell, CellResult, Run
 from orchestrator.phrases.headline import headline
-from orchestrator.phrases.sweep import distinct, significant, sweep_sentence, value_name
+from orchestrator.phrases.sweep import significant, sweep_sentence, value_name
 from tests.unit.analysis.made_fleets import fleet_run, plain_result
 from tests.unit.analysis.made_runs import STEADY
 
