@@ -1,1 +1,1 @@
-"""What a run tells: pure functions from a `Run` to findings. No clock, no I/O, no Celery."""
+"""Pure functions from a `Run` to findings: no clock, no I/O, no English."""

@@ -1,4 +1,4 @@
-"""What every report of a comparison of two runs says in the same words."""
+"""A comparison of two runs in words, the same in every report."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from typing import Final
 
 from orchestrator.model.findings import Estimate
 
-NONE: Final = "\u2013"  # stands for a figure that does not exist
+NONE: Final = "\u2013"  # for a figure that does not exist
 TO: Final = "\u2013"  # between the ends of an interval
 TIMES: Final = "\u00d7"
 
@@ -98,7 +98,7 @@ def level(*estimates: Estimate | None) -> str:
 
 
 def evidence(ratio: Estimate, rounds: int) -> str:
-    """Return what a ratio stands on: `1.71 to 1.96, 95 % interval, 7 rounds`."""
+    """Return what a ratio is based on: `1.71 to 1.96, 95 % interval, 7 rounds`."""
     of_rounds = count(rounds, "round")
     within = interval(ratio, to=" to ")
     return f"{within}, {level(ratio)} interval, {of_rounds}" if within else of_rounds

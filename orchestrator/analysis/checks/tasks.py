@@ -90,9 +90,9 @@ def not_compared(run: Run) -> Observation | None:
     left_out = []
     for stage in run.stages:
         for work in run.works(stage):
-            sound = [each for each in run.of_work(stage, work) if each.samples and each.correct]
-            able = eligible(sound)
-            left_out += [each.cell for each in sound if each not in able]
+            correct = [each for each in run.of_work(stage, work) if each.samples and each.correct]
+            able = eligible(correct)
+            left_out += [each.cell for each in correct if each not in able]
     return Observation("not compared", {"cells": tuple(left_out)}) if left_out else None
 
 
