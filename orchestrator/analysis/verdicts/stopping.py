@@ -19,7 +19,8 @@ from orchestrator.analysis.verdicts.verdict import verdicts
 from orchestrator.model.findings import Estimate
 from orchestrator.model.runs import Run
 
-LOOKS: Final = (7, 10, 14, 20, 27, 35, 47, 63, 84, 112)  # rounds after which widths are checked; the last ends the run
+# Rounds after which widths are checked; the last ends the run.
+LOOKS: Final = (7, 10, 14, 20, 27, 35, 47, 63, 84, 112)
 
 
 def enough(run: Run, target: float) -> bool:
