@@ -25,6 +25,7 @@ INVALID_SETTING, ACCESS_DENIED = 2, 3  # exit codes
 
 def make_app(config: Settings) -> Celery:
     """Return a Celery application for the broker of `config`, set for truth rather than comfort."""
+    celery_patches.install()
     app = Celery(
         PREFIX,
         broker=config.broker_url,
@@ -135,6 +136,5 @@ def _prepare_worker(**_: Any) -> None:
     reason = find_access_error(settings())
     if reason is not None:
         raise _exit(reason, ACCESS_DENIED)
-    celery_patches.install()
     keep_freed_memory()
     collect_rarely()

@@ -8,6 +8,10 @@ from typing import Any
 
 from celery.backends.redis import RedisBackend
 from kombu.transport import redis, virtual
+from redis import Redis
+from redis.client import Pipeline
+from redis.exceptions import LockNotOwnedError
+from redis.lock import Lock
 
 log = logging.getLogger(__name__)
 
@@ -48,6 +52,41 @@ class QoS(redis.QoS):  # type: ignore[misc]  # kombu publishes no types
             call(*arguments)
 
 
+class ScriptlessLock(Lock):
+    """The lock of redis-py, released in a transaction instead of a Lua script.
+
+    kombu locks the queue of unacknowledged messages while it restores them. With scripts every role of the broker would
+    need the right to run any script, and one that loops for ever cannot be ended by the others.
+    """
+
+    def register_scripts(self) -> None:
+        """Register none."""
+
+    def do_release(self, expected_token: Any) -> None:
+        """Delete the lock if it still has our token.
+
+        Raises:
+            LockNotOwnedError: it expired, and is free or another's.
+        """
+
+        def delete(pipe: Pipeline) -> None:
+            held: Any = pipe.get(self.name)
+            pipe.multi()
+            if held == expected_token:
+                pipe.delete(self.name)
+
+        if not self.redis.transaction(delete, self.name):
+            raise LockNotOwnedError("the lock is no longer ours", lock_name=str(self.name))
+
+
+class Client(Redis):
+    """The client of kombu's channels, with `ScriptlessLock`."""
+
+    def lock(self, *arguments: Any, **options: Any) -> Any:
+        """Return a lock that runs no script."""
+        return super().lock(*arguments, **{**options, "lock_class": ScriptlessLock})
+
+
 class Channel(redis.Channel):  # type: ignore[misc]
     """Drops messages that cannot be parsed.
 
@@ -56,6 +95,22 @@ class Channel(redis.Channel):  # type: ignore[misc]
     """
 
     QoS = QoS
+
+    def _get_client(self) -> type[Client]:
+        super()._get_client()  # refuses a version of redis-py that kombu does not support
+        return Client
+
+    def _queue_bind(self, exchange: str, routing_key: str, pattern: str, queue: str) -> None:
+        # Without an expiry, which kombu keeps by Lua scripts; a stale binding is one short member of a set.
+        expires: dict[str, int] = self._expires  # type: ignore[has-type]
+        self._expires = {}
+        try:
+            super()._queue_bind(exchange, routing_key, pattern, queue)
+        finally:
+            self._expires = expires
+
+    def maybe_refresh_binding_expiry(self) -> None:
+        """Refresh nothing: `_queue_bind` sets no expiry."""
 
     def _brpop_read(self, **options: Any) -> Any:
         try:

@@ -8,9 +8,10 @@ import socket
 import threading
 from contextlib import suppress
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import redis
+from redis.client import Pipeline
 
 from orchestrator.errors import UnavailableError
 from orchestrator.fleet.connections import REPLY_TIMEOUT_S
@@ -20,17 +21,8 @@ from worker.redaction import mask_credentials
 from worker.settings import Settings
 
 KEY: Final = f"{PREFIX}:lock"
-LOCK_S: Final = 300  # seconds after which a lock that is not renewed expires
-RENEW_S: Final = 60.0  # seconds between renewals, by a thread: one sample may take longer than the lock lasts
-
-# A run extends its own lock. If the lock expired or went with the broker, it takes it again unless another run has it.
-RENEW: Final = (
-    "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('EXPIRE', KEYS[1], ARGV[2]) "
-    "else return redis.call('SET', KEYS[1], ARGV[1], 'NX', 'EX', ARGV[2]) end"
-)
-RELEASE: Final = (
-    "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) else return 0 end"
-)
+LOCK_S: Final = 15  # seconds after which the lock of a dead run expires
+RENEW_S: Final = 4.0  # seconds between renewals, by a thread: one sample may take longer than the lock lasts
 
 
 class RunLock:
@@ -73,13 +65,15 @@ class RunLock:
         self._released.set()
         self._renewal.join(REPLY_TIMEOUT_S)
         with self._client() as client:
-            client.eval(RELEASE, 1, KEY, self._value)
+            _if_ours(client, self._value, "delete")
 
     def _keep_renewing(self) -> None:
         while not self._released.wait(self._renew_s):
             # A broker that is away is asked again next time.
             with suppress(redis.RedisError, OSError), self._client() as client:
-                if not client.eval(RENEW, 1, KEY, self._value, str(LOCK_S)):
+                # If the lock expired or went with the broker, take it again unless another run has it.
+                renewed = _if_ours(client, self._value, "expire")
+                if not renewed and not client.set(KEY, self._value, nx=True, ex=LOCK_S):
                     self._lost = self._taken_error(client)
                     return
 
@@ -110,4 +104,19 @@ def release_lock_of(settings: Settings, run_id: str) -> None:
         except (TypeError, ValueError, KeyError):
             return
         if holder == run_id:
-            client.eval(RELEASE, 1, KEY, value)
+            _if_ours(client, value, "delete")
+
+
+def _if_ours(client: redis.Redis, value: Any, action: Literal["delete", "expire"]) -> bool:
+    """Delete or extend the lock in one transaction if it still holds `value`; return whether it did.
+
+    A Lua script would be shorter, but then every role of the broker would need the right to run any script.
+    """
+
+    def act(pipe: Pipeline) -> None:
+        held: Any = pipe.get(KEY)
+        pipe.multi()
+        if held == (value.encode() if isinstance(value, str) else value):
+            _ = pipe.delete(KEY) if action == "delete" else pipe.expire(KEY, LOCK_S)
+
+    return bool(client.transaction(act, KEY))

@@ -174,11 +174,29 @@ def test_a_role_may_not_do_another_s_part(secured: Secured, role: str, command: 
         client.acl_log_reset()
 
 
-def test_a_script_has_no_more_rights_than_who_runs_it(secured: Secured):
-    with secured.as_role("worker") as client:
-        script = client.script_load("return redis.call('GET', 'somebody-s')")
-        with pytest.raises(redis.RedisError, match=r"(?i)permission"):
-            client.evalsha(script, 0)
+@pytest.mark.parametrize("role", ROLES)
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["EVAL", "while true do end", "0"],
+        ["SCRIPT", "LOAD", "return 1"],
+        ["EVALSHA", 40 * "0", "0"],
+        ["FCALL", "f", "0"],
+    ],
+    ids=lambda command: command[0].lower(),
+)
+def test_no_role_may_run_a_script(secured: Secured, role: str, command: list[str]):
+    """A script that loops stops the broker for everybody, and only an administrator may kill it."""
+    with secured.as_role(role) as client, pytest.raises(redis.exceptions.NoPermissionError):
+        client.execute_command(*command)
+    with secured.administrator() as client:
+        client.acl_log_reset()
+
+
+def test_flower_cannot_bind_a_queue_of_its_own_to_a_runs(secured: Secured):
+    """It would receive the run's messages with their payloads."""
+    with secured.as_role("flower") as client, pytest.raises(redis.exceptions.NoPermissionError):
+        client.sadd("_kombu.binding.breakeven-0123", "breakeven-0123\x06\x16\x06\x16celeryev.mine")
     with secured.administrator() as client:
         client.acl_log_reset()
 
