@@ -19,7 +19,6 @@ def list_() -> None:
     # Imported here: the registries load Celery and NumPy, which --help can do without.
     from orchestrator.planning.options import PROFILES  # noqa: PLC0415
     from orchestrator.strategies import STRATEGIES  # noqa: PLC0415
-    from worker.payloads import TRANSPORTS  # noqa: PLC0415
     from worker.stages import STAGES  # noqa: PLC0415
 
     lines = ["stages and their kernels"]
@@ -29,7 +28,8 @@ def list_() -> None:
     for name, kind in STRATEGIES.items():
         lines += _text(f"  {name:<12}", kind.summary)
     lines += ["transports"]
-    for name, transport in TRANSPORTS.items():
+    transports = {name: each for kind in STRATEGIES.values() for name, each in kind.transports.items()}
+    for name, transport in transports.items():
         lines += _text(f"  {name:<12}", transport.summary)
     lines += ["profiles, and the options they stand for in each command"]
     for name, profile in PROFILES.items():

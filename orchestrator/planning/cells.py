@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from orchestrator.model.runs import Axis, Cell, Data, Events
 from orchestrator.planning.options import PROFILES, Options
-from orchestrator.strategies import STRATEGIES
+from orchestrator.strategies import STRATEGIES, StrategyKind
 from worker.payloads import TRANSPORTS
 from worker.stages import DEFAULT_STAGES, STAGES
 
@@ -36,11 +37,7 @@ def cells_of(options: Options, slots: int) -> Iterator[Cell]:
                 kind = STRATEGIES[strategy]
                 if kind.batched and kernel not in STAGES[stage].batch_kernels:
                     continue
-                cell = Cell(stage, kernel, strategy, slots if kind.many_slots else 1)
-                if kind.distributed:
-                    yield from _sent(options, cell)
-                else:
-                    yield cell
+                yield from _variants(options, Cell(stage, kernel, strategy, slots if kind.many_slots else 1))
 
 
 def repeated(cells: Sequence[Cell]) -> Cell:
@@ -49,15 +46,28 @@ def repeated(cells: Sequence[Cell]) -> Cell:
     return replace(last, replica=1)
 
 
-def _sent(options: Options, cell: Cell) -> Iterator[Cell]:
-    """One cell for each way to send the payloads; `resident` needs a transport that stores them."""
-    profile = PROFILES[options.profile]
-    chosen = options.data or profile.data
-    # Where no events are asked for, they stay as the fleet has them.
-    events: list[Events | None] = [each for each in EVENTS if each in options.events] or [None]
-    for transport in dict.fromkeys(options.transports or profile.transports):
-        for chunk in dict.fromkeys(options.chunks or profile.chunks):
+def _variants(options: Options, cell: Cell) -> Iterator[Cell]:
+    """The cell with every transport, chunk, place of the data and choice of events that its strategy has."""
+    kind, profile = STRATEGIES[cell.strategy], PROFILES[options.profile]
+    for transport in _transports(options, kind):
+        for chunk in dict.fromkeys(options.chunks or profile.chunks) if kind.chunks else (None,):
+            sent = replace(cell, transport=transport, chunk=chunk)
+            if not kind.distributed:
+                yield sent
+                continue
             for data in DATA:
-                if data in chosen and (data == "local" or TRANSPORTS[transport].stores):
-                    sent = replace(cell, transport=transport, chunk=chunk, data=data)
-                    yield from (replace(sent, events=each) for each in events)
+                if data in (options.data or profile.data) and (
+                    data == "local" or TRANSPORTS[transport].stores
+                ):
+                    # Unless events are asked for, they stay as the fleet has them.
+                    for events in [each for each in EVENTS if each in options.events] or (None,):
+                        yield replace(sent, data=data, events=events)
+
+
+def _transports(options: Options, kind: StrategyKind) -> Sequence[Any]:
+    """The transports to measure a strategy with: those asked for, else the profile's, else all that it has."""
+    for names in (options.transports, PROFILES[options.profile].transports, tuple(kind.transports)):
+        chosen = [name for name in dict.fromkeys(names) if name in kind.transports]
+        if chosen:
+            return chosen
+    return (None,)

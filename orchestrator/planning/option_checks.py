@@ -8,8 +8,8 @@ from __future__ import annotations
 import difflib
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from typing import TypeVar
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, TypeVar
 
 from orchestrator.errors import UsageError
 from orchestrator.inputs import source
@@ -26,8 +26,7 @@ from orchestrator.planning.options import (
     Options,
     options_of,
 )
-from orchestrator.strategies import STRATEGIES
-from worker.payloads import TRANSPORTS
+from orchestrator.strategies import STRATEGIES, StrategyKind
 from worker.redaction import redact
 from worker.stages import DEFAULT_STAGES, STAGES
 
@@ -63,7 +62,7 @@ def choices() -> Mapping[str, tuple[str, ...]]:
         "stage": tuple(STAGES),
         "kernel": tuple(dict.fromkeys(kernel for stage in STAGES.values() for kernel in stage.kernels)),
         "strategy": tuple(STRATEGIES),
-        "transport": tuple(TRANSPORTS),
+        "transport": tuple(dict.fromkeys(name for kind in STRATEGIES.values() for name in kind.transports)),
         "profile": tuple(PROFILES),
         "data": cells.DATA,
         "events": cells.EVENTS,
@@ -104,7 +103,7 @@ def check_effects(options: Options) -> None:
     """
     _check_stopping(options)
     _check_source(options)
-    _check_distributed(options)
+    _check_strategies(options)
     _check_flower(options)
 
 
@@ -224,22 +223,29 @@ def _check_source(options: Options) -> None:
             )
 
 
-def _check_distributed(options: Options) -> None:
-    """Refuse options about messages where no strategy sends any."""
-    if not _no_fleet(options):
+def _check_strategies(options: Options) -> None:
+    """Refuse an option that none of the chosen strategies has."""
+    if not options.strategies or not all(name in STRATEGIES for name in options.strategies):
         return
-    about_messages = {
-        "--transport": options.transports,
-        "--chunk": options.chunks,
-        "--data": options.data,
-        "--events": options.events,
+    known = choices()["transport"]
+    having: dict[str, tuple[tuple[Any, ...], Callable[[StrategyKind, Any], bool]]] = {
+        # An unknown name is reported later, unless no strategy has transports at all.
+        "--transport": (
+            options.transports,
+            lambda kind, name: name in kind.transports or (bool(kind.transports) and name not in known),
+        ),
+        "--chunk": (options.chunks, lambda kind, _: kind.chunks),
+        "--data": (options.data, lambda kind, _: kind.distributed),
+        "--events": (options.events, lambda kind, _: kind.distributed),
     }
-    for flag, values in about_messages.items():
-        if values:
-            raise UsageError(
-                f"{flag} {values[0]} has no effect on {', '.join(options.strategies)}, which send no messages; "
-                f"add --strategy {_distributed()}, or leave {flag} out"
-            )
+    for flag, (values, has) in having.items():
+        for value in values:
+            if not any(has(STRATEGIES[name], value) for name in options.strategies):
+                able = " or ".join(name for name, kind in STRATEGIES.items() if has(kind, value))
+                raise UsageError(
+                    f"{flag} {value} has no effect on {', '.join(options.strategies)}; "
+                    f"add --strategy {able}, or leave {flag} out"
+                )
 
 
 def _check_flower(options: Options) -> None:
