@@ -141,7 +141,8 @@ class StrategyConformance:
                 abandoned = strategy.run(batch(stage, kernel, 12))
                 next(abandoned)
             del abandoned
-        assert before == belongings()
+        after = belongings()
+        assert before == after, {k: (v, after[k]) for k, v in before.items() if v != after[k]}
 
 
 def pixels(height: int, width: int, seed: int = 0) -> Pixels:

@@ -25,11 +25,11 @@ from pathlib import Path
 from statistics import median
 
 import msgpack
+from orchestrator.strategies.processes.starting import anonymous_file
+from worker.arena import Arena, Window, get, put
 
 from orchestrator.inputs.synthetic import photograph
 from orchestrator.phrases.numbers import seconds as shown
-from orchestrator.strategies.processes.starting import anonymous_file
-from worker.arena import Arena, Window, get, put
 from worker.execution import MOST_HELD, outcome_of
 from worker.stages.grayscale import loop
 

@@ -9,20 +9,23 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from typing import Final
 
+from orchestrator.analysis.hops import mean_hops
 from orchestrator.inputs.workload import verify
-from orchestrator.measurement.batch_outcomes import BatchOutcomes
 from orchestrator.model.runs import Sample, TaskFailure
 from orchestrator.phrases.numbers import count
 from orchestrator.strategies.base import Strategy
-from worker.contract import LOST, Failure, Payload, Task
+from worker.contract import LOST, Failure, Outcome, Payload, Task
 
 Clock = Callable[[], float]
+
+MISSING: Final = Failure(LOST, "the strategy gave no outcome")
 
 
 @dataclass(frozen=True, slots=True)
 class SamplePosition:
-    """Where a sample stands in its run: the round, its position in the round's order, and since when."""
+    """Where a sample stands in its run: the round, its position in the round's order, and when it began."""
 
     round: int
     position: int
@@ -37,10 +40,10 @@ def measure(
     clock: Clock = time.perf_counter,
     batches: int = 1,
 ) -> tuple[Sample, tuple[TaskFailure, ...]]:
-    """Time a batch, then hold every output against what it should be.
+    """Time a batch, then compare every output with what it should be.
 
-    On the clock: from just before `rows` is called to the moment its last output is at hand. Off the
-    clock: preparing the batch, fetching outputs that are meant to stay away, making and comparing outcomes.
+    On the clock: from just before `run` is called to the moment its last output is at hand. Off the
+    clock: preparing the batch, fetching outputs that stayed in the payload store, comparing outputs.
 
     Args:
         strategy: entered, and free.
@@ -74,7 +77,7 @@ def measure(
 
 
 def _disordered(sample: Sample, failures: Sequence[TaskFailure]) -> str | None:
-    """What the tasks themselves tell of a disturbance: no place that works as it should loses or repeats one."""
+    """Return what disturbed the sample by its own counts: slots that work as they should lose and repeat no task."""
     if sample.lost:
         why = next((f" ({each.message})" for each in failures if each.type == LOST), "")
         return f"{count(sample.lost, 'task')} lost{why}"
@@ -89,15 +92,17 @@ def _measure_batch(
     clock: Clock,
 ) -> tuple[Sample, tuple[TaskFailure, ...]]:
     strategy.prepare(tasks)
-    collected = BatchOutcomes(tasks)
+    outcomes: list[Outcome] = []
     started = finished = clock()
-    for row in strategy.rows(tasks):
+    for outcome in strategy.run(tasks):
         finished = clock()
-        collected.add(row)
+        outcomes.append(outcome)
+    first = _first_outcomes(tasks, outcomes)
     ended: Counter[str] = Counter()
     failures = []
     wrong = 0
-    for outcome in collected.ended(strategy.fetch):
+    for task in tasks:
+        outcome = strategy.fetch(first.get(task.id) or Outcome(task.id, failure=MISSING))
         ended[outcome.status] += 1
         wrong += outcome.status != "lost" and not verify(expected[outcome.task_id], outcome)
         if outcome.failure is not None:
@@ -111,18 +116,35 @@ def _measure_batch(
         ok=ended["ok"],
         failed=ended["failed"],
         lost=ended["lost"],
-        duplicated=strategy.duplicated + collected.again,
+        duplicated=strategy.duplicated + len(outcomes) - len(first),
         wrong=wrong,
-        slots_seen=len(collected.slots) or None,
-        hops=collected.hops,
+        slots_seen=len({each.slot for each in first.values()} - {None}) or None,
+        hops=mean_hops([each.hops for each in first.values() if each.hops is not None]),
         stations=strategy.stations,
     )
     return sample, tuple(failures)
 
 
+def _first_outcomes(tasks: Sequence[Task], outcomes: Sequence[Outcome]) -> dict[int, Outcome]:
+    """Return the first outcome of each task that has one.
+
+    Raises:
+        RuntimeError: an outcome is of no task of the batch.
+    """
+    first: dict[int, Outcome] = {}
+    for outcome in outcomes:
+        first.setdefault(outcome.task_id, outcome)
+    for stranger in first.keys() - {task.id for task in tasks}:
+        raise RuntimeError(
+            f"the strategy gave an outcome of task {stranger}, which is not in the batch; "
+            "a strategy gives one outcome of each of the batch's tasks, and of no other"
+        )
+    return first
+
+
 @contextmanager
 def _no_collection() -> Iterator[None]:
-    """No garbage collection within, as `timeit` has it: whose turn it falls in is chance."""
+    """Switch garbage collection off, as `timeit` does: which batch it falls into is chance."""
     gc.collect()
     gc.disable()
     try:
@@ -133,7 +155,7 @@ def _no_collection() -> Iterator[None]:
 
 @contextmanager
 def all_kept() -> Iterator[None]:
-    """What is here now stays to the end, so that no collection before a sample within need look at it again."""
+    """Exempt everything that exists now from garbage collection, so that collecting before a sample is short."""
     gc.collect()
     gc.freeze()
     try:

@@ -64,13 +64,18 @@ STRATEGIES: Mapping[str, StrategyKind] = {
         "one task after the other, in one thread", "orchestrator.strategies.serial:Serial"
     ),
     "threads": StrategyKind(
-        "a warm pool of threads in this process", "orchestrator.strategies.threads:Threads", many_slots=True
+        "concurrent.futures.ThreadPoolExecutor in this process",
+        "orchestrator.strategies.threads:Threads",
+        many_slots=True,
+        chunks=True,
     ),
     "processes": StrategyKind(
-        "a warm pool of processes; arrays go through shared memory",
+        "concurrent.futures.ProcessPoolExecutor on this machine",
         "orchestrator.strategies.processes:Processes",
         many_slots=True,
         own_processes=True,
+        chunks=True,
+        transport_registry="orchestrator.strategies.process_transports:TRANSPORTS",
     ),
     "vectorized": StrategyKind(
         "NumPy over the whole stacked batch",

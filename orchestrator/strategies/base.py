@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Generator, Iterator, Sequence
-from contextlib import closing
+from collections.abc import Generator, Sequence
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Self
 
 from orchestrator.fleet.fleet import Fleet
 from orchestrator.model.runs import Cell, Stations
@@ -14,25 +13,14 @@ from orchestrator.strategies import STRATEGIES, load
 from worker.contract import Outcome, Task
 
 
-class Row(Protocol):
-    """Outcomes that came together, each made when somebody looks at it: a list has them already."""
-
-    def __len__(self) -> int:
-        """How many there are."""
-
-    def __iter__(self) -> Iterator[Outcome]:
-        """All of them."""
-
-
 class Strategy(ABC):
     """Runs batches of one stage's tasks on a fixed number of slots.
 
-    Used as a context: entering brings the slots up and proves them ready (timed apart from every batch),
-    leaving puts everything away. Within it `run` may be called any number of times, one batch after another.
+    Use it as a context: entering starts the slots and waits until they are ready (timed apart from every batch),
+    leaving ends them. In between, `run` may be called any number of times, one batch after another.
     """
 
     def __init__(self, slots: int) -> None:
-        """Remember the number of slots, at least 1; nothing starts before the context is entered."""
         self.slots = slots
 
     @classmethod
@@ -41,55 +29,46 @@ class Strategy(ABC):
         return cls(cell.slots)
 
     def __enter__(self) -> Self:
-        """Bring the slots up and prove them ready."""
+        """Start the slots and wait until they are ready."""
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Put everything away; nothing is left behind."""
+        """End the slots; nothing is left behind."""
         return
 
     def prepare(self, tasks: Sequence[Task]) -> None:
-        """Make ready for exactly this batch, off the clock: a strategy that has nothing to do does nothing."""
+        """Get ready for exactly this batch, off the clock; most strategies have nothing to do."""
         return
 
     @abstractmethod
-    def rows(self, tasks: Sequence[Task]) -> Generator[Row, None, None]:
-        """Do the batch: one outcome a task, yielded as they complete; failures are outcomes too.
+    def run(self, tasks: Sequence[Task]) -> Generator[Outcome, None, None]:
+        """Do the batch: yield one outcome a task as tasks end; failures are outcomes too.
 
-        A few may be kept back for a moment while there is more to do, so that nobody is woken for each. They come as
-        one row, whose outcomes are made when it is looked at: the clock, which needs none, looks at no row.
-
-        Outputs are in the orchestrator's memory when their row is yielded, and stay valid until the next batch starts.
-        A generator that is closed early leaves the strategy ready for the next batch.
+        Outputs are in the orchestrator's memory when their outcome is yielded.
+        Closing the generator early leaves the strategy ready for the next batch.
         """
 
-    def run(self, tasks: Sequence[Task]) -> Iterator[Outcome]:
-        """Do the batch, and give one outcome after another; to close the iterator early is to close `rows`."""
-        with closing(self.rows(tasks)) as rows:
-            for row in rows:
-                yield from row
-
     def fetch(self, outcome: Outcome) -> Outcome:
-        """The outcome with its output in the orchestrator's memory, off the clock; most have it there already."""
+        """Return the outcome with its output in the orchestrator's memory; off the clock, and mostly nothing to do."""
         return outcome
 
     def disturbance(self) -> str | None:
-        """What befell the batches since this was last asked, such as a slot that died; `None` where nothing did.
+        """Return what disturbed the batches since the last call, such as a slot that died, or `None`.
 
-        Asked off the clock, once a sample: whoever has to look around may do so now.
+        It is called off the clock, once a sample, so a strategy may look after its slots now.
         """
         return None
 
     @property
     def duplicated(self) -> int:
-        """Tasks of the last batch that were done more than once."""
+        """Return how many tasks of the last batch were done more than once."""
         return 0
 
     @property
     def stations(self) -> Stations | None:
-        """What the last batch asked of each station on the way; `None` where there is no way to go."""
+        """Return what the last batch asked of each station; `None` where it passed none."""
         return None
 
 

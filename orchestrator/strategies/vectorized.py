@@ -1,4 +1,4 @@
-"""NumPy over the stacked batch, in the thread that asks: many pictures as one array."""
+"""NumPy over the stacked batch, in the calling thread: many pictures as one array."""
 
 from __future__ import annotations
 
@@ -10,10 +10,9 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 import numpy as np
 
 from orchestrator.errors import UsageError
-from orchestrator.strategies.base import Row, Strategy
-from orchestrator.strategies.timed_row import TimedRow
-from worker.contract import Outcome, Pixels, Task
-from worker.execution import CpuTime, describe, execute
+from orchestrator.strategies.base import Strategy
+from worker.contract import Hops, Outcome, Pixels, Task
+from worker.execution import describe, execute
 from worker.stages import STAGES
 
 BatchKernel = Callable[[Sequence[Pixels]], Sequence[Pixels]]
@@ -25,8 +24,8 @@ class Vectorized(Strategy):
     A picture's `compute_s` and `compute_cpu_s` are its share, by number, of its group's time.
     """
 
-    def rows(self, tasks: Sequence[Task]) -> Generator[Row, None, None]:
-        """Do the batch, a shape at a time, the shape that comes first in the batch first.
+    def run(self, tasks: Sequence[Task]) -> Generator[Outcome, None, None]:
+        """Do the batch, one shape after the other in the order of their first tasks.
 
         Raises:
             UsageError: a task's stage has no batch kernel of that name.
@@ -37,7 +36,7 @@ class Vectorized(Strategy):
             groups.setdefault(_likeness(task), []).append(task)
         kernels = [_batch_kernel(group[0]) for group in groups.values()]
         for kernel, group in zip(kernels, groups.values(), strict=True):
-            yield _all_at_once(kernel, group, slot)
+            yield from _all_at_once(kernel, group, slot)
 
 
 def _likeness(task: Task) -> tuple[object, ...]:
@@ -58,23 +57,25 @@ def _batch_kernel(task: Task) -> BatchKernel:
         ) from None
 
 
-def _all_at_once(kernel: BatchKernel, group: Sequence[Task], slot: str) -> Row:
-    started, cpu = time.perf_counter(), CpuTime()
+def _all_at_once(kernel: BatchKernel, group: Sequence[Task], slot: str) -> Iterator[Outcome]:
+    cpu_started, started = time.thread_time(), time.perf_counter()
     try:
         outputs = kernel([task.payload for task in group])  # type: ignore[misc]  # the kernel checks what it gets
     except Exception as error:  # noqa: BLE001 - whatever a kernel raises is its tasks' failure, kept as data
-        return [*_each_failed(error, group, slot)]
+        yield from _each_failed(error, group, slot)
+        return
     elapsed = time.perf_counter() - started
     each_s = elapsed / len(group)
-    done = [(task.id, (output, None, each_s)) for task, output in zip(group, outputs, strict=True)]
-    return TimedRow(slot, done, cpu.share(elapsed))
+    hops = Hops(each_s, min(each_s, (time.thread_time() - cpu_started) / len(group)))
+    for task, output in zip(group, outputs, strict=True):
+        yield Outcome(task.id, output, None, hops, slot)
 
 
 def _each_failed(error: Exception, group: Sequence[Task], slot: str) -> Iterator[Outcome]:
-    """Each task's own failure, as the kernel for one picture words it.
+    """Give each task its own failure, as the kernel for one picture words it.
 
-    A task that this kernel can do stays a failure, with the batch kernel's error: what is measured as
-    vectorized is never done in another way.
+    A task that the kernel for one picture can do stays a failure, with the batch kernel's error: a vectorized row
+    measures nothing that was done in another way.
     """
     for task in group:
         alone = execute(task, slot)

@@ -18,10 +18,9 @@ from orchestrator.fleet.fleet import Fleet
 from orchestrator.measurement.clock import SamplePosition, measure
 from orchestrator.measurement.rounds import REPEATS
 from orchestrator.model.runs import Cell, CellResult, Sample, TaskFailure
-from orchestrator.strategies.base import Row
 from orchestrator.strategies.celery import Celery
 from tests.examples import example_run
-from worker.contract import Payload, Task
+from worker.contract import Outcome, Payload, Task
 from worker.stages import STAGES
 
 CELL = Cell("diagnostics", "sleep", "celery", 2, "redis", 1, "local")
@@ -92,13 +91,13 @@ class Hurt(Celery):
         self.armed = False
         self.hurt_at: float | None = None
 
-    def rows(self, tasks: Sequence[Task]) -> Generator[Row, None, None]:
-        """The batch, whose messages hold a task each, and the fault in the middle of it."""
-        for number, row in enumerate(super().rows(tasks)):
+    def run(self, tasks: Sequence[Task]) -> Generator[Outcome, None, None]:
+        """Do the batch, whose messages hold a task each, with the fault in the middle of it."""
+        for number, outcome in enumerate(super().run(tasks)):
             if self.armed and self.hurt_at is None and number >= self._after:
                 self.hurt_at = time.monotonic()
                 self._fault(self)
-            yield row
+            yield outcome
 
 
 def trial(fleet: Fleet, fault: Callable[[Celery], object], work: Work | None = None, after: int = 5) -> Trial:

@@ -21,7 +21,6 @@ from orchestrator.inputs.synthetic import encode, photograph
 from orchestrator.planning.options import Options
 from orchestrator.strategies import STRATEGIES
 from orchestrator.strategies.serial import Serial
-from worker.contract import Outcome
 
 FEW = ["--images", "3", "--rounds", "1", "--warmup", "0", "--slots", "2"]
 SMALL = [*FEW, "--size", "32x24", "--latency-ms", "0"]
@@ -200,11 +199,9 @@ def test_the_workers_of_an_external_broker_are_used_and_left_running(tmp_path, f
 class Broken(Serial):
     """Does every task, but one of them wrong."""
 
-    def rows(self, tasks):
-        for row in super().rows(tasks):
-            yield [
-                Outcome(each.task_id, b"wrong", hops=each.hops) if each.task_id == 1 else each for each in row
-            ]
+    def run(self, tasks):
+        for each in super().run(tasks):
+            yield each._replace(output=b"wrong") if each.task_id == 1 else each
 
 
 def test_a_strategy_that_gives_a_wrong_output_ends_the_run_with_1_and_is_named(tmp_path, monkeypatch, capsys):

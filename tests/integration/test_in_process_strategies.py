@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import multiprocessing
 import os
 import queue
 import signal
@@ -8,30 +9,30 @@ import subprocess
 import sys
 import textwrap
 import threading
-from collections import deque
-from collections.abc import Iterable, Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
-from itertools import chain
 from pathlib import Path
 
+import numpy as np
 import psutil
 import pytest
 
 from orchestrator.errors import UnavailableError
 from orchestrator.strategies.base import Strategy
-from orchestrator.strategies.processes import Processes, slot_program
-from orchestrator.strategies.processes.slot_process import SlotProcess
-from orchestrator.strategies.processes.slot_program import NO_HURRY
+from orchestrator.strategies.process_transports import TRANSPORTS
+from orchestrator.strategies.processes import Processes
 from orchestrator.strategies.serial import Serial
 from orchestrator.strategies.threads import Threads
 from orchestrator.strategies.vectorized import Vectorized
 from tests.conformance import StrategyConformance, batch, check, check_outputs, outcomes_of, pixels
-from worker.arena import FIRST_BYTES
+from worker import pool_process, shared_memory
 from worker.contract import Outcome, Task
 
 ROOT = Path(__file__).parents[2]
 END_S = 10.0
+SHM = Path("/dev/shm")  # noqa: S108 - looked at only
 
 
 class TestSerial(StrategyConformance):
@@ -50,10 +51,34 @@ class TestThreads(StrategyConformance):
         return Threads(slots)
 
 
+class TestThreadsInChunks(StrategyConformance):
+    @classmethod
+    def make(cls, slots: int) -> Strategy:
+        return Threads(slots, chunk=4)
+
+
 class TestProcesses(StrategyConformance):
     @classmethod
     def make(cls, slots: int) -> Strategy:
         return Processes(slots)
+
+
+class TestProcessesInChunks(StrategyConformance):
+    @classmethod
+    def make(cls, slots: int) -> Strategy:
+        return Processes(slots, chunk=4)
+
+
+class TestProcessesWithSharedMemory(StrategyConformance):
+    @classmethod
+    def make(cls, slots: int) -> Strategy:
+        return Processes(slots, transport="shared-memory")
+
+
+class TestProcessesWithSharedMemoryInChunks(StrategyConformance):
+    @classmethod
+    def make(cls, slots: int) -> Strategy:
+        return Processes(slots, chunk=4, transport="shared-memory")
 
 
 class TestVectorized(StrategyConformance):
@@ -66,7 +91,7 @@ class TestVectorized(StrategyConformance):
 
 
 class HoldingServer:
-    """Takes connections and never answers: a download from it is at work until somebody ends it."""
+    """Takes connections and never answers: a download from its kernel runs until the connection ends."""
 
     def __init__(self) -> None:
         self._socket = socket.create_server(("127.0.0.1", 0))
@@ -101,248 +126,254 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[HoldingServer]:
     server.close()
 
 
-def pids(outcomes: list[Outcome]) -> set[int]:
-    return {int(str(outcome.slot).split(":")[1]) for outcome in outcomes}
-
-
 def children() -> set[int]:
-    """Children of this test that other tests' fleets, which stay up, did not start."""
-    return {child.pid for child in psutil.Process().children() if not is_supervisor(child)}
+    """The pool processes of this test; those of the multiprocessing module itself stay up."""
+    return {child.pid for child in multiprocessing.active_children() if child.pid is not None}
 
 
-def is_supervisor(child: psutil.Process) -> bool:
-    try:
-        return "supervisor.py" in " ".join(child.cmdline())
-    except psutil.ZombieProcess:
-        return False
+def dying(id_: int = 100) -> Task:
+    """A task whose kernel kills its process."""
+    return Task(id_, "diagnostics", "die", "")
 
 
-def connected(port: int) -> psutil.Process:
-    """The child that holds the client's end of a connection."""
-    for child in psutil.Process().children():
-        if any(connection.laddr.port == port for connection in child.net_connections("tcp")):
-            return child
-    raise AssertionError(f"no child is connected from port {port}")
+def blocks() -> set[str]:
+    """The blocks of shared memory of this machine."""
+    return {path.name for path in SHM.glob("psm_*")}
 
 
-def kill_who_comes(server: HoldingServer, victims: list[int]) -> None:
-    victim = connected(server.clients.get(timeout=END_S))
-    victims.append(victim.pid)
-    victim.kill()
+def wait_until(is_so: Callable[[], bool]) -> bool:
+    """Return whether something becomes so in time."""
+    deadline = time.monotonic() + END_S
+    while not is_so() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return is_so()
 
 
-@pytest.mark.parametrize("slots", [1, 2])
-def test_a_slot_killed_in_the_middle_of_a_task_costs_that_task_alone(
-    server: HoldingServer, slots: int
-) -> None:
-    held = Task(100, "download", "session", server.url)
-    tasks = [held, *batch("grayscale", "numpy", 20)]
-    victims: list[int] = []
-    with Processes(slots) as strategy:
-        killer = threading.Thread(target=kill_who_comes, args=(server, victims))
-        killer.start()
+every_transport = pytest.mark.parametrize("transport", TRANSPORTS)
+
+
+@every_transport
+@pytest.mark.parametrize(("slots", "chunk"), [(1, 1), (2, 1), (2, 4)])
+def test_a_task_that_kills_its_process_is_lost_alone(slots: int, chunk: int, transport: str) -> None:
+    tasks = [*_from(0, 10), dying(), *_from(10, 10)]
+    with Processes(slots, chunk, transport) as strategy:
         outcomes = outcomes_of(strategy, tasks)
-        killer.join()
         assert sorted(task.id for task in tasks) == sorted(outcome.task_id for outcome in outcomes)
         (lost,) = [outcome for outcome in outcomes if outcome.failure]
-        assert (held.id, "lost") == (lost.task_id, lost.status)
+        assert (lost.task_id, lost.status) == (100, "lost")
         assert lost.failure is not None
-        assert (
-            f"slot process {victims[0]} was ended by SIGKILL in the middle of this task"
-            == lost.failure.message
-        )
+        assert "was ended by SIGKILL in the middle of this task" in lost.failure.message
         check_outputs([outcome for outcome in outcomes if not outcome.failure], tasks)
+        assert "was ended by SIGKILL, so what was left was done again in a new pool" in str(
+            strategy.disturbance()
+        )
         check(strategy, batch("grayscale", "numpy", 20))
-        assert slots == len(children())
-        assert victims[0] not in children()
-
-
-def test_what_a_slot_had_done_and_not_told_when_it_was_killed_is_done_again() -> None:
-    tasks = [*batch("grayscale", "numpy", 3), Task(100, "diagnostics", "die", ""), *_from(10, 6)]
-    with Processes(1) as strategy:
-        outcomes = outcomes_of(strategy, tasks)
-    assert [outcome.task_id for outcome in outcomes if outcome.failure] == [100]
-    check_outputs([outcome for outcome in outcomes if not outcome.failure], tasks)
-    assert len(outcomes) == len(tasks)
+        assert strategy.disturbance() is None
+        assert len(children()) == slots
 
 
 def _from(first: int, count: int) -> list[Task]:
     return [replace(task, id=first + task.id) for task in batch("grayscale", "numpy", count)]
 
 
-def test_a_slot_killed_between_batches_costs_nothing() -> None:
+@every_transport
+def test_a_process_killed_within_a_batch_loses_no_task_and_is_reported(transport: str) -> None:
+    tasks = [Task(100, "diagnostics", "sleep", "0.3"), *batch("grayscale", "numpy", 20)]
+    with Processes(1, 1, transport) as strategy:
+        (victim,) = children()
+        running = strategy.run(tasks)
+        threading.Timer(0.1, os.kill, (victim, signal.SIGKILL)).start()
+        outcomes = list(running)
+        assert sorted(task.id for task in tasks) == sorted(outcome.task_id for outcome in outcomes)
+        assert [outcome.failure for outcome in outcomes if outcome.failure] == []
+        assert strategy.disturbance() == (
+            f"pool process {victim} was ended by SIGKILL, so what was left was done again in a new pool"
+        )
+        assert victim not in children()
+
+
+def test_a_kernel_that_leaves_by_os_exit_is_named_with_its_exit_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pool_process, "run_pickled", exits_with_nine)
+    monkeypatch.setattr("orchestrator.strategies.process_transports.run_pickled", exits_with_nine)
+    with Processes(1) as strategy:
+        outcomes = outcomes_of(strategy, batch("grayscale", "numpy", 3))
+    assert sorted(outcome.task_id for outcome in outcomes) == [0, 1, 2]
+    for outcome in outcomes:
+        assert outcome.status == "lost"
+        assert "ended with exit code 9 in the middle of this task" in str(outcome.failure)
+
+
+def exits_with_nine(tasks: object) -> list[Outcome]:
+    os._exit(9)
+
+
+def test_a_process_killed_between_batches_costs_no_task() -> None:
     with Processes(2) as strategy:
         victim = min(children())
         os.kill(victim, signal.SIGKILL)
-        for _ in range(1000):  # the other slot may do a whole batch before this one is quite dead
-            check(strategy, batch("grayscale", "numpy", 20))
-            if victim not in children():
-                break
-        assert victim not in children()
+        assert wait_until(lambda: victim not in children())
+        check(strategy, batch("grayscale", "numpy", 20))
         check(strategy, batch("grayscale", "numpy", 20))
 
 
-def test_a_slot_that_died_idle_is_told_once_and_replaced_before_the_next_batch() -> None:
+def test_a_process_that_died_idle_is_reported_once_and_replaced_before_the_next_batch() -> None:
     with Processes(2) as strategy:
         check(strategy, batch("grayscale", "numpy", 4))
         assert strategy.disturbance() is None
         victim = min(children())
         os.kill(victim, signal.SIGKILL)
-        os.waitid(os.P_PID, victim, os.WEXITED | os.WNOWAIT)
-        told = strategy.disturbance()
-        assert told == f"slot process {victim} was ended by SIGKILL, and was started anew"
+        assert wait_until(lambda: not psutil.pid_exists(victim))
+        assert f"pool process {victim} was ended by SIGKILL" in str(strategy.disturbance())
         assert victim not in children()
         assert len(children()) == 2
         assert strategy.disturbance() is None
 
 
-def test_a_slot_that_died_within_a_batch_is_told_though_no_task_was_lost_after_it() -> None:
-    with Processes(2) as strategy:
-        outcomes_of(strategy, [Task(0, "diagnostics", "die", ""), *_from(1, 4)])
-        assert "and was started anew" in (strategy.disturbance() or "")
-
-
-def test_slots_that_are_given_up_with_a_closed_batch_are_no_disturbance(server: HoldingServer) -> None:
-    with Processes(1) as strategy:
-        running = strategy.run(
-            [Task(0, "decode", "asarray", b""), Task(1, "download", "session", server.url)]
-        )
-        next(running)
-        running.close()
-        assert strategy.disturbance() is None
-
-
-def test_a_task_over_its_time_limit_is_ended_with_its_slot(server: HoldingServer) -> None:
-    with Processes(1, task_time_limit_s=0.2) as strategy:
-        outcomes = outcomes_of(
-            strategy, [Task(0, "download", "session", server.url), Task(1, "decode", "asarray", b"")]
-        )
-    assert [outcome.status for outcome in sorted(outcomes, key=lambda outcome: outcome.task_id)] == [
-        "lost",
-        "failed",
-    ]
-    assert outcomes[0].failure is not None
-    assert "was ended after the limit of 0.2 s in the middle of this task" in outcomes[0].failure.message
-
-
-def test_a_batch_closed_while_a_task_hangs_leaves_the_strategy_ready(server: HoldingServer) -> None:
-    with Processes(1) as strategy:
+@every_transport
+def test_a_batch_closed_while_a_task_hangs_leaves_the_strategy_ready(
+    server: HoldingServer, transport: str
+) -> None:
+    with Processes(1, 1, transport) as strategy:
         outcomes = strategy.run([*batch("grayscale", "numpy", 1), Task(9, "download", "session", server.url)])
         next(outcomes)
         server.clients.get(timeout=END_S)
-        outcomes.close()  # type: ignore[attr-defined]
+        outcomes.close()
+        assert strategy.disturbance() is None
         check(strategy, batch("grayscale", "numpy", 5))
 
 
-def test_a_task_behind_a_long_one_is_done_by_a_slot_that_is_free(server: HoldingServer) -> None:
+@every_transport
+def test_a_task_over_the_time_limit_is_lost_and_the_others_are_done(
+    server: HoldingServer, transport: str
+) -> None:
+    tasks = [Task(0, "download", "session", server.url), Task(1, "decode", "asarray", b"")]
+    with Processes(1, 1, transport, task_time_limit_s=0.5) as strategy:
+        outcomes = sorted(outcomes_of(strategy, tasks), key=lambda outcome: outcome.task_id)
+        assert [outcome.status for outcome in outcomes] == ["lost", "failed"]
+        assert "was ended after the limit of 0.5 s in the middle of this task" in str(outcomes[0].failure)
+        assert "was ended after the limit of 0.5 s" in str(strategy.disturbance())
+
+
+def test_after_the_deadline_for_tasks_one_by_one_the_rest_is_lost(server: HoldingServer) -> None:
+    tasks = [Task(number, "download", "session", server.url) for number in range(6)]
+    with Processes(2, task_time_limit_s=0.2) as strategy:
+        started = time.monotonic()
+        outcomes = outcomes_of(strategy, tasks)
+        assert time.monotonic() - started < END_S
+        assert sorted(outcome.task_id for outcome in outcomes) == [0, 1, 2, 3, 4, 5]
+        assert {outcome.status for outcome in outcomes} == {"lost"}
+        assert "the time for doing tasks one by one was over" in str(outcomes[-1].failure)
+        check(strategy, batch("grayscale", "numpy", 5))
+
+
+def test_a_task_behind_a_long_one_is_done_by_a_free_process(server: HoldingServer) -> None:
     tasks = [Task(100, "download", "session", server.url), *batch("grayscale", "numpy", 20)]
     with Processes(2) as strategy:
         outcomes = strategy.run(tasks)
         done = [next(outcomes) for _ in range(20)]
         assert list(range(20)) == sorted(outcome.task_id for outcome in done)
+        outcomes.close()
 
 
-def test_a_payload_that_cannot_be_shared_fails_as_its_own_task() -> None:
-    odd = Task(100, "grayscale", "numpy", None)  # type: ignore[arg-type]
-    with Processes(1) as strategy:
+@every_transport
+@pytest.mark.parametrize("chunk", [1, 4])
+def test_a_payload_that_cannot_be_pickled_fails_as_its_own_task(chunk: int, transport: str) -> None:
+    odd = Task(100, "grayscale", "numpy", lambda: None)  # type: ignore[arg-type]
+    with Processes(1, chunk, transport) as strategy:
         outcomes = outcomes_of(strategy, [odd, *batch("grayscale", "numpy", 3)])
-    (failed,) = [outcome for outcome in outcomes if outcome.failure]
-    assert failed.failure is not None
-    assert (failed.task_id, failed.failure.type) == (100, "TypeError")
-    assert failed.failure.message == "a payload of NoneType cannot be shared between processes"
-    assert sorted(outcome.task_id for outcome in outcomes if not outcome.failure) == [0, 1, 2]
+        (failed,) = [outcome for outcome in outcomes if outcome.failure]
+        assert (failed.task_id, failed.status) == (100, "failed")
+        assert "pickle" in str(failed.failure)
+        assert sorted(outcome.task_id for outcome in outcomes if not outcome.failure) == [0, 1, 2]
+        assert strategy.disturbance() is None
 
 
-def test_slots_take_no_notice_of_ctrl_c() -> None:
+def test_processes_take_no_notice_of_ctrl_c() -> None:
     with Processes(2) as strategy:
         before = children()
         for pid in before:
             os.kill(pid, signal.SIGINT)
-        outcomes = outcomes_of(strategy, batch("grayscale", "numpy", 20))
-        assert pids(outcomes) <= before
+        check(strategy, batch("grayscale", "numpy", 20))
         assert before == children()
 
 
-def test_an_output_is_kept_as_long_as_somebody_holds_it() -> None:
+@every_transport
+def test_an_interrupt_within_a_batch_leaves_the_strategy_ready(
+    monkeypatch: pytest.MonkeyPatch, transport: str
+) -> None:
+    def interrupt(call: object) -> list[Outcome]:
+        raise KeyboardInterrupt
+
+    with Processes(2, 1, transport) as strategy:
+        with monkeypatch.context() as patched:
+            patched.setattr(strategy._transport, "outcomes", interrupt)
+            with pytest.raises(KeyboardInterrupt):
+                outcomes_of(strategy, batch("grayscale", "numpy", 50))
+        check(strategy, batch("grayscale", "numpy", 50))
+        assert strategy.disturbance() is None
+
+
+@every_transport
+def test_outputs_stay_valid_after_the_next_batches(transport: str) -> None:
     tasks = batch("grayscale", "numpy", 30, scale=5)
-    with Processes(2) as strategy:
+    with Processes(2, 1, transport) as strategy:
         outcomes = outcomes_of(strategy, tasks)
         for first_id in (100, 200, 300):
             check(strategy, batch("grayscale", "numpy", 30, scale=5, first_id=first_id))
     check_outputs(outcomes, tasks)
 
 
-def test_memory_does_not_grow_with_the_batch_when_outputs_are_let_go() -> None:
+def test_shared_memory_holds_the_calls_in_flight_however_long_the_batch() -> None:
+    before = blocks()
     picture = pixels(200, 300)
-    with Processes(1) as strategy:
+    with Processes(1, 1, "shared-memory") as strategy:
         for _ in strategy.run([Task(i, "grayscale", "numpy", picture) for i in range(500)]):
-            pass
-        (slot,) = strategy._slots
-        assert slot._outputs.grown_to(0).size() == FIRST_BYTES
+            assert len(blocks() - before) <= 3
+        held = [(SHM / name).stat().st_size for name in blocks() - before]
+        assert sum(held) < 3 * 3 * picture.nbytes
+    assert blocks() == before
 
 
-def test_a_slot_that_cannot_start_is_reported_with_its_fate(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    program = tmp_path / "broken.py"
-    program.write_text("raise SystemExit(7)")
-    monkeypatch.setattr(slot_program, "__file__", str(program))
-    with pytest.raises(
-        UnavailableError, match=r"slot process \d+ ended with exit code 7 before it was ready"
-    ):
-        Processes(2).__enter__()
-    assert set() == children()
+def test_outputs_larger_than_their_inputs_come_out_right_and_fit_from_then_on() -> None:
+    tasks = batch("decode", "asarray", 20, scale=10)
+    with Processes(2, 1, "shared-memory") as strategy:
+        for _ in range(3):
+            check(strategy, tasks)
 
 
-class Interrupted:
-    """A socket that Ctrl-C comes to when everything has been sent."""
-
-    def __init__(self, control: socket.socket) -> None:
-        self._control = control
-
-    def sendall(self, data: bytes) -> None:
-        self._control.sendall(data)
-        raise KeyboardInterrupt
-
-    def recv(self, size: int) -> bytes:
-        return self._control.recv(size)
-
-
-def test_an_interrupt_while_orders_are_sent_leaves_none_to_be_sent_again(
+def test_without_room_in_shared_memory_every_task_fails_with_the_remedy(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    tasks = batch("grayscale", "numpy", 5)
-    with Processes(1) as strategy:
-        (slot,) = strategy._slots
+    def full(fd: int, start: int, nbytes: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    before = blocks()
+    with Processes(2, 1, "shared-memory") as strategy:
         with monkeypatch.context() as patched:
-            patched.setattr(slot, "_control", Interrupted(slot._control))
-            with pytest.raises(KeyboardInterrupt):
-                outcomes_of(strategy, tasks)
-        assert strategy._slots == [slot]
-        check(strategy, tasks)
+            patched.setattr(shared_memory.os, "posix_fallocate", full)
+            outcomes = outcomes_of(strategy, batch("grayscale", "numpy", 5))
+        assert sorted(outcome.task_id for outcome in outcomes) == list(range(5))
+        for outcome in outcomes:
+            assert outcome.failure is not None
+            assert (outcome.status, outcome.failure.type) == ("failed", "NoSharedMemoryError")
+            assert "No space left on device" in outcome.failure.message
+            assert "raise shm_size" in outcome.failure.message
+            assert "--transport pickle" in outcome.failure.message
+        assert blocks() == before
+        check(strategy, batch("grayscale", "numpy", 5))
 
 
-DIES_WHEN_IT_TELLS = """
-import os, sys
-from orchestrator.strategies.processes import slot_program
-
-slot_program.Answers.send = lambda answers, compute_s: answers.held and os._exit(9)
-slot_program.main(*map(int, sys.argv[1:]))
-"""
+def dies_at_once(*_: object) -> None:
+    os._exit(7)
 
 
-def test_tasks_whose_slots_die_telling_of_them_are_lost_in_the_end(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    program = tmp_path / "dies.py"
-    program.write_text(DIES_WHEN_IT_TELLS)
-    monkeypatch.setattr(slot_program, "__file__", str(program))
-    with Processes(1) as strategy:
-        outcomes = outcomes_of(strategy, batch("grayscale", "numpy", 3))
-    assert sorted(outcome.task_id for outcome in outcomes) == [0, 1, 2]
-    for outcome in outcomes:
-        assert outcome.status == "lost"
-        assert "ended with exit code 9 once more before it told of this task" in str(outcome.failure)
+def test_a_process_that_cannot_start_is_reported_with_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pool_process, "start", dies_at_once)
+    with pytest.raises(
+        UnavailableError, match=r"2 pool processes did not start: pool process \d+ ended with exit code 7"
+    ):
+        Processes(2).__enter__()
+    assert children() == set()
 
 
 ORCHESTRATOR = """
@@ -351,12 +382,13 @@ ORCHESTRATOR = """
     from orchestrator.strategies.processes import Processes
     from worker.contract import Task
 
-    strategy = Processes(2).__enter__()
-    small, large = (np.zeros((n, n, 3), np.uint8) for n in (2, 5000))
-    tasks = [Task(i, "grayscale", "loop", small if i < 20 else large) for i in range(24)]
+    strategy = Processes(2, 1, sys.argv[1]).__enter__()
+    small, large = (np.zeros((n, n, 3), np.uint8) for n in (200, 2000))
+    tasks = [Task(i, "grayscale", "loop" if i >= 20 else "numpy", small if i < 20 else large) for i in range(24)]
     outcomes = strategy.run(tasks)
-    pids = {next(outcomes).slot.split(":")[1] for _ in range(20)}
-    print(*(slot.pid for slot in strategy._slots), flush=True)
+    for _ in range(20):
+        next(outcomes)
+    print(*(process.pid for process in strategy._pool.processes), flush=True)
     next(outcomes)
 """
 
@@ -367,6 +399,7 @@ def python(*arguments: str, stdin: str = "") -> subprocess.Popen[str]:
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
         text=True,
     )
     assert process.stdin is not None
@@ -375,15 +408,20 @@ def python(*arguments: str, stdin: str = "") -> subprocess.Popen[str]:
     return process
 
 
-def test_slots_end_in_the_middle_of_a_task_when_the_orchestrator_is_killed() -> None:
-    process = python("-c", textwrap.dedent(ORCHESTRATOR))
+@every_transport
+def test_no_process_and_no_shared_memory_outlives_an_orchestrator_that_was_killed(transport: str) -> None:
+    before = blocks()
+    process = python("-c", textwrap.dedent(ORCHESTRATOR), transport)
     with process:
         assert process.stdout is not None
-        slots = [psutil.Process(int(pid)) for pid in process.stdout.readline().split()]
-        assert len(slots) == 2
+        pool = [psutil.Process(int(pid)) for pid in process.stdout.readline().split()]
+        assert len(pool) == 2
+        others = psutil.Process(process.pid).children(recursive=True)
+        assert bool(blocks() - before) == (transport == "shared-memory")
         process.kill()
-    _, alive = psutil.wait_procs(slots, timeout=END_S)
+    _, alive = psutil.wait_procs({*pool, *others}, timeout=END_S)
     assert alive == []
+    assert wait_until(lambda: blocks() <= before)
 
 
 @pytest.mark.parametrize("way", ["command", "stdin", "script"])
@@ -407,32 +445,37 @@ def test_it_runs_from_any_kind_of_main_module(way: str, tmp_path: Path) -> None:
     assert process.returncode == 0
 
 
-def test_a_slot_gives_numerical_libraries_one_thread_as_a_worker_does(
+LOADED = """
+    import os
+    from orchestrator.strategies.processes import Processes
+    with Processes(1) as strategy:
+        (process,) = strategy._pool.processes
+        print(open(f"/proc/{process.pid}/maps").read())
+        print(open(f"/proc/{process.pid}/environ").read())
+    print("mine", os.environ["OMP_NUM_THREADS"])
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="needs /proc")
+def test_a_process_loads_what_a_worker_needs_and_gives_numerical_libraries_one_thread(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", "7")
-    with Processes(1) as strategy:
-        environment = psutil.Process(strategy._slots[0].pid).environ()
-    assert (environment["OMP_NUM_THREADS"], environment["OPENBLAS_NUM_THREADS"]) == ("1", "1")
+    with python("-c", textwrap.dedent(LOADED)) as process:
+        assert process.stdout is not None
+        said = process.stdout.read()
+    assert "/numpy/" in said
+    assert "/scipy/" not in said
+    assert "/tornado/" not in said
+    assert "OMP_NUM_THREADS=1" in said
+    assert "OPENBLAS_NUM_THREADS=1" in said
+    assert "mine 7" in said
 
 
-def test_a_slot_loads_what_a_worker_needs_and_no_more() -> None:
-    with Processes(1) as strategy:
-        check(strategy, batch("grayscale", "numpy", 1))
-        (pid,) = children()
-        mapped = Path(f"/proc/{pid}/maps")
-        if not mapped.exists():
-            pytest.skip("needs /proc")
-        libraries = mapped.read_text()
-    assert "/numpy/" in libraries
-    assert "/scipy/" not in libraries
-    assert "/tornado/" not in libraries
-
-
-def test_the_same_picture_with_another_kernel_or_stage_is_another_order() -> None:
+@every_transport
+def test_a_kernel_or_stage_that_there_is_not_fails_its_task(transport: str) -> None:
     (task,) = batch("grayscale", "numpy", 1)
-    with Processes(1) as strategy:
-        check(strategy, [task])
+    with Processes(1, 1, transport) as strategy:
         for stage, kernel, why in (
             ("grayscale", "none", "grayscale has no kernel 'none'"),
             ("none", "none", "there is no stage 'none'"),
@@ -442,71 +485,8 @@ def test_the_same_picture_with_another_kernel_or_stage_is_another_order() -> Non
             assert outcome.failure.message.startswith(why)
 
 
-@pytest.mark.parametrize(("processors", "no_hurry"), [(2, 0), (1, 1)])
-def test_a_slot_hurries_with_its_last_answers_where_the_orchestrator_has_a_processor_to_itself(
-    monkeypatch: pytest.MonkeyPatch, processors: int, no_hurry: int
-) -> None:
-    monkeypatch.setattr("orchestrator.strategies.processes.strategy.usable_cpus", lambda: processors)
+def test_a_large_payload_in_the_pipe_of_a_process_that_dies_blocks_nothing() -> None:
+    large = [Task(i, "grayscale", "numpy", np.zeros((1500, 1500, 3), np.uint8)) for i in range(6)]
     with Processes(1) as strategy:
-        check(strategy, batch("grayscale", "numpy", 3))
-        assert [slot._inputs.mapping[NO_HURRY] for slot in strategy._slots] == [no_hurry]
-
-
-def alike(count: int) -> list[Task]:
-    return [replace(task, id=number) for number, task in enumerate(batch("grayscale", "numpy", 1) * count)]
-
-
-def stopped_with(tasks: Iterable[Task], strategy: Processes) -> SlotProcess:
-    """The only slot, which stands still and has tasks, of which it is to tell together in the end."""
-    (slot,) = strategy._slots
-    os.kill(slot.pid, signal.SIGSTOP)
-    for task in tasks:
-        slot.send(task)
-    slot.flush(no_hurry=True)
-    return slot
-
-
-def test_half_of_what_waits_is_taken_back_at_a_time_the_last_first() -> None:
-    tasks = batch("grayscale", "numpy", 6)
-    with Processes(1) as strategy:
-        slot = stopped_with(tasks, strategy)
-        slot._inputs.mapping[2 * slot._flying[0].number] = 1  # begun, for all that we see
-        taken = [[task.id for task in slot.take_back()] for _ in range(4)]
-        assert taken == [[3, 4, 5], [2], [1], []]
-        slot._inputs.mapping[2 * slot._flying[0].number] = 0
-        os.kill(slot.pid, signal.SIGCONT)
-        outcomes = []
-        while len(slot):
-            outcomes += chain.from_iterable(slot.receive())
-    assert [outcome.task_id for outcome in outcomes] == [0]
-
-
-@pytest.mark.parametrize("count", [1, 4], ids=["alone", "among others, told together"])
-def test_a_task_begun_just_when_it_is_asked_back_is_done_once(count: int) -> None:
-    tasks = alike(count)
-    with Processes(1) as strategy:
-        slot = stopped_with(tasks, strategy)
-        asked = slot._flying[count // 2]
-        slot._inputs.mapping[2 * asked.number + 1] = 1  # asked back, but begun for all that we saw
-        os.kill(slot.pid, signal.SIGCONT)
-        outcomes: list[Outcome] = []
-        while len(slot):
-            outcomes += chain.from_iterable(strategy._hear(deque()))
-    check_outputs(outcomes, tasks)
-    assert sorted(outcome.task_id for outcome in outcomes) == [task.id for task in tasks]
-
-
-def test_nothing_is_heard_of_tasks_that_nobody_waits_for_among_others_told_together() -> None:
-    tasks = alike(5)
-    with Processes(1) as strategy:
-        slot = stopped_with(tasks, strategy)
-        for lane in (slot._flying[0], slot._flying[3]):
-            lane.task = None
-        os.kill(slot.pid, signal.SIGCONT)
-        rows = []
-        while len(slot):
-            rows += strategy._hear(deque())
-    outcomes = [*chain.from_iterable(rows)]
-    check_outputs(outcomes, tasks)
-    assert [outcome.task_id for outcome in outcomes] == [1, 2, 4]
-    assert sum(map(len, rows)) == 3
+        outcomes = outcomes_of(strategy, [dying(), *large])
+        assert [outcome.task_id for outcome in outcomes if outcome.failure] == [100]

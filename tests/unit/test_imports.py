@@ -74,11 +74,6 @@ def test_the_worker_imports_nothing_of_the_orchestrator(name, path):
     assert of_the_orchestrator(path) == []
 
 
-def test_the_program_of_a_slot_imports_nothing_of_the_orchestrator():
-    """It is started by its path, and loads what a worker needs and no more."""
-    assert of_the_orchestrator(ROOT / "orchestrator/strategies/processes/slot_program.py") == []
-
-
 @pytest.mark.parametrize(("name", "path"), modules("orchestrator"))
 def test_a_module_imports_its_own_floor_and_those_below(name, path):
     if name == "orchestrator":

@@ -18,7 +18,7 @@ from orchestrator.errors import UnavailableError
 from orchestrator.fleet.connections import CONNECTION_ERRORS
 from orchestrator.fleet.fleet import Fleet
 from orchestrator.model.runs import Cell, Data, Events, Stations
-from orchestrator.strategies.base import Row, Strategy
+from orchestrator.strategies.base import Strategy
 from orchestrator.strategies.celery.batch import Batch
 from orchestrator.strategies.celery.cleanup import Cleanup
 from orchestrator.strategies.celery.connection import Connection, Publisher, ResultSubscription
@@ -52,7 +52,7 @@ class Celery(Strategy):
         self._batch_numbers = itertools.count()
         self._stations: Stations | None = None
         self._broker_cpu_s: float | None = None
-        self._running: Generator[Row, None, None] | None = None
+        self._running: Generator[Outcome, None, None] | None = None
         self._disturbance: str | None = None
         self._error: UnavailableError | None = None
 
@@ -172,16 +172,16 @@ class Celery(Strategy):
             "check whether other work keeps the workers busy, or use fewer --slots"
         )
 
-    def rows(self, tasks: Sequence[Task]) -> Generator[Row, None, None]:
+    def run(self, tasks: Sequence[Task]) -> Generator[Outcome, None, None]:
         """Publish the batch, and yield the outcomes of each message when its reply arrives.
 
         If the broker goes away for good or its memory is full, unfinished tasks are lost and the next `prepare`
         raises the error.
         """
-        self._running = self._rows(tasks)
+        self._running = self._run(tasks)
         return self._running
 
-    def _rows(self, tasks: Sequence[Task]) -> Generator[Row, None, None]:
+    def _run(self, tasks: Sequence[Task]) -> Generator[Outcome, None, None]:
         connection, cleanup = self._connection, self._cleanup
         self._stations, cleanup.duplicated = None, 0
         batch = Batch(connection, cleanup, self._next_key(), self.slots, tasks, self._chunk, self._note)
@@ -189,7 +189,8 @@ class Celery(Strategy):
             connection.payload_io.delete_outputs()
             connection.publisher.open()
             started_at, waited_before_s = time.monotonic(), connection.results.waited_s
-            yield from batch.run()
+            for outcomes in batch.run():
+                yield from outcomes
             # What was neither publishing nor waiting was collecting.
             waited_s = connection.results.waited_s - waited_before_s
             collect_s = time.monotonic() - started_at - batch.publish_s - waited_s
@@ -199,13 +200,13 @@ class Celery(Strategy):
                 batch.publish_s, collect_s, batch.slot_s, batch.payload_bytes, batch.messages, cpu_s
             )
         except UnavailableError as error:
-            yield self._give_up(batch, error)
+            yield from self._give_up(batch, error)
         except redis.OutOfMemoryError:
-            yield self._give_up(batch, self._fleet.run_queue.out_of_memory_error())
+            yield from self._give_up(batch, self._fleet.run_queue.out_of_memory_error())
         except (redis.RedisError, OperationalError, OSError) as error:
             connection.publisher.close()
             why = f"the broker went away during a batch ({error}); check that it still runs"
-            yield self._give_up(batch, UnavailableError(why))
+            yield from self._give_up(batch, UnavailableError(why))
         finally:
             with suppress(*CONNECTION_ERRORS, redis.RedisError, OSError):
                 if batch.in_flight:
@@ -213,7 +214,7 @@ class Celery(Strategy):
                 cleanup.end_batch()
                 connection.payload_io.delete_inputs()
 
-    def _give_up(self, batch: Batch, error: UnavailableError) -> Row:
+    def _give_up(self, batch: Batch, error: UnavailableError) -> list[Outcome]:
         """Keep the error for the next `prepare`, and return the lost tasks."""
         self._error = error
         self._note(str(error))

@@ -8,9 +8,8 @@ from collections.abc import Generator, Sequence
 import numpy as np
 import pytest
 
-from orchestrator.measurement.batch_outcomes import BatchOutcomes
 from orchestrator.measurement.clock import SamplePosition, measure
-from orchestrator.strategies.base import Row, Strategy
+from orchestrator.strategies.base import Strategy
 from worker.contract import LOST, Failure, Hops, Outcome, Task
 
 PLACE = SamplePosition(round=2, position=5, at_s=1.5)
@@ -41,10 +40,10 @@ class Scripted(Strategy):
     def prepare(self, tasks: Sequence[Task]) -> None:
         self._clock.advance(3600)
 
-    def rows(self, tasks: Sequence[Task]) -> Generator[Row, None, None]:
+    def run(self, tasks: Sequence[Task]) -> Generator[Outcome, None, None]:
         for outcome in self._outcomes:
             self._clock.advance(1.0)
-            yield [outcome]
+            yield outcome
         self._clock.advance(50.0)  # putting things in order after the last output
 
     def fetch(self, outcome: Outcome) -> Outcome:
@@ -86,22 +85,13 @@ def test_an_outcome_that_comes_twice_is_counted_and_not_used():
     assert (sample.ok, sample.duplicated, sample.correct) == (3, 1, False)
 
 
-def test_a_long_batchs_hops_are_means_over_all_of_it_and_none_is_kept(monkeypatch: pytest.MonkeyPatch):
+def test_the_hops_are_means_over_the_first_outcome_of_each_task():
     hops = [Hops(compute_s=1.0 + i, compute_cpu_s=0.5, queue_s=-i, latency_s=i * 1.0) for i in range(3)]
     outcomes = [Outcome(i, RIGHT[i], hops=hops[i], slot="a:1") for i in range(3)]
-    whole = sample_of(outcomes)[0]
-    monkeypatch.setattr("orchestrator.measurement.batch_outcomes.FRESH_OUTCOMES", 2)
-    in_parts = sample_of([*outcomes, outcomes[0]])[0]
-    assert in_parts.hops == whole.hops
-    assert in_parts.hops is not None
-    assert (in_parts.hops.tasks, in_parts.hops.compute_s, in_parts.hops.beyond_bound) == (3, 2.0, 3)
-    assert in_parts.duplicated == 1
-    collected = BatchOutcomes(TASKS)
-    for outcome in outcomes:
-        collected.add([outcome])
-    assert [(each.task_id, each.output, each.hops) for each in collected.ended(lambda outcome: outcome)] == [
-        (i, RIGHT[i], None) for i in range(3)
-    ]
+    sample = sample_of([*outcomes, outcomes[0]])[0]
+    assert sample.hops is not None
+    assert (sample.hops.tasks, sample.hops.compute_s, sample.hops.beyond_bound) == (3, 2.0, 3)
+    assert sample.duplicated == 1
 
 
 def test_duplicates_that_the_strategy_counted_are_kept():
@@ -142,9 +132,9 @@ def test_garbage_is_collected_before_and_not_during_a_batch():
     states = []
 
     class Watching(Scripted):
-        def rows(self, tasks):
+        def run(self, tasks):
             states.append(gc.isenabled())
-            yield from super().rows(tasks)
+            yield from super().run(tasks)
 
     clock = Clock()
     measure(Watching(clock, [right(0), right(1), right(2)]), TASKS, RIGHT, PLACE, clock)
@@ -159,10 +149,10 @@ def test_a_short_batch_is_done_several_times_and_their_median_counts():
 
         extra = 0.0
 
-        def rows(self, tasks):
+        def run(self, tasks):
             self._clock.advance(self.extra)
             self.extra += 1.0
-            yield from super().rows(tasks)
+            yield from super().run(tasks)
 
     strategy = Slowing(clock, [right(0), right(1), Outcome(2, b"something else")])
     sample, _ = measure(strategy, TASKS, RIGHT, PLACE, clock, batches=3)
@@ -177,14 +167,14 @@ def test_the_counts_of_several_batches_are_those_of_the_worst_whichever_it_is(ba
     batches = iter(enumerate(lengths))
 
     class OneBad(Scripted):
-        def rows(self, tasks):
+        def run(self, tasks):
             number, waits = next(batches)
             outcomes = [right(0), right(1), right(2)]
             if number == bad:
                 outcomes = [right(0), Outcome(1, failure=Failure("ValueError", "no"))]
             for wait, outcome in zip(waits, outcomes, strict=False):
                 self._clock.advance(wait)
-                yield [outcome]
+                yield outcome
 
     clock = Clock()
     sample, failures = measure(OneBad(clock, []), TASKS, RIGHT, PLACE, clock, batches=3)

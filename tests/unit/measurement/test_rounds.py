@@ -13,7 +13,7 @@ from orchestrator.measurement import rounds
 from orchestrator.measurement.recorder import Recorder
 from orchestrator.measurement.rounds import REPEATS, SAMPLE_S, Rounds
 from orchestrator.model.runs import Cell, Run
-from orchestrator.strategies.base import Row, Strategy
+from orchestrator.strategies.base import Strategy
 from tests.examples import example_run
 from worker.contract import Outcome, Task
 
@@ -28,9 +28,9 @@ class Upset(Strategy):
         self._reasons = iter(reasons)
         self.batches = 0
 
-    def rows(self, tasks: Sequence[Task]) -> Generator[Row, None, None]:
+    def run(self, tasks: Sequence[Task]) -> Generator[Outcome, None, None]:
         self.batches += 1
-        yield [Outcome(task.id, b"right", slot="a:1") for task in tasks]
+        yield from (Outcome(task.id, b"right", slot="a:1") for task in tasks)
 
     def disturbance(self) -> str | None:
         return next(self._reasons, None)

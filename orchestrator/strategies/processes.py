@@ -1,0 +1,197 @@
+"""`concurrent.futures.ProcessPoolExecutor`: an interpreter and a GIL for each slot.
+
+When a process dies, the executor breaks as a whole, and a batch loses every call that was in flight. So what has no
+outcome is done again in a new pool; if that breaks too, one task at a time, which shows the task that kills its
+process. Either way the sample counts as disturbed.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Generator, Sequence
+from concurrent.futures import Future
+from concurrent.futures.process import BrokenProcessPool
+from queue import Empty, SimpleQueue
+from types import TracebackType
+from typing import Any, Final, Self
+
+from orchestrator import signals
+from orchestrator.fleet.fleet import Fleet
+from orchestrator.model.runs import Cell
+from orchestrator.strategies.base import Strategy
+from orchestrator.strategies.process_pool import ProcessPool, all_end
+from orchestrator.strategies.process_transports import TRANSPORTS, NoSharedMemoryError
+from worker.contract import LOST, Failure, Outcome, Task
+from worker.execution import chunks_of, describe
+from worker.settings import settings
+
+ABANDON_S: Final = 1.0  # seconds that calls of a batch that was closed early may still take
+TICK_S: Final = 1.0  # seconds between two looks at the time limit and at a lost Ctrl-C
+LIMITS_ALONE: Final = 2  # time limits that a batch may go on for, one task at a time
+
+
+class Processes(Strategy):
+    """Runs chunks of tasks on `slots` processes, which start before the first batch and stay until the end.
+
+    Args:
+        slots: how many processes.
+        chunk: tasks a call.
+        transport: how payloads cross, a name of `TRANSPORTS`.
+        task_time_limit_s: when no call has ended for as long, the processes are ended; by default the workers' setting.
+    """
+
+    def __init__(
+        self, slots: int, chunk: int = 1, transport: str = "pickle", task_time_limit_s: float | None = None
+    ) -> None:
+        super().__init__(slots)
+        self._chunk = chunk
+        self._transport_name = transport
+        self._limit_s = settings().task_time_limit_s if task_time_limit_s is None else task_time_limit_s
+        self._upset: str | None = None
+        self._pool: ProcessPool
+
+    @classmethod
+    def for_cell(cls, cell: Cell, fleet: Fleet | None) -> Self:
+        """Make the strategy that does a cell; a cell without transport and chunk is done as `map` does it."""
+        return cls(cell.slots, cell.chunk or 1, cell.transport or "pickle")
+
+    def __enter__(self) -> Self:
+        """Start the processes and wait until each of them is up.
+
+        Raises:
+            UnavailableError: one could not be started, died, or was not up in time.
+        """
+        self._pool = ProcessPool(self.slots)
+        self._transport = TRANSPORTS[self._transport_name](self.slots)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """End the processes, whatever they do, and wait until they are gone."""
+        if error is not None:
+            self._pool.kill()
+        self._pool.close()
+        self._transport.close()
+
+    def run(self, tasks: Sequence[Task]) -> Generator[Outcome, None, None]:
+        """Do the batch; closing the generator waits a second for calls in flight, then ends their processes.
+
+        Raises:
+            UnavailableError: a new pool was needed and did not start.
+        """
+        left = {task.id: task for task in tasks}
+        yield from self._attempt(left)
+        if left:
+            self._renew(self.slots)
+            yield from self._attempt(left)
+        if left:
+            self._renew(1)
+            try:
+                yield from self._one_at_a_time(left)
+            finally:
+                self._renew(self.slots)
+
+    def disturbance(self) -> str | None:
+        """Return how the first process that died ended; a pool that broke while it was idle is replaced now.
+
+        Raises:
+            UnavailableError: the new pool did not start.
+        """
+        if not self._pool.is_whole:
+            self._renew(self.slots)
+        upset, self._upset = self._upset, None
+        return upset
+
+    def _attempt(self, left: dict[int, Task]) -> Generator[Outcome, None, None]:
+        """Do the tasks in `left` and remove those that end; the rest stays there if the pool breaks."""
+        waiting = deque(chunks_of(list(left.values()), self._chunk))
+        sent: dict[Future[Any], Sequence[Task]] = {}
+        ended: SimpleQueue[Future[Any]] = SimpleQueue()
+        most = self._transport.most_in_flight or len(waiting)
+        try:
+            while waiting or sent:
+                while waiting and len(sent) < most:
+                    chunk = waiting.popleft()
+                    try:
+                        call = self._transport.send(self._pool.executor, chunk)
+                    except NoSharedMemoryError as error:
+                        yield from _failed(left, chunk, error)
+                        continue
+                    sent[call] = chunk
+                    call.add_done_callback(ended.put)
+                if not sent:
+                    break
+                call = self._next(ended)
+                chunk = sent.pop(call)
+                try:
+                    outcomes = self._transport.outcomes(call)
+                except BrokenProcessPool:
+                    break
+                except Exception as error:  # noqa: BLE001 - what cannot be pickled is its own task's failure
+                    if len(chunk) == 1:
+                        yield from _failed(left, chunk, error)
+                    else:
+                        waiting.extendleft([task] for task in chunk)
+                    continue
+                for outcome in outcomes:
+                    del left[outcome.task_id]
+                    yield outcome
+        except BrokenProcessPool:
+            pass  # from `send`; the caller sees what is left
+        finally:
+            self._abandon(list(sent))
+
+    def _next(self, ended: SimpleQueue[Future[Any]]) -> Future[Any]:
+        """Wait for the next call that ends; when none does within the time limit, end the pool's processes."""
+        deadline = time.monotonic() + self._limit_s
+        while True:
+            try:
+                return ended.get(timeout=max(0.0, min(TICK_S, deadline - time.monotonic())))
+            except Empty:
+                signals.check()
+            if time.monotonic() >= deadline:
+                self._pool.kill(f"was ended after the limit of {self._limit_s:g} s")
+                deadline += self._limit_s
+
+    def _abandon(self, calls: list[Future[Any]]) -> None:
+        """Get ready for the next batch: no call is in flight any more, and its memory is free."""
+        if not all_end(calls, ABANDON_S):
+            self._pool.kill()
+            self._pool.close()
+            self._pool = ProcessPool(self.slots)
+        self._transport.release()
+
+    def _one_at_a_time(self, left: dict[int, Task]) -> Generator[Outcome, None, None]:
+        """Do each task alone, so that only those which kill their process are lost; after a deadline, all are."""
+        deadline = time.monotonic() + LIMITS_ALONE * self._limit_s
+        for task in list(left.values()):
+            if time.monotonic() > deadline:
+                break
+            alone = {task.id: task}
+            yield from self._attempt(alone)
+            del left[task.id]
+            if alone:
+                yield _lost(task, f"{self._renew(1) or 'the pool broke'} in the middle of this task")
+        for task in left.values():
+            yield _lost(task, "processes had died before, and the time for doing tasks one by one was over")
+
+    def _renew(self, slots: int) -> str | None:
+        """Replace the pool by one of `slots` processes; return which process of the old one died and how."""
+        self._pool.close()
+        end = self._pool.end_of_the_first()
+        if end is not None and self._upset is None:
+            self._upset = f"{end}, so what was left was done again in a new pool"
+        self._pool = ProcessPool(slots)
+        return end
+
+
+def _lost(task: Task, why: str) -> Outcome:
+    return Outcome(task.id, failure=Failure(LOST, why))
+
+
+def _failed(left: dict[int, Task], tasks: Sequence[Task], error: Exception) -> Generator[Outcome, None, None]:
+    for task in tasks:
+        del left[task.id]
+        yield Outcome(task.id, failure=describe(error))

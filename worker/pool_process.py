@@ -1,0 +1,50 @@
+"""What runs in the processes of the strategy `processes`: how each starts, and the calls that it serves."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import threading
+from collections.abc import Sequence
+from multiprocessing import connection, parent_process
+from threading import Barrier
+
+from worker.allocator import collect_rarely, keep_freed_memory
+from worker.contract import Outcome, Task
+from worker.execution import execute_in_pool
+from worker.shared_memory import Parcel, SharedCall, execute_shared
+
+
+def start(all_up: Barrier, start_s: float) -> None:
+    """Prepare this process, then wait until all of its pool are up, so that the pool starts one for each slot."""
+    # Ctrl-C on a terminal goes to every process of the group, and only the orchestrator must act on it.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_the_parent, daemon=True).start()
+    keep_freed_memory()
+    collect_rarely()
+    all_up.wait(start_s)
+
+
+def _end_with_the_parent() -> None:
+    """End this process when the orchestrator is gone: a pool's processes outlive a parent that was killed."""
+    parent = parent_process()
+    if parent is not None:
+        connection.wait([parent.sentinel])
+        os._exit(1)
+
+
+def slot_name() -> str:
+    """Return the name of this process as a slot."""
+    return f"{socket.gethostname()}:{os.getpid()}"
+
+
+def run_pickled(tasks: Sequence[Task]) -> list[Outcome]:
+    """Run a chunk whose payloads came with the call, and return the outputs with the answer."""
+    slot = slot_name()
+    return [execute_in_pool(task, slot) for task in tasks]
+
+
+def run_shared(call: SharedCall) -> tuple[list[tuple[Outcome, Parcel]], int]:
+    """Run a chunk whose payloads lie in shared memory; see `execute_shared`."""
+    return execute_shared(call, slot_name())
