@@ -1,4 +1,4 @@
-"""Runs made up for tests: the times are given, all else is plain."""
+"""Made-up runs whose times the test chooses."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -34,7 +34,7 @@ HOPS = MeanHops(
 
 
 def samples(times: Sequence[float], **sample: object) -> tuple[Sample, ...]:
-    """A sample a time, all tasks well unless `sample` says otherwise."""
+    """Return a sample for each time; every task ends well unless `sample` changes that."""
     plain = Sample(round=0, position=0, at_s=0.0, makespan_s=1.0, tasks=8, ok=8)
     return tuple(
         replace(plain, round=index, at_s=10.0 * index, makespan_s=time, **sample)
@@ -43,7 +43,7 @@ def samples(times: Sequence[float], **sample: object) -> tuple[Sample, ...]:
 
 
 def result(cell: Cell, times: Sequence[float], **sample: object) -> CellResult:
-    """A cell measured once a round."""
+    """Return a cell measured once a round."""
     return CellResult(cell, 0.1, samples(times, **sample))
 
 
@@ -55,7 +55,7 @@ def run_of(
     margin: float = 0.05,
     planned: Sequence[Cell] = (),
 ) -> Run:
-    """A run of these cells."""
+    """Return a run of these cells."""
     cells = (*(each.cell for each in results), *planned)
     plan = Plan("quick", 7, 8, 64, 64, 2, 7, 1, "origin", 0.0, None, cells=cells, margin=margin)
     return Run(
@@ -73,7 +73,7 @@ def run_of(
 
 
 def run_at(levels: Mapping[Cell, float], factors: Sequence[float] = STEADY) -> Run:
-    """A run whose cells take these seconds, each by its own turn of the factors."""
+    """Return a run whose cells take these seconds, times factors that start elsewhere for each."""
     return run_of(
         *(
             result(cell, [level * factor for factor in (*factors[turn:], *factors[:turn])])

@@ -58,7 +58,7 @@ def test_without_its_baseline_a_cell_has_no_speedup() -> None:
     assert findings.versus_best == {}
 
 
-def test_what_is_not_sound_neither_has_a_speedup_nor_is_a_baseline() -> None:
+def test_an_incorrect_cell_has_no_speedup_and_is_no_baseline() -> None:
     findings = analyse(
         run_of(result(SERIAL, STEADY, wrong=1), result(THREADS, [2.0] * 7), result(REDIS, STEADY, lost=1))
     )

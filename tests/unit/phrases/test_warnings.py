@@ -35,7 +35,7 @@ def test_a_disturbed_sample_has_its_round_and_cause_and_what_is_left_to_do() -> 
     assert missing.remedy.startswith("round 3 of grayscale, serial with numpy has no figure")
 
 
-def test_a_disturbed_sample_that_lost_tasks_says_why_the_run_ends_with_1() -> None:
+def test_a_disturbed_sample_that_lost_tasks_explains_exit_code_1() -> None:
     run = upset(*range(7))
     (whole,) = run.cells
     lossy = replace(whole, disturbed=tuple(replace(each, lost=2) for each in whole.disturbed))
@@ -89,7 +89,7 @@ def test_every_kind_of_warning_has_words() -> None:
     assert {kind for kind, _ in FIRES} == WORDS.keys()
 
 
-def test_every_warning_says_what_to_do() -> None:
+def test_every_warning_has_a_remedy() -> None:
     for _, run in FIRES:
         for warning in warnings(run):
             assert warning.remedy

@@ -143,7 +143,7 @@ def test_drift_of_all_cells_is_not_hidden_by_one_that_lacks_rounds() -> None:
     assert "drift" in kinds(run_of(result(SERIAL, RISING), result(THREADS, RISING), result(REDIS, [5.0] * 2)))
 
 
-def test_no_samples_at_all_is_incomplete_and_nothing_else() -> None:
+def test_a_run_without_samples_is_only_incomplete() -> None:
     def empty(cells: Sequence[runs.Cell]) -> Run:
         return run_of(*(CellResult(cell, None) for cell in cells), complete=False)
 

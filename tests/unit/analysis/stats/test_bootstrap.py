@@ -30,6 +30,6 @@ def test_tails_are_those_of_students_t(rounds: int, t: float) -> None:
     )
 
 
-def test_the_interval_holds_the_point() -> None:
+def test_the_interval_contains_the_point() -> None:
     found = bootstrapped(9.0, [1.0, 2.0, 3.0], 7)
     assert (found.low, found.point, found.high) == (1.0, 9.0, 9.0)

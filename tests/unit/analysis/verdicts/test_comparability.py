@@ -1,4 +1,4 @@
-"""A cell that fails its tasks is not a fast one; cells that fail alike may be compared."""
+"""A cell that fails its tasks is not a fast one; cells that fail the same tasks are comparable."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ from tests.unit.analysis.made_runs import (
 
 
 def failing(whole: CellResult, failed: int | None = None, rounds: Sequence[int] = range(99)) -> CellResult:
-    """The cell as it is where so many tasks, or all, fail at once in these rounds."""
+    """Return the cell with `failed` tasks, or all, failing at once in these rounds."""
     samples = tuple(
         replace(
             each,
@@ -55,7 +55,7 @@ def failing(whole: CellResult, failed: int | None = None, rounds: Sequence[int] 
     return replace(whole, samples=samples)
 
 
-def test_cells_compare_where_they_failed_as_many_tasks_in_each_round_and_ended_some_well() -> None:
+def test_cells_are_comparable_if_each_round_failed_as_many_tasks_and_some_completed() -> None:
     whole, one, other = (result(cell, STEADY) for cell in (SERIAL, THREADS, REDIS))
     assert comparable(whole, one)
     assert comparable(failing(one, 1), failing(other, 1))
@@ -64,7 +64,7 @@ def test_cells_compare_where_they_failed_as_many_tasks_in_each_round_and_ended_s
     assert not comparable(failing(one), failing(other))
 
 
-def test_the_cells_that_failed_the_fewest_tasks_stand() -> None:
+def test_the_cells_that_failed_the_fewest_tasks_are_eligible() -> None:
     whole, one, other = (result(cell, STEADY) for cell in (SERIAL, THREADS, REDIS))
     assert eligible([failing(one), whole, other]) == (whole, other)
     assert eligible([failing(one, 1), failing(other, 1)]) == (failing(one, 1), failing(other, 1))
@@ -96,14 +96,14 @@ def test_what_took_no_longer_by_the_makespans_is_as_fast() -> None:
     assert analyse(run).fastest == {THREADS, PROCESSES}
 
 
-def test_an_input_that_fails_everywhere_leaves_every_figure() -> None:
+def test_an_input_that_fails_in_every_cell_removes_no_figure() -> None:
     cells = (SERIAL, THREADS, PROCESSES, REDIS)
     findings = analyse(run_of(*(result(cell, STEADY, ok=7, failed=1) for cell in cells)))
     assert findings.versus_best.keys() == findings.versus_serial.keys() == set(cells)
     assert "not compared" not in [each.kind for each in findings.warnings]
 
 
-def test_a_pair_of_which_one_half_fails_tells_no_noise_floor() -> None:
+def test_a_pair_of_which_one_cell_fails_has_no_noise_floor() -> None:
     run = run_of(result(SERIAL, STEADY), failing(result(SERIAL_AGAIN, STEADY)))
     assert analyse(run).noise_floor is None
 
@@ -117,7 +117,7 @@ def test_tasks_that_a_best_cell_failed_in_the_first_round_make_the_verdict_inval
     assert "of round 1 and" in reason(verdict)
 
 
-def test_places_where_celery_fails_are_left_out_of_a_sweep_and_named() -> None:
+def test_a_sweep_leaves_out_and_names_the_values_at_which_celery_fails() -> None:
     cells = []
     for side in (32, 64, 128, 256, 512, 1024):
         size = {"width": side, "height": side}
@@ -158,7 +158,7 @@ def test_a_change_to_what_fails_saves_nothing() -> None:
     assert found.savings == ()
 
 
-def test_task_events_cost_nothing_where_the_cell_with_them_fails() -> None:
+def test_events_have_no_cost_if_the_cell_with_them_fails() -> None:
     off, on = replace(REDIS, events="off"), replace(REDIS, events="on")
     assert events_costs(run_of(result(off, STEADY), failing(result(on, STEADY)))) == ()
 

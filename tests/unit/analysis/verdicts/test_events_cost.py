@@ -7,10 +7,8 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.analysis.analyse import analyse
 from orchestrator.analysis.verdicts.events_cost import events_costs
 from orchestrator.model.runs import CellResult
-from orchestrator.phrases.conclusions import recommendations
 from orchestrator.phrases.recommendations import events_sentence
 from tests.unit.analysis.made_runs import INLINE, REDIS, SERIAL, STEADY, result, run_of
 
@@ -34,43 +32,17 @@ def test_the_cost_is_the_share_by_which_events_lengthen_the_same_rounds():
     )
 
 
-def test_a_cost_whose_interval_holds_nothing_is_not_called_one():
-    unsteady = [0.1 * each for each in (1.2, 0.8, 1.1, 0.9, 1.15, 0.85, 1.0)]
-    (cost,) = events_costs(run_of(result(OFF, times(0.1)), result(ON, unsteady)))
-    assert events_sentence(cost).endswith("7 rounds), which may be nothing.")
-
-
-def test_what_is_surely_faster_with_events_is_not_said_to_be_perhaps_nothing():
-    (cost,) = events_costs(run_of(*pair(0.120, 0.100)))
-    assert "-17 % (-17 to -17 %, 95 % interval, 7 rounds): less than nothing" in events_sentence(cost)
-    assert "may be nothing" not in events_sentence(cost)
-
-
-def test_too_few_rounds_give_a_share_without_an_interval():
-    (cost,) = events_costs(run_of(result(OFF, [0.1, 0.1]), result(ON, [0.103, 0.103])))
-    assert events_sentence(cost).endswith("3.0 % (2 rounds), which may be nothing.")
-
-
-def test_of_several_cells_of_a_stage_the_fastest_is_told():
+def test_the_cost_is_that_of_the_fastest_cell_of_a_stage():
     slow = replace(INLINE, events="off"), replace(INLINE, events="on")
     run = run_of(result(slow[0], times(1.0)), result(slow[1], times(1.5)), *pair(0.100, 0.150))
     assert [cost.cell for cost in events_costs(run)] == [OFF]
 
 
-def test_cells_that_were_not_measured_both_ways_or_not_sound_tell_no_cost():
+def test_cells_that_are_incorrect_or_were_not_measured_both_ways_have_no_cost():
     lost = result(ON, times(0.112), lost=1)
     again = result(replace(ON, replica=1), times(0.112))
     for other in (result(REDIS, times(0.112)), result(replace(INLINE, events="on"), times(0.1)), lost, again):
         assert events_costs(run_of(result(OFF, times(0.1)), other)) == ()
-
-
-def test_the_cost_is_among_what_is_said_of_a_run_and_of_a_sweep():
-    run = run_of(*pair(0.100, 0.112))
-    (cost,) = events_costs(run)
-    assert events_sentence(cost) in recommendations(analyse(run))
-    assert events_sentence(cost) in recommendations(
-        analyse(replace(run, plan=replace(run.plan, axis="size")))
-    )
 
 
 @given(st.lists(st.tuples(st.floats(1e-4, 1e2), st.floats(1e-4, 1e2)), min_size=5, max_size=12))

@@ -35,7 +35,7 @@ def test_a_change_is_significant_and_large_enough(
     assert changed(Estimate(point, low, high, 0.95), 0.05) == expected
 
 
-def test_a_slower_cell_is_a_regression_and_the_sentence_says_by_how_much() -> None:
+def test_a_slower_cell_is_a_regression_with_its_ratio_in_the_reason() -> None:
     comparison = compare(run_at({SERIAL: 1.0, REDIS: 1.0}), run_at({SERIAL: 1.0, REDIS: 1.2}))
     serial, redis = comparison.changes
     assert (serial.change, redis.change) == ("same", "regression")
@@ -64,7 +64,7 @@ def test_too_few_rounds_are_inconclusive() -> None:
     assert "at least 5 rounds each" in reason(comparison.changes[0], comparison)
 
 
-def test_what_a_cell_differs_from_itself_by_is_no_change() -> None:
+def test_a_change_within_the_noise_floor_does_not_count() -> None:
     old = run_at({SERIAL: 1.0, SERIAL_AGAIN: 1.3})
     assert word(old, run_at({SERIAL: 1.2})) == "same"
     assert word(run_at({SERIAL: 1.0}), run_at({SERIAL: 1.2})) == "regression"

@@ -8,30 +8,30 @@ from orchestrator.analysis.verdicts.selection import compare_best, round_levels,
 from tests.unit.analysis.made_runs import INLINE, PROCESSES, REDIS, SERIAL, THREADS, result
 
 
-def test_each_round_is_judged_with_the_best_of_the_rounds_before_it() -> None:
+def test_each_round_uses_the_cell_that_was_best_in_the_rounds_before_it() -> None:
     redis = result(REDIS, [1.0, 9.0, 9.0, 9.0])
     inline = result(INLINE, [2.0, 2.0, 2.0, 2.0])
-    picked = select_best([redis, inline])
-    assert picked is not None
-    assert {1: redis, 2: inline, 3: inline} == picked.by_round
-    assert picked.makespans_s == {1: 9.0, 2: 2.0, 3: 2.0}
-    assert inline is picked.best
-    assert {REDIS, INLINE} == {each.cell for each in picked.compared}
+    selected = select_best([redis, inline])
+    assert selected is not None
+    assert {1: redis, 2: inline, 3: inline} == selected.by_round
+    assert selected.makespans_s == {1: 9.0, 2: 2.0, 3: 2.0}
+    assert inline is selected.best
+    assert {REDIS, INLINE} == {each.cell for each in selected.compared}
 
 
 def test_a_cell_does_not_win_a_round_by_its_luck_in_that_round() -> None:
     lucky_last = result(REDIS, [2.0, 2.0, 2.0, 0.1])
     steady = result(INLINE, [1.0, 1.0, 1.0, 1.0])
-    picked = select_best([lucky_last, steady])
-    assert picked is not None
-    assert picked.by_round[3] is steady
+    selected = select_best([lucky_last, steady])
+    assert selected is not None
+    assert selected.by_round[3] is steady
 
 
 def test_a_single_candidate_needs_no_picking_and_keeps_every_round() -> None:
     only = result(SERIAL, [1.0, 1.1, 1.2])
-    picked = select_best([only, result(THREADS, [])])
-    assert picked is not None
-    assert dict.fromkeys(range(3), only) == picked.by_round
+    selected = select_best([only, result(THREADS, [])])
+    assert selected is not None
+    assert dict.fromkeys(range(3), only) == selected.by_round
 
 
 def test_nothing_measured_gives_no_pick() -> None:
@@ -42,12 +42,12 @@ def test_drift_does_not_choose() -> None:
     """A cell that missed the slow last rounds is not the best for that."""
     slower = result(REDIS, [1.1, 1.1, 1.1])
     faster = result(INLINE, [1.0, 1.0, 1.0, 5.0, 5.0])
-    picked = select_best([slower, faster])
-    assert picked is not None
-    assert picked.best is faster
+    selected = select_best([slower, faster])
+    assert selected is not None
+    assert selected.best is faster
 
 
-def test_levels_tell_the_rounds_in_which_all_was_slow() -> None:
+def test_levels_show_the_rounds_in_which_every_cell_was_slow() -> None:
     levels = round_levels([result(SERIAL, [1.0, 1.0, 2.0]), result(REDIS, [5.0, 5.0, 10.0])])
     assert {0: 0.0, 1: 0.0, 2: pytest.approx(log(2))} == levels
 
@@ -64,8 +64,8 @@ def test_contest_of_single_cells_is_their_paired_ratio() -> None:
     assert (found.point, found.low, found.high, found.level) == (2, 2, 2, 0.9375)
 
 
-def test_contest_holds_both_the_rounds_picks_and_the_pair_of_the_bests() -> None:
-    """The second round's pick was wrong by a factor 3: the interval says so."""
+def test_the_interval_contains_that_of_the_selected_cells_and_that_of_the_best_ones() -> None:
+    """The second round's selection was wrong by a factor of 3, which the interval shows."""
     redis = result(REDIS, [1.0, 3.0, 3.0, 3.0, 3.0, 3.0, 3.0])
     inline = result(INLINE, [1.1, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0])
     serial = result(SERIAL, [1.0] * 7)

@@ -57,7 +57,7 @@ def test_the_ratio_itself_plays_no_part() -> None:
         assert enough(run_of(result(SERIAL, [1.0] * 10), result(REDIS, times)), 0.05)
 
 
-def test_rounds_may_be_numbered_from_anything() -> None:
+def test_the_first_round_may_have_any_number() -> None:
     assert enough(run_for(10, first=3), 0.05)
 
 
@@ -68,13 +68,13 @@ def test_without_verdicts_the_makespans_count() -> None:
 
 @pytest.mark.parametrize("axis", ["size", "chunk"])
 def test_every_point_of_a_sweep_must_be_narrow(axis: str) -> None:
-    """Narrow at the first point, wide at the others, whose cells nobody else's interval stands on."""
+    """Narrow at the first point, wide at the others, whose cells no other interval uses."""
     assert enough(swept(axis, [0.001] * 4), 0.05)
     assert not enough(swept(axis, [0.001, 0.001, 0.3, 0.001]), 0.05)
 
 
 def swept(axis: str, noises: list[float]) -> Run:
-    """Ten rounds at a point a noise; Celery does the better the further on."""
+    """Return ten rounds at a point for each noise; Celery is better at each next point."""
     results = [result(SERIAL, [1.0] * 10)] if axis == "chunk" else []
     for number, noise in enumerate(noises):
         times = [(2.0 - 0.4 * number) * (1.0 + noise * (-1) ** round_) for round_ in range(10)]
@@ -87,9 +87,9 @@ def swept(axis: str, noises: list[float]) -> Run:
     return replace(run, plan=replace(run.plan, axis=axis))  # type: ignore[arg-type]
 
 
-def test_an_invalid_verdict_keeps_nothing_going() -> None:
+def test_an_invalid_verdict_needs_no_more_rounds() -> None:
     assert enough(run_of(result(SERIAL, [1.0] * 10), result(REDIS, [1.0, 9.0] * 5, lost=1)), 0.5)
 
 
-def test_nothing_measured_is_not_enough() -> None:
+def test_a_run_without_samples_is_not_enough() -> None:
     assert not enough(run_of(), 0.05)

@@ -38,8 +38,8 @@ def against_best(run: Run) -> Verdict:
         (0.80, 0.70, 0.90, "helps"),
         (0.90, 0.84, 0.95, "helps"),
         (0.90, 0.80, 0.99, "inconclusive"),  # excludes 1, but is not clear of it
-        (0.97, 0.93, 0.99, "inconclusive"),  # surely faster, perhaps by too little
-        (0.97, 0.96, 0.99, "ties"),  # surely faster, surely by too little
+        (0.97, 0.93, 0.99, "inconclusive"),  # faster, perhaps by too little
+        (0.97, 0.96, 0.99, "ties"),  # faster, and by too little
         (0.90, 0.80, 1.01, "inconclusive"),
         (1.00, 0.96, 1.04, "ties"),
         (1.00, 0.90, 1.10, "inconclusive"),
@@ -90,7 +90,7 @@ def test_no_number_of_rounds_decides_what_lies_at_the_margin() -> None:
     assert rounds_needed(Estimate(1.05, 0.9, 1.2, 0.95), 7, 0.05) is None
 
 
-def test_celery_twice_as_slow_hurts_and_the_sentence_says_so() -> None:
+def test_celery_twice_as_slow_hurts() -> None:
     verdict = against_serial(run_at({SERIAL: 1.0, REDIS: 2.0}))
     assert verdict.verdict == "hurts"
     assert (verdict.celery, verdict.versus) == (REDIS, SERIAL)
@@ -100,7 +100,7 @@ def test_celery_twice_as_slow_hurts_and_the_sentence_says_so() -> None:
     )
 
 
-def test_celery_twice_as_fast_helps_and_the_sentence_turns_the_ratio_round() -> None:
+def test_celery_twice_as_fast_helps_with_the_inverse_ratio_in_the_reason() -> None:
     verdict = against_serial(run_at({SERIAL: 2.0, REDIS: 1.0}))
     assert verdict.verdict == "helps"
     assert "was 2.00 times as fast as serial with numpy" in reason(verdict)
@@ -110,7 +110,7 @@ def test_equal_within_the_margin_ties() -> None:
     assert against_serial(run_at({SERIAL: 1.0, REDIS: 1.01})).verdict == "ties"
 
 
-def test_a_wide_interval_is_inconclusive_and_says_how_many_rounds_would_decide() -> None:
+def test_a_wide_interval_is_inconclusive_with_the_rounds_that_would_decide() -> None:
     wild = (1.0, 1.5, 0.7, 1.2, 0.8, 1.6, 0.9)
     verdict = against_serial(run_at({SERIAL: 1.0, REDIS: 1.2}, wild))
     assert verdict.verdict == "inconclusive"
@@ -137,12 +137,12 @@ def test_the_best_cell_of_each_side_is_held_up() -> None:
     assert (serial.celery, serial.versus, serial.verdict) == (REDIS, SERIAL, "helps")
 
 
-def test_the_second_of_the_pair_never_stands_for_its_side() -> None:
+def test_the_second_cell_of_the_pair_is_never_a_candidate() -> None:
     run = run_at({SERIAL: 4.0, SERIAL_AGAIN: 1.0, REDIS: 2.0})
     assert against_serial(run).versus == SERIAL
 
 
-def test_resident_data_stands_for_celery_only_where_nothing_else_does() -> None:
+def test_resident_data_is_a_candidate_only_if_celery_has_no_other() -> None:
     assert against_serial(run_at({SERIAL: 4.0, REDIS: 2.0, RESIDENT: 1.0})).celery == REDIS
     alone = against_serial(run_at({SERIAL: 4.0, RESIDENT: 1.0}))
     assert alone.celery == RESIDENT
@@ -174,7 +174,7 @@ def test_one_side_failing_more_tasks_is_invalid() -> None:
     assert "failed 1 task of round 1 and serial with numpy 0" in reason(against_serial(run))
 
 
-def test_both_sides_failing_the_same_tasks_is_judged() -> None:
+def test_sides_that_fail_the_same_tasks_have_a_verdict() -> None:
     factors = [2 * each for each in STEADY]
     run = run_of(result(SERIAL, STEADY, ok=7, failed=1), result(REDIS, factors, ok=7, failed=1))
     assert against_serial(run).verdict == "hurts"
@@ -210,7 +210,7 @@ def test_the_margin_is_the_plans() -> None:
     assert against_serial(replace(run, plan=replace(run.plan, margin=0.3))).verdict == "ties"
 
 
-def test_what_holds_celery_back_is_named() -> None:
+def test_a_verdict_names_the_hop_that_limits_celery() -> None:
     # 8 tasks of 13 ms in 0.1 s keep 1.04 of 2 slots busy: the slots are the bottleneck, by computing
     busy = run_of(result(SERIAL, STEADY), result(REDIS, [0.1] * 7, hops=HOPS))
     assert against_serial(busy).bound == "compute"
@@ -224,7 +224,7 @@ def test_stages_have_verdicts_of_their_own_in_the_plans_order() -> None:
     assert [each.stage for each in verdicts(run)] == ["decode", "decode", "grayscale", "grayscale"]
 
 
-def test_a_side_whose_every_sample_was_disturbed_makes_the_verdict_invalid_and_says_why() -> None:
+def test_a_side_with_only_disturbed_samples_makes_the_verdict_invalid() -> None:
     serial, celery = result(SERIAL, STEADY), result(REDIS, STEADY)
     gone = tuple(replace(each, disturbed="worker a died") for each in celery.samples)
     judged = verdicts(run_of(serial, replace(celery, samples=(), disturbed=gone)))
