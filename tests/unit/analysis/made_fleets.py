@@ -1,4 +1,4 @@
-"""Runs of a made-up fleet whose demands are set, so that what is found can be held against them."""
+"""Runs of a made-up fleet with known demands, to compare the computed ones with."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -14,8 +14,8 @@ EMBEDDED = Broker("valkey", "9.0", True)
 ELSEWHERE = Broker("redis", "8.0", False)
 PREFLIGHT = Preflight(1e-7, broker_rtt_s=0.0001, noop_task_s=0.004)
 
+# The demands of a message with one task.
 PUBLISH_S, COLLECT_S, HELD_S, OVERHEAD_S, CPU_S = 0.001, 0.0005, 0.100, 0.005, 0.002
-"""Of a message with one task."""
 
 
 def celery_result(
@@ -30,7 +30,7 @@ def celery_result(
     makespan_s: float | None = None,
     cell: Cell = CELERY,
 ) -> CellResult:
-    """A Celery cell whose slots are the bottleneck, unless a makespan says otherwise; each round its factor."""
+    """A Celery cell whose slots are the bottleneck unless `makespan_s` is given; a round for each factor."""
     messages = ceil(tasks / (cell.chunk or 1))
     waves, before = ceil(messages / slots), (messages - 1) % slots + 1
     slot_s = held_s * tasks / messages + OVERHEAD_S
@@ -63,7 +63,7 @@ def celery_result(
 def plain_result(
     cell: Cell, makespan_s: float, tasks: int = 24, factors: Sequence[float] = STEADY
 ) -> CellResult:
-    """A cell that takes so long, each round its factor."""
+    """A cell with this makespan; a round for each factor."""
     plain = Sample(0, 0, 0.0, makespan_s, tasks, tasks)
     return CellResult(
         cell,
@@ -75,7 +75,7 @@ def plain_result(
 def fleet_run(
     *results: CellResult, broker: Broker = EMBEDDED, workers: Sequence[Worker] = (), usable: int = 2
 ) -> Run:
-    """A run of these cells on this machine, or with a broker elsewhere."""
+    """A run of these cells, by default with an embedded broker."""
     run = run_of(*results, preflight=PREFLIGHT)
     cpu = replace(run.environment.cpu, usable=usable)
     environment = replace(run.environment, cpu=cpu, broker=broker, workers=tuple(workers))

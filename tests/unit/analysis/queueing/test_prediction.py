@@ -6,9 +6,11 @@ import pytest
 from orchestrator.analysis.queueing.prediction import (
     HypotheticalFleet,
     MissingDemandsError,
+    StagePrediction,
     fleet_network,
     predict,
     round_trips,
+    stage_predictions,
     window,
 )
 from orchestrator.analysis.queueing.service_demands import service_demands, slot_series
@@ -24,6 +26,7 @@ from tests.unit.analysis.made_fleets import (
     fleet_run,
     plain_result,
 )
+from tests.unit.reports.made_runs import every_run
 
 ROOMY = fleet_run(*(celery_result(slots) for slots in (1, 2, 3)), usable=64)
 """Enough cores that no slot waits for one, as the made-up makespans assume."""
@@ -181,3 +184,66 @@ def test_a_host_is_like_the_measured_ones() -> None:
     assert measured is not None
     assert fleet_network(run, measured, HypotheticalFleet(8, hosts=3)).cores == 48
     assert fleet_network(run, measured, HypotheticalFleet(8)).cores is None
+
+
+PAIR = fleet_run(plain_result(SERIAL, 1.2), celery_result(1), celery_result(2))
+FOUR = HypotheticalFleet(4)
+
+
+def of_stages(run: Run) -> tuple[StagePrediction, ...]:
+    return stage_predictions(run, run.stages, FOUR)
+
+
+def test_a_prediction_is_compared_with_the_best_in_process_cell() -> None:
+    (found,) = of_stages(PAIR)
+    assert found.versus == SERIAL
+    assert found.versus_per_s == pytest.approx(20, rel=0.02)
+    assert found.speedup is not None
+    assert found.speedup.point == pytest.approx(found.prediction.throughput_per_s.point / 20, rel=0.02)
+
+
+def test_the_interval_of_the_speedup_includes_the_baselines_uncertainty() -> None:
+    wild = (1.0, 1.5, 0.7, 1.3, 0.8, 1.2, 0.9)
+    (steady,) = of_stages(fleet_run(plain_result(SERIAL, 1.2, factors=(1.0,) * 7), celery_result(2)))
+    (shaky,) = of_stages(fleet_run(plain_result(SERIAL, 1.2, factors=wild), celery_result(2)))
+    assert steady.prediction.throughput_per_s == shaky.prediction.throughput_per_s
+    assert shaky.speedup.high / shaky.speedup.low > 1.3 * steady.speedup.high / steady.speedup.low
+
+
+def test_noise_common_to_both_sides_of_a_round_cancels_in_the_speedup() -> None:
+    shared = (1.0, 1.3, 0.8, 1.2, 0.85, 1.1, 0.9)
+    (found,) = of_stages(
+        fleet_run(plain_result(SERIAL, 1.2, factors=shared), celery_result(2, factors=shared))
+    )
+    of_throughput = found.prediction.throughput_per_s
+    assert found.speedup.high / found.speedup.low < 0.8 * of_throughput.high / of_throughput.low
+
+
+def test_a_baseline_of_few_rounds_gives_a_speedup_without_an_interval() -> None:
+    (found,) = of_stages(fleet_run(plain_result(SERIAL, 1.2, factors=(1.0,) * 4), celery_result(2)))
+    assert found.speedup.low is None
+
+
+def test_without_an_in_process_cell_there_is_no_comparison() -> None:
+    (found,) = of_stages(fleet_run(celery_result(1)))
+    assert (found.versus, found.speedup) == (None, None)
+
+
+def test_a_sweep_of_the_work_has_a_prediction_for_each_point() -> None:
+    results = [
+        each
+        for side in (64, 128)
+        for each in (
+            plain_result(replace(SERIAL, width=side, height=side), side / 100),
+            celery_result(2, held_s=side / 1000, cell=replace(CELERY, width=side, height=side)),
+        )
+    ]
+    found = of_stages(fleet_run(*results))
+    assert [each.work for each in found] == ["64x64", "128x128"]
+    assert [each.name for each in found] == ["download 64x64", "download 128x128"]
+    assert [each.versus.width for each in found if each.versus] == [64, 128]
+
+
+def test_a_result_with_a_negative_collecting_time_can_be_predicted_from() -> None:
+    (found,) = of_stages(every_run()["less than nothing collected"])
+    assert found.prediction.makespan_s.point > 0
