@@ -67,9 +67,15 @@ def clock_identity() -> str | None:
 
 @inspect_command(name="breakeven_describe")
 def describe(state: Any, **_: Any) -> dict[str, Any]:
-    """Describe this worker: version of the message format, slots, processors and Python."""
+    """Describe this worker: message format, queues, slots, how its pool treats them, processors and Python."""
+    controller = state.consumer.controller
     return {
         "version": VERSION,
+        "queues": [queue.name for queue in state.consumer.task_consumer.queues],
+        "pool": controller.pool_cls.__module__.rpartition(".")[2],
+        "autoscale": bool(controller.autoscale),
+        "max_tasks_per_child": controller.max_tasks_per_child,
+        "max_memory_per_child": controller.max_memory_per_child,
         "host": socket.gethostname(),
         "pid": os.getpid(),
         "slots": state.consumer.pool.num_processes,

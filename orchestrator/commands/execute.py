@@ -57,8 +57,9 @@ def run_and_report(options: Options) -> int:
 
 
 def exit_code(run: Run) -> int:
-    """Return 0 if every task of every cell ended well and with the right output, else 1."""
+    """Return 0 if every cell has a figure, and every task ended well and with the right output, else 1."""
     sound = all(result.correct and not result.failures for result in run.cells)
+    sound = sound and all(result.samples or not result.disturbed for result in run.cells)
     disturbed = [sample for result in run.cells for sample in result.disturbed]
     return 0 if sound and not any(sample.lost or sample.wrong for sample in disturbed) else 1
 

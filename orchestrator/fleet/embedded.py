@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import socket
 import sys
 import time
@@ -79,7 +80,12 @@ def _check_running(processes: ChildProcesses, *kinds: str) -> None:
 
 
 def _ended(processes: ChildProcesses, name: str, code: int) -> str:
-    return f"the embedded {name} ended with code {code}: {processes.log(name) or 'no output'}"
+    return f"{_exit(name, code)}: {processes.log(name) or 'no output'}"
+
+
+def _exit(name: str, code: int) -> str:
+    why = " (SIGKILL, probably out of memory)" if code == -signal.SIGKILL else ""
+    return f"the embedded {name} ended with code {code}{why}"
 
 
 class WorkerRestarts:
@@ -106,7 +112,7 @@ class WorkerRestarts:
                     "see if the machine runs out of memory ('dmesg'), or ask for fewer --slots"
                 )
             self._processes.restart(name)
-            restarted[worker_name(name)] = f"the embedded {name} ended with code {code}, and was restarted"
+            restarted[worker_name(name)] = f"{_exit(name, code)}, and was restarted"
         return restarted
 
 

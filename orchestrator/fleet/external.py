@@ -57,8 +57,9 @@ def external_fleet(settings: Settings) -> Iterator[Fleet]:
             found = wait_for_workers(app, FIND_S)
             if not found:
                 raise UnavailableError(
-                    f"no Celery worker answered on {mask_credentials(settings.broker_url)} within {FIND_S:.0f} s; "
-                    "give --broker embedded to start some for this run, or start one with 'docker compose up worker' "
+                    f"no worker of Breakeven's answered on {mask_credentials(settings.broker_url)} within "
+                    f"{FIND_S:.0f} s; give --broker embedded to start some for this run, or start one with "
+                    "'docker compose up worker' "
                     f"or with: {_worker_command(settings)}"
                 )
             fleet = Fleet(app, settings, broker, found, payload_store)

@@ -14,6 +14,7 @@ from celery import Celery
 from orchestrator import signals
 from orchestrator.errors import UnavailableError
 from orchestrator.model.environment import Worker
+from worker.app import PREFIX
 from worker.messages import VERSION
 from worker.payloads.redis import connect
 from worker.redaction import escape_control
@@ -23,6 +24,8 @@ from worker.settings import Settings
 SAME_CLOCK_BOUND_S: Final = 1e-6  # uncertainty of an offset where worker and orchestrator read the same clock
 COMMAND_TIMEOUT_S: Final = 15.0  # seconds a worker may take to follow a command
 CLOCK_TIMEOUT_S: Final = 2.0  # seconds a worker may take to tell its clock
+
+POOLS: Final = ("prefork", "solo")  # pools whose slots are processes, by the name of their module in Celery
 
 POLL_S: Final = 1.0  # seconds each poll of a starting fleet gathers answers; containers start one by one
 START_S: Final = 60.0  # seconds a fleet's containers may take from their start until all workers answer
@@ -105,35 +108,44 @@ def command(app: Celery, name: str, to: Collection[str], **arguments: str | bool
 def find(app: Celery, timeout_s: float, expected: int | None = None) -> list[WorkerInfo]:
     """Return the workers that answer within `timeout_s`, at once when there are `expected` of them.
 
-    With `expected` None, return as soon as any have answered.
+    With `expected` None, return as soon as any have answered. Workers of other projects are left out.
 
     Raises:
-        UnavailableError: a worker uses another version of our messages, or two have the same name.
+        UnavailableError: a worker of Breakeven's cannot be measured, or two have the same name.
     """
     deadline = time.monotonic() + timeout_s
     found: dict[str, Any] = {}
+    others: set[str] = set()
     while True:
         signals.check()
         wait_s = min(POLL_S, max(0.05, deadline - time.monotonic()))
-        found.update(_describe(app, wait_s, expected))
+        limit = None if expected is None else expected + len(others)
+        replies = app.control.broadcast("breakeven_describe", reply=True, timeout=wait_s, limit=limit) or ()
+        answers = [answer for reply in replies for answer in reply.items()]
+        ours = [(name, answer) for name, answer in answers if _is_ours(answer)]
+        _reject_duplicate_names(ours)
+        found.update(ours)
+        others.update(name for name, _ in answers if name not in found)
         is_complete = bool(found) if expected is None else len(found) >= expected
         if is_complete or time.monotonic() >= deadline:
             return [_worker_info(name, answer) for name, answer in sorted(found.items())]
 
 
-def _describe(app: Celery, timeout_s: float, expected: int | None) -> dict[str, Any]:
-    replies = app.control.broadcast("breakeven_describe", reply=True, timeout=timeout_s, limit=expected) or ()
-    answers = [answer for reply in replies for answer in reply.items()]
-    _reject_duplicate_names(answers)
-    return dict(answers)
+def find_others(app: Celery, fleet: Iterable[WorkerInfo]) -> list[str]:
+    """Return the names of the workers on the broker that are not in the fleet."""
+    return sorted(ask(app, "ping", None, POLL_S).keys() - {worker.name for worker in fleet})
+
+
+def _is_ours(answer: Any) -> bool:
+    """Return whether a worker is Breakeven's and consumes its queue; others do not know the question."""
+    return isinstance(answer, dict) and "version" in answer and PREFIX in answer.get("queues", (PREFIX,))
 
 
 def _reject_duplicate_names(answers: Iterable[tuple[str, Any]]) -> None:
     """Raise if two workers share a name: they would look like one and do the work of two."""
     processes: dict[str, set[tuple[Any, Any]]] = {}
     for name, answer in answers:
-        if isinstance(answer, dict):
-            processes.setdefault(name, set()).add((answer.get("host"), answer.get("pid")))
+        processes.setdefault(name, set()).add((answer.get("host"), answer.get("pid")))
     for name, found in processes.items():
         if len(found) > 1:
             raise UnavailableError(
@@ -142,13 +154,13 @@ def _reject_duplicate_names(answers: Iterable[tuple[str, Any]]) -> None:
             )
 
 
-def _worker_info(name: str, answer: Any) -> WorkerInfo:
-    if not isinstance(answer, dict) or answer.get("version") != VERSION:
-        version = answer.get("version") if isinstance(answer, dict) else answer
+def _worker_info(name: str, answer: dict[str, Any]) -> WorkerInfo:
+    if answer["version"] != VERSION:
         raise UnavailableError(
-            f"worker {name} uses version {version!r} of Breakeven's messages, this orchestrator {VERSION}; "
+            f"worker {name} uses version {answer['version']!r} of Breakeven's messages, this orchestrator {VERSION}; "
             "stop it, or bring both to the same release"
         )
+    _reject_unmeasurable(name, answer)
     return WorkerInfo(
         name=name,
         slots=int(answer["slots"]),
@@ -158,6 +170,26 @@ def _worker_info(name: str, answer: Any) -> WorkerInfo:
         payload_dir=answer["payload_dir"],
         events=bool(answer["events"]),
     )
+
+
+def _reject_unmeasurable(name: str, answer: dict[str, Any]) -> None:
+    """Raise if the worker replaces its slots, changes their number, or does not give each a process."""
+    for option in ("max_tasks_per_child", "max_memory_per_child"):
+        if answer.get(option):
+            raise UnavailableError(
+                f"worker {name} runs with --{option.replace('_', '-')} {answer[option]}, so it replaces its processes "
+                "while it is measured; start it without that option"
+            )
+    if answer.get("autoscale"):
+        raise UnavailableError(
+            f"worker {name} runs with --autoscale, so the number of its slots changes while it is measured; "
+            "start it with --concurrency instead"
+        )
+    pool = answer.get("pool", POOLS[0])
+    if pool not in POOLS:
+        raise UnavailableError(
+            f"worker {name} runs its tasks in the pool {pool}, which cannot be measured; start it with --pool prefork"
+        )
 
 
 def wait_for_workers(app: Celery, timeout_s: float) -> list[WorkerInfo]:

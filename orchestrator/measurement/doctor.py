@@ -15,7 +15,7 @@ from orchestrator.fleet.child_processes import ChildProcesses
 from orchestrator.fleet.embedded import embedded_fleet
 from orchestrator.fleet.external import external_fleet, settings_for
 from orchestrator.fleet.fleet import Fleet
-from orchestrator.fleet.workers import payload_store_faults
+from orchestrator.fleet.workers import find_others, payload_store_faults
 from orchestrator.measurement.machine import environment
 from orchestrator.measurement.preflight import preflight
 from orchestrator.model.environment import Broker
@@ -98,6 +98,9 @@ def _fleet(fleet: Fleet, where: str) -> Iterator[Check]:
             f"{count(member.slots, 'slot')}, {member.usable_cpus:g} processors, Python {member.python}, {clock}",
             None if offset else "it does not report its clock; restart it",
         )
+    others = find_others(fleet.app, fleet.workers)
+    if others:
+        yield Check("other workers", None, f"{count(len(others), 'other worker')}, not Breakeven's: ignored")
     yield _payloads(fleet)
     ahead = preflight(fleet)
     if ahead.noop_task_s is not None and ahead.broker_rtt_s is not None:

@@ -41,11 +41,16 @@ FAULTS: tuple[Fault, ...] = (
     # One that is killed just then takes the message with it, which no setting of Celery's helps.
     Fault(happenings.slot_killed, places.ours, "slot process"),
     Fault(happenings.slot_killed_after_answering, places.with_one_that_dies, "slot process"),
-    Fault(happenings.worker_killed, places.ours, "worker1 ended with code -9, and was restarted", loses=True),
+    Fault(
+        happenings.worker_killed,
+        places.ours,
+        "worker1 ended with code -9 .*out of memory.*, and was restarted",
+        loses=True,
+    ),
     Fault(
         happenings.all_workers_killed,
         places.ours,
-        "ended with code -9, and was restarted",
+        "ended with code -9 .*out of memory.*, and was restarted",
         loses=True,
         quick=False,
     ),

@@ -1,4 +1,4 @@
-"""What is refused before anything is measured, by name and with the remedy."""
+"""Workers and servers that are refused by name, with the remedy, before anything is measured."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import pytest
 from orchestrator.errors import UnavailableError
 from orchestrator.fleet.embedded import worker_command
 from orchestrator.fleet.external import external_fleet
+from orchestrator.fleet.workers import find_others
 from tests.faults.world import own_broker
 from tests.waiting import until
 
@@ -68,3 +69,33 @@ def test_a_payload_store_that_would_evict_is_refused():
             external_fleet(broker.settings(payload_url=store)),
         ):
             pass
+
+
+def test_a_worker_that_replaces_its_processes_is_refused_by_its_option():
+    with own_broker() as broker:
+        command = [*worker_command("brief@world", events=False), "--max-tasks-per-child", "7"]
+        broker.processes.start("brief", command, {"BREAKEVEN_BROKER_URL": broker.url()})
+        with (
+            pytest.raises(UnavailableError, match=r"worker brief@world runs with --max-tasks-per-child 7"),
+            external_fleet(broker.settings()),
+        ):
+            pass
+
+
+SHOP = """
+import sys
+from celery import Celery
+app = Celery("shop", broker=sys.argv[1])
+app.worker_main(["worker", "--hostname", "shop@world", "--concurrency", "1", "--loglevel", "WARNING"])
+"""
+
+
+def test_a_worker_of_another_project_on_the_broker_is_left_out():
+    with own_broker() as broker:
+        broker.processes.start("shop", [sys.executable, "-c", SHOP, broker.url()])
+        broker.start_worker("a")
+        with broker.client() as client:
+            until(lambda: sum(each["psub"] != "0" for each in client.client_list()) == 2)
+        with external_fleet(broker.settings()) as fleet:
+            assert [worker.name for worker in fleet.workers] == ["a@world"]
+            assert find_others(fleet.app, fleet.workers) == ["shop@world"]

@@ -153,7 +153,9 @@ def test_a_broker_with_no_workers_says_how_to_start_one(monkeypatch):
     with ChildProcesses() as processes:
         url = start_broker(processes)
         with (
-            pytest.raises(UnavailableError, match=r"no Celery worker answered.*docker compose up worker"),
+            pytest.raises(
+                UnavailableError, match=r"no worker of Breakeven's answered.*docker compose up worker"
+            ),
             external_fleet(Settings(broker_url=url)),
         ):
             pass

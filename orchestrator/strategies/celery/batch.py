@@ -139,7 +139,9 @@ class Batch:
                 if disturbance is not None:
                     self.note(disturbance)
             elif meta["status"] == RETRY:
-                self.note(f"a worker lost a slot process during a task ({meta['result']})")
+                # Of the result, only its text names the signal.
+                why = "; it was probably out of memory" if "SIGKILL" in str(meta["result"]) else ""
+                self.note(f"a worker lost a slot process during a task ({meta['result']}{why})")
             else:
                 yield self._collect(id_, message, meta)
 

@@ -13,7 +13,7 @@ import pytest
 
 from orchestrator import results, signals
 from orchestrator.commands import execute
-from orchestrator.commands.execute import run_and_report
+from orchestrator.commands.execute import exit_code, run_and_report
 from orchestrator.errors import NothingMeasuredError
 from orchestrator.measurement import session
 from orchestrator.model.runs import Run
@@ -126,3 +126,13 @@ def test_files_of_the_source_that_are_left_out_are_mentioned_once(monkeypatch, t
         f"orchestrator: source {pictures}: 2 of its 10 files left out (notes.txt to odd\\x1b[2J); "
         "--images 10 takes all"
     ]
+
+
+def test_a_row_without_an_undisturbed_sample_makes_the_exit_code_1():
+    run = example_run()
+    assert exit_code(run) == 0
+    first, *others = run.cells
+    disturbed = tuple(replace(sample, disturbed="worker w1 gave no answer") for sample in first.samples)
+    assert exit_code(replace(run, cells=(replace(first, samples=(), disturbed=disturbed), *others))) == 1
+    some = replace(first, samples=first.samples[1:], disturbed=disturbed[:1])
+    assert exit_code(replace(run, cells=(some, *others))) == 0

@@ -1,15 +1,17 @@
-"""Waiting for a fleet that is starting until all of its workers answer."""
+"""Finding the workers of a fleet: which count, which are refused, and when all have answered."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from orchestrator.errors import UnavailableError
 from orchestrator.fleet import workers
-from orchestrator.fleet.workers import address_count, wait_until_complete
+from orchestrator.fleet.workers import address_count, find, wait_until_complete
+from worker.messages import VERSION
 
 ANY: Any = object()
 
@@ -67,3 +69,62 @@ def test_a_worker_that_never_answers_is_reported_with_the_remedy(
 
 def test_an_unknown_host_has_no_address() -> None:
     assert address_count("no-such-host.invalid") == 0
+
+
+def described(**differences: Any) -> dict[str, Any]:
+    """What a worker answers that can be measured, but for the differences."""
+    answer = {
+        "version": VERSION,
+        "queues": ["breakeven"],
+        "host": "here",
+        "pid": 1,
+        "slots": 1,
+        "pool": "prefork",
+        "autoscale": False,
+        "max_tasks_per_child": None,
+        "max_memory_per_child": None,
+        "usable_cpus": 1.0,
+        "python": "3.13",
+        "clock": None,
+        "payload_dir": None,
+        "events": False,
+    }
+    return {**answer, **differences}
+
+
+def app_with(**answers: Any) -> Any:
+    """An app on whose broker workers of these names give these answers."""
+    replies = [{name: answer} for name, answer in answers.items()]
+    return SimpleNamespace(control=SimpleNamespace(broadcast=lambda *_, **__: replies))
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [{"error": "No such control method"}, "nonsense", None, described(queues=["other"])],
+    ids=["another project", "text", "nothing", "another queue"],
+)
+def test_a_worker_of_somebody_else_is_left_out(answer: Any) -> None:
+    assert [worker.name for worker in find(app_with(ours=described(), shop=answer), 5.0)] == ["ours"]
+
+
+@pytest.mark.parametrize(
+    ("differences", "message"),
+    [
+        ({"version": 0}, r"worker w uses version 0 .* same release"),
+        (
+            {"max_tasks_per_child": 5},
+            r"worker w runs with --max-tasks-per-child 5, .*start it without that option",
+        ),
+        (
+            {"max_memory_per_child": 100},
+            r"worker w runs with --max-memory-per-child 100, .*without that option",
+        ),
+        ({"autoscale": True}, r"worker w runs with --autoscale, .*start it with --concurrency"),
+        ({"pool": "gevent"}, r"worker w runs its tasks in the pool gevent, .*start it with --pool prefork"),
+    ],
+)
+def test_a_worker_that_cannot_be_measured_is_refused_by_name_with_the_remedy(
+    differences: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(UnavailableError, match=message):
+        find(app_with(w=described(**differences)), 5.0)
