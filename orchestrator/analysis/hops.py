@@ -37,18 +37,14 @@ class HopTime:
 class HopLedger:
     """A cell's hops over its rounds: medians of the rounds' means, so they need not add up exactly.
 
-    `compute_cpu_s` is the CPU time within `compute`. `beyond_bound` counts those of the `tasks` that contradict the
-    clock bound.
+    `compute_cpu_s` is the CPU time within `compute`.
     """
 
     cell: Cell
-    rounds: int
-    tasks: int
     legs: tuple[HopTime, ...]
     latency_s: float | None
     compute_cpu_s: float
     clock_bound_s: float | None
-    beyond_bound: int
 
     def seconds(self, leg: str) -> float | None:
         """Return the seconds a task of one leg; `None` if the strategy has no such leg."""
@@ -122,13 +118,10 @@ def hop_ledger(result: CellResult) -> HopLedger | None:
         return None
     return HopLedger(
         cell=result.cell,
-        rounds=len(rounds),
-        tasks=sum(hops.tasks for hops in rounds),
         legs=tuple(leg for name in LEGS if (leg := _leg(name, rounds)) is not None),
         latency_s=_median(_known(hops.latency_s for hops in rounds)),
         compute_cpu_s=median(hops.compute_cpu_s for hops in rounds),
         clock_bound_s=max(_known(hops.clock_bound_s for hops in rounds), default=None),
-        beyond_bound=sum(hops.beyond_bound for hops in rounds),
     )
 
 

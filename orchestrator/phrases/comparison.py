@@ -12,7 +12,7 @@ from orchestrator.analysis.verdicts.regressions import Change, ChangeWord, Compa
 from orchestrator.model.findings import Estimate
 from orchestrator.model.runs import Cell, Run
 from orchestrator.phrases.cells import cell_name
-from orchestrator.phrases.numbers import NONE, count, interval, level, number, percent
+from orchestrator.phrases.numbers import NONE, count, evidence, interval, number, percent
 from orchestrator.phrases.warnings import warning_text
 
 # The most important first.
@@ -157,18 +157,21 @@ def change_interval(ratio: Estimate | None) -> str:
 
 
 def _reason(change: Change, threshold: float) -> str:
+    if change.obstacle is not None:
+        return OBSTACLES[change.obstacle.kind](**change.obstacle.figures)
     ratio = change.ratio
-    if change.obstacle is not None or ratio is None:
-        return "" if change.obstacle is None else OBSTACLES[change.obstacle.kind](**change.obstacle.figures)
-    within = interval(ratio, to=" to ")
+    assert ratio is not None  # noqa: S101 - it has no obstacle
     rounds = f"{count(change.old_rounds, 'round')} against {change.new_rounds}"
-    stands_on = f"{within}, {level(ratio)} interval, {rounds}" if within else rounds
-    takes = f"takes {number(ratio.point)} times as long as before ({stands_on})"
+    takes = f"takes {number(ratio.point)} times as long as before ({evidence(ratio, rounds)})"
     if change.change == "same":
         return f"{takes}, within {percent(threshold)}"
     if change.change != "inconclusive":
         return takes
-    needs = "too wide to decide" if within else f"at least {FEWEST_ROUNDS} rounds each are needed"
+    needs = (
+        "too wide to decide"
+        if ratio.level is not None
+        else f"at least {FEWEST_ROUNDS} rounds each are needed"
+    )
     return f"{takes}: {needs}"
 
 

@@ -97,8 +97,8 @@ def level(*estimates: Estimate | None) -> str:
     return f"{' to '.join(ends)} %" if ends else ""
 
 
-def evidence(ratio: Estimate, rounds: int) -> str:
+def evidence(ratio: Estimate, rounds: int | str, show: Callable[[float], str] = number) -> str:
     """Return what a ratio is based on: `1.71 to 1.96, 95 % interval, 7 rounds`."""
-    of_rounds = count(rounds, "round")
-    within = interval(ratio, to=" to ")
+    of_rounds = count(rounds, "round") if isinstance(rounds, int) else rounds
+    within = interval(ratio, show, " to ")
     return f"{within}, {level(ratio)} interval, {of_rounds}" if within else of_rounds

@@ -10,7 +10,7 @@ from orchestrator.analysis.verdicts.events_cost import EventsCost
 from orchestrator.analysis.verdicts.recommendations import Advice, Change, Saving
 from orchestrator.phrases.cells import cell_name
 from orchestrator.phrases.cost import cost_sentences
-from orchestrator.phrases.numbers import count, evidence, interval, level, number
+from orchestrator.phrases.numbers import count, evidence, number
 from orchestrator.phrases.scaling import bounds_sentence
 
 CAVEATS: Final[dict[Change, str]] = {"data": ", where inputs and outputs may stay in the payload store"}
@@ -38,12 +38,8 @@ def saving_sentence(saving: Saving) -> str:
 def events_sentence(cost: EventsCost) -> str:
     """Return what task events cost a cell, and whether that may be nothing."""
     where = " ".join(filter(None, (cost.cell.stage, cost.cell.work)))
-    rounds = count(cost.rounds, "round")
-    within = interval(cost.ratio, _more, " to ")
-    stands_on = f"{within}, {level(cost.ratio)} interval, {rounds}" if within else rounds
-    text = (
-        f"{where}: task events cost {cell_name(cost.cell, 'prose')} {_more(cost.ratio.point)} ({stands_on})"
-    )
+    cell, more = cell_name(cost.cell, "prose"), _more(cost.ratio.point)
+    text = f"{where}: task events cost {cell} {more} ({evidence(cost.ratio, cost.rounds, _more)})"
     side = beyond_one(cost.ratio, 0.0)
     if side > 0:
         return f"{text}, {1e3 * cost.message_s:.2g} ms a message."

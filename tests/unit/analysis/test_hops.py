@@ -117,7 +117,6 @@ def test_ledger_takes_the_median_round_of_each_hop_and_its_share_of_the_latency(
     each = tuple(replace(sample, hops=of) for sample, of in zip(samples([1, 1, 1]), rounds, strict=True))
     found = hop_ledger(CellResult(REDIS, None, each))
     assert found is not None
-    assert (found.rounds, found.tasks, found.beyond_bound) == (3, 24, 0)
     assert found.seconds("queue") == 0.004
     assert {leg.name: leg.share for leg in found.legs}["queue"] == pytest.approx(4 / 21)
     assert [leg.name for leg in found.legs] == [
@@ -129,12 +128,6 @@ def test_ledger_takes_the_median_round_of_each_hop_and_its_share_of_the_latency(
         "return",
         "unexplained",
     ]
-
-
-def test_equal_rounds_are_each_counted() -> None:
-    found = hop_ledger(result(REDIS, [1.0] * 3, hops=HOPS))
-    assert found is not None
-    assert found.rounds == 3
 
 
 def test_ledger_of_an_in_process_cell_has_compute_alone() -> None:
