@@ -30,7 +30,7 @@ def list_() -> None:
     lines += ["transports"]
     transports = {name: each for kind in STRATEGIES.values() for name, each in kind.transports.items()}
     for name, transport in transports.items():
-        lines += _text(f"  {name:<12}", transport.summary)
+        lines += _text(f"  {name:<15}", transport.summary)
     lines += ["profiles, and the options they stand for in each command"]
     for name, profile in PROFILES.items():
         lines += _text(f"  {name:<12}", profile.description)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -50,7 +50,7 @@ def _variants(options: Options, cell: Cell) -> Iterator[Cell]:
     """The cell with every transport, chunk, place of the data and choice of events that its strategy has."""
     kind, profile = STRATEGIES[cell.strategy], PROFILES[options.profile]
     for transport in _transports(options, kind):
-        for chunk in dict.fromkeys(options.chunks or profile.chunks) if kind.chunks else (None,):
+        for chunk in _chunks(options, kind, cell.slots):
             sent = replace(cell, transport=transport, chunk=chunk)
             if not kind.distributed:
                 yield sent
@@ -71,3 +71,18 @@ def _transports(options: Options, kind: StrategyKind) -> Sequence[Any]:
         if chosen:
             return chosen
     return (None,)
+
+
+def _chunks(options: Options, kind: StrategyKind, slots: int) -> Iterable[int | None]:
+    """The chunks to measure a strategy with: those asked for, else the profile's, of which executors get one.
+
+    A call of a thread costs next to nothing, so threads take one task at a time. Processes take the largest chunk
+    that leaves work for every slot.
+    """
+    if not kind.chunks:
+        return (None,)
+    profile = PROFILES[options.profile]
+    if options.chunks or kind.distributed:
+        return dict.fromkeys(options.chunks or profile.chunks)
+    images = options.images or profile.images
+    return (max(1, min(max(profile.chunks), images // slots)) if kind.own_processes else 1,)

@@ -155,14 +155,14 @@ class Options:
     )
     transports: tuple[str, ...] = _list(
         "--transport",
-        f"How payloads reach Celery workers (repeatable); {LISTED}",
+        f"How payloads reach Celery workers, or processes (repeatable); {LISTED}",
         "NAME",
         default=PROFILE_DEFAULT,
         choices="transport",
     )
     chunks: tuple[int, ...] = _list(
         "--chunk",
-        "Tasks in one Celery message (repeatable).",
+        "Tasks in one Celery message, or in one call of threads or processes (repeatable).",
         "N",
         default=PROFILE_DEFAULT,
         limits=(1, MAX_IMAGES),

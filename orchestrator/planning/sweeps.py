@@ -155,9 +155,11 @@ def _with_whole_turns(options: Options, counts: tuple[int, ...]) -> Options:
 
 
 def _cells_at(options: Options, slots: int, point: float) -> Iterator[Cell]:
-    """The cells of one point. In-process cells have no chunk, so they occur once."""
+    """The cells of one point. A sweep of the chunk is Celery's, so in-process cells occur once, with their own."""
     if options.axis == "chunk":
-        yield from cells_of(replace(options, chunks=(int(point),)), slots)
+        yield from (cell for cell in cells_of(replace(options, chunks=()), slots) if not cell.distributed)
+        swept = cells_of(replace(options, chunks=(int(point),)), slots)
+        yield from (cell for cell in swept if cell.distributed)
         return
     for cell in cells_of(options, slots):
         if options.axis == "size":

@@ -24,8 +24,16 @@ TEMPLATE = "http://host/{i}.jpg"
         (Options(source=TEMPLATE, latency_ms=0.0), "^--latency-ms 0 has no effect on --source http"),
         (Options(source=TEMPLATE, bandwidth_mbit=8.0), "^--bandwidth-mbit 8 has no effect on --source http"),
         (
-            Options(strategies=("serial", "threads"), chunks=(4,)),
-            "^--chunk 4 has no effect on serial, threads",
+            Options(strategies=("serial", "vectorized"), chunks=(4,)),
+            "^--chunk 4 has no effect on serial, vectorized; add --strategy threads or processes or celery",
+        ),
+        (
+            Options(strategies=("serial", "celery"), transports=("pickle",)),
+            "^--transport pickle has no effect on serial, celery; add --strategy processes, or leave",
+        ),
+        (
+            Options(strategies=("processes",), transports=("redis",)),
+            "^--transport redis has no effect on processes; add --strategy celery, or leave",
         ),
         (Options(strategies=("serial",), transports=("no-such",)), "^--transport no-such has no effect on"),
         (Options(strategies=("serial",), data=("local",)), "^--data local .* add --strategy celery"),
@@ -59,6 +67,8 @@ def test_the_secret_of_a_source_is_not_repeated():
         Options(source=TEMPLATE, profile="notebook"),
         Options(chunks=(4,)),
         Options(strategies=("serial", "celery"), chunks=(4,)),
+        Options(strategies=("serial", "threads"), chunks=(4,)),
+        Options(strategies=("processes",), transports=("shared-memory",), chunks=(4,)),
         Options(strategies=("serial", "celry"), chunks=(4,)),
     ],
 )

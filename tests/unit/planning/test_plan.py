@@ -123,7 +123,7 @@ def test_choices_narrow_the_cells():
         (Options("scale", stages=("grey",)), "unknown stage 'grey'"),
         (Options(kernels=("nunpy",)), r"did you mean 'numpy'\?"),
         (Options(strategies=("celry",)), "choose from serial, threads, processes, vectorized, celery"),
-        (Options(transports=("http",)), "choose from inline, redis, files"),
+        (Options(transports=("http",)), "choose from pickle, shared-memory, inline, redis, files"),
         (Options(data=("remote",)), "choose from local, resident"),
         (Options(images=0), "--images 0 is out of range; give a whole number from 1"),
         (Options(images=10**9), "--images 1000000000 is out of range"),
@@ -185,3 +185,31 @@ def test_events_stay_as_the_fleet_has_them_unless_asked_for():
 def test_events_are_on_or_off():
     with pytest.raises(UsageError, match=r"unknown events 'maybe'.*choose from on, off"):
         planned(Options(events=("maybe",)))
+
+
+@pytest.mark.parametrize(
+    ("options", "chunks"),
+    [
+        (Options(), [4]),
+        (Options(slots=4), [2]),
+        (Options(slots=100), [1]),
+        (Options(profile="notebook"), [5]),
+        (Options(images=100), [4]),
+        (Options(chunks=(3, 7)), [3, 7]),
+    ],
+)
+def test_processes_take_one_chunk_that_leaves_work_for_every_slot_unless_asked(options, chunks):
+    options = replace(options, slots=options.slots or 2) if options.profile == "quick" else options
+    cells = [cell for cell in planned(options).cells if cell.stage == "decode" and cell.kernel == "asarray"]
+    for transport in ("pickle", "shared-memory"):
+        assert [c.chunk for c in cells if (c.strategy, c.transport) == ("processes", transport)] == chunks
+    threads = [cell.chunk for cell in cells if cell.strategy == "threads"]
+    assert threads == (chunks if options.chunks else [1])
+
+
+def test_a_strategy_that_has_none_of_the_transports_asked_for_keeps_its_own():
+    cells = planned(Options(transports=("files", "pickle"))).cells
+    for strategy, transports in {"celery": {"files"}, "processes": {"pickle"}, "threads": {None}}.items():
+        assert {cell.transport for cell in cells if cell.strategy == strategy} == transports
+    cells = planned(Options(transports=("files",))).cells
+    assert {c.transport for c in cells if c.strategy == "processes"} == {"pickle", "shared-memory"}

@@ -26,8 +26,14 @@ def breakeven(axis, low=None, high=None, points=7, **options) -> Options:
 def test_scale_has_every_many_slot_strategy_at_every_number_of_slots_and_serial_once():
     made = planned(scale(1, 2, 4))
     cells = [cell for cell in made.cells if not cell.replica]
-    for strategy in ("threads", "processes", "celery"):
-        assert sorted(cell.slots for cell in cells if cell.strategy == strategy) == [1, 2, 4]
+    for strategy, transport in (
+        ("threads", None),
+        ("processes", "pickle"),
+        ("processes", "shared-memory"),
+        ("celery", "redis"),
+    ):
+        ours = [cell for cell in cells if (cell.strategy, cell.transport) == (strategy, transport)]
+        assert sorted((cell.slots, cell.chunk) for cell in ours) == [(1, 1), (2, 1), (4, 1)]
     assert [cell.slots for cell in cells if cell.strategy == "serial"] == [1]
     assert (made.axis, made.slots, {cell.stage for cell in cells}) == ("slots", 4, {"pipeline"})
 
@@ -78,7 +84,8 @@ def test_breakeven_sweeps_the_chunk_of_celery_alone_on_a_batch_that_fills_it():
     made = planned(breakeven("chunk", 1, 32, 6, slots=2))
     cells = [cell for cell in made.cells if not cell.replica]
     assert sorted(cell.chunk for cell in cells if cell.strategy == "celery") == [1, 2, 4, 8, 16, 32]
-    assert len([cell for cell in cells if cell.strategy == "serial"]) == 1
+    in_process = [cell for cell in cells if not cell.distributed]
+    assert sorted(cell.strategy for cell in in_process) == ["processes", "processes", "serial", "threads"]
     assert made.images == 2 * 2 * 32
 
 
