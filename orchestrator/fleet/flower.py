@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
+import psutil
 import requests
 
 from orchestrator import signals
@@ -67,9 +68,19 @@ def _wait_for_workers(processes: ChildProcesses, access: Access, workers: int, d
     known = 0
     while known < workers and time.monotonic() < deadline and "flower" not in processes.ended:
         signals.check()
-        known = _workers_online(access)
+        if _listens(processes, int(urlsplit(access.url).port or 0)):  # only then may it see the password
+            known = _workers_online(access)
         processes.poll(timeout_s=0.1)
     return known
+
+
+def _listens(processes: ChildProcesses, port: int) -> bool:
+    """Return whether our Flower listens on `port`: another user's process may have taken it to collect the password."""
+    try:
+        sockets = psutil.Process(processes.pids["flower"]).net_connections("tcp")
+    except (KeyError, psutil.Error):
+        return False
+    return any(each.status == psutil.CONN_LISTEN and each.laddr.port == port for each in sockets)
 
 
 def _environment(access: Access, broker_url: str) -> dict[str, str]:
