@@ -39,7 +39,7 @@ def run_and_report(options: Options) -> int:
                 run = stack.enter_context(session.measured(options, source, watcher, saver))
         except (KeyboardInterrupt, BreakevenError) as ended:
             if saver.last is not None:
-                _report_incomplete(saver, options)
+                _report_incomplete(saver.last, saver, options)
             elif isinstance(ended, KeyboardInterrupt):
                 raise NothingMeasuredError(
                     "interrupted before anything was measured; nothing was saved"
@@ -128,11 +128,8 @@ def _check_writable(flag: str, given: str, folder: Path) -> None:
         raise UsageError(f"{flag} {given} cannot be written to: {error.strerror}; name another") from None
 
 
-def _report_incomplete(saver: Saver, options: Options) -> None:
+def _report_incomplete(run: Run, saver: Saver, options: Options) -> None:
     """Save and report what was measured before the run ended early."""
-    run = saver.last
-    if run is None:
-        return
     try:
         with signals.ignored():
             saver.flush()

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import base64
+import io
 from collections.abc import Mapping, Sequence
+from typing import Final
 
 import numpy as np
+from PIL import Image
 
 from orchestrator.inputs.provisioning import Inputs
 from orchestrator.model.runs import Cell, ExampleOutput
-from orchestrator.model.thumbnails import thumbnails
 from orchestrator.phrases.cells import cell_name
 from orchestrator.strategies.base import Strategy
 from worker.contract import Pixels, Task
 from worker.stages import STAGES, stage_giving
+
+MAX_SIDE: Final = 320  # pixels of a thumbnail
 
 
 def example_output(
@@ -32,6 +37,25 @@ def example_output(
         if before is not None and isinstance(outcome.output, np.ndarray):
             return thumbnails(before, outcome.output, f"{cell.stage}, {cell_name(cell, 'long')}")
     return None
+
+
+def thumbnails(before: Pixels, after: Pixels, cell: str) -> ExampleOutput:
+    """Return both pictures as PNG of at most `MAX_SIDE` pixels a side.
+
+    Args:
+        before: (H, W, 3) uint8, RGB: the input of the cell.
+        after: (H, W) uint8: its gray output.
+        cell: the name of the cell, for people.
+    """
+    return ExampleOutput(_thumbnail(before), _thumbnail(after), cell)
+
+
+def _thumbnail(pixels: Pixels) -> str:
+    picture = Image.fromarray(pixels)
+    picture.thumbnail((MAX_SIDE, MAX_SIDE))
+    file = io.BytesIO()
+    picture.save(file, "PNG", optimize=True)
+    return base64.b64encode(file.getvalue()).decode()
 
 
 def _pixels_of(task: Task) -> Pixels | None:

@@ -23,8 +23,8 @@ from orchestrator.analysis.queueing.prediction import HypotheticalFleet
 from orchestrator.analysis.verdicts.regressions import compare
 from orchestrator.commands.prediction import predictions
 from orchestrator.errors import UsageError
+from orchestrator.measurement.example_output import thumbnails
 from orchestrator.model.runs import Run, Stations, TaskFailure
-from orchestrator.model.thumbnails import thumbnails
 from orchestrator.reports import REPORTS
 from orchestrator.reports.comparison import COMPARISON_REPORTS
 from orchestrator.reports.prediction import as_document

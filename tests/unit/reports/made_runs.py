@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from orchestrator.inputs.synthetic import photograph
+from orchestrator.measurement.example_output import thumbnails
 from orchestrator.model.environment import Cpu, Worker
 from orchestrator.model.runs import Cell, CellResult, Run, Stations, TaskFailure
-from orchestrator.model.thumbnails import thumbnails
 from tests.examples import CELERY, HOPS, SERIAL, THREADS, example_run, result
 
 PROCESSES = replace(THREADS, strategy="processes")

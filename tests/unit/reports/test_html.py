@@ -16,8 +16,8 @@ from markupsafe import escape
 from orchestrator import results
 from orchestrator.analysis.analyse import analyse
 from orchestrator.inputs.synthetic import photograph
+from orchestrator.measurement.example_output import thumbnails
 from orchestrator.model.runs import Run
-from orchestrator.model.thumbnails import thumbnails
 from orchestrator.phrases.conclusions import changes
 from orchestrator.phrases.headline import headline
 from orchestrator.reports import html
