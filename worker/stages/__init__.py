@@ -76,8 +76,8 @@ def kernel_of(stage: str, kernel: str) -> Kernel:
 
 
 def stage_giving(kind: Kind) -> str:
-    """Return the first stage that makes a kind of payload."""
-    return next(name for name, stage in STAGES.items() if stage.gives == kind)
+    """Return the first stage that makes a kind of payload from another kind."""
+    return next(name for name, stage in STAGES.items() if stage.gives == kind != stage.takes)
 
 
 def _unknown(stage: str, kernel: str) -> str:
