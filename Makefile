@@ -15,7 +15,7 @@ run: $(VENV)/.installed ## Run the comparison on an embedded broker (ARGS="--pro
 test: $(VENV)/.dev ## Run the tests
 	$(BIN)/pytest --numprocesses 3 --dist loadfile $(ARGS)
 
-fuzz: $(VENV)/.dev ## Bad pictures, messages, results, addresses and command lines: over 20,000 of them (ten minutes)
+fuzz: $(VENV)/.dev ## Try over 20,000 bad pictures, messages, results, addresses and command lines (ten minutes)
 	FUZZ_SCALE=$(or $(FUZZ_SCALE),20) $(BIN)/pytest tests/fuzz --timeout 1800 -q $(ARGS)
 
 test-browser: $(VENV)/.dev ## Open reports in headless Chromium (needs Debian's chromium, and npm for axe-core)
@@ -28,10 +28,10 @@ test-compose: $(VENV)/.dev ## Bring the stack up in real containers (needs a Doc
 bench: $(VENV)/.bench ## Measure our own figures against peers and limits, and write docs/measurements/performance.md (20 minutes)
 	$(BIN)/python benchmarks/peers/performance.py $(ARGS)
 
-test-faults: $(VENV)/.dev ## Hurt brokers, workers and runs, each in every way, ten times (an hour)
+test-faults: $(VENV)/.dev ## Break brokers, workers and runs in every way, ten times (an hour)
 	FAULT_TIMES=$(or $(FAULT_TIMES),10) $(BIN)/pytest tests/faults -m "slow_fault or not slow_fault" $(ARGS)
 
-soak: $(VENV)/.dev ## Half an hour of rounds, to see that no part of it grows
+soak: $(VENV)/.dev ## Run rounds for half an hour and check that nothing grows
 	$(BIN)/python benchmarks/system/soak.py $(ARGS)
 
 lint: $(VENV)/.dev ## Check style and types
@@ -39,7 +39,7 @@ lint: $(VENV)/.dev ## Check style and types
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-format: $(VENV)/.dev ## Put the code in order
+format: $(VENV)/.dev ## Format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
@@ -71,7 +71,7 @@ locks: ## Pin what the container images install, with hashes, from constraints.t
 docs: $(VENV)/.dev ## Write docs/reference/commands.md and docs/result.schema.json from the code
 	$(BIN)/python docs/make_reference.py
 
-images: $(VENV)/.dev ## Measure anew and take the pictures of docs/images (needs Debian's chromium)
+images: $(VENV)/.dev ## Measure again and take the pictures of docs/images (needs Debian's chromium)
 	$(BIN)/python docs/make_images.py
 
 clean: ## Remove the virtual environment and caches

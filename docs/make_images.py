@@ -1,7 +1,7 @@
-"""Takes the pictures in docs/images from a run made now: `make images`.
+"""Take the pictures in docs/images from runs made now: `make images`.
 
-Runs `orchestrator run` and `orchestrator breakeven`, opens their reports in headless Chromium and takes a
-picture of each, light and dark. Takes about five minutes on two cores; needs Debian's chromium.
+Runs `run`, `breakeven` and `scale`, opens their reports in headless Chromium and takes a picture of each; of `run`
+a dark one, too. Takes about five minutes on two cores; needs Debian's chromium.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ RUNS = {
 
 
 def report_of(arguments: list[str], folder: Path) -> Path:
-    """The HTML report of a command that is run now."""
+    """Run a command and return its HTML report."""
     command = [sys.executable, "-m", "orchestrator", *arguments, "--output", str(folder)]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     return next(folder.glob("*.html"))
 
 
 def take(page: Page, report: Path, name: str, height: int) -> None:
-    """A picture of the top of a report, as wide as a laptop's window."""
+    """Take a picture of the top of a report, as wide as the window of a laptop."""
     page.set_viewport_size({"width": 1200, "height": height})
     page.goto(report.as_uri())
     page.wait_for_selector("html[data-drawn]", timeout=20_000)
@@ -46,7 +46,7 @@ def take(page: Page, report: Path, name: str, height: int) -> None:
 
 
 def main() -> None:
-    """Run, open, take."""
+    """Run the commands and take the pictures."""
     IMAGES.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         reports = {name: report_of(arguments, Path(folder) / name) for name, arguments in RUNS.items()}

@@ -1,6 +1,6 @@
-"""Writes docs/reference/commands.md and docs/result.schema.json from the code: `make docs`.
+"""Write docs/reference/commands.md and docs/result.schema.json from the code: `make docs`.
 
-A test holds what is committed against what this makes, so neither can fall behind.
+A test compares both with the code, so they cannot fall behind.
 """
 
 from __future__ import annotations
@@ -16,21 +16,20 @@ from orchestrator.results import json_schema
 HERE = Path(__file__).parent
 HEAD = """# Commands
 
-Every command and option, as `orchestrator COMMAND --help` gives them. This page is made from the command line itself
-by `make docs`.
+Every command and option, as `orchestrator COMMAND --help` shows them. `make docs` writes this page.
 
 | exit code | meaning |
 | ---: | --- |
 | 0 | done |
 | 1 | done, but an output differed, a task failed or was lost, or `compare` found a regression |
-| 2 | an option or file makes no sense; the message says what is allowed |
-| 3 | a broker, worker or source is not there; the message says what to do |
+| 2 | an option or file is invalid; the message says what is allowed |
+| 3 | a broker, worker or source is missing; the message says what to do |
 | 130 | interrupted; what was measured is saved and reported |
 """
 
 
 def commands() -> str:
-    """The page of every command and option, as Markdown."""
+    """Return the page of every command and option, as Markdown."""
     group = typer.main.get_command(app)
     parts = [HEAD]
     for name, command in group.commands.items():  # type: ignore[attr-defined]
@@ -56,12 +55,12 @@ def _row(parameter: object) -> str:
 
 
 def schema() -> str:
-    """The JSON Schema of a result file."""
+    """Return the JSON Schema of a result file."""
     return json.dumps(json_schema(), indent=1) + "\n"
 
 
 def main() -> None:
-    """Write both."""
+    """Write both files."""
     (HERE / "reference" / "commands.md").write_text(commands(), encoding="utf-8")
     (HERE / "result.schema.json").write_text(schema(), encoding="utf-8")
 

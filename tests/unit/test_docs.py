@@ -1,4 +1,4 @@
-"""What the docs say of the code is what the code says."""
+"""The docs agree with the code, and their links lead somewhere."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import pytest
 
 from orchestrator import results
 from tests.examples import example_run
+from worker.settings import PREFIX, Settings
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -46,10 +47,59 @@ def test_a_result_that_lacks_its_cells_does_not_follow_the_schema():
         jsonschema.validate(document, json.loads((DOCS / "result.schema.json").read_text()))
 
 
-@pytest.mark.parametrize(
-    "page", sorted([*ROOT.glob("*.md"), *DOCS.rglob("*.md")]), ids=lambda path: path.name
-)
-def test_links_between_pages_lead_somewhere(page):
-    targets = re.findall(r"\]\(([^)#]+?)(?:#[^)]*)?\)", page.read_text())
-    missing = [each for each in targets if "://" not in each and not (page.parent / each).exists()]
-    assert missing == []
+PAGES = sorted([*ROOT.glob("*.md"), *DOCS.rglob("*.md")])
+
+
+def links(page: Path) -> list[tuple[str, str]]:
+    """The relative links of a page: the file, empty for the page itself, and the heading."""
+    found = re.findall(r"\]\(([^)#\s]*)#?([^)\s]*)\)", page.read_text())
+    return [(file, heading) for file, heading in found if "://" not in file and "mailto:" not in file]
+
+
+def headings(page: Path) -> set[str]:
+    """The headings of a page as GitHub names them in links."""
+    found = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in found}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_relative_link_leads_to_a_file_and_a_heading(page):
+    dead = []
+    for file, heading in links(page):
+        target = (page.parent / file) if file else page
+        if not target.exists() or (heading and heading not in headings(target)):
+            dead.append(f"{file}#{heading}")
+    assert dead == []
+
+
+def test_every_page_can_be_reached_from_the_readme():
+    reached, waiting = set(), [ROOT / "README.md"]
+    while waiting:
+        page = waiting.pop().resolve()
+        if page not in reached:
+            reached.add(page)
+            waiting += [page.parent / file for file, _ in links(page) if file.endswith(".md")]
+    assert set(PAGES) - reached == set()
+
+
+def test_every_setting_is_on_the_page_of_settings():
+    text = (DOCS / "reference" / "settings.md").read_text()
+    names = {f"{PREFIX}{field.upper()}" for field in Settings.model_fields}
+    assert {name for name in names if f"`{name}`" not in text} == set()
+
+
+def test_tests_and_scripts_that_pages_name_exist():
+    named = {
+        (page.name, path)
+        for page in PAGES
+        for path in re.findall(
+            r"(?<![\w/])((?:tests|benchmarks|orchestrator|worker)/[\w/]+\.py)\b", page.read_text()
+        )
+    }
+    named |= {
+        ("security.md", f"tests/{path}")
+        for path in re.findall(
+            r"`((?:unit|integration|fuzz|browser)/[\w/.]+)`", (DOCS / "reference" / "security.md").read_text()
+        )
+    }
+    assert {each for each in named if not (ROOT / each[1]).exists()} == set()
