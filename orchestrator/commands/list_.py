@@ -37,6 +37,9 @@ def list_() -> None:
         if profile.slots is None:
             lines += _text(" " * 14, "slots are as many as the usable processors, from 2 to 4")
         lines += _defaults(name)
+    lines += _text(
+        "  ", "without --chunk, threads take one task a call, and processes one chunk that suits --slots"
+    )
     typer.echo("\n".join(lines))
 
 
@@ -75,7 +78,7 @@ def _options(plan: Plan) -> Iterator[str]:
     yield f"--rounds {plan.rounds}"
     yield f"--warmup {plan.warmup}"
     yield from _repeated("transport", (cell.transport for cell in cells))
-    yield from _repeated("chunk", (cell.chunk for cell in cells))
+    yield from _repeated("chunk", (cell.chunk for cell in cells if cell.distributed))
     yield from _repeated("data", (cell.data for cell in cells))
 
 
