@@ -50,7 +50,6 @@ class Script:
 
 SCRIPTS = (
     Script("performance_kernels"),
-    Script("performance_processes"),
     Script("performance_celery"),
     Script("performance_payloads"),
     Script("performance_orchestrator", limit_s=1200),
