@@ -13,6 +13,7 @@ from orchestrator.analysis.scaling.cost import Cost, costs
 from orchestrator.analysis.scaling.usl import Refusal, Scalability, fit
 from orchestrator.analysis.stats.intervals import ratio, throughput
 from orchestrator.analysis.verdicts.comparability import comparable, eligible
+from orchestrator.analysis.verdicts.verdict import BASELINES, candidates
 from orchestrator.model.findings import Estimate
 from orchestrator.model.runs import Cell, CellResult, Run
 
@@ -125,22 +126,17 @@ def _curve(run: Run, results: Sequence[CellResult]) -> ScalingCurve:
 
 
 def _point(run: Run, result: CellResult) -> ScalingPoint:
-    found = throughput(result)
-    serial = next((each for each in run.of_stage(result.cell.stage) if _is_serial_of(each, result)), None)
+    cell, found = result.cell, throughput(result)
+    serial = next(
+        (
+            each
+            for each in candidates(run.of_work(cell.stage, cell.work), BASELINES["serial"])
+            if each.cell.kernel == cell.kernel and comparable(each, result)
+        ),
+        None,
+    )
     return ScalingPoint(
-        result.cell,
+        cell,
         Estimate(0.0) if found is None else found,
         None if serial is None else ratio(serial.makespans_s, result.makespans_s),
     )
-
-
-def _is_serial_of(result: CellResult, other: CellResult) -> bool:
-    """Return whether a result is the comparable serial cell of the other's kernel and work."""
-    one, two = result.cell, other.cell
-    same = (one.kernel, one.width, one.height, one.latency_ms) == (
-        two.kernel,
-        two.width,
-        two.height,
-        two.latency_ms,
-    )
-    return one.strategy == "serial" and not one.replica and same and comparable(result, other)
