@@ -1,8 +1,7 @@
-"""Synthetic photographs: pictures that compress and decode as photographs do, from a seed and a size.
+"""Synthetic photographs: pictures that compress and decode as photographs do, made from a seed and a size.
 
-A scene of overlapping leaves between a sky and a ground gives edges at every scale; a fine field with a 1/f
-amplitude spectrum gives texture; two smoother, weaker ones tint it, so that the three channels go together
-as they do in photographs: luminance dominates.
+Overlapping leaves between sky and ground give edges at every scale; a fine field with a 1/f amplitude spectrum gives
+texture; two smoother, weaker ones tint it, so that luminance dominates, as in photographs.
 
 Sources: Field, "Relations between the statistics of natural images and the response properties of cortical
 cells", 1987 (the spectrum); Lee, Mumford & Huang, "Occlusion models for natural images", 2001 (the leaves).
@@ -12,7 +11,7 @@ from __future__ import annotations
 
 import io
 import math
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,30 +21,27 @@ from orchestrator.errors import UsageError
 from worker.contract import Pixels
 from worker.stages.decode import MAX_PIXELS
 
-MIN_SIDE = 8
-MAX_SIDE = 8192
-MAX_SQUARE = min(MAX_SIDE, math.isqrt(MAX_PIXELS))
-"""The largest side of a square picture."""
-JPEG_QUALITY = 88
+MIN_SIDE: Final = 8  # pixels
+MAX_SIDE: Final = 8192
+MAX_SQUARE: Final = min(MAX_SIDE, math.isqrt(MAX_PIXELS))  # the side of the largest square picture
+JPEG_QUALITY: Final = 88
 
-LEAVES = 160
-TEXTURE = 7.5
-"""Contrast of the texture: with it, a JPEG of `JPEG_QUALITY` takes a photograph's bytes a pixel."""
-TINT = 2.0
-TINT_SCALE = 8
-"""Colour varies this many times more coarsely than brightness."""
+LEAVES: Final = 160
+TEXTURE: Final = (
+    7.5  # contrast: with it, a JPEG of `JPEG_QUALITY` takes as many bytes a pixel as a photograph
+)
+TINT: Final = 2.0
+TINT_SCALE: Final = 8  # colour varies this many times more coarsely than brightness
 
 _Plane: TypeAlias = NDArray[np.float32]
-_Paint: TypeAlias = tuple[int, int, int, int]
-"""Red, green, blue, and how rough the surface is: 255 is the roughest."""
+_Paint: TypeAlias = tuple[int, int, int, int]  # red, green, blue, and roughness: 255 is the roughest
 
 
 def photograph(seed: int, index: int, width: int, height: int) -> Pixels:
-    """The synthetic photograph number `index` of the set that `seed` names.
+    """Return the synthetic photograph `index` of the set that `seed` names.
 
-    A pure function: the same bits on every call, in every process and thread, for the same versions of NumPy
-    and Pillow on the same kind of processor. Random numbers are NumPy's `Generator(PCG64)`, seeded with all
-    four arguments.
+    A pure function: the same bits in every process and thread, for the same versions of NumPy and Pillow on the same
+    kind of processor. Random numbers are NumPy's `Generator(PCG64)`, seeded with all four arguments.
 
     Args:
         seed: names the set, 0 or more.
@@ -74,7 +70,7 @@ def photograph(seed: int, index: int, width: int, height: int) -> Pixels:
 
 
 def encode(pixels: Pixels) -> bytes:
-    """The picture as a JPEG of `JPEG_QUALITY`, colour at half resolution, as cameras and web sites save it.
+    """Return a JPEG of `JPEG_QUALITY` with colour at half resolution, as cameras save it.
 
     Args:
         pixels: (H, W, 3) uint8, RGB.
@@ -85,7 +81,7 @@ def encode(pixels: Pixels) -> bytes:
 
 
 def check_size(width: int, height: int) -> None:
-    """See that a photograph can be made in this size.
+    """Check that a photograph can be made in this size.
 
     Raises:
         UsageError: a side is not `MIN_SIDE` to `MAX_SIDE`, or there are more pixels than `decode` takes.
@@ -99,15 +95,12 @@ def check_size(width: int, height: int) -> None:
 
 
 def _scene(random: np.random.Generator, width: int, height: int) -> Image.Image:
-    """Sky, hills, and leaves of every size before them, the small ones in front; edges as soft as a lens's.
-
-    An RGBA picture whose fourth channel is not opacity but roughness.
-    """
+    """Draw sky, hills, and leaves in front, the small ones foremost; the fourth channel is roughness."""
     image = Image.fromarray(_sky(random, width, height))
     draw = ImageDraw.Draw(image)
     for distance in (0.0, 0.5, 1.0):
         draw.polygon(_hill(random, width, height, distance), fill=_paint(random, 60, 150))
-    # As many leaves for every halving of the area, as in the dead-leaves model: alike at every scale.
+    # As many leaves for each halving of the area, as in the dead-leaves model, so that every scale looks alike.
     for radius in min(width, height) * 0.22 / np.sqrt(np.linspace(1, 200, LEAVES)):
         centre = random.uniform(0, width), random.triangular(0, height, height)
         draw.polygon(_leaf(random, centre, float(radius)), fill=_paint(random, 20, 220))
@@ -115,7 +108,7 @@ def _scene(random: np.random.Generator, width: int, height: int) -> Image.Image:
 
 
 def _sky(random: np.random.Generator, width: int, height: int) -> NDArray[np.uint8]:
-    """A vertical gradient, brighter towards the horizon and hardly rough."""
+    """A vertical gradient, brighter towards the horizon and nearly smooth."""
     top, bottom = np.array(_paint(random, 110, 170)), np.array(_paint(random, 185, 235))
     rows = np.linspace(top, bottom, height)
     rows[:, 3] = 40
@@ -144,9 +137,9 @@ def _leaf(
 
 
 def _one_over_f(random: np.random.Generator, width: int, height: int) -> _Plane:
-    """A random field, (height, width) float32, whose amplitude falls as one over the spatial frequency.
+    """Return a random field, (height, width) float32, with amplitudes of one over the spatial frequency.
 
-    Its contrast from pixel to pixel is the same for every size, so a larger picture is no coarser.
+    Its contrast between neighbouring pixels is the same for every size.
     """
     across = np.fft.rfftfreq(width).astype(np.float32)
     down = np.fft.fftfreq(height).astype(np.float32)
@@ -162,7 +155,7 @@ def _one_over_f(random: np.random.Generator, width: int, height: int) -> _Plane:
 
 
 def _smooth(random: np.random.Generator, width: int, height: int) -> _Plane:
-    """The same at a coarser resolution, enlarged."""
+    """Return such a field of coarser resolution, enlarged."""
     coarse = _one_over_f(random, -(-width // TINT_SCALE) + 1, -(-height // TINT_SCALE) + 1)
     return np.asarray(Image.fromarray(coarse).resize((width, height), Image.Resampling.BILINEAR))
 
