@@ -1,4 +1,4 @@
-"""`@fuzz(n)`: a property that is tried on n drawn cases, times FUZZ_SCALE, each of them counted."""
+"""`@fuzz(n)`: test a property on n drawn cases, times FUZZ_SCALE, and count them."""
 
 from __future__ import annotations
 
@@ -13,15 +13,13 @@ from hypothesis.strategies import SearchStrategy
 
 SCALE = int(os.environ.get("FUZZ_SCALE", "1"))
 
-CASES: Counter[str] = Counter()
-"""Cases that were run, by the module of their test."""
+CASES: Counter[str] = Counter()  # that were run, by the module of their test
 
 
 def fuzz(examples: int, **drawn: SearchStrategy[Any]) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Try the test on `examples` cases, times FUZZ_SCALE.
 
-    No deadline a case: other work on the machine is no fault of the code. A case that hangs meets the
-    test's own timeout.
+    Cases have no deadline, since other work on the machine may slow one; one that hangs meets the test's timeout.
     """
 
     def decorated(test: Callable[..., None]) -> Callable[..., None]:
@@ -36,8 +34,7 @@ def fuzz(examples: int, **drawn: SearchStrategy[Any]) -> Callable[[Callable[...,
             max_examples=examples * SCALE,
             deadline=None,
             database=None,
-            derandomize=SCALE
-            == 1,  # `make test` has the same cases everywhere; `make fuzz` looks for new ones
+            derandomize=SCALE == 1,  # `make test` has the same cases everywhere, `make fuzz` new ones
             suppress_health_check=list(HealthCheck),
         )
         made: Callable[..., None] = limits(given(**drawn)(counted))

@@ -1,7 +1,6 @@
-"""How many cases there are: some in `make test`, 20,000 and more in `make fuzz`, and both say how many it were.
+"""Reports how many cases were run: some in `make test`, over 20,000 in `make fuzz`.
 
-A test draws its cases with `@fuzz(n)`: n of them, times FUZZ_SCALE. What hypothesis tries while it shrinks
-or repeats is counted, too, for those cases were run.
+Cases that hypothesis runs while it shrinks or repeats are counted as well.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from tests.fuzz.cases import CASES, SCALE
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """The count, by module."""
+    """Report the count by module."""
     if CASES:
         parts = Counter(CASES)
         listed = ", ".join(f"{name} {count:,}" for name, count in parts.most_common())

@@ -1,4 +1,4 @@
-"""URLs that want to lead elsewhere, settings that make no sense, and text that is more than text."""
+"""Misleading URLs, invalid settings, and text with secrets and control characters."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ URLS = st.one_of(
 
 
 class TriedError(OSError):
-    """A connection that was about to be made."""
+    """In place of a connection."""
 
 
 @pytest.fixture(scope="module", params=["requests", "session"])
@@ -98,7 +98,7 @@ def kernel(request: pytest.FixtureRequest) -> Any:
 
 @pytest.fixture
 def tried(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int]]:
-    """Where connections were about to be made, in a world whose only allowed origin is http://allowed."""
+    """Record where connections would be made, with http://allowed as the only allowed origin."""
     addresses: list[tuple[str, int]] = []
 
     def create_connection(address: tuple[str, int], *_: Any, **__: Any) -> Any:
@@ -137,7 +137,7 @@ def test_no_url_leads_anywhere_but_to_the_allowed_origin(
         "http://evil%2f@allowed:81/",
     ],
 )
-def test_a_trick_is_refused_by_the_name_that_it_leads_to(
+def test_a_misleading_url_is_refused_by_the_name_it_leads_to(
     url: str, kernel: Any, tried: list[tuple[str, int]]
 ) -> None:
     with pytest.raises(
@@ -157,7 +157,7 @@ def test_a_trick_is_refused_by_the_name_that_it_leads_to(
         "http://allowed?x",
     ],
 )
-def test_every_spelling_of_the_allowed_origin_is_it(
+def test_every_spelling_of_the_allowed_origin_is_allowed(
     url: str, kernel: Any, tried: list[tuple[str, int]]
 ) -> None:
     with pytest.raises(DownloadError, match="cannot be reached"):
@@ -174,13 +174,13 @@ def test_every_spelling_of_the_allowed_origin_is_it(
         ("http://10.0.0.1:80", "http://10.0.0.1:80"),
     ],
 )
-def test_an_origin_has_one_spelling(text: str, spelled: str) -> None:
+def test_an_origin_has_one_canonical_form(text: str, spelled: str) -> None:
     assert origins.parse(text) == spelled
     assert origins.of_url(f"{text.rstrip('/')}/images/0.jpg") == spelled
 
 
 @fuzz(100, text=st.one_of(st.lists(PARTS, max_size=5).map("".join), st.text(max_size=30)))
-def test_an_origin_is_spelled_the_same_twice_or_refused(text: str) -> None:
+def test_a_canonical_origin_stays_the_same_or_the_text_is_refused(text: str) -> None:
     try:
         once = origins.parse(text)
     except ValueError:
@@ -213,7 +213,7 @@ def test_settings_are_in_their_ranges_or_refused_by_name(given: dict[str, str]) 
 
 
 @fuzz(100, text=st.one_of(HOSTILE_TEXT, URLS, st.text(), st.text().map(lambda text: text * 500)))
-def test_what_is_told_is_one_printable_line_and_the_same_when_told_again(text: str) -> None:
+def test_redacted_text_is_one_printable_line_and_stays_the_same_when_redacted_again(text: str) -> None:
     shown = redact(text)
     assert shown.isprintable()
     assert len(shown) <= MAX_CHARACTERS
@@ -238,7 +238,7 @@ def test_what_is_told_is_one_printable_line_and_the_same_when_told_again(text: s
         ("größer als 800×600 µs", "größer als 800×600 µs"),
     ],
 )
-def test_secrets_and_control_characters_are_not_told(text: str, shown: str) -> None:
+def test_secrets_and_control_characters_are_not_shown(text: str, shown: str) -> None:
     assert redact(text) == shown
 
 

@@ -1,4 +1,4 @@
-"""Small files that want much: refused by what they claim, in a process that has no memory or time to spare."""
+"""Small files that claim to be large are refused, in a process with little memory and time."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.fuzz.spoilt import WHOLE, claiming, encoded
+from tests.fuzz.corrupt_pictures import WHOLE, claiming, encoded
 
 ROOT = Path(__file__).parents[2]
 
+# Decodes every file of a folder with 1 GiB of memory beyond its own and a minute of CPU time; prints its growth in MiB.
 CHILD = """
 import json, resource, sys
 from pathlib import Path
@@ -40,12 +41,10 @@ for file in sorted(Path(sys.argv[1]).iterdir()):
         said[kernel] = outcome.failure.message if outcome.failure else str(outcome.output.shape)
     print(json.dumps([file.name, said, grown() - before, len(bomb) >> 20]))
 """
-"""Decodes every file of a folder with 1 GiB beyond what it has itself and a minute of CPU time for all of them;
-tells by how many MiB it has grown so far."""
 
 
 def scans() -> bytes:
-    """A JPEG whose last scan comes 20,000 times: 0.8 ms of work for every 12 bytes."""
+    """A JPEG that repeats its last scan 20,000 times: 0.8 ms of work for every 12 bytes."""
     file = io.BytesIO()
     Image.fromarray(np.zeros((800, 800, 3), np.uint8)).save(file, "JPEG", progressive=True)
     content = file.getvalue()
@@ -53,7 +52,7 @@ def scans() -> bytes:
 
 
 def sequential_scans() -> bytes:
-    """The same in a sequential JPEG, each of whose scans holds one colour."""
+    """The same in a sequential JPEG, with one colour a scan."""
     content = WHOLE["jpeg"]
     sos = content.index(b"\xff\xda")
     one = b"\xff\xda\x00\x08\x01\x01\x00\x00\x3f\x00" + content[sos + 14 : -2]
@@ -78,14 +77,14 @@ def profile() -> bytes:
 
 
 def frames() -> bytes:
-    """A GIF of 20,000 frames, of which one is asked for."""
+    """A GIF of 20,000 frames, of which one is decoded."""
     content = encoded("GIF", "P")
     frame = content[content.index(b"\x2c", 13 + 3 * 256) : -1]
     return content[:-1] + frame * 20_000 + b";"
 
 
 def pixels() -> bytes:
-    """A PNG of 0.2 MB that unpacks to more pixels than there may be, and is no lie."""
+    """A PNG of 0.2 MB that truly unpacks to more pixels than the limit."""
     packer = zlib.compressobj(9)
     rows = b"".join(packer.compress(bytes((1 + 8193 // 8 + 1) * 64)) for _ in range(129)) + packer.flush()
     head = chunk(b"IHDR", (8193).to_bytes(4, "big") * 2 + b"\x01\0\0\0\0")
@@ -111,7 +110,7 @@ BOMBS: dict[str, tuple[Callable[[], bytes], str]] = {
 
 @pytest.fixture(scope="module")
 def defused(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """What was said of each bomb, and how far the process that met them had grown by then."""
+    """The result of each bomb, and how much the process that decoded it had grown by then."""
     folder = tmp_path_factory.mktemp("bombs")
     for kind, (make, _) in BOMBS.items():
         (folder / kind).write_bytes(make())
@@ -122,7 +121,7 @@ def defused(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("kind", BOMBS)
-def test_a_bomb_is_defused_in_little_memory_and_time(kind: str, defused: dict[str, Any]) -> None:
+def test_a_bomb_is_refused_in_little_memory_and_time(kind: str, defused: dict[str, Any]) -> None:
     said, grown_mib, size_mib = defused[kind]
     assert BOMBS[kind][1] in said["asarray"]
     assert said["asarray"] == said["getdata"]

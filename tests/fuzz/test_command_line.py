@@ -1,6 +1,6 @@
 """Every command with any options: a documented exit code, no traceback, and a line with what is wrong.
 
-All of it runs but what measures or serves: options, plans, sources, brokers' addresses, result files, reports.
+Everything runs except measuring and serving: options, plans, sources, broker URLs, result files, reports.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ WORDS = st.one_of(
     st.sampled_from(
         [
             "good.json",
-            "spoilt.json",
+            "corrupt.json",
             "empty.json",
             "none.json",
             "folder",
@@ -82,7 +82,7 @@ PLAIN = st.one_of(
 
 @st.composite
 def command_lines(draw: st.DrawFn) -> list[str]:
-    """A command, some of its options with fitting and unfitting values, and now and then what is none of them."""
+    """Draw a command and options of it, with valid and invalid values, and sometimes other words."""
     name = draw(st.sampled_from([*COMMANDS, *COMMANDS, "fly", ""]))
     words = [name] if name else []
     command = COMMANDS.get(name)
@@ -90,7 +90,7 @@ def command_lines(draw: st.DrawFn) -> list[str]:
         draw(st.lists(st.sampled_from(command.params), max_size=6)) if command and command.params else []
     ):
         if parameter.param_type_name == "argument":
-            words.append(draw(st.sampled_from(["good.json", "spoilt.json", "good.json", draw(WORDS)])))
+            words.append(draw(st.sampled_from(["good.json", "corrupt.json", "good.json", draw(WORDS)])))
         elif parameter.is_flag:
             words.append(parameter.opts[0])
         else:
@@ -102,7 +102,7 @@ def command_lines(draw: st.DrawFn) -> list[str]:
 
 @contextmanager
 def measured(options: Any, source: Any, watcher: Any, save: Any) -> Iterator[Run]:
-    """In place of a measurement: everything that is checked before one begins."""
+    """In place of a measurement, check everything that is checked before one begins."""
     plan = resolve(options, source, None, watcher.note)
     if options.broker is not None:
         check_url(settings_for(options.broker).broker_url)
@@ -117,11 +117,11 @@ def nothing(*_: Any, **__: Any) -> Any:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Where the commands run: with a result, a spoilt one, and pictures; nothing is measured, bound or started."""
+    """A folder to run in, with a result, a corrupt one, and pictures; nothing is measured, bound or started."""
     here = tmp_path_factory.mktemp("here")
     text = results.dumps(example_run())
     (here / "good.json").write_text(text)
-    (here / "spoilt.json").write_text(text[: len(text) // 2])
+    (here / "corrupt.json").write_text(text[: len(text) // 2])
     (here / "empty.json").touch()
     (here / "folder").mkdir()
     (here / "pictures").mkdir()
@@ -154,7 +154,7 @@ def test_no_command_line_ends_in_a_traceback(
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_tells_of_itself(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli._run([command, "--help"]) == 0
     assert "Usage: orchestrator" in capsys.readouterr().out
 
@@ -184,7 +184,7 @@ def test_a_secret_in_an_option_is_not_kept_in_the_result(
 
 
 @pytest.mark.usefixtures("folder")
-def test_a_folder_whose_name_a_terminal_would_obey_is_told_in_print(
+def test_control_characters_in_a_folder_s_name_are_escaped(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     assert cli._run(["run", "--output", "odd\x1b[2J"]) == 0

@@ -1,4 +1,4 @@
-"""What comes over the wire: an order, an answer, a reference and its payload, or a refusal that says why."""
+"""What arrives over the network: a valid message, reply or reference, or an error that names the fault."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from hypothesis import strategies as st
 
 from tests.fuzz.cases import fuzz
-from tests.fuzz.values import ANYTHING, spoilt
+from tests.fuzz.values import ANYTHING, corrupt
 from worker.contract import Failure
 from worker.messages import VERSION, ForeignMessageError, TaskMessage, TaskReply, TaskResult
 from worker.payloads import codec
@@ -27,47 +27,47 @@ REFERENCES: list[Reference] = [
     {"url": "http://127.0.0.1:8000/images/0.jpg"},
     {"raw": bytes(24), "size": 24, "shape": [2, 4, 3]},
 ]
-ORDER = TaskMessage(
+MESSAGE = TaskMessage(
     VERSION, "breakeven-0123456789ab-1-0-1", "numpy", "redis", [(1, REFERENCES[0]), (2, REFERENCES[3])]
 )
-ENTRY = TaskResult(1, KEYED, None, 1.0, 0.1, 0.2, 0.2, 0.1, 1.5)
+RESULT = TaskResult(1, KEYED, None, 1.0, 0.1, 0.2, 0.2, 0.1, 1.5)
 FAILED = TaskResult(2, None, Failure("DecodeError", "broken picture"), 1.0, 0.1, 0.2, 0.2, 0.1, 1.5)
-ANSWER = TaskReply("slot1@host", "host:12", [ENTRY, FAILED])
+REPLY = TaskReply("slot1@host", "host:12", [RESULT, FAILED])
 
 
-@fuzz(150, message=spoilt(ORDER.as_message()))
-def test_an_order_is_one_of_ours_or_refused_in_a_line(message: Any) -> None:
+@fuzz(150, message=corrupt(MESSAGE.as_message()))
+def test_a_message_is_valid_or_refused_in_one_line(message: Any) -> None:
     try:
-        order = TaskMessage.from_message(message)
+        received = TaskMessage.from_message(message)
     except ForeignMessageError as error:
         assert_brief(str(error))
         return
-    assert order.transport in ("inline", "redis", "files")
-    assert order.key.startswith("breakeven-")
-    for id_, reference in order.tasks:
+    assert received.transport in ("inline", "redis", "files")
+    assert received.key.startswith("breakeven-")
+    for id_, reference in received.tasks:
         assert 0 <= id_ < 1 << 63
         assert reference == checked_reference(reference)
 
 
-@fuzz(150, result=st.one_of(spoilt(ANSWER.as_result()), ANYTHING))
-def test_an_answer_is_one_of_ours_or_refused_in_a_line(result: Any) -> None:
+@fuzz(150, result=st.one_of(corrupt(REPLY.as_result()), ANYTHING))
+def test_a_reply_is_valid_or_refused_in_one_line(result: Any) -> None:
     try:
-        answer = TaskReply.from_result(result)
+        reply = TaskReply.from_result(result)
     except ForeignMessageError as error:
         assert_brief(str(error))
         return
-    assert answer.worker.isprintable()
-    for entry in answer.results:
-        assert abs(entry.started_at) + abs(entry.compute_s) < float("inf")
-        assert entry.failure is None or entry.failure.message.isprintable()
+    assert reply.worker.isprintable()
+    for each in reply.results:
+        assert abs(each.started_at) + abs(each.compute_s) < float("inf")
+        assert each.failure is None or each.failure.message.isprintable()
 
 
 @fuzz(
     150,
-    reference=st.sampled_from(REFERENCES).flatmap(spoilt),
+    reference=st.sampled_from(REFERENCES).flatmap(corrupt),
     raw=st.sampled_from([b"", bytes(24), bytes(25)]),
 )
-def test_bytes_and_a_reference_are_a_payload_or_none(reference: Any, raw: bytes) -> None:
+def test_bytes_and_a_reference_are_a_payload_or_an_error(reference: Any, raw: bytes) -> None:
     if not isinstance(reference, dict):
         return
     try:
@@ -79,8 +79,8 @@ def test_bytes_and_a_reference_are_a_payload_or_none(reference: Any, raw: bytes)
     assert not isinstance(payload, np.ndarray) or payload.dtype.kind in codec.PLAIN_KINDS
 
 
-@fuzz(150, reference=st.sampled_from(REFERENCES).flatmap(spoilt))
-def test_a_transport_gives_a_payload_or_says_that_there_is_none(reference: Any) -> None:
+@fuzz(150, reference=st.sampled_from(REFERENCES).flatmap(corrupt))
+def test_a_transport_returns_a_payload_or_reports_it_missing(reference: Any) -> None:
     if not isinstance(reference, dict):
         return
     with tempfile.TemporaryDirectory() as folder:
@@ -97,7 +97,7 @@ def test_another_version_is_refused_by_its_number(theirs: Any) -> None:
     with pytest.raises(
         ForeignMessageError, match=f"this worker speaks {VERSION}: use the same release"
     ) as error:
-        TaskMessage.from_message({**ORDER.as_message(), "version": theirs})
+        TaskMessage.from_message({**MESSAGE.as_message(), "version": theirs})
     assert repr(theirs)[:80] in str(error.value)
     assert_brief(str(error.value))
 
@@ -120,24 +120,24 @@ def test_another_version_is_refused_by_its_number(theirs: Any) -> None:
         ({"kernel": None}, "an invalid name None"),
     ],
 )
-def test_what_an_order_must_not_hold_is_named(change: dict[str, Any], words: str) -> None:
+def test_an_invalid_part_of_a_message_is_named(change: dict[str, Any], words: str) -> None:
     with pytest.raises(ForeignMessageError) as error:
-        TaskMessage.from_message({**ORDER.as_message(), **change})
+        TaskMessage.from_message({**MESSAGE.as_message(), **change})
     assert words in str(error.value)
     assert_brief(str(error.value))
 
 
 @pytest.mark.parametrize("time", [float("nan"), float("inf"), 1e13, 10**400, "1.0", True, None])
-def test_a_time_that_is_none_is_no_answer(time: Any) -> None:
-    row = ENTRY.as_row()
+def test_a_reply_with_an_invalid_time_is_refused(time: Any) -> None:
+    row = RESULT.as_row()
     row[4] = time
     with pytest.raises(ForeignMessageError, match="an invalid time"):
         TaskResult.from_row(row)
 
 
 def test_whole_messages_are_read_as_they_were_written() -> None:
-    assert TaskMessage.from_message(ORDER.as_message()) == ORDER
-    assert TaskReply.from_result(ANSWER.as_result()) == ANSWER
+    assert TaskMessage.from_message(MESSAGE.as_message()) == MESSAGE
+    assert TaskReply.from_result(REPLY.as_result()) == REPLY
 
 
 def assert_brief(message: str) -> None:

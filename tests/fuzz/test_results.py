@@ -32,13 +32,13 @@ from orchestrator.reports.prediction import render as render_prediction
 from orchestrator.results import MAX_BYTES, MAX_VALUES
 from tests.examples import example_run
 from tests.fuzz.cases import fuzz
-from tests.fuzz.spoilt import COLOURS
-from tests.fuzz.values import spoilt
+from tests.fuzz.corrupt_pictures import COLOURS
+from tests.fuzz.values import corrupt
 from tests.unit.reports.made_runs import every_run, scaled, swept
 
 
 def whole() -> Run:
-    """A run that has everything that a run can have."""
+    """Return a run in which nothing is absent."""
     run = example_run()
     stations = Stations(0.001, 0.002, 0.01, 100_000, 8, 0.001)
     cells = tuple(
@@ -60,7 +60,7 @@ RUNS = {"whole": WHOLE, "scaled": scaled(), "swept": swept()}
 
 
 def measured(run: Run) -> dict[str, Any]:
-    """A result file's content as far as it is read back."""
+    """Return the part of a result file that is read back."""
     document = results.to_json(run)
     for concluded in ("verdicts", "noise_floor", "warnings"):
         del document[concluded]
@@ -72,13 +72,14 @@ def measured(run: Run) -> dict[str, Any]:
 
 @st.composite
 def documents(draw: st.DrawFn) -> Any:
-    """A spoilt result; most of them still say that they are results, or nothing else would be looked at."""
-    made = draw(spoilt(draw(st.sampled_from(DOCUMENTS)), json_only=True))
+    """Draw a corrupt result; most keep their schema, without which nothing else would be read."""
+    made = draw(corrupt(draw(st.sampled_from(DOCUMENTS)), json_only=True))
     return {**made, "schema": 1} if draw(st.integers(0, 9)) else made
 
 
 DOCUMENTS = [measured(run) for run in RUNS.values()]
 ROOT = Path(__file__).parents[2]
+# Reads a result file with 1,200 MiB of memory beyond its own: twelve times the largest file.
 CHILD = """
 import resource, sys
 from pathlib import Path
@@ -92,13 +93,12 @@ try:
 except UsageError as error:
     print(error)
 """
-"""Reads a result file with 1,200 MiB beyond what it has itself; twelve times the largest file."""
 
 FLEET = HypotheticalFleet(8, 0.001, 1e8, 2)
 
 
 def read(content: bytes) -> Run | None:
-    """The run in a file of this content, or none and one line that says why."""
+    """Read a file of this content; return the run, or `None` after checking that the error is one line."""
     with tempfile.NamedTemporaryFile(suffix=".json") as file:
         file.write(content)
         file.flush()
@@ -151,21 +151,21 @@ USES: dict[str, Callable[[Run], Iterable[str]]] = {
 
 
 def use(run: Run, *names: str) -> None:
-    """Make of the run what is named; no text has a character that a terminal obeys."""
+    """Render a report, and check that no text has a control character."""
     for name in names:
         for text in USES[name](run):
             assert {each for each in text if not each.isprintable()} <= {"\n", "\xa0"}
 
 
 @fuzz(80, document=documents(), name=st.sampled_from(list(USES)))
-def test_a_spoilt_result_is_used_or_refused_in_a_line(document: Any, name: str) -> None:
+def test_a_corrupt_result_is_read_or_refused_in_one_line(document: Any, name: str) -> None:
     run = read(json.dumps(document).encode())
     if run is not None:
         use(run, name)
 
 
 @fuzz(8, document=documents())
-def test_a_spoilt_result_makes_a_page_or_is_refused(document: Any) -> None:
+def test_a_corrupt_result_makes_a_page_or_is_refused(document: Any) -> None:
     run = read(json.dumps(document).encode())
     if run is not None:
         REPORTS["html"](run, analyse(run))
@@ -175,7 +175,7 @@ TEXT = json.dumps(results.to_json(WHOLE)).encode()
 
 
 @fuzz(60, data=st.data(), name=st.sampled_from(list(USES)))
-def test_a_cut_or_altered_file_is_used_or_refused_in_a_line(data: st.DataObject, name: str) -> None:
+def test_a_cut_or_altered_file_is_read_or_refused_in_one_line(data: st.DataObject, name: str) -> None:
     content = bytearray(TEXT)
     for _ in range(data.draw(st.integers(0, 3))):
         at = data.draw(st.integers(0, len(content) - 1))
@@ -186,7 +186,7 @@ def test_a_cut_or_altered_file_is_used_or_refused_in_a_line(data: st.DataObject,
 
 
 @pytest.mark.parametrize("name", every_run())
-def test_what_was_made_for_the_reports_can_be_read_unless_it_is_nonsense(name: str) -> None:
+def test_the_examples_of_the_reports_can_be_read_unless_they_are_invalid(name: str) -> None:
     run = read(json.dumps(results.to_json(every_run()[name])).encode())
     assert run is not None
     use(run, *USES)
@@ -225,7 +225,7 @@ def test_what_was_made_for_the_reports_can_be_read_unless_it_is_nonsense(name: s
         ),
     ],
 )
-def test_a_hostile_file_is_refused_with_what_is_wrong(tmp_path: Path, content: bytes, words: str) -> None:
+def test_a_hostile_file_is_refused_with_the_reason(tmp_path: Path, content: bytes, words: str) -> None:
     path = tmp_path / "result.json"
     path.write_bytes(content)
     with pytest.raises(UsageError) as error:
@@ -236,7 +236,7 @@ def test_a_hostile_file_is_refused_with_what_is_wrong(tmp_path: Path, content: b
 
 
 @pytest.mark.parametrize("kind", ["a folder", "a pipe", "a device", "nothing", "a name that cannot be"])
-def test_what_is_no_file_is_neither_read_nor_waited_for(tmp_path: Path, kind: str) -> None:
+def test_a_path_that_is_not_a_file_is_neither_read_nor_waited_for(tmp_path: Path, kind: str) -> None:
     path = tmp_path / "result.json"
     if kind == "a folder":
         path.mkdir()
@@ -250,7 +250,7 @@ def test_what_is_no_file_is_neither_read_nor_waited_for(tmp_path: Path, kind: st
         results.read(path)
 
 
-def test_a_file_over_the_limit_is_refused_before_it_is_understood(tmp_path: Path) -> None:
+def test_a_file_over_the_limit_is_refused_before_it_is_parsed(tmp_path: Path) -> None:
     path = tmp_path / "result.json"
     with path.open("wb") as file:
         file.truncate(MAX_BYTES + 1)
@@ -272,10 +272,10 @@ def test_a_file_over_the_limit_is_refused_before_it_is_understood(tmp_path: Path
         (b'{"schema": 1, "cells": [], "plan": {', b'"a": 0, "b": 0, ', b'"c": 0}}'),
     ],
 )
-def test_memory_stays_within_bounds_whatever_a_file_repeats(
+def test_memory_is_bounded_for_any_repetition_in_a_file(
     tmp_path: Path, beginning: bytes, piece: bytes, end: bytes
 ) -> None:
-    """As much of it as passes the first check, which is when most of it is understood."""
+    """As much of it as passes the first check, which is when most of it is parsed."""
     separators = sum(piece.count(sign) for sign in b",[{")
     content = beginning + piece * ((MAX_VALUES - 100) // separators) + end
     path = tmp_path / "result.json"
@@ -287,7 +287,7 @@ def test_memory_stays_within_bounds_whatever_a_file_repeats(
 
 
 def test_every_value_of_a_run_is_limited() -> None:
-    """Every number has a range, every text and list a length: a new field cannot forget it."""
+    """Every number has a range, every text and list a length, new fields included."""
     schema = TypeAdapter(Run).json_schema()
     limits = {
         "integer": {"minimum", "maximum"},

@@ -1,4 +1,4 @@
-"""Values as JSON and msgpack have them, and ways to spoil a document: for whatever reads what others wrote."""
+"""Values of JSON and msgpack, and ways to corrupt a document, for everything that reads what others wrote."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+# Ends of ranges, other types, and text with a meaning to a terminal, page, shell or spreadsheet.
 HOSTILE = st.sampled_from(
     [
         None,
@@ -51,7 +52,6 @@ HOSTILE = st.sampled_from(
         b"\x80\x04K\x01.",
     ]
 )
-"""What a reader may stumble over: ends of ranges, other kinds, and text that means something to somebody."""
 
 HOSTILE_TEXT = HOSTILE.filter(lambda value: isinstance(value, str))
 
@@ -65,8 +65,8 @@ ANYTHING = st.recursive(
 
 
 @st.composite
-def spoilt(draw: st.DrawFn, document: Any, json_only: bool = False) -> Any:
-    """The document with up to four faults: a value replaced, left out, doubled or nested, or a name of all."""
+def corrupt(draw: st.DrawFn, document: Any, json_only: bool = False) -> Any:
+    """Draw the document with up to four faults: values replaced, removed, nested or added, or texts renamed."""
     made = copy.deepcopy(document)
     for _ in range(draw(st.integers(0, 4))):
         if draw(st.booleans()):
@@ -78,7 +78,7 @@ def spoilt(draw: st.DrawFn, document: Any, json_only: bool = False) -> Any:
 
 
 def _change(draw: st.DrawFn, holder: Any, place: Any, value: Any) -> None:
-    """One fault at one place."""
+    """Make one fault."""
     what = draw(st.sampled_from(["replace", "remove", "nest", "add"]))
     if holder is None:
         return
@@ -95,14 +95,14 @@ def _change(draw: st.DrawFn, holder: Any, place: Any, value: Any) -> None:
 
 
 def _renamed(document: Any) -> st.SearchStrategy[tuple[Any, Any, Any]]:
-    """One text of the document, and another in its place wherever it stands, as a file by another hand has it."""
+    """Draw a text of the document and its replacement, everywhere it occurs."""
     texts = {value for _, value in _leaves(document) if isinstance(value, str)}
     new = st.one_of(HOSTILE_TEXT, st.text(max_size=12))
     return st.tuples(st.none(), st.sampled_from(sorted(texts) or [""]), new)
 
 
 def _refigured(document: Any) -> st.SearchStrategy[tuple[Any, Any, Any]]:
-    """One kind of figure, and another value for each of them."""
+    """Draw the name of a figure and its replacement, everywhere it occurs."""
     names = {name for name, value in _leaves(document) if not isinstance(value, str)}
     some = st.sampled_from([None, 0, 1, 2, 1e-9, 1e-3, 1.0, 1e9, -1.0])
     figures = st.one_of(some, st.integers(0, 1 << 20), st.floats(0, 1e4))
@@ -110,7 +110,7 @@ def _refigured(document: Any) -> st.SearchStrategy[tuple[Any, Any, Any]]:
 
 
 def _leaves(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
-    """Every value that holds no other, with what it is called."""
+    """Yield every value that is not a container, and its name."""
     if isinstance(value, dict):
         for key, each in value.items():
             yield from _leaves(each, str(key))
@@ -122,7 +122,7 @@ def _leaves(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def _everywhere(value: Any, name: str | None, old: Any, new: Any, here: str = "") -> Any:
-    """The document with `new` for every text `old`, or for every figure that is called `name`."""
+    """Return the document with `new` for every text `old`, or for every figure named `name`."""
     if isinstance(value, dict):
         return {key: _everywhere(each, name, old, new, str(key)) for key, each in value.items()}
     if isinstance(value, list | tuple):
@@ -133,7 +133,7 @@ def _everywhere(value: Any, name: str | None, old: Any, new: Any, here: str = ""
 
 
 def _somewhere(draw: st.DrawFn, document: Any) -> tuple[Any, Any]:
-    """A place in the document: its holder, and its key or number there. Each kind of place as often as any other."""
+    """Draw a container in the document and a key of it, each path as often as any other."""
     places: dict[tuple[Any, ...], list[tuple[Any, Any]]] = {}
     _collect(document, (), places)
     if not places:

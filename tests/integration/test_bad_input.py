@@ -27,7 +27,7 @@ from orchestrator.strategies.serial import Serial
 from orchestrator.strategies.threads import Threads
 from orchestrator.strategies.vectorized import Vectorized
 from tests.conformance import BROKEN_PIXELS, outcomes_of
-from tests.fuzz.spoilt import bad_pictures
+from tests.fuzz.corrupt_pictures import bad_pictures
 from worker.contract import Outcome, Payload, Task
 
 DEADLINE_S = 30.0

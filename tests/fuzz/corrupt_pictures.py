@@ -1,4 +1,4 @@
-"""Pictures of every format and mode, and what can be wrong with them: cut, flipped, grafted, lied about."""
+"""Pictures of every format and mode, and faults in them: cuts, flipped bits, false sizes, parts of other files."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 WIDTH, HEIGHT = 31, 20
-COLOURS = np.random.default_rng(0).integers(0, 256, (HEIGHT, WIDTH, 3), dtype=np.uint8)
-"""Noise, so that every byte of a file has something to say."""
+COLOURS = np.random.default_rng(0).integers(
+    0, 256, (HEIGHT, WIDTH, 3), dtype=np.uint8
+)  # noise: every byte matters
 
 
 def _in_mode(mode: str) -> Image.Image:
@@ -72,36 +73,36 @@ WHOLE: dict[str, bytes] = {
     "webp alpha lossless": encoded("WEBP", "RGBA", lossless=True),
     "webp animated": encoded("WEBP", "RGB", save_all=True, append_images=[Image.fromarray(COLOURS[::-1])]),
 }
+# Formats that Pillow can decode, and the stage does not accept.
 FOREIGN = {
     form.lower(): encoded(form, "RGB") for form in ("TIFF", "PPM", "ICO", "TGA", "PCX", "SGI", "EPS", "PDF")
 }
-"""Formats that Pillow knows, and nobody here decodes."""
 
 
 @st.composite
-def spoilt(draw: st.DrawFn) -> bytes:
-    """A picture with a few faults, from a single bit to another file's head."""
+def corrupt_pictures(draw: st.DrawFn) -> bytes:
+    """Draw a picture with a few faults, from one bit to another file's head."""
     content = bytearray(draw(st.sampled_from(list({**WHOLE, **FOREIGN}.values()))))
     for _ in range(draw(st.integers(1, 4))):
         content = draw(st.sampled_from(FAULTS))(draw, content)
     return bytes(content)
 
 
-def _place(draw: st.DrawFn, content: bytearray) -> int:
-    """A place in the file: as often in its head, where what is said of it stands, as anywhere."""
+def _offset(draw: st.DrawFn, content: bytearray) -> int:
+    """An offset in the file: in its head, which describes it, as often as anywhere."""
     last = max(0, len(content) - 1)
     return draw(st.one_of(st.integers(0, min(last, 64)), st.integers(0, last)))
 
 
 def _flip(draw: st.DrawFn, content: bytearray) -> bytearray:
     if content:
-        content[_place(draw, content)] ^= 1 << draw(st.integers(0, 7))
+        content[_offset(draw, content)] ^= 1 << draw(st.integers(0, 7))
     return content
 
 
 def _overwrite(draw: st.DrawFn, content: bytearray) -> bytearray:
-    """Up to eight bytes, most often those at the ends of their range: sizes, counts and offsets."""
-    at = _place(draw, content)
+    """Overwrite up to eight bytes, often with extreme sizes, counts and offsets."""
+    at = _offset(draw, content)
     extreme = st.sampled_from(
         [b"\xff" * 4, b"\0" * 4, b"\x7f\xff\xff\xff", b"\x80\0\0\0", b"\0\0\0\x80", b"\xff\xff", b"\0\1"]
     )
@@ -115,21 +116,21 @@ def _cut(draw: st.DrawFn, content: bytearray) -> bytearray:
 
 
 def _drop(draw: st.DrawFn, content: bytearray) -> bytearray:
-    at = _place(draw, content)
+    at = _offset(draw, content)
     del content[at : at + draw(st.integers(1, 40))]
     return content
 
 
 def _repeat(draw: st.DrawFn, content: bytearray) -> bytearray:
-    at = _place(draw, content)
+    at = _offset(draw, content)
     part = content[at : at + draw(st.integers(1, 200))]
     return content[:at] + part * draw(st.integers(2, 20)) + content[at:]
 
 
 def _graft(draw: st.DrawFn, content: bytearray) -> bytearray:
-    """The head of one file and the rest of another."""
+    """Join the head of one file and the rest of another."""
     other = draw(st.sampled_from(list(WHOLE.values())))
-    return content[: _place(draw, content)] + other[draw(st.integers(0, len(other))) :]
+    return content[: _offset(draw, content)] + other[draw(st.integers(0, len(other))) :]
 
 
 def _append(draw: st.DrawFn, content: bytearray) -> bytearray:
@@ -137,7 +138,7 @@ def _append(draw: st.DrawFn, content: bytearray) -> bytearray:
 
 
 def _claim(draw: st.DrawFn, content: bytearray) -> bytearray:
-    """Another size than it has, with a checksum that agrees."""
+    """Claim another size, with a matching checksum."""
     side = st.one_of(
         st.integers(0, 70_000), st.sampled_from([0, 1, 16_383, 16_384, 65_535, 1 << 24, (1 << 31) - 1])
     )
@@ -148,7 +149,7 @@ FAULTS = (_flip, _flip, _overwrite, _overwrite, _cut, _drop, _repeat, _graft, _a
 
 
 def claiming(content: bytes, width: int, height: int) -> bytes:
-    """The file with its head saying that it is `width` x `height`, as far as its format can say so."""
+    """Return the file with a head that claims `width` x `height`, as far as its format allows."""
     if content.startswith(b"\x89PNG"):
         head = b"IHDR" + struct.pack(">II", width & 0xFFFFFFFF, height & 0xFFFFFFFF) + content[24:29]
         return content[:12] + head + struct.pack(">I", zlib.crc32(head)) + content[33:]
@@ -174,7 +175,7 @@ def claiming(content: bytes, width: int, height: int) -> bytes:
 
 
 def bad_pictures() -> list[bytes]:
-    """A hundred or so that are wrong in a way of their own, always the same ones, and every whole one."""
+    """Return about a hundred broken pictures, always the same ones, and every whole one."""
     pictures = [b"", b"x", b"<html>404</html>", *FOREIGN.values()]
     for number, content in enumerate(WHOLE.values()):
         broken = bytearray(content)
