@@ -84,7 +84,10 @@ def test_another_version_is_refused_with_the_remedy_that_then_works(folder: Path
         (["old.json", "."], "cannot be read"),
         (["old.json", "no-json.json"], "is not a result file"),
         (["old.json", "no-result.json"], "not a whole result"),
-        (["old.json", "negative.json"], "makespan_s is -1.0; it may be 1e-09 to 1e+09"),
+        (
+            ["old.json", "negative.json"],
+            "makespan_s: Input should be greater than or equal to 0.000000001, not -1.0",
+        ),
         (["old.json", "list.json"], "not a result of Breakeven"),
         (["old.json", "more.json", "--across"], "did not do the same work (images 8 and 9)"),
         (["old.json", "other.json"], "have no measured cell in common"),
