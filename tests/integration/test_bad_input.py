@@ -132,11 +132,23 @@ def test_pixels_that_are_a_pickle_are_only_bytes(fleet: Fleet, tmp_path: Path) -
     assert not planted.exists()
 
 
-def test_no_module_of_ours_loads_pickles() -> None:
-    """Not even through NumPy or a process pool."""
+POOL = {
+    "worker/pool_process.py",
+    "worker/shared_memory.py",
+    "orchestrator/strategies/process_pool.py",
+    "orchestrator/strategies/processes.py",
+}
+"""The modules that pickle between the orchestrator and the processes it started itself, over pipes and no network."""
+
+
+def test_no_module_of_ours_loads_pickles_except_those_of_the_process_pool() -> None:
     root = Path(__file__).parents[2]
-    words = ("pickle", "marshal", "shelve", "multiprocessing", "concurrent.futures.process", "np.load")
+    bare, pools = (
+        ("pickle", "marshal", "shelve", "np.load"),
+        ("multiprocessing", "concurrent.futures.process"),
+    )
     for path in (*root.glob("worker/**/*.py"), *root.glob("orchestrator/**/*.py")):
+        words = bare if str(path.relative_to(root)) in POOL else (*bare, *pools)
         code = [line.partition("#")[0] for line in path.read_text(encoding="utf-8").splitlines()]
         used = [
             line for line in code if any(f"import {word}" in line or f"from {word}" in line for word in words)
