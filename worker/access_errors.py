@@ -1,4 +1,4 @@
-"""What a refused or unreachable server means, and the remedy: certificates, passwords, rights.
+"""What a server means that refuses us, and the remedy: certificates, passwords, rights, replicas, clusters.
 
 Waiting does not help against any of these.
 """
@@ -26,6 +26,21 @@ CLIENT_CERTIFICATE_ALERTS: Final = ("TLSV13_ALERT_CERTIFICATE_REQUIRED", "SSLV3_
 NEEDS_CLIENT_CERTIFICATE: Final = (
     "it requires a client certificate; name one with BREAKEVEN_TLS_CERT and BREAKEVEN_TLS_KEY"
 )
+READ_ONLY: Final = "it is a read-only replica; name its primary"
+CLUSTER: Final = (
+    "it is a node of a Redis cluster, which Celery cannot use; name a Redis that is in no cluster"
+)
+# What a server says in the text of an error, and what that means.
+REFUSALS: Final = {
+    "READONLY": READ_ONLY,
+    "MOVED ": CLUSTER,
+    "CLUSTERDOWN": CLUSTER,
+    "CROSSSLOT": CLUSTER,
+    "MISCONF": "it could not save its data and refuses to write (MISCONF); see its log, make room on its disk, or run "
+    "'CONFIG SET stop-writes-on-bgsave-error no' on it",
+    "max number of clients reached": "it has as many clients as it may have; raise its maxclients, or close others",
+    "MASTERDOWN": "it is a replica that has lost its primary; name the primary",
+}
 COMMAND: Final = re.compile(r"permissions to run the '([^']+)' command")
 
 
@@ -40,27 +55,41 @@ def find_access_error(settings: Settings) -> str | None:
             with connect(url, timeout_s=5.0, tls=settings.tls) as client:
                 client.ping()
         except (redis.RedisError, OSError) as error:
-            reason = access_error(error, settings)
+            reason = access_error(error, settings, url)
             if reason is not None:
                 return f"the {what} {mask_credentials(url)} denied access: {reason}"
     return None
 
 
-def access_error(error: BaseException, settings: Settings) -> str | None:
-    """Return why access failed and the remedy, separated by `; `; `None` for any other error."""
+def access_error(error: BaseException, settings: Settings, url: str | None = None) -> str | None:
+    """Return why access failed and the remedy, separated by `; `; `None` for any other error.
+
+    Args:
+        error: what the attempt raised.
+        settings: those of the connection.
+        url: the server's address; the broker's if it is not given.
+    """
+    url = url or settings.broker_url
     for cause in _causes(error):
+        said = next((meaning for words, meaning in REFUSALS.items() if words in str(cause)), None)
+        if said is not None:
+            return said
         match cause:
             case ssl.SSLCertVerificationError():
                 return _certificate_error(cause, settings)
             case ssl.SSLError():
-                return _tls_error(cause.reason or str(cause), settings)
+                return _tls_error(cause.reason or str(cause), settings, url)
+            case redis.exceptions.ReadOnlyError():
+                return READ_ONLY
+            case redis.exceptions.AskError():  # MOVED is one of these
+                return CLUSTER
             case redis.exceptions.NoPermissionError():
                 return _permission_error(str(cause))
             case redis.AuthenticationError():
-                return "it rejected the password; give it in the URL: rediss://USER:PASSWORD@host:6380/0"
+                return f"it rejected the password; give it in the URL: {_with_login(url)}"
     # Of an alert that comes after the handshake, redis-py keeps only the text.
     alert = re.search(r"\[SSL: (\w+)\]", str(error))
-    return None if alert is None else _tls_error(alert[1], settings)
+    return None if alert is None else _tls_error(alert[1], settings, url)
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
@@ -87,9 +116,10 @@ def _certificate_error(error: ssl.SSLCertVerificationError, settings: Settings) 
     )
 
 
-def _tls_error(reason: str, settings: Settings) -> str | None:
+def _tls_error(reason: str, settings: Settings, url: str) -> str | None:
     if reason in NOT_TLS:
-        return "that port does not speak TLS; use its TLS port, or write redis:// if it has none"
+        plain = mask_credentials(url).replace("rediss://", "redis://", 1)
+        return f"that port does not speak TLS; use its TLS port, or write {plain} if it has none"
     if "EOF" in reason:
         # The server hung up, and its alert may have been lost: assume the likeliest one.
         return None if settings.tls_cert else NEEDS_CLIENT_CERTIFICATE
@@ -102,6 +132,12 @@ def _tls_error(reason: str, settings: Settings) -> str | None:
             "BREAKEVEN_TLS_CERT and BREAKEVEN_TLS_KEY"
         )
     return f"the TLS handshake failed ({reason.replace('_', ' ').lower()}); see the server's log"
+
+
+def _with_login(url: str) -> str:
+    """Return the URL with words in place of user and password."""
+    scheme, _, rest = url.partition("://")
+    return f"{scheme}://USER:PASSWORD@{rest.rpartition('@')[2]}"
 
 
 def _permission_error(message: str) -> str:

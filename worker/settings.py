@@ -8,14 +8,14 @@ from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Final, Self, TypeAlias
-from urllib.parse import parse_qs, urlsplit
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from worker import allowed_origins as origins
-from worker.redaction import escape_control, mask_credentials, redact
-from worker.tls import CERTIFICATE_FILES, check_files, tls_options
+from worker.redaction import mask_credentials, redact
+from worker.server_url import canonical_url
+from worker.tls import check_files, tls_options
 
 PREFIX: Final = "BREAKEVEN_"
 SECRETS: Final = Path("/run/secrets")  # where Docker mounts secrets, which `docker inspect` does not show
@@ -79,10 +79,8 @@ class Settings(BaseSettings):
 
     @field_validator("broker_url", "payload_url")
     @classmethod
-    def _no_tls_in_query(cls, url: str | None) -> str | None:
-        if url is not None:
-            check_query(url)
-        return url
+    def _canonical_url(cls, url: str | None) -> str | None:
+        return None if url is None else canonical_url(url)
 
     @model_validator(mode="after")
     def _check_tls_files(self) -> Self:
@@ -98,19 +96,6 @@ class Settings(BaseSettings):
     def tls(self) -> dict[str, Any]:
         """The options of a `rediss://` connection."""
         return tls_options(self.tls_ca, self.tls_cert, self.tls_key)
-
-
-def check_query(url: str) -> None:
-    """Raise `ValueError` if a URL's query sets TLS options, which clients would read differently."""
-    try:
-        given = [name for name in parse_qs(urlsplit(url).query) if name.startswith("ssl")]
-    except ValueError:
-        return  # not a URL at all: connecting to it gives the better error
-    if given:
-        raise ValueError(
-            f"{escape_control(mask_credentials(url))} has {', '.join(given)} in its query; certificates and host names "
-            f"are always verified: remove it, and name files with {CERTIFICATE_FILES}"
-        )
 
 
 def _allowed(text: str) -> str:

@@ -11,9 +11,9 @@ import sys
 import time
 from typing import Final
 
+from orchestrator.fleet.connections import connect_app
 from orchestrator.fleet.run_lock import release_lock_of
 from orchestrator.fleet.run_queue import RunQueue
-from worker.app import make_app
 from worker.payloads.redis import connect
 from worker.settings import Settings, read_settings
 
@@ -40,7 +40,7 @@ def delete_run(queue: RunQueue, settings: Settings, run_id: str) -> None:
 def main(run_id: str) -> None:
     """Empty the run's queue, have workers leave it, wait for their tasks to end, and delete the rest."""
     settings = read_settings()
-    app = make_app(settings)
+    app = connect_app(settings)
     queue = RunQueue(app, settings, run_id)
     queue.purge()
     app.control.cancel_consumer(run_id)

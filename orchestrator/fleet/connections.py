@@ -1,11 +1,15 @@
-"""Connections to the broker and the payload store: how a broken one shows, and how to close it."""
+"""Connections to the broker and the payload store: how they are made, how a broken one shows, and how to close it."""
 
 from __future__ import annotations
 
 from typing import Any, Final
 
 import redis
+from celery import Celery
 from kombu.exceptions import OperationalError
+
+from worker.app import make_app
+from worker.settings import Settings
 
 # Raised when a connection breaks or an answer does not come in time.
 CONNECTION_ERRORS: Final = (
@@ -17,6 +21,17 @@ CONNECTION_ERRORS: Final = (
 )
 
 REPLY_TIMEOUT_S: Final = 5.0  # seconds a healthy server may take to answer a question outside a batch
+
+
+def connect_app(settings: Settings) -> Celery:
+    """Return the orchestrator's Celery application, which reports a broken connection at once.
+
+    kombu tries again for six seconds, with every channel anew, and nothing that waits longer for the broker could then
+    keep its own deadline. A run waits in one place, and looks meanwhile whether what it needs still runs.
+    """
+    app = make_app(settings)
+    app.conf.broker_transport_options = {**app.conf.broker_transport_options, "max_retries": 0}
+    return app
 
 
 def close_sockets(channel: Any) -> None:

@@ -46,18 +46,20 @@ class Consumers:
         if names == before:
             return False
         self.confirmed = False
-        workers.command(self._app, "cancel_consumer", before - names, queue=self._queue)
+        deadline = time.monotonic() + COMMAND_TIMEOUT_S
+        workers.command(self._app, "cancel_consumer", before - names, deadline, queue=self._queue)
         workers.command(
             self._app,
             "add_consumer",
             names - before,
+            deadline,
             queue=self._queue,
             exchange=self._queue,
             exchange_type="direct",
             routing_key=self._queue,
         )
         self._names = names
-        self._wait_for_change(all_names)
+        self._wait_for_change(all_names, deadline)
         return True
 
     def reset(self, present: set[str], absent: set[str]) -> None:
@@ -84,8 +86,7 @@ class Consumers:
         names, self._names = self._names, set()
         workers.command(self._app, "cancel_consumer", names, queue=self._queue)
 
-    def _wait_for_change(self, all_names: Collection[str]) -> None:
-        deadline = time.monotonic() + COMMAND_TIMEOUT_S
+    def _wait_for_change(self, all_names: Collection[str], deadline: float) -> None:
         while (left_s := deadline - time.monotonic()) > 0:
             signals.check()
             answers = workers.ask(self._app, "active_queues", all_names, left_s)

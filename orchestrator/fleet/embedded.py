@@ -19,9 +19,9 @@ from orchestrator import signals
 from orchestrator.errors import UnavailableError
 from orchestrator.fleet import workers
 from orchestrator.fleet.child_processes import ChildProcesses
+from orchestrator.fleet.connections import connect_app
 from orchestrator.fleet.external import explained_errors, inspect_broker, inspect_payload_store
 from orchestrator.fleet.fleet import Fleet
-from worker.app import make_app
 from worker.payloads.redis import connect
 from worker.settings import Settings
 
@@ -41,7 +41,7 @@ def embedded_fleet(
     url = start_broker(processes)
     start_workers(processes, url, slots, events, origins)
     settings = Settings(broker_url=url, payload_dir=str(payload_folder(processes)), allowed_origins=origins)
-    app = make_app(settings)
+    app = connect_app(settings)
     try:
         found = _wait_for_workers(app, processes, slots)
         payload_store = inspect_payload_store(settings)

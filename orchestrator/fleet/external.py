@@ -12,18 +12,17 @@ import redis
 from kombu.exceptions import OperationalError
 
 from orchestrator.errors import UnavailableError, UsageError
-from orchestrator.fleet.connections import REPLY_TIMEOUT_S
+from orchestrator.fleet.connections import REPLY_TIMEOUT_S, connect_app
 from orchestrator.fleet.fleet import Fleet
 from orchestrator.fleet.workers import wait_for_workers
 from orchestrator.model.environment import Broker
-from worker.access_errors import access_error
-from worker.app import make_app
+from worker.access_errors import CLUSTER, READ_ONLY, access_error
 from worker.payloads.redis import connect
 from worker.redaction import escape_control, mask_credentials
+from worker.server_url import SCHEMES
 from worker.settings import Settings, SettingsError, read_settings
 
 FIND_S: Final = 10.0  # seconds the first worker may take to answer
-SCHEMES: Final = ("redis", "rediss", "redis+socket")
 SAFE_POLICY: Final = "noeviction"  # the only maxmemory-policy that refuses a command instead of deleting keys
 STORED: Final = {"broker": "queued tasks", "payload store": "payloads"}
 
@@ -34,11 +33,12 @@ def settings_for(broker: str) -> Settings:
     Raises:
         UsageError: that is not the URL of a Redis, or a variable has an invalid value.
     """
-    check_url(broker)
     try:
-        return read_settings(broker_url=broker)
+        settings = read_settings(broker_url=broker)
     except SettingsError as error:
         raise UsageError(str(error)) from None
+    check_url(settings.broker_url)
+    return settings
 
 
 @contextmanager
@@ -51,7 +51,7 @@ def external_fleet(settings: Settings) -> Iterator[Fleet]:
             worker answers.
     """
     broker, payload_store = inspect_broker(settings, embedded=False), inspect_payload_store(settings)
-    app = make_app(settings)
+    app = connect_app(settings)
     try:
         with explained_errors(settings):
             found = wait_for_workers(app, FIND_S)
@@ -122,8 +122,16 @@ def _inspect(what: str, url: str, settings: Settings, embedded: bool) -> Broker:
         with connect(url, timeout_s=REPLY_TIMEOUT_S, tls=settings.tls) as client:
             client.ping()
             server, memory = client.info("server"), client.info("memory")
+            replication = client.info("replication")
     except (redis.RedisError, OSError) as error:
         raise UnavailableError(_unreachable(what, url, error, settings)) from None
+    if server.get("redis_mode") == "cluster":
+        raise UnavailableError(f"the {what} {mask_credentials(url)} cannot be used: {CLUSTER}")
+    if replication.get("role") == "slave":
+        primary = f"{replication.get('master_host')}:{replication.get('master_port')}"
+        raise UnavailableError(
+            f"the {what} {mask_credentials(url)} cannot be used: {READ_ONLY}, {escape_control(primary, longest=250)}"
+        )
     policy = memory.get("maxmemory_policy")
     if policy not in (SAFE_POLICY, None):
         raise UnavailableError(
@@ -138,13 +146,13 @@ def _inspect(what: str, url: str, settings: Settings, embedded: bool) -> Broker:
 
 
 def _unreachable(what: str, url: str, error: Exception, settings: Settings) -> str:
-    reason = access_error(error, settings)
+    reason = access_error(error, settings, url)
     if reason is not None:
         return f"the {what} {mask_credentials(url)} denied access: {reason}"
     closed = "closed" in str(error) or "reset" in str(error)
     hint = ""
     if closed and url.startswith("redis://"):
-        hint = "write rediss:// if that port speaks TLS, "
+        hint = f"write {mask_credentials(url).replace('redis', 'rediss', 1)} if that port speaks TLS, "
     elif (closed or "EOF" in str(error)) and url.startswith("rediss://"):
         hint = "see in its log whether it accepts the certificate, "
     other = (

@@ -8,8 +8,10 @@ left. `embedded` and `external` make fleets.
 from __future__ import annotations
 
 import secrets
+import time
 from contextlib import suppress
 from dataclasses import replace
+from typing import Final
 
 import redis
 from celery import Celery
@@ -28,6 +30,8 @@ from orchestrator.model.environment import Broker
 from worker.app import PREFIX
 from worker.payloads.redis import ANSWER_S, connect
 from worker.settings import Settings
+
+CLOCKS_S: Final = 10.0  # seconds after which no further worker is asked for its clock
 
 
 class Fleet:
@@ -162,8 +166,11 @@ class Fleet:
         return self._offsets.get(worker)
 
     def measure_clock_offsets(self) -> None:
-        """Measure the offset of every worker's clock; if a connection breaks, keep the last ones."""
+        """Measure the offset of every worker's clock; keep the last one of a worker that cannot be asked in time."""
+        deadline = time.monotonic() + CLOCKS_S
         for index, worker in enumerate(self.workers):
+            if time.monotonic() > deadline:
+                return
             try:
                 offset = workers.measure_offset(self.app, worker)
             except CONNECTION_ERRORS:

@@ -16,7 +16,9 @@ from orchestrator.fleet.liveness import Liveness
 from orchestrator.fleet.run_queue import RunQueue
 from orchestrator.fleet.workers import WorkerInfo
 
-RECOVERY_S: Final = 30.0  # seconds a run waits for a broker or for workers that went away
+RECOVERY_S: Final = (
+    30.0  # seconds a run waits for a broker or for workers, from when it notices that they are gone
+)
 SEARCH_S: Final = 2.0  # seconds one search for workers takes at most
 
 
@@ -42,7 +44,7 @@ class Recovery:
         self.checks: list[Callable[[], None]] = []
         self.restart_workers: Callable[[], dict[str, str]] | None = None
         self.is_needed = False
-        self._has_failed = False
+        self._lost_at: float | None = None
         self._unreported: str | None = None
 
     def check(self) -> None:
@@ -69,6 +71,8 @@ class Recovery:
 
     def require(self) -> None:
         """Find the workers again, and assign their queue again, before the next batch."""
+        if not self.is_needed:
+            self._lost_at = time.monotonic()
         self.is_needed, self._consumers.confirmed = True, False
 
     def discard_orphans(self, queue: RunQueue) -> None:
@@ -91,26 +95,27 @@ class Recovery:
         found = self._wait_for_workers(len(before), slots)
         names = {worker.name for worker in found}
         self._consumers.reset(names, {worker.name for worker in before} - names)
-        self.is_needed = self._has_failed = False
+        self.is_needed, self._lost_at = False, None
         return [self._events.recognise(worker, before) for worker in found]
 
     def _wait_for_workers(self, expected: int, slots: int) -> list[WorkerInfo]:
         """Wait for all workers if we can restart them, else for enough of them for `slots`."""
-        # After one failure the workers are known to stay away: look once more, but do not wait so long again.
-        patience_s = SEARCH_S if self._has_failed else RECOVERY_S
-        deadline = time.monotonic() + patience_s
+        # One deadline for one loss: when it has passed, workers that stay away are looked for once, and not waited for.
+        if self._lost_at is None:
+            self._lost_at = time.monotonic()
+        deadline = self._lost_at + RECOVERY_S
         missing = ", ".join(self._liveness.missing) or "a worker"
         needed = slots if self.restart_workers is None else self.full_slots
         while True:
             signals.check()
             self.check()
-            found = workers.find(self._app, SEARCH_S, expected)
+            left_s = deadline - time.monotonic()
+            found = workers.find(self._app, min(SEARCH_S, left_s) if left_s > 0 else SEARCH_S, expected)
             have = sum(worker.slots for worker in found)
             if have >= needed:
                 return found
-            if time.monotonic() > deadline:
-                self._has_failed = True
+            if time.monotonic() >= deadline:
                 raise UnavailableError(
-                    f"{missing} was lost and did not come back within {patience_s:.0f} s: {have} of {needed} slots "
+                    f"{missing} was lost and did not come back within {RECOVERY_S:.0f} s: {have} of {needed} slots "
                     "are left; start it again, or ask for fewer --slots"
                 )

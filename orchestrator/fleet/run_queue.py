@@ -41,6 +41,7 @@ class RunQueue:
         self._settings = settings
         self._name = name
         self._connected: redis.Redis | None = None
+        self._overflows: int | None = None
 
     def close(self) -> None:
         """Close the connection; the next call opens a new one."""
@@ -76,6 +77,12 @@ class RunQueue:
             f"the {server} {mask_credentials(url)} is out of memory; raise its maxmemory, ask for fewer or smaller "
             "--images, or keep payloads elsewhere with --transport files"
         )
+
+    def output_buffer_overflowed(self) -> bool:
+        """Return whether the broker has closed a client since the last call because its output buffer was full."""
+        before = self._overflows
+        self._overflows = int(self._client.info("stats").get("client_output_buffer_limit_disconnections", 0))
+        return before is not None and self._overflows > before
 
     def length(self) -> int:
         """Return how many messages wait for a worker."""

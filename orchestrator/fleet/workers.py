@@ -89,13 +89,23 @@ def ask(
     return {name: answer for reply in replies or () for name, answer in reply.items()}
 
 
-def command(app: Celery, name: str, to: Collection[str], **arguments: str | bool) -> dict[str, Any]:
+def command(
+    app: Celery, name: str, to: Collection[str], deadline: float | None = None, **arguments: str | bool
+) -> dict[str, Any]:
     """Send a remote-control command that all workers in `to` must answer; return the answers by worker name.
 
+    Args:
+        app: the Celery application on the fleet's broker.
+        name: the name of the command.
+        to: the workers.
+        deadline: when they must have answered, by the monotonic clock; `COMMAND_TIMEOUT_S` from now if not given.
+        arguments: the command's arguments.
+
     Raises:
-        UnavailableError: a worker gave no answer within `COMMAND_TIMEOUT_S`.
+        UnavailableError: a worker gave no answer in time.
     """
-    answers = ask(app, name, to, COMMAND_TIMEOUT_S, **arguments)
+    timeout_s = COMMAND_TIMEOUT_S if deadline is None else max(0.0, deadline - time.monotonic())
+    answers = ask(app, name, to, timeout_s, **arguments)
     silent = set(to) - set(answers)
     if silent:
         raise UnavailableError(
@@ -296,7 +306,7 @@ def estimate_offset(
         reading = ask_clock()
         received = clock()
         if reading is None:
-            continue
+            break  # it may be gone, and would be waited for once more in each trip
         bound = (received - sent) / 2
         if best is None or bound < best.bound_s:
             best = Offset(reading - (sent + received) / 2, bound)

@@ -35,7 +35,7 @@ def connect(url: str, timeout_s: float = ANSWER_S, tls: Mapping[str, Any] | None
         tls: options of a `rediss://` connection (`Settings.tls`); without them only the system's authorities are
             trusted.
     """
-    plain = url.replace("redis+socket://", "unix://", 1)
+    plain = url.replace("redis+socket://", "unix://", 1).replace("?virtual_host=", "?db=", 1)
     options: dict[str, Any] = {} if plain.startswith("unix://") else {"socket_keepalive": True}
     if plain.startswith("rediss://"):
         options |= tls_options(None, None, None) if tls is None else tls

@@ -25,6 +25,10 @@ from worker.contract import Outcome, Task
 from worker.messages import STORE_FAILED, VERSION, ForeignMessageError, TaskMessage, TaskReply
 from worker.tasks import task_name
 
+OUTPUT_BUFFER_OVERFLOWED: Final = (
+    "the broker closed a connection, because its client-output-buffer-limit is too small for these payloads; set it "
+    "with CONFIG SET client-output-buffer-limit 'pubsub 0 0 0', or use --transport redis"
+)
 MAX_RECONNECTS: Final = 10  # in one batch; then the broker is given up
 MIN_BYTES_PER_S: Final = 100_000  # a broker that moves payloads more slowly is disturbed
 RECEIVE_WAIT_S: Final = 0.5  # seconds to wait for a reply when nothing can be published
@@ -80,11 +84,15 @@ class Batch:
                     yield from self._check(watchdog, time.monotonic() - replied_at)
                     checked_at = time.monotonic()
             except CONNECTION_ERRORS as error:
-                self.note(f"a connection to the broker or the payload store broke ({error})")
                 reconnects += 1
-                if reconnects > MAX_RECONNECTS:
-                    raise
-                self.connection.reconnect(error)
+                try:
+                    if reconnects > MAX_RECONNECTS:
+                        raise
+                    self.connection.reconnect(error)
+                    if self.connection.fleet.run_queue.output_buffer_overflowed():
+                        self.note(OUTPUT_BUFFER_OVERFLOWED)
+                finally:
+                    self.note(f"a connection to the broker or the payload store broke ({error})")
                 watchdog.missing = frozenset()
 
     def _publish(self) -> int:
@@ -178,6 +186,8 @@ class Batch:
         unanswerable = watchdog.check(self.in_flight, quiet_s)
         for id_ in unanswerable.unsent:
             self.unpublished.append(self._remove(id_).start)
+        if unanswerable.lost or unanswerable.unsent:
+            self.connection.publisher.declare()
         for id_ in unanswerable.lost:
             message = self._remove(id_)
             self.cleanup.give_up(id_, message.references)

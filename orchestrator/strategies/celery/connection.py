@@ -46,7 +46,11 @@ class Publisher:
         if self._producer is None:
             pool = self._app.producer_pool
             self._producer = self._acquired.enter_context(pool.acquire(block=True, timeout=ACQUIRE_S))
-            self._queue(self._producer.channel).declare()
+            self.declare()
+
+    def declare(self) -> None:
+        """Bind the queue again: after a FLUSHALL the broker would drop every message to it without an error."""
+        self._queue(self._producer.channel).declare()
 
     def drop(self) -> None:
         """Close the sockets without telling the broker, and return the producer."""

@@ -73,6 +73,7 @@ class Celery(Strategy):
         self._prefix = f"{self._fleet.run_id}-{secrets.token_hex(4)}-"
         results = ResultSubscription(self._fleet.app, self._fleet.client(), self._prefix)
         self._cleanup = Cleanup(transport, results)
+        self._fleet.run_queue.output_buffer_overflowed()  # from here on, an overflow is one of ours
         self._connection = Connection(
             self._fleet,
             self._transport_name,
@@ -137,6 +138,8 @@ class Celery(Strategy):
         self._fleet.check()
         if self._connection.is_stale:
             self._connection.renew()
+        self._connection.publisher.open()
+        self._connection.publisher.declare()
         self._choose_slots()
         if self._events is not None:
             self._fleet.switch_events(self._events == "on")
