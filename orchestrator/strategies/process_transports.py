@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor, Future
 from typing import Any, ClassVar, Final
 
-from worker.contract import Outcome, Task
+from worker.contract import Hops, Outcome, Task
 from worker.pool_process import run_pickled, run_shared
 from worker.shared_memory import Block, Packer, SharedCall, needed_bytes, unpack
 
@@ -52,12 +52,14 @@ class Pickle(ProcessTransport):
 
     def send(self, pool: Executor, tasks: Sequence[Task]) -> Future[Any]:
         """Submit the tasks themselves."""
-        return pool.submit(run_pickled, tasks)
+        return pool.submit(run_pickled, [(task.id, task.stage, task.kernel, task.payload) for task in tasks])
 
     def outcomes(self, call: Future[Any]) -> list[Outcome]:
         """Return what the call returned."""
-        found: list[Outcome] = call.result()
-        return found
+        return [
+            Outcome(task_id, output, failure, None if hops is None else Hops(*hops), slot)
+            for task_id, output, failure, hops, slot in call.result()
+        ]
 
 
 class _Lane:
