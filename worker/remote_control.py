@@ -7,7 +7,7 @@ import platform
 import socket
 import time
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import redis
 from celery.worker.control import control_command, inspect_command
@@ -15,11 +15,10 @@ from celery.worker.request import Request
 from celery.worker.state import reserved_requests
 
 from worker.access_errors import access_error
+from worker.cgroup import cpu_quota
 from worker.messages import VERSION
 from worker.payloads.redis import connect
 from worker.settings import settings
-
-CGROUPS: Final = Path("/sys/fs/cgroup")
 
 
 def usable_cpus() -> int:
@@ -32,20 +31,6 @@ def cpu_share() -> float:
     affinity = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
     quota = cpu_quota()
     return float(affinity if quota is None else min(affinity, quota))
-
-
-def cpu_quota(mounted: Path = CGROUPS) -> float | None:
-    """Return this cgroup's processor quota, such as 0.25; `None` if there is no limit.
-
-    A container sees its own cgroup at the top. Files of version 2 come first, then those of version 1.
-    """
-    for names in (("cpu.max",), ("cpu/cpu.cfs_quota_us", "cpu/cpu.cfs_period_us")):
-        try:
-            quota, period = " ".join((mounted / name).read_text(encoding="ascii") for name in names).split()
-        except (OSError, ValueError):
-            continue
-        return None if quota in ("max", "-1") else int(quota) / int(period)
-    return None
 
 
 def clock_identity() -> str | None:

@@ -21,6 +21,10 @@ from orchestrator.fleet import supervisor
 from orchestrator.fleet.sealed_environment import minimal, sealed
 
 START_S: Final = 10.0  # seconds a child may take to be started
+MIN_FREE_BYTES: Final = 4 << 20  # for logs, and what Celery and Pillow keep in files for a while
+MAX_FOLDER_BYTES: Final = (
+    90  # a socket's address has at most 104 bytes (macOS) or 108 (Linux) with its file's name
+)
 END_S: Final = 15.0  # seconds the supervisor may take to end all children
 
 
@@ -44,7 +48,7 @@ class ChildProcesses:
         self._unread = b""
 
     def __enter__(self) -> Self:
-        self.folder = Path(tempfile.mkdtemp(prefix="breakeven-"))
+        self.folder = _make_private_folder()
         self._working_folder = (
             self.folder / "work"
         )  # empty, so that no child imports or reads a file of the user's
@@ -164,6 +168,28 @@ class ChildProcesses:
 
     def _log_path(self, name: str) -> Path:
         return self.folder / f"{name}.log"
+
+
+def _make_private_folder() -> Path:
+    """Make a folder that only this user can read, with room for logs and a name that fits a socket's address."""
+    place = "the temporary folder"
+    try:
+        place = f"the temporary folder {tempfile.gettempdir()}"
+        folder = Path(tempfile.mkdtemp(prefix="breakeven-"))
+        free = shutil.disk_usage(folder).free
+    except OSError as error:
+        raise UnavailableError(
+            f"{place} cannot be used ({error.strerror}); make room there, or name another with TMPDIR"
+        ) from None
+    fault = None
+    if free < MIN_FREE_BYTES:
+        fault = f"has no room left ({free:,} bytes); make room there, or name another with TMPDIR"
+    elif len(os.fsencode(folder)) > MAX_FOLDER_BYTES:
+        fault = "has too long a name for the address of a socket; name a shorter one with TMPDIR"
+    if fault is not None:
+        folder.rmdir()
+        raise UnavailableError(f"{place} {fault}")
+    return folder
 
 
 def _close(stream: IO[bytes] | None) -> None:

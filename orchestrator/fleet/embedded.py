@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import signal
 import socket
 import sys
@@ -10,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
+from urllib.parse import quote
 
 import redis
 from celery import Celery
@@ -38,6 +40,7 @@ def embedded_fleet(
     Raises:
         UnavailableError: the broker or a worker does not start.
     """
+    check_semaphores()
     url = start_broker(processes)
     start_workers(processes, url, slots, events, origins)
     settings = Settings(broker_url=url, payload_dir=str(payload_folder(processes)), allowed_origins=origins)
@@ -55,6 +58,17 @@ def embedded_fleet(
             fleet.close()
     finally:
         app.close()
+
+
+def check_semaphores() -> None:
+    """Raise `UnavailableError` if no process pool can be started, Celery's included: their locks are in /dev/shm."""
+    try:
+        multiprocessing.get_context("spawn").Lock()
+    except OSError as error:
+        raise UnavailableError(
+            f"no process pool can be started, because /dev/shm cannot be used ({error.strerror}); mount a tmpfs there "
+            "that this user may write to ('mount -t tmpfs tmpfs /dev/shm'), or give --broker"
+        ) from None
 
 
 def _wait_for_workers(app: Celery, processes: ChildProcesses, slots: int) -> list[workers.WorkerInfo]:
@@ -147,7 +161,7 @@ def start_broker(processes: ChildProcesses) -> str:
     }
     argv = [str(binary), *(part for name, value in options.items() for part in (f"--{name}", value))]
     processes.start("broker", [*argv, "--client-output-buffer-limit", "pubsub", "0", "0", "0"])
-    url = f"redis+socket://{socket_path}"
+    url = f"redis+socket://{quote(str(socket_path))}"
     _wait_for_broker(processes, url)
     return url
 

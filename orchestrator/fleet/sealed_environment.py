@@ -8,6 +8,7 @@ here, because the orchestrator starts over with this environment before it impor
 from __future__ import annotations
 
 import os
+import pwd
 import site
 import sys
 from collections.abc import Mapping
@@ -73,7 +74,7 @@ def sealed(environment: Mapping[str, str]) -> dict[str, str]:
         if name in KEPT or not (name in FOREIGN or name.startswith(FOREIGN_PREFIXES))
     }
     absolute = {name: os.path.abspath(kept[name]) for name in PATHS if kept.get(name)}  # noqa: PTH100 - no link resolved
-    return {**kept, **absolute, "PYTHONSAFEPATH": "1", **_python_path()}
+    return {**_home(kept), **kept, **absolute, "PYTHONSAFEPATH": "1", **_python_path()}
 
 
 def minimal(environment: Mapping[str, str]) -> dict[str, str]:
@@ -103,6 +104,17 @@ def _imports_from_current_folder() -> bool:
         return not sys.flags.safe_path and sys.path[0] == os.getcwd()  # noqa: PTH109 - as Python writes it there
     except (IndexError, OSError):
         return False
+
+
+def _home(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return a `HOME` for a user who has none and is not in the password file: libraries look for it when imported."""
+    if environment.get("HOME"):
+        return {}
+    try:
+        pwd.getpwuid(os.getuid())
+    except KeyError:
+        return {"HOME": "/"}
+    return {}
 
 
 def _python_path() -> dict[str, str]:

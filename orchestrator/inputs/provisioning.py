@@ -7,6 +7,7 @@ import os
 import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -143,12 +144,15 @@ def reachable_address(broker: str | None) -> str:
     if not parts.hostname:
         return "127.0.0.1"
     try:
-        # Connecting a datagram socket sends nothing: the system chooses the route, and so the address.
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-            probe.connect((parts.hostname, parts.port or 6379))
-            return str(probe.getsockname()[0])
+        found = socket.getaddrinfo(parts.hostname, parts.port or 6379, type=socket.SOCK_DGRAM)
     except OSError:
         return "127.0.0.1"
+    for family, kind, protocol, _, address in found:
+        # Connecting a datagram socket sends nothing: the system chooses the route, and so the address.
+        with suppress(OSError), socket.socket(family, kind, protocol) as probe:
+            probe.connect(address)
+            return str(probe.getsockname()[0])
+    return "127.0.0.1"
 
 
 def _image_server(plan: Plan, work: Work, chosen: Source, host: str) -> ImageServer:

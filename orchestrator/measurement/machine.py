@@ -15,7 +15,8 @@ import cpuinfo
 import psutil
 
 from orchestrator.model.environment import Broker, Cpu, Environment, Load, Worker
-from worker.remote_control import CGROUPS, usable_cpus
+from worker.cgroup import throttled_s
+from worker.remote_control import usable_cpus
 
 PACKAGES = (
     "breakeven",
@@ -37,7 +38,7 @@ def environment(
     """Return this machine and its packages, with the servers and workers that were found."""
     return Environment(
         cpu=Cpu(_cpu_model(), os.cpu_count() or 1, usable_cpus()),
-        memory_bytes=psutil.virtual_memory().total,
+        memory_bytes=os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"),
         platform=f"{platform.system()} {platform.release()} {platform.machine()}",
         python=platform.python_version(),
         gil=getattr(sys, "_is_gil_enabled", lambda: True)(),
@@ -93,6 +94,8 @@ class LoadMeter:
         """Return the load since the last call."""
         before, now = self._last, self._read()
         self._last = now
+        if before is None or now is None:
+            return Load(round_, mhz=_mhz())
         total = now.total_s - before.total_s
         if total <= 0:
             return Load(round_)
@@ -105,13 +108,16 @@ class LoadMeter:
             throttled = now.throttled_s - before.throttled_s
         return Load(round_, other, steal, throttled, _mhz())
 
-    def _read(self) -> Reading:
-        times = psutil.cpu_times()
+    def _read(self) -> Reading | None:
+        try:
+            times = psutil.cpu_times()
+        except (OSError, psutil.Error):  # some hosts let nobody but root read /proc/stat
+            return None
         steal = getattr(times, "steal", None)
         idle = times.idle + getattr(times, "iowait", 0.0)
         total = sum(getattr(times, field) for field in times._fields if not field.startswith("guest"))
         busy = total - idle - (steal or 0.0)
-        return Reading(busy, total, steal, sum(map(_tree_cpu_s, self._ours())), _throttled_s())
+        return Reading(busy, total, steal, sum(map(_tree_cpu_s, self._ours())), throttled_s())
 
 
 def _tree_cpu_s(pid: int) -> float:
@@ -129,21 +135,6 @@ def _tree_cpu_s(pid: int) -> float:
             continue
         total += times.user + times.system + times.children_user + times.children_system
     return total
-
-
-def _throttled_s() -> float | None:
-    """Seconds that this cgroup was throttled by its CPU quota."""
-    for file, name, unit_s in (  # cgroup version 2, then version 1
-        ("cpu.stat", "throttled_usec", 1e-6),
-        ("cpu/cpu.stat", "throttled_time", 1e-9),
-    ):
-        try:
-            for line in (CGROUPS / file).read_text(encoding="ascii").splitlines():
-                if line.startswith(name):
-                    return int(line.split()[1]) * unit_s
-        except (OSError, ValueError):
-            continue
-    return None
 
 
 def _mhz() -> float | None:

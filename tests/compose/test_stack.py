@@ -216,7 +216,7 @@ class TestScale:
             "up", "--detach", "--scale", "worker=1", "worker", WORKER_CPUS="0.25", WORKER_CONCURRENCY="2"
         )
         (container,) = stack.containers("worker")
-        quota = "from worker.remote_control import cpu_quota; print(cpu_quota())"
+        quota = "from worker.cgroup import cpu_quota; print(cpu_quota())"
         seen = stack.compose("exec", "--no-TTY", "worker", "python", "-c", quota)
         doctor = stack.orchestrator("doctor").stdout
         assert (container["HostConfig"]["NanoCpus"], float(seen)) == (250_000_000, 0.25)

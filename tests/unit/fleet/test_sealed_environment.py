@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.fleet import sealed_environment
 from orchestrator.fleet.child_processes import ChildProcesses
 from orchestrator.fleet.sealed_environment import minimal, sealed
 
@@ -65,6 +66,13 @@ def test_a_program_that_is_no_worker_gets_only_what_any_program_needs() -> None:
 def test_a_file_that_a_variable_of_ours_names_is_found_from_another_folder(tmp_path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert sealed({"BREAKEVEN_TLS_CA": "ca.pem"})["BREAKEVEN_TLS_CA"] == str(tmp_path / "ca.pem")
+
+
+def test_a_user_without_home_and_password_entry_gets_a_home(monkeypatch) -> None:
+    assert "HOME" not in sealed({})
+    monkeypatch.setattr(sealed_environment.os, "getuid", lambda: 54321)
+    assert sealed({})["HOME"] == "/"
+    assert sealed({"HOME": "/h"})["HOME"] == "/h"
 
 
 def test_modules_in_the_current_folder_and_in_python_path_are_not_imported(tmp_path: Path) -> None:

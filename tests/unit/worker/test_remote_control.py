@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -14,28 +13,8 @@ from kombu.asynchronous import Hub
 
 from worker import remote_control
 from worker.app import make_app
-from worker.remote_control import cpu_quota, cpu_share, present, usable_cpus
+from worker.remote_control import cpu_share, present, usable_cpus
 from worker.settings import Settings
-
-
-@pytest.mark.parametrize(
-    ("files", "quota"),
-    [
-        ({}, None),
-        ({"cpu.max": "max 100000\n"}, None),
-        ({"cpu.max": "25000 100000\n"}, 0.25),
-        ({"cpu/cpu.cfs_quota_us": "-1\n", "cpu/cpu.cfs_period_us": "100000\n"}, None),
-        ({"cpu/cpu.cfs_quota_us": "150000\n", "cpu/cpu.cfs_period_us": "100000\n"}, 1.5),
-        ({"cpu.max": "nonsense"}, None),
-    ],
-)
-def test_the_quota_is_read_from_either_version_of_cgroups(
-    tmp_path: Path, files: dict[str, str], quota: float | None
-) -> None:
-    for name, text in files.items():
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).write_text(text, encoding="ascii")
-    assert cpu_quota(tmp_path) == quota
 
 
 @pytest.mark.parametrize(
