@@ -1,19 +1,17 @@
-"""For the reader who chooses an engine: the same tasks through Celery, dramatiq, RQ, huey and taskiq.
+"""How do task queues compare? The same tasks through Celery, dramatiq, RQ, huey and taskiq.
 
     python benchmarks/peers/engines.py [--quick] [--rows FILE]
 
-On one embedded broker, with two worker processes that do one task at a time each, as each engine's own
-documentation starts them (`engines/` holds an app for each; the table says what is set). In each of 9 rounds
-every engine, in a fresh order, is started, given its tasks, and ended, so that no other engine's workers are up.
+One embedded broker, two worker processes that do one task at a time, started as the documentation of each
+engine does (`engines/` has an app for each; the table shows the settings). In each of 9 rounds every engine is
+started, used and ended, in a fresh order, so that no other engine's workers run.
 
-- Start-up: from starting the workers to the first task's result at hand.
-- No-op: 300 tasks sent one by one, then every result waited for. All a task does is to write its number down.
-- 10 ms: 100 tasks that sleep for 10 ms, the same way. Sleeping takes no processor from the engines, so what is
-  over 5 ms a task (two at a time) is theirs.
+- Start-up: from starting the workers to the first result.
+- No-op: 300 tasks sent one by one, then every result awaited. A task only writes its number down.
+- 10 ms: 100 tasks that sleep for 10 ms. Two run at a time, so whatever exceeds 5 ms per task is the engine's.
 
-Every task of every batch must have been run exactly once, by what the tasks wrote down, and must have given its
-own number back; otherwise the script ends. It makes a table of its own, without goals. Takes three minutes, with
---quick one.
+Every task must have run exactly once, by what the tasks wrote down, and returned its own number; otherwise the
+script ends. Takes three minutes, with --quick one.
 """
 
 from __future__ import annotations
@@ -60,19 +58,18 @@ NOOPS, NAPS, WARM_UP = 300, 100, 20
 NAP_S, SLOTS = 0.010, 2
 END_S = 30.0
 
-FIRST_S = 60.0
-"""By then a client has its answers, or the engine does not work."""
+FIRST_S = 60.0  # seconds until an engine without an answer counts as broken
 
 
 class Client:
-    """A process that sends one engine's tasks and waits for them; it stays while workers come and go."""
+    """A process that sends one engine's tasks and waits for them, while workers come and go."""
 
     def __init__(self, app: str) -> None:
         """Nothing starts before the context is entered; `app` is a module of `engines/`."""
         self._app = app
 
     def __enter__(self) -> Self:
-        """Start the process, which tells how its workers are started and what is set."""
+        """Start the process, which returns how its workers are started and with what settings."""
         context = multiprocessing.get_context("spawn")
         self._connection, theirs = context.Pipe()
         self._process = context.Process(target=_serve, args=(self._app, theirs), daemon=True)
@@ -89,7 +86,7 @@ class Client:
         self._process.join()
 
     def seconds(self, what: str, count: int) -> float:
-        """Have `noops` or `naps` done: seconds until every result was at hand; each must be its task's own number."""
+        """Do `noops` or `naps` and return the seconds until every result, which must be its own number."""
         self._connection.send((what, count))
         seconds, results = self._answer()
         if results != list(range(count)):
@@ -104,7 +101,7 @@ class Client:
 
 
 def _serve(name: str, connection: Connection) -> None:
-    """The client's own process: times a batch with no garbage collection within."""
+    """Run the client's process: time batches without garbage collection."""
     sys.path.insert(0, str(APPS))
     app = importlib.import_module(name)
     connection.send((app.COMMANDS, app.SETTINGS))
@@ -119,7 +116,7 @@ def _serve(name: str, connection: Connection) -> None:
 
 @dataclass(frozen=True)
 class Bench:
-    """The broker that all engines use, and where their tasks leave their numbers."""
+    """The broker that all engines use, and the file in which their tasks write their numbers."""
 
     processes: ChildProcesses
     url: str
@@ -127,11 +124,11 @@ class Bench:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What clients and workers are told."""
+        """Return the environment of clients and workers."""
         return {"BENCH_URL": self.url, "BENCH_MARKS": str(self.marks), "PYTHONPATH": str(APPS)}
 
     def start(self, client: Client, prefix: str) -> list[str]:
-        """Start an engine's workers; gives their names."""
+        """Start the workers of an engine; return their names."""
         names = []
         for index, command in enumerate(client.commands):
             program, *arguments = command
@@ -141,7 +138,7 @@ class Bench:
         return names
 
     def stop(self, names: Sequence[str]) -> None:
-        """End them, wait until they are gone, and forget what they left on the broker."""
+        """End the workers, wait until they are gone, and delete what they left on the broker."""
         for name in names:
             self.processes.stop(name)
         deadline = time.monotonic() + END_S
@@ -153,7 +150,7 @@ class Bench:
             client.flushall()
 
     def seconds(self, client: Client, what: str, count: int) -> float:
-        """One batch, every task of which must have run exactly once."""
+        """Time one batch, every task of which must have run exactly once."""
         self.marks.write_bytes(b"")
         seconds = client.seconds(what, count)
         ran = Counter(map(int, self.marks.read_text(encoding="ascii").split()))
@@ -162,12 +159,11 @@ class Bench:
         return seconds
 
 
-Samples = dict[str, dict[str, dict[int, float]]]
-"""What was timed, then the engine, then the round, to seconds."""
+Samples = dict[str, dict[str, dict[int, float]]]  # seconds by what was timed, engine and round
 
 
 def measured(bench: Bench, clients: Mapping[str, Client], rounds: int) -> Samples:
-    """Every engine once a round: started, used, ended."""
+    """Start, use and end every engine once per round."""
     order = random.Random(1)  # noqa: S311 - an order that can be had again, not a secret
     found: Samples = {what: {engine: {} for engine in clients} for what in ("start-up", "noops", "naps")}
     for round_ in range(rounds):
@@ -186,7 +182,7 @@ def measured(bench: Bench, clients: Mapping[str, Client], rounds: int) -> Sample
 
 
 def table(found: Samples, settings: Mapping[str, str]) -> list[str]:
-    """The engines as Markdown, the fastest with empty tasks first."""
+    """Return the engines as Markdown, the fastest with empty tasks first."""
 
     def cell(what: str, engine: str, unit_s: float) -> str:
         point = estimate([*found[what][engine].values()])

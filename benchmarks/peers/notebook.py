@@ -1,10 +1,10 @@
-"""The notebook's published seconds beside ours, row by row.
+"""Compare the notebook's published seconds with ours, row by row.
 
     orchestrator run --profile notebook --json notebook.json
     python benchmarks/peers/notebook.py notebook.json --update-docs
 
-The published figures are those that the notebook printed (one run each, on its author's machine, over the
-internet); section numbers are its own. Takes no time: it reads a result.
+The notebook printed these figures: one run each, on its author's machine, over the internet. Section numbers
+are the notebook's. It only reads a result, so it takes no time.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ DOCUMENT = MEASUREMENTS / "notebook.md"
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """A row of the notebook: its section, what it timed, and the seconds it printed (`None`: never timed)."""
+    """A row of the notebook: its section, what it timed, and its seconds (`None`: never timed)."""
 
     section: str
     stage: str
@@ -55,7 +55,7 @@ PUBLISHED = (
 
 
 def main() -> int:
-    """Print the table, or put it into docs/measurements/notebook.md; 1 if the result lacks a row of the notebook."""
+    """Print the table, or write it into the docs; return 1 if the result lacks a row of the notebook."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -77,7 +77,7 @@ def main() -> int:
 
 
 def table(run: Run, findings: Findings) -> list[str]:
-    """The rows of the notebook, each with ours, and Celery's rows below those of the same kernel."""
+    """Return the rows of the notebook with ours, and Celery's rows below those of the same kernel."""
     cpu, packages = run.environment.cpu, run.environment.packages
     lines = [
         f"{cpu.model}, {cpu.usable} processors, Python {run.environment.python}, celery {packages.get('celery')}, "
@@ -106,7 +106,7 @@ def _line(section: str, result: CellResult, theirs: str, ratio: str, findings: F
 
 
 def _ratio(cell: Cell, findings: Findings) -> str:
-    """The makespan over that of serial with the same kernel."""
+    """Return the makespan over that of serial with the same kernel."""
     speedup = findings.versus_serial.get(cell)
     slower: Estimate | None = None if speedup is None else speedup.inverse
     return "" if slower is None else number(slower.point)

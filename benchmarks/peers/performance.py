@@ -1,11 +1,11 @@
-"""All our own figures: runs the scripts below one after the other and writes docs/measurements/performance.md.
+"""Run the scripts below one after the other and write docs/measurements/performance.md.
 
-    make bench                                    # installs the peers, then runs this
-    python benchmarks/peers/performance.py [--quick]    # with --quick nothing is written, and nothing is proven
-    python benchmarks/peers/performance.py --only NAME  # this script anew, all else as it was found last
+    make bench                                          # installs the peers, then runs this
+    python benchmarks/peers/performance.py [--quick]    # --quick writes nothing and proves nothing
+    python benchmarks/peers/performance.py --only NAME  # runs this script, and takes the other figures as they were
 
-A script that fails does not stop the others: its place in the table says so, and the exit code is 1. A goal that
-is missed is a finding, not a failure. Takes about eighteen minutes on two cores, with --quick eight.
+A script that fails does not stop the others; its row says so, and the exit code is 1. A goal that is missed is
+a finding, not a failure. Takes about eighteen minutes on two cores, with --quick eight.
 """
 
 from __future__ import annotations
@@ -29,22 +29,21 @@ from benchmarks.shared.page import MEASUREMENTS, ROOT, command, replace_figures
 from benchmarks.shared.rows import Row, progress, read, table
 
 DOCUMENT = MEASUREMENTS / "performance.md"
-KEPT = ROOT / "build" / "performance"
-"""What the scripts found last, for the page; what --quick finds stays out of it."""
+KEPT = ROOT / "build" / "performance"  # the last figures of each script; those of --quick apart
 
 PEERS = ("opencv-python-headless", "simplejpeg", "dramatiq", "rq", "huey", "taskiq", "taskiq-redis")
 
 
 @dataclass(frozen=True)
 class Script:
-    """A script of this folder, and how long it may take at most, in seconds."""
+    """A script, and how many seconds it may take."""
 
     name: str
     limit_s: float = 600
 
     @property
     def path(self) -> Path:
-        """Where it is."""
+        """Return its file."""
         return next(ROOT.glob(f"benchmarks/*/{self.name}.py"))
 
 
@@ -59,12 +58,12 @@ ENGINES = Script("engines")
 
 
 def place(script: Script, quick: bool) -> Path:
-    """The file that holds what a script found last."""
+    """Return the file with the last figures of a script."""
     return (KEPT / "quick" if quick else KEPT) / script.name
 
 
 def run(script: Script, quick: bool) -> str | None:
-    """Run one script, its own words going to the terminal; why it found nothing, or `None`."""
+    """Run one script, whose output goes to the terminal; return why it failed, or `None`."""
     kept = place(script, quick)
     kept.unlink(missing_ok=True)
     argv = [sys.executable, str(script.path), "--rows", str(kept)]
@@ -78,7 +77,7 @@ def run(script: Script, quick: bool) -> str | None:
 
 
 def rows_of(script: Script, quick: bool, only: str | None) -> list[Row]:
-    """What a script found, or one row that says why it found nothing."""
+    """Return the rows of a script, or one row that says why there are none."""
     error = run(script, quick) if only in (None, script.name) else None
     if error is None:
         return read(place(script, quick))
@@ -86,7 +85,7 @@ def rows_of(script: Script, quick: bool, only: str | None) -> list[Row]:
 
 
 def headline(rows: Sequence[Row]) -> str:
-    """The goal that was missed most, or is nearest to it."""
+    """Return the goal that is missed most, or is nearest to being missed."""
     goals = [row for row in rows if row.goal is not None and row.ratio is not None]
     failed = (
         f" {sum(bool(row.error) for row in rows)} scripts failed." if any(row.error for row in rows) else ""
@@ -105,7 +104,7 @@ def headline(rows: Sequence[Row]) -> str:
 
 
 def machine(found: Environment) -> str:
-    """Where and when it was measured, with what."""
+    """Return where, when and with which packages it was measured."""
     packages = {**found.packages, **{name: importlib.metadata.version(name) for name in PEERS}}
     versions = ", ".join(f"{name} {version}" for name, version in sorted(packages.items()))
     return (
@@ -116,7 +115,7 @@ def machine(found: Environment) -> str:
 
 
 def main() -> int:
-    """Run everything and write the page; 1 if a script failed."""
+    """Run everything and write the page; return 1 if a script failed."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

@@ -1,18 +1,16 @@
-"""What a Celery task costs through our product, against a script of a few lines, and what fusing stages saves.
+"""What does a Celery task cost with our strategy, against a short script, and what does one fused task save?
 
     python benchmarks/peers/performance_celery.py [--quick] [--rows FILE]
 
-On one embedded broker with two slots a side (workers of one process each, started by the same command line).
-Only one side has work at a time; 21 rounds, each with every side once in a fresh order.
+One embedded broker, two slots per side (workers of one process, started by the same command line), one side
+busy at a time, 21 rounds in a fresh order.
 
 - The script is `idiomatic_celery.py`: `delay` for every task, then `get` for every result. Once with our
-  workers' settings of delivery (acknowledge late, fetch none ahead), which the goal is about, and once with
-  Celery's own. Ours is the strategy as a run has it: every hop of every task timed, every output checked.
-  500 empty tasks; the best chunk is the fastest of those tried.
-- The pipeline takes a URL and gives a gray picture; the three stages do the same as three batches of tasks,
-  their payloads by the transport `redis`. Once with outputs brought here and sent out again (`local`), once
-  with everything but the URL staying in the payload store (`resident`), which spares them even the last way
-  back. Sixteen pictures of 800x800, the origin without latency.
+workers' settings   of delivery, which the goal is about, and once with Celery's. Ours times every hop and
+checks every output. 500 empty   tasks; the best chunk is the fastest of those tried. - The pipeline takes a URL
+and returns a gray picture. The three stages do the same as three batches with payloads in Redis:   once with
+outputs fetched and sent again (`local`), once with payloads that stay in the store (`resident`). Sixteen
+pictures of 800x800, no latency.
 
 Takes two minutes, with --quick half a minute.
 """
@@ -53,7 +51,7 @@ Found = Mapping[str, Mapping[int, float]]
 
 
 def noop_sides(stack: ExitStack, processes: ChildProcesses, fleet: Fleet) -> dict[str, Side]:
-    """Our strategy with every chunk, and the script with both settings."""
+    """Return our strategy with every chunk, and the script with both settings."""
     sides = {
         f"chunk {chunk}": measured(ours(stack, fleet, SLOTS, "redis", chunk), nothing(TASKS))
         for chunk in CHUNKS
@@ -65,7 +63,7 @@ def noop_sides(stack: ExitStack, processes: ChildProcesses, fleet: Fleet) -> dic
 
 
 def noop_rows(found: Found) -> Iterator[Row]:
-    """What came of `noop_sides`, a task."""
+    """Return the rows of empty tasks."""
     same, default = "script, ours", "script, default"
     best = min((f"chunk {chunk}" for chunk in CHUNKS), key=lambda name: typical(found[name]))
     one = "Celery no-op, instrumented, chunk 1"
@@ -86,13 +84,13 @@ def noop_rows(found: Found) -> Iterator[Row]:
 
 
 def workload(processes: ChildProcesses) -> Workload:
-    """Pictures on an origin, and what each stage takes and gives."""
+    """Return pictures, and what each stage takes and gives."""
     base = start_image_server(processes, ImageServer(images=IMAGES, width=SIDE, height=SIDE, seed=1))
     return prepare(source.parse("origin").urls(base, IMAGES))
 
 
 def pipeline_sides(stack: ExitStack, fleet: Fleet, work: Workload) -> dict[str, Side]:
-    """The pipeline, and the three stages in both placements."""
+    """Return the pipeline, and the three stages with local and resident payloads."""
 
     def side(stage: str, data: Data) -> Side:
         strategy = stack.enter_context(Celery(SLOTS, fleet, "redis", 1, data))
@@ -110,7 +108,7 @@ def pipeline_sides(stack: ExitStack, fleet: Fleet, work: Workload) -> dict[str, 
 
 
 def pipeline_rows(found: Found) -> Iterator[Row]:
-    """What came of `pipeline_sides`, an image."""
+    """Return the rows of the pipeline, per image."""
     for name, against, goal in (
         ("local", "the three stages as separate Celery tasks", Goal("at least", 2)),
         ("resident", "the same, payloads staying in the store", None),
@@ -127,7 +125,7 @@ def pipeline_rows(found: Found) -> Iterator[Row]:
 
 
 def main() -> int:
-    """Print the rows; 1 if a goal was missed."""
+    """Print the rows; return 1 if a goal was missed."""
     options = parser(__doc__).parse_args()
     with one_broker(SLOTS) as (processes, fleet):
         progress("empty tasks")

@@ -1,24 +1,20 @@
-"""What our kernels cost against the notebook's code, against peers in C, and against memory.
+"""How fast are our kernels, against the notebook's code, peers in C, and memory?
 
     python benchmarks/peers/performance_kernels.py [--quick] [--rows FILE]
 
-On eight synthetic photographs of 800x800, one thread. A sample does all eight, so often that it lasts 50 ms;
-21 rounds, each with every side once in a fresh order; ratios are the project's own paired estimates.
+Eight synthetic photographs of 800x800, one thread. A sample does all eight for 50 ms; 21 rounds in a fresh
+order; ratios are our paired estimates. All other outputs are compared before the clock starts.
 
 - The notebook's expression is `((image[:, :, 0] + image[:, :, 1] + image[:, :, 2]) / 3).astype(int)`. It gets
-  the same (H, W, 3) uint8 picture as ours, and must widen it first, or the sum of three channels overflows:
-  `getdata` had given the notebook int64 numbers, so it is made those. Its last step is the notebook's
-  `np.uint8`. Once with both sides in a plain process, as a notebook is, once with the allocator as our
-  workers set it, and once without the widening, on an int64 array that is there already.
-- Pillow's `convert("L", (1/3, 1/3, 1/3, 0))` gets a picture that is in Pillow's own memory already, and
-  leaves its output there. OpenCV's `cvtColor` takes and gives arrays, with weights of its own.
-- Memory speed is one NumPy copy of the picture's first third, which reads and writes 0.64 MB, and one
-  reduction (bitwise or, over 64-bit words) of the rest, which reads 1.28 MB.
-- Words drawn apart are the kernel's three copies of every third 16-bit word, and nothing else of it.
-- Decoding is of the JPEGs that the origin serves. simplejpeg calls libjpeg-turbo as Pillow does, with the
-  same exact DCT and the same upsampling: its pixels are compared, and are the same.
+the same   (H, W, 3) uint8 picture as ours and must widen it to int64 first, or the sum overflows. Its last step
+is `np.uint8`. Once   with both sides in a plain process, once with our workers' allocator, and once on an int64
+array, without the widening. - Pillow's `convert("L", (1/3, 1/3, 1/3, 0))` gets a picture in Pillow's memory.
+OpenCV's `cvtColor` uses other weights. - Memory speed is one NumPy copy of the first third of a picture (reads
+and writes 0.64 MB) and one reduction of the rest   (reads 1.28 MB). - Words drawn apart are the kernel's three
+strided copies only. - Decoding uses the JPEGs of our image server. simplejpeg calls libjpeg-turbo with Pillow's
+exact DCT and upsampling, so   that the pixels are the same.
 
-Every other output is compared before the clock starts. Takes half a minute, with --quick ten seconds.
+Takes half a minute, with --quick ten seconds.
 """
 
 from __future__ import annotations
@@ -53,18 +49,18 @@ NOTEBOOK, PLAIN_NOTEBOOK, INT64 = "notebook", "notebook, plain process", "notebo
 
 
 def vector_expression(image: np.ndarray) -> Pixels:
-    """The notebook's own line, on int64 as it was there, and its `np.uint8`."""
+    """Return the notebook's expression, on int64, with its `np.uint8`."""
     average = ((image[:, :, 0] + image[:, :, 1] + image[:, :, 2]) / 3).astype(int)
     return average.astype(np.uint8)
 
 
 def widened(pixels: Pixels) -> Pixels:
-    """The same for a picture of bytes."""
+    """Return the same for a picture of bytes."""
     return vector_expression(pixels.astype(int))
 
 
 def memory_speed(pixels: Pixels) -> Pixels:
-    """Every byte of the picture read once, and as many bytes written as a gray one has."""
+    """Read every byte of the picture once, and write as many bytes as a gray one has."""
     flat = pixels.reshape(-1)
     written = np.empty(flat.size // 3, dtype=np.uint8)
     np.copyto(written, flat[: written.size])
@@ -73,7 +69,7 @@ def memory_speed(pixels: Pixels) -> Pixels:
 
 
 def drawn_apart(pixels: Pixels) -> Pixels:
-    """The kernel's copies alone, block by block as it makes them."""
+    """Make the kernel's copies only, block by block."""
     words = pixels.reshape(-1).view("<u2").reshape(-1, 3)
     room = np.empty((3, min(grayscale.BLOCK_PAIRS, len(words))), dtype="<u2")
     for first in range(0, len(words), grayscale.BLOCK_PAIRS):
@@ -84,7 +80,7 @@ def drawn_apart(pixels: Pixels) -> Pixels:
 
 
 def gray_sides(stack: ExitStack, pictures: list[Pixels]) -> dict[str, Side]:
-    """Everything that makes gray, and the bound."""
+    """Return everything that makes gray pictures, and the bound."""
     as_loaded = [picture.astype(np.int64) for picture in pictures]
     in_pillow = [Image.fromarray(picture) for picture in pictures]
     plain = {PLAIN_OURS: (grayscale.numpy, pictures), PLAIN_NOTEBOOK: (widened, pictures)}
@@ -109,7 +105,7 @@ def gray_sides(stack: ExitStack, pictures: list[Pixels]) -> dict[str, Side]:
 
 
 def decode_sides(pictures: list[Pixels]) -> dict[str, Side]:
-    """Everything that decodes."""
+    """Return everything that decodes."""
     encoded = [encode(picture) for picture in pictures]
     for one in encoded:
         right = decode.reference(one)
@@ -123,7 +119,7 @@ def decode_sides(pictures: list[Pixels]) -> dict[str, Side]:
 
 
 def gray_rows(found: Mapping[str, Mapping[int, float]]) -> Iterator[Row]:
-    """What came of `gray_sides`."""
+    """Return the rows of gray pictures."""
 
     def row(against: str, name: str, ratio: Estimate, unit: str, goal: Goal | None, ours: str = OURS) -> Row:
         return Row(
@@ -154,7 +150,7 @@ def gray_rows(found: Mapping[str, Mapping[int, float]]) -> Iterator[Row]:
 
 
 def decode_rows(found: Mapping[str, Mapping[int, float]]) -> Iterator[Row]:
-    """What came of `decode_sides`."""
+    """Return the rows of decoding."""
     what, ours = "decode `asarray`, 800x800 JPEG", shown(typical(found["asarray"]) / PICTURES)
 
     def theirs(name: str) -> str:
@@ -183,7 +179,7 @@ def decode_rows(found: Mapping[str, Mapping[int, float]]) -> Iterator[Row]:
 
 
 def main() -> int:
-    """Print the rows; 1 if a goal was missed."""
+    """Print the rows; return 1 if a goal was missed."""
     options = parser(__doc__).parse_args()
     keep_freed_memory()
     cv2.setNumThreads(1)

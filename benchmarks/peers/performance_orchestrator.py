@@ -1,16 +1,14 @@
-"""What the orchestrator itself costs: for many tasks, to start, and from nothing to a report.
+"""What does the orchestrator cost for many tasks, to start, and from a clone to a report?
 
     python benchmarks/peers/performance_orchestrator.py [--quick] [--rows FILE]
 
-- 100,000 empty tasks (with --quick 10,000) against 1,000, by Celery on an embedded fleet of two slots, under the
-  product's clock, every outcome kept and checked as in a run. The time a task in chunks of four, five rounds.
-  Memory in chunks of one, once: the peak of this process's resident set during a batch, its tasks having been
-  made before.
-- `orchestrator --help` against an interpreter that imports typer and ends: 21 rounds, each with both.
-- `make run` in a fresh clone of this repository's last commit, once: the virtual environment is made, everything
-  installed by pip from its cache, the comparison run, and a report written.
+- 100,000 empty tasks (with --quick 10,000) against 1,000, by Celery on two embedded slots, with every outcome
+checked. Time   per task in chunks of four, five rounds. Memory in chunks of one, once: the peak resident set
+during a batch, without   making the tasks. - `orchestrator --help` against an interpreter that imports typer:
+21 rounds. - `make run` in a fresh clone of the last commit, once: virtual environment, installation from pip's
+cache, comparison,   report.
 
-Takes five minutes, with --quick two, of which `make run` takes most.
+Takes five minutes, with --quick two, most of it for `make run`.
 """
 
 from __future__ import annotations
@@ -41,12 +39,11 @@ MANY, QUICK_MANY, FEW = 100_000, 10_000, 1_000
 ROUNDS, REPEATS = 5, 10
 CHUNK = 4
 REPOSITORY = Path(__file__).parents[2]
-CLONE_S = 600
-"""By then `make run` has ended, or something is wrong."""
+CLONE_S = 600  # seconds that `make run` may take
 
 
 def peak_bytes(do: Callable[[], object]) -> int:
-    """The largest resident set of this process while `do` goes on (`man 5 proc`, clear_refs and VmHWM)."""
+    """Return the largest resident set of this process during `do` (`man 5 proc`, clear_refs and VmHWM)."""
     Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
     do()
     for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
@@ -56,7 +53,7 @@ def peak_bytes(do: Callable[[], object]) -> int:
 
 
 def batch_rows(many: int) -> Iterator[Row]:
-    """A large batch against a small one: time a task, and memory."""
+    """Return the rows of a large batch against a small one: time per task, and memory."""
     what, against, works = (
         f"orchestrator, {many:,} empty tasks",
         f"{FEW:,} tasks",
@@ -91,7 +88,7 @@ def batch_rows(many: int) -> Iterator[Row]:
 
 
 def _a_task(few: Side, lot: Side, many: int) -> dict[int, dict[int, float]]:
-    """Seconds a task by round, of the small batch (the mean of several) and of the large one."""
+    """Return the seconds per task by round, of the small batch (the mean of several) and of the large one."""
     order, found = random.Random(1), {FEW: {}, many: {}}  # type: ignore[var-annotated]  # noqa: S311 - no secret
     for round_ in range(ROUNDS):
         progress(f"{many:,} tasks and {FEW:,}, round {round_ + 1} of {ROUNDS}")
@@ -104,11 +101,11 @@ def _a_task(few: Side, lot: Side, many: int) -> dict[int, dict[int, float]]:
 
 
 def process(*argv: str) -> Side:
-    """A side that starts a program and waits for its end; once before, so that its modules are compiled and kept."""
+    """Return a side that runs a program; run once before, so that its modules are compiled."""
     kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 
     def start() -> None:
-        # A wait with a timeout looks now and then whether the end has come: every 50 ms after a while.
+        # A wait with a timeout polls, after a while only every 50 ms.
         with subprocess.Popen(argv, stdout=subprocess.DEVNULL, env=kept) as child:
             watchdog = threading.Timer(60, child.kill)
             watchdog.start()
@@ -122,7 +119,7 @@ def process(*argv: str) -> Side:
 
 
 def help_row(rounds: int) -> Row:
-    """`orchestrator --help` against an interpreter that imports typer."""
+    """Return the row of `orchestrator --help` against an interpreter that imports typer."""
     scripts = Path(sys.executable).parent
     sides = {
         "help": process(str(scripts / "orchestrator"), "--help"),
@@ -141,12 +138,12 @@ def help_row(rounds: int) -> Row:
 
 
 def clone_row() -> Row:
-    """`make run` from a fresh clone, to the report.
+    """Return the row of `make run` in a fresh clone.
 
     Raises:
-        RuntimeError: it failed; the message ends with what it said.
+        RuntimeError: it failed; the message ends with its output.
     """
-    # What this make tells its own children must not reach the clone's.
+    # The clone's make must not get the flags of this one.
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
     kept.pop("VIRTUAL_ENV", None)
     with tempfile.TemporaryDirectory(prefix="breakeven-clone-") as folder:
@@ -182,7 +179,7 @@ def clone_row() -> Row:
 
 
 def main() -> int:
-    """Print the rows; 1 if a goal was missed."""
+    """Print the rows; return 1 if a goal was missed."""
     options = parser(__doc__).parse_args()
     progress("orchestrator --help")
     rows = [help_row(rounds_of(options))]

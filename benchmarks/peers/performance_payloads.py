@@ -1,16 +1,14 @@
-"""What it costs to get a picture to a Celery worker and its gray one back, by every way there is.
+"""How fast does a picture get to a Celery worker and its gray one back, by each transport?
 
     python benchmarks/peers/performance_payloads.py [--quick] [--rows FILE]
 
-1.92 MB there and 0.64 MB back for each of 40 tasks (grayscale `numpy`, 800x800), one embedded broker, two slots;
-21 rounds, each with every side once in a fresh order. A task's bytes a second are its 2.56 MB over its share of
-the makespan, the kernel's own half millisecond included.
+1.92 MB there and 0.64 MB back for each of 40 tasks (grayscale `numpy`, 800x800), one embedded broker, two
+slots; 21 rounds in a fresh order. Bytes per second are 2.56 MB over a task's share of the makespan, with the
+kernel's half millisecond.
 
-- `redis` and `inline` are our strategy as a run has it, one picture a message; `redis` also with four,
-  as `quick` has it.
-- Raw is redis-py on the same broker, with its own defaults: SET and GET of the picture, SET and GET of the
-  gray one, one command after the other in one process, with nothing computed and no messages.
-- base64 in JSON is `idiomatic_celery.py`, with workers of its own that have our workers' settings of delivery.
+- `redis` and `inline` are our strategy with one picture per message; `redis` also with four, as in `quick`.
+- Raw is redis-py on the same broker: SET and GET of both pictures, one command after the other, without messages.
+- base64 in JSON is `idiomatic_celery.py`, with workers that have our settings of delivery.
 
 Takes a minute and a half, with --quick half a minute.
 """
@@ -41,14 +39,13 @@ from benchmarks.shared.turns import Side, stopwatch, turns, typical, versus
 SLOTS = 2
 CHUNK = 4
 TASKS, PICTURES, SIDE = 40, 8, 800
-MOVED_BYTES = SIDE * SIDE * 4
-"""What one task moves: three bytes a pixel there, one back."""
+MOVED_BYTES = SIDE * SIDE * 4  # per task: three bytes per pixel there, one back
 
 Found = Mapping[str, Mapping[int, float]]
 
 
 def raw(client: redis.Redis, pictures: list[Pixels]) -> None:
-    """The same bytes there and back, twice each, and nothing else."""
+    """Move the same bytes there and back, and do nothing else."""
     for number, picture in enumerate(pictures):
         there, back = f"raw:{number}:there", f"raw:{number}:back"
         client.set(there, picture.data.cast("B"))
@@ -60,7 +57,7 @@ def raw(client: redis.Redis, pictures: list[Pixels]) -> None:
 def sides(
     stack: ExitStack, processes: ChildProcesses, fleet: Fleet, pictures: list[Pixels]
 ) -> dict[str, Side]:
-    """Every way there and back."""
+    """Return every transport as a side."""
     work = batch("grayscale", "numpy", pictures)
     socket = fleet.settings.broker_url.removeprefix("redis+socket://")
     client = stack.enter_context(redis.Redis(unix_socket_path=socket))
@@ -74,7 +71,7 @@ def sides(
 
 
 def rows(found: Found) -> Iterator[Row]:
-    """What came of `sides`, in bytes a second."""
+    """Return the rows, in bytes per second."""
 
     def speed(name: str) -> str:
         return rate(TASKS * MOVED_BYTES / typical(found[name]))
@@ -98,7 +95,7 @@ def rows(found: Found) -> Iterator[Row]:
 
 
 def main() -> int:
-    """Print the rows; 1 if a goal was missed."""
+    """Print the rows; return 1 if a goal was missed."""
     options = parser(__doc__).parse_args()
     some = [photograph(1, number, SIDE, SIDE) for number in range(PICTURES)]
     pictures = [some[number % PICTURES] for number in range(TASKS)]

@@ -1,4 +1,4 @@
-"""Two sides on one broker: our Celery strategy as a run has it, and a script of a few lines with its own workers."""
+"""Two sides on one broker: our Celery strategy, and a script of a few lines with its own workers."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ SCRIPT = "benchmarks.shared.idiomatic_celery"
 
 @contextmanager
 def one_broker(slots: int, origins: tuple[str, ...] = ()) -> Iterator[tuple[ChildProcesses, Fleet]]:
-    """An embedded broker and a fleet of ours on it, its clocks known."""
+    """Start an embedded broker with a fleet whose clocks are known."""
     with ChildProcesses() as processes, embedded_fleet(processes, slots, False, origins) as fleet:
         fleet.measure_clock_offsets()
         yield processes, fleet
 
 
 def ours(stack: ExitStack, fleet: Fleet, slots: int, transport: str, chunk: int) -> Celery:
-    """Our strategy, entered and proven."""
+    """Enter our strategy and check that it is ready."""
     return stack.enter_context(Celery(slots, fleet, transport, chunk, "local"))
 
 
 def measured(strategy: Strategy, work: Batch) -> Side:
-    """One batch under the product's clock, every hop and output looked at; what is not sound ends the script."""
+    """Measure one batch with our clock and check every hop and output; a bad sample ends the script."""
 
     def seconds() -> float:
         sample, failures = measure(strategy, work.tasks, work.expected, SamplePosition(0, 0, 0.0))
@@ -49,7 +49,7 @@ def measured(strategy: Strategy, work: Batch) -> Side:
 
 
 def nothing(count: int) -> Batch:
-    """So many tasks that do nothing."""
+    """Return tasks that do nothing."""
     payload: Payload = ""
     tasks = tuple(Task(number, "diagnostics", "noop", payload) for number in range(count))
     return Batch(tasks, dict.fromkeys(range(count), payload))
@@ -63,15 +63,15 @@ def script(
     delivery: str,
     does: Mapping[str, tuple[Callable[[Any], object], Any, Callable[[Any, Any], None]]],
 ) -> dict[str, Side]:
-    """Sides of the script: `slots` workers of its own, started as ours are, and a plain process for each side.
+    """Return the sides of the script: `slots` workers, started like ours, and a plain process for each side.
 
     Args:
         stack: ends the processes.
         processes: ends the workers.
         fleet: whose broker is used.
-        slots: workers, of one slot each.
-        delivery: `ours` for the script with our workers' settings of delivery, `default` for Celery's own.
-        does: name of a side to the function that does its batch, what it is given, and what checks the output.
+        slots: number of workers with one slot each.
+        delivery: `ours` for our workers' settings of delivery, `default` for Celery's.
+        does: the function of each side that does its batch, its input, and a check of its output.
     """
     settings = {
         "BENCH_BROKER": fleet.settings.broker_url,

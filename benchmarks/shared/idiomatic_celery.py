@@ -1,7 +1,7 @@
-"""Celery as its own tutorial has it: an app, a few tasks, `delay` and `get`; what ours is held against.
+"""Celery as its tutorial shows it: an app, a few tasks, `delay` and `get`.
 
-The broker's URL comes from `BENCH_BROKER`, the queue's name from `BENCH_QUEUE`. With `BENCH_DELIVERY=ours` the
-two settings of delivery that our workers have are made here too: acknowledge late, and fetch no task ahead.
+The broker's URL comes from `BENCH_BROKER`, the queue's name from `BENCH_QUEUE`. `BENCH_DELIVERY=ours` sets the two
+settings of delivery that our workers have: acknowledge late, and prefetch no task.
 """
 
 from __future__ import annotations
@@ -24,25 +24,25 @@ if os.environ.get("BENCH_DELIVERY") == "ours":
 
 @app.task
 def noop(number: int) -> int:
-    """Give the number back."""
+    """Return the number."""
     return number
 
 
 @app.task
 def gray(picture: str, height: int, width: int) -> str:
-    """A picture there and back as base64, for JSON has no bytes."""
+    """Turn a picture gray; it travels as base64, because JSON has no bytes."""
     pixels = np.frombuffer(base64.b64decode(picture), dtype=np.uint8).reshape(height, width, 3)
     return base64.b64encode(grayscale.numpy(pixels)).decode()
 
 
 def noops(count: int) -> list[int]:
-    """Send so many and wait for all."""
+    """Send empty tasks and wait for all."""
     results = [noop.delay(number) for number in range(count)]
     return [result.get(timeout=60) for result in results]
 
 
 def check_noops(count: int, answers: list[int]) -> None:
-    """Each came back, once and in its place."""
+    """Check that each number came back once, in order."""
     assert answers == list(range(count))
 
 
@@ -57,6 +57,6 @@ def grays(pictures: Sequence[Pixels]) -> list[Pixels]:
 
 
 def check_grays(pictures: Sequence[Pixels], answers: Sequence[Pixels]) -> None:
-    """Each is its picture's."""
+    """Check that each output belongs to its picture."""
     for picture, answer in zip(pictures, answers, strict=True):
         assert np.array_equal(answer, grayscale.reference(picture))

@@ -1,4 +1,4 @@
-"""A process of its own with the allocator as the system has it: what a script or a notebook would run in."""
+"""A process with the system's allocator, as a script or a notebook would have it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from benchmarks.shared.turns import each, stopwatch
 
 
 class PlainProcess:
-    """Does a function over inputs that it was given once, and says how long that took."""
+    """Runs a function over inputs in another process, and returns how long that took."""
 
     def __init__(
         self,
@@ -20,18 +20,15 @@ class PlainProcess:
         inputs: Sequence[Any],
         check: Callable[[Any, Any], None] | None = None,
     ) -> None:
-        """Nothing starts before the context is entered.
-
-        Args:
-            function: a module's own.
-            inputs: what it is given, one after the other.
-            check: is given an input and its output, for each once before the first time it is timed; raises
-                if they do not belong together, which ends the process.
+        """Args:
+        function: of a module, so that it can be pickled.
+        inputs: passed to it one by one.
+        check: called once with each input and its output before anything is timed; raises if they do not match.
         """
         self._work = function, list(inputs), check
 
     def __enter__(self) -> Self:
-        """Start the process and hand it the inputs."""
+        """Start the process and send it the inputs."""
         context = multiprocessing.get_context("spawn")
         self._connection, theirs = context.Pipe()
         self._process = context.Process(target=_serve, args=(theirs,), daemon=True)
@@ -48,7 +45,7 @@ class PlainProcess:
         self._process.join()
 
     def seconds(self) -> float:
-        """Do all inputs once."""
+        """Do all inputs once and return the seconds."""
         self._connection.send_bytes(b"go")
         return float(self._connection.recv())
 

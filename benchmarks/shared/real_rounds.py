@@ -1,7 +1,6 @@
-"""Real rounds of cells, through the product's own measuring path: its strategies, its clock, its fleet.
+"""Real rounds of cells with our strategies, clock and fleet, without the rest of a session.
 
-What is left out of a session is what these scripts have no use for: the origin server, the preflight, the
-result file. Every sample is checked as a run's is: one that is not sound ends the script.
+There is no image server, no preflight and no result file. Every sample is checked; a bad one ends the script.
 """
 
 from __future__ import annotations
@@ -25,14 +24,14 @@ from worker.stages import STAGES
 
 @dataclass(frozen=True)
 class Batch:
-    """What a cell has to do in each sample, and what must come of it."""
+    """What a cell does in each sample, and the expected outputs."""
 
     tasks: tuple[Task, ...]
     expected: Mapping[int, Payload | Failure]
 
 
 def batch(stage: str, kernel: str, payloads: Sequence[Payload]) -> Batch:
-    """One task a payload; what must come of it is what the stage's reference makes of it."""
+    """Return a task per payload, with the reference's outputs."""
     reference = STAGES[stage].reference
     return Batch(
         tuple(Task(index, stage, kernel, payload) for index, payload in enumerate(payloads)),
@@ -42,7 +41,7 @@ def batch(stage: str, kernel: str, payloads: Sequence[Payload]) -> Batch:
 
 @contextmanager
 def fleet_of(slots: int) -> Iterator[Fleet]:
-    """An embedded fleet, its clocks known."""
+    """Start an embedded fleet whose clocks are known."""
     with ChildProcesses() as processes, embedded_fleet(processes, slots, False, ()) as fleet:
         fleet.measure_clock_offsets()
         yield fleet
@@ -50,7 +49,7 @@ def fleet_of(slots: int) -> Iterator[Fleet]:
 
 @contextmanager
 def entered(cells: Sequence[Cell], fleet: Fleet) -> Iterator[Mapping[Cell, Strategy]]:
-    """A strategy for every cell, warm; cells that differ only in the work share one, as in a session."""
+    """Enter a strategy for every cell and warm it up; cells that differ only in the work share one."""
     ready: dict[Cell, Strategy] = {}
     with ExitStack() as stack:
         for cell in cells:
@@ -67,7 +66,7 @@ def makespans(
     order: random.Random,
     rounds: int,
 ) -> dict[Cell, dict[int, float]]:
-    """Each cell's makespans by round: one round to warm up, then `rounds`, each in a fresh order."""
+    """Return the makespans of each cell by round, after one round of warm-up; every round has a fresh order."""
     found: dict[Cell, dict[int, float]] = {cell: {} for cell in batches}
     times: dict[Cell, int] = {}
     gc.collect()
@@ -89,5 +88,5 @@ def makespans(
 
 
 def _place(cell: Cell) -> Cell:
-    """What a strategy depends on of a cell."""
+    """Return what a strategy depends on."""
     return replace(cell, stage="", kernel="", replica=0, width=None, height=None)

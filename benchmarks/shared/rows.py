@@ -1,7 +1,6 @@
-"""The rows of docs/measurements/performance.md: a figure of ours, a peer's or a limit's, their ratio, and the goal.
+"""The rows of docs/measurements/performance.md: our figure, a peer's or a limit, their ratio and the goal.
 
-A script of ours prints its rows and, with `--rows FILE`, also writes them there, for `performance.py` to make
-the page of. Nothing is concluded here but how far a ratio is from its goal.
+A script prints its rows and, with `--rows FILE`, writes them there for `performance.py`, which makes the page.
 """
 
 from __future__ import annotations
@@ -23,13 +22,13 @@ ROUNDS, QUICK_ROUNDS = 21, 5
 
 @dataclass(frozen=True, slots=True)
 class Goal:
-    """At least, or at most, so many."""
+    """At least, or at most, this figure."""
 
     word: Literal["at least", "at most"]
     figure: float
 
     def missed_by(self, figure: float) -> float:
-        """How many times better the figure would have to be; 1 or less where the goal is met."""
+        """Return how many times better the figure would have to be; 1 or less if the goal is met."""
         return self.figure / figure if self.word == "at least" else figure / self.figure
 
 
@@ -37,8 +36,8 @@ class Goal:
 class Row:
     """One comparison.
 
-    `ratio` is the figure that the goal is about, and `unit` how it reads: "times as fast", "of the time". A row
-    without a goal is told for what it is worth; one with an `error` has no figures, because its script failed.
+    `ratio` is the figure of the goal, and `unit` how it reads: "times as fast", "of the time". A row without a
+    goal is for information; a row with an `error` has no figures, because its script failed.
     """
 
     what: str
@@ -54,12 +53,12 @@ class Row:
 
     @property
     def missed_by(self) -> float:
-        """How many times better the figure would have to be; 0 where there is no goal, or no figure."""
+        """Return how many times better the figure would have to be; 0 without a goal or figure."""
         return 0.0 if self.goal is None or self.ratio is None else self.goal.missed_by(self.ratio.point)
 
     @property
     def verdict(self) -> str:
-        """Whether the goal was met, and whether the interval leaves that open."""
+        """Return whether the goal was met, and whether the interval leaves that open."""
         if self.error:
             return f"**not measured**: {self.error}"
         if self.goal is None or self.ratio is None:
@@ -67,12 +66,12 @@ class Row:
         ends = [end for end in (self.ratio.low, self.ratio.high) if end is not None]
         sides = {self.goal.missed_by(end) > 1 for end in ends}
         missed = self.missed_by > 1
-        sure = "" if sides <= {missed} else ", not surely"
-        return f"**missed**{sure}" if missed else f"met{sure}"
+        open_ = "" if sides <= {missed} else ", not significantly"
+        return f"**missed**{open_}" if missed else f"met{open_}"
 
 
 def parser(description: str | None) -> argparse.ArgumentParser:
-    """A parser of the options that every script with rows has."""
+    """Return a parser of the options that every script with rows has."""
     made = argparse.ArgumentParser(
         description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -82,12 +81,12 @@ def parser(description: str | None) -> argparse.ArgumentParser:
 
 
 def rounds_of(options: argparse.Namespace) -> int:
-    """How many rounds to measure."""
+    """Return how many rounds to measure."""
     return QUICK_ROUNDS if options.quick else ROUNDS
 
 
 def finish(rows: Iterable[Row], options: argparse.Namespace, script: str) -> int:
-    """Print the rows as they come, write them if that was asked for, and give the exit code: 1 if a goal was missed."""
+    """Print the rows, write them if asked to, and return the exit code: 1 if a goal was missed."""
     command = f"{command_of(script)}{' --quick' if options.quick else ''}"
     found = [replace(row, command=command) for row in rows]
     print("\n".join(table(found)))
@@ -97,7 +96,7 @@ def finish(rows: Iterable[Row], options: argparse.Namespace, script: str) -> int
 
 
 def table(rows: Sequence[Row]) -> list[str]:
-    """The rows as Markdown."""
+    """Return the rows as Markdown."""
     lines = [
         "| what | against | ours | theirs | ratio | 95 % interval | goal | met? | command |",
         "| --- | --- | ---: | ---: | --- | ---: | --- | --- | --- |",
@@ -112,31 +111,31 @@ def table(rows: Sequence[Row]) -> list[str]:
 
 
 def interval(estimate: Estimate | None) -> str:
-    """The interval alone; a dash where there were too few rounds for one."""
+    """Return the interval; a dash if there were too few rounds for one."""
     if estimate is None or estimate.low is None or estimate.high is None:
         return "–"
     return f"{number(estimate.low)} to {number(estimate.high)}"
 
 
 def write(rows: Sequence[Row], path: Path) -> None:
-    """Keep rows in a file."""
+    """Write rows to a file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps([asdict(row) for row in rows], indent=1), encoding="utf-8")
 
 
 def write_text(lines: Sequence[str], path: Path) -> None:
-    """Keep a table that has no rows of this kind."""
+    """Write a table that has no such rows."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 def read(path: Path) -> list[Row]:
-    """Rows that `write` kept."""
+    """Read rows that `write` wrote."""
     return [_row(values) for values in json.loads(path.read_text(encoding="utf-8"))]
 
 
 def progress(text: str) -> None:
-    """Tell a person how far it is."""
+    """Print progress to standard error."""
     print(text, file=sys.stderr, flush=True)
 
 

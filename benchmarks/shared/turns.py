@@ -1,4 +1,4 @@
-"""Things that take turns: several ways of doing the same, once a round, each round in a fresh order."""
+"""Several sides take turns: each does its batch once per round, in a fresh order."""
 
 from __future__ import annotations
 
@@ -11,15 +11,14 @@ from typing import Any, TypeAlias
 from orchestrator.analysis.stats.intervals import estimate, ratio
 from orchestrator.model.findings import Estimate
 
-Side: TypeAlias = Callable[[], float]
-"""Does its batch once and says how many seconds that took."""
+Side: TypeAlias = Callable[[], float]  # does its batch once and returns the seconds
 
 LEAST_S = 0.05
 MOST_TIMES = 200
 
 
 def stopwatch(do: Callable[[], object]) -> Side:
-    """A side that times `do`, with no garbage collection within; what `do` gives is dropped off the clock."""
+    """Return a side that times `do` without garbage collection, and drops its output off the clock."""
 
     def seconds() -> float:
         gc.collect()
@@ -37,7 +36,7 @@ def stopwatch(do: Callable[[], object]) -> Side:
 
 
 def each(function: Callable[[Any], object], inputs: Sequence[Any]) -> Callable[[], None]:
-    """One after the other, every output dropped before the next is made."""
+    """Call a function on each input, and drop each output before the next call."""
 
     def do() -> None:
         for one in inputs:
@@ -49,10 +48,10 @@ def each(function: Callable[[Any], object], inputs: Sequence[Any]) -> Callable[[
 def turns(
     sides: Mapping[str, Side], rounds: int, seed: int = 1, least_s: float = LEAST_S
 ) -> dict[str, dict[int, float]]:
-    """Seconds of every side by round.
+    """Return the seconds of every side by round.
 
-    Two rounds to warm up are not kept; the second tells how often in a row a side must do its batch so that
-    a sample lasts `least_s`: a sample is the mean of that many.
+    Two rounds of warm-up are not kept. The second decides how many batches in a row make a sample of at least
+    `least_s`; a sample is their mean.
     """
     order = random.Random(seed)  # noqa: S311 - an order that can be had again, not a secret
     found: dict[str, dict[int, float]] = {name: {} for name in sides}
@@ -68,14 +67,14 @@ def turns(
 
 
 def versus(numerator: Mapping[int, float], denominator: Mapping[int, float]) -> Estimate:
-    """How many times the denominator the numerator is, by rounds."""
+    """Return the ratio of two sides, by paired rounds."""
     found = ratio(numerator, denominator)
     assert found is not None, "no round has both"
     return found
 
 
 def typical(samples: Mapping[int, float]) -> float:
-    """The pseudo-median of a side's seconds."""
+    """Return the pseudo-median of the seconds of a side."""
     found = estimate([*samples.values()])
     assert found is not None, "no rounds"
     return found.point

@@ -1,12 +1,12 @@
-"""How often two equal cells are called different, by the number of rounds, and what the clearance does about it.
+"""How often are two equal cells called different, and what does the clearance change?
 
     python benchmarks/statistics/clearance.py [--quick] [--cases 20000] [--seed 2026] [--update-docs]
 
-Two cells of one speed whose noise exceeds the margin, so that the margin does not help: each round's ratio goes
-through `estimate` and `classify`, as a verdict's does. "Excludes 1" is what the interval alone would call different.
-For what it costs, the last column has cells that are truly apart, by two and a half of the noises' standard error at
-that number of rounds: how often they are called so. Exits with 1 where equal cells are called different more often
-than in 3 % of the cases below 10 rounds, or in 1.5 % from 10 on. Takes a quarter of a minute, with --quick two seconds.
+Two cells of one speed whose noise exceeds the margin go through `estimate` and `classify`, like the rounds of a
+verdict. "Excludes 1" is what the interval alone would call different. The last column has cells that truly
+differ, by two and a half standard errors: how often they are called different. Exits with 1 if equal cells are
+called different in more than 3 % of the cases below 10 rounds, or 1.5 % from 10 on. Takes 15 seconds, with
+--quick two.
 """
 
 from __future__ import annotations
@@ -35,17 +35,17 @@ NOISE = 0.2
 
 
 def lognormal(rng: np.random.Generator, shape: tuple[int, ...]) -> NDArray[np.float64]:
-    """20 % of noise."""
+    """Return 20 % of noise."""
     return NOISE * rng.standard_normal(shape)
 
 
 def student(rng: np.random.Generator, shape: tuple[int, ...]) -> NDArray[np.float64]:
-    """Logarithms with Student's t of 2 degrees of freedom: no variance."""
+    """Return logarithms with Student's t of 2 degrees of freedom, which has no variance."""
     return NOISE * rng.standard_t(2, shape)
 
 
 def outliers(rng: np.random.Generator, shape: tuple[int, ...]) -> NDArray[np.float64]:
-    """20 % of noise, and one sample in ten takes three times as long."""
+    """Return 20 % of noise, where one sample in ten takes three times as long."""
     return lognormal(rng, shape) + log(3) * (rng.random(shape) < 0.1)
 
 
@@ -56,23 +56,23 @@ def ratios(
     cases: int,
     rng: np.random.Generator,
 ) -> list[Estimate]:
-    """The estimated ratios of two cells with this noise, the first `truth` times as slow."""
+    """Return estimated ratios of two cells with this noise, the first `truth` times as slow."""
     logarithms = log(truth) + noise(rng, (cases, rounds)) - noise(rng, (cases, rounds))
     return [found for each in np.exp(logarithms) if (found := estimate(list(each))) is not None]
 
 
 def different(found: list[Estimate]) -> float:
-    """The share that a verdict calls different."""
+    """Return the share that a verdict calls different."""
     return sum(classify(each, MARGIN) in ("helps", "hurts") for each in found) / len(found)
 
 
 def excludes_one(found: list[Estimate]) -> float:
-    """The share whose interval does not hold 1."""
+    """Return the share whose interval excludes 1."""
     return sum(not (each.low or 0.0) <= 1 <= (each.high or 0.0) for each in found) / len(found)
 
 
 def main() -> int:
-    """Print the table; 1 where equal cells are called different too often."""
+    """Print the table; return 1 if equal cells are called different too often."""
     arguments = parser(__doc__)
     arguments.add_argument("--cases", type=int, default=20_000, help="simulated pairs a figure")
     arguments.add_argument("--seed", type=int, default=2026)

@@ -1,13 +1,12 @@
-"""Whether the intervals cover and the verdicts hold their level, on simulated rounds whose truth is known.
+"""Do intervals cover, and do verdicts keep their level, on simulated rounds whose truth is known?
 
     python benchmarks/statistics/coverage.py [--quick] [--cases 20000] [--seed 2026] [--update-docs]
 
-Prints five tables, which docs/measurements/statistics.md explains. Exits with 1 where a figure is out of its limits.
-Every figure goes through the functions that judge real runs. The limits: paired intervals cover in 93 to
-97 % of the cases, also after `--rounds auto`; two equal sides are called different no more often than the
-interval's level allows. Table 5 shows what the method does where its assumption fails, and has no limits.
-A share of n cases is uncertain by its own binomial error, printed with each table.
-Takes about ten minutes on one core, with --quick half a minute.
+Prints five tables, which docs/measurements/statistics.md explains, through the functions that judge real runs.
+Exits with 1 if a figure is out of its limits: paired intervals cover in 93 to 97 % of the cases, also after
+`--rounds auto`; two equal sides are called different no more often than the level allows. Table 5 shows what
+happens if the assumption of symmetry fails, and has no limits. Takes about ten minutes on one core, with
+--quick half a minute.
 """
 
 from __future__ import annotations
@@ -41,42 +40,42 @@ QUICK_CASES = 2000
 
 
 def lognormal(rng: np.random.Generator, shape: tuple[int, ...]) -> Floats:
-    """5 % of noise, the mildest of all."""
+    """Return 5 % of noise, the mildest."""
     return 0.05 * rng.standard_normal(shape)
 
 
 def student(rng: np.random.Generator, shape: tuple[int, ...]) -> Floats:
-    """Logarithms with Student's t of 2 degrees of freedom: no variance."""
+    """Return logarithms with Student's t of 2 degrees of freedom, which has no variance."""
     return 0.03 * rng.standard_t(2, shape)
 
 
 def skewed(rng: np.random.Generator, shape: tuple[int, ...]) -> Floats:
-    """A fixed cost plus a lognormal wait with a long right tail."""
+    """Return a fixed cost plus a lognormal wait with a long right tail."""
     return np.log1p(0.05 * rng.lognormal(0, 1.5, shape))
 
 
 def pareto(rng: np.random.Generator, shape: tuple[int, ...]) -> Floats:
-    """A fixed cost plus a Pareto wait: no variance, and all of it to the right."""
+    """Return a fixed cost plus a Pareto wait, which has no variance."""
     return np.log1p(0.02 * rng.pareto(1.5, shape))
 
 
 def outliers(rng: np.random.Generator, shape: tuple[int, ...]) -> Floats:
-    """5 % of noise, and one sample in ten takes three times as long."""
+    """Return 5 % of noise, where one sample in ten takes three times as long."""
     return lognormal(rng, shape) + log(3) * (rng.random(shape) < 0.1)
 
 
 def still(rng: np.random.Generator, positions: int) -> Floats:
-    """A machine that stays as it is."""
+    """Return no drift."""
     return np.zeros(positions)
 
 
 def rising(rng: np.random.Generator, positions: int) -> Floats:
-    """Everything slows down evenly, by half over the run."""
+    """Return an even slowdown, by half over the run."""
     return np.linspace(0, log(1.5), positions)
 
 
 def wandering(rng: np.random.Generator, positions: int) -> Floats:
-    """A random walk, 2 % a sample."""
+    """Return a random walk of 2 % per sample."""
     return 0.02 * np.cumsum(rng.standard_normal(positions))
 
 
@@ -94,7 +93,7 @@ SCENARIOS: dict[str, tuple[Noise, Callable[[np.random.Generator, int], Floats]]]
 
 
 def pairs(rng: np.random.Generator, scenario: str, rounds: int) -> tuple[dict[int, float], dict[int, float]]:
-    """One run's makespans of two cells among others, each round in a fresh order; the truth is `TRUTH`."""
+    """Return the makespans of two cells among others, each round in a fresh order; the true ratio is `TRUTH`."""
     noise, drift = SCENARIOS[scenario]
     level = drift(rng, rounds * CELLS_A_ROUND).reshape(rounds, CELLS_A_ROUND)
     logs = noise(rng, (rounds, 2))
@@ -106,7 +105,7 @@ def pairs(rng: np.random.Generator, scenario: str, rounds: int) -> tuple[dict[in
 
 
 def covers(found: Estimate | None, truth: float = TRUTH) -> bool:
-    """Whether the interval holds the truth."""
+    """Return whether the interval contains the truth."""
     assert found is not None
     assert found.low is not None
     assert found.high is not None
@@ -114,7 +113,7 @@ def covers(found: Estimate | None, truth: float = TRUTH) -> bool:
 
 
 def coverage(cases: int, seed: int) -> Iterator[tuple[str, bool]]:
-    """Table 1: paired rounds of two cells with like noise."""
+    """Yield table 1: paired rounds of two cells with like noise."""
     yield f"1. Paired ratio: share of {cases} cases that the interval covers (93 to 97 %)", True
     yield row("noise and drift", *(f"{n} rounds" for n in ROUNDS)), True
     for scenario in SCENARIOS:
@@ -125,7 +124,7 @@ def coverage(cases: int, seed: int) -> Iterator[tuple[str, bool]]:
 
 
 def side(strategy: str, times: Floats) -> list[CellResult]:
-    """Cells of one side from logarithms of times, a row a cell."""
+    """Return the cells of one side from logarithms of times, a row per cell."""
     return [
         CellResult(
             Cell("stage", str(index), strategy, 2),
@@ -137,7 +136,7 @@ def side(strategy: str, times: Floats) -> list[CellResult]:
 
 
 def left_out(times: Floats) -> dict[int, float]:
-    """What was tried and given up: of each round, the time of the cell that is best by all other rounds."""
+    """Return, for each round, the time of the cell that is best in all other rounds: tried, and rejected."""
     best = {}
     for round_ in range(times.shape[1]):
         others = np.delete(times, round_, axis=1)
@@ -146,7 +145,7 @@ def left_out(times: Floats) -> dict[int, float]:
 
 
 def contests(ours: Floats, theirs: Floats) -> tuple[Estimate | None, ...]:
-    """The ratio of one side's best to the other's in four ways; the last is the verdict's."""
+    """Return the ratio of both sides' best in four ways; the last is the verdict's."""
     one, other = select_best(side("celery", ours)), select_best(side("threads", theirs))
     assert one is not None
     assert other is not None
@@ -156,9 +155,9 @@ def contests(ours: Floats, theirs: Floats) -> tuple[Estimate | None, ...]:
 
 
 def picking(cases: int, seed: int) -> Iterator[tuple[str, bool]]:
-    """Table 2: the best of k Celery cells against the best of m in-process cells that is as fast.
+    """Yield table 2: the best of k Celery cells against the best of m in-process cells that is as fast.
 
-    `spread` is how far, relatively, each cell of a side lies behind the one before it.
+    `spread` is how much slower each cell of a side is than the one before it.
     """
     yield f"2. Equal bests called different, share of {cases} cases (no margin, so worse than verdicts)", True
     ways = ("as picked", "left out", "forward", "verdict", "allowed")
@@ -186,9 +185,10 @@ def picking(cases: int, seed: int) -> Iterator[tuple[str, bool]]:
 
 
 def stopped(logs: Floats, target: float) -> tuple[int, Estimate | None, Estimate | None]:
-    """For one pair, when `--rounds auto` stops and the ratio then, as `stopping.enough` has it.
+    """Return when `--rounds auto` stops for one pair, and the ratio then.
 
-    Last, for comparison, the ratio at the first look that is narrow enough, had it looked at 5 rounds, too.
+    For comparison, the last item is the ratio at the first narrow interval, if every number of rounds from 5 on
+    were checked.
     """
     before, hasty = False, None
     for look in (5, *LOOKS):
@@ -203,7 +203,7 @@ def stopped(logs: Floats, target: float) -> tuple[int, Estimate | None, Estimate
 
 
 def stopping(cases: int, seed: int) -> Iterator[tuple[str, bool]]:
-    """Table 3: rounds until the interval is narrow enough."""
+    """Yield table 3: rounds until the interval is narrow enough."""
     yield f"3. After --rounds auto: share of {cases} cases covered (93 to 97 %)", True
     yield row("noise", "target", "at once", "auto", "rounds"), True
     for noise in (lognormal, student, outliers):
@@ -220,7 +220,7 @@ def stopping(cases: int, seed: int) -> Iterator[tuple[str, bool]]:
 
 
 def unpaired(cases: int, seed: int) -> Iterator[tuple[str, bool]]:
-    """Table 4: `compare`, two runs whose machine did not change between them."""
+    """Yield table 4: `compare`, for two runs on an unchanged machine."""
     yield f"4. Unpaired ratio: share of {cases} cases covered, no drift between runs (93 to 97 %)", True
     yield row("noise", *(f"{n} and {n}" for n in ROUNDS)), True
     for noise in (lognormal, student, skewed, pareto, outliers):
@@ -235,7 +235,7 @@ def unpaired(cases: int, seed: int) -> Iterator[tuple[str, bool]]:
 
 
 def asymmetric(cases: int, seed: int) -> Iterator[tuple[str, bool]]:
-    """Table 5: log-ratios that do not lie symmetrically; the truth is what the point stands for."""
+    """Yield table 5: log-ratios that are not symmetric; the truth is what the point estimates."""
     yield f"5. Where symmetry fails: share of {cases} cases covered (no limits)", True
     yield row("noise in the numerator alone", *(f"{n} rounds" for n in ROUNDS)), True
     for noise in (lognormal, student, skewed, pareto, outliers):
@@ -253,17 +253,17 @@ def asymmetric(cases: int, seed: int) -> Iterator[tuple[str, bool]]:
 
 
 def row(name: str, *figures: str) -> str:
-    """A line of a table."""
+    """Return a line of a table."""
     return f"{name:32}" + "".join(f"{figure:>11}" for figure in figures)
 
 
 def percent(share: float, digits: int = 1) -> str:
-    """A share in percent."""
+    """Return a share in percent."""
     return f"{100 * share:.{digits}f} %"
 
 
 def main() -> int:
-    """Print the tables; 1 if any figure lies outside its limits."""
+    """Print the tables; return 1 if a figure is out of its limits."""
     arguments = parser(__doc__)
     arguments.add_argument("--cases", type=int, default=20_000, help="simulated runs a figure of table 1")
     arguments.add_argument("--seed", type=int, default=2026)

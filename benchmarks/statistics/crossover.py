@@ -1,13 +1,11 @@
-"""Whether the interval of a break-even covers, on simulated sweeps whose crossing is known.
+"""Does the interval of a break-even cover, on simulated sweeps whose crossing is known?
 
     python benchmarks/statistics/crossover.py [--quick] [--update-docs] [--cases 2000] [--seed 2026]
 
-A task's work grows along the axis. In-process it takes its work; Celery takes an overhead, a share of the
-work for moving payloads and the work over its slots. The true crossing is drawn anywhere within the middle of
-the range, so it falls on a point as seldom as a real one does. Every sweep goes through the functions that
-judge real ones. Exits with 1 where coverage lies outside of 90 to 97 % by more than two binomial errors, or
-where more than one sweep in twenty whose kind is known is called something else: one that lies on one side
-everywhere, one that stays within the margin of 1 up to an end where it is on one side, and one that crosses.
+The work of a task grows along the axis. In-process it takes its work; Celery takes an overhead, a share of the
+work to move payloads, and the work divided by its slots. The true crossing is anywhere in the middle of the
+range. Every sweep goes through the functions that judge real ones. Exits with 1 if coverage is out of 90 to 97
+% by more than two binomial errors, or if more than one sweep in twenty of a known kind is called another kind.
 """
 
 from __future__ import annotations
@@ -33,32 +31,32 @@ Noise = Callable[[np.random.Generator, tuple[int, ...]], Floats]
 KINDS = ("never", "always", "undecided", "crosses", "several")
 LEAST, MOST = 0.90, 0.97
 RANGE = (1.0, 256.0)
+# True ratios along the axis, and the kind of such a sweep.
 SHAPES = (
     ((1.02, 1.02, 1.02, 1.02, 1.02, 1.25), "never"),
     ((1.01, 1.01, 1.01, 1.02, 1.1, 1.4), "never"),
     ((0.97, 0.97, 0.97, 0.97, 0.97, 0.8), "always"),
     ((0.8, 0.85, 0.9, 1.0, 1.15, 1.3), "crosses"),
 )
-"""True ratios along the axis, and what such a sweep is."""
 
 
 def lognormal(rng: np.random.Generator, shape: tuple[int, ...]) -> Floats:
-    """5 % of noise."""
+    """Return 5 % of noise."""
     return 0.05 * rng.standard_normal(shape)
 
 
 def wide(rng: np.random.Generator, shape: tuple[int, ...]) -> Floats:
-    """20 % of noise."""
+    """Return 20 % of noise."""
     return 0.20 * rng.standard_normal(shape)
 
 
 def student(rng: np.random.Generator, shape: tuple[int, ...]) -> Floats:
-    """Logarithms with Student's t of 2 degrees of freedom: no variance."""
+    """Return logarithms with Student's t of 2 degrees of freedom, which has no variance."""
     return 0.03 * rng.standard_t(2, shape)
 
 
 def rounds_alike(rng: np.random.Generator, shape: tuple[int, ...]) -> Floats:
-    """5 % of noise, and as much again that a whole round shares, as from a machine that is busy for a while."""
+    """Return 5 % of noise, and as much again that all cells of a round share."""
     return 0.05 * rng.standard_normal(shape) + 0.05 * rng.standard_normal((1, shape[1]))
 
 
@@ -71,7 +69,7 @@ NOISES: dict[str, Noise] = {
 
 
 def celery_over_in_process(work: Floats, crossing: float, slots: int, moving: float) -> Floats:
-    """The true ratio: overhead over work, plus the payloads' share, plus one over the slots; 1 at the crossing."""
+    """Return the true ratio, which is 1 at the crossing."""
     overhead = crossing * (1 - moving - 1 / slots)
     return overhead / work + moving + 1 / slots
 
@@ -79,7 +77,7 @@ def celery_over_in_process(work: Floats, crossing: float, slots: int, moving: fl
 def sweep(
     rng: np.random.Generator, noise: Noise, points: int, rounds: int, slots: int
 ) -> tuple[float, BreakEven]:
-    """A simulated sweep: its true crossing, and what is made of it."""
+    """Return the true crossing of a simulated sweep, and what is found."""
     low, high = (log(end) for end in RANGE)
     axis = np.exp(np.linspace(low, high, points))
     truth = exp(rng.uniform(low + 0.25 * (high - low), high - 0.25 * (high - low)))
@@ -96,7 +94,7 @@ def sweep(
 
 
 def covers(found: BreakEven, truth: float) -> bool:
-    """Whether an interval holds the truth; an open end holds all that lies beyond."""
+    """Return whether an interval contains the truth; an open end contains everything beyond it."""
     return any(
         (each.low is None or each.low <= truth) and (each.high is None or truth <= each.high)
         for each in found.crossovers
@@ -104,7 +102,7 @@ def covers(found: BreakEven, truth: float) -> bool:
 
 
 def coverage(page: Page, cases: int, seed: int) -> bool:
-    """Print the table of coverages; whether all are within their limits."""
+    """Print the table of coverages; return whether all are within their limits."""
     page.say("Share of the sweeps called a crossing whose interval covers the true one, and how wide it is:")
     page.say()
     page.head("noise", "points", "rounds", "slots", "covers", "called", "high / low")
@@ -125,7 +123,7 @@ def coverage(page: Page, cases: int, seed: int) -> bool:
 
 
 def kinds(page: Page, cases: int, seed: int) -> bool:
-    """Print what sweeps without a crossing are called; whether at most 5 % are called otherwise."""
+    """Print what sweeps without a crossing are called; return whether at most 5 % are called otherwise."""
     page.say()
     page.say(
         "What a sweep is called that lies 10 % to one side everywhere, or at 1 (7 rounds, 5 % of noise):"
@@ -147,7 +145,7 @@ def kinds(page: Page, cases: int, seed: int) -> bool:
 
 
 def shapes(page: Page, cases: int, seed: int) -> bool:
-    """Print what sweeps of a known shape are called; whether at most 5 % are called otherwise."""
+    """Print what sweeps of a known shape are called; return whether at most 5 % are called otherwise."""
     page.say()
     page.say("What a sweep of these true ratios is called (10 rounds, noise on either side's times):")
     page.say()
@@ -172,7 +170,7 @@ def shapes(page: Page, cases: int, seed: int) -> bool:
 
 
 def main() -> int:
-    """Print the tables; 0 where all is within limits."""
+    """Print the tables; return 0 if everything is within limits."""
     arguments = parser(__doc__)
     arguments.add_argument("--cases", type=int, default=2000)
     arguments.add_argument("--seed", type=int, default=2026)

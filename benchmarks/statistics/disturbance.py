@@ -1,12 +1,12 @@
-"""What disturbs a measurement here, and for how long: why a run has many short rounds.
+"""What disturbs a measurement here, and for how long?
 
     python benchmarks/statistics/disturbance.py [--quick] [--update-docs]
 
-Two cells that are the same and a third kernel between them, two batches in a row of each, round after round, in
-shuffled order. Printed by cell: how much a makespan varies (1.4826 x MAD of its logarithm), how alike two batches
-are that follow each other (Spearman's correlation) and two that are a round apart; and of the ratio of the two
-equal cells, the half width of the interval that 40 rounds give, by signed ranks and by signs, over all windows
-of 40 rounds. No goal: it describes the machine. Takes about seven minutes on two cores, with --quick two.
+Two identical cells and a third kernel between them, two batches of each in a row, round after round in shuffled
+order. For each cell: how much a makespan varies (1.4826 x MAD of its logarithm), the rank correlation of two
+batches in a row and of two that are a round apart, and for the two identical cells the half width of the
+interval over 40 rounds, by signed ranks and by signs. No goal: it describes the machine. Takes about seven
+minutes on two cores, with --quick two.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ Logs = NDArray[np.float64]
 
 
 def logarithms(rounds: int) -> dict[Cell, Logs]:
-    """Of each cell and its twin, the logarithms of makespans, of shape (rounds, 2 in a row)."""
+    """Return the logarithms of makespans of each cell and its twin, of shape (rounds, 2 in a row)."""
     work = batch("grayscale", "loop", [photograph(1, index, 128, 64) for index in range(8)])
     every = [replace(cell, replica=replica) for cell in CELLS for replica in (0, 1)]
     found: dict[Cell, list[list[float]]] = {cell: [] for cell in every}
@@ -67,7 +67,7 @@ def logarithms(rounds: int) -> dict[Cell, Logs]:
 
 
 def spread(values: Logs) -> float:
-    """A standard deviation that outliers do not move."""
+    """Return a standard deviation that outliers do not change."""
     return 1.4826 * float(np.median(np.abs(values - np.median(values))))
 
 
@@ -78,7 +78,7 @@ def rank_correlation(one: NDArray[np.float64], other: NDArray[np.float64]) -> fl
 
 
 def half_widths(differences: Logs) -> tuple[float, float]:
-    """The median half width over all windows, by signed ranks and by signs."""
+    """Return the median half width over all windows, by signed ranks and by signs."""
     first, second = np.triu_indices(WINDOW)
     ranks, _ = critical_value(exact_tests.signed_rank(WINDOW))
     signs, _ = critical_value(exact_tests.signs(WINDOW))

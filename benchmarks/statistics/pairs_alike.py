@@ -1,12 +1,11 @@
-"""A/A: how often two cells that are the same are called different, measured for real.
+"""How often are two identical cells called different, measured for real?
 
     python benchmarks/statistics/pairs_alike.py [--quick] [--update-docs]
 
-Runs of 49 rounds, the default, each of 14 cells, each cell twice a round in one shuffled order, as a run's
-A/A pair is. Every pair goes through the functions that judge a verdict: its ratio, and the rule with the
-margin of 5 %. The fast kernels work on 8 pictures of 320x240, the slow ones (`loop`,
-`getdata`) on 4 of 128x96. Goal: at most 1 % of the pairs called different, 2 of 200.
-Takes about ten minutes on two cores, with --quick half a minute.
+Runs of 49 rounds (the default), each of 14 cells, each cell twice per round in one shuffled order. Every pair
+goes through the functions that judge a verdict, with the margin of 5 %. Fast kernels work on 8 pictures of
+320x240, slow ones (`loop`, `getdata`) on 4 of 128x96. Goal: at most 1 % of the pairs called different, 2 of
+200. Takes about ten minutes on two cores, with --quick half a minute.
 """
 
 from __future__ import annotations
@@ -59,7 +58,7 @@ CELLS = (
 
 
 def work() -> dict[tuple[str, str], Batch]:
-    """A batch for each stage and kernel."""
+    """Return a batch for each stage and kernel."""
     small = [photograph(1, index, 128, 96) for index in range(4)]
     large = [photograph(1, index, 320, 240) for index in range(8)]
     return {
@@ -71,7 +70,7 @@ def work() -> dict[tuple[str, str], Batch]:
 
 
 def pairs(runs: int) -> Iterator[tuple[Cell, Estimate, VerdictWord, float]]:
-    """Every pair's cell, ratio, verdict and makespan in seconds (the median of both halves' rounds)."""
+    """Yield the cell, ratio, verdict and median makespan of every pair."""
     batches = work()
     twins = {cell: replace(cell, replica=1) for cell in CELLS}
     every = {cell: batches[cell.stage, cell.kernel] for cell in (*CELLS, *twins.values())}
@@ -87,7 +86,7 @@ def pairs(runs: int) -> Iterator[tuple[Cell, Estimate, VerdictWord, float]]:
 
 
 def main() -> int:
-    """Print the pairs by cell and the distribution of their ratios; 1 if too many are called different."""
+    """Print the pairs by cell and the distribution of ratios; return 1 if too many are called different."""
     arguments = parser(__doc__)
     arguments.add_argument("--runs", type=int, default=RUNS, help=f"runs of {len(CELLS)} pairs each")
     options = arguments.parse_args()

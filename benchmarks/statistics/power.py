@@ -1,14 +1,12 @@
-"""Power: how surely a kernel slowed by a known 10 % is found, measured for real.
+"""How often is a kernel slowed by a known 10 % found, measured for real?
 
     python benchmarks/statistics/power.py [--quick] [--update-docs]
 
-The slow side does 11 units of work a task where the fast side does 10, by the same kernel: rows of pixels for
-grayscale's `loop` (a unit is 8 rows of 192), blocks of pixels for its `numpy` (a unit is as many as the kernel
-works on at a time). So what is slowed is known from the count, whoever runs it. Ten runs of 49 rounds (the
-default), each of both sides of 5 cells in one shuffled order, give 50 pairs. Found means that the verdict's
-own rule says so: the interval stays clear of 1 and the point lies beyond the margin of 5 %. Goal: at least 90 % of
-the pairs found, 45 of 50, and none the wrong way round.
-Takes about four minutes on two cores, with --quick half a minute.
+The slow side does 11 units of work per task, the fast side 10, with the same kernel: rows of pixels for
+grayscale's `loop` (8 rows of 192 per unit), blocks of pixels for its `numpy` (a unit is the kernel's own
+block). Ten runs of 49 rounds, each of both sides of 5 cells, give 50 pairs. Found means that the rule of the
+verdict says so. Goal: at least 45 of 50 pairs found, and none the wrong way. Takes about four minutes on two
+cores, with --quick half a minute.
 """
 
 from __future__ import annotations
@@ -58,14 +56,14 @@ CELLS = (
 
 
 def work(kernel: str, units: int) -> Batch:
-    """A batch whose every task is `units` units of work."""
+    """Return a batch with `units` units of work per task."""
     width, rows = (LOOP_WIDTH, LOOP_ROWS) if kernel == "loop" else (NUMPY_WIDTH, NUMPY_ROWS)
     pictures = [photograph(1, index, width, rows * units) for index in range(PICTURES)]
     return batch("grayscale", kernel, [pictures[index % PICTURES] for index in range(TASKS)])
 
 
 def pairs(runs: int) -> Iterator[tuple[Cell, Estimate, VerdictWord, float]]:
-    """Every pair's cell, ratio of slow to fast, verdict, and the fast side's makespan in seconds."""
+    """Yield the cell, ratio of slow to fast, verdict, and makespan of the fast side of every pair."""
     slow = {cell: replace(cell, replica=1) for cell in CELLS}
     every = {cell: work(cell.kernel, FAST_UNITS) for cell in CELLS}
     every |= {twin: work(twin.kernel, SLOW_UNITS) for twin in slow.values()}
@@ -80,7 +78,7 @@ def pairs(runs: int) -> Iterator[tuple[Cell, Estimate, VerdictWord, float]]:
 
 
 def main() -> int:
-    """Print what was found by cell; 1 if too few were, or one the wrong way round."""
+    """Print what was found by cell; return 1 if too few were, or one the wrong way."""
     arguments = parser(__doc__)
     arguments.add_argument("--runs", type=int, default=RUNS, help=f"runs of {len(CELLS)} pairs each")
     options = arguments.parse_args()

@@ -1,10 +1,10 @@
-"""A break-even that is really there: the size that a sweep finds, confirmed by separate runs on either side.
+"""Is a break-even real? Confirms the size that a sweep finds by separate runs on either side.
 
     python benchmarks/system/break_even_confirmed.py [--quick] [--update-docs]
 
-Sweeps the size of the pipeline's pictures with Celery on two slots of the embedded fleet, and finds where it
-starts to beat serial. Then two runs that know nothing of it, at half and at twice that side: below, Celery
-must hurt, above, it must help, each surely. Takes about four minutes on two cores.
+Sweeps the size of the pipeline's pictures with Celery on two embedded slots and finds where it starts to beat
+serial. Then two separate runs at half and at twice that size: Celery must hurt below it and help above it.
+Takes about four minutes on two cores.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ SLOTS = 2
 
 
 def options(command: str, rounds: int, size: str | None = None) -> Options:
-    """Pipeline by Celery and serially, from an origin that answers at once."""
+    """Return the options: the pipeline by Celery and serially, with an image server that answers at once."""
     return Options(
         command,
         stages=("pipeline",),
@@ -45,18 +45,18 @@ def options(command: str, rounds: int, size: str | None = None) -> Options:
 
 
 def measured(asked: Options) -> Run:
-    """Measure without progress."""
+    """Measure without showing progress."""
     with session.measured(asked, check(asked), Silent(), lambda _: None) as run:
         return run
 
 
 def against_serial(run: Run) -> Verdict:
-    """The verdict of a run that has one stage."""
+    """Return the verdict of a run with one stage."""
     return next(each for each in verdicts(run) if each.against == "serial")
 
 
 def main() -> int:
-    """Sweep, then confirm; 1 if there is no crossing, or it is not confirmed."""
+    """Sweep, then confirm; return 1 if there is no crossing, or it is not confirmed."""
     arguments = parser(__doc__).parse_args()
     page = Page(__file__, arguments, "prediction.md")
     rounds = 5 if arguments.quick else 9

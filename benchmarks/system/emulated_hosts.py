@@ -1,13 +1,12 @@
-"""Emulated hosts: workers in containers of a quarter of a core each, from one to six of them.
+"""Do predictions hold for hosts that were not there? Workers in containers of a quarter of a core each.
 
     python benchmarks/system/emulated_hosts.py [--quick] [--update-docs]
 
-Brings up docker-compose.yml under a name of its own, with six workers of one slot and 0.25 of a processor and an
-orchestrator of as much, so that two processors hold them all and nobody takes a core from anybody. Then `scale`
-runs on work that computes and on the whole pipeline, in turns on one to six of the workers. The table has what
-was measured on each number of hosts, and what is predicted from the cells with up to three alone; below it
-stands the COST. Goal: the median of the absolute errors on four to six hosts at most 10 %. Needs a Docker engine
-with Compose. Takes about six minutes on two cores, and the images' build once.
+Starts docker-compose.yml with six workers of one slot and 0.25 of a processor and an orchestrator of as much,
+so that two processors suffice for all. Then `scale` runs on work that computes and on the whole pipeline, on
+one to six workers. The table shows what was measured on each number of hosts, and what is predicted from up to
+three. Goal: the median of the absolute errors on four to six hosts is at most 10 %. Needs a Docker engine with
+Compose. Takes about six minutes on two cores, plus building the images once.
 """
 
 from __future__ import annotations
@@ -58,10 +57,10 @@ WORKS = (
 
 
 def compose(*arguments: str, timeout_s: float) -> str:
-    """What a Compose command writes to standard output.
+    """Return what a Compose command writes to standard output.
 
     Raises:
-        SystemExit: it fails, with the end of what it said.
+        SystemExit: the command failed; with the end of its output.
     """
     command = ["docker", "compose", "--project-name", PROJECT, *arguments]
     done = subprocess.run(
@@ -81,7 +80,7 @@ def compose(*arguments: str, timeout_s: float) -> str:
 
 @contextmanager
 def hosts_up() -> Iterator[None]:
-    """The stack with all its hosts, and nothing left of it afterwards."""
+    """Start the stack with all hosts, and remove it afterwards."""
     if shutil.which("docker") is None:
         sys.exit("docker is not installed; this needs an engine and Compose")
     compose("build", timeout_s=1800)
@@ -94,7 +93,7 @@ def hosts_up() -> Iterator[None]:
 
 
 def measured(work: Work, rounds: int, images: int) -> Run:
-    """The work on one to six hosts, and serially in the orchestrator's container."""
+    """Measure the work on one to six hosts, and serially in the orchestrator's container."""
     text = compose(
         *("run", "--rm", "orchestrator", "scale", "--slots", ",".join(map(str, HOSTS)), *work.options),
         *("--strategy", "serial", "--strategy", "celery", "--images", str(images), "--rounds", str(rounds)),
@@ -108,13 +107,13 @@ def measured(work: Work, rounds: int, images: int) -> Run:
 
 
 def celery(run: Run) -> list[CellResult]:
-    """The results of Celery's cells by hosts, the A/A pair's second left out."""
+    """Return the results of the Celery cells by hosts, without the second half of the A/A pair."""
     found = [each for each in run.cells if each.cell.distributed and not each.cell.replica]
     return sorted(found, key=lambda each: each.cell.slots)
 
 
 def say(page: Page, work: Work, run: Run) -> list[float]:
-    """Print a work's rows, and give the errors of what was predicted for hosts that the prediction knew nothing of."""
+    """Print the rows of a work, and return the errors of the predictions."""
     known = replace(run, cells=tuple(each for each in run.cells if each.cell.slots <= KNOWN))
     errors = []
     for result in celery(run):
@@ -138,7 +137,7 @@ def say(page: Page, work: Work, run: Run) -> list[float]:
 
 
 def main() -> int:
-    """Bring up, measure, predict; 1 if the goal is missed."""
+    """Start, measure, predict; return 1 if the goal is missed."""
     options = parser(__doc__).parse_args()
     page = Page(__file__, options, "prediction.md")
     rounds, images = (5, 12) if options.quick else (9, 60)

@@ -1,11 +1,11 @@
-"""What becomes of tasks when something breaks: every fault of tests/faults, again and again, counted.
+"""What happens to tasks when something breaks? Every fault of tests/faults, repeated and counted.
 
     python benchmarks/system/faults.py [--quick] [--update-docs] [--times N] [--only NAME]
 
-Each fault befalls a batch on a real broker with real workers; the batch is measured again as a run would, until
-one is undisturbed, at most three times in all. The counts are over all of those batches. `unexpected` are outputs
-that are wrong, and tasks that did not end exactly once. Recovery is the longest time from the fault to the next
-undisturbed batch. Takes about an hour on two cores, with --quick (once each) about eight minutes.
+Each fault hits a batch on a real broker with real workers. The batch is measured again, as a run would, until a
+sample is undisturbed, at most three times; counts are over all of these. `unexpected` are wrong outputs, and
+tasks that did not end exactly once. Recovery is the longest time from the fault to the next undisturbed batch.
+Takes about an hour on two cores, with --quick (once each) about eight minutes.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ HEAD = ("fault", "tried", *COUNTS, "recovery", "exit", "test")
 
 
 def tried(fault: Fault, times: int) -> Trial:
-    """The fault so many times, each at a place of its own, added up."""
+    """Return the sum of repeated trials of a fault, each with a fresh broker and workers."""
     total = Trial()
     for number in range(times):
         print(f"{fault.happen.__name__} {number + 1} of {times}", file=sys.stderr, flush=True)
@@ -35,7 +35,7 @@ def tried(fault: Fault, times: int) -> Trial:
 
 
 def kept(document: Path) -> dict[str, list[str]]:
-    """The rows that the docs have already, by the name of the fault's function."""
+    """Return the rows that the docs have, by the name of the fault's function."""
     rows = [
         line.strip("| ").split(" | ")
         for line in document.read_text("utf-8").splitlines()
@@ -45,7 +45,7 @@ def kept(document: Path) -> dict[str, list[str]]:
 
 
 def measured(fault: Fault, times: int) -> tuple[list[str], bool]:
-    """A fault's row, and whether it went as it must."""
+    """Return the row of a fault, and whether it went as expected."""
     total = tried(fault, times)
     counts = (total.attempted, total.ok, total.failed, total.lost, total.duplicated, total.unexpected)
     recovery = "-" if total.recovery_s is None else f"{total.recovery_s:.1f} s"
@@ -63,13 +63,13 @@ def measured(fault: Fault, times: int) -> tuple[list[str], bool]:
 
 
 def as_expected(fault: Fault, total: Trial) -> bool:
-    """Whether it ended as the catalogue says that this fault may: exit code, losses, tasks done twice."""
+    """Return whether exit code, losses and repetitions are those that the catalogue allows."""
     code = total.exit_code == fault.exit_code or (fault.loses and total.exit_code == 1 and total.lost > 0)
     return code and (fault.loses or not total.lost) and (fault.repeats or not total.duplicated)
 
 
 def main() -> int:
-    """Print the table; 1 if a task did not end once, or something was left behind."""
+    """Print the table; return 1 if a task did not end exactly once, or something was left behind."""
     options = parser(__doc__)
     options.add_argument("--times", type=int, default=TIMES, help="how often each fault is tried")
     options.add_argument(

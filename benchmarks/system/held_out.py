@@ -1,11 +1,10 @@
-"""Held-out prediction: measured at slots 1, 2 and 3, predicted for 4 to 8, then measured there.
+"""Do predictions hold for slots that were not measured? Measures 1 to 3, predicts 4 to 8, then measures those.
 
     python benchmarks/system/held_out.py [--quick] [--update-docs]
 
-The work waits rather than computes, a download with 100 ms of latency by each of its two kernels, so that two
-cores can truly run eight slots of it. The second measurement knows nothing of the first. Goal: the median of
-the absolute errors at most 10 %, and the interval holds at least 8 of the 10. Takes about three minutes on two
-cores.
+The work waits rather than computes (a download with 100 ms of latency, by both kernels), so that two cores can
+really run eight slots. Goal: the median of the absolute errors is at most 10 %, and the interval covers at
+least 8 of 10. Takes about three minutes on two cores.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ FEWEST_COVERED = 0.8
 
 
 def measured(slots: tuple[int, ...], rounds: int, images: int) -> Run:
-    """Downloads by Celery on each number of slots, on a fleet of its own."""
+    """Measure downloads by Celery on each number of slots, on a fresh fleet."""
     options = Options(
         command="scale",
         slot_counts=slots,
@@ -49,15 +48,15 @@ def measured(slots: tuple[int, ...], rounds: int, images: int) -> Run:
 
 
 def celery(run: Run) -> list[CellResult]:
-    """The results of Celery's cells, the A/A pair's second left out."""
+    """Return the results of the Celery cells, without the second half of the A/A pair."""
     return [result for result in run.cells if not result.cell.replica]
 
 
 def main() -> int:
-    """Measure, predict, measure; 1 if the goal is missed."""
+    """Measure, predict, measure; return 1 if the goal is missed."""
     options = parser(__doc__).parse_args()
     page = Page(__file__, options, "prediction.md")
-    # An interval takes five rounds at least.
+    # An interval needs at least five rounds.
     rounds, images = (5, 8) if options.quick else (7, 24)
     known = measured(KNOWN, rounds, images)
     cells = {result.cell.kernel: result.cell for result in celery(known)}

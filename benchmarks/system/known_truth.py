@@ -1,20 +1,18 @@
-"""Known truth: a bottleneck is built in, once for each station; do the models see it, and how long it makes a batch?
+"""Do the models find a bottleneck that is built in, and the makespan that it causes?
 
     python benchmarks/system/known_truth.py [--quick] [--update-docs]
 
-Real Celery workers do real tasks that sleep. What is built in is set, not fitted:
+Real Celery workers do tasks that sleep. One bottleneck is built in for each station:
 
-- publishing, collecting: the orchestrator sleeps 30 ms for each message that it sends, or each answer;
-- broker: a link before the broker (`shaped_link.py`), one server, takes 1 ms for each command;
-- payload: such a link before the payload store carries 16 MB/s each way; tasks fetch and store 200 kB that
-  stay there (`resident`), so that the orchestrator is not on that path;
-- slots: each task sleeps 40 ms.
+- publishing, collecting: the orchestrator sleeps 30 ms for each message that it sends, or each result; -
+broker: a link in front of it (`shaped_link.py`) takes 1 ms per command, one at a time; - payload: such a link
+in front of the payload store carries 16 MB/s each way; tasks fetch and store 200 kB that stay there; - slots:
+each task sleeps 40 ms.
 
-The model is given the set figures, and what an empty task needs of each station when nothing is built in (the
-commands of a message are counted then, too). From these alone come the bound and the simulation. The real
-batch's median over rounds is held against both. Each pair may differ by at most 10 %, and the bottleneck must
-be the one that was built in: by the set figures, by the simulation, and by the demands that the real batch's
-own samples show, which know nothing of what was set. Takes about three minutes on two cores.
+The model gets these figures, and what an empty task needs when nothing is built in. The bound and the
+simulation follow from them, and the median makespan of the real batch is compared with both. Each pair may
+differ by at most 10 %, and the built-in bottleneck must be named by the figures, by the simulation, and by the
+demands in the batch's own samples. Takes about three minutes on two cores.
 """
 
 from __future__ import annotations
@@ -53,7 +51,7 @@ WITHIN = 0.10
 
 @dataclass(frozen=True, slots=True)
 class Built:
-    """A bottleneck: which station, its name here, what is set, and the batch that goes through it."""
+    """A built-in bottleneck: its station, its name here, its figure, and the batch that goes through it."""
 
     station: StationName
     name: str
@@ -69,7 +67,7 @@ class Built:
 
     @property
     def cell(self) -> Cell:
-        """The cell that does it."""
+        """Return the cell."""
         data: Data = "resident" if self.payload_bytes else "local"
         return Cell("diagnostics", self._kernel, "celery", self.slots, "redis", 1, data)
 
@@ -78,13 +76,13 @@ class Built:
         return "noop" if self.payload_bytes else "sleep"
 
     def tasks(self) -> tuple[Task, ...]:
-        """The batch."""
+        """Return the batch."""
         payload = bytes(self.payload_bytes) if self.payload_bytes else repr(self.sleep_s)
         return tuple(Task(i, "diagnostics", self._kernel, payload) for i in range(self.messages))
 
     @property
     def empty(self) -> Built:
-        """The same tasks with nothing built in, one after another on a single slot."""
+        """Return the same tasks with nothing built in, for a single slot."""
         plain = Built(self.station, self.name, 1, self.messages, "nothing", payload_bytes=self.payload_bytes)
         return replace(plain, messages=min(self.messages, 100))
 
@@ -99,26 +97,26 @@ BUILT = (
 
 
 class Slowed(Redis):
-    """The orchestrator's payload transport, which takes so much longer over each message and each answer."""
+    """The orchestrator's payload transport, slowed for each message and each result."""
 
     publish_s: ClassVar[float] = 0.0
     collect_s: ClassVar[float] = 0.0
 
     def put_many(self, items: Sequence[tuple[str, Payload]]) -> list[Reference]:
-        """A message's inputs, put while it is published."""
+        """Store the inputs of a message, more slowly."""
         time.sleep(self.publish_s)
         return super().put_many(items)
 
     def get_many(
         self, references: Sequence[Reference], take: bool = False
     ) -> list[Payload | PayloadMissingError]:
-        """An answer's outputs, taken while it is collected."""
+        """Fetch the outputs of a result, more slowly."""
         time.sleep(self.collect_s)
         return super().get_many(references, take)
 
 
 def measured(fleet: LinkedFleet, built: Built, rounds: int) -> Run:
-    """The built-in bottleneck's batch, round after round, as a run that knows nothing of what was set."""
+    """Measure the batch of a built-in bottleneck, round after round."""
     workers = tuple(member.as_worker() for member in fleet.workers)
     plan = Plan("", 1, built.messages, 8, 8, built.slots, rounds, 1, "origin", 0.0, None, (built.cell,))
     where = environment(fleet.broker, workers)
@@ -145,14 +143,14 @@ def measured(fleet: LinkedFleet, built: Built, rounds: int) -> Run:
 
 
 def demands_of(run: Run) -> CellDemands:
-    """What the run's one cell asks of each station, by its samples."""
+    """Return what the run's only cell demands of each station, from its samples."""
     found = service_demands(run.cells, run)
     assert found is not None
     return found
 
 
 def known(fleet: LinkedFleet, built: Built, rounds: int) -> QueueingNetwork:
-    """The stations by the set figures, and by what an empty task needs of each."""
+    """Return the stations from the built-in figures and the demands of an empty task."""
     base = demands_of(measured(fleet, built.empty, rounds))
     theirs = fleet.passed.theirs / built.empty.messages
     fetched_s = built.payload_bytes / built.bytes_per_s if built.bytes_per_s else 0.0
@@ -170,14 +168,14 @@ def known(fleet: LinkedFleet, built: Built, rounds: int) -> QueueingNetwork:
 
 
 def named(station: StationName, system: QueueingNetwork) -> str:
-    """The station, and of the orchestrator which half of its work is the larger."""
+    """Return the station; for the orchestrator, the larger half of its work."""
     if station != "orchestrator":
         return station
     return "publishing" if system.publishing_share > 1 / 2 else "collecting"
 
 
 def main() -> int:
-    """Build in, measure, compare; 1 where a pair differs by more than 10 %, or another bottleneck is named."""
+    """Build in, measure, compare; return 1 if a pair differs by more than 10 %, or another bottleneck is named."""
     options = parser(__doc__).parse_args()
     page = Page(__file__, options, "prediction.md")
     rounds = 2 if options.quick else 9

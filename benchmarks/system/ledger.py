@@ -1,28 +1,23 @@
-"""The hop ledger of 10,000 Celery tasks: does it add up, and would a clock that is wrong show?
+"""Do the hops of 10,000 Celery tasks add up, and would a wrong clock show?
 
     python benchmarks/system/ledger.py [--quick] [--update-docs]
 
-Empty tasks and small pictures, by `redis` and `inline`, one and eight a message, on an embedded fleet of two
-slots, in batches of 48, so that some tasks find a free slot and others wait. Twice: with the clock that
-orchestrator and workers share, and as if the workers were on another machine, with the offset and its bound
-estimated by real round trips anew for each batch, though the truth is known to be 0.
+Empty tasks and small pictures, by `redis` and `inline`, one and eight per message, on two embedded slots, in
+batches of 48, so that some tasks find a free slot and others wait. Twice: with the clock that orchestrator and
+workers share, and as if workers were on another machine, with the offset estimated for each batch (its true
+value is 0).
 
-Hops and the rest add up to the latency by construction, so that alone would prove nothing. Looked at are
-things that can be otherwise, each outcome by itself:
+Hops and the rest add up to the latency by construction, so these checks can fail instead:
 
-- complete: every task has one outcome, with every hop;
-- sum: the hops and the rest equal the latency within the clock bound; with the estimated clock, whose bound
-  is larger than any rest should be, the six hops do without the rest;
-- rest: it is within 1 % of the latency or 0.1 ms, so no leg of the way was left out;
-- signs: no queue, return or rest below minus the bound, and no other hop below zero;
-- latency: no task's latency is longer than its batch had been under way, by a stopwatch around it;
-- slots: no slot was busy for longer than the batch took;
-- offset: the estimate is off by no more than its bound (the truth is 0).
+- complete: every task has one outcome, with every hop; - sum: hops and rest equal the latency within the clock
+bound; with the estimated clock, the six hops without the rest; - rest: within 1 % of the latency or 0.1 ms, so
+that no part of the path is missing; - signs: no queue, return or rest below minus the bound, and no other hop
+below zero; - latency: no task takes longer than its batch had been running, by a stopwatch around it; - slots:
+no slot is busy for longer than the batch; - offset: the estimate is off by no more than its bound.
 
-Then the hops are computed again with clocks put wrong by 5 and 50 ms either way: in how many batches that
-shows. Goal: all tasks complete, all else right in at least 99.9 %, the rest small in 99 % (a process that is
-put aside between two readings of its clock has a large one).
-Takes about two minutes on two cores, with --quick a quarter of one.
+Then the hops are computed again with clocks that are wrong by 5 and 50 ms: in how many batches does that show?
+Goal: all tasks complete, all else right in at least 99.9 %, the rest small in 99 %. Takes about two minutes on
+two cores, with --quick 15 seconds.
 """
 
 from __future__ import annotations
@@ -70,7 +65,7 @@ WORK: dict[str, tuple[str, str, Payload]] = {
 
 @dataclass(frozen=True)
 class Seen:
-    """One outcome: its hops, where it ran, and how long its batch had been under way when it came."""
+    """An outcome: its hops, where it ran, and how long its batch had been running when it came."""
 
     hops: Hops | None
     slot: str | None
@@ -79,7 +74,7 @@ class Seen:
 
 @dataclass(frozen=True)
 class BatchSeen:
-    """One batch: what it was, its outcomes by task, and the offsets that its hops were computed with."""
+    """A batch: what it was, its outcomes by task, and the offsets used for its hops."""
 
     way: str
     tasks: int
@@ -99,7 +94,7 @@ class BatchSeen:
 
 
 def batches(fleet: Fleet, tasks: int) -> Iterator[BatchSeen]:
-    """Send about `tasks` tasks, in batches that take turns in what they are."""
+    """Yield batches of about `tasks` tasks in all, of each kind in turn."""
     kinds = [(*way, name) for way in WAYS for name in WORK]
     for number in range(-(-tasks // (BATCH * len(kinds)))):
         for transport, chunk, name in kinds:
@@ -122,7 +117,7 @@ def _batch(fleet: Fleet, strategy: Celery, way: str, name: str) -> BatchSeen:
 
 
 def checks(batch: BatchSeen, exact: bool) -> dict[str, list[bool]]:
-    """What holds, check by check: of each task, slot or clock one truth value."""
+    """Return, for each check, whether it holds for each task, slot or clock."""
     whole = [each for each in batch.outcomes if each.hops is not None and _whole(each.hops)]
     return {
         "complete": [_is_complete(batch.seen.get(task, [])) for task in range(batch.tasks)],
@@ -146,7 +141,7 @@ def _is_complete(outcomes: Sequence[Seen]) -> bool:
 
 
 def _adds_up(hops: Hops, exact: bool) -> bool:
-    """Whether the hops make up the latency within the clock bound, those of an exact clock with the rest."""
+    """Return whether the hops add up to the latency within the clock bound."""
     total = sum(getattr(hops, name) for name in HOPS) + ((hops.unexplained_s or 0.0) if exact else 0.0)
     return bool(abs(total - (hops.latency_s or 0.0)) <= (hops.clock_bound_s or 0.0))
 
@@ -156,7 +151,7 @@ def _is_small(hops: Hops) -> bool:
 
 
 def _busy(whole: Sequence[Seen]) -> dict[str | None, float]:
-    """Seconds that each slot was at work, the rest included."""
+    """Return the seconds that each slot was busy, with the rest."""
     busy: dict[str | None, float] = defaultdict(float)
     for each in whole:
         assert each.hops is not None
@@ -166,19 +161,19 @@ def _busy(whole: Sequence[Seen]) -> dict[str | None, float]:
 
 
 def shifted(hops: Hops, by_s: float) -> Hops:
-    """The hops, had the worker's clock been thought to be ahead by `by_s` more than it was."""
+    """Return the hops as if the worker's clock were ahead by `by_s` more."""
     assert hops.queue_s is not None
     assert hops.return_s is not None
     return hops._replace(queue_s=hops.queue_s - by_s, return_s=hops.return_s + by_s)
 
 
 def noticed(found: Sequence[BatchSeen], by_s: float) -> float:
-    """The share of batches in which a clock wrong by `by_s` shows in a sign."""
+    """Return the share of batches in which a clock wrong by `by_s` shows in a sign."""
     return fmean(any(beyond_bound(shifted(hops, by_s)) for hops in batch.hops) for batch in found)
 
 
 def measured(fleet: Fleet, tasks: int, exact: bool) -> list[BatchSeen]:
-    """The batches, with the clock shared or as if the workers had another."""
+    """Return the batches, with a shared clock or as if workers had another."""
     if exact:
         return list(batches(fleet, tasks))
     with mock.patch.object(workers, "clock_identity", return_value="that of another machine"):
@@ -195,7 +190,7 @@ def say_checks(page: Page, results: dict[str, dict[str, list[bool]]]) -> None:
 
 
 def say_clocks(page: Page, found: dict[str, list[BatchSeen]]) -> None:
-    """Print the rest and the clock bounds, and in how many batches a wrong clock shows."""
+    """Print the rest, the clock bounds, and in how many batches a wrong clock shows."""
     page.say()
     page.head("", *found)
     hops = {clock: [hops for batch in each for hops in batch.hops] for clock, each in found.items()}
@@ -217,7 +212,7 @@ def say_clocks(page: Page, found: dict[str, list[BatchSeen]]) -> None:
 
 
 def say_ledger(page: Page, found: Sequence[BatchSeen]) -> None:
-    """Print where the time of a task goes, on the mean."""
+    """Print the mean hops of a task."""
     page.say()
     page.head("mean of a task", *LEGS, "latency")
     ways: dict[str, list[Hops]] = defaultdict(list)
@@ -234,19 +229,19 @@ def _share(held: Sequence[bool]) -> str:
 
 
 def _percent(share: float) -> str:
-    """Never rounded up to all."""
+    """Return a share in percent that is never rounded up to 100."""
     return f"{int(1e5 * share) / 1e3:.3f} %"
 
 
 def options() -> argparse.Namespace:
-    """What was asked for."""
+    """Parse the options."""
     arguments = parser(__doc__)
     arguments.add_argument("--tasks", type=int, default=TASKS, help="tasks with each of the two clocks")
     return arguments.parse_args()
 
 
 def main() -> int:
-    """Print the checks, the clocks and the ledger; 1 if the goal was missed."""
+    """Print checks, clocks and ledger; return 1 if the goal is missed."""
     asked = options()
     page = Page(__file__, asked, "hops.md")
     tasks = QUICK_TASKS if asked.quick else asked.tasks

@@ -1,4 +1,4 @@
-"""A fleet of embedded workers whose broker and payload store are behind links of a set speed (`shaped_link.py`)."""
+"""Embedded workers whose broker and payload store are behind links of a set speed (`shaped_link.py`)."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ READY_S = 30.0
 
 
 class LinkedFleet(Fleet):
-    """A fleet whose broker is the link before it, too: what that was busy counts as the broker's time."""
+    """A fleet whose broker includes the link in front of it: the link's busy time counts as the broker's."""
 
     link: Link
     payload_link: Link
@@ -32,14 +32,14 @@ class LinkedFleet(Fleet):
     """Commands that the last batch took."""
 
     def broker_cpu_s(self) -> float | None:
-        """The broker's own CPU time, and what its commands took in the link."""
+        """Return the broker's CPU time plus what its commands took in the link."""
         own_s = super().broker_cpu_s()
         return None if own_s is None else own_s + self.link.busy_s
 
 
 @contextmanager
 def linked_fleet() -> Iterator[LinkedFleet]:
-    """A broker, a link before it and one before its payloads, and workers that know of the links alone."""
+    """Start a broker, a link in front of it, one in front of its payloads, and workers behind both."""
     with ChildProcesses() as processes:
         server = start_broker(processes).removeprefix("redis+socket://")
         with (

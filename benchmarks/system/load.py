@@ -1,10 +1,10 @@
-"""One long batch: does the orchestrator's memory stay flat, and its throughput steady?
+"""Does the memory of the orchestrator stay flat in one long batch, and its throughput steady?
 
     python benchmarks/system/load.py [--quick] [--update-docs] [--tasks N]
 
-Sends so many no-op tasks through one Celery batch on two embedded workers, measured as a run measures it.
-Goals: the orchestrator's resident memory grows by at most 5 % from the first tenth to the last, and the
-throughput of the last tenth is within 10 % of the first's. Takes about three minutes on two cores.
+Sends 100,000 empty tasks in one Celery batch to two embedded workers. Goals: resident memory grows by at most 5
+% from the first tenth to the last, and the throughput of the last tenth is within 10 % of the first's. Takes
+about three minutes on two cores.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ GROWTH, STEADY = 0.05, 0.10
 
 
 class Watched(Celery):
-    """The strategy as a run has it; looks at this process's memory ten times in its longest batch."""
+    """The strategy of a run, which also samples the memory of this process ten times per long batch."""
 
     def __init__(self, slots: int, fleet: Fleet, count: int) -> None:
         """Look after every tenth of `count` outcomes."""
@@ -54,7 +54,7 @@ class Watched(Celery):
 
 
 def main() -> int:
-    """Print memory and throughput; 1 if a goal is missed."""
+    """Print memory and throughput; return 1 if a goal is missed."""
     options = parser(__doc__)
     options.add_argument("--tasks", type=int, default=TASKS)
     chosen = options.parse_args()

@@ -2,10 +2,10 @@
 
     python benchmarks/system/role_table.py [--quick] [--update-docs]
 
-Starts a broker with the users that `docker/redis/make-secrets` makes, and asks it with ACL DRYRUN for each role whether
-it may run each command. The keys and channels in the question are the role's own, so a command counts as
-allowed where the role may run it at all. Goal: no role may run a script, change the server or reach other databases.
-Takes a few seconds.
+Starts a broker with the users that `docker/redis/make-secrets` makes, and asks it with ACL DRYRUN for each role
+whether it may run each command. The keys and channels in the question are the role's own, so a command counts
+as allowed where the role may run it at all. Goal: no role may run a script, change the server or reach other
+databases. Takes a few seconds.
 """
 
 from __future__ import annotations

@@ -1,9 +1,7 @@
-"""A link to a Redis whose speed is set: so much time a command, so many bytes a second each way.
+"""A link to Redis with a set speed: seconds per command, bytes per second each way.
 
-It stands between clients and the server as a process of its own, on a unix socket. Commands pass one server;
-bytes pass another in each direction, one transfer after the other, first come, first served. What a server has
-to do is known in advance, so the link is a station whose demand is set, while everything else about the Redis
-behind it stays real.
+It is a process between clients and server, on a unix socket. Commands pass one queue, bytes another in each
+direction, first come, first served. So the demand of this station is known, while the Redis behind it is real.
 """
 
 from __future__ import annotations
@@ -22,18 +20,15 @@ from pathlib import Path
 from typing import Any
 
 READ_BYTES = 1 << 16
-MOST_BYTES = 1 << 20
-"""What is passed on at once: a transfer that is larger takes turns with others."""
+MOST_BYTES = 1 << 20  # a larger transfer takes turns with others
 
-PACKET_BYTES = 1500
-"""What is no larger passes between transfers and takes no time of its own."""
+PACKET_BYTES = 1500  # anything smaller passes between transfers and takes no time
 
 FULL_READ = 1 << 13
-FOLLOWS_S = 0.0005
-"""What comes so soon after the last bytes is of the same transfer."""
+FOLLOWS_S = 0.0005  # seconds within which further bytes belong to the same transfer
 
+# Indexes into the memory shared with the process of the link.
 COMMAND_S, BYTES_PER_S, BUSY_S, OURS, THEIRS = range(5)
-"""Places in the memory that the link shares with whoever sets it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +39,12 @@ class Counts:
     theirs: int
 
     def __sub__(self, before: Counts) -> Counts:
-        """What passed since."""
+        """Return what passed since."""
         return Counts(self.ours - before.ours, self.theirs - before.theirs)
 
 
 class Link:
-    """A link that is up; it can be set anew at any time."""
+    """A running link, whose speed can be changed at any time."""
 
     def __init__(self, url: str, shared: Any) -> None:
         """Clients find it at `url`."""
@@ -57,23 +52,23 @@ class Link:
         self._shared = shared
 
     def set(self, command_s: float = 0.0, bytes_per_s: float = 0.0) -> None:
-        """From now on a command takes so many seconds, and each direction carries so many bytes a second (0: any)."""
+        """Set the seconds per command, and the bytes per second in each direction (0: unlimited)."""
         self._shared[COMMAND_S], self._shared[BYTES_PER_S] = command_s, bytes_per_s
 
     @property
     def busy_s(self) -> float:
-        """Seconds that commands have taken so far."""
+        """Return the seconds that commands have taken so far."""
         return float(self._shared[BUSY_S])
 
     @property
     def commands(self) -> Counts:
-        """How many commands have passed so far."""
+        """Return how many commands have passed so far."""
         return Counts(int(self._shared[OURS]), int(self._shared[THEIRS]))
 
 
 @contextmanager
 def shaped_link(server: str, path: Path) -> Iterator[Link]:
-    """A link to the Redis at the unix socket `server`, for clients that connect to the unix socket `path`."""
+    """Start a link to Redis at the unix socket `server`, for clients that connect to `path`."""
     context = multiprocessing.get_context("spawn")
     shared, ready = context.Array("d", 5), context.Event()
     process = context.Process(
@@ -90,14 +85,14 @@ def shaped_link(server: str, path: Path) -> Iterator[Link]:
 
 
 class _Server:
-    """Serves one after the other. It keeps its own time, so that waking up late adds to nobody's service."""
+    """Serves one at a time, by its own clock, so that waking up late does not lengthen any service."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._free_at = 0.0
 
     def serve(self, service_s: float) -> None:
-        """Come, wait for those before, be served."""
+        """Wait for those before, then be served."""
         if not service_s:
             return
         with self._lock:
@@ -108,7 +103,7 @@ class _Server:
 
 
 def _serve(server: str, path: str, shared: Any, ready: Any, owner: int) -> None:
-    """The link's process: two threads for every connection."""
+    """Run the process of the link: two threads per connection."""
     commands, into, out_of = _Server(), _Server(), _Server()
 
     def transfer_s(data: bytes) -> float:
@@ -144,7 +139,7 @@ def _serve(server: str, path: str, shared: Any, ready: Any, owner: int) -> None:
 
 
 def _pump(source: socket.socket, sink: socket.socket, wait: Any) -> None:
-    """Pass on what comes, each piece after its wait, until one side closes."""
+    """Forward what arrives, each piece after its wait, until one side closes."""
     with suppress(OSError):
         while data := _transfer(source):
             wait(data)
@@ -155,10 +150,10 @@ def _pump(source: socket.socket, sink: socket.socket, wait: Any) -> None:
 
 
 def _transfer(source: socket.socket) -> bytes:
-    """All that was sent at once; nothing where the other side has closed."""
+    """Return what was sent at once; nothing if the other side has closed."""
     parts = [source.recv(READ_BYTES)]
     size = len(parts[0])
-    # What is smaller than a socket's read came whole.
+    # A piece smaller than a read of the socket is complete.
     while parts[-1] and size >= FULL_READ and size < MOST_BYTES and _readable(source):
         parts.append(source.recv(READ_BYTES))
         size += len(parts[-1])
@@ -174,8 +169,8 @@ def _readable(source: socket.socket) -> bool:
 class Commands:
     """Counts the commands of one client in its stream of bytes.
 
-    Source: the Redis serialization protocol: a command is `*<n>` and then n times `$<length>` and so many
-    bytes, each with a line end. https://redis.io/docs/latest/develop/reference/protocol-spec/
+    Source: the Redis serialization protocol: `*<n>`, then n times `$<length>` and the bytes, each with a line end.
+    https://redis.io/docs/latest/develop/reference/protocol-spec/
     """
 
     def __init__(self) -> None:
@@ -187,7 +182,7 @@ class Commands:
         """Bytes of this word that are still to come."""
 
     def ended_in(self, data: bytes) -> int:
-        """How many commands end within these bytes."""
+        """Return how many commands end within these bytes."""
         ended, at = 0, 0
         while at < len(data):
             if self._skip:

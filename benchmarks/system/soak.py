@@ -1,11 +1,11 @@
-"""Round after round: does any part of it grow?
+"""Does anything grow, round after round?
 
     python benchmarks/system/soak.py [--quick] [--update-docs] [--minutes M]
 
-Back-to-back samples of Celery cells (every transport, local and resident) on two embedded workers. After each
-round the orchestrator, the workers and the broker are looked at: resident memory, file descriptors, and the
-broker's keys and connections. Goals: from the end of the first quarter, when everything has warmed up, to the
-end, no memory grows by more than 5 % and 4 MiB, and descriptors, keys and connections do not grow at all.
+Samples of Celery cells (every transport, local and resident) on two embedded workers. After each round:
+resident memory and file descriptors of orchestrator, workers and broker, and the broker's keys and connections.
+Goals: from the end of the first quarter to the end, no memory grows by more than 5 % and 4 MiB, and nothing
+else grows at all.
 """
 
 from __future__ import annotations
@@ -42,12 +42,11 @@ CELLS: tuple[tuple[str, Data], ...] = (
     ("files", "local"),
 )
 
-Look = dict[str, float]
-"""What was seen after a round: name of the figure to its value."""
+Look = dict[str, float]  # figures after a round, by name
 
 
 def processes_of(processes: ChildProcesses) -> dict[str, list[psutil.Process]]:
-    """The parts, each with its processes."""
+    """Return the processes of each part."""
     parts = {"orchestrator": [psutil.Process()]}
     for name, pid in processes.pids.items():
         main = psutil.Process(pid)
@@ -56,7 +55,7 @@ def processes_of(processes: ChildProcesses) -> dict[str, list[psutil.Process]]:
 
 
 def look(processes: ChildProcesses, fleet: Fleet) -> Look:
-    """All that could grow."""
+    """Return everything that could grow."""
     seen: Look = {}
     for name, members in processes_of(processes).items():
         seen[f"{name}, memory"] = float(sum(each.memory_info().rss for each in members))
@@ -68,7 +67,7 @@ def look(processes: ChildProcesses, fleet: Fleet) -> Look:
 
 
 def rounds(minutes: float) -> tuple[list[Look], int, int]:
-    """What was seen after each round, how many tasks there were, and how many samples were not sound."""
+    """Return the figures after each round, the number of tasks, and of bad samples."""
     random = np.random.default_rng(1)
     pictures = [random.integers(0, 256, (120, 160, 3), dtype=np.uint8) for _ in range(20)]
     tasks = [Task(i, "grayscale", "numpy", each) for i, each in enumerate(pictures)]
@@ -95,14 +94,14 @@ def rounds(minutes: float) -> tuple[list[Look], int, int]:
 
 
 def grew(name: str, early: float, late: float) -> bool:
-    """Whether a figure is larger in the end than it may be."""
+    """Return whether a figure grew by more than allowed."""
     if name.endswith("memory"):
         return late > early * (1 + GROWTH) and late - early > GROWTH_BYTES
     return late > early
 
 
 def main() -> int:
-    """Print each figure early and late; 1 if one grew."""
+    """Print each figure early and late; return 1 if one grew."""
     options = parser(__doc__)
     options.add_argument("--minutes", type=float, default=MINUTES)
     chosen = options.parse_args()

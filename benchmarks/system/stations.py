@@ -1,11 +1,10 @@
-"""Whether formula, bounds and simulation agree, on made-up stations whose demands are known.
+"""Do formula, bounds and simulation agree, on invented stations with known demands?
 
     python benchmarks/system/stations.py [--quick] [--update-docs] [--systems 3000] [--seed 3]
 
-Draws systems whose stations' demands lie anywhere within two orders of magnitude, and prints how often the
-formula comes within 10 % of the simulation and names the same bottleneck, by how far the largest demand
-stands out. Exits with 1 if a bound is beaten, or if of the systems with one station at least three times the
-next fewer than 98 in 100 agree in either way.
+Draws systems whose demands span two orders of magnitude. Prints how often the formula is within 10 % of the
+simulation and names the same bottleneck, by how far the largest demand exceeds the next. Exits with 1 if a
+batch beats its bound, or if fewer than 98 % of the systems with one station at three times the next agree.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ LEAST = 0.98
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """One system: how far its largest demand stands out, and how formula and bound compare to the simulation."""
+    """One system: how far its largest demand exceeds the next, and formula and bound over the simulation."""
 
     stands_out: float
     error: float
@@ -39,7 +38,7 @@ class Agreement:
 
 
 def drawn(rng: random.Random) -> QueueingNetwork:
-    """A system with every station, some of them with a payload path, with cores, with a network."""
+    """Draw a system: some have a payload path, cores, a network."""
 
     def within(low: float, high: float) -> float:
         return float(10 ** rng.uniform(low, high))
@@ -68,7 +67,7 @@ def drawn(rng: random.Random) -> QueueingNetwork:
 
 
 def agreement(system: QueueingNetwork, turns: int) -> Agreement:
-    """The system with a batch of so many messages a slot, at least 30."""
+    """Compare the models of a system, with at least 30 messages."""
     tasks = system.chunk * max(turns * system.slots, 30)
     simulated = simulate(system, tasks)
     shares = sorted((each.demand_s / each.servers for each in stations(system)), reverse=True)
@@ -82,7 +81,7 @@ def agreement(system: QueueingNetwork, turns: int) -> Agreement:
 
 
 def main() -> int:
-    """Print the table; 0 where all is within limits."""
+    """Print the table; return 0 if everything is within limits."""
     arguments = parser(__doc__)
     arguments.add_argument("--systems", type=int, default=3000)
     arguments.add_argument("--seed", type=int, default=3)

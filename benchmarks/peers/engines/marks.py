@@ -1,4 +1,4 @@
-"""Where every task leaves its number each time it is run, so that it shows which ran never, or twice."""
+"""Every task writes its number to a file, which shows tasks that never ran, or ran twice."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from functools import cache
 
 
 def mark(number: int) -> None:
-    """Write the number down: one short write at the end of a file, which no other process can cut in two."""
+    """Append the number in one short write, which no other process can split."""
     os.write(_file(), b"%d\n" % number)
 
 

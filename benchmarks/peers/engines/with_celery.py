@@ -1,4 +1,4 @@
-"""Celery: one worker with two processes, everything else as it comes."""
+"""Celery: one worker with two processes, otherwise default settings."""
 
 from __future__ import annotations
 
@@ -18,26 +18,26 @@ app = Celery("bench", broker=URL, backend=URL)
 
 @app.task
 def noop(number: int) -> int:
-    """Only the mark."""
+    """Write the number down."""
     mark(number)
     return number
 
 
 @app.task
 def nap(number: int) -> int:
-    """Ten milliseconds of waiting."""
+    """Wait for ten milliseconds."""
     mark(number)
     time.sleep(0.01)
     return number
 
 
 def noops(count: int) -> list[int]:
-    """Send so many empty tasks and wait for all."""
+    """Send empty tasks and wait for all."""
     return _all(noop, count)
 
 
 def naps(count: int) -> list[int]:
-    """The same with those of 10 ms."""
+    """Send tasks of 10 ms and wait for all."""
     return _all(nap, count)
 
 

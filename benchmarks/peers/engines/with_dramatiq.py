@@ -22,26 +22,26 @@ dramatiq.set_broker(broker)
 
 @dramatiq.actor(store_results=True)
 def noop(number: int) -> int:
-    """Only the mark."""
+    """Write the number down."""
     mark(number)
     return number
 
 
 @dramatiq.actor(store_results=True)
 def nap(number: int) -> int:
-    """Ten milliseconds of waiting."""
+    """Wait for ten milliseconds."""
     mark(number)
     time.sleep(0.01)
     return number
 
 
 def noops(count: int) -> list[int]:
-    """Send so many empty tasks and wait for all."""
+    """Send empty tasks and wait for all."""
     return _all(noop, count)
 
 
 def naps(count: int) -> list[int]:
-    """The same with those of 10 ms."""
+    """Send tasks of 10 ms and wait for all."""
     return _all(nap, count)
 
 

@@ -1,4 +1,4 @@
-"""huey: a consumer with two processes, and results waited for by a blocking pop."""
+"""huey: a consumer with two processes, and results awaited by a blocking pop."""
 
 from __future__ import annotations
 
@@ -21,26 +21,26 @@ huey = RedisHuey("bench", url=os.environ["BENCH_URL"], notify_result=True)
 
 @huey.task()
 def noop(number: int) -> int:
-    """Only the mark."""
+    """Write the number down."""
     mark(number)
     return number
 
 
 @huey.task()
 def nap(number: int) -> int:
-    """Ten milliseconds of waiting."""
+    """Wait for ten milliseconds."""
     mark(number)
     time.sleep(0.01)
     return number
 
 
 def noops(count: int) -> list[int]:
-    """Send so many empty tasks and wait for all."""
+    """Send empty tasks and wait for all."""
     return _all(noop, count)
 
 
 def naps(count: int) -> list[int]:
-    """The same with those of 10 ms."""
+    """Send tasks of 10 ms and wait for all."""
     return _all(nap, count)
 
 

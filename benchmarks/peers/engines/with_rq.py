@@ -1,4 +1,4 @@
-"""RQ: two of its ordinary workers, each of which forks for every job."""
+"""RQ: two ordinary workers, which fork for every job."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ queue = Queue("bench", connection=Redis.from_url(os.environ["BENCH_URL"]))
 
 
 def noop(number: int) -> int:
-    """Only the mark."""
+    """Write the number down."""
     mark(number)
     return number
 
 
 def nap(number: int) -> int:
-    """Ten milliseconds of waiting."""
+    """Wait for ten milliseconds."""
     mark(number)
     time.sleep(0.01)
     return number
 
 
 def noops(count: int) -> list[int]:
-    """Send so many empty tasks and wait for all."""
+    """Send empty tasks and wait for all."""
     return _all(noop, count)
 
 
 def naps(count: int) -> list[int]:
-    """The same with those of 10 ms."""
+    """Send tasks of 10 ms and wait for all."""
     return _all(nap, count)
 
 

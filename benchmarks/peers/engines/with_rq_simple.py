@@ -1,4 +1,4 @@
-"""RQ again, with its `SimpleWorker`: no fork, and so nothing between a job's fault and its worker."""
+"""RQ with its `SimpleWorker`, which does not fork, so that a job's fault reaches its worker."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""taskiq: two processes that do one asynchronous task at a time each."""
+"""taskiq: two processes that do one asynchronous task at a time."""
 
 from __future__ import annotations
 
@@ -18,8 +18,7 @@ POLL_S = 0.002
 
 backend: Any = RedisAsyncResultBackend(os.environ["BENCH_URL"])
 broker = ListQueueBroker(os.environ["BENCH_URL"]).with_result_backend(backend)
-loop = asyncio.new_event_loop()
-"""One for the life of the process: connections belong to the loop that made them."""
+loop = asyncio.new_event_loop()  # one per process: connections belong to the loop that made them
 
 
 @broker.task
@@ -38,12 +37,12 @@ async def nap(number: int) -> int:
 
 
 def noops(count: int) -> list[int]:
-    """Send so many empty tasks and wait for all."""
+    """Send empty tasks and wait for all."""
     return loop.run_until_complete(_all(noop, count))
 
 
 def naps(count: int) -> list[int]:
-    """The same with those of 10 ms."""
+    """Send tasks of 10 ms and wait for all."""
     return loop.run_until_complete(_all(nap, count))
 
 
