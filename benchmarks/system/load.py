@@ -2,8 +2,8 @@
 
     python benchmarks/system/load.py [--quick] [--update-docs] [--tasks N]
 
-Sends 100,000 empty tasks in one Celery batch to two embedded workers. Goals: resident memory grows by at most 5
-% from the first tenth to the last, and the throughput of the last tenth is within 10 % of the first's. Takes
+Sends 100,000 empty tasks in one Celery batch to two embedded workers. Goals: resident memory grows by at most 5 %
+from the first tenth to the last, and the throughput of the last tenth is within 10 % of the first's. Takes
 about three minutes on two cores.
 """
 
@@ -18,10 +18,9 @@ import psutil
 
 from orchestrator.fleet.fleet import Fleet
 from orchestrator.measurement.clock import SamplePosition, measure
-from orchestrator.strategies.base import Row
 from orchestrator.strategies.celery import Celery
 from worker.allocator import keep_freed_memory
-from worker.contract import Task
+from worker.contract import Outcome, Task
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
@@ -37,20 +36,19 @@ class Watched(Celery):
     """The strategy of a run, which also samples the memory of this process ten times per long batch."""
 
     def __init__(self, slots: int, fleet: Fleet, count: int) -> None:
-        """Look after every tenth of `count` outcomes."""
         super().__init__(slots, fleet, "redis", 1, "local")
         self._own, self._tenth = psutil.Process(), count // 10
         self.memory: list[int] = []
         self.reached_s: list[float] = []
 
-    def rows(self, tasks: Sequence[Task]) -> Generator[Row, None, None]:
-        """The batch, whose messages hold a task each; probes of the slots are not looked at."""
+    def run(self, tasks: Sequence[Task]) -> Generator[Outcome, None, None]:
+        """Do the batch; short ones, such as probes, never reach a tenth."""
         began = time.perf_counter()
-        for ended, row in enumerate(super().rows(tasks), start=1):
+        for ended, outcome in enumerate(super().run(tasks), start=1):
             if ended % self._tenth == 0:
                 self.reached_s.append(time.perf_counter() - began)
                 self.memory.append(self._own.memory_info().rss)
-            yield row
+            yield outcome
 
 
 def main() -> int:
