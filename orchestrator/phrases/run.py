@@ -69,11 +69,13 @@ def table_legend(run: Run, findings: Findings) -> list[str]:
 
 def _transports(cells: Sequence[Cell]) -> Iterator[str]:
     """Yield what one name of a cell with a transport means, and what each transport is."""
-    for strategy in dict.fromkeys(cell.strategy for cell in cells if cell.transport is not None):
-        of_strategy = [cell for cell in cells if cell.strategy == strategy]
+    transported = [cell for cell in cells if cell.transport is not None]
+    for strategy in dict.fromkeys(cell.strategy for cell in transported):
+        of_strategy = [cell for cell in transported if cell.strategy == strategy]
         largest = max(of_strategy, key=lambda cell: cell.chunk or 1)
         name = cell_name(Cell("", "", strategy, 1, largest.transport, largest.chunk))
-        yield f"{name}: transport {largest.transport}, {count(largest.chunk or 1, 'task')} per message."
+        per = "message" if largest.distributed else "call"
+        yield f"{name}: transport {largest.transport}, {count(largest.chunk or 1, 'task')} per {per}."
         kinds = STRATEGIES[strategy].transports if strategy in STRATEGIES else {}
         for transport in dict.fromkeys(cell.transport for cell in of_strategy):
             if transport is not None and transport in kinds:
