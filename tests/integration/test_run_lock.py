@@ -24,7 +24,7 @@ def test_the_lock_is_renewed_in_the_background(broker: OwnBroker) -> None:
     lock = RunLock(broker.settings(), "mine", renew_s=SHORT_S)
     lock.acquire()
     with broker.client() as client:
-        client.expire(KEY, 10)
+        client.expire(KEY, 5)
         until(lambda: client.ttl(KEY) > LOCK_S / 2)
         lock.release()
         assert not client.exists(KEY)
