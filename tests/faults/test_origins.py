@@ -14,7 +14,7 @@ from orchestrator.strategies.base import Strategy
 from orchestrator.strategies.celery import Celery
 from orchestrator.strategies.serial import Serial
 from orchestrator.strategies.threads import Threads
-from tests.faults.world import own_broker
+from tests.faults.fleets import own_broker
 from worker.contract import Outcome, Task
 from worker.settings import settings
 

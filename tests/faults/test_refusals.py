@@ -10,7 +10,7 @@ from orchestrator.errors import UnavailableError
 from orchestrator.fleet.embedded import worker_command
 from orchestrator.fleet.external import external_fleet
 from orchestrator.fleet.workers import find_others
-from tests.faults.world import own_broker
+from tests.faults.fleets import own_broker
 from tests.waiting import until
 
 OTHER_VERSION = """

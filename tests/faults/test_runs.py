@@ -15,7 +15,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.faults.world import OwnBroker, own_broker
+from tests.faults.fleets import OwnBroker, own_broker
 from tests.waiting import until
 
 ROUNDS = ["--rounds", "400", "--warmup", "0", "--strategy", "celery"]

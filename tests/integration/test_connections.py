@@ -10,8 +10,8 @@ from kombu import Connection, Consumer, Exchange, Message, Producer, Queue
 from redis.client import Pipeline
 
 from orchestrator.strategies.celery.connection import Publisher
+from tests.faults.fleets import OwnBroker, own_broker
 from tests.faults.proxy import Proxy
-from tests.faults.world import OwnBroker, own_broker
 from tests.waiting import until
 from worker.app import make_app
 from worker.celery_patches import QoS, install

@@ -8,7 +8,7 @@ import pytest
 
 from orchestrator.errors import UnavailableError
 from orchestrator.fleet.run_lock import KEY, LOCK_S, RunLock
-from tests.faults.world import OwnBroker, own_broker
+from tests.faults.fleets import OwnBroker, own_broker
 from tests.waiting import until
 
 SHORT_S = 0.01

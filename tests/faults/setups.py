@@ -11,9 +11,9 @@ from pathlib import Path
 
 from orchestrator.strategies.celery import Celery
 from tests.faults import dying
+from tests.faults.fleets import OwnBroker, World, embedded, own_broker
 from tests.faults.proxy import Proxy
 from tests.faults.trial import Trial, Work, trial
-from tests.faults.world import OwnBroker, World, embedded, own_broker
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from orchestrator.strategies.celery import Celery
-from tests.faults.places import Theirs, told_to_die
+from tests.faults.fleets import World, slot_process
+from tests.faults.setups import Theirs, told_to_die
 from tests.faults.trial import Trial, Work, naps, pictures
-from tests.faults.world import World, slot_process
 from tests.waiting import until
 from worker.contract import Task
 from worker.payloads.redis import connect
