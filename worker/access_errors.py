@@ -36,6 +36,7 @@ REFUSALS: Final = {
     "MOVED ": CLUSTER,
     "CLUSTERDOWN": CLUSTER,
     "CROSSSLOT": CLUSTER,
+    "don't hash to the same slot": CLUSTER,  # as redis-py words it
     "MISCONF": "it could not save its data and refuses to write (MISCONF); see its log, make room on its disk, or run "
     "'CONFIG SET stop-writes-on-bgsave-error no' on it",
     "max number of clients reached": "it has as many clients as it may have; raise its maxclients, or close others",
@@ -81,7 +82,12 @@ def access_error(error: BaseException, settings: Settings, url: str | None = Non
                 return _tls_error(cause.reason or str(cause), settings, url)
             case redis.exceptions.ReadOnlyError():
                 return READ_ONLY
-            case redis.exceptions.AskError():  # MOVED is one of these
+            # MOVED is an AskError.
+            case (
+                redis.exceptions.AskError()
+                | redis.exceptions.ClusterCrossSlotError()
+                | redis.exceptions.ClusterDownError()
+            ):
                 return CLUSTER
             case redis.exceptions.NoPermissionError():
                 return _permission_error(str(cause))

@@ -28,9 +28,9 @@ def tried(fault: Fault, times: int) -> Trial:
     """Return the sum of repeated trials of a fault, each with a fresh broker and workers."""
     total = Trial()
     for number in range(times):
-        print(f"{fault.happen.__name__} {number + 1} of {times}", file=sys.stderr, flush=True)
-        with fault.place() as place:
-            total += fault.happen(place)
+        print(f"{fault.inject.__name__} {number + 1} of {times}", file=sys.stderr, flush=True)
+        with fault.set_up() as place:
+            total += fault.inject(place)
     return total
 
 
@@ -55,7 +55,7 @@ def measured(fault: Fault, times: int) -> tuple[list[str], bool]:
         *map(str, counts),
         recovery,
         str(total.exit_code),
-        f"`{fault.happen.__name__}`",
+        f"`{fault.inject.__name__}`",
     ]
     if total.left:
         print(f"left behind: {', '.join(total.left)}", file=sys.stderr)
@@ -83,7 +83,7 @@ def main() -> int:
     page.head(*HEAD)
     before, failed = kept(MEASUREMENTS / "reliability.md"), []
     for fault in FAULTS:
-        name = fault.happen.__name__
+        name = fault.inject.__name__
         if not chosen.only or name in chosen.only:
             row, well = measured(fault, times)
             failed += [] if well else [name]

@@ -125,7 +125,7 @@ def _inspect(what: str, url: str, settings: Settings, embedded: bool) -> Broker:
             replication = client.info("replication")
     except (redis.RedisError, OSError) as error:
         raise UnavailableError(_unreachable(what, url, error, settings)) from None
-    if server.get("redis_mode") == "cluster":
+    if "cluster" in (server.get("redis_mode"), server.get("server_mode")):  # the second is Valkey's
         raise UnavailableError(f"the {what} {mask_credentials(url)} cannot be used: {CLUSTER}")
     if replication.get("role") == "slave":
         primary = f"{replication.get('master_host')}:{replication.get('master_port')}"

@@ -1,4 +1,4 @@
-"""The faults that befall a batch, where, and what may become of it.
+"""The faults, the fleet that each is injected into, and the allowed outcome.
 
 A new fault is one function in injections.py and one entry in `FAULTS`. The tests and
 `docs/measurements/reliability.md` are made from it.
@@ -17,13 +17,13 @@ from tests.faults.trial import Trial
 
 @dataclass(frozen=True)
 class Fault:
-    """What happens, where, and what may become of it: the exit code, whether tasks may be lost or done twice.
+    """A fault, its set-up, and the allowed outcome: exit code, and whether tasks may be lost or executed twice.
 
-    `says` is what the user is told, as a pattern; an empty one means that nothing is disturbed.
+    `says` is a pattern of the message to the user; an empty one means that the sample is not disturbed.
     """
 
-    happen: Callable[[Any], Trial]
-    place: Callable[[], AbstractContextManager[Any]]
+    inject: Callable[[Any], Trial]
+    set_up: Callable[[], AbstractContextManager[Any]]
     says: str
     exit_code: int = 0
     loses: bool = False
@@ -33,14 +33,14 @@ class Fault:
     @property
     def name(self) -> str:
         """The fault in words."""
-        return str(self.happen.__doc__)
+        return str(self.inject.__doc__)
 
 
 FAULTS: tuple[Fault, ...] = (
-    # Between taking a message and noting that it did, a worker holds it alone: kombu's BRPOP, then `unacked`.
-    # One that is killed just then takes the message with it, which no setting of Celery's helps.
+    # Between kombu's BRPOP and its entry in `unacked`, only the worker has the message. A worker that is killed then
+    # loses it, and no setting of Celery prevents that.
     Fault(injections.slot_killed, setups.ours, "slot process"),
-    Fault(injections.slot_killed_after_answering, setups.with_one_that_dies, "slot process"),
+    Fault(injections.slot_killed_after_answering, setups.with_a_dying_slot, "slot process"),
     Fault(
         injections.worker_killed,
         setups.ours,
@@ -136,7 +136,7 @@ FAULTS: tuple[Fault, ...] = (
     Fault(injections.over_the_limit, setups.impatient, "TimeLimitExceeded", exit_code=1, quick=False),
     Fault(
         injections.line_cut,
-        setups.behind_a_line,
+        setups.behind_a_proxy,
         "a connection to the broker .* broke",
         loses=True,
         repeats=True,
@@ -144,7 +144,7 @@ FAULTS: tuple[Fault, ...] = (
     ),
     Fault(
         injections.line_silent,
-        setups.behind_a_line,
+        setups.behind_a_proxy,
         "broke|took|gave no answer",
         loses=True,
         repeats=True,

@@ -1,4 +1,4 @@
-"""The long part of the faults is run only where it is asked for."""
+"""Run the slow faults only when they are asked for with `-m slow_fault`."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Included by a worker of a test: its slot process kills itself once it has answered, when it is told to.
+"""Included by a worker of a test: its slot process kills itself after it has answered, when a file exists.
 
-A process that is killed from outside dies at any moment of its loop; this one dies where the result is stored and
-published, and its worker does not know yet. Its pipes close first, as they do when a process ends, so that Celery
-looks after it while it is still there, and next when it is asked.
+A process that is killed from outside dies anywhere in its loop. This one dies when its result is stored and published,
+before its worker knows. Its pipes close first, as when a process ends: Celery checks it while it still runs, and
+next when it is asked.
 """
 
 from __future__ import annotations
@@ -15,19 +15,17 @@ from typing import Any
 
 from celery.signals import task_postrun
 
-TOLD_BY = "DIES_WHERE_THERE_IS"
-"""The environment variable that names the file whose being there tells it to; it takes the file away."""
+DIE_FILE = "DIE_WHEN_THIS_FILE_EXISTS"  # the environment variable; the process deletes the file that it names
 
-HAS_LOOKED_S = 0.1
-"""After this long Celery has looked after a process whose pipes have closed."""
+CHECKED_S = 0.1  # seconds within which Celery checks a process whose pipes have closed
 
 
 @task_postrun.connect
 def _die(**_: Any) -> None:
     try:
-        Path(os.environ[TOLD_BY]).unlink()
+        Path(os.environ[DIE_FILE]).unlink()
     except FileNotFoundError:
         return
     os.closerange(3, os.sysconf("SC_OPEN_MAX"))
-    time.sleep(HAS_LOOKED_S)
+    time.sleep(CHECKED_S)
     os.kill(os.getpid(), signal.SIGKILL)

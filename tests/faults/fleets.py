@@ -1,4 +1,4 @@
-"""A broker and workers that a test may hurt: all its own, on loopback or a socket, and gone with it."""
+"""Brokers and workers of a test, which it may damage; they end with it."""
 
 from __future__ import annotations
 
@@ -38,51 +38,53 @@ class World:
     fleet: Fleet
 
     def pid(self, name: str) -> int:
-        """A child's main process."""
+        """Return the process id of a child."""
         return self.processes.pids[name]
 
     def kill(self, name: str) -> None:
-        """End a child at once; its own children go with it."""
+        """Kill a child; its own children end with it."""
         os.kill(self.pid(name), signal.SIGKILL)
 
     @staticmethod
     def pause(pid: int, seconds: float) -> None:
-        """Stop a process for a while: it is slow, and not dead."""
+        """Stop a process for a while: it is slow, not dead."""
         os.kill(pid, signal.SIGSTOP)
         resume = threading.Timer(seconds, _resume, (pid,))
         resume.daemon = True
         resume.start()
 
     def trial(self, fault: Callable[[Celery], object], work: Work | None = None, after: int = 5) -> Trial:
-        """Hurt a batch, and see what is left of it."""
+        """Inject a fault into a batch, and list what is left behind."""
         made = trial(self.fleet, fault, work, after)
-        # A worker notes up to ten seconds late that a slot process died which had answered, and holds its message.
+        # If a slot process dies after it has answered, its worker keeps the message for up to ten seconds.
         deadline = time.monotonic() + LONGEST_S
         while (left := self.leftovers()) and time.monotonic() < deadline:
             time.sleep(0.1)
         return replace(made, left=tuple(left))
 
     def leftovers(self) -> list[str]:
-        """What a batch that has ended has left here."""
+        """List what a batch has left behind."""
         with self.fleet.client(5.0) as client:
             queued = [self.fleet.run_id] * client.llen(self.fleet.run_id)
             return [*left_at(client), *queued, *left_in(self.processes)]
 
 
 def left_at(client: redis.Redis, *names: bytes) -> list[str]:
-    """Keys of results, payloads and unacknowledged messages, and those with one of `names` in them."""
+    """List the keys of results, payloads and unacknowledged messages, and those that contain one of `names`."""
     names = (*names, b"unacked", b"celery-task-meta", b":in:", b":out:")
     keys = [key for key in client.keys("*") if any(name in key for name in names)]
-    return [key.decode() for key in keys if b"stranger" not in key]  # what Celery keeps of a stranger's tasks
+    return [
+        key.decode() for key in keys if b"stranger" not in key
+    ]  # Celery's results of messages that the test wrote
 
 
 def left_in(processes: ChildProcesses) -> list[str]:
-    """Payload files."""
+    """List payload files."""
     return [path.name for path in (processes.folder / "payloads").glob("*")]
 
 
 class OwnBroker:
-    """A broker on a loopback port with a password, as somebody else would run it, and workers on it."""
+    """A broker with a password on a loopback port, as somebody else would run it, and its workers."""
 
     def __init__(self, processes: ChildProcesses, **options: str) -> None:
         """Start the broker with these options of its own."""
@@ -94,16 +96,16 @@ class OwnBroker:
         self.start()
 
     def url(self, port: int | None = None) -> str:
-        """The broker's address, as it is or as it is seen through another port."""
+        """Return the broker's address, on its own port or on another one."""
         return f"redis://:{self.password}@127.0.0.1:{port or self.port}/0"
 
     def settings(self, port: int | None = None, **others: str) -> Settings:
-        """The settings of an orchestrator that uses it."""
+        """Return the settings of an orchestrator that uses this broker."""
         folder = str(self.processes.folder / "payloads")
         return Settings(broker_url=self.url(port), payload_dir=folder, **others)
 
     def start(self) -> None:
-        """Start it, with nothing in it, and wait until it answers."""
+        """Start it empty, and wait until it answers."""
         options = {"port": str(self.port), "bind": "127.0.0.1", "requirepass": self.password, "save": ""}
         options |= {"appendonly": "no", "maxmemory-policy": "noeviction", **self._options}
         argv = [part for name, value in options.items() for part in (f"--{name}", value)]
@@ -112,31 +114,31 @@ class OwnBroker:
             until(lambda: _answers(client))
 
     def restart(self) -> None:
-        """Kill it, and start it again with nothing in it."""
+        """Kill it, and start it again empty."""
         os.kill(self.processes.pids["broker"], signal.SIGKILL)
         self.wait_for_end("broker")
         self.start()
 
     def client(self) -> redis.Redis:
-        """A connection of the test's own."""
+        """Return a connection."""
         return connect(self.url(), 5.0)
 
     def leftovers(self) -> list[str]:
-        """What a run that has ended has left here."""
+        """List what a run has left behind."""
         with self.client() as client:
             return left_at(client, b"breakeven-") + left_in(self.processes)
 
     def wait_for_end(self, name: str) -> None:
-        """Wait until a child has ended and been cleared away."""
+        """Wait until a child has ended and its end has been reported."""
         until(lambda: self.processes.poll(0.05) or name in self.processes.ended)
 
     def end_worker(self, name: str) -> None:
-        """End a worker, and wait until it is gone."""
+        """Kill a worker, and wait until its end has been reported."""
         os.kill(self.processes.pids[name], signal.SIGKILL)
         self.wait_for_end(name)
 
     def start_store(self, **options: str) -> str:
-        """Start a Redis of its own for payloads, or start it again with nothing in it; gives its address."""
+        """Start a separate payload store, or start it again empty; return its address."""
         socket_path = self.processes.folder / "store.sock"
         options = {"port": "0", "unixsocket": str(socket_path), "save": "", "appendonly": "no", **options}
         argv = [part for name, value in options.items() for part in (f"--{name}", value)]

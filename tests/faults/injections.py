@@ -1,4 +1,4 @@
-"""What befalls a batch, each on a real broker and real workers; catalogue.py has what may become of it."""
+"""The faults, each injected into a batch on a real broker with real workers; catalogue.py has the allowed outcomes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 from orchestrator.strategies.celery import Celery
 from tests.faults.fleets import World, slot_process
-from tests.faults.setups import Theirs, told_to_die
+from tests.faults.setups import Theirs, die_file
 from tests.faults.trial import Trial, Work, naps, pictures
 from tests.waiting import until
 from worker.contract import Task
@@ -23,9 +23,9 @@ def slot_killed(world: World) -> Trial:
     return world.trial(lambda _: os.kill(slot_process(world.pid("worker1")), signal.SIGKILL))
 
 
-def slot_killed_after_answering(place: Theirs) -> Trial:
+def slot_killed_after_answering(theirs: Theirs) -> Trial:
     """SIGKILL of a slot process that has answered, before its worker knows"""
-    return place.trial(lambda _: told_to_die(place.broker).touch())
+    return theirs.trial(lambda _: die_file(theirs.broker).touch())
 
 
 def worker_killed(world: World) -> Trial:
@@ -60,172 +60,171 @@ def poison(world: World) -> Trial:
     return world.trial(lambda _: None, Work(tasks, {**work.expected, 99: ""}))
 
 
-def spare_takes_over(place: Theirs) -> Trial:
+def spare_takes_over(theirs: Theirs) -> Trial:
     """SIGKILL of a worker that stays away, with a spare one"""
-    made = place.trial(lambda _: place.kill("a"))
-    place.broker.wait_for_end("a")
-    place.broker.processes.restart("a")
+    made = theirs.trial(lambda _: theirs.kill("a"))
+    theirs.broker.wait_for_end("a")
+    theirs.broker.processes.restart("a")
     return made
 
 
-def worker_restarts(place: Theirs) -> Trial:
+def worker_restarts(theirs: Theirs) -> Trial:
     """SIGKILL of a worker that its host starts again, with none to spare"""
-    return place.trial(lambda _: place.broker.restart_worker("a"))
+    return theirs.trial(lambda _: theirs.broker.restart_worker("a"))
 
 
-def worker_joins(place: Theirs) -> Trial:
+def worker_joins(theirs: Theirs) -> Trial:
     """A worker that joins while a batch runs"""
 
     def join(_: Celery) -> None:
-        place.broker.start_worker("late")
+        theirs.broker.start_worker("late")
 
-    made = place.trial(join, naps(200))
-    place.broker.end_worker("late")
+    made = theirs.trial(join, naps(200))
+    theirs.broker.end_worker("late")
     return made
 
 
-def workers_gone(place: Theirs) -> Trial:
+def workers_gone(theirs: Theirs) -> Trial:
     """SIGKILL of all workers, which stay away"""
-    made = place.trial(lambda _: [place.kill(name) for name in "ab"])
+    made = theirs.trial(lambda _: [theirs.kill(name) for name in "ab"])
     for name in "ab":
-        place.broker.wait_for_end(name)
-        place.broker.processes.restart(name)
+        theirs.broker.wait_for_end(name)
+        theirs.broker.processes.restart(name)
     return made
 
 
-def over_the_limit(place: Theirs) -> Trial:
+def over_the_limit(theirs: Theirs) -> Trial:
     """A task that takes longer than it may"""
     work = naps(20)
     tasks = [*work.tasks[:10], Task(99, "diagnostics", "sleep", "60"), *work.tasks[10:]]
-    return place.trial(lambda _: None, Work(tasks, {**work.expected, 99: "60"}))
+    return theirs.trial(lambda _: None, Work(tasks, {**work.expected, 99: "60"}))
 
 
-def broker_restarted(place: Theirs) -> Trial:
+def broker_restarted(theirs: Theirs) -> Trial:
     """SIGKILL of the broker, which comes back empty"""
-    return place.trial(lambda _: place.broker.restart())
+    return theirs.trial(lambda _: theirs.broker.restart())
 
 
-def broker_stopped(place: Theirs) -> Trial:
+def broker_stopped(theirs: Theirs) -> Trial:
     """SIGSTOP of the broker for 10 s"""
-    return place.trial(lambda _: World.pause(place.broker.processes.pids["broker"], 10.0))
+    return theirs.trial(lambda _: World.pause(theirs.broker.processes.pids["broker"], 10.0))
 
 
-def line_cut(place: Theirs) -> Trial:
+def line_cut(theirs: Theirs) -> Trial:
     """Every connection to the broker cut"""
-    assert place.proxy is not None
-    return place.trial(lambda _: place.proxy.cut())
+    assert theirs.proxy is not None
+    return theirs.trial(lambda _: theirs.proxy.cut())
 
 
-def line_silent(place: Theirs) -> Trial:
+def line_silent(theirs: Theirs) -> Trial:
     """Connections that are open and pass nothing; after 5 s new ones do"""
-    assert place.proxy is not None
-    proxy = place.proxy
+    assert theirs.proxy is not None
+    proxy = theirs.proxy
 
     def silence(_: Celery) -> None:
         proxy.silence()
         proxy.restore_after(5.0)
 
-    return place.trial(silence)
+    return theirs.trial(silence)
 
 
-def out_of_memory(place: Theirs) -> Trial:
+def out_of_memory(theirs: Theirs) -> Trial:
     """A broker whose memory is full, under noeviction"""
 
     def fill(_: Celery) -> None:
-        with place.broker.client() as client:
+        with theirs.broker.client() as client:
             client.config_set("maxmemory", client.info("memory")["used_memory"] + 100_000)
 
     try:
-        return place.trial(fill, pictures(200), after=2)
+        return theirs.trial(fill, pictures(200), after=2)
     finally:
-        with place.broker.client() as client:
+        with theirs.broker.client() as client:
             client.config_set("maxmemory", 0)
 
 
-def result_gone(place: Theirs) -> Trial:
+def result_gone(theirs: Theirs) -> Trial:
     """A result that expires before it is heard"""
 
     def expire(strategy: Celery) -> None:
         strategy._connection.results._pubsub.connection._sock.shutdown(2)
-        with place.broker.client() as client:
+        with theirs.broker.client() as client:
             until(lambda: not (client.llen(strategy._fleet.run_id) or client.hlen("unacked")))
             client.delete(*client.keys("celery-task-meta-*"))
 
-    return place.trial(expire)
+    return theirs.trial(expire)
 
 
-def payloads_gone(place: Theirs) -> Trial:
+def payloads_gone(theirs: Theirs) -> Trial:
     """Payloads that expire before they are fetched"""
-
     over = threading.Event()
 
     def expire() -> None:
-        with place.broker.client() as client:
-            while not over.wait(0.001):  # those that are there just now may all have been fetched
+        with theirs.broker.client() as client:
+            while not over.wait(0.001):  # all of those that exist at one moment may have been fetched
                 keys = client.keys("*:in:*")
                 if keys:
                     client.delete(*keys)
 
     expiry = threading.Thread(target=expire)
     try:
-        return place.trial(lambda _: expiry.start(), pictures(400))
+        return theirs.trial(lambda _: expiry.start(), pictures(400))
     finally:
         over.set()
         if expiry.is_alive():
             expiry.join()
 
 
-def store_restarted(place: Theirs) -> Trial:
+def store_restarted(theirs: Theirs) -> Trial:
     """SIGKILL of the payload store, which comes back empty"""
 
     def restart(_: Celery) -> None:
-        os.kill(place.broker.processes.pids["store"], signal.SIGKILL)
-        place.broker.wait_for_end("store")
-        place.broker.start_store()
+        os.kill(theirs.broker.processes.pids["store"], signal.SIGKILL)
+        theirs.broker.wait_for_end("store")
+        theirs.broker.start_store()
 
-    return place.trial(restart, pictures())
+    return theirs.trial(restart, pictures())
 
 
-def store_gone(place: Theirs) -> Trial:
+def store_gone(theirs: Theirs) -> Trial:
     """SIGKILL of the payload store, which stays away"""
 
     def end(_: Celery) -> None:
-        os.kill(place.broker.processes.pids["store"], signal.SIGKILL)
-        place.broker.wait_for_end("store")
+        os.kill(theirs.broker.processes.pids["store"], signal.SIGKILL)
+        theirs.broker.wait_for_end("store")
 
     try:
-        return place.trial(end, pictures(2000))
+        return theirs.trial(end, pictures(2000))
     finally:
-        place.broker.start_store()
+        theirs.broker.start_store()
 
 
-def store_full(place: Theirs) -> Trial:
+def store_full(theirs: Theirs) -> Trial:
     """A payload store whose memory is full"""
-    assert place.store is not None
+    assert theirs.store is not None
 
     def limit(bytes_: int) -> None:
-        with connect(place.store, 5.0) as client:
+        with connect(theirs.store, 5.0) as client:
             client.config_set("maxmemory", bytes_ and client.info("memory")["used_memory"] + bytes_)
 
     try:
-        return place.trial(lambda _: limit(100_000), pictures(2000))
+        return theirs.trial(lambda _: limit(100_000), pictures(2000))
     finally:
         limit(0)
 
 
-def foreign_messages(place: Theirs) -> Trial:
+def foreign_messages(theirs: Theirs) -> Trial:
     """Messages of others in the queue: not JSON, not Celery's, a pickle, an unknown task, another version"""
 
     def send(strategy: Celery) -> None:
         queue = strategy._fleet.run_id
-        with place.broker.client() as client:
+        with theirs.broker.client() as client:
             client.rpush(queue, *(json.dumps(message) for message in foreign(queue)), b"\x80 no JSON {")
 
-    return place.trial(send, naps(60))
+    return theirs.trial(send, naps(60))
 
 
 def foreign(queue: str) -> Iterator[Any]:
-    """What a stranger may write into a queue."""
+    """Yield messages that somebody else may write into a queue."""
     yield {"nothing": "of Celery's"}
     yield from ([], "text", None)
     for content_type, encoding, body, name in (
@@ -247,12 +246,12 @@ def foreign(queue: str) -> Iterator[Any]:
         }
 
 
-def foreign_results(place: Theirs) -> Trial:
+def foreign_results(theirs: Theirs) -> Trial:
     """Results of others on the run's channels: not JSON, of no task, in another shape"""
 
     def publish(strategy: Celery) -> None:
         prefix = f"celery-task-meta-{strategy._prefix}"
-        with place.broker.client() as client:
+        with theirs.broker.client() as client:
             for text in (
                 b"\x00\xff",
                 b"{}",
@@ -262,4 +261,4 @@ def foreign_results(place: Theirs) -> Trial:
             ):
                 client.publish(f"{prefix}0-0", text)
 
-    return place.trial(publish)
+    return theirs.trial(publish)

@@ -1,4 +1,4 @@
-"""A line to a broker that can be cut, or go silent as a broken network does: a small TCP proxy on loopback."""
+"""A TCP proxy on loopback whose connections can be cut, or go silent as in a broken network."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from typing import Self
 
 
 class Proxy:
-    """Passes bytes between a port of its own and a server's, until it is told otherwise."""
+    """Passes bytes between its own port and a server's until a fault is injected."""
 
     def __init__(self, port: int) -> None:
-        """Pass on to `port` of this machine."""
+        """Forward to `port` on this machine."""
         self._target = port
         self._listening = socket.create_server(("127.0.0.1", 0))
         self.port = int(self._listening.getsockname()[1])
@@ -37,15 +37,15 @@ class Proxy:
             one.close()
 
     def cut(self) -> None:
-        """Break every connection; new ones are let through."""
+        """Cut every connection; accept new ones."""
         self._tell(b"c")
 
     def silence(self) -> None:
-        """Keep every connection and let nothing through any more, as when packets are dropped on the way."""
+        """Keep every connection open and pass nothing, as when packets are dropped on the way."""
         self._tell(b"s")
 
     def restore_after(self, seconds: float) -> None:
-        """Let new connections through after a while; those from before stay silent."""
+        """Accept new connections after a while; those from before stay silent."""
         timer = threading.Timer(seconds, self._tell, (b"r",))
         timer.daemon = True
         timer.start()

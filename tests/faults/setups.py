@@ -1,4 +1,4 @@
-"""Where faults befall a batch: a fleet of the run's own, or a broker and workers that somebody else runs."""
+"""The fleets that faults are injected into: embedded, or on a broker that somebody else runs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.faults.trial import Trial, Work, trial
 
 @dataclass(frozen=True)
 class Theirs:
-    """A broker and workers that somebody else runs; `port` is where the orchestrator and the workers see it."""
+    """A broker and workers that somebody else runs, with a proxy or a payload store in some set-ups."""
 
     broker: OwnBroker
     workers: int
@@ -26,7 +26,7 @@ class Theirs:
     store: str | None = None
 
     def trial(self, fault: Callable[[Celery], object], work: Work | None = None, after: int = 5) -> Trial:
-        """Hurt a batch on a fleet of its own, and see what is left at the broker when that is put away."""
+        """Inject a fault into a batch on a new fleet, close the fleet, and list what is left on the broker."""
         port = self.proxy.port if self.proxy else None
         others = {} if self.store is None else {"payload_url": self.store}
         with self.broker.fleet(self.workers, port, **others) as fleet:
@@ -34,20 +34,20 @@ class Theirs:
         return replace(made, left=tuple(self.broker.leftovers()))
 
     def kill(self, name: str) -> None:
-        """End a worker at once."""
+        """Kill a worker."""
         os.kill(self.broker.processes.pids[name], signal.SIGKILL)
 
 
 @contextmanager
 def ours() -> Iterator[World]:
-    """Two embedded workers, as a run without --broker has them."""
+    """Two embedded workers, as in a run without --broker."""
     with embedded(2) as world:
         yield world
 
 
 @contextmanager
 def theirs(names: str = "ab", limit_s: str = "120", **options: str) -> Iterator[Theirs]:
-    """Workers of one slot each on a broker of their own, of which a batch uses two."""
+    """Workers of one slot each on an external broker; a batch uses two of them."""
     with own_broker(**options) as broker:
         for name in names:
             broker.start_worker(name, None, BREAKEVEN_TASK_TIME_LIMIT_S=limit_s)
@@ -63,28 +63,28 @@ def with_a_spare() -> Iterator[Theirs]:
 
 @contextmanager
 def impatient() -> Iterator[Theirs]:
-    """Workers that end a task after a second."""
+    """Workers with a task time limit of one second."""
     with theirs("ab", limit_s="1") as place:
         yield place
 
 
 @contextmanager
-def with_one_that_dies() -> Iterator[Theirs]:
-    """Two workers, of which one's slot process dies after an answer where it is told to."""
+def with_a_dying_slot() -> Iterator[Theirs]:
+    """Two workers; the slot process of one dies after an answer when a file tells it to."""
     with own_broker() as broker:
         broker.start_worker("a")
-        broker.start_worker("b", include=dying.__name__, **{dying.TOLD_BY: str(told_to_die(broker))})
+        broker.start_worker("b", include=dying.__name__, **{dying.DIE_FILE: str(die_file(broker))})
         yield Theirs(broker, 2)
 
 
-def told_to_die(broker: OwnBroker) -> Path:
-    """The file that tells it to."""
+def die_file(broker: OwnBroker) -> Path:
+    """Return the file that tells the slot process to die."""
     return broker.processes.folder / "die"
 
 
 @contextmanager
-def behind_a_line() -> Iterator[Theirs]:
-    """Workers and an orchestrator that reach the broker through one line."""
+def behind_a_proxy() -> Iterator[Theirs]:
+    """Workers and an orchestrator that reach the broker through one proxy."""
     with own_broker() as broker, Proxy(broker.port) as proxy:
         for name in "ab":
             broker.start_worker(name, proxy.port)
@@ -93,7 +93,7 @@ def behind_a_line() -> Iterator[Theirs]:
 
 @contextmanager
 def with_a_store() -> Iterator[Theirs]:
-    """Workers whose payloads lie in a Redis of their own."""
+    """Workers with a payload store that is not the broker."""
     with own_broker() as broker:
         store = broker.start_store()
         for name in "ab":

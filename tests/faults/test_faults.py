@@ -1,4 +1,4 @@
-"""Every fault of the catalogue: each task ends once, the sample says what befell it, and nothing is left."""
+"""Every fault of the catalogue: each task ends once, the sample names the disturbance, and nothing is left behind."""
 
 from __future__ import annotations
 
@@ -16,38 +16,38 @@ from tests.faults.trial import Trial
 SLOW_TIMES = int(os.environ.get("FAULT_TIMES", "10"))
 
 
-class Places:
-    """Keeps the place of one fault for the next one, if that happens there too."""
+class SetUps:
+    """Keeps the set-up of one fault open for the next one, if that needs the same."""
 
     def __init__(self) -> None:
         self._open: AbstractContextManager[Any] | None = None
         self._kind: Callable[[], AbstractContextManager[Any]] | None = None
-        self._place: Any = None
+        self._set_up: Any = None
 
-    def at(self, kind: Callable[[], AbstractContextManager[Any]]) -> Any:
-        """The place of that kind."""
+    def get(self, kind: Callable[[], AbstractContextManager[Any]]) -> Any:
+        """Return the open set-up of this kind, or open one."""
         if self._kind is not kind:
-            self.leave()
+            self.close()
             self._open, self._kind = kind(), kind
-            self._place = self._open.__enter__()
-        return self._place
+            self._set_up = self._open.__enter__()
+        return self._set_up
 
-    def leave(self) -> None:
-        """Put the place away."""
+    def close(self) -> None:
+        """Close the set-up."""
         opened, self._open, self._kind = self._open, None, None
         if opened is not None:
             opened.__exit__(None, None, None)
 
 
 @pytest.fixture(scope="module")
-def places() -> Iterator[Places]:
-    kept = Places()
+def set_ups() -> Iterator[SetUps]:
+    kept = SetUps()
     yield kept
-    kept.leave()
+    kept.close()
 
 
 def check(fault: Fault, made: Trial) -> None:
-    """What holds of every fault, and what was said of this one."""
+    """Check what holds for every fault, and what the sample says about this one."""
     assert made.unexpected == 0, made
     assert made.ok + made.failed + made.lost == made.attempted, made
     assert made.exit_code == fault.exit_code or (fault.loses and made.exit_code == 1 and made.lost), made
@@ -59,16 +59,16 @@ def check(fault: Fault, made: Trial) -> None:
 
 
 @pytest.mark.parametrize(
-    "fault", [pytest.param(each, id=each.happen.__name__) for each in FAULTS if each.quick]
+    "fault", [pytest.param(each, id=each.inject.__name__) for each in FAULTS if each.quick]
 )
-def test_every_task_ends_once_and_what_is_disturbed_says_so(fault: Fault, places: Places) -> None:
-    check(fault, fault.happen(places.at(fault.place)))
+def test_every_task_ends_once_and_the_sample_names_the_disturbance(fault: Fault, set_ups: SetUps) -> None:
+    check(fault, fault.inject(set_ups.get(fault.set_up)))
 
 
 @pytest.mark.slow_fault
 @pytest.mark.timeout(1800)
-@pytest.mark.parametrize("fault", [pytest.param(each, id=each.happen.__name__) for each in FAULTS])
+@pytest.mark.parametrize("fault", [pytest.param(each, id=each.inject.__name__) for each in FAULTS])
 def test_the_same_holds_again_and_again(fault: Fault) -> None:
     for _ in range(SLOW_TIMES):
-        with fault.place() as place:  # one of its own: a run starts its workers anew a few times only
-            check(fault, fault.happen(place))
+        with fault.set_up() as set_up:  # a new one each time: a run restarts its workers a few times only
+            check(fault, fault.inject(set_up))

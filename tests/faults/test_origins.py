@@ -1,4 +1,4 @@
-"""Origins that stall, reset, lie about lengths, never end or lead in circles: one failure each, alike everywhere."""
+"""Web servers that stall, reset, lie about lengths, never end or redirect in circles: the same failure everywhere."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ OK = b"HTTP/1.1 200 OK\r\nConnection: close\r\n"
 
 
 class Hostile(socketserver.BaseRequestHandler):
-    """Answers each path in its own bad way."""
+    """Answers each path with a different fault."""
 
     def handle(self) -> None:
         path = self.request.recv(65536).split(b" ")[1].decode()
         try:
             getattr(self, path.strip("/"))()
         except OSError:
-            return  # the other side has had enough
+            return  # the client gave up
 
     def good(self) -> None:
         self.request.sendall(OK + b"Content-Length: 4\r\n\r\ngood")
@@ -86,7 +86,7 @@ def origin() -> Iterator[str]:
 
 @pytest.fixture
 def limited(monkeypatch) -> Iterator[None]:
-    """Limits that a bad origin soon runs into, in this process as on the worker."""
+    """Low limits, in this process and on the worker, so that each fault shows soon."""
     for name, value in LIMITS.items():
         monkeypatch.setenv(name, value)
     settings.cache_clear()

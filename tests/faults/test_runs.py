@@ -1,4 +1,4 @@
-"""Whole runs that are hurt, as users meet them: the exit code, what is said, what was saved, and what is left."""
+"""Faults in whole runs: the exit code, the messages, what was saved, and what is left behind."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ END_S = 60.0
 
 @pytest.fixture(scope="module")
 def broker() -> Iterator[OwnBroker]:
-    """A broker with one worker, that outlives the runs on it."""
+    """A broker with one worker, for all runs of this file."""
     with own_broker() as made:
         made.start_worker("a")
         with made.fleet(1):
@@ -34,7 +34,7 @@ def broker() -> Iterator[OwnBroker]:
 
 
 class Started:
-    """A run that was started, with its output in files, so that it never waits for a reader."""
+    """A running orchestrator with its output in files, so that it never waits for a reader."""
 
     def __init__(self, folder: Path, *arguments: str) -> None:
         self.folder = folder
@@ -53,7 +53,7 @@ class Started:
         assert self.process.poll() is None, self.errors
 
     def end(self) -> int:
-        """The exit code; a run that does not end in time fails the test and is killed."""
+        """Return the exit code; a run that does not end in time is killed, and fails the test."""
         try:
             return self.process.wait(END_S)
         except subprocess.TimeoutExpired:
@@ -63,12 +63,12 @@ class Started:
 
     @property
     def errors(self) -> str:
-        """What it wrote to standard error."""
+        """Its standard error."""
         return self._errors.read_text()
 
     @property
     def output(self) -> str:
-        """What it wrote to standard output."""
+        """Its standard output."""
         return (self.folder / "output").read_text()
 
     def results(self) -> list[Path]:
@@ -76,18 +76,18 @@ class Started:
         return list((self.folder / "results").glob("2*.json"))
 
     def result(self) -> dict:
-        """What it saved."""
+        """The result that it saved."""
         (path,) = self.results()
         return json.loads(path.read_text())
 
     def children(self) -> list[psutil.Process]:
-        """All processes that it has started, directly or not."""
+        """All of its descendants."""
         return psutil.Process(self.process.pid).children(recursive=True)
 
 
 @pytest.fixture(autouse=True)
 def private() -> Iterator[Path]:
-    """Where the runs of a test make their private folders: apart from others', and short enough for a socket."""
+    """The folder for the runs' private folders: apart from others', and short enough for a socket."""
     with tempfile.TemporaryDirectory(prefix="runs-") as folder, pytest.MonkeyPatch.context() as patch:
         patch.setenv("TMPDIR", folder)
         yield Path(folder)
@@ -101,7 +101,7 @@ def private() -> Iterator[Path]:
         signal.SIGKILL,
     ],
 )
-def test_a_run_that_is_ended_leaves_nothing_on_somebody_else_s_broker(
+def test_a_run_that_is_ended_leaves_nothing_on_an_external_broker(
     broker: OwnBroker, tmp_path, private, number
 ):
     run = Started(tmp_path, *ROUNDS, "--broker", broker.url())
@@ -145,11 +145,11 @@ def test_an_interrupt_while_the_fleet_is_being_started_ends_the_run(tmp_path, pr
 
 
 @pytest.mark.slow_fault
-def test_an_embedded_worker_that_dies_is_told_of_and_the_run_is_whole(tmp_path):
+def test_an_embedded_worker_that_dies_is_reported_and_the_run_is_complete(tmp_path):
     run = Started(tmp_path, *ROUNDS, "--rounds", "60")
     run.wait_for_a_sample()
     workers = [each for each in run.children() if "slot1@" in " ".join(each.cmdline())]
-    min(workers, key=lambda each: each.create_time()).kill()  # the other one is its slot
+    min(workers, key=lambda each: each.create_time()).kill()  # the other one is its slot process
     code = run.end()
     cells = run.result()["cells"]
     disturbed = [sample for cell in cells for sample in cell["samples"] if sample["disturbed"]]
@@ -175,7 +175,7 @@ def test_an_embedded_broker_that_dies_ends_the_run_with_3_and_what_was_measured_
 
 @pytest.mark.slow_fault
 def test_a_disk_that_fills_up_keeps_the_last_result_and_the_report_and_ends_with_3(tmp_path):
-    """A limit on the size of files stands for the full disk: the result outgrows it while it is measured."""
+    """A limit on the size of files simulates the full disk: the result file outgrows it during the run."""
     limited = f"ulimit -f 16; exec {sys.executable} -m orchestrator run {' '.join(SMALL)}"
     done = subprocess.run(
         ["bash", "-c", f"{limited} --strategy serial --rounds 200 --warmup 0"],  # noqa: S607 - any bash will do

@@ -1,7 +1,7 @@
-"""One fault, once: a batch is hurt while it runs, is measured again as a run would, and everything is counted.
+"""One fault, once: it is injected into a running batch, the batch is measured again as in a run, and tasks are counted.
 
-Counted as RabbitMQ's Jepsen tests count: tasks attempted, and of those ended well, failed, lost and ended more
-than once; `unexpected` are outputs that are wrong and ends that do not add up.
+The counts are those of RabbitMQ's Jepsen tests: tasks attempted, and of those ok, failed, lost and executed twice.
+`unexpected` counts wrong outputs, and tasks that did not end exactly once.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ CELL = Cell("diagnostics", "sleep", "celery", 2, "redis", 1, "local")
 
 @dataclass(frozen=True)
 class Trial:
-    """What became of it. `recovery_s` is the time from the fault to the next batch that nothing disturbs."""
+    """The outcome. `recovery_s` is the time from the fault to the start of the next undisturbed batch."""
 
     attempted: int = 0
     ok: int = 0
@@ -43,7 +43,7 @@ class Trial:
     left: tuple[str, ...] = ()
 
     def __add__(self, other: Trial) -> Trial:
-        """Both together: counts add up, the longest recovery and the worst exit code stand."""
+        """Add the counts, and keep the longest recovery and the worst exit code."""
         names = ("attempted", "ok", "failed", "lost", "duplicated", "unexpected")
         times = [each.recovery_s for each in (self, other) if each.recovery_s is not None]
         return Trial(
@@ -58,20 +58,20 @@ class Trial:
 
 @dataclass(frozen=True)
 class Work:
-    """A batch, and what must come of it."""
+    """A batch and its expected outputs."""
 
     tasks: Sequence[Task]
     expected: Mapping[int, Payload]
 
 
 def naps(count: int = 40, seconds: float = 0.02) -> Work:
-    """Tasks that sleep, and give back what they were given; nothing of theirs lies in the payload store."""
+    """Return tasks that sleep and return their input; their payloads are not in the payload store."""
     tasks = [Task(i, "diagnostics", "sleep", str(seconds)) for i in range(count)]
     return Work(tasks, {task.id: task.payload for task in tasks})
 
 
 def pictures(count: int = 40, side: int = 64) -> Work:
-    """Pictures of noise to turn gray, `side` pixels wide and high, that travel through the payload store."""
+    """Return pictures of noise to turn gray, `side` pixels wide and high; they go through the payload store."""
     random = np.random.default_rng(1)
     gray = STAGES["grayscale"]
     tasks = [
@@ -81,46 +81,48 @@ def pictures(count: int = 40, side: int = 64) -> Work:
     return Work(tasks, {task.id: gray.reference(task.payload) for task in tasks})
 
 
-class Hurt(Celery):
-    """The strategy, whose batch is hurt once, when so many of its outcomes have come."""
+class Faulty(Celery):
+    """The Celery strategy, with a fault injected once after a number of outcomes."""
 
     def __init__(self, fleet: Fleet, after: int, fault: Callable[[Celery], object]) -> None:
-        """Hurt by calling `fault` with this strategy."""
+        """Inject the fault by calling `fault` with this strategy."""
         super().__init__(2, fleet, "redis", 1, "local")
         self._after, self._fault = after, fault
         self.armed = False
-        self.hurt_at: float | None = None
+        self.injected_at: float | None = None
 
     def run(self, tasks: Sequence[Task]) -> Generator[Outcome, None, None]:
-        """Do the batch, whose messages hold a task each, with the fault in the middle of it."""
+        """Run the batch, one task a message, with the fault in the middle."""
         for number, outcome in enumerate(super().run(tasks)):
-            if self.armed and self.hurt_at is None and number >= self._after:
-                self.hurt_at = time.monotonic()
+            if self.armed and self.injected_at is None and number >= self._after:
+                self.injected_at = time.monotonic()
                 self._fault(self)
             yield outcome
 
 
 def trial(fleet: Fleet, fault: Callable[[Celery], object], work: Work | None = None, after: int = 5) -> Trial:
-    """Hurt a batch, and measure until a batch is well again, as often as a run would."""
+    """Inject a fault into a batch, then measure until a batch is undisturbed, as often as a run would."""
     work = work or naps()
     taken: list[tuple[Sample, tuple[TaskFailure, ...]]] = []
     error: BreakevenError | None = None
-    well_at = None
-    hurt = Hurt(fleet, after, fault)
+    recovered_at = None
+    faulty = Faulty(fleet, after, fault)
     try:
-        with hurt:
-            measure(hurt, work.tasks[:4], work.expected, SamplePosition(-1, 0, 0.0))
-            hurt.armed = True
+        with faulty:
+            measure(faulty, work.tasks[:4], work.expected, SamplePosition(-1, 0, 0.0))
+            faulty.armed = True
             for number in range(1 + REPEATS):
                 began = time.monotonic()
-                taken.append(measure(hurt, work.tasks, work.expected, SamplePosition(0, 0, float(number))))
+                taken.append(measure(faulty, work.tasks, work.expected, SamplePosition(0, 0, float(number))))
                 if taken[-1][0].disturbed is None:
-                    well_at = began
+                    recovered_at = began
                     break
     except BreakevenError as raised:
         error = raised
-    assert hurt.hurt_at is not None, f"the batch ended before it could be hurt: {error}"
-    return _counted(taken, error, None if well_at is None else max(0.0, well_at - hurt.hurt_at))
+    assert faulty.injected_at is not None, f"the batch ended before the fault could be injected: {error}"
+    return _counted(
+        taken, error, None if recovered_at is None else max(0.0, recovered_at - faulty.injected_at)
+    )
 
 
 def _counted(
