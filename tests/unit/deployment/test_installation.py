@@ -52,7 +52,7 @@ def test_a_plain_installation_brings_all_that_the_command_needs(installed: Path)
 
 def test_the_installed_command_answers_away_from_the_checkout(installed: Path, tmp_path: Path) -> None:
     (entry_points,) = installed.glob("*.dist-info/entry_points.txt")
-    assert "orchestrator = orchestrator.cli:main" in entry_points.read_text()
+    assert "orchestrator = orchestrator.__main__:main" in entry_points.read_text()
     done = subprocess.run(
         [sys.executable, "-m", "orchestrator", "list"],
         cwd=tmp_path,
