@@ -31,8 +31,9 @@ def make_app(config: Settings) -> Celery:
         broker=config.broker_url,
         backend=config.broker_url,
         include=["worker.tasks", "worker.remote_control"],
+        control="worker.remote_control:Control",
     )
-    backend = "worker.celery_patches:RepeatReportingBackend"
+    backend = "worker.celery_patches:Backend"
     app.loader.override_backends = {"redis": backend, "rediss": backend}
     app.conf.update(_delivery(config), **_wire(), **_deadlines(config), **_encryption(config))
     return app
@@ -47,10 +48,12 @@ def _delivery(config: Settings) -> dict[str, Any]:
         # which Celery counts, in place of requeue, which it does not.
         "task_reject_on_worker_lost": True,
         "task_retry_on_worker_lost": True,
-        "task_annotations": {"*": {"max_retries": 2, "default_retry_delay": 0.1}},
+        # No delay: a retry with one is a message with an ETA, and workers ignore what a sender asks of time.
+        "task_annotations": {"*": {"max_retries": 2, "default_retry_delay": 0}},
         "worker_prefetch_multiplier": 1,
         "task_time_limit": config.task_time_limit_s,
         "worker_cancel_long_running_tasks_on_connection_loss": True,
+        "worker_consumer": "worker.celery_patches:Consumer",
     }
 
 
@@ -136,5 +139,8 @@ def _prepare_worker(**_: Any) -> None:
     reason = find_access_error(settings())
     if reason is not None:
         raise _exit(reason, ACCESS_DENIED)
+    # Celery's own tasks, such as celery.map and celery.chord, call any other task with any arguments.
+    for name in [name for name in app.tasks if not name.startswith(f"{PREFIX}.")]:
+        app.tasks.unregister(name)
     keep_freed_memory()
     collect_rarely()

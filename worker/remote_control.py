@@ -1,4 +1,4 @@
-"""What a worker answers over Celery's remote control, and what it reads of its machine for that."""
+"""What a worker obeys and answers over Celery's remote control, and what it reads of its machine for that."""
 
 from __future__ import annotations
 
@@ -7,18 +7,108 @@ import platform
 import socket
 import time
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Final
 
 import redis
+from celery.app.control import Control as CeleryControl
 from celery.worker.control import control_command, inspect_command
-from celery.worker.request import Request
-from celery.worker.state import reserved_requests
+from celery.worker.state import active_requests, reserved_requests
+from kombu import pidbox
+from pydantic import Field, TypeAdapter
 
 from worker.access_errors import access_error
+from worker.celery_patches import rejections
 from worker.cgroup import cpu_quota
+from worker.envelope import ConsumerArguments, ControlMessage, RejectedMessageError, validate
 from worker.messages import VERSION
 from worker.payloads.redis import connect
+from worker.redaction import escape_control
 from worker.settings import settings
+
+# Commands that every worker obeys: ours, those that a run is served with, and those that Flower shows workers with.
+# None of them ends a worker, changes its pool or its limits, or returns what a message contains.
+COMMANDS: Final = frozenset(
+    {
+        "breakeven_clock",
+        "breakeven_describe",
+        "breakeven_events",
+        "breakeven_payload",
+        "breakeven_present",
+        "add_consumer",
+        "cancel_consumer",
+        "active_queues",
+        "ping",
+        "active",
+        "conf",
+        "disable_events",
+        "enable_events",
+        "registered",
+        "reserved",
+        "revoked",
+        "scheduled",
+        "stats",
+    }
+)
+QUEUE_COMMANDS: Final = ("add_consumer", "cancel_consumer")
+
+Run: Final[TypeAdapter[str]] = TypeAdapter(Annotated[str, Field(pattern=r"\Abreakeven-[0-9a-f]{12}\z")])
+
+
+class ControlNode(pidbox.Node):  # type: ignore[misc]  # kombu publishes no types
+    """Obeys valid messages with an allowed command, and rejects the others.
+
+    kombu obeys every registered command, `shutdown` among them, matches the worker's name against any regular
+    expression, and publishes the reply to any exchange that the sender names.
+    """
+
+    def handle_message(self, body: Any, message: Any = None) -> Any:
+        """Run the command in a control message if it is for this worker."""
+        try:
+            command = validate(ControlMessage, body, "a control message")
+        except RejectedMessageError as error:
+            rejections.add(error)
+            return None
+        if command.destination is not None and self.hostname not in command.destination:
+            return None
+        reply_to = None if command.reply_to is None else command.reply_to.model_dump()
+        return self.dispatch(command.method, command.arguments, reply_to, command.ticket)
+
+    def handle(self, method: str, arguments: dict[str, Any] | None = None) -> Any:
+        """Run a command if it is allowed.
+
+        Raises:
+            RejectedMessageError: it is not, or its arguments are not valid.
+        """
+        if method not in COMMANDS | settings().control or method not in self.handlers:
+            return self._reject(
+                f"the command {method} is not allowed; its operator can allow it with BREAKEVEN_CONTROL={method}"
+            )
+        try:
+            if method in QUEUE_COMMANDS:
+                validate(ConsumerArguments, arguments, f"arguments of {method}")
+            return super().handle(method, arguments)
+        except Exception as error:  # noqa: BLE001 - the sender chose the arguments, and so what the error quotes
+            return self._reject(f"{method} failed: {error!r}")
+
+    def _reject(self, reason: str) -> dict[str, str]:
+        rejections.add(RejectedMessageError(reason))
+        return {"error": escape_control(reason, longest=300)}
+
+
+class ControlMailbox(pidbox.Mailbox):  # type: ignore[misc]
+    """Makes `ControlNode`s, and keeps no replies that came too late."""
+
+    node_cls = ControlNode
+
+    def _collect(self, *arguments: Any, **options: Any) -> Any:
+        self.unclaimed.clear()  # kombu keeps every reply with a ticket of somebody else's, for good
+        return super()._collect(*arguments, **options)
+
+
+class Control(CeleryControl):  # type: ignore[misc]
+    """Celery's remote control with `ControlMailbox`."""
+
+    Mailbox = ControlMailbox
 
 
 def usable_cpus() -> int:
@@ -87,24 +177,42 @@ def present(state: Any, **_: Any) -> dict[str, Any]:
     """
     pool = state.consumer.pool
     pool.maintain_pool()
-    waiting = (entry.entry.args for entry in state.consumer.timer.schedule.queue)
-    delayed = {args[0].id for args in waiting if args and isinstance(args[0], Request)}
     return {
         "pid": os.getpid(),
         "slots": pool.info.get("processes", []),
-        "tasks": [*delayed.union(request.id for request in state.tset(reserved_requests))],
+        "tasks": [request.id for request in state.tset(reserved_requests)],
+        "rejected": rejections.count,
     }
 
 
-@inspect_command(name="breakeven_payload", args=[("key", str)])
-def payload(state: Any, key: str, **_: Any) -> dict[str, str | bool | None]:
-    """Return whether this worker's payload store has `key`, or why it cannot be asked."""
+@inspect_command(name="breakeven_payload", args=[("run", str)])
+def payload(state: Any, run: str) -> dict[str, str | bool | None]:
+    """Return whether this worker's payload store has the probe of `run`, or why it cannot be asked."""
     config = settings()
+    key = probe_key(validate(Run, run, "a run's id"))
     try:
         with connect(config.payload_store_url, timeout_s=5.0, tls=config.tls) as client:
             return {"found": bool(client.exists(key)), "error": None}
     except (redis.RedisError, OSError) as error:
         return {"found": False, "error": access_error(error, config) or str(error)}
+
+
+def probe_key(run: str) -> str:
+    """Return the key under which a run's orchestrator stores the payload that workers look for."""
+    return f"{run}:reach"
+
+
+@inspect_command(name="active")
+def active(state: Any, **_: Any) -> list[dict[str, Any]]:
+    """Return the tasks in progress, as Flower shows them; Celery's own would return their payloads."""
+    return [request.info(safe=True) for request in state.tset(active_requests)]
+
+
+@inspect_command(name="reserved")
+def reserved(state: Any, **_: Any) -> list[dict[str, Any]]:
+    """Return the tasks that were fetched and not started, without their payloads."""
+    waiting = state.tset(reserved_requests) - state.tset(active_requests)
+    return [request.info(safe=True) for request in waiting]
 
 
 @control_command(name="breakeven_events", args=[("on", bool)])

@@ -61,11 +61,14 @@ class Settings(BaseSettings):
     # After this long, an unacknowledged task of a dead worker goes to another; more than the time limit.
     visibility_timeout_s: Annotated[int, Field(gt=0, le=2 * MAX_SECONDS)] = 180
 
+    # Remote-control commands to obey beside those that Breakeven and Flower need, such as `shutdown`.
+    control: Annotated[frozenset[str], NoDecode] = frozenset()
+
     alive_file: str | None = (
         None  # touched by `python -m worker` with every heartbeat, for a cheap health check
     )
 
-    @field_validator("allowed_origins", mode="before")
+    @field_validator("allowed_origins", "control", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         if isinstance(value, str):

@@ -18,7 +18,7 @@ from worker.app import PREFIX
 from worker.messages import VERSION
 from worker.payloads.redis import connect
 from worker.redaction import escape_control
-from worker.remote_control import clock_identity
+from worker.remote_control import clock_identity, probe_key
 from worker.settings import Settings
 
 SAME_CLOCK_BOUND_S: Final = 1e-6  # uncertainty of an offset where worker and orchestrator read the same clock
@@ -266,11 +266,11 @@ def payload_store_faults(
     Raises:
         redis.RedisError: this process cannot store one.
     """
-    key = f"{run_id}:reach"
+    key = probe_key(run_id)
     names = [worker.name for worker in workers]
     with connect(settings.payload_store_url, tls=settings.tls) as client:
         client.set(key, b"", ex=PAYLOAD_EXPIRY_S)
-        answers = ask(app, "breakeven_payload", names, PAYLOAD_LOOKUP_S, key=key)
+        answers = ask(app, "breakeven_payload", names, PAYLOAD_LOOKUP_S, run=run_id)
         client.unlink(key)
     faults = {name: _payload_fault(answers.get(name)) for name in names}
     return {name: fault for name, fault in faults.items() if fault is not None}

@@ -45,7 +45,7 @@ def connection(broker: OwnBroker, line: Proxy, monkeypatch: pytest.MonkeyPatch) 
 def fetched(connection: Connection, body: str = "one") -> Message:
     """A message that this side has fetched and not acknowledged."""
     channel, got = connection.default_channel, []
-    Producer(channel).publish(body, routing_key=QUEUE, declare=[Queue(QUEUE)])
+    Producer(channel).publish([body], routing_key=QUEUE, declare=[Queue(QUEUE)])
     consumer = Consumer(channel, [Queue(QUEUE)], on_message=got.append, prefetch_count=1)
     consumer.consume()
     while not got:

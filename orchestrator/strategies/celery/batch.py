@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from celery.states import RETRY
+from celery.states import RETRY, SUCCESS
 
+from orchestrator.errors import UnavailableError
 from orchestrator.fleet.connections import CONNECTION_ERRORS
 from orchestrator.model.flow_control import (
     BURST_AFTER_PER_SLOT,
@@ -19,9 +20,10 @@ from orchestrator.model.flow_control import (
 )
 from orchestrator.strategies.celery.cleanup import Cleanup
 from orchestrator.strategies.celery.connection import Connection
-from orchestrator.strategies.celery.outcomes import InFlightMessage, failed, outcomes, reply_of
+from orchestrator.strategies.celery.outcomes import InFlightMessage, exception_of, failed, outcomes, reply_of
 from orchestrator.strategies.celery.watchdog import CHECK_AFTER_S, SLOW_S, Watchdog
 from worker.contract import Outcome, Task
+from worker.envelope import MAX_MESSAGE_BYTES
 from worker.messages import STORE_FAILED, VERSION, ForeignMessageError, TaskMessage, TaskReply
 from worker.tasks import task_name
 
@@ -31,6 +33,9 @@ OUTPUT_BUFFER_OVERFLOWED: Final = (
 )
 MAX_RECONNECTS: Final = 10  # in one batch; then the broker is given up
 MIN_BYTES_PER_S: Final = 100_000  # a broker that moves payloads more slowly is disturbed
+MAX_INLINE_BYTES: Final = MAX_MESSAGE_BYTES * 3 // 4 - (
+    4 << 20
+)  # of payloads, which base64 makes a third larger
 RECEIVE_WAIT_S: Final = 0.5  # seconds to wait for a reply when nothing can be published
 
 
@@ -125,12 +130,17 @@ class Batch:
         id_ = f"{self.key}-{chunk[0].id}"
         references = connection.payload_io.store(self.key, chunk)
         inputs = [(task.id, reference) for task, reference in zip(chunk, references, strict=True)]
+        size = sum(reference.get("size", 0) for reference in references)
+        if size > MAX_INLINE_BYTES and any("raw" in reference for reference in references):
+            raise UnavailableError(
+                f"a message with {size / 1e6:.0f} MB of pictures is larger than workers accept "
+                f"({MAX_INLINE_BYTES / 1e6:.0f} MB); use --transport redis or files, or a smaller --chunk"
+            )
         content = TaskMessage(VERSION, id_, chunk[0].kernel, connection.transport_name, inputs)
         serializer = connection.transport.serializer
         connection.publisher.add(
             task_name(chunk[0].stage), id_, content.as_message(), serializer, _summary(content)
         )
-        size = sum(reference.get("size", 0) for reference in references)
         self._note_if_slow(started_at, size)
         message = self.in_flight[id_] = InFlightMessage(start, chunk, references, size, started_at)
         self.bytes_in_flight += size
@@ -147,9 +157,9 @@ class Batch:
                 if disturbance is not None:
                     self.note(disturbance)
             elif meta["status"] == RETRY:
-                # Of the result, only its text names the signal.
-                why = "; it was probably out of memory" if "SIGKILL" in str(meta["result"]) else ""
-                self.note(f"a worker lost a slot process during a task ({meta['result']}{why})")
+                text = exception_of(meta)[1]  # nothing else in the result names the signal
+                why = "; it was probably out of memory" if "SIGKILL" in text else ""
+                self.note(f"a worker lost a slot process during a task ({text}{why})")
             else:
                 yield self._collect(id_, message, meta)
 
@@ -166,8 +176,8 @@ class Batch:
         except ForeignMessageError as error:
             self._finish(id_, None)
             self.note(f"a message ended without a reply ({error})")
-            cause = meta["result"] if isinstance(meta["result"], BaseException) else error
-            return failed(message.tasks, str(error), type(cause).__name__)
+            kind = type(error).__name__ if meta["status"] == SUCCESS else exception_of(meta)[0]
+            return failed(message.tasks, str(error), kind)
         self._finish(id_, reply)
         self._note_if_slow(started_at, _output_bytes(reply))
         if reply.repeated:

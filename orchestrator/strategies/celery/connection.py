@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import redis
 from celery import Celery
-from celery.states import READY_STATES, RETRY
+from celery.states import READY_STATES
 from kombu import Queue
 
 from orchestrator import signals
@@ -23,7 +23,9 @@ from orchestrator.fleet.connections import CONNECTION_ERRORS, close_sockets
 from orchestrator.fleet.fleet import Fleet
 from orchestrator.fleet.recovery import RECOVERY_S
 from orchestrator.model.flow_control import MAX_IN_FLIGHT_MESSAGES
+from orchestrator.strategies.celery.outcomes import failed_result
 from orchestrator.strategies.celery.payload_io import PayloadIO
+from worker.envelope import OversizedMessageError, RejectedMessageError
 from worker.payloads.redis import ANSWER_S
 from worker.payloads.transport import Transport
 
@@ -141,7 +143,7 @@ class ResultSubscription:
         while message is not None:
             if message["type"] == "pmessage":
                 self._looked_up_at = time.monotonic()
-                yield from self._decode(message["data"])
+                yield from self._decode(message["channel"], message["data"])
                 message = self._await(0.0)
             else:
                 message = self._await(timeout_s)
@@ -175,26 +177,32 @@ class ResultSubscription:
         self._looked_up_at = time.monotonic()
         ids = list(awaited)
         for start in range(0, len(ids), LOOK_UP_BATCH):
-            keys = [self._backend.get_key_for_task(id_) for id_ in ids[start : start + LOOK_UP_BATCH]]
+            keys: list[bytes] = [
+                self._backend.get_key_for_task(id_) for id_ in ids[start : start + LOOK_UP_BATCH]
+            ]
             started_at = time.monotonic()
-            stored = [value for value in self._client.mget(keys) if value is not None]
-            on_look_up(started_at, sum(map(len, stored)))
-            for value in stored:
-                yield from self._decode(value, ready_only=True)
+            values: Any = self._client.mget(keys)
+            on_look_up(started_at, sum(len(value) for value in values if value))
+            for key, value in zip(keys, values, strict=True):
+                if value:
+                    yield from self._decode(key, value, ready_only=True)
 
-    def _decode(self, data: Any, ready_only: bool = False) -> Iterator[tuple[str, dict[str, Any]]]:
+    def _decode(
+        self, key: bytes, data: bytes, ready_only: bool = False
+    ) -> Iterator[tuple[str, dict[str, Any]]]:
         """Yield the result, if it is one; with `ready_only` only if its task has ended.
 
         Anyone who reaches the broker can write there. What is not a result is skipped: a task whose result it
-        replaces has no reply then.
+        replaces has no reply then. A result that is too large ends its task: nothing better will come.
         """
+        id_ = key.decode(errors="replace").removeprefix(self._backend.task_keyprefix.decode())
         try:
             meta = self._backend.decode_result(data)
-            known = meta["status"] in (*READY_STATES, RETRY) and "result" in meta
-            id_ = str(meta["task_id"])
-        except Exception:  # noqa: BLE001 - decoders raise anything at data that is not theirs
+        except OversizedMessageError as error:
+            meta = failed_result(id_, error)
+        except RejectedMessageError:
             return
-        if known and not (ready_only and meta["status"] not in READY_STATES):
+        if meta["task_id"] == id_ and (meta["status"] in READY_STATES or not ready_only):
             yield id_, meta
 
 

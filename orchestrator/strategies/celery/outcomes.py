@@ -6,10 +6,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from celery.states import FAILURE, SUCCESS
+
 from orchestrator.fleet.workers import Offset
 from worker.contract import LOST, Failure, Hops, Outcome, Payload, Task
 from worker.messages import ForeignMessageError, TaskReply, TaskResult
 from worker.payloads.transport import PayloadMissingError, Reference
+from worker.redaction import escape_control
 
 NOT_IN_REPLY: Final = Failure(LOST, "the worker's reply does not mention this task")
 
@@ -38,12 +41,25 @@ def reply_of(meta: Mapping[str, Any]) -> TaskReply:
     Raises:
         ForeignMessageError: the task did not return one: its process died, it ran out of time, or it is not ours.
     """
-    if meta["status"] != "SUCCESS":
-        result = meta["result"]
-        raise ForeignMessageError(
-            f"{type(result).__name__}: {result}" if isinstance(result, BaseException) else str(result)
-        )
+    if meta["status"] != SUCCESS:
+        raise ForeignMessageError(": ".join(exception_of(meta)))
     return TaskReply.from_result(meta["result"])
+
+
+def exception_of(meta: Mapping[str, Any]) -> tuple[str, str]:
+    """Return the type and the message of the exception in a Celery result, as one printable line each."""
+    result = meta["result"]
+    if not isinstance(result, dict):
+        return "Exception", escape_control(str(result), longest=300)
+    arguments = result.get("exc_message")
+    text = " ".join(map(str, arguments)) if isinstance(arguments, list | tuple) else str(arguments)
+    return escape_control(str(result.get("exc_type")), longest=100), escape_control(text, longest=300)
+
+
+def failed_result(id_: str, error: Exception) -> dict[str, Any]:
+    """Return a Celery result for a task whose own result cannot be used."""
+    result = {"exc_type": type(error).__name__, "exc_message": f"its result was rejected: {error}"}
+    return {"task_id": id_, "status": FAILURE, "result": result}
 
 
 def outcomes(
