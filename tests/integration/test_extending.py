@@ -151,7 +151,7 @@ def test_a_new_stage_strategy_and_report_are_measured_and_rendered(copy: Path):
 
 
 def test_a_new_transport_is_offered_and_carries_payloads(copy: Path):
-    assert "folder      bytes in a folder" in orchestrator(copy, "list")
+    assert re.search(r"^  folder +bytes in a folder$", orchestrator(copy, "list"), re.MULTILINE)
     python(
         copy,
         "-c",
