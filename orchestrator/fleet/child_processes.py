@@ -25,7 +25,9 @@ MIN_FREE_BYTES: Final = 4 << 20  # for logs, and what Celery and Pillow keep in 
 MAX_FOLDER_BYTES: Final = (
     90  # a socket's address has at most 104 bytes (macOS) or 108 (Linux) with its file's name
 )
-END_S: Final = 15.0  # seconds the supervisor may take to end all children
+END_S: Final = (
+    40.0  # seconds the supervisor may take to clean up at a broker (`CLEANUP_S`) and to end all children
+)
 
 
 class ChildProcesses:

@@ -8,13 +8,11 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Final
 
-import redis
 from celery import Celery
 
 from orchestrator import signals
 from orchestrator.errors import UnavailableError
 from orchestrator.fleet import workers
-from orchestrator.fleet.connections import CONNECTION_ERRORS
 from orchestrator.fleet.workers import COMMAND_TIMEOUT_S, WorkerInfo
 
 POLL_S: Final = 0.02  # seconds between two looks at which workers consume the queue
@@ -77,14 +75,14 @@ class Consumers:
         workers.command(self._app, "cancel_consumer", present, queue=self._queue)
         self._names = set()
 
-    def cancel(self) -> None:
-        """Have all consumers leave the queue.
+    def cancel(self, deadline: float) -> None:
+        """Have all consumers leave the queue before the deadline, by the monotonic clock.
 
         Raises:
             UnavailableError: a worker did not follow in time.
         """
         names, self._names = self._names, set()
-        workers.command(self._app, "cancel_consumer", names, queue=self._queue)
+        workers.command(self._app, "cancel_consumer", names, deadline, queue=self._queue)
 
     def _wait_for_change(self, all_names: Collection[str], deadline: float) -> None:
         while (left_s := deadline - time.monotonic()) > 0:
@@ -117,13 +115,13 @@ class TaskEvents:
         """
         self._switch({worker.name for worker in fleet if self._sends(worker) != on}, on)
 
-    def restore(self, fleet: Iterable[WorkerInfo]) -> None:
-        """Switch events back to what they were before the run, on every worker that can be reached."""
+    def restore(self, fleet: Iterable[WorkerInfo], deadline: float) -> None:
+        """Switch events back to what they were before the run, on every worker that answers before the deadline."""
         changed = [worker for worker in fleet if worker.events != self._sends(worker)]
         for on in (True, False):
             # A worker that is gone does not keep the others from being switched back.
-            with suppress(UnavailableError, *CONNECTION_ERRORS, redis.RedisError, OSError):
-                self._switch({worker.name for worker in changed if worker.events == on}, on)
+            with suppress(UnavailableError):
+                self._switch({worker.name for worker in changed if worker.events == on}, on, deadline)
 
     def recognise(self, found: WorkerInfo, before: Iterable[WorkerInfo]) -> WorkerInfo:
         """Return a worker that was found again, with the event setting to restore at the end.
@@ -140,8 +138,8 @@ class TaskEvents:
     def _sends(self, worker: WorkerInfo) -> bool:
         return self._switched.get(worker.name, worker.events)
 
-    def _switch(self, names: set[str], on: bool) -> None:
-        answers = workers.command(self._app, "breakeven_events", names, on=on)
+    def _switch(self, names: set[str], on: bool, deadline: float | None = None) -> None:
+        answers = workers.command(self._app, "breakeven_events", names, deadline, on=on)
         for name in names:
             if answers[name].get("events") != on:
                 raise UnavailableError(

@@ -25,7 +25,7 @@ from orchestrator.fleet.consumers import Consumers, TaskEvents
 from orchestrator.fleet.liveness import Liveness
 from orchestrator.fleet.recovery import Recovery
 from orchestrator.fleet.run_queue import RunQueue
-from orchestrator.fleet.workers import Offset, WorkerInfo
+from orchestrator.fleet.workers import COMMAND_TIMEOUT_S, Offset, WorkerInfo
 from orchestrator.model.environment import Broker
 from worker.app import PREFIX
 from worker.payloads.redis import ANSWER_S, connect
@@ -41,6 +41,7 @@ class Fleet:
         payload_store: the Redis that holds payloads; `None` if that is the broker.
         run_id: the name of the queue, and part of every key on the servers.
         reconnects: how often connections broke; a strategy reconnects when it has grown.
+        is_unreachable: whether a server stayed away for longer than a run waits: no strategy waits for it again.
         is_cleaned_up: whether `close` reached the servers and deleted everything of this run there.
     """
 
@@ -62,6 +63,7 @@ class Fleet:
         self.run_queue = RunQueue(app, settings, self.run_id)
         self.liveness = Liveness(app)
         self.reconnects = 0
+        self.is_unreachable = False
         self.is_cleaned_up = False
         self._consumers = Consumers(app, self.run_id)
         self._events = TaskEvents(app)
@@ -194,11 +196,16 @@ class Fleet:
         self.reconnects += 1
 
     def close(self) -> None:
-        """Leave the broker as it was: no consumer, queue, binding, result or payload of this run."""
-        with suppress(UnavailableError, *CONNECTION_ERRORS, redis.RedisError, OSError):
-            self._consumers.cancel()
-        self._events.restore(self.workers)
-        with suppress(redis.RedisError, OSError):
+        """Leave the broker as it was: no consumer, queue, binding, result or payload of this run.
+
+        If the broker does not answer, the supervisor cleans up once this process has ended.
+        """
+        deadline = time.monotonic() + COMMAND_TIMEOUT_S
+        with suppress(*CONNECTION_ERRORS, redis.RedisError, OSError):
+            self.run_queue.length()  # a broker that is gone is noticed here, and not once more by each step
+            with suppress(UnavailableError):  # what a worker that is gone has left is deleted all the same
+                self._consumers.cancel(deadline)
+            self._events.restore(self.workers, deadline)
             delete_run(self.run_queue, self.settings, self.run_id)
             self.is_cleaned_up = True
         self.run_queue.close()

@@ -245,6 +245,7 @@ class Connection:
                 time.sleep(0.1)
             else:
                 return
+        self.fleet.is_unreachable = True
         raise UnavailableError(
             f"the broker or the payload store went away and did not come back within {RECOVERY_S:.0f} s ({error}); "
             "check that it still runs, then run again"

@@ -91,10 +91,11 @@ class Celery(Strategy):
     ) -> None:
         if self._running is not None:
             self._running.close()
-        with suppress(redis.RedisError, OSError):
-            self._connection.payload_io.delete_inputs()
-            self._connection.payload_io.delete_outputs()
-            self._cleanup.delete()
+        if not self._fleet.is_unreachable:  # each strategy would wait for it once more
+            with suppress(redis.RedisError, OSError):
+                self._connection.payload_io.delete_inputs()
+                self._connection.payload_io.delete_outputs()
+                self._cleanup.delete()
         self._connection.close()
 
     @property
