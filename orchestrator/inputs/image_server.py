@@ -18,7 +18,7 @@ import mimetypes
 import os
 import re
 import signal
-import socket
+import stat
 import sys
 import time
 from collections import OrderedDict
@@ -45,6 +45,7 @@ MAX_BYTES: Final = 2 * 1024**3  # of memory for all pictures
 MAX_REQUEST_BYTES: Final = 1 << 16  # of a request's head, and of its body
 MAX_LATENCY_MS: Final = 60_000.0  # that a query may ask for
 MAX_BANDWIDTH_MBIT: Final = 1e6
+THREADS: Final = min(4, os.cpu_count() or 1)  # that make pictures
 PIECE_S: Final = 0.004  # of bandwidth in each piece of a paced body
 
 SYNTHETIC: Final = re.compile(r"/synthetic/(\d{1,10})/(\d{1,4})x(\d{1,4})/(\d{1,6})\.jpg")
@@ -60,6 +61,7 @@ class Picture:
 
 
 Make: TypeAlias = Callable[[], Picture]
+Sleep: TypeAlias = Callable[[float], Awaitable[None]]
 
 
 class NoRoomError(UsageError):
@@ -68,11 +70,7 @@ class NoRoomError(UsageError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageServer:
-    """What to serve, where, and how fast.
-
-    Raises:
-        UsageError: a number is out of its range.
-    """
+    """What to serve, where, and how fast; raises `UsageError` for a number out of its range."""
 
     images: int | None = 20  # in the set; None for every file of `directory`, which may also have fewer
     width: int = 800  # pixels of the set's synthetic photographs
@@ -104,11 +102,6 @@ class ImageServer:
             raise UsageError(f"port {self.port} is out of range; it may be 0 (any free one) to 65535")
 
     @property
-    def pace(self) -> Pace:
-        """The pace of the set's answers."""
-        return Pace.of(self.latency_ms, self.bandwidth_mbit)
-
-    @property
     def set(self) -> Mapping[str, Make]:
         """The URL path of each picture of the set, and the function that makes or reads it.
 
@@ -124,7 +117,7 @@ class ImageServer:
         return {synthetic_path(i): make(i) for i in range(self.images or 0)}
 
     def command(self, *flags: str) -> list[str]:
-        """Return the command line of a child process that serves this; flags are those of `main`."""
+        """Return the command line of a child process that serves this, with flags of `main`."""
         return [sys.executable, "-m", PROGRAM, json.dumps(asdict(self), default=str), *flags]
 
 
@@ -160,20 +153,12 @@ def file_url(base: str, name: str, query: str) -> str:
 
 
 def synthetic_picture(seed: int, index: int, width: int, height: int) -> Picture:
-    """Make a synthetic photograph.
-
-    Raises:
-        UsageError: a number is out of its range.
-    """
+    """Make a synthetic photograph, or raise `UsageError`."""
     return Picture(encode(photograph(seed, index, width, height)), "image/jpeg")
 
 
 def read_picture(file: Path) -> Picture:
-    """Read a file as it is.
-
-    Raises:
-        UnavailableError: it cannot be read.
-    """
+    """Read a file as it is, or raise `UnavailableError`."""
     try:
         body = file.read_bytes()
     except OSError as error:
@@ -185,12 +170,13 @@ def read_picture(file: Path) -> Picture:
 
 @dataclass(slots=True)
 class _Group:
-    """Pictures that share a path up to its last slash, and the memory they take."""
+    """The pictures of one folder of paths, and the memory they take."""
 
     pictures: dict[object, asyncio.Future[Picture]] = field(default_factory=dict)
     bytes: int = 0
 
 
+@dataclass
 class PictureCache:
     """Pictures by path, each made once by a few threads.
 
@@ -198,25 +184,15 @@ class PictureCache:
     the set: synthetic photographs, and the files of `directory`.
     """
 
-    def __init__(
-        self,
-        set_: Mapping[str, Make],
-        directory: Path | None = None,
-        on_demand: bool = False,
-        max_bytes: int = MAX_BYTES,
-    ) -> None:
-        self.set, self.on_demand = set_, on_demand
-        self._directory, self._max_bytes = directory, max_bytes
-        self._groups: OrderedDict[str, _Group] = OrderedDict()
-        self._threads = ThreadPoolExecutor(max_workers=min(4, os.cpu_count() or 1))
+    set: Mapping[str, Make]
+    directory: Path | None = None
+    on_demand: bool = False
+    max_bytes: int = MAX_BYTES
+    _groups: OrderedDict[str, _Group] = field(default_factory=OrderedDict)
+    _threads: ThreadPoolExecutor = field(default_factory=partial(ThreadPoolExecutor, THREADS))
 
     async def fill(self) -> None:
-        """Make every picture of the set.
-
-        Raises:
-            NoRoomError: they take too much memory together.
-            UnavailableError: a file cannot be read.
-        """
+        """Make every picture of the set; raises what `find` does."""
         await asyncio.gather(*map(self.find, self.set))
 
     async def find(self, path: str) -> Picture | None:
@@ -231,9 +207,9 @@ class PictureCache:
         if known is None:
             return None
         key, make = known
-        name = path.rpartition("/")[0]
-        group = self._groups.setdefault(name, _Group())
-        self._groups.move_to_end(name)
+        folder = path.rpartition("/")[0]
+        group = self._groups.setdefault(folder, _Group())
+        self._groups.move_to_end(folder)
         if key not in group.pictures:
             group.pictures[key] = asyncio.get_running_loop().run_in_executor(self._threads, make)
             try:
@@ -249,12 +225,12 @@ class PictureCache:
 
     def _count(self, group: _Group, picture: Picture) -> None:
         size = len(picture.body)
-        if group.bytes + size > self._max_bytes:
+        if group.bytes + size > self.max_bytes:
             raise NoRoomError(
-                f"the pictures take over {self._max_bytes} bytes; serve fewer with --images, or smaller ones"
+                f"the pictures take over {self.max_bytes} bytes; serve fewer with --images, or smaller ones"
             )
         group.bytes += size
-        while sum(each.bytes for each in self._groups.values()) > self._max_bytes:
+        while sum(each.bytes for each in self._groups.values()) > self.max_bytes:
             self._groups.popitem(last=False)
 
     def _maker(self, path: str) -> tuple[object, Make] | None:
@@ -266,23 +242,23 @@ class PictureCache:
         if found := SYNTHETIC.fullmatch(path):
             seed, width, height, index = map(int, found.groups())
             return index, partial(synthetic_picture, seed, index, width, height)
-        if self._directory is None or not path.startswith(FILES):
+        if self.directory is None or not path.startswith(FILES):
             return None
         name = unquote(path.removeprefix(FILES))
         if not name or name.startswith(".") or "/" in name or "\0" in name:
             return None
-        file = self._directory / name
+        file = self.directory / name
         try:
-            state = file.stat(follow_symlinks=False)
+            state = file.lstat()
         except OSError:
             return None
-        if file.is_symlink() or not file.is_file():
+        if not stat.S_ISREG(state.st_mode):  # links neither
             return None
         return (name, state.st_mtime_ns, state.st_size), partial(read_picture, file)
 
 
 def serve(server: ImageServer, ready: Callable[[str], None], lifeline: int | None = None) -> None:
-    """Serve until SIGTERM or SIGINT; runs in the main thread of a process of its own.
+    """Serve until SIGTERM or SIGINT, in the main thread of a process.
 
     Args:
         server: what to serve, where and how fast.
@@ -298,13 +274,24 @@ def serve(server: ImageServer, ready: Callable[[str], None], lifeline: int | Non
 
 async def _serve(server: ImageServer, ready: Callable[[str], None], lifeline: int | None) -> None:
     loop, ended = asyncio.get_running_loop(), asyncio.Event()
+
+    def read(descriptor: int) -> None:
+        if not os.read(descriptor, 4096):
+            loop.remove_reader(descriptor)
+            ended.set()
+
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, ended.set)
     if lifeline is not None:
-        loop.add_reader(lifeline, _read, lifeline, ended)
+        loop.add_reader(lifeline, read, lifeline)
     for name in ("tornado.general", "tornado.access"):
         logging.getLogger(name).setLevel(logging.ERROR)  # bad requests of clients are not worth a line
-    sockets = _listen(server.host, server.port)
+    try:
+        sockets = bind_sockets(server.port, server.host, backlog=1024)
+    except OSError as error:
+        raise UnavailableError(
+            f"cannot listen on {server.host}:{server.port}: {error.strerror}; choose another --host or --port"
+        ) from None
     cache = PictureCache(server.set, server.directory, server.on_demand)
     filling, ending = asyncio.ensure_future(cache.fill()), asyncio.ensure_future(ended.wait())
     try:
@@ -313,7 +300,7 @@ async def _serve(server: ImageServer, ready: Callable[[str], None], lifeline: in
             return
         filling.result()
         limits = {"max_body_size": MAX_REQUEST_BYTES, "max_header_size": MAX_REQUEST_BYTES}
-        http = HTTPServer(application(cache, server.pace), **limits)
+        http = HTTPServer(application(cache, Pace.of(server.latency_ms, server.bandwidth_mbit)), **limits)
         http.add_sockets(sockets)
         ready(_url(server.host, sockets[0].getsockname()[1]))
         await ending
@@ -325,23 +312,8 @@ async def _serve(server: ImageServer, ready: Callable[[str], None], lifeline: in
             each.close()
 
 
-def _read(lifeline: int, ended: asyncio.Event) -> None:
-    if not os.read(lifeline, 4096):
-        asyncio.get_running_loop().remove_reader(lifeline)
-        ended.set()
-
-
-def _listen(host: str, port: int) -> list[socket.socket]:
-    try:
-        return bind_sockets(port, host, backlog=1024)
-    except OSError as error:
-        raise UnavailableError(
-            f"cannot listen on {host}:{port}: {error.strerror}; choose another --host or --port"
-        ) from None
-
-
 def _url(host: str, port: int) -> str:
-    """The address for a client on this machine, to whom a wildcard is no address."""
+    """Return the address for a client on this machine, which cannot connect to a wildcard."""
     name = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - not bound here
     return f"http://[{name}]:{port}" if ":" in name else f"http://{name}:{port}"
 
@@ -349,17 +321,10 @@ def _url(host: str, port: int) -> str:
 def application(
     cache: PictureCache,
     pace: Pace = Pace(),
-    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    sleep: Sleep = asyncio.sleep,
     clock: Callable[[], float] = time.monotonic,
 ) -> Application:
-    """Return the web application that serves the pictures of `cache`.
-
-    Args:
-        cache: finds or makes the pictures.
-        pace: of every answer but those on demand, errors included.
-        sleep: waits for a number of seconds without delaying other requests.
-        clock: seconds.
-    """
+    """Return the web application that serves `cache`; `pace` is for every answer but those on demand."""
     arguments = {"cache": cache, "pace": pace, "sleep": sleep, "clock": clock}
     return Application([("/health", _Health), (".*", _Pictures, arguments)], log_function=lambda _: None)
 
@@ -379,7 +344,7 @@ def pieces(size: int, bytes_per_s: float) -> Iterator[tuple[float, int, int]]:
 class _Handler(RequestHandler):
     """Answers without entity tags, which would cost a hash of every body, and with plain errors."""
 
-    where = ""
+    where = ""  # to find pictures, for a 404
 
     def set_default_headers(self) -> None:
         self.set_header("Cache-Control", "no-store")
@@ -403,23 +368,26 @@ class _Health(_Handler):
 class _Pictures(_Handler):
     """Sends the picture of a path after a latency and at a bandwidth."""
 
-    def initialize(
-        self,
-        cache: PictureCache,
-        pace: Pace,
-        sleep: Callable[[float], Awaitable[None]],
-        clock: Callable[[], float],
-    ) -> None:
+    def initialize(self, cache: PictureCache, pace: Pace, sleep: Sleep, clock: Callable[[], float]) -> None:
         self.cache, self.pace, self.sleep, self.clock = cache, pace, sleep, clock
         self.where = next((f"{path} and on" for path in cache.set), "")
         if cache.on_demand:
             self.where = "/synthetic/SEED/WIDTHxHEIGHT/I.jpg and /files/NAME"
 
     async def get(self) -> None:
-        pace = self._asked_pace() if self.cache.on_demand else self.pace
+        pace = self.pace
+        if self.cache.on_demand:
+            latency_ms = self._number("latency_ms", MAX_LATENCY_MS)
+            pace = Pace.of(latency_ms, self._number("bandwidth_mbit", MAX_BANDWIDTH_MBIT))
         if pace.latency_s:
             await self.sleep(pace.latency_s)
-        picture = await self._find()
+        try:
+            picture = await self.cache.find(self.request.path)
+        except BreakevenError as error:
+            code = 507 if isinstance(error, NoRoomError) else 400 if isinstance(error, UsageError) else 404
+            raise HTTPError(code) from None
+        if picture is None:
+            raise HTTPError(404)
         self.set_header("Content-Type", picture.content_type)
         self.set_header("Content-Length", len(picture.body))
         if self.request.method == "HEAD":
@@ -430,20 +398,6 @@ class _Pictures(_Handler):
             await self._send_paced(picture.body, pace.bytes_per_s)
 
     head = get
-
-    async def _find(self) -> Picture:
-        try:
-            picture = await self.cache.find(self.request.path)
-        except BreakevenError as error:
-            code = 507 if isinstance(error, NoRoomError) else 400 if isinstance(error, UsageError) else 404
-            raise HTTPError(code) from None
-        if picture is None:
-            raise HTTPError(404)
-        return picture
-
-    def _asked_pace(self) -> Pace:
-        latency_ms = self._number("latency_ms", MAX_LATENCY_MS)
-        return Pace.of(latency_ms, self._number("bandwidth_mbit", MAX_BANDWIDTH_MBIT))
 
     def _number(self, name: str, most: float) -> float:
         try:
@@ -478,16 +432,15 @@ def main(arguments: Sequence[str]) -> int:
     directory = options.pop("directory", None)
     lifeline = 0 if "--end-with-stdin" in arguments else None
     try:
-        serve(ImageServer(**options, directory=directory and Path(directory)), _announce, lifeline)
+        serve(
+            ImageServer(**options, directory=directory and Path(directory)),
+            lambda url: print(json.dumps({"url": url}), flush=True),  # noqa: T201 - the parent reads it
+            lifeline,
+        )
     except BreakevenError as error:
         sys.stderr.write(f"{error}\n")
         return error.exit_code
     return 0
-
-
-def _announce(url: str) -> None:
-    sys.stdout.write(json.dumps({"url": url}) + "\n")
-    sys.stdout.flush()
 
 
 if __name__ == "__main__":

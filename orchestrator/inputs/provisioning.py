@@ -8,7 +8,7 @@ import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
@@ -26,9 +26,7 @@ from worker.contract import Task
 from worker.redaction import redact
 from worker.settings import allowing, settings
 
-READY_S: Final = (
-    60.0  # seconds an image server may take to start, and again for every thousand pictures to make
-)
+READY_S: Final = 60.0  # seconds an image server may take to start, and again for each thousand pictures
 MAX_ORIGINS: Final = 1000  # all of them must fit into a variable of a process's environment
 
 
@@ -42,7 +40,7 @@ class Work:
 
     @classmethod
     def of(cls, cell: Cell, plan: Plan) -> Work:
-        """Return a cell's own work; the plan's for what the cell does not set."""
+        """Return a cell's work; what the cell does not set is the plan's."""
         return cls(
             plan.width if cell.width is None else cell.width,
             plan.height if cell.height is None else cell.height,
@@ -91,7 +89,14 @@ def prepared_inputs(
         if urls is None:
             base = ""
             if chosen.served:
-                server = _image_server(plan, work, chosen, reachable_address(broker))
+                server = ImageServer(
+                    **asdict(work),
+                    images=plan.images,
+                    seed=plan.seed,
+                    bandwidth_mbit=plan.bandwidth_mbit,
+                    directory=chosen.directory,
+                    host=reachable_address(broker),
+                )
                 base = start_image_server(processes, server, f"origin{number}")
             urls = chosen.urls(base, plan.images)
         stages = dict.fromkeys(cell.stage for cell in plan.cells)
@@ -153,19 +158,6 @@ def reachable_address(broker: str | None) -> str:
             probe.connect(address)
             return str(probe.getsockname()[0])
     return "127.0.0.1"
-
-
-def _image_server(plan: Plan, work: Work, chosen: Source, host: str) -> ImageServer:
-    return ImageServer(
-        images=plan.images,
-        width=work.width,
-        height=work.height,
-        seed=plan.seed,
-        latency_ms=work.latency_ms,
-        bandwidth_mbit=plan.bandwidth_mbit,
-        directory=chosen.directory,
-        host=host,
-    )
 
 
 def _origin_of(url: str) -> str:

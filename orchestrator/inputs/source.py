@@ -59,11 +59,7 @@ class Source:
         return f"source {self.option} has {files}: each batch has {has} images, not {images}"
 
     def urls(self, base_url: str, images: int) -> tuple[str, ...]:
-        """Return the batch's URLs, in order.
-
-        Args:
-            base_url: of the image server, such as `http://127.0.0.1:8000`; a template does not use it.
-            images: how many are asked for, 1 or more.
+        """Return the URLs of up to `images` pictures, on the image server at `base_url` unless it is a template.
 
         Raises:
             UsageError: `images` is below 1.
@@ -79,11 +75,7 @@ class Source:
 
 
 def parse(option: str) -> Source:
-    """Return the source that `--source` names.
-
-    Args:
-        option: `origin`, a directory, or a URL template that contains `{i}`; a directory named `origin` is written
-            `./origin`.
+    """Return the source that `--source` names: `origin`, a directory (`./origin` too), or a URL template with `{i}`.
 
     Raises:
         UsageError: a template without `{i}`, with other braces, or neither http nor https.

@@ -27,9 +27,7 @@ MAX_SQUARE: Final = min(MAX_SIDE, math.isqrt(MAX_PIXELS))  # the side of the lar
 JPEG_QUALITY: Final = 88
 
 LEAVES: Final = 160
-TEXTURE: Final = (
-    7.5  # contrast: with it, a JPEG of `JPEG_QUALITY` takes as many bytes a pixel as a photograph
-)
+TEXTURE: Final = 7.5  # contrast: with it, a JPEG takes as many bytes a pixel as that of a photograph
 TINT: Final = 2.0
 TINT_SCALE: Final = 8  # colour varies this many times more coarsely than brightness
 
@@ -42,12 +40,6 @@ def photograph(seed: int, index: int, width: int, height: int) -> Pixels:
 
     A pure function: the same bits in every process and thread, for the same versions of NumPy and Pillow on the same
     kind of processor. Random numbers are NumPy's `Generator(PCG64)`, seeded with all four arguments.
-
-    Args:
-        seed: names the set, 0 or more.
-        index: the picture's number in the set, 0 or more.
-        width: pixels, `MIN_SIDE` to `MAX_SIDE`.
-        height: pixels, `MIN_SIDE` to `MAX_SIDE`.
 
     Returns:
         (height, width, 3) uint8, RGB, C order.
@@ -70,11 +62,7 @@ def photograph(seed: int, index: int, width: int, height: int) -> Pixels:
 
 
 def encode(pixels: Pixels) -> bytes:
-    """Return a JPEG of `JPEG_QUALITY` with colour at half resolution, as cameras save it.
-
-    Args:
-        pixels: (H, W, 3) uint8, RGB.
-    """
+    """Return a JPEG of (H, W, 3) uint8 pixels with colour at half resolution, as cameras save it."""
     file = io.BytesIO()
     Image.fromarray(pixels).save(file, "JPEG", quality=JPEG_QUALITY, subsampling="4:2:0")
     return file.getvalue()
@@ -137,10 +125,7 @@ def _leaf(
 
 
 def _one_over_f(random: np.random.Generator, width: int, height: int) -> _Plane:
-    """Return a random field, (height, width) float32, with amplitudes of one over the spatial frequency.
-
-    Its contrast between neighbouring pixels is the same for every size.
-    """
+    """Return a random field whose amplitudes are one over the spatial frequency, of one contrast in every size."""
     across = np.fft.rfftfreq(width).astype(np.float32)
     down = np.fft.fftfreq(height).astype(np.float32)
     frequency = np.hypot(across[None, :], down[:, None])

@@ -48,7 +48,6 @@ def prepare(urls: Sequence[str], stages: Iterable[str] = tuple(STAGES), threads:
 
     Raises:
         UnavailableError: not one URL gave a picture's bytes.
-        KeyError: there is no such stage.
     """
     pool = ThreadPoolExecutor(max_workers=threads)
 
@@ -57,7 +56,10 @@ def prepare(urls: Sequence[str], stages: Iterable[str] = tuple(STAGES), threads:
         if kind == "url":
             return dict(enumerate(urls))
         made = results(stage_giving(kind)).items()
-        return {i: _own_memory(result) for i, result in made if not isinstance(result, Failure)}
+        return {i: copied(result) for i, result in made if not isinstance(result, Failure)}
+
+    def copied(payload: Payload) -> Payload:  # an array may be a view of other memory
+        return np.array(payload, order="C") if isinstance(payload, np.ndarray) else payload
 
     @cache
     def results(stage: str) -> dict[int, Expectation]:
@@ -66,7 +68,7 @@ def prepare(urls: Sequence[str], stages: Iterable[str] = tuple(STAGES), threads:
         return dict(zip(payloads, attempts, strict=True))
 
     try:
-        _check_any(urls, results(stage_giving("encoded")))
+        _check_any(results(stage_giving("encoded")))
         asked = tuple(dict.fromkeys(stages))
         return Workload(
             {stage: inputs(STAGES[stage].takes) for stage in asked},
@@ -105,18 +107,13 @@ def _attempt(kernel: Kernel, payload: Payload) -> Expectation:
     return result
 
 
-def _own_memory(payload: Payload) -> Payload:
-    """Copy an array, which may be a view of other memory."""
-    return np.array(payload, order="C") if isinstance(payload, np.ndarray) else payload
-
-
-def _check_any(urls: Sequence[str], downloads: Mapping[int, Expectation]) -> None:
+def _check_any(downloads: Mapping[int, Expectation]) -> None:
     failures = [result for result in downloads.values() if isinstance(result, Failure)]
     if len(failures) < len(downloads):
         return
     if not failures:
         raise UnavailableError("the source has no images; name another with --source")
     raise UnavailableError(
-        f"none of {len(urls)} images could be downloaded; the first: {failures[0].message}; "
+        f"none of {len(failures)} images could be downloaded; the first: {failures[0].message}; "
         "check --source, and that its server answers from here"
     )

@@ -236,8 +236,8 @@ def test_size_does_not_matter_where_a_directory_is_served(tmp_path: Path) -> Non
 
 
 def test_latency_and_bandwidth_become_seconds_and_bytes() -> None:
-    assert ImageServer(latency_ms=25, bandwidth_mbit=80).pace == Pace(0.025, 10_000_000.0)
-    assert ImageServer().pace == Pace(0.0, None)
+    assert Pace.of(25, 80) == Pace(0.025, 10_000_000.0)
+    assert Pace.of(0, None) == Pace(0.0, None)
 
 
 def test_a_child_is_given_every_option(tmp_path: Path) -> None:
