@@ -22,29 +22,17 @@ class TransportKind(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class StrategyKind:
-    """What planning and analysis know of a strategy.
+    """What planning and analysis know of a strategy."""
 
-    Attributes:
-        summary: what it does, in a few words.
-        implementation: the class, as `module:name`.
-        many_slots: it can use more than one slot.
-        batched: it needs a kernel that does a whole batch.
-        distributed: its tasks go to the workers of a fleet.
-        own_processes: each of its slots is a process.
-        chunks: it takes several tasks a message or call.
-        transport_registry: its transports by name, as `module:name`; `None` where payloads do not move.
-        in_default_run: it is compared where no strategy is asked for.
-    """
-
-    summary: str
-    implementation: str
-    many_slots: bool = False
-    batched: bool = False
-    distributed: bool = False
-    own_processes: bool = False
-    chunks: bool = False
-    transport_registry: str | None = None
-    in_default_run: bool = True
+    summary: str  # what it does, in a few words
+    implementation: str  # the class, as `module:name`
+    many_slots: bool = False  # it can use more than one slot
+    batched: bool = False  # it needs a kernel that does a whole batch
+    distributed: bool = False  # its tasks go to the workers of a fleet
+    own_processes: bool = False  # each of its slots is a process
+    chunks: bool = False  # it takes several tasks a message or call
+    transport_registry: str | None = None  # its transports by name, as `module:name`
+    in_default_run: bool = True  # it is compared where no strategy is asked for
 
     @property
     def transports(self) -> Mapping[str, TransportKind]:

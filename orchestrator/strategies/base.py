@@ -1,4 +1,4 @@
-"""The one interface that matters: a strategy runs batches of tasks on slots."""
+"""What every strategy does: run batches of tasks on slots."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Strategy(ABC):
         """
 
     def fetch(self, outcome: Outcome) -> Outcome:
-        """Return the outcome with its output in the orchestrator's memory; off the clock, and mostly nothing to do."""
+        """Return the outcome with its output in the orchestrator's memory; off the clock."""
         return outcome
 
     def disturbance(self) -> str | None:

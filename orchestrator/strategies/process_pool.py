@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 from collections.abc import Iterator
-from concurrent.futures import Future, ProcessPoolExecutor, wait
+from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from multiprocessing import connection
@@ -19,14 +19,11 @@ from orchestrator.errors import UnavailableError
 from worker import pool_process
 
 START_S: Final = 60.0  # seconds until every process of a pool must be up
-ONE_THREAD: Final = {
-    "OMP_NUM_THREADS": "1",
-    "OPENBLAS_NUM_THREADS": "1",
-}  # a slot is one core's worth of work
+ONE_THREAD: Final = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}  # as a Celery worker's slots
 
 
 class ProcessPool:
-    """A pool of `slots` processes, all up; they are forked from a server that loads what a worker needs.
+    """A pool of `slots` processes, all up, forked from a server that has loaded what they need.
 
     Raises:
         UnavailableError: a process could not be started, died, or was not up in time.
@@ -65,7 +62,7 @@ class ProcessPool:
 
     @property
     def executor(self) -> ProcessPoolExecutor:
-        """Return what takes the calls, which raises `BrokenProcessPool` once a process has died."""
+        """What takes the calls; raises `BrokenProcessPool` once a process has died."""
         if self._executor is None:
             raise BrokenProcessPool("the pool is closed")
         return self._executor
@@ -104,25 +101,17 @@ def _end(exit_code: int) -> str:
     return f"ended with exit code {exit_code}"
 
 
-def all_end(calls: list[Future[Any]], within_s: float) -> bool:
-    """Cancel calls and wait for those that run; return whether all ended in time."""
-    running = [call for call in calls if not call.cancel()]
-    return not wait(running, within_s).not_done
-
-
 @contextmanager
 def _one_thread_each() -> Iterator[None]:
-    """Give numerical libraries of the pool's processes one thread each, as a Celery worker does."""
-    before = {name: os.environ.get(name) for name in ONE_THREAD}
+    """Give numerical libraries of the pool's processes one thread each."""
+    before = {name: os.environ[name] for name in ONE_THREAD if name in os.environ}
     os.environ.update(ONE_THREAD)
     try:
         yield
     finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
+        for name in ONE_THREAD:
+            del os.environ[name]
+        os.environ.update(before)
 
 
 @contextmanager

@@ -26,22 +26,18 @@ class ProcessTransport(ABC):
 
     @abstractmethod
     def send(self, pool: Executor, tasks: Sequence[Task]) -> Future[Any]:
-        """Have the pool run a chunk.
-
-        Raises:
-            NoSharedMemoryError: there is no room for its payloads.
-        """
+        """Have the pool run a chunk, or raise `NoSharedMemoryError`."""
 
     @abstractmethod
     def outcomes(self, call: Future[Any]) -> list[Outcome]:
         """Return the outcomes of a call that has ended, or raise what it ended with."""
 
     def release(self) -> None:
-        """Take back what calls that will never be answered hold; the pool has ended them all."""
+        """Free the memory of calls that will not be answered; the pool has ended them all."""
         return
 
     def close(self) -> None:
-        """Give back everything."""
+        """Free all memory."""
         return
 
 
@@ -62,25 +58,6 @@ class Pickle(ProcessTransport):
         ]
 
 
-class _Lane:
-    """One call that may be in flight, with its block of shared memory."""
-
-    def __init__(self, number: int) -> None:
-        self.number = number
-        self.block: Block | None = None
-
-    def reserve(self, nbytes: int) -> Block:
-        if self.block is None or self.block.nbytes < nbytes:
-            self.close()
-            self.block = Block(nbytes)
-        return self.block
-
-    def close(self) -> None:
-        block, self.block = self.block, None
-        if block is not None:
-            block.close()
-
-
 class SharedMemory(ProcessTransport):
     """Payloads in shared memory, which holds no more than the calls in flight.
 
@@ -90,35 +67,40 @@ class SharedMemory(ProcessTransport):
 
     summary = "arrays and bytes through shared memory (/dev/shm), everything else pickled"
 
-    EXTRA_LANES: Final = (
-        2  # calls beyond one a slot: the pool sends slots + 1, and the next one is packed meanwhile
+    EXTRA_CALLS: Final = (
+        2  # beyond one a slot: the pool sends slots + 1, and the next one is packed meanwhile
     )
 
     def __init__(self, slots: int) -> None:
         super().__init__(slots)
-        self._lanes = [_Lane(number) for number in range(slots + self.EXTRA_LANES)]
+        self._lanes = range(slots + self.EXTRA_CALLS)  # the numbers of calls that may be in flight
         self.most_in_flight = len(self._lanes)
         self._free = list(self._lanes)
-        self._in_flight: dict[Future[Any], tuple[_Lane, Block]] = {}
+        self._blocks: dict[int, Block] = {}  # by lane
+        self._in_flight: dict[Future[Any], int] = {}
         self._outputs_bytes = 0
         self._block_bytes = 0
 
     def send(self, pool: Executor, tasks: Sequence[Task]) -> Future[Any]:
         """Copy the inputs into a free block, and submit where they lie."""
         lane = self._free[-1]
-        block = self._reserve(lane, tasks)
+        block = self._reserve(lane, needed_bytes([task.payload for task in tasks]))
         packer = Packer(block.buffer)
         packed = [(task.id, task.stage, task.kernel, packer.pack(task.payload)) for task in tasks]
-        call = pool.submit(run_shared, SharedCall(lane.number, block.name, packer.end, packed))
-        self._in_flight[call] = self._free.pop(), block
+        call = pool.submit(run_shared, SharedCall(lane, block.name, packer.end, packed))
+        self._in_flight[call] = self._free.pop()
         return call
 
-    def _reserve(self, lane: _Lane, tasks: Sequence[Task]) -> Block:
-        needed = needed_bytes([task.payload for task in tasks])
+    def _reserve(self, lane: int, needed: int) -> Block:
         self._outputs_bytes = max(self._outputs_bytes, needed)
         self._block_bytes = max(1, self._block_bytes, needed + self._outputs_bytes)
+        if lane in self._blocks:
+            if self._blocks[lane].nbytes >= self._block_bytes:
+                return self._blocks[lane]
+            self._blocks.pop(lane).close()
         try:
-            return lane.reserve(self._block_bytes)
+            self._blocks[lane] = Block(self._block_bytes)
+            return self._blocks[lane]
         except OSError as error:
             raise NoSharedMemoryError(
                 f"no room for {self._block_bytes} bytes of payloads in /dev/shm ({error.strerror}); raise shm_size, "
@@ -127,13 +109,12 @@ class SharedMemory(ProcessTransport):
 
     def outcomes(self, call: Future[Any]) -> list[Outcome]:
         """Copy the outputs out of the block, which is free then."""
-        lane, block = self._in_flight.pop(call)
+        lane = self._in_flight.pop(call)
         try:
             ended, outputs_bytes = call.result()
             self._outputs_bytes = max(self._outputs_bytes, outputs_bytes)
-            return [
-                outcome._replace(output=unpack(block.buffer, parcel, copy=True)) for outcome, parcel in ended
-            ]
+            buffer = self._blocks[lane].buffer
+            return [outcome._replace(output=unpack(buffer, parcel, copy=True)) for outcome, parcel in ended]
         finally:
             self._free.append(lane)
 
@@ -144,8 +125,8 @@ class SharedMemory(ProcessTransport):
 
     def close(self) -> None:
         """Remove the blocks."""
-        for lane in self._lanes:
-            lane.close()
+        while self._blocks:
+            self._blocks.popitem()[1].close()
 
 
 TRANSPORTS: Mapping[str, type[ProcessTransport]] = {"pickle": Pickle, "shared-memory": SharedMemory}

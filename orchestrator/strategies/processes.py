@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Generator, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from concurrent.futures.process import BrokenProcessPool
 from queue import Empty, SimpleQueue
 from types import TracebackType
@@ -20,7 +20,7 @@ from orchestrator import signals
 from orchestrator.fleet.fleet import Fleet
 from orchestrator.model.runs import Cell
 from orchestrator.strategies.base import Strategy
-from orchestrator.strategies.process_pool import ProcessPool, all_end
+from orchestrator.strategies.process_pool import ProcessPool
 from orchestrator.strategies.process_transports import TRANSPORTS, NoSharedMemoryError
 from worker.contract import LOST, Failure, Outcome, Task
 from worker.execution import chunks_of, describe
@@ -38,7 +38,7 @@ class Processes(Strategy):
         slots: how many processes.
         chunk: tasks a call.
         transport: how payloads cross, a name of `TRANSPORTS`.
-        task_time_limit_s: when no call has ended for as long, the processes are ended; by default the workers' setting.
+        task_time_limit_s: the processes are ended when no call has ended for as long; the workers' setting if `None`.
     """
 
     def __init__(
@@ -57,11 +57,7 @@ class Processes(Strategy):
         return cls(cell.slots, cell.chunk or 1, cell.transport or "pickle")
 
     def __enter__(self) -> Self:
-        """Start the processes and wait until each of them is up.
-
-        Raises:
-            UnavailableError: one could not be started, died, or was not up in time.
-        """
+        """Start the processes and wait until each is up; raises what `ProcessPool` does."""
         self._pool = ProcessPool(self.slots)
         self._transport = TRANSPORTS[self._transport_name](self.slots)
         return self
@@ -94,11 +90,7 @@ class Processes(Strategy):
                 self._renew(self.slots)
 
     def disturbance(self) -> str | None:
-        """Return how the first process that died ended; a pool that broke while it was idle is replaced now.
-
-        Raises:
-            UnavailableError: the new pool did not start.
-        """
+        """Return how the first process that died ended; a pool that broke while it was idle is replaced now."""
         if not self._pool.is_whole:
             self._renew(self.slots)
         upset, self._upset = self._upset, None
@@ -157,7 +149,8 @@ class Processes(Strategy):
 
     def _abandon(self, calls: list[Future[Any]]) -> None:
         """Get ready for the next batch: no call is in flight any more, and its memory is free."""
-        if not all_end(calls, ABANDON_S):
+        running = [call for call in calls if not call.cancel()]
+        if wait(running, ABANDON_S).not_done:
             self._pool.kill()
             self._pool.close()
             self._pool = ProcessPool(self.slots)

@@ -35,11 +35,7 @@ class Threads(Strategy):
         return cls(cell.slots, cell.chunk or 1)
 
     def __enter__(self) -> Self:
-        """Start the threads and wait until each of them runs.
-
-        Raises:
-            UnavailableError: a thread could not be started, or did not run in time.
-        """
+        """Start the threads and wait until each of them runs, or raise `UnavailableError`."""
         name = f"{socket.gethostname()}:{os.getpid()}:thread"
         self._pool = ThreadPoolExecutor(self.slots, thread_name_prefix=name)
         ready = threading.Barrier(self.slots + 1)

@@ -5,17 +5,15 @@ from __future__ import annotations
 import os
 import socket
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 
 import numpy as np
 
 from orchestrator.errors import UsageError
 from orchestrator.strategies.base import Strategy
-from worker.contract import Hops, Outcome, Pixels, Task
+from worker.contract import Hops, Outcome, Task
 from worker.execution import describe, execute
-from worker.stages import STAGES
-
-BatchKernel = Callable[[Sequence[Pixels]], Sequence[Pixels]]
+from worker.stages import STAGES, BatchKernel
 
 
 class Vectorized(Strategy):
@@ -79,5 +77,4 @@ def _each_failed(error: Exception, group: Sequence[Task], slot: str) -> Iterator
     """
     for task in group:
         alone = execute(task, slot)
-        failure = alone.failure or describe(error)
-        yield Outcome(task.id, None, failure, alone.hops, slot)
+        yield alone._replace(output=None, failure=alone.failure or describe(error))
