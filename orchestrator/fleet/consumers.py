@@ -6,13 +6,13 @@ import time
 from collections.abc import Collection, Iterable
 from contextlib import suppress
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
 from celery import Celery
 
 from orchestrator import signals
 from orchestrator.errors import UnavailableError
-from orchestrator.fleet import workers
+from orchestrator.fleet import answers, workers
 from orchestrator.fleet.workers import COMMAND_TIMEOUT_S, WorkerInfo
 
 POLL_S: Final = 0.02  # seconds between two looks at which workers consume the queue
@@ -87,10 +87,8 @@ class Consumers:
     def _wait_for_change(self, all_names: Collection[str], deadline: float) -> None:
         while (left_s := deadline - time.monotonic()) > 0:
             signals.check()
-            answers = workers.ask(self._app, "active_queues", all_names, left_s)
-            consuming = {
-                name for name, queues in answers.items() if self._queue in {queue["name"] for queue in queues}
-            }
+            found = workers.ask(self._app, "active_queues", all_names, left_s)
+            consuming = {name for name, answer in found.items() if self._queue in _queues(name, answer)}
             if consuming == self._names:
                 return
             time.sleep(POLL_S)
@@ -98,6 +96,10 @@ class Consumers:
             f"the workers did not switch to queue {self._queue} within {COMMAND_TIMEOUT_S:.0f} s; "
             "see in their log whether they are busy or have lost the broker"
         )
+
+
+def _queues(worker: str, answer: Any) -> set[str]:
+    return {queue.name for queue in answers.read(answers.ACTIVE_QUEUES, worker, "active_queues", answer)}
 
 
 class TaskEvents:
@@ -139,11 +141,12 @@ class TaskEvents:
         return self._switched.get(worker.name, worker.events)
 
     def _switch(self, names: set[str], on: bool, deadline: float | None = None) -> None:
-        answers = workers.command(self._app, "breakeven_events", names, deadline, on=on)
+        found = workers.command(self._app, "breakeven_events", names, deadline, on=on)
         for name in names:
-            if answers[name].get("events") != on:
+            switch = answers.read(answers.EventsSwitch, name, "breakeven_events", found[name])
+            if switch.events != on:
                 raise UnavailableError(
-                    f"worker {name} cannot switch its task events: {answers[name].get('error', 'it sends none')}; "
+                    f"worker {name} cannot switch its task events: {switch.error}; "
                     "start it with --task-events, from the same release as this orchestrator"
                 )
             self._switched[name] = on

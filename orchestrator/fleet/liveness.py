@@ -9,7 +9,9 @@ from typing import Any, Final
 
 from celery import Celery
 
+from orchestrator.fleet.answers import Status
 from orchestrator.fleet.workers import ask
+from worker.envelope import RejectedMessageError, validate
 
 SUSPECT_AFTER_S: Final = (
     2.0  # seconds without an answer after which a worker is suspected; it may only be slow
@@ -27,12 +29,12 @@ class WorkerStatus:
 
     @classmethod
     def from_answer(cls, answer: Any) -> WorkerStatus | None:
-        """Read a worker's answer; `None` if it has another form than ours."""
+        """Read a worker's answer; `None` if it is not valid, which counts as none."""
         try:
-            slot_pids, tasks = frozenset(map(int, answer["slots"])), frozenset(map(str, answer["tasks"]))
-            return cls(int(answer["pid"]), slot_pids, tasks)
-        except (TypeError, KeyError, ValueError):
+            status = validate(Status, answer, "an answer")
+        except RejectedMessageError:
             return None
+        return cls(status.pid, frozenset(status.slots), frozenset(status.tasks))
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,6 @@ requeue the message at once, in the transport's own transaction.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -17,8 +16,9 @@ from celery import Celery
 
 from orchestrator.errors import UnavailableError
 from orchestrator.fleet.connections import REPLY_TIMEOUT_S
+from worker.envelope import RejectedMessageError, parse_json
 from worker.payloads.redis import connect
-from worker.redaction import mask_credentials
+from worker.redaction import escape_control, mask_credentials
 from worker.settings import Settings
 
 
@@ -52,9 +52,9 @@ class RunQueue:
         """Return the CPU seconds that the broker has used since it started; `None` if it does not say."""
         try:
             cpu = self._client.info("cpu")
-        except (redis.RedisError, OSError):
+            return float(cpu["used_cpu_user"]) + float(cpu["used_cpu_sys"])
+        except (redis.RedisError, OSError, KeyError, TypeError, ValueError):
             return None
-        return float(cpu["used_cpu_user"]) + float(cpu["used_cpu_sys"])
 
     def ping(self) -> None:
         """Check that the broker and the payload store answer."""
@@ -95,9 +95,9 @@ class RunQueue:
             unacked: dict[Any, Any] = self._client.hgetall(connection.default_channel.unacked_key)
         fetched = {}
         for tag, entry in unacked.items():
-            message, _, routing_key = _parse(entry) or (None, None, None)
-            if routing_key == self._name and (task_id := _task_id(message)) is not None:
-                fetched[task_id] = tag.decode()
+            match _parse(entry):
+                case [message, _, self._name] if (task_id := _task_id(message)) is not None:
+                    fetched[task_id] = tag.decode(errors="replace")
         return QueueSnapshot(frozenset(_task_ids(waiting)), fetched)
 
     def requeue(self, tags: Iterable[str]) -> None:
@@ -132,7 +132,13 @@ class RunQueue:
 
 def _is_full(client: redis.Redis) -> bool:
     memory = client.info("memory")
-    return 0 < int(memory.get("maxmemory", 0)) <= int(memory["used_memory"])
+    try:
+        return 0 < int(memory.get("maxmemory", 0)) <= int(memory["used_memory"])
+    except (KeyError, TypeError, ValueError):
+        raise UnavailableError(
+            f"the server does not say how much memory it has left ({escape_control(repr(memory), longest=200)}); "
+            "use a Redis or Valkey as the broker"
+        ) from None
 
 
 def _task_ids(messages: Iterable[bytes]) -> Iterable[str]:
@@ -143,13 +149,14 @@ def _task_ids(messages: Iterable[bytes]) -> Iterable[str]:
 
 def _task_id(message: Any) -> str | None:
     try:
-        return str(message["headers"]["id"])
+        task_id = message["headers"]["id"]
     except (TypeError, KeyError):
         return None
+    return task_id if isinstance(task_id, str) else None
 
 
 def _parse(text: bytes) -> Any:
     try:
-        return json.loads(text)
-    except ValueError:
+        return parse_json(text)
+    except RejectedMessageError:
         return None

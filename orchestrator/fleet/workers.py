@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import time
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -13,6 +13,7 @@ from celery import Celery
 
 from orchestrator import signals
 from orchestrator.errors import UnavailableError
+from orchestrator.fleet import answers
 from orchestrator.model.environment import Worker
 from worker.app import PREFIX
 from worker.messages import VERSION
@@ -86,7 +87,14 @@ def ask(
         timeout=timeout_s,
         limit=None if to is None else len(to),
     )
-    return {name: answer for reply in replies or () for name, answer in reply.items()}
+    return dict(_answers(replies))
+
+
+def _answers(replies: Iterable[Any] | None) -> Iterator[tuple[str, Any]]:
+    """Yield each worker's name with its answer; skip what is not a reply."""
+    for reply in replies or ():
+        if isinstance(reply, dict):
+            yield from ((escape_control(str(name), longest=250), answer) for name, answer in reply.items())
 
 
 def command(
@@ -105,14 +113,14 @@ def command(
         UnavailableError: a worker gave no answer in time.
     """
     timeout_s = COMMAND_TIMEOUT_S if deadline is None else max(0.0, deadline - time.monotonic())
-    answers = ask(app, name, to, timeout_s, **arguments)
-    silent = set(to) - set(answers)
+    found = ask(app, name, to, timeout_s, **arguments)
+    silent = set(to) - set(found)
     if silent:
         raise UnavailableError(
             f"worker {', '.join(sorted(silent))} gave no answer to {name} within {COMMAND_TIMEOUT_S:.0f} s; "
             "see if it still runs"
         )
-    return answers
+    return found
 
 
 def find(app: Celery, timeout_s: float, expected: int | None = None) -> list[WorkerInfo]:
@@ -130,12 +138,12 @@ def find(app: Celery, timeout_s: float, expected: int | None = None) -> list[Wor
         signals.check()
         wait_s = min(POLL_S, max(0.05, deadline - time.monotonic()))
         limit = None if expected is None else expected + len(others)
-        replies = app.control.broadcast("breakeven_describe", reply=True, timeout=wait_s, limit=limit) or ()
-        answers = [answer for reply in replies for answer in reply.items()]
-        ours = [(name, answer) for name, answer in answers if _is_ours(answer)]
+        replies = app.control.broadcast("breakeven_describe", reply=True, timeout=wait_s, limit=limit)
+        replied = [*_answers(replies)]
+        ours = [(name, answer) for name, answer in replied if _is_ours(answer)]
         _reject_duplicate_names(ours)
         found.update(ours)
-        others.update(name for name, _ in answers if name not in found)
+        others.update(name for name, _ in replied if name not in found)
         is_complete = bool(found) if expected is None else len(found) >= expected
         if is_complete or time.monotonic() >= deadline:
             return [_worker_info(name, answer) for name, answer in sorted(found.items())]
@@ -148,14 +156,17 @@ def find_others(app: Celery, fleet: Iterable[WorkerInfo]) -> list[str]:
 
 def _is_ours(answer: Any) -> bool:
     """Return whether a worker is Breakeven's and consumes its queue; others do not know the question."""
-    return isinstance(answer, dict) and "version" in answer and PREFIX in answer.get("queues", (PREFIX,))
+    if not isinstance(answer, dict) or "version" not in answer:
+        return False
+    queues = answer.get("queues", [PREFIX])
+    return isinstance(queues, list) and PREFIX in queues
 
 
-def _reject_duplicate_names(answers: Iterable[tuple[str, Any]]) -> None:
+def _reject_duplicate_names(replied: Iterable[tuple[str, Any]]) -> None:
     """Raise if two workers share a name: they would look like one and do the work of two."""
     processes: dict[str, set[tuple[Any, Any]]] = {}
-    for name, answer in answers:
-        processes.setdefault(name, set()).add((answer.get("host"), answer.get("pid")))
+    for name, answer in replied:
+        processes.setdefault(name, set()).add((str(answer.get("host")), str(answer.get("pid"))))
     for name, found in processes.items():
         if len(found) > 1:
             raise UnavailableError(
@@ -167,38 +178,39 @@ def _reject_duplicate_names(answers: Iterable[tuple[str, Any]]) -> None:
 def _worker_info(name: str, answer: dict[str, Any]) -> WorkerInfo:
     if answer["version"] != VERSION:
         raise UnavailableError(
-            f"worker {name} uses version {answer['version']!r} of Breakeven's messages, this orchestrator {VERSION}; "
-            "stop it, or bring both to the same release"
+            f"worker {name} uses version {answer['version']!r:.80} of Breakeven's messages, "
+            f"this orchestrator {VERSION}; stop it, or bring both to the same release"
         )
-    _reject_unmeasurable(name, answer)
+    description = answers.read(answers.Description, name, "breakeven_describe", answer)
+    _reject_unmeasurable(name, description)
     return WorkerInfo(
         name=name,
-        slots=int(answer["slots"]),
-        usable_cpus=float(answer["usable_cpus"]),
-        python=str(answer["python"]),
-        clock=answer["clock"],
-        payload_dir=answer["payload_dir"],
-        events=bool(answer["events"]),
+        slots=description.slots,
+        usable_cpus=description.usable_cpus,
+        python=description.python,
+        clock=description.clock,
+        payload_dir=description.payload_dir,
+        events=description.events,
     )
 
 
-def _reject_unmeasurable(name: str, answer: dict[str, Any]) -> None:
+def _reject_unmeasurable(name: str, description: answers.Description) -> None:
     """Raise if the worker replaces its slots, changes their number, or does not give each a process."""
     for option in ("max_tasks_per_child", "max_memory_per_child"):
-        if answer.get(option):
+        if limit := getattr(description, option):
             raise UnavailableError(
-                f"worker {name} runs with --{option.replace('_', '-')} {answer[option]}, so it replaces its processes "
+                f"worker {name} runs with --{option.replace('_', '-')} {limit}, so it replaces its processes "
                 "while it is measured; start it without that option"
             )
-    if answer.get("autoscale"):
+    if description.autoscale:
         raise UnavailableError(
             f"worker {name} runs with --autoscale, so the number of its slots changes while it is measured; "
             "start it with --concurrency instead"
         )
-    pool = answer.get("pool", POOLS[0])
-    if pool not in POOLS:
+    if description.pool not in POOLS:
         raise UnavailableError(
-            f"worker {name} runs its tasks in the pool {pool}, which cannot be measured; start it with --pool prefork"
+            f"worker {name} runs its tasks in the pool {description.pool}, which cannot be measured; "
+            "start it with --pool prefork"
         )
 
 
@@ -270,21 +282,21 @@ def payload_store_faults(
     names = [worker.name for worker in workers]
     with connect(settings.payload_store_url, tls=settings.tls) as client:
         client.set(key, b"", ex=PAYLOAD_EXPIRY_S)
-        answers = ask(app, "breakeven_payload", names, PAYLOAD_LOOKUP_S, run=run_id)
+        found = ask(app, "breakeven_payload", names, PAYLOAD_LOOKUP_S, run=run_id)
         client.unlink(key)
-    faults = {name: _payload_fault(answers.get(name)) for name in names}
+    faults = {name: _payload_fault(name, found.get(name)) for name in names}
     return {name: fault for name, fault in faults.items() if fault is not None}
 
 
-def _payload_fault(answer: dict[str, object] | None) -> str | None:
+def _payload_fault(name: str, answer: Any) -> str | None:
     if answer is None:
         return f"did not say within {PAYLOAD_LOOKUP_S:.0f} s whether it finds payloads"
-    if answer.get("found"):
+    lookup = answers.read(answers.PayloadLookup, name, "breakeven_payload", answer)
+    if lookup.found:
         return None
-    error = answer.get("error")
-    return (
-        "looks for payloads in another store" if error is None else f"cannot use its payload store: {error}"
-    )
+    if lookup.error is None:
+        return "looks for payloads in another store"
+    return f"cannot use its payload store: {lookup.error}"
 
 
 def estimate_offset(
@@ -320,7 +332,9 @@ def measure_offset(app: Celery, worker: WorkerInfo, timeout_s: float = CLOCK_TIM
 
     def ask_clock() -> float | None:
         answer = ask(app, "breakeven_clock", [worker.name], timeout_s).get(worker.name)
-        return None if answer is None else float(answer["monotonic_s"])
+        if answer is None:
+            return None
+        return answers.read(answers.ClockReading, worker.name, "breakeven_clock", answer).monotonic_s
 
     return estimate_offset(ask_clock)
 
