@@ -6,7 +6,7 @@ Hops and the unexplained rest add up to the latency by construction, so only a s
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from statistics import fmean, median
 from typing import Final
 
@@ -16,11 +16,6 @@ from worker.contract import Hops
 # In the order in which a task passes them; the last is what no hop accounts for.
 LEGS: Final = ("publish", "queue", "fetch", "compute", "store", "return", "unexplained")
 
-MEANS: Final = (
-    *(f"{leg}_s" for leg in LEGS),
-    "compute_cpu_s",
-    "latency_s",
-)  # fields of `MeanHops` that are means
 RESOLUTION_S: Final = 1e-6  # error that a sum of clock readings may have
 
 
@@ -35,15 +30,12 @@ class HopTime:
 
 @dataclass(frozen=True, slots=True)
 class HopLedger:
-    """A cell's hops over its rounds: medians of the rounds' means, so they need not add up exactly.
-
-    `compute_cpu_s` is the CPU time within `compute`.
-    """
+    """A cell's hops over its rounds: medians of the rounds' means, so they need not add up exactly."""
 
     cell: Cell
     legs: tuple[HopTime, ...]
     latency_s: float | None
-    compute_cpu_s: float
+    compute_cpu_s: float  # within `compute`
     clock_bound_s: float | None
 
     def seconds(self, leg: str) -> float | None:
@@ -74,29 +66,6 @@ def mean_hops(hops: Sequence[Hops]) -> MeanHops | None:
         clock_bound_s=max(_known(each.clock_bound_s for each in whole), default=None),
         beyond_bound=sum(map(beyond_bound, whole)),
     )
-
-
-def merged_hops(one: MeanHops | None, other: MeanHops | None) -> MeanHops | None:
-    """Return the means over two parts of a batch; if only one part has a latency, only it is counted."""
-    if one is None or other is None or (one.latency_s is None) != (other.latency_s is None):
-        parts = [part for part in (one, other) if part is not None]
-        return next((part for part in parts if part.latency_s is not None), parts[0] if parts else None)
-    tasks = one.tasks + other.tasks
-    means = {name: _merged(name, one, other) for name in MEANS}
-    bounds = _known((one.clock_bound_s, other.clock_bound_s))
-    return replace(
-        one,
-        tasks=tasks,
-        clock_bound_s=max(bounds, default=None),
-        beyond_bound=one.beyond_bound + other.beyond_bound,
-        **means,  # type: ignore[arg-type]  # MEANS names figures in seconds alone
-    )
-
-
-def _merged(name: str, one: MeanHops, other: MeanHops) -> float | None:
-    """Return the mean of one figure over both parts, with an absent one as no time; `None` if both lack it."""
-    parts = [(part.tasks, seconds) for part in (one, other) if (seconds := getattr(part, name)) is not None]
-    return sum(tasks * seconds for tasks, seconds in parts) / (one.tasks + other.tasks) if parts else None
 
 
 def beyond_bound(hops: Hops) -> bool:
@@ -142,7 +111,6 @@ def bound(result: CellResult) -> str | None:
 
 
 def _busy(hops: MeanHops, makespan_s: float) -> float:
-    """Return how many slots were busy on average over a sample."""
     return hops.tasks * sum(_known((hops.fetch_s, hops.compute_s, hops.store_s))) / makespan_s
 
 
@@ -155,7 +123,6 @@ def _leg(name: str, rounds: Sequence[MeanHops]) -> HopTime | None:
 
 
 def _mean(values: Sequence[float | None]) -> float | None:
-    """Return the mean over all, with an absent one as no time; `None` if all are absent."""
     known = _known(values)
     return sum(known) / len(values) if known else None
 

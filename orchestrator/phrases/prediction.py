@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from orchestrator.analysis.queueing.prediction import Prediction, StagePrediction
+from orchestrator.analysis.queueing.prediction import Prediction, StagePrediction, round_trips
 from orchestrator.model.runs import Cell
 from orchestrator.phrases.cells import cell_name
 from orchestrator.phrases.numbers import count, number, seconds
@@ -31,11 +31,12 @@ def prediction_sentence(found: StagePrediction) -> str:
 
 
 def _batch_sentence(found: Prediction) -> str:
-    limit = station_name(found.bottleneck, found.publishing_share)
+    station = found.bottleneck
+    limit = station_name(station.name, found.network.publishing_share)
     return (
         f"{cell_name(found.cell, 'prose')} would take {with_interval(found.makespan_s, seconds)} for "
         f"{count(found.tasks, 'task')}, {number(found.throughput_per_s.point)} tasks/s (predicted, not measured). "
-        f"A long batch is limited by {limit} ({demand_phrase(found.stations, found.bottleneck)}) to "
+        f"A long batch is limited by {limit} ({demand_phrase(station)}) to "
         f"{number(found.sustained_per_s)} tasks/s; with unlimited slots it would reach {number(found.ceiling_per_s)}."
     )
 
@@ -46,44 +47,46 @@ def assumptions(found: Prediction) -> tuple[str, ...]:
 
 
 def _assumptions(found: Prediction) -> Iterator[str]:
-    basis, fleet = found.basis, found.fleet
+    fleet, measured, window = found.fleet, found.measured, found.network.window
+    messages = found.network.messages(found.tasks)
     yield (
-        f"tasks need as much of each station as they did when measured, on {basis.processor or 'this processor'} with "
-        f"{', '.join(map(str, basis.slots))} slots"
+        f"tasks need as much of each station as they did when measured, on {found.processor or 'this processor'} with "
+        f"{', '.join(map(str, measured.slots))} slots"
     )
     yield "each slot has its own worker process, and nothing else uses the machines, the broker or the links"
     if fleet.rtt_s is not None:
-        trips = basis.round_trips
+        trips = round_trips(measured.cell, measured.chunk)
         yield (
             f"a message waits for {trips.slot} round trips on its slot and {trips.publish + trips.collect} in the "
             f"orchestrator, and a flush for one, each {1e3 * fleet.rtt_s:g} ms"
         )
     if fleet.bandwidth_bytes_per_s is not None:
+        moved_kb = measured.typical.payload_bytes / 2e3
         yield (
-            f"a {found.cell.stage} task moves {basis.payload_bytes / 2e3:,.3g} kB into and out of the payload store, "
+            f"a {found.cell.stage} task moves {moved_kb:,.3g} kB into and out of the payload store, "
             f"over one link of {8e-6 * fleet.bandwidth_bytes_per_s:g} Mbit/s each way"
         )
     if fleet.hosts is not None:
         yield (
-            f"{count(fleet.hosts, 'machine')} of {basis.host_cores:g} cores serve the slots, and one more the "
+            f"{count(fleet.hosts, 'machine')} of {found.host_cores:g} cores serve the slots, and one more the "
             "orchestrator and the broker"
         )
-    elif basis.shared:
+    elif measured.shared:
         too_few = (
             f", so that {fleet.slots} slots wait for them; --hosts N gives the slots machines of their own"
         )
         yield (
-            f"all slots, the orchestrator and the broker share {count(basis.cores, 'core')}, as measured"
-            f"{too_few if fleet.slots > basis.cores else ''}"
+            f"all slots, the orchestrator and the broker share {count(found.cores, 'core')}, as measured"
+            f"{too_few if fleet.slots > found.cores else ''}"
         )
-    if not basis.overhead_known:
+    if not measured.overhead_known:
         yield "a message's overhead on its slot is that of an empty task, because the slots were never busy"
-    if not basis.broker_known:
+    if not measured.broker_known:
         yield "the broker is no limit, because it did not report its CPU time"
-    if basis.messages < fleet.slots:
+    if messages < fleet.slots:
         yield (
-            f"a batch of {count(basis.messages, 'message')} keeps no more than that many of {fleet.slots} slots busy; "
+            f"a batch of {count(messages, 'message')} keeps no more than that many of {fleet.slots} slots busy; "
             "--tasks N makes it longer"
         )
-    if basis.window < fleet.slots:
-        yield f"at most {basis.window} messages are in flight at once, which the Celery strategy never exceeds"
+    if window < fleet.slots:
+        yield f"at most {window} messages are in flight at once, which the Celery strategy never exceeds"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from orchestrator.analysis.queueing.bounds import Bounds
+from orchestrator.analysis.queueing.service_demands import Bounds
 from orchestrator.analysis.queueing.stations import Station, StationName
 from orchestrator.analysis.scaling.curves import ScalingCurve
 from orchestrator.analysis.scaling.usl import FEWEST_POINTS, Refusal, RefusalKind, Scalability
@@ -57,12 +57,9 @@ def station_name(name: StationName, publishing_share: float) -> str:
     """Return a station's name; for the orchestrator, what it spends its time on."""
     if name != "orchestrator":
         return STATIONS[name]
-    does = "publishes and collects"
-    if publishing_share >= MOSTLY:
-        does = "mostly publishes"
-    elif publishing_share <= 1 - MOSTLY:
-        does = "mostly collects results"
-    return f"the orchestrator's one thread, which {does}"
+    half = "publishes" if publishing_share >= 0.5 else "collects results"
+    both = 1 - MOSTLY < publishing_share < MOSTLY
+    return f"the orchestrator's one thread, which {'publishes and collects' if both else f'mostly {half}'}"
 
 
 def bounds_sentence(bounds: Bounds) -> str:
@@ -71,7 +68,7 @@ def bounds_sentence(bounds: Bounds) -> str:
         station_name(each, bounds.publishing_share) for each in (bounds.bottleneck, bounds.next_bottleneck)
     )
     limit = f"on {count(bounds.slots, 'slot')} Celery is limited by {now}"
-    demand = demand_phrase(bounds.stations, bounds.bottleneck)
+    demand = demand_phrase(next(each for each in bounds.stations if each.name == bounds.bottleneck))
     most = f"the model gives a long batch at most {with_interval(bounds.ceiling_per_s)} tasks/s on any number of slots"
     if bounds.bottleneck == "slots":
         knee = with_interval(bounds.knee_slots, _whole)
@@ -144,9 +141,8 @@ def with_interval(estimate: Estimate, show: Callable[[float], str] = number) -> 
     return f"{point} ({within})" if within not in ("", f"{point} to {point}") else point
 
 
-def demand_phrase(stations: Sequence[Station], name: StationName) -> str:
+def demand_phrase(station: Station) -> str:
     """Return a station's time for one task."""
-    station = next(each for each in stations if each.name == name)
     return f"{seconds(station.demand_s)} a task"
 
 

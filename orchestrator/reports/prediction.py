@@ -49,7 +49,7 @@ def as_document(found: Sequence[StagePrediction]) -> list[dict[str, Any]]:
             "tasks": each.prediction.tasks,
             "makespan_s": asdict(each.prediction.makespan_s),
             "throughput_per_s": asdict(each.prediction.throughput_per_s),
-            "bottleneck": each.prediction.bottleneck,
+            "bottleneck": each.prediction.bottleneck.name,
             "sustained_per_s": each.prediction.sustained_per_s,
             "ceiling_per_s": each.prediction.ceiling_per_s,
             "versus": None if each.versus is None else asdict(each.versus),

@@ -23,7 +23,7 @@ TINY_S: Final = 1e-12  # replaces a time of 0 in a denominator
 
 
 def makespan_s(network: QueueingNetwork, tasks: int) -> float:
-    """Compute the makespan of a batch on the network's own slots."""
+    """Return the makespan of a batch on the network's own slots."""
     return float(makespans_s(network, tasks, np.array([network.slots]))[0])
 
 

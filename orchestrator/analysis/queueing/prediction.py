@@ -19,10 +19,8 @@ from orchestrator.analysis.queueing.simulation import SimulatedBatch, simulate
 from orchestrator.analysis.queueing.stations import (
     QueueingNetwork,
     Station,
-    StationName,
     bottleneck,
     ceiling_per_s,
-    stations,
 )
 from orchestrator.analysis.stats.bootstrap import bootstrapped, resamples
 from orchestrator.analysis.stats.intervals import makespan
@@ -56,18 +54,12 @@ class MissingDemandsError(LookupError):
 
 @dataclass(frozen=True, slots=True)
 class HypotheticalFleet:
-    """A fleet to predict; a figure that is `None` stays as it was measured.
-
-    Attributes:
-        rtt_s: network round trip from a worker or the orchestrator to the broker.
-        bandwidth_bytes_per_s: what a machine's link carries each way.
-        hosts: machines like the measured one that the slots are spread over, besides the orchestrator's.
-    """
+    """A fleet to predict; a figure that is `None` stays as it was measured."""
 
     slots: int
-    rtt_s: float | None = None
-    bandwidth_bytes_per_s: float | None = None
-    hosts: int | None = None
+    rtt_s: float | None = None  # network round trip from a worker or the orchestrator to the broker
+    bandwidth_bytes_per_s: float | None = None  # what a machine's link carries each way
+    hosts: int | None = None  # machines like the measured one, besides the orchestrator's
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,51 +72,21 @@ class RoundTrips:
 
 
 @dataclass(frozen=True, slots=True)
-class Basis:
-    """What a prediction rests on, besides the hypothetical fleet.
-
-    Attributes:
-        processor: the measured machine's, and its `cores`; `host_cores` are those of one of the fleet's hosts.
-        slots: the numbers of slots that the demands were measured on.
-        shared: whether the slots share the measured machine's cores with the orchestrator and the broker.
-        messages: in the batch; `window`: in flight at most.
-    """
-
-    processor: str | None
-    cores: int
-    host_cores: float
-    slots: tuple[int, ...]
-    shared: bool
-    overhead_known: bool
-    broker_known: bool
-    round_trips: RoundTrips
-    payload_bytes: float
-    messages: int
-    window: int
-
-
-@dataclass(frozen=True, slots=True)
 class Prediction:
-    """The predicted makespan of a batch, and what it rests on.
-
-    Attributes:
-        makespan_s: the simulation's; its interval is that of the rounds, widened by `margin`.
-        margin: the model's error, relative to the makespan.
-        sustained_per_s: tasks a second of an endless stream; `ceiling_per_s`: the same with unlimited slots.
-    """
+    """The predicted makespan of a batch, and what it rests on."""
 
     cell: Cell
     fleet: HypotheticalFleet
     tasks: int
-    makespan_s: Estimate
-    bottleneck: StationName
-    stations: tuple[Station, ...]
-    sustained_per_s: float
-    ceiling_per_s: float
+    makespan_s: Estimate  # the simulation's; its interval is that of the rounds, widened by `margin`
+    margin: float  # the model's error, relative to the makespan
+    sustained_per_s: float  # tasks a second of an endless stream
     simulated: SimulatedBatch
-    margin: float
-    publishing_share: float
-    basis: Basis
+    network: QueueingNetwork
+    measured: CellDemands
+    processor: str | None
+    cores: int  # of the measured machine
+    host_cores: float  # of one of the fleet's hosts
     resamples: Resamples
 
     @property
@@ -132,19 +94,26 @@ class Prediction:
         """Tasks of the batch a second."""
         return self.makespan_s.inverse.scaled(self.tasks)
 
+    @property
+    def bottleneck(self) -> Station:
+        """The station that limits a long batch."""
+        return bottleneck(self.network)
+
+    @property
+    def ceiling_per_s(self) -> float:
+        """Tasks a second of an endless stream with unlimited slots."""
+        return ceiling_per_s(self.network)
+
 
 @dataclass(frozen=True, slots=True)
 class StagePrediction:
-    """The prediction for a stage's best Celery cell, beside the measured best in-process cell.
-
-    `work` names the point of a sweep. `speedup` is the predicted throughput over the in-process one.
-    """
+    """The prediction for a stage's best Celery cell, beside the measured best in-process cell."""
 
     prediction: Prediction
-    work: str
+    work: str  # the point of a sweep
     versus: Cell | None
     versus_per_s: float | None
-    speedup: Estimate | None
+    speedup: Estimate | None  # the predicted throughput over the in-process one
 
     @property
     def name(self) -> str:
@@ -184,12 +153,9 @@ def _stage_prediction(
 
 
 def predict(run: Run, cell: Cell, fleet: HypotheticalFleet, tasks: int | None = None) -> Prediction:
-    """Predict what a Celery cell would do on another fleet.
+    """Predict what a Celery cell, whatever its slots, would do on another fleet.
 
-    Args:
-        run: a result with station times; cells that differ from `cell` in slots only are used as well.
-        cell: its own slots do not matter.
-        tasks: tasks in the batch; `None` is as many as were measured.
+    `None` tasks are as many as were measured.
 
     Raises:
         MissingDemandsError: the result has no station times of the cell.
@@ -215,14 +181,14 @@ def predict(run: Run, cell: Cell, fleet: HypotheticalFleet, tasks: int | None = 
         fleet=fleet,
         tasks=tasks,
         makespan_s=_widened(spread, margin).scaled(simulated.makespan_s),
-        bottleneck=bottleneck(network).name,
-        stations=stations(network),
-        sustained_per_s=_sustained_per_s(network),
-        ceiling_per_s=ceiling_per_s(network),
-        simulated=simulated,
         margin=margin,
-        publishing_share=network.publishing_share,
-        basis=_basis(run, measured, network, tasks),
+        sustained_per_s=_sustained_per_s(network),
+        simulated=simulated,
+        network=network,
+        measured=measured,
+        processor=run.environment.cpu.model,
+        cores=run.environment.cpu.usable,
+        host_cores=_host_cores(run),
         resamples=drawn,
     )
 
@@ -295,10 +261,7 @@ def round_trips(cell: Cell, chunk: int) -> RoundTrips:
 
 
 def window(cell: Cell, plan: Plan, payload_bytes: float, chunk: int) -> int:
-    """Return how many messages of `chunk` tasks the orchestrator has in flight at most.
-
-    `payload_bytes` is what a task's payloads move, as `Stations` counts them.
-    """
+    """Return how many messages of `chunk` tasks the orchestrator has in flight at most."""
     stage = STAGES.get(cell.stage)
     pixel_bytes = BYTES_PER_PIXEL * (cell.width or plan.width) * (cell.height or plan.height)
     moved = payload_bytes if cell.data == "resident" else payload_bytes / 2
@@ -323,7 +286,6 @@ def _measured_rtt_s(run: Run) -> float:
 
 
 def _host_cores(run: Run) -> float:
-    """Return the cores of a machine like the measured ones."""
     broker = run.environment.broker
     if broker is None or broker.embedded or not run.environment.workers:
         return float(run.environment.cpu.usable)
@@ -331,23 +293,6 @@ def _host_cores(run: Run) -> float:
 
 
 def _widened(spread: Estimate, margin: float) -> Estimate:
-    """Widen an interval by the model's margin, if there is one."""
     if spread.low is None or spread.high is None:
         return spread
     return Estimate(spread.point, spread.low / (1 + margin), spread.high * (1 + margin), spread.level)
-
-
-def _basis(run: Run, measured: CellDemands, network: QueueingNetwork, tasks: int) -> Basis:
-    return Basis(
-        processor=run.environment.cpu.model,
-        cores=run.environment.cpu.usable,
-        host_cores=_host_cores(run),
-        slots=measured.slots,
-        shared=measured.shared,
-        overhead_known=measured.overhead_known,
-        broker_known=measured.broker_known,
-        round_trips=round_trips(measured.cell, measured.chunk),
-        payload_bytes=measured.typical.payload_bytes,
-        messages=network.messages(tasks),
-        window=network.window,
-    )

@@ -13,7 +13,18 @@ from statistics import median
 from typing import Final
 
 from orchestrator.analysis.queueing.simulation import simulate
-from orchestrator.analysis.queueing.stations import QueueingNetwork
+from orchestrator.analysis.queueing.stations import (
+    QueueingNetwork,
+    Station,
+    StationName,
+    bottleneck,
+    ceiling_per_s,
+    knee_slots,
+    limiting_station,
+    stations,
+    stations_besides_slots,
+    throughput_per_s,
+)
 from orchestrator.analysis.stats.intervals import estimate
 from orchestrator.analysis.verdicts.comparability import eligible
 from orchestrator.model.environment import Worker
@@ -28,46 +39,30 @@ HALVINGS: Final = 12  # calibrates to within a four-thousandth of the range
 
 @dataclass(frozen=True, slots=True)
 class TaskDemands:
-    """Seconds of each station's time that one task needs; only `overhead_s` is a message's.
-
-    Attributes:
-        payload_s: of each direction of the payload path; 0 if the broker's own time includes it.
-        broker_s: 0 if the broker does not report its CPU time.
-        held_s: from before the fetch to after the store.
-        overhead_s: how much longer a message keeps its slot: delivery, result, acknowledgement.
-        cpu_s: the worker's CPU time.
-    """
+    """Seconds of each station's time that one task needs; only `overhead_s` is a message's."""
 
     publish_s: float
     collect_s: float
-    broker_s: float
+    broker_s: float  # 0 if the broker does not report its CPU time
     payload_bytes: float
-    payload_s: float
-    held_s: float
-    overhead_s: float
-    cpu_s: float
+    payload_s: float  # of each direction of the payload path; 0 if the broker's own time includes it
+    held_s: float  # from before the fetch to after the store
+    overhead_s: float  # how much longer a message keeps its slot: delivery, result, acknowledgement
+    cpu_s: float  # the worker's
 
 
 @dataclass(frozen=True, slots=True)
 class CellDemands:
-    """A cell's demands in each round, and what they were measured on.
-
-    Attributes:
-        slots: the numbers of slots that the demands were measured on.
-        cores: how many cores serve all slots together; `None` if more slots bring more cores.
-        shared: whether the orchestrator and the broker use the same cores.
-        overhead_known: whether the slots were busy. If not, a message's overhead comes from the preflight's empty
-            task, or is an upper limit.
-    """
+    """A cell's demands in each round, and what they were measured on."""
 
     cell: Cell
     tasks: int
     chunk: int
-    slots: tuple[int, ...]
+    slots: tuple[int, ...]  # the numbers of slots that the demands were measured on
     by_round: Mapping[int, TaskDemands]
-    cores: float | None
-    shared: bool
-    overhead_known: bool
+    cores: float | None  # that serve all slots together; `None` if more slots bring more cores
+    shared: bool  # whether the orchestrator and the broker use the same cores
+    overhead_known: bool  # whether the slots were busy; else it is an empty task's, or an upper limit
     broker_known: bool
 
     @property
@@ -105,7 +100,6 @@ class _Machine:
     shared: bool
 
     def network(self, demands: TaskDemands, cell: Cell) -> QueueingNetwork:
-        """Return the queueing network of one of the cell's messages."""
         return QueueingNetwork(
             chunk=self.chunk,
             slots=cell.slots,
@@ -119,6 +113,39 @@ class _Machine:
             shared=self.shared,
             resident=cell.data == "resident",
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What limits a Celery cell on a number of slots."""
+
+    slots: int
+    stations: tuple[Station, ...]  # those that a task needs, demands in seconds a task
+    bottleneck: StationName
+    throughput_per_s: Estimate  # the most on these slots
+    next_bottleneck: StationName  # what limits the cell from `knee_slots` on
+    knee_slots: Estimate
+    ceiling_per_s: Estimate  # the most on any number of slots
+    publishing_share: float  # of the orchestrator's time; the rest is collecting
+
+
+def bounds(measured: CellDemands, slots: int) -> Bounds:
+    """Return the bounds of a cell on `slots` slots."""
+    network = measured.network(slots)
+
+    def over_rounds(figure: Callable[[QueueingNetwork], float]) -> Estimate:
+        return measured.estimate(lambda demands: figure(measured.network(slots, demands)))
+
+    return Bounds(
+        slots,
+        stations(network),
+        bottleneck(network).name,
+        over_rounds(throughput_per_s),
+        limiting_station(stations_besides_slots(network), network).name,
+        over_rounds(knee_slots),
+        over_rounds(ceiling_per_s),
+        network.publishing_share,
+    )
 
 
 def slot_series(run: Run, cell: Cell) -> tuple[CellResult, ...]:
@@ -313,8 +340,8 @@ def _unseen_overhead_s(demands: TaskDemands, run: Run, chunk: int) -> float:
 def _payload_s(times: Stations, run: Run) -> float:
     """Return the seconds that a batch's payloads take on each direction of their path.
 
-    Half of the bytes go in, half come out. The path carries at least what one connection achieved in the preflight, in
-    the faster direction. On one machine the path is the CPU, so nothing is left if the broker reports its CPU time.
+    Half of the bytes go each way. The path carries at least what one connection achieved in the preflight, in the
+    faster direction. On one machine the path is the CPU, so nothing is left if the broker reports its CPU time.
     """
     path, broker = run.preflight, run.environment.broker
     on_this_machine = broker is None or broker.embedded

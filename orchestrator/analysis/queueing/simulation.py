@@ -1,10 +1,8 @@
 """The stations as a discrete-event simulation: it checks the formula, and models what the formula leaves out.
 
 The orchestrator does what strategies/celery/batch.py does: it publishes single messages until every slot has two,
-then bursts up to the window, and between flushes it collects every result that has come. A slot takes its next
-message when it has finished the last (prefetch 1). All service times are constant, so the result is deterministic.
-A machine's cores serve whole tasks in order of arrival, not in time slices: single tasks take another time then,
-all of them together the same.
+then bursts up to the window, and between flushes it collects every result that has come. Service times are constant,
+and cores serve whole tasks in order of arrival, which takes all tasks together as long as time slices would.
 """
 
 from __future__ import annotations
@@ -104,15 +102,12 @@ PATHS: Final[Mapping[LinkOrder, Callable[[], Path]]] = {
 
 @dataclass(frozen=True, slots=True)
 class SimulatedBatch:
-    """A simulated batch: its makespan, and for which share of it each station was busy.
-
-    `transfer_share` is the share of the makespan that the orchestrator spent with the payload path.
-    """
+    """A simulated batch: its makespan, and for which share of it each station was busy."""
 
     tasks: int
     makespan_s: float
     busy: dict[StationName, float]
-    transfer_share: float = 0.0
+    transfer_share: float = 0.0  # share of the makespan that the orchestrator spent with the payload path
 
     @property
     def bottleneck(self) -> StationName:
@@ -125,11 +120,8 @@ class SimulatedBatch:
 def simulate(network: QueueingNetwork, tasks: int, link: LinkOrder = "shared") -> SimulatedBatch:
     """Simulate one batch of `tasks` tasks, at least 1.
 
-    Args:
-        network: the stations.
-        tasks: tasks in the batch.
-        link: whether simultaneous transfers share the payload path evenly, as TCP connections do, or take turns. A
-            shared path takes longer if tasks fall into step: all of them fetch, and then all of them store.
+    Simultaneous transfers share the payload path evenly, as TCP connections do, or take turns. A shared path takes
+    longer if tasks fall into step: all of them fetch, and then all of them store.
     """
     messages = network.messages(tasks)
     run = _Batch(network, min(messages, MAX_MESSAGES), link)

@@ -17,9 +17,7 @@ from orchestrator.model.flow_control import BURST_AFTER_PER_SLOT, BURST_MESSAGES
 
 StationName: TypeAlias = Literal["orchestrator", "broker", "payload", "slots", "cpu", "window"]
 
-MOSTLY_WAITING: Final = (
-    0.5  # share of the orchestrator's time from which the payload path is the real bottleneck
-)
+MOSTLY_WAITING: Final = 0.5  # share of its time from which the orchestrator mostly waits for the payload path
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,41 +30,28 @@ class Station:
 
     @property
     def limit_per_s(self) -> float:
-        """The most tasks a second that it can serve; infinite if tasks do not need it."""
+        """The most tasks a second that it can serve."""
         return self.servers / self.demand_s if self.demand_s > 0 else inf
 
 
 @dataclass(frozen=True, slots=True)
 class QueueingNetwork:
-    """What one message needs of each station, in seconds.
-
-    Attributes:
-        publish_s, collect_s: the orchestrator's time, including its waits for the payload path.
-        flush_s: what a flush costs on top, however many messages it sends.
-        slot_s: how long a message keeps its slot from the next one: fetch, compute and store of its tasks, and the
-            message's own overhead.
-        payload_s: time on each direction of the payload path.
-        cpu_s: the worker's CPU time, served by `cores`; `None` cores are no limit.
-        shared: whether the orchestrator's seconds come from the same cores.
-        flight_s: network delay of each message, which keeps nothing busy.
-        window: messages in flight at once, at most.
-        resident: whether only the slots use the payload path.
-    """
+    """What one message needs of each station, in seconds."""
 
     chunk: int
     slots: int
-    publish_s: float
+    publish_s: float  # the orchestrator's time, including its waits for the payload path
     collect_s: float
-    slot_s: float
+    slot_s: float  # from one message of a slot to the next: fetch, compute, store, the message's own overhead
     broker_s: float = 0.0
-    payload_s: float = 0.0
-    cpu_s: float = 0.0
-    cores: float | None = None
-    shared: bool = False
-    flush_s: float = 0.0
-    flight_s: float = 0.0
+    payload_s: float = 0.0  # on each direction of the payload path
+    cpu_s: float = 0.0  # the worker's CPU time
+    cores: float | None = None  # that serve `cpu_s`; `None` is no limit
+    shared: bool = False  # whether the orchestrator's seconds come from the same cores
+    flush_s: float = 0.0  # what a flush costs on top, however many messages it sends
+    flight_s: float = 0.0  # network delay, which keeps nothing busy
     window: int = MAX_IN_FLIGHT_MESSAGES
-    resident: bool = False
+    resident: bool = False  # whether only the slots use the payload path
 
     @property
     def orchestrator_s(self) -> float:
@@ -146,8 +131,9 @@ def bottleneck(network: QueueingNetwork) -> Station:
 def throughput_per_s(network: QueueingNetwork) -> float:
     """Return the most tasks a second that can pass: X <= min(m_i / D_i).
 
-    Source: Denning & Buzen, "The Operational Analysis of Queueing Network Models", ACM Computing Surveys
-    10, 1978, sec. 6; Lazowska et al., "Quantitative System Performance", 1984, ch. 5.
+    An asymptotic bound of operational analysis, which holds for any distribution and any order of service.
+    Sources: Denning & Buzen, "The Operational Analysis of Queueing Network Models", ACM Computing Surveys 10, 1978,
+    sec. 6; Lazowska, Zahorjan, Graham & Sevcik, "Quantitative System Performance", 1984, ch. 5.
     """
     return min(station.limit_per_s for station in stations(network))
 
@@ -164,8 +150,5 @@ def ceiling_per_s(network: QueueingNetwork) -> float:
 
 
 def knee_slots(network: QueueingNetwork) -> float:
-    """Return the slots that are as fast as the next station: N* = D_slot X_max.
-
-    Below it the slots are the bottleneck, above it that station is.
-    """
+    """Return the slots that are as fast as the next station, N* = D_slot X_max: more of them gain nothing."""
     return ceiling_per_s(network) * network.slot_s / network.chunk

@@ -7,8 +7,7 @@ from dataclasses import dataclass, replace
 from math import ceil
 from statistics import median
 
-from orchestrator.analysis.queueing.bounds import Bounds, bounds
-from orchestrator.analysis.queueing.service_demands import cores_by_machine, service_demands
+from orchestrator.analysis.queueing.service_demands import Bounds, bounds, cores_by_machine, service_demands
 from orchestrator.analysis.scaling.cost import Cost, costs
 from orchestrator.analysis.scaling.usl import Refusal, Scalability, fit
 from orchestrator.analysis.stats.intervals import ratio, throughput

@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
-from orchestrator.analysis.queueing.bounds import Bounds, bounds
-from orchestrator.analysis.queueing.service_demands import service_demands, slot_series
+from orchestrator.analysis.queueing.service_demands import Bounds, bounds, service_demands, slot_series
 from orchestrator.analysis.scaling.crossover import BreakEven, SweepPoint, break_even
 from orchestrator.analysis.stats.intervals import paired
 from orchestrator.analysis.verdicts.comparability import eligible, obstacle

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, Literal, TypeAlias
 
-from orchestrator.analysis.queueing.bounds import Bounds, bounds
-from orchestrator.analysis.queueing.service_demands import service_demands, slot_series
+from orchestrator.analysis.queueing.service_demands import Bounds, bounds, service_demands, slot_series
 from orchestrator.analysis.scaling.cost import Cost, costs
 from orchestrator.analysis.stats.intervals import beyond_one, makespan, paired, ratio
 from orchestrator.analysis.verdicts.comparability import eligible

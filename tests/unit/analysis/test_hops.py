@@ -1,10 +1,10 @@
-from dataclasses import asdict, replace
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.analysis.hops import beyond_bound, bound, hop_ledger, mean_hops, merged_hops
+from orchestrator.analysis.hops import beyond_bound, bound, hop_ledger, mean_hops
 from orchestrator.model.runs import CellResult, MeanHops
 from tests.unit.analysis.made_runs import HOPS, REDIS, SERIAL, result, samples
 from worker.contract import Hops
@@ -160,17 +160,5 @@ def test_busy_slots_are_blamed_themselves_and_idle_ones_blame_the_way(
     assert bound(result(REDIS, [makespan_s] * 5, hops=replace(HOPS, **legs))) == name
 
 
-@pytest.mark.parametrize("cut", [0, 1, 3, 5])
-def test_the_means_of_two_parts_are_those_of_the_whole(cut: int) -> None:
-    tasks = [hops(), hops(queue_s=-3.0), hops(store_s=None), hops(latency_s=17.0), hops(clock_bound_s=9.0)]
-    merged, whole = merged_hops(mean_hops(tasks[:cut]), mean_hops(tasks[cut:])), mean_hops(tasks)
-    assert merged is not None
-    assert whole is not None
-    assert asdict(merged) == pytest.approx(asdict(whole))
-
-
-def test_a_part_without_a_latency_is_left_out_of_the_means() -> None:
-    whole, part = mean_hops([hops()]), mean_hops([Hops(2.0, 1.0)])
-    assert merged_hops(whole, part) == merged_hops(part, whole) == whole
-    assert merged_hops(None, part) == part
-    assert merged_hops(None, None) is None
+def test_tasks_without_a_latency_are_left_out_of_the_means() -> None:
+    assert mean_hops([hops(), Hops(2.0, 1.0)]) == mean_hops([hops()])

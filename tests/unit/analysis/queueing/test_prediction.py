@@ -90,21 +90,21 @@ def test_payloads_that_saturate_a_link_are_the_bottleneck() -> None:
     # 2 MB in and 2 MB out of the store for each task, over 100 Mbit/s: 160 ms a task each way
     run = fleet_run(*(celery_result(slots, payload_bytes=4_000_000) for slots in (1, 2, 3)))
     found = predict(run, CELERY, HypotheticalFleet(16, bandwidth_bytes_per_s=12.5e6))
-    assert found.bottleneck == found.simulated.bottleneck == "payload"
+    assert found.bottleneck.name == found.simulated.bottleneck == "payload"
     assert found.throughput_per_s.point <= 12.5e6 / 2e6
 
 
 def test_shared_cores_limit_slots_here_but_not_on_hosts_of_their_own() -> None:
     run = fleet_run(*(celery_result(slots, cpu_s=0.099) for slots in (1, 2)))
     here, elsewhere = (predict(run, CELERY, HypotheticalFleet(8, hosts=hosts)) for hosts in (None, 4))
-    assert (here.bottleneck, elsewhere.bottleneck) == ("cpu", "slots")
+    assert (here.bottleneck.name, elsewhere.bottleneck.name) == ("cpu", "slots")
     assert here.sustained_per_s == pytest.approx(2 / 0.1055, rel=0.02)
     assert elsewhere.sustained_per_s == pytest.approx(8 / 0.105, rel=0.02)
 
 
 def test_the_orchestrator_and_its_window_limit_ten_thousand_slots() -> None:
     found = predict(RUN, CELERY, HypotheticalFleet(10_000, hosts=5_000), tasks=20_000)
-    assert found.bottleneck == "orchestrator"
+    assert found.bottleneck.name == "orchestrator"
     assert found.sustained_per_s == pytest.approx(1 / 0.0015, rel=0.02)
     assert any("at most 1000 messages" in each for each in assumptions(found))
 

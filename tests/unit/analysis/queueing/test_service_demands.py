@@ -2,9 +2,9 @@ from dataclasses import replace
 
 import pytest
 
-from orchestrator.analysis.queueing.bounds import bounds
 from orchestrator.analysis.queueing.service_demands import (
     MAX_CALIBRATED_MESSAGES,
+    bounds,
     calibrate,
     cores_of,
     service_demands,

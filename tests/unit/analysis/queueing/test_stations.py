@@ -4,9 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orchestrator.analysis.queueing.bounds import bounds
 from orchestrator.analysis.queueing.makespan_model import makespan_s
-from orchestrator.analysis.queueing.service_demands import service_demands
+from orchestrator.analysis.queueing.service_demands import bounds, service_demands
 from orchestrator.analysis.queueing.simulation import simulate
 from orchestrator.analysis.queueing.stations import (
     QueueingNetwork,
