@@ -3,11 +3,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from hypothesis import given, settings
-from tests.unit.analysis.queueing.test_bounds import networks
 
 from orchestrator.analysis.queueing.makespan_model import fewest_slots, makespan_s, makespans_s
 from orchestrator.analysis.queueing.simulation import MAX_MESSAGES, simulate
 from orchestrator.analysis.queueing.stations import QueueingNetwork
+from tests.unit.analysis.queueing.test_stations import networks
 
 PLAIN = QueueingNetwork(chunk=1, slots=4, publish_s=0.001, collect_s=0.002, slot_s=0.1, broker_s=0.0005)
 
