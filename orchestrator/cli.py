@@ -110,18 +110,13 @@ def main() -> NoReturn:
 
 
 def in_ascii(error: UnicodeError) -> tuple[str, int]:
-    """Return ASCII for signs that cannot be encoded, a question mark for any that is not ours.
-
-    Raises:
-        UnicodeError: the error is about decoding.
-    """
+    """Return ASCII for signs that cannot be encoded, `?` for those not ours."""
     if not isinstance(error, UnicodeEncodeError):
         raise error
     return "".join(ASCII.get(sign, "?") for sign in error.object[error.start : error.end]), error.end
 
 
 def _install_ascii_fallback() -> None:
-    """Have standard output and standard error replace signs that their encoding lacks."""
     codecs.register_error(ASCII_FALLBACK, in_ascii)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
@@ -178,7 +173,6 @@ def _is_number(text: str, parse: Callable[[str], object]) -> bool:
 
 
 def _without_secrets(message: str, arguments: list[str]) -> str:
-    """The message without the secrets of URLs among the arguments, which Typer quotes as they are."""
     for word in arguments:
         for part in (word, word.partition("=")[2]):
             if "://" in part:

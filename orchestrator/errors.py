@@ -1,12 +1,4 @@
-"""The errors that users see, and the exit code of each.
-
-    BreakevenError
-    ├── UsageError       exit 2   an option, file or name makes no sense
-    ├── UnavailableError exit 3   something that is needed is not there
-    └── NothingMeasuredError exit 130  interrupted before the first sample
-
-Each message says what failed, with what value, and what to do. Only the command line turns them into exit codes.
-"""
+"""The errors that users see: what failed, with what value, what to do. Only the command line exits with their codes."""
 
 from __future__ import annotations
 

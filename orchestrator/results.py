@@ -1,8 +1,6 @@
-"""The result file, schema 1: a run to JSON and back. Conclusions are written for readers, and never read back.
+"""The result file, schema 1: a run to JSON and back; conclusions are written for readers, and never read back.
 
-A file may come from anywhere: an older release, a full disk, an issue. The model's own types limit every value;
-size, number of values and depth are limited before that, so that reading takes bounded memory.
-"""
+A file may come from anywhere, so the model's types limit every value; size and depth are limited before that."""
 
 from __future__ import annotations
 
@@ -47,11 +45,7 @@ def file_name(run: Run) -> str:
 
 
 def read(path: Path) -> Run:
-    """Return the run in a result file.
-
-    Raises:
-        UsageError: there is no such file, or it is not a result.
-    """
+    """Return the run in a result file."""
     try:
         content = _content(path)
     except OSError as error:
@@ -71,11 +65,7 @@ def read(path: Path) -> Run:
 
 
 def from_json(document: Any) -> Run:
-    """Return the run in the content of a result file, without the conclusions there.
-
-    Raises:
-        UsageError: it is not a result, or has a schema from the future.
-    """
+    """Return the run in the content of a result file, without the conclusions there."""
     if not isinstance(document, dict) or not isinstance(document.get("schema"), int):
         raise UsageError("not a result of Breakeven: it has no schema number")
     if not 1 <= document["schema"] <= SCHEMA:
@@ -116,12 +106,7 @@ def to_json(run: Run, findings: Findings | None = None) -> dict[str, Any]:
 
 
 def write(run: Run, path: Path, findings: Findings | None = None) -> None:
-    """Write the result file, renamed into place so that a reader never sees half of it.
-
-    Raises:
-        UsageError: the folder cannot be written to.
-        UnavailableError: the disk is full.
-    """
+    """Write the result file, renamed into place so that a reader never sees half of it."""
     text = dumps(run, findings)
     part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:
@@ -226,7 +211,6 @@ def _cell_to_json(result: CellResult, findings: Findings) -> dict[str, Any]:
 
 
 def _cell_from_json(row: dict[str, Any]) -> dict[str, Any]:
-    """A row of the file as the fields of a `CellResult`."""
     samples = row.get("samples")
     result = {"cell": row, "samples": samples, "failures": row.get("failures")}
     if "startup_s" in row:
@@ -243,7 +227,6 @@ def _speedup(versus: str, estimate: Estimate | None) -> dict[str, Any] | None:
 
 
 def _plain(value: Any) -> Any:
-    """A value with its dataclasses and tuples turned into objects and lists."""
     if hasattr(value, "__dataclass_fields__"):
         return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
     if isinstance(value, list | tuple):
@@ -252,12 +235,7 @@ def _plain(value: Any) -> Any:
 
 
 def _content(path: Path) -> bytes:
-    """The bytes of a file, up to one more than allowed.
-
-    Raises:
-        OSError: it cannot be read.
-        ValueError: it is not a regular file, or no file can have this name.
-    """
+    """The bytes of a regular file, up to one more than allowed."""
     # Not blocking: a pipe without a writer would wait for one.
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     with os.fdopen(descriptor, "rb") as file:
@@ -267,11 +245,7 @@ def _content(path: Path) -> bytes:
 
 
 def _parsed(content: bytes) -> Any:
-    """The document in a file's bytes.
-
-    Raises:
-        ValueError: it is not JSON, has NaN or the same name twice, or is too large or too deep.
-    """
+    """The document in a file's bytes, if it is sound JSON, and neither too large nor too deep."""
     if sum(map(content.count, (b",", b"[", b"{"))) > MAX_VALUES:
         raise ValueError(f"it has more than {MAX_VALUES} values")
     try:
@@ -283,7 +257,6 @@ def _parsed(content: bytes) -> Any:
 
 
 def _check_size(value: Any, depth: int) -> None:
-    """Raise `ValueError` for a value that is nested too deeply or has too many entries."""
     if not isinstance(value, dict | list):
         return
     if depth >= MAX_DEPTH:
@@ -310,7 +283,6 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _unreadable(path: Path, error: OSError) -> str:
-    """Why a file cannot be read, and the newest result beside it or in the usual folder."""
     reason = f"{path} cannot be read: {os.strerror(error.errno or 0)}"
     for folder in (path if path.is_dir() else path.parent, FOLDER):
         names = [file.name for file in folder.glob(NAMES)]
@@ -320,7 +292,6 @@ def _unreadable(path: Path, error: OSError) -> str:
 
 
 def _malformed(path: Path, content: bytes, error: ValueError) -> str:
-    """Why a file is not a result, and where the right one is."""
     reason = f"{path} is not a result file"
     start = content[:200].lstrip().lower()
     if start.startswith((b"<!doctype html", b"<html")):

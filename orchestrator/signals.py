@@ -1,8 +1,6 @@
 """Ctrl-C and SIGTERM that do not get lost.
 
-Python raises `KeyboardInterrupt` wherever the main thread is; in a finaliser it prints and drops it. So the request
-is recorded too, and long-running code checks for it between two steps.
-"""
+Python prints and drops a `KeyboardInterrupt` in a finaliser, so long-running code checks for one between two steps."""
 
 from __future__ import annotations
 

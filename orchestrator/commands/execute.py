@@ -129,7 +129,6 @@ def _check_writable(flag: str, given: str, folder: Path) -> None:
 
 
 def _report_incomplete(run: Run, saver: Saver, options: Options) -> None:
-    """Save and report what was measured before the run ended early."""
     try:
         with signals.ignored():
             saver.flush()
@@ -148,7 +147,6 @@ def _report_incomplete(run: Run, saver: Saver, options: Options) -> None:
 
 
 def _report(run: Run, options: Options) -> None:
-    """Print the report and the path of the result, and write the page beside it."""
     path = Path(options.output) / results.file_name(run)
     page = path.with_suffix(".html")
     incomplete = "" if run.complete else "incomplete "

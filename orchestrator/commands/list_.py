@@ -44,7 +44,6 @@ def list_() -> None:
 
 
 def _defaults(profile: str) -> Iterator[str]:
-    """The options that make each command do what it does by default, for copying."""
     from orchestrator.inputs import source  # noqa: PLC0415 - as above
     from orchestrator.planning.options import MEASURING, Options  # noqa: PLC0415 - as above
     from orchestrator.planning.plan import resolve  # noqa: PLC0415 - as above
@@ -58,7 +57,6 @@ def _defaults(profile: str) -> Iterator[str]:
 
 
 def _options(plan: Plan) -> Iterator[str]:
-    """The options that give this plan."""
     from orchestrator.strategies import STRATEGIES  # noqa: PLC0415 - as above
     from worker.stages import DEFAULT_STAGES  # noqa: PLC0415
 
@@ -83,12 +81,10 @@ def _options(plan: Plan) -> Iterator[str]:
 
 
 def _repeated(option: str, values: Iterable[object]) -> Iterator[str]:
-    """An option repeated for each value, as one piece."""
     yield " ".join(f"--{option} {value}" for value in dict.fromkeys(values) if value is not None)
 
 
 def _text(head: str, text: str) -> list[str]:
-    """A text wrapped behind a head."""
     return textwrap.wrap(text, WIDTH, initial_indent=head, subsequent_indent=" " * len(head))
 
 

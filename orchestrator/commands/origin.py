@@ -26,10 +26,7 @@ def origin(
     images: Annotated[
         int | None,
         typer.Option(
-            "--images",
-            metavar="N",
-            help="Images to serve.",
-            show_default=f"{IMAGES}, or all of --directory",
+            "--images", metavar="N", help="Images to serve.", show_default=f"{IMAGES}, or all of --directory"
         ),
     ] = None,
     size: Annotated[
@@ -99,7 +96,6 @@ def origin(
 
 
 def _refuse(options: Mapping[str, object], why: str) -> None:
-    """Refuse an option that was given but would change nothing."""
     from orchestrator.errors import UsageError  # noqa: PLC0415 - as above
 
     for option, value in options.items():
@@ -116,7 +112,6 @@ def _check_folder(folder: Path | None) -> None:
 
 
 def _offered(url: str, paths: tuple[str, ...], folder: Path | None) -> str:
-    """What is served, with its first and last address."""
     from orchestrator.phrases.numbers import count  # noqa: PLC0415 - as above
 
     noun = "image" if folder is None else "file"
@@ -126,6 +121,5 @@ def _offered(url: str, paths: tuple[str, ...], folder: Path | None) -> str:
 
 
 def _on_demand(url: str, folder: Path | None) -> str:
-    """The addresses that are served on demand."""
     files = "" if folder is None else f", and the files of {folder} at {url}/files/NAME"
     return f"serving images on demand at {url}/synthetic/SEED/WIDTHxHEIGHT/N.jpg{files}; Ctrl-C ends it"

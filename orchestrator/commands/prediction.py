@@ -18,11 +18,7 @@ from orchestrator.planning.options import MAX_IMAGES, MAX_SLOTS
 def fleet_of(
     slots: int, rtt_ms: float | None = None, bandwidth_mbit: float | None = None, hosts: int | None = None
 ) -> HypotheticalFleet:
-    """Return the fleet that the options describe.
-
-    Raises:
-        UsageError: an option is out of range.
-    """
+    """Return the fleet that the options describe, each within its range."""
     return HypotheticalFleet(
         slots=check_number("--slots", slots, 1, MAX_SLOTS),
         rtt_s=None if rtt_ms is None else check_number("--rtt-ms", rtt_ms, 0.0, 60_000.0) / 1e3,
@@ -38,11 +34,7 @@ def fleet_of(
 def predictions(
     run: Run, fleet: HypotheticalFleet, tasks: int | None = None, stage: str | None = None
 ) -> tuple[StagePrediction, ...]:
-    """Predict every stage of a result, or one.
-
-    Raises:
-        UsageError: the result has no such stage, no Celery cell, or no station times.
-    """
+    """Predict every stage of a result, or one; refuse a result that has not enough for that."""
     if tasks is not None:
         check_number("--tasks", tasks, 1, MAX_IMAGES)
     stages = run.stages if stage is None else (check_known("stage", stage, run.stages),)

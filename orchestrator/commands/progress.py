@@ -34,10 +34,7 @@ class Silent:
 
 
 class TimeLeft:
-    """Estimates how long the remaining rounds take, from what each cell's own samples took.
-
-    Cells differ a thousandfold, so a mean over all of them would mislead. `clock` returns seconds.
-    """
+    """Estimates the time left from what each cell's own samples took: cells differ a thousandfold."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -46,10 +43,7 @@ class TimeLeft:
         self._since = 0.0
 
     def sample(self, total: int, cell: Cell) -> float | None:
-        """Return the seconds left as a sample of `cell` begins, one of `total`; `None` in the first round.
-
-        A round has every cell once, so once a cell comes again every cell was measured.
-        """
+        """Return the seconds left as one of `total` samples begins; `None` in the first round."""
         now = self._clock()
         if self._current is not None:
             self._took.setdefault(self._current, []).append(now - self._since)
@@ -62,10 +56,7 @@ class TimeLeft:
 
 
 class Bar(Silent):
-    """A live bar, drawn between samples only, so that drawing costs no sample any time.
-
-    `bar` must not refresh by itself.
-    """
+    """A live bar, drawn between samples only, so that drawing costs no sample any time."""
 
     def __init__(self, bar: Progress) -> None:
         self._bar = bar

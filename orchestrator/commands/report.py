@@ -70,11 +70,7 @@ def report(
 
 
 def _format_of(output: str | None) -> str:
-    """The format of a file's suffix, the terminal's for any other.
-
-    Raises:
-        UsageError: it is the suffix of a picture, of which there are several.
-    """
+    """The format of a file's suffix, the terminal's for any other."""
     from orchestrator.errors import UsageError  # noqa: PLC0415 - as above
 
     suffix = Path(output or "").suffix.lower()
@@ -87,7 +83,6 @@ def _format_of(output: str | None) -> str:
 
 
 def _write(path: Path, content: bytes) -> None:
-    """Write a file and its folder, and print its path on standard error."""
     from orchestrator.errors import UsageError  # noqa: PLC0415 - as above
 
     try:

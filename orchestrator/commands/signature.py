@@ -77,7 +77,6 @@ def _type_of(hint: Any, option: Option) -> Any:
 
 
 def _completion(kind: str) -> Callable[[str], list[str]]:
-    """The names of a kind that a shell offers for a half-written one."""
 
     def complete(incomplete: str) -> list[str]:
         # Imported here: completion alone needs the registries, which load NumPy and Celery.

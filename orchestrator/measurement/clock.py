@@ -25,7 +25,7 @@ MISSING: Final = Failure(LOST, "the strategy gave no outcome")
 
 @dataclass(frozen=True, slots=True)
 class SamplePosition:
-    """Where a sample stands in its run: the round, its position in the round's order, and when it began."""
+    """The round of a sample, its position in the round's order, and when it began."""
 
     round: int
     position: int
@@ -42,8 +42,8 @@ def measure(
 ) -> tuple[Sample, tuple[TaskFailure, ...]]:
     """Time a batch, then compare every output with what it should be.
 
-    On the clock: from just before `run` is called to the moment its last output is at hand. Off the
-    clock: preparing the batch, fetching outputs that stayed in the payload store, comparing outputs.
+    On the clock: from just before `run` is called to its last output. Off the clock: preparing the batch, fetching
+    outputs that stayed in the payload store, comparing outputs.
 
     Args:
         strategy: entered, and free.
@@ -51,11 +51,7 @@ def measure(
         expected: task id to the right output, or to the failure that is right for this input.
         place: kept in the sample.
         clock: seconds of wall time.
-        batches: how many times in a row to do the batch; the sample's makespan is their median, and its `ok`
-            and `failed` are those of the worst.
-
-    Returns:
-        The sample, which says itself if something disturbed it, and the failures of its tasks.
+        batches: done in a row; the makespan is their median, `ok` and `failed` are those of the worst.
     """
     with _no_collection():
         timed = [_measure_batch(strategy, tasks, expected, place, clock) for _ in range(batches)]
@@ -77,7 +73,6 @@ def measure(
 
 
 def _disordered(sample: Sample, failures: Sequence[TaskFailure]) -> str | None:
-    """Return what disturbed the sample by its own counts: slots that work as they should lose and repeat no task."""
     if sample.lost:
         why = next((f" ({each.message})" for each in failures if each.type == LOST), "")
         return f"{count(sample.lost, 'task')} lost{why}"
@@ -126,11 +121,7 @@ def _measure_batch(
 
 
 def _first_outcomes(tasks: Sequence[Task], outcomes: Sequence[Outcome]) -> dict[int, Outcome]:
-    """Return the first outcome of each task that has one.
-
-    Raises:
-        RuntimeError: an outcome is of no task of the batch.
-    """
+    """The first outcome of each task that has one."""
     first: dict[int, Outcome] = {}
     for outcome in outcomes:
         first.setdefault(outcome.task_id, outcome)

@@ -34,11 +34,7 @@ class Check:
 
 
 def run_checks(broker: str | None, flower_url: str, flower_link: str | None = None) -> Iterator[Check]:
-    """Yield each check as it is made; without a broker, on an embedded fleet of one worker.
-
-    Raises:
-        UsageError: an address of Flower makes no sense.
-    """
+    """Yield each check as it is made; without a broker, on an embedded fleet of one worker."""
     flower.check_url(flower_url)
     if flower_link is not None:
         flower.check_url(flower_link, "--flower-link")
@@ -109,7 +105,6 @@ def _fleet(fleet: Fleet, where: str) -> Iterator[Check]:
 
 
 def _payloads(fleet: Fleet) -> Check:
-    """Whether every worker finds what this side puts into the payload store."""
     lost = payload_store_faults(fleet.app, fleet.settings, fleet.run_id, fleet.workers)
     if not lost:
         return Check("payloads", True, "every worker finds what is put into the payload store")

@@ -23,10 +23,7 @@ MAX_SIDE: Final = 320  # pixels of a thumbnail
 def example_output(
     cells: Sequence[Cell], strategies: Mapping[Cell, Strategy], inputs: Inputs
 ) -> ExampleOutput | None:
-    """Return the first picture before and after, processed by a distributed cell if there is one.
-
-    `None` if no cell gives a gray picture, or if the first picture cannot be decoded.
-    """
+    """Return the first picture before and after a cell, a distributed one if possible; `None` if none is gray."""
     grays = [cell for cell in cells if STAGES[cell.stage].gives == "gray"]
     for cell in sorted(grays, key=lambda cell: not cell.distributed):
         task = inputs.tasks(cell)[0]
@@ -40,13 +37,7 @@ def example_output(
 
 
 def thumbnails(before: Pixels, after: Pixels, cell: str) -> ExampleOutput:
-    """Return both pictures as PNG of at most `MAX_SIDE` pixels a side.
-
-    Args:
-        before: (H, W, 3) uint8, RGB: the input of the cell.
-        after: (H, W) uint8: its gray output.
-        cell: the name of the cell, for people.
-    """
+    """Return (H, W, 3) RGB and (H, W) gray, both uint8, as PNG of at most `MAX_SIDE` pixels a side."""
     return ExampleOutput(_thumbnail(before), _thumbnail(after), cell)
 
 
@@ -59,7 +50,6 @@ def _thumbnail(pixels: Pixels) -> str:
 
 
 def _pixels_of(task: Task) -> Pixels | None:
-    """The picture that a task processes."""
     if isinstance(task.payload, np.ndarray):
         return task.payload
     try:

@@ -81,10 +81,7 @@ class Reading:
 
 
 class LoadMeter:
-    """Measures the machine's load between two readings.
-
-    `ours` returns the ids of the processes whose work, and whose descendants', is not other load.
-    """
+    """Measures the load between two readings that is not from `ours`: process ids, with their descendants."""
 
     def __init__(self, ours: Callable[[], list[int]]) -> None:
         self._ours = ours

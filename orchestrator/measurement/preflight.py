@@ -43,7 +43,6 @@ def timer_resolution_s(clock: Callable[[], float] = time.perf_counter, steps: in
 
 
 def _payload_bandwidth(fleet: Fleet) -> tuple[float, float]:
-    """Bytes a second into the payload store and out of it, one picture at a time."""
     key = f"{fleet.run_id}:preflight"
     payload = memoryview(bytes(PAYLOAD_BYTES))
     with connect(fleet.settings.payload_store_url, tls=fleet.settings.tls) as client:
@@ -54,7 +53,6 @@ def _payload_bandwidth(fleet: Fleet) -> tuple[float, float]:
 
 
 def _noop_task_s(fleet: Fleet) -> float:
-    """Median seconds from sending an empty task to receiving its result, one task at a time."""
     name = next(name for name, kind in STRATEGIES.items() if kind.distributed)
     slots = min(worker.slots for worker in fleet.workers)
     cell = Cell("diagnostics", "noop", name, slots, next(iter(STRATEGIES[name].transports)), 1, "local")
@@ -71,7 +69,6 @@ def _noop_task_s(fleet: Fleet) -> float:
 
 
 def _typical(action: Callable[[], object], times: int) -> float:
-    """Median seconds of an action, after a warm-up."""
     action()
     seconds = []
     for _ in range(times):

@@ -1,9 +1,7 @@
 """Rounds: every cell once in a freshly shuffled order, repeated until there are enough samples.
 
-Rounds are short and many, and cells that are compared run close together. What disturbs a shared machine mostly
-lasts a tenth of a second to a few seconds, so it hits both cells of a pair, or few of the pairs.
-See docs/explanation/verdicts.md.
-"""
+Rounds are short, so that what disturbs the machine for a while hits both cells of a pair, or few of the pairs. See
+docs/explanation/verdicts.md."""
 
 from __future__ import annotations
 
@@ -51,10 +49,9 @@ def batches_for(makespan_s: float) -> int:
 
 
 def shuffled(cells: Sequence[Cell], order: random.Random) -> list[Cell]:
-    """Return a round's order: cells with the same work stay together, in random order.
+    """Return a round's order: cells with the same work stay together, cells and groups in random order.
 
-    Each group (a stage at one size and latency) is shuffled, and so are the groups. So either of two cells that
-    are compared is as likely to come first, which is what the paired interval assumes.
+    So either of two cells is as likely to come first, which is what the paired interval assumes.
     """
     groups: dict[object, list[Cell]] = {}
     for cell in cells:
@@ -117,7 +114,6 @@ class Rounds:
             self._done += 1
 
     def _sample(self, cell: Cell, at: SamplePosition) -> Sample:
-        """Take a sample and record it."""
         sample, failures = self._measure(cell, at, self._batches.get(cell.original, 1))
         self._recorder.add(cell, sample, failures)
         return sample
@@ -150,7 +146,6 @@ class Rounds:
         return replace(load, other=None) if external else load
 
     def _enough(self, run: Run, elapsed_s: float) -> bool:
-        """Whether `--rounds auto` may stop: narrow enough, or out of time."""
         if self._plan.target is None:
             return False
         return enough(run, self._plan.target) or elapsed_s > (self._plan.budget_s or float("inf"))

@@ -49,13 +49,6 @@ def measured(
         source: of the images, as the same check returned it.
         watcher: follows the progress.
         save: takes what was measured so far, after every round and at the end, even after an error.
-
-    Yields:
-        The complete run.
-
-    Raises:
-        BreakevenError: something that is needed is not there, or the fleet has too few slots.
-        KeyboardInterrupt: the user ended the run; what was measured was saved.
     """
     keep_freed_memory()
     if options.broker is not None:
@@ -92,7 +85,6 @@ def measured(
 def _found_fleet(
     stack: ExitStack, broker: str, processes: ChildProcesses, watcher: Watcher
 ) -> tuple[Fleet, float]:
-    """The fleet of an external broker, and how long it took to find it."""
     watcher.step("Looking for workers")
     started = time.perf_counter()
     fleet = stack.enter_context(_external(broker, processes))
@@ -109,7 +101,6 @@ def _started_fleet(
     inputs: Inputs,
     watcher: Watcher,
 ) -> tuple[Fleet, float]:
-    """An embedded fleet, with its Flower if one is asked for, and how long the fleet took to start."""
     slots = max(cell.slots for cell in plan.cells if cell.distributed)
     watcher.step(f"Starting a broker and {slots} workers")
     started = time.perf_counter()
@@ -138,11 +129,7 @@ def _external(broker: str, processes: ChildProcesses) -> Iterator[Fleet]:
 
 @contextmanager
 def _locked(fleet: Fleet, processes: ChildProcesses) -> Iterator[None]:
-    """Keep other runs from the fleet's broker, and have it cleaned up even if this process is killed.
-
-    Raises:
-        UnavailableError: another run is measuring there.
-    """
+    """Keep other runs from the fleet's broker, and have it cleaned up even if this process is killed."""
     lock = RunLock(fleet.settings, fleet.run_id)
     lock.acquire()
     cleanup = [sys.executable, "-m", "orchestrator.fleet.cleanup", fleet.run_id]
@@ -157,11 +144,7 @@ def _locked(fleet: Fleet, processes: ChildProcesses) -> Iterator[None]:
 
 
 def _recorder(command: str, plan: Plan, fleet: Fleet | None, inputs: Inputs) -> Recorder:
-    """An empty record of a run that starts now.
-
-    Raises:
-        UnavailableError: a stage that was asked for gets no input.
-    """
+    """An empty record of a run that starts now."""
     idle = next((cell.stage for cell in plan.cells if not inputs.tasks(cell)), None)
     if idle is not None:
         raise UnavailableError(

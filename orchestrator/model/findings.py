@@ -40,32 +40,26 @@ class Estimate:
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """Something that weakens figures or prevents a comparison.
-
-    `figures` are the arguments of the function in `phrases` that words this kind.
-    """
+    """Something that weakens figures or prevents a comparison."""
 
     kind: str
-    figures: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    figures: Mapping[str, Any] = field(
+        default_factory=dict, hash=False
+    )  # for the function that words this kind
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Whether Celery's best cell of a stage beats a baseline.
-
-    `ratio` is Celery's makespan over the baseline's, from `rounds` rounds: below 1 Celery is faster. `obstacle`
-    is why there is none. `rounds_needed` is how many more rounds would decide an inconclusive verdict. `bound`
-    is the hop that limits Celery most.
-    """
+    """Whether Celery's best cell of a stage beats a baseline."""
 
     stage: str
     verdict: VerdictWord
     against: Against
     celery: Cell | None
     versus: Cell | None
-    ratio: Estimate | None
+    ratio: Estimate | None  # Celery's makespan over the baseline's: below 1 Celery is faster
     margin: float
     rounds: int = 0
-    obstacle: Observation | None = None
-    bound: str | None = None
-    rounds_needed: int | None = None
+    obstacle: Observation | None = None  # why there is no ratio
+    bound: str | None = None  # the hop that limits Celery most
+    rounds_needed: int | None = None  # how many more would decide an inconclusive verdict

@@ -1,8 +1,6 @@
-"""The kinds of value in a result file, with the range of each.
+"""The kinds of value in a result file, each with a generous range.
 
-The ranges are generous: they keep out what no run can have measured, so that every run that is read can be analysed and
-reported without an overflow or a division by zero. Pydantic enforces them when a file is read.
-"""
+Pydantic enforces the ranges when a file is read, so that no analysis overflows or divides by zero."""
 
 from __future__ import annotations
 

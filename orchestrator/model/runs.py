@@ -1,7 +1,6 @@
-"""What a run is made of: frozen data, and what can be derived from it.
+"""What a run is made of: frozen data, measured and not concluded, and what can be derived from it.
 
-A `Run` is everything that was measured and nothing that was concluded: `orchestrator.analysis` computes findings
-from it, as often as needed. Times are seconds, sizes bytes. Absent is `None`, never 0.
+Times are seconds, sizes bytes. Absent is `None`, never 0.
 """
 
 from __future__ import annotations

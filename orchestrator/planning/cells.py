@@ -47,7 +47,6 @@ def repeated(cells: Sequence[Cell]) -> Cell:
 
 
 def _variants(options: Options, cell: Cell) -> Iterator[Cell]:
-    """The cell with every transport, chunk, place of the data and choice of events that its strategy has."""
     kind, profile = STRATEGIES[cell.strategy], PROFILES[options.profile]
     for transport in _transports(options, kind):
         for chunk in _chunks(options, kind, cell.slots):
@@ -65,7 +64,6 @@ def _variants(options: Options, cell: Cell) -> Iterator[Cell]:
 
 
 def _transports(options: Options, kind: StrategyKind) -> Sequence[Any]:
-    """The transports to measure a strategy with: those asked for, else the profile's, else all that it has."""
     for names in (options.transports, PROFILES[options.profile].transports, tuple(kind.transports)):
         chosen = [name for name in dict.fromkeys(names) if name in kind.transports]
         if chosen:
@@ -74,11 +72,7 @@ def _transports(options: Options, kind: StrategyKind) -> Sequence[Any]:
 
 
 def _chunks(options: Options, kind: StrategyKind, slots: int) -> Iterable[int | None]:
-    """The chunks to measure a strategy with: those asked for, else the profile's, of which executors get one.
-
-    A call of a thread costs next to nothing, so threads take one task at a time. Processes take the largest chunk
-    that leaves work for every slot.
-    """
+    """The chunks asked for, else the profile's; of those, processes get the largest that leaves work for every slot."""
     if not kind.chunks:
         return (None,)
     profile = PROFILES[options.profile]

@@ -1,7 +1,4 @@
-"""Checks of the options before anything starts: known names, numbers in range, and no option without an effect.
-
-Only what was asked for is checked for an effect: some values of a profile may have none.
-"""
+"""Checks before anything starts: known names, numbers in range, and no option without an effect."""
 
 from __future__ import annotations
 
@@ -34,16 +31,7 @@ Number = TypeVar("Number", int, float)
 
 
 def check(options: Options) -> Source:
-    """Check everything that can be wrong before anything starts.
-
-    Returns:
-        The source of the images.
-
-    Raises:
-        UsageError: a name is not known, a number is out of range, an option would have no effect, or nothing is
-            left to compare.
-        UnavailableError: the source is not there.
-    """
+    """Check everything that can be wrong before anything starts, and return the source of the images."""
     if options.command == BREAKEVEN:
         check_sweep(options)
     check_effects(options)
@@ -71,11 +59,7 @@ def choices() -> Mapping[str, tuple[str, ...]]:
 
 
 def check_values(options: Options) -> None:
-    """Check every name and every number by itself.
-
-    Raises:
-        UsageError: one of them makes no sense; the message gives what does.
-    """
+    """Check every name and every number by itself."""
     allowed = choices()
     for name, (_, option) in options_of(options.command).items():
         value = getattr(options, name)
@@ -96,11 +80,7 @@ def check_values(options: Options) -> None:
 
 
 def check_effects(options: Options) -> None:
-    """Check that every option makes a difference to what is measured.
-
-    Raises:
-        UsageError: one does not; the message names the option that takes its effect away.
-    """
+    """Check that every option makes a difference to what is measured."""
     _check_stopping(options)
     _check_source(options)
     _check_strategies(options)
@@ -108,12 +88,7 @@ def check_effects(options: Options) -> None:
 
 
 def check_sweep(options: Options) -> None:
-    """Check that a sweep over `options.axis` changes the work, and that no option sets what it sweeps.
-
-    Raises:
-        UsageError: the source or the stages do not follow the sweep, it has only one side, or an option sets what
-            is swept.
-    """
+    """Check that a sweep changes the work, and that no option sets what it sweeps."""
     axis = options.axis
     check_known("axis", axis, tuple(sweeps.RANGES))
     _check_swept_source(options.source, axis)
@@ -133,11 +108,7 @@ def check_sweep(options: Options) -> None:
 
 
 def check_known(kind: str, name: str, allowed: Sequence[str]) -> str:
-    """Return the name if it is among those allowed.
-
-    Raises:
-        UsageError: it is not; the message lists them.
-    """
+    """Return the name if it is among those allowed."""
     if name in allowed:
         return name
     close = difflib.get_close_matches(name, allowed, n=1)
@@ -146,11 +117,7 @@ def check_known(kind: str, name: str, allowed: Sequence[str]) -> str:
 
 
 def check_number(flag: str, value: Number, low: float, high: float) -> Number:
-    """Return the number if it is finite and within the range.
-
-    Raises:
-        UsageError: it is not; the message gives the range.
-    """
+    """Return the number if it is finite and within the range."""
     if math.isfinite(value) and low <= value <= high:
         return value
     if isinstance(value, int):
@@ -159,11 +126,7 @@ def check_number(flag: str, value: Number, low: float, high: float) -> Number:
 
 
 def parse_size(text: str) -> tuple[int, int]:
-    """Return width and height in pixels from WIDTHxHEIGHT.
-
-    Raises:
-        UsageError: the text has another form, a side is out of range, or there are too many pixels.
-    """
+    """Return width and height in pixels from WIDTHxHEIGHT."""
     match = re.fullmatch(r"(\d{1,6})[xX](\d{1,6})", text.strip())
     if not match:
         raise UsageError(
@@ -178,7 +141,6 @@ def parse_size(text: str) -> tuple[int, int]:
 
 
 def _check_kernels(options: Options) -> None:
-    """Refuse a kernel that only stages have that were not chosen."""
     stages = options.stages or DEFAULT_STAGES
     theirs = dict.fromkeys(kernel for stage in stages for kernel in STAGES[stage].kernels)
     for name in options.kernels:
@@ -188,7 +150,6 @@ def _check_kernels(options: Options) -> None:
 
 
 def _check_cells(options: Options) -> None:
-    """Refuse choices that leave nothing to compare."""
     if next(cells.cells_of(options, 1), None) is None:
         raise UsageError(
             "nothing is left to compare: no chosen strategy can run a chosen kernel; see 'orchestrator list'"
@@ -224,7 +185,6 @@ def _check_source(options: Options) -> None:
 
 
 def _check_strategies(options: Options) -> None:
-    """Refuse an option that none of the chosen strategies has."""
     if not options.strategies or not all(name in STRATEGIES for name in options.strategies):
         return
     known = choices()["transport"]
@@ -249,7 +209,6 @@ def _check_strategies(options: Options) -> None:
 
 
 def _check_flower(options: Options) -> None:
-    """Refuse a Flower that would have nothing to show, or that would not be the only one."""
     if not options.flower:
         return
     if options.broker is not None:
@@ -262,7 +221,6 @@ def _check_flower(options: Options) -> None:
 
 
 def _check_swept_source(named: str, axis: str) -> None:
-    """Refuse a source whose sizes or latencies are not ours to set."""
     kind = kind_of(named)
     if axis == "size" and kind != "origin":
         raise UsageError(
@@ -277,7 +235,6 @@ def _check_swept_source(named: str, axis: str) -> None:
 
 
 def _check_sides(options: Options) -> None:
-    """Refuse a sweep without two sides to compare."""
     sides = _needing_fleet(options.strategies)
     if sides and all(sides):
         raise UsageError(
@@ -292,7 +249,6 @@ def _check_sides(options: Options) -> None:
 
 
 def _no_fleet(options: Options) -> bool:
-    """Whether strategies were chosen and none of them uses workers."""
     chosen = _needing_fleet(options.strategies)
     return bool(chosen) and not any(chosen)
 
@@ -304,7 +260,6 @@ def _needing_fleet(strategies: Iterable[str]) -> list[bool]:
 
 
 def _distributed() -> str:
-    """The strategies that use workers, for a remedy."""
     return " or ".join(name for name, kind in STRATEGIES.items() if kind.distributed)
 
 

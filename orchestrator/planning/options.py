@@ -1,7 +1,4 @@
-"""The options of `run`, `scale` and `breakeven`: one field each, from which the command line is generated.
-
-This module loads nothing heavy, because `--help` needs it.
-"""
+"""The options of `run`, `scale` and `breakeven`: a field each. Loads nothing heavy, because `--help` needs it."""
 
 from __future__ import annotations
 
@@ -32,30 +29,22 @@ OPTION: Final = "option"  # the key of an `Option` in a field's metadata
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """How a field of `Options` looks on the command line, and which values it may have.
-
-    `default` is what the help shows in place of the field's own default, or `False` to show nothing.
-    `choices` is the kind of name that it takes (see `option_checks.choices`), `limits` the range of its numbers.
-    """
+    """How a field of `Options` looks on the command line, and which values it may have."""
 
     flag: str
     help: str
     metavar: str | None = None
     commands: tuple[str, ...] = MEASURING
-    default: str | bool = True
-    choices: str | None = None
-    limits: tuple[float, float] | None = None
+    default: str | bool = True  # shown in place of the field's own; False shows none
+    choices: str | None = None  # the kind of name, see `option_checks.choices`
+    limits: tuple[float, float] | None = None  # of its numbers
     parser: Callable[[str], Any] | None = None
     callback: Callable[[str | None], str | None] | None = None
     envvar: str | None = None
 
 
 def parse_slot_count(text: str) -> int:
-    """Return one number of slots.
-
-    Raises:
-        UsageError: the text is anything else; several numbers lead to `scale`.
-    """
+    """Return one number of slots."""
     digits = text.strip()
     if digits.isascii() and digits.removeprefix("-").isdigit():
         return int(digits[:9])
@@ -64,11 +53,7 @@ def parse_slot_count(text: str) -> int:
 
 
 def parse_slot_counts(text: str) -> tuple[int, ...]:
-    """Return the numbers of slots in a list such as `1,2,4`.
-
-    Raises:
-        UsageError: the text is no such list.
-    """
+    """Return the numbers of slots in a list such as `1,2,4`."""
     parts = [part.strip() for part in text.split(",")]
     if not all(part.isascii() and part.isdigit() and len(part) < 7 for part in parts):
         raise UsageError(f"--slots {text!r} is not a list of whole numbers such as 1,2,4")
@@ -76,11 +61,7 @@ def parse_slot_counts(text: str) -> tuple[int, ...]:
 
 
 def broker_url(given: str | None) -> str | None:
-    """Return the broker that was named or configured, `None` for an embedded one.
-
-    Raises:
-        UsageError: the configuration makes no sense.
-    """
+    """Return the broker that was named or configured, `None` for an embedded one."""
     # Imported here: it loads pydantic, which --help can do without.
     from worker.settings import SettingsError, read_settings  # noqa: PLC0415
 
@@ -94,12 +75,10 @@ def broker_url(given: str | None) -> str | None:
 
 
 def _option(flag: str, help_: str, metavar: str | None = None, *, value: Any = None, **more: Any) -> Any:
-    """A field whose default is `value`, with its `Option`."""
     return field(default=value, metadata={OPTION: Option(flag, help_, metavar, **more)})
 
 
 def _list(*arguments: Any, **more: Any) -> Any:
-    """A field for an option that may be repeated."""
     return _option(*arguments, value=(), **more)
 
 

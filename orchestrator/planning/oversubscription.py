@@ -14,14 +14,7 @@ SLOT_BYTES: Final = 100 * 10**6  # about what an embedded worker of one slot and
 
 
 def oversubscription(plan: Plan, embedded: bool, processors: float, free_bytes: int) -> str | None:
-    """Return a warning if the plan's slots are too many for this machine.
-
-    Args:
-        plan: what is to be measured.
-        embedded: whether Celery's workers are started here.
-        processors: usable here, at least a part of one.
-        free_bytes: memory available here.
-    """
+    """Return a warning if the plan's slots are too many for the usable processors and the free memory."""
     most: dict[str, int] = {}
     for cell in plan.cells:
         if _starts_processes(cell, embedded):

@@ -35,9 +35,6 @@ def resolve(
         source: of the images; a directory may have fewer than are asked for.
         fleet_slots: of an external fleet, `None` where there is none.
         note: takes what a user may not expect of the plan, in a sentence.
-
-    Raises:
-        UsageError: the fleet has too few slots.
     """
     layout = LAYOUTS[options.command](options, fleet_slots)
     options, cells = layout.options, layout.cells
@@ -75,7 +72,6 @@ def _comparison_layout(options: Options, fleet_slots: int | None) -> Layout:
 
 
 def _first(*values: T | None) -> T:
-    """The first value that was given."""
     return next(value for value in values if value is not None)
 
 

@@ -60,11 +60,7 @@ def slot_counts_of(options: Options) -> tuple[int, ...]:
 
 
 def check_slot_counts(options: Options) -> None:
-    """Check that the numbers of slots make a curve.
-
-    Raises:
-        UsageError: there is one number only, or no chosen strategy can use more than one slot.
-    """
+    """Check that the numbers of slots make a curve."""
     counts = slot_counts_of(options)
     if len(counts) == 1:
         raise UsageError(
@@ -77,11 +73,7 @@ def check_slot_counts(options: Options) -> None:
 
 
 def scale_layout(options: Options, fleet_slots: int | None) -> Layout:
-    """Lay out the same work on every number of slots, by every chosen strategy.
-
-    Raises:
-        UsageError: the fleet has fewer slots than that.
-    """
+    """Lay out the same work on every number of slots, by every chosen strategy."""
     counts = slot_counts_of(options)
     if fleet_slots is not None and counts[-1] > fleet_slots:
         raise UsageError(
@@ -104,11 +96,7 @@ def breakeven_layout(options: Options, fleet_slots: int | None) -> Layout:
 
 
 def points_of(options: Options) -> tuple[float, ...]:
-    """Return the points of the sweep, as the options set its ends.
-
-    Raises:
-        UsageError: an end is out of range, the points do not rise, or too few of them differ.
-    """
+    """Return the points of the sweep, as the options set its ends."""
     spread = RANGES[options.axis]
     ends = {
         "--from": spread.low if options.low is None else options.low,
@@ -123,11 +111,7 @@ def points_of(options: Options) -> tuple[float, ...]:
 
 
 def spaced(low: float, high: float, points: int, whole: bool) -> tuple[float, ...]:
-    """Return `points` values from `low` to `high` at even logarithmic steps, whole numbers if `whole`.
-
-    Raises:
-        UsageError: they do not rise, or do not differ once they are rounded.
-    """
+    """Return `points` values from `low` to `high` at even logarithmic steps, whole numbers if `whole`."""
     if low >= high:
         raise UsageError(f"--from {low:g} is not below --to {high:g}")
     steps = [exp(log(low) + (log(high) - log(low)) * i / (points - 1)) for i in range(points)]
@@ -140,11 +124,7 @@ def spaced(low: float, high: float, points: int, whole: bool) -> tuple[float, ..
 
 
 def _with_whole_turns(options: Options, counts: tuple[int, ...]) -> Options:
-    """With as many images as fill every slot's turns, unless a number is asked for or the source has its own.
-
-    A last turn that is part-filled looks like contention. Where no reasonable number of images is a
-    multiple of every number of slots, there are at least `MIN_TURNS` turns.
-    """
+    """With images that fill every slot's turns: a last turn that is part-filled looks like contention."""
     if options.images is not None or kind_of(options.source) != "origin":
         return options
     chunk = lcm(*options.chunks)

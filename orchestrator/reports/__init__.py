@@ -1,8 +1,6 @@
-"""Findings as text and pictures: a file per format.
+"""Findings as text and pictures: a new format is one new file and one line here.
 
-`REPORTS` and `PICTURES` are the registries: a new format is one new file and one line here. A report is a pure
-function of a run and its findings. It returns text, or for pictures the content of each file by its name.
-"""
+A report is a pure function of a run and its findings."""
 
 from __future__ import annotations
 

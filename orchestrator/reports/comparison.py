@@ -1,7 +1,4 @@
-"""The reports of `compare`: two runs against each other, as text, Markdown and JSON.
-
-`COMPARISON_REPORTS` is the registry: a new format is one function and one line there.
-"""
+"""The reports of `compare`: a new format is one function and one line in `COMPARISON_REPORTS`."""
 
 from __future__ import annotations
 
@@ -97,7 +94,6 @@ def _makespan(result: CellResult) -> str:
 
 
 def _changed(comparison: Comparison) -> list[RenderableType]:
-    """Return a line for each improvement, then for each regression; last, what is invalid, with the reason."""
     changed = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, show_header=False)
     for justify in ("left", "left", "right", "right", "left"):
         changed.add_column(justify=justify, no_wrap=justify == "right")
@@ -121,7 +117,6 @@ def _changed(comparison: Comparison) -> list[RenderableType]:
 
 
 def _caution(comparison: Comparison, old: Run, new: Run) -> list[RenderableType]:
-    """Return why the comparison may mean nothing: both runs are the same, or all cells changed together."""
     together = words.shift(comparison) if words.moved_together(comparison) else None
     sentence = words.same_run(old, new) or together
     if sentence is None:

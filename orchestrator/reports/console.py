@@ -10,10 +10,7 @@ MIN_WIDTH: Final = 80  # columns that a table needs; a narrower terminal breaks 
 
 
 def screen(file: IO[str] | None = None, width: int | None = None, colour: bool = True) -> Console:
-    """Return a console for `file`, or for standard output, that takes no text for markup.
-
-    It is `width` columns wide, or as wide as the terminal but at least `MIN_WIDTH`.
-    """
+    """Return a console for `file`, or standard output: `width` columns wide, or as the terminal."""
     console = Console(
         file=file, width=width, no_color=not colour or None, highlight=False, markup=False, emoji=False
     )

@@ -1,8 +1,6 @@
-"""HTML: one file that contains everything it shows, with the charts and the result, and loads nothing.
+"""HTML: one file that contains everything it shows, and loads nothing.
 
-The page's own policy forbids every request and every script except the two that it came with, whose hashes are in
-it. So even a name that slipped through unescaped could not run.
-"""
+The page's own policy forbids every request, and every script except its own two."""
 
 from __future__ import annotations
 
@@ -44,13 +42,7 @@ from orchestrator.reports.charts.chart import DARK, LIGHT, VEGA_LITE
 TEMPLATES: Final = Path(__file__).parent / "templates"
 
 # So that colour is not the only difference between verdicts.
-SIGNS: Final = {
-    "helps": "\u25b2",
-    "hurts": "\u25bc",
-    "ties": "=",
-    "inconclusive": "?",
-    "invalid": "\u2715",
-}
+SIGNS: Final = {"helps": "\u25b2", "hurts": "\u25bc", "ties": "=", "inconclusive": "?", "invalid": "\u2715"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +85,6 @@ def render(run: Run, findings: Findings) -> str:
 
 
 def _text(run: Run, findings: Findings) -> dict[str, Any]:
-    """Return everything that the template shows, except charts and scripts."""
     stages = dict.fromkeys(each.stage for each in findings.verdicts)
     return {
         "run": run,
@@ -157,7 +148,6 @@ def table_rows(results: Sequence[CellResult], findings: Findings) -> list[TableR
 
 
 def _command(run: Run) -> str:
-    """Return the command that repeats the run, without the password of a URL."""
     arguments = run.plan.arguments or (run.command,)
     return re.sub(r"(://[^/@\s:]*):[^/@\s]*@", r"\1:PASSWORD@", shlex.join(["orchestrator", *arguments]))
 

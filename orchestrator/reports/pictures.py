@@ -47,7 +47,6 @@ def _png(chart: Chart) -> bytes:
 
 
 def _specification(chart: Chart) -> str:
-    """Return a chart that stands alone: with its title and caption, on white, and with fixed colours."""
     spec: dict[str, Any] = resolved(chart.spec, LIGHT)
     title = {
         "text": chart.title,

@@ -28,7 +28,6 @@ def render(found: Sequence[StagePrediction]) -> str:
 def _own(
     of_each: dict[str, tuple[str, ...]], common: Sequence[str]
 ) -> dict[tuple[str, ...], tuple[str, ...]]:
-    """Group stages by the assumptions that are not common: names to assumptions."""
     names: dict[tuple[str, ...], list[str]] = {}
     for name, texts in of_each.items():
         names.setdefault(tuple(text for text in texts if text not in common), []).append(name)

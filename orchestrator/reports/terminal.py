@@ -19,13 +19,7 @@ from orchestrator.model.runs import CellResult, Run
 from orchestrator.phrases.cells import cell_name
 from orchestrator.phrases.conclusions import recommendations
 from orchestrator.phrases.numbers import NONE, interval, level, number, seconds, spread, times
-from orchestrator.phrases.run import (
-    events_differ,
-    failure_lines,
-    heading,
-    noise_floor_sentence,
-    table_legend,
-)
+from orchestrator.phrases.run import events_differ, failure_lines, heading, noise_floor_sentence, table_legend
 from orchestrator.phrases.verdicts import short_reason
 from orchestrator.phrases.warnings import warning_text
 from orchestrator.reports.console import screen

@@ -1,7 +1,4 @@
-"""Charts: Vega-Lite specifications from a run and its findings, a file for each kind.
-
-`CHARTS` is the registry: a new kind is one new file with a `draw`, and one line here.
-"""
+"""Charts: Vega-Lite from a run and its findings; a new kind is one new file with a `draw`, and one line here."""
 
 from __future__ import annotations
 

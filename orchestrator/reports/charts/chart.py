@@ -1,8 +1,6 @@
 """What every chart is made of: its text and data, colours, and axes with one row per cell.
 
-A specification names a colour as `var(--celery)`. On a page that is a CSS variable, so charts follow the page to
-dark and to paper without being drawn again; `resolved` inserts the colours themselves for pictures.
-"""
+A specification names a colour as `var(--celery)`, so that charts follow the page to dark and to paper."""
 
 from __future__ import annotations
 
@@ -82,31 +80,18 @@ Spec: TypeAlias = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """One chart and its text.
+    """One chart and its text."""
 
-    Attributes:
-        name: unique in a report, and fit for a file name.
-        title: for a chart that stands alone.
-        short: for a chart below the heading of its kind.
-        legend: how to read every chart of this kind.
-        caption: what applies to this chart only; may be empty.
-        description: a sentence for readers who cannot see the chart.
-        head: the headings of its figures as a table.
-        rows: those figures.
-        spec: Vega-Lite, without a width.
-        sentences: the findings that it illustrates.
-    """
-
-    name: str
-    title: str
-    short: str
-    legend: str
-    caption: str
-    description: str
-    head: tuple[str, ...]
+    name: str  # unique in a report, and fit for a file name
+    title: str  # for a chart that stands alone
+    short: str  # below the heading of its kind
+    legend: str  # how to read every chart of this kind
+    caption: str  # what applies to this chart only
+    description: str  # for readers who cannot see the chart
+    head: tuple[str, ...]  # of its figures as a table
     rows: tuple[tuple[str, ...], ...]
-    spec: Spec
-    sentences: tuple[str, ...] = ()
+    spec: Spec  # without a width
+    sentences: tuple[str, ...] = ()  # the findings that it illustrates
 
 
 Draw: TypeAlias = Callable[[Run, Findings], tuple[Chart, ...]]
@@ -174,12 +159,7 @@ def with_config(chart: Any) -> Spec:
 
 
 def columns(fewest: int, *more: tuple[int, int]) -> alt.ExprRef:
-    """Return how many columns a legend has.
-
-    Args:
-        fewest: columns of the narrowest chart.
-        more: pairs of a width in pixels and the columns from that width on.
-    """
+    """Return how many columns a legend has: the fewest, then pairs of a width in pixels and those from there on."""
     # The width of the chart itself would depend on the size of the legend, and a legend that then needs another row
     # is cut off; so the width of the element around it counts. A picture has no such element, and is wide.
     width = "(width && isFinite(containerSize()[0]) ? containerSize()[0] : 1000)"
@@ -201,11 +181,7 @@ def resolved(value: Any, colours: dict[str, str]) -> Any:
 
 
 def named(cells: Iterable[Cell]) -> dict[Cell, tuple[str, str]]:
-    """Return the heading and name of each cell of a stage, in the order of the chart.
-
-    Cells of one kernel and work stand together, and below them those that differ only in slots, which then are part
-    of the name.
-    """
+    """Return the heading and name of each cell of a stage, in the order of the chart: by kernel, kind and slots."""
     known = list(cells)
     headings = {cell: " ".join(filter(None, (cell.kernel, cell.work))) for cell in known}
     kinds = {cell: (headings[cell], cell_name(cell)) for cell in known}
@@ -312,12 +288,8 @@ def ratio_rows(
 ) -> Spec:
     """Return a chart with a row per ratio: its point and interval on a logarithmic axis, around a line at 1.
 
-    Args:
-        data: each with `row` (the key of one of `rows`), `ratio`, `low`, `high`, `colour`, `shape` and `shown`.
-        rows: from top to bottom.
-        title: of the axis.
-        band: the ratios between which the chart is shaded, or `None`.
-        shown: the fields of the tooltip.
+    `data` has `row` (the key of one of `rows`), `ratio`, `low`, `high`, `colour`, `shape` and the tooltip's fields
+    `shown`; between the ratios of `band` the chart is shaded.
     """
     low, high = ratio_domain([each[end] for each in data for end in ("low", "ratio", "high")])
     scale = alt.Scale(type="log", domain=[low, high], nice=False)

@@ -67,7 +67,6 @@ def _median(result: CellResult) -> float:
 
 
 def _furthest(shown: list[CellResult]) -> tuple[CellResult, int, float]:
-    """Return the cell and round of the sample furthest from its median, and its ratio to that median."""
     factors = (
         (result, sample.round, sample.makespan_s / _median(result))
         for result in shown

@@ -69,7 +69,6 @@ def _of_stage(found: ScalingFindings, stage: str) -> Chart:
 
 
 def _here(costs: Iterable[Cost]) -> list[tuple[Estimate, str]]:
-    """Return the slots that win with this fleet, which the curves are about, and against which baseline."""
     return [(each.slots, each.against) for each in costs if each.slots is not None and not each.elsewhere]
 
 
@@ -165,7 +164,6 @@ def _datum(point: ScalingPoint) -> dict[str, Any]:
 
 
 def _law(curve: ScalingCurve, end: float, top: float) -> list[dict[str, Any]]:
-    """Return the fitted law with its band, from one slot on; nothing where no law was fitted."""
     if not isinstance(curve.law, Scalability):
         return []
     data = []
@@ -178,7 +176,6 @@ def _law(curve: ScalingCurve, end: float, top: float) -> list[dict[str, Any]]:
 
 
 def _linear(curve: ScalingCurve, end: float, top: float) -> list[dict[str, Any]]:
-    """Return perfect scaling from the first point, as far as the chart reaches."""
     first = curve.points[0]
     one = first.throughput_per_s.point / first.slots
     furthest = min(end, top / one) if one > 0 else end
@@ -190,7 +187,6 @@ def _linear(curve: ScalingCurve, end: float, top: float) -> list[dict[str, Any]]
 
 
 def _ceiling(curve: ScalingCurve, top: float) -> list[dict[str, Any]]:
-    """Return the bound of any number of slots; nothing where it is unknown or above the chart."""
     if curve.bounds is None or curve.bounds.ceiling_per_s.point > top:
         return []
     ceiling = curve.bounds.ceiling_per_s.point
@@ -200,7 +196,6 @@ def _ceiling(curve: ScalingCurve, top: float) -> list[dict[str, Any]]:
 
 
 def _costs(costs: list[tuple[Estimate, str]], end: int) -> list[dict[str, Any]]:
-    """Return a mark for each number of slots that is a COST, with the opponents that it beats."""
     beaten: dict[int, list[str]] = {}
     for slots, against in costs:
         if slots.point <= end:
