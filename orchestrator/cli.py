@@ -15,15 +15,13 @@ import typer
 from typer.core import TyperCommand
 
 from orchestrator import signals
-from orchestrator.commands.breakeven import breakeven
 from orchestrator.commands.compare import compare
 from orchestrator.commands.doctor import doctor
 from orchestrator.commands.list_ import list_
 from orchestrator.commands.origin import origin
 from orchestrator.commands.predict import predict
 from orchestrator.commands.report import report
-from orchestrator.commands.run import run
-from orchestrator.commands.scale import scale
+from orchestrator.commands.signature import measuring_command
 from orchestrator.errors import INTERRUPTED, BreakevenError
 from worker.redaction import escape_control, redact
 
@@ -35,9 +33,13 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 COMMANDS: dict[str, Callable[..., Any]] = {
-    "run": run,
-    "scale": scale,
-    "breakeven": breakeven,
+    "run": measuring_command("run", "Compare every stage, kernel and strategy, and say where Celery helps."),
+    "scale": measuring_command(
+        "scale", "Measure the same work on more and more slots: the curve, what bounds it, and the COST."
+    ),
+    "breakeven": measuring_command(
+        "breakeven", "Sweep the work of a task and find where Celery starts to pay, with an interval."
+    ),
     "compare": compare,
     "predict": predict,
     "report": report,

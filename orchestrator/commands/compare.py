@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import sys
+from math import inf
+from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from orchestrator.commands.signature import option
+from orchestrator.errors import UsageError
 
 
 def compare(
@@ -16,22 +22,17 @@ def compare(
     ],
     across: Annotated[
         bool,
-        typer.Option("--across", help="Compare different machines or versions, and say so in every line."),
+        option("--across", "Compare different machines or versions, and say so in every line."),
     ] = False,
-    json: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
+    json: Annotated[bool, option("--json", "The same as --format json.")] = False,
     format_: Annotated[
-        str | None, typer.Option("--format", metavar="NAME", help="terminal (the default), markdown or json.")
+        str | None, option("--format", "terminal (the default), markdown or json.", "NAME")
     ] = None,
 ) -> int:
     """Say what became slower or faster from one result to another; exit 1 on a regression."""
     # Imported here: they load NumPy and pydantic, which --help can do without.
-    import sys  # noqa: PLC0415
-    from math import inf  # noqa: PLC0415
-    from pathlib import Path  # noqa: PLC0415
-
     from orchestrator import results  # noqa: PLC0415
     from orchestrator.analysis.verdicts.regressions import compare as compare_runs  # noqa: PLC0415
-    from orchestrator.errors import UsageError  # noqa: PLC0415
     from orchestrator.phrases.comparison import refusal  # noqa: PLC0415
     from orchestrator.reports import comparison as comparison_reports  # noqa: PLC0415
     from orchestrator.reports.console import screen  # noqa: PLC0415

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from orchestrator.commands.signature import typer_option
+from orchestrator.commands.signature import option, typer_option
 from orchestrator.planning.options import DOCTOR, options_of
 
 
@@ -14,17 +14,15 @@ def doctor(
     broker: Annotated[str | None, typer_option(options_of(DOCTOR)["broker"][1])] = None,
     flower_url: Annotated[
         str,
-        typer.Option(
-            "--flower-url", metavar="URL", envvar="BREAKEVEN_FLOWER_URL", help="Where to look for Flower."
-        ),
+        option("--flower-url", "Where to look for Flower.", "URL", envvar="BREAKEVEN_FLOWER_URL"),
     ] = "http://127.0.0.1:5555",
     flower_link: Annotated[
         str | None,
-        typer.Option(
+        option(
             "--flower-link",
-            metavar="URL",
+            "Where a browser finds that Flower, if elsewhere: the port that a container publishes.",
+            "URL",
             envvar="BREAKEVEN_FLOWER_LINK",
-            help="Where a browser finds that Flower, if elsewhere: the port that a container publishes.",
         ),
     ] = None,
 ) -> int:

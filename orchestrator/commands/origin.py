@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from orchestrator.commands.signature import option
+from orchestrator.errors import UnavailableError, UsageError
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
@@ -17,45 +20,27 @@ SEED = 1
 
 
 def origin(
-    host: Annotated[
-        str, typer.Option("--host", metavar="ADDRESS", help="Address to listen on.")
-    ] = "127.0.0.1",
-    port: Annotated[
-        int, typer.Option("--port", metavar="N", help="Port to listen on; 0 is any free one.")
-    ] = 8000,
+    host: Annotated[str, option("--host", "Address to listen on.", "ADDRESS")] = "127.0.0.1",
+    port: Annotated[int, option("--port", "Port to listen on; 0 is any free one.", "N")] = 8000,
     images: Annotated[
-        int | None,
-        typer.Option(
-            "--images", metavar="N", help="Images to serve.", show_default=f"{IMAGES}, or all of --directory"
-        ),
+        int | None, option("--images", "Images to serve.", "N", default=f"{IMAGES}, or all of --directory")
     ] = None,
     size: Annotated[
-        str | None,
-        typer.Option("--size", metavar="WIDTHxHEIGHT", help="Their size, WIDTHxHEIGHT.", show_default=SIZE),
+        str | None, option("--size", "Their size, WIDTHxHEIGHT.", "WIDTHxHEIGHT", default=SIZE)
     ] = None,
-    seed: Annotated[
-        int | None,
-        typer.Option("--seed", metavar="N", help="What they are made from.", show_default=str(SEED)),
-    ] = None,
+    seed: Annotated[int | None, option("--seed", "What they are made from.", "N", default=str(SEED))] = None,
     latency_ms: Annotated[
-        float | None,
-        typer.Option("--latency-ms", metavar="MS", help="Latency of every request.", show_default="0"),
+        float | None, option("--latency-ms", "Latency of every request.", "MS", default="0")
     ] = None,
     bandwidth_mbit: Annotated[
         float | None,
-        typer.Option(
-            "--bandwidth-mbit", metavar="MBIT", help="Bandwidth of every connection.", show_default="no limit"
-        ),
+        option("--bandwidth-mbit", "Bandwidth of every connection.", "MBIT", default="no limit"),
     ] = None,
     directory: Annotated[
-        str | None,
-        typer.Option(
-            "--directory", metavar="FOLDER", help="Serve this folder's files instead.", show_default=False
-        ),
+        str | None, option("--directory", "Serve this folder's files instead.", "FOLDER", default=False)
     ] = None,
     on_demand: Annotated[
-        bool,
-        typer.Option("--on-demand", help="Serve whatever image, size, latency and bandwidth a URL asks for."),
+        bool, option("--on-demand", "Serve whatever image, size, latency and bandwidth a URL asks for.")
     ] = False,
 ) -> int:
     """Serve the benchmark's images over HTTP with a set latency and bandwidth, until Ctrl-C."""
@@ -96,17 +81,13 @@ def origin(
 
 
 def _refuse(options: Mapping[str, object], why: str) -> None:
-    from orchestrator.errors import UsageError  # noqa: PLC0415 - as above
-
-    for option, value in options.items():
+    for flag, value in options.items():
         if value is not None:
-            raise UsageError(f"{option} {value} has no effect with {why}; leave one of the two out")
+            raise UsageError(f"{flag} {value} has no effect with {why}; leave one of the two out")
 
 
 def _check_folder(folder: Path | None) -> None:
     """Refuse a folder that is missing; one that is served on demand may still be empty."""
-    from orchestrator.errors import UnavailableError  # noqa: PLC0415 - as above
-
     if folder is not None and not folder.is_dir():
         raise UnavailableError(f"--directory {folder} is no folder; name a folder of pictures")
 

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from orchestrator.commands.signature import option
+
 
 def predict(
     result: Annotated[
@@ -17,48 +19,40 @@ def predict(
             show_default=False,
         ),
     ],
-    slots: Annotated[
-        int,
-        typer.Option("--slots", metavar="N", help="Slots of the fleet that is not here.", show_default=False),
-    ],
+    slots: Annotated[int, option("--slots", "Slots of the fleet that is not here.", "N", default=False)],
     rtt_ms: Annotated[
         float | None,
-        typer.Option(
+        option(
             "--rtt-ms",
-            metavar="MS",
-            help="Round trip in ms between the broker and those who use it; without it, as measured.",
-            show_default=False,
+            "Round trip in ms between the broker and those who use it; without it, as measured.",
+            "MS",
+            default=False,
         ),
     ] = None,
     bandwidth_mbit: Annotated[
         float | None,
-        typer.Option(
+        option(
             "--bandwidth-mbit",
-            metavar="MBIT",
-            help="What each machine's link carries each way, in Mbit/s; without it, as measured.",
-            show_default=False,
+            "What each machine's link carries each way, in Mbit/s; without it, as measured.",
+            "MBIT",
+            default=False,
         ),
     ] = None,
     hosts: Annotated[
         int | None,
-        typer.Option(
+        option(
             "--hosts",
-            metavar="N",
-            help="Machines like the measured one that the slots are spread over, beside the orchestrator's; without "
-            "it, the slots share the measured ones.",
-            show_default=False,
+            "Machines like the measured one that the slots are spread over, beside the orchestrator's; without it, the "
+            "slots share the measured ones.",
+            "N",
+            default=False,
         ),
     ] = None,
     tasks: Annotated[
-        int | None,
-        typer.Option(
-            "--tasks", metavar="N", help="Tasks in the batch; without it, as measured.", show_default=False
-        ),
+        int | None, option("--tasks", "Tasks in the batch; without it, as measured.", "N", default=False)
     ] = None,
-    stage: Annotated[
-        str | None, typer.Option("--stage", metavar="NAME", help="Only this stage.", show_default=False)
-    ] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")] = False,
+    stage: Annotated[str | None, option("--stage", "Only this stage.", "NAME", default=False)] = None,
+    json: Annotated[bool, option("--json", "Print JSON and nothing else.")] = False,
 ) -> int:
     """Predict what a fleet that is not here would make of the measured work, and say on what assumptions.
 

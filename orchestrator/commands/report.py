@@ -8,6 +8,9 @@ from typing import Annotated, Final
 
 import typer
 
+from orchestrator.commands.signature import option
+from orchestrator.errors import UsageError
+
 SUFFIXES: Final = {
     ".md": "markdown",
     ".html": "html",
@@ -20,19 +23,20 @@ def report(
     result: Annotated[str, typer.Argument(metavar="RESULT", help="A result file.", show_default=False)],
     format_: Annotated[
         str | None,
-        typer.Option(
+        option(
             "--format",
-            metavar="NAME",
-            help="terminal, markdown, html, csv, svg or png.",
-            show_default="by the suffix of --output, else terminal",
+            "terminal, markdown, html, csv, svg or png.",
+            "NAME",
+            default="by the suffix of --output, else terminal",
         ),
     ] = None,
     output: Annotated[
         str | None,
-        typer.Option(
-            metavar="FILE",
-            help="Write to this file instead of standard output; for svg and png: to this folder, a file a chart.",
-            show_default=False,
+        option(
+            "--output",
+            "Write to this file instead of standard output; for svg and png: to this folder, a file a chart.",
+            "FILE",
+            default=False,
         ),
     ] = None,
 ) -> int:
@@ -41,7 +45,6 @@ def report(
     from orchestrator import results  # noqa: PLC0415
     from orchestrator.analysis.analyse import analyse  # noqa: PLC0415
     from orchestrator.commands.execute import show  # noqa: PLC0415
-    from orchestrator.errors import UsageError  # noqa: PLC0415
     from orchestrator.reports import PICTURES, REPORTS  # noqa: PLC0415
 
     formats = (*REPORTS, *PICTURES)
@@ -71,8 +74,6 @@ def report(
 
 def _format_of(output: str | None) -> str:
     """The format of a file's suffix, the terminal's for any other."""
-    from orchestrator.errors import UsageError  # noqa: PLC0415 - as above
-
     suffix = Path(output or "").suffix.lower()
     if suffix in (".svg", ".png"):
         raise UsageError(
@@ -83,8 +84,6 @@ def _format_of(output: str | None) -> str:
 
 
 def _write(path: Path, content: bytes) -> None:
-    from orchestrator.errors import UsageError  # noqa: PLC0415 - as above
-
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)

@@ -62,6 +62,11 @@ def typer_option(option: Option) -> Any:
     )
 
 
+def option(flag: str, help_: str, metavar: str | None = None, **more: Any) -> Any:
+    """Return an option of a command that declares its own; see `Option`."""
+    return typer_option(Option(flag, help_, metavar, **more))
+
+
 def _default_of(value: Any, option: Option) -> Any:
     """The default for Typer, which passes it to the option's parser: so as a user would write it."""
     if not isinstance(value, tuple):

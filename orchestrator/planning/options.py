@@ -75,11 +75,18 @@ def broker_url(given: str | None) -> str | None:
 
 
 def _option(flag: str, help_: str, metavar: str | None = None, *, value: Any = None, **more: Any) -> Any:
+    """A field whose default is `value`, with its `Option`."""
     return field(default=value, metadata={OPTION: Option(flag, help_, metavar, **more)})
 
 
-def _list(*arguments: Any, **more: Any) -> Any:
-    return _option(*arguments, value=(), **more)
+def _by_profile(flag: str, help_: str, metavar: str, limits: tuple[float, float] | None = None) -> Any:
+    """A field whose default the profile decides."""
+    return _option(flag, help_, metavar, default=PROFILE_DEFAULT, limits=limits)
+
+
+def _names(kind: str, help_: str, metavar: str = "NAME", default: str | bool = True) -> Any:
+    """A field for the names of a kind, an option that may be repeated."""
+    return _option(f"--{kind}", help_, metavar, value=(), default=default, choices=kind)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,67 +130,41 @@ class Options:
         value="quick",
         choices="profile",
     )
-    stages: tuple[str, ...] = _list(
-        "--stage", f"Only this stage (repeatable); {LISTED}", "NAME", choices="stage"
-    )
-    kernels: tuple[str, ...] = _list(
-        "--kernel", f"Only this kernel (repeatable); {LISTED}", "NAME", choices="kernel"
-    )
-    strategies: tuple[str, ...] = _list(
-        "--strategy", f"Only this strategy (repeatable); {LISTED}", "NAME", choices="strategy"
-    )
-    transports: tuple[str, ...] = _list(
-        "--transport",
+    stages: tuple[str, ...] = _names("stage", f"Only this stage (repeatable); {LISTED}")
+    kernels: tuple[str, ...] = _names("kernel", f"Only this kernel (repeatable); {LISTED}")
+    strategies: tuple[str, ...] = _names("strategy", f"Only this strategy (repeatable); {LISTED}")
+    transports: tuple[str, ...] = _names(
+        "transport",
         f"How payloads reach Celery workers, or processes (repeatable); {LISTED}",
-        "NAME",
         default=PROFILE_DEFAULT,
-        choices="transport",
     )
-    chunks: tuple[int, ...] = _list(
+    chunks: tuple[int, ...] = _option(
         "--chunk",
         "Tasks in one Celery message, or in one call of threads or processes (repeatable).",
         "N",
+        value=(),
         default=PROFILE_DEFAULT,
         limits=(1, MAX_IMAGES),
     )
-    data: tuple[str, ...] = _list(
-        "--data",
-        "Where Celery's data is: local or resident (repeatable).",
-        "local|resident",
-        default=PROFILE_DEFAULT,
-        choices="data",
+    data: tuple[str, ...] = _names(
+        "data", "Where Celery's data is: local or resident (repeatable).", "local|resident", PROFILE_DEFAULT
     )
-    events: tuple[str, ...] = _list(
-        "--events",
-        "Whether Celery's workers send task events: on or off (repeatable).",
-        "on|off",
-        choices="events",
+    events: tuple[str, ...] = _names(
+        "events", "Whether Celery's workers send task events: on or off (repeatable).", "on|off"
     )
-    images: int | None = _option(
-        "--images", "Images in a batch.", "N", default=PROFILE_DEFAULT, limits=(1, MAX_IMAGES)
-    )
-    size: str | None = _option(
-        "--size", "Size of the synthetic images, WIDTHxHEIGHT.", "WIDTHxHEIGHT", default=PROFILE_DEFAULT
-    )
+    images: int | None = _by_profile("--images", "Images in a batch.", "N", (1, MAX_IMAGES))
+    size: str | None = _by_profile("--size", "Size of the synthetic images, WIDTHxHEIGHT.", "WIDTHxHEIGHT")
     source: str = _option(
         "--source",
         "Where images come from: origin, a directory, or a URL with {i} in it.",
         "SOURCE",
         value="origin",
     )
-    latency_ms: float | None = _option(
-        "--latency-ms",
-        "Latency of every request to the origin.",
-        "MS",
-        default=PROFILE_DEFAULT,
-        limits=(0.0, 60_000.0),
+    latency_ms: float | None = _by_profile(
+        "--latency-ms", "Latency of every request to the origin.", "MS", (0.0, 60_000.0)
     )
-    bandwidth_mbit: float | None = _option(
-        "--bandwidth-mbit",
-        "Bandwidth of every connection to the origin.",
-        "MBIT",
-        default=PROFILE_DEFAULT,
-        limits=(0.001, 1_000_000.0),
+    bandwidth_mbit: float | None = _by_profile(
+        "--bandwidth-mbit", "Bandwidth of every connection to the origin.", "MBIT", (0.001, 1_000_000.0)
     )
     slots: int | None = _option(
         "--slots",
@@ -194,11 +175,10 @@ class Options:
         limits=(1, MAX_SLOTS),
         parser=parse_slot_count,
     )
-    rounds: str | None = _option(
+    rounds: str | None = _by_profile(
         "--rounds",
         "Rounds that count, each with every cell once; auto goes on until the intervals are narrow.",
         "N|auto",
-        default=PROFILE_DEFAULT,
     )
     target: float | None = _option(
         "--target",
@@ -214,12 +194,8 @@ class Options:
         default=f"{BUDGET_S:g}",
         limits=(1.0, 86_400.0),
     )
-    warmup: int | None = _option(
-        "--warmup",
-        "Rounds before them that do not count.",
-        "N",
-        default=PROFILE_DEFAULT,
-        limits=(0, MAX_ROUNDS),
+    warmup: int | None = _by_profile(
+        "--warmup", "Rounds before them that do not count.", "N", (0, MAX_ROUNDS)
     )
     seed: int = _option(
         "--seed", "Of the images and of the order within rounds.", "N", value=1, limits=(0, 2**32 - 1)
