@@ -15,7 +15,7 @@ run: $(VENV)/.installed ## Run the comparison on an embedded broker (ARGS="--pro
 test: $(VENV)/.dev ## Run the tests
 	$(BIN)/pytest --numprocesses 3 --dist loadfile $(ARGS)
 
-fuzz: $(VENV)/.dev ## Try over 20,000 bad pictures, messages, results, addresses and command lines (ten minutes)
+fuzz: $(VENV)/.dev ## Try over 30,000 bad pictures, messages, results, addresses and command lines (15 minutes)
 	FUZZ_SCALE=$(or $(FUZZ_SCALE),20) $(BIN)/pytest tests/fuzz --timeout 1800 -q $(ARGS)
 
 test-browser: $(VENV)/.dev ## Open reports in headless Chromium (needs Debian's chromium, and npm for axe-core)
