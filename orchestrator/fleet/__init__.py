@@ -1,1 +1,1 @@
-"""Where Celery workers come from, and how a run has them: embedded child processes, or whoever is on a broker."""
+"""A run's Celery workers: child processes of its own, or those on a broker that somebody else runs."""

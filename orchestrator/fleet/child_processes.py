@@ -22,12 +22,8 @@ from orchestrator.fleet.sealed_environment import minimal, sealed
 
 START_S: Final = 10.0  # seconds a child may take to be started
 MIN_FREE_BYTES: Final = 4 << 20  # for logs, and what Celery and Pillow keep in files for a while
-MAX_FOLDER_BYTES: Final = (
-    90  # a socket's address has at most 104 bytes (macOS) or 108 (Linux) with its file's name
-)
-END_S: Final = (
-    40.0  # seconds the supervisor may take to clean up at a broker (`CLEANUP_S`) and to end all children
-)
+MAX_FOLDER_BYTES: Final = 90  # with its file's name, a socket's address has at most 104 bytes (macOS)
+END_S: Final = 40.0  # seconds the supervisor may take to clean up at a broker and end all children
 
 
 class ChildProcesses:
@@ -51,9 +47,8 @@ class ChildProcesses:
 
     def __enter__(self) -> Self:
         self.folder = _make_private_folder()
-        self._working_folder = (
-            self.folder / "work"
-        )  # empty, so that no child imports or reads a file of the user's
+        # Empty, so that no child imports or reads a file of the user's.
+        self._working_folder = self.folder / "work"
         self._working_folder.mkdir()
         self._supervisor = subprocess.Popen(  # noqa: S603 - our own module, by this interpreter
             [sys.executable, "-S", supervisor.__file__, str(self.folder)],

@@ -18,9 +18,7 @@ from worker.payloads.redis import connect
 from worker.settings import Settings, read_settings
 
 KEYS_PER_COMMAND: Final = 1000
-FINISH_S: Final = (
-    10.0  # seconds workers may take to finish their tasks; what they store later expires by itself
-)
+FINISH_S: Final = 10.0  # seconds workers may take to finish tasks; what they store later expires
 
 
 def delete_run(queue: RunQueue, settings: Settings, run_id: str) -> None:

@@ -26,8 +26,8 @@ REPLY_TIMEOUT_S: Final = 5.0  # seconds a healthy server may take to answer a qu
 def connect_app(settings: Settings) -> Celery:
     """Return the orchestrator's Celery application, which reports a broken connection at once.
 
-    kombu tries again for six seconds, with every channel anew, and nothing that waits longer for the broker could then
-    keep its own deadline. A run waits in one place, and looks meanwhile whether what it needs still runs.
+    By itself kombu retries for six seconds for each channel, so no longer wait could keep its deadline. A run waits
+    in one place, and checks meanwhile whether what it needs still runs.
     """
     app = make_app(settings)
     app.conf.broker_transport_options = {**app.conf.broker_transport_options, "max_retries": 0}

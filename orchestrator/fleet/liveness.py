@@ -13,9 +13,7 @@ from orchestrator.fleet.answers import Status
 from orchestrator.fleet.workers import ask
 from worker.envelope import RejectedMessageError, validate
 
-SUSPECT_AFTER_S: Final = (
-    2.0  # seconds without an answer after which a worker is suspected; it may only be slow
-)
+SUSPECT_AFTER_S: Final = 2.0  # seconds without an answer until a worker is suspected; it may be slow
 DEAD_AFTER_S: Final = 15.0  # seconds without an answer after which a worker counts as dead
 
 

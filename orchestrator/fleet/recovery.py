@@ -16,9 +16,7 @@ from orchestrator.fleet.liveness import Liveness
 from orchestrator.fleet.run_queue import RunQueue
 from orchestrator.fleet.workers import WorkerInfo
 
-RECOVERY_S: Final = (
-    30.0  # seconds a run waits for a broker or for workers, from when it notices that they are gone
-)
+RECOVERY_S: Final = 30.0  # seconds a run waits for a broker or workers after it notices their loss
 SEARCH_S: Final = 2.0  # seconds one search for workers takes at most
 
 

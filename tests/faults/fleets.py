@@ -170,7 +170,7 @@ class OwnBroker:
 
     @contextmanager
     def fleet(self, workers: int, port: int | None = None, **settings: str) -> Iterator[Fleet]:
-        """The fleet of its workers, once so many of them listen."""
+        """Return the fleet once this many workers listen."""
         app = make_app(self.settings())
         until(lambda: len(roster.find(app, 1.0, workers)) >= workers)
         app.close()
@@ -182,7 +182,7 @@ class OwnBroker:
 
 @contextmanager
 def own_broker(**options: str) -> Iterator[OwnBroker]:
-    """A broker of the test's own, with nobody on it."""
+    """A broker of the test, without workers."""
     with ChildProcesses() as processes:
         yield OwnBroker(processes, **options)
 

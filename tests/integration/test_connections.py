@@ -1,4 +1,4 @@
-"""Lines to the broker, of a worker and of the orchestrator, that stop passing anything or break at a bad moment."""
+"""Connections to the broker, of workers and of the orchestrator, that go silent or break at a bad moment."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def connection(broker: OwnBroker, line: Proxy, monkeypatch: pytest.MonkeyPatch) 
 
 
 def fetched(connection: Connection, body: str = "one") -> Message:
-    """A message that this side has fetched and not acknowledged."""
+    """Fetch a message, and do not acknowledge it."""
     channel, got = connection.default_channel, []
     Producer(channel).publish([body], routing_key=QUEUE, declare=[Queue(QUEUE)])
     consumer = Consumer(channel, [Queue(QUEUE)], on_message=got.append, prefetch_count=1)
@@ -54,7 +54,7 @@ def fetched(connection: Connection, body: str = "one") -> Message:
 
 
 def go_silent(line: Proxy) -> None:
-    """The connections that there are pass nothing any more; new ones do."""
+    """Make all open connections pass nothing; new ones work."""
     line.silence()
     line.restore_after(0.0)
     until(lambda: line.mute and not line.silent)
@@ -65,7 +65,7 @@ def unacknowledged(broker: OwnBroker) -> int:
         return int(client.hlen("unacked"))
 
 
-def test_what_was_done_on_a_silent_line_is_acknowledged_on_a_new_one(
+def test_a_message_is_acknowledged_on_a_new_connection_if_the_old_one_is_silent(
     broker: OwnBroker, line: Proxy, connection: Connection
 ) -> None:
     message = fetched(connection)
@@ -76,7 +76,7 @@ def test_what_was_done_on_a_silent_line_is_acknowledged_on_a_new_one(
     assert connection.default_channel.qos.can_consume()
 
 
-def test_a_message_that_goes_back_on_a_silent_line_is_queued_once(
+def test_a_message_that_is_requeued_on_a_silent_connection_is_queued_once(
     broker: OwnBroker, line: Proxy, connection: Connection
 ) -> None:
     message = fetched(connection)
@@ -87,7 +87,7 @@ def test_a_message_that_goes_back_on_a_silent_line_is_queued_once(
     assert unacknowledged(broker) == 0
 
 
-def test_a_message_that_comes_on_a_silent_line_is_noted_on_a_new_one(
+def test_a_message_that_arrives_on_a_silent_connection_is_registered_on_a_new_one(
     broker: OwnBroker, line: Proxy, connection: Connection
 ) -> None:
     message = fetched(connection)
@@ -98,9 +98,7 @@ def test_a_message_that_comes_on_a_silent_line_is_noted_on_a_new_one(
         assert client.hexists("unacked", "tag")
 
 
-def test_where_no_line_is_left_another_message_may_be_fetched_all_the_same(
-    line: Proxy, connection: Connection
-) -> None:
+def test_without_any_connection_the_prefetch_slot_is_free_again(line: Proxy, connection: Connection) -> None:
     message = fetched(connection)
     line.silence()
     until(lambda: line.mute)

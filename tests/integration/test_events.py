@@ -1,4 +1,4 @@
-"""Task events switched on and off on a live fleet, for it alone and for as long as the run lasts."""
+"""Task events are switched on and off on a running fleet, and restored after the run."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def run(strategy: Celery, batch: list[Task]) -> None:
 
 
 def received(heard: redis.client.PubSub, until: str) -> list[str]:
-    """The arguments of all tasks that workers told of, up to the fourth with kernel `until`."""
+    """Return the kernels of the tasks in the workers' events, up to the fourth event with kernel `until`."""
     kernels: list[str] = []
     while kernels.count(until) < 4:
         message = heard.get_message(timeout=10)
@@ -73,7 +73,7 @@ def test_a_cell_without_events_sends_none_and_one_with_events_sends_them(sending
             assert set(received(heard, until="sleep")) == {"sleep"}
 
 
-def test_events_that_are_off_stay_off_when_flower_asks_for_them(sending):
+def test_events_that_are_off_stay_off_when_flower_enables_them(sending):
     sending.switch_events(False)
     assert sends(sending) == {False}
     answers = sending.app.control.enable_events(reply=True, timeout=5, limit=2)
@@ -83,13 +83,13 @@ def test_events_that_are_off_stay_off_when_flower_asks_for_them(sending):
     assert sends(sending) == {True}
 
 
-def test_celery_s_own_switch_leaves_workers_as_they_are_that_were_started_with_events(sending):
-    """Why there is one of ours: where this fails, Celery's own will do."""
+def test_celery_s_own_command_has_no_effect_on_workers_that_were_started_with_events(sending):
+    """The reason for our own command: if this test fails, Celery's is enough."""
     assert len(sending.app.control.disable_events(reply=True, timeout=5, limit=2)) == 2
     assert sends(sending) == {True}
 
 
-def test_a_run_leaves_another_s_workers_sending_as_it_found_them(sending):
+def test_a_run_restores_the_events_of_external_workers(sending):
     with external_fleet(sending.settings) as other:
         other.measure_clock_offsets()
         other.switch_events(False)
@@ -97,8 +97,8 @@ def test_a_run_leaves_another_s_workers_sending_as_it_found_them(sending):
     assert sends(sending) == {True}
 
 
-def test_workers_that_only_sent_heartbeats_follow_too():
-    """As somebody starts them by hand: `celery -A worker.app worker`."""
+def test_workers_that_sent_only_heartbeats_can_send_events():
+    """Workers started by hand: `celery -A worker.app worker`."""
     with ChildProcesses() as processes:
         url = start_broker(processes)
         command = [sys.executable, "-m", "celery", "-A", "worker.app", "worker", "--concurrency", "1"]
@@ -112,14 +112,14 @@ def test_workers_that_only_sent_heartbeats_follow_too():
                 assert received(heard, until="sleep") == ["sleep"] * 4
 
 
-def test_workers_without_a_line_for_events_are_named_with_the_remedy(fleet: Fleet):
+def test_workers_that_cannot_send_events_are_named_with_the_remedy(fleet: Fleet):
     assert sends(fleet) == {False}
     with pytest.raises(UnavailableError, match=r"cannot switch its task events.*--task-events"):
         fleet.switch_events(True)
     fleet.switch_events(False)
 
 
-def test_a_run_measures_cells_with_and_without_events_and_says_what_they_cost(tmp_path):
+def test_a_run_measures_cells_with_and_without_events_and_reports_their_cost(tmp_path):
     command = [sys.executable, "-m", "orchestrator", "run", "--events", "on", "--events", "off"]
     small = ["--images", "3", "--size", "32x24", "--rounds", "5", "--warmup", "0", "--slots", "1"]
     chosen = ["--stage", "decode", "--kernel", "asarray", "--chunk", "1"]

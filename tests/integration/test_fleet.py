@@ -1,4 +1,4 @@
-"""Fleets: brought up, found, told apart and put away."""
+"""Fleets: started, found, kept apart and closed."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def test_sigkill_of_the_supervisor_ends_its_children():
     assert not processes.folder.exists()
 
 
-def test_two_fleets_side_by_side_never_meet(fleet: Fleet):
+def test_two_embedded_fleets_share_nothing(fleet: Fleet):
     with ChildProcesses() as processes, embedded_fleet(processes, 1, False, ()) as other:
         assert {fleet.run_id, other.run_id} == {fleet.run_id} | {other.run_id}
         assert fleet.settings.broker_url != other.settings.broker_url
@@ -82,8 +82,8 @@ def test_two_fleets_side_by_side_never_meet(fleet: Fleet):
         assert {slot.rpartition(":")[2] for slot in slots} <= theirs
 
 
-def test_two_runs_on_one_broker_never_meet(fleet: Fleet):
-    """An external fleet is shared: each run has a queue, task ids and keys of its own."""
+def test_two_runs_on_one_broker_share_nothing(fleet: Fleet):
+    """Each run on an external fleet has its own queue, task ids and keys."""
     with external_fleet(fleet.settings) as other:
         other.measure_clock_offsets()
         with (
@@ -117,7 +117,7 @@ def test_an_external_fleet_finds_the_workers_and_leaves_them_as_they_were(fleet:
     assert names(after) == names(before)
 
 
-def test_a_broker_that_is_not_there_is_named_with_the_remedy():
+def test_a_missing_broker_is_named_with_the_remedy():
     with pytest.raises(UnavailableError, match=r"127\.0\.0\.1:1.*cannot be reached.*--broker"):
         external.inspect_broker(Settings(broker_url="redis://127.0.0.1:1/0"), embedded=False)
 
@@ -131,7 +131,7 @@ def test_a_broker_url_shows_no_password():
 @pytest.mark.parametrize(
     "url", ["", "nonsense", "http://host/", "redis://", "redis://host:port/0", "amqp://host"]
 )
-def test_a_url_that_is_no_redis_is_a_usage_error(url):
+def test_a_url_that_is_not_a_redis_is_a_usage_error(url):
     with pytest.raises(UsageError, match="write redis://host:6379/0"):
         external.inspect_broker(Settings(broker_url=url), embedded=False)
 
@@ -167,7 +167,7 @@ def test_the_broker_listens_on_no_port_and_its_folder_is_private(fleet: Fleet, p
     assert processes.folder.stat().st_mode & 0o777 == 0o700
 
 
-def test_clock_offsets_of_this_machine_s_workers_are_nil_and_the_estimate_agrees(fleet: Fleet):
+def test_the_clock_offset_of_a_worker_on_this_machine_is_0_and_the_estimate_agrees(fleet: Fleet):
     (name, *_) = [member.name for member in fleet.workers]
     exact = fleet.offset_of(name)
 

@@ -1,4 +1,4 @@
-"""Flower beside an embedded fleet: what it shows, to whom, and that it goes with the fleet."""
+"""Flower beside an embedded fleet: what it shows, to whom, and that it ends with the fleet."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def get(access: Access, path: str) -> requests.Response:
 
 
 def tasks_of(access: Access) -> list[dict]:
-    """The tasks that Flower knows, once it has heard that all of the batches' messages were done."""
+    """Return the tasks that Flower knows, once it knows that all messages of the batches were executed."""
     for _ in range(200):
         tasks = [each for each in get(access, "/api/tasks").json().values() if "sleep" not in each["args"]]
         if [each["state"] for each in tasks] == ["SUCCESS"] * 4:
@@ -70,14 +70,14 @@ def tasks_of(access: Access) -> list[dict]:
 
 
 def paths() -> list[str]:
-    """An address for each of Flower's own routes."""
+    """Return an address for each of Flower's routes."""
     patterns = [each[0] if isinstance(each, tuple) else each.regex.pattern for each in handlers]
     addresses = {re.sub(r"\(\.[+*]\)", "x", each).rstrip("$").replace("/?", "") for each in patterns}
     return sorted(each for each in addresses if each.startswith("/"))
 
 
 @pytest.mark.parametrize("password", [None, "wrong"])
-def test_nothing_but_the_health_check_answers_without_the_password(access, password):
+def test_only_the_health_check_answers_without_the_password(access, password):
     auth = None if password is None else (access.user, password)
     answered = {}
     for path in paths():
@@ -103,7 +103,7 @@ def test_tasks_are_named_by_stage_and_workers_by_slot_and_host(access):
     assert {each["worker"] for each in tasks} <= {f"slot{n}@{socket.gethostname()}" for n in (1, 2)}
 
 
-def test_arguments_are_readable_and_hold_neither_keys_nor_payloads(access):
+def test_arguments_are_readable_and_contain_neither_keys_nor_payloads(access):
     arguments = {(each["name"], each["args"], each["kwargs"]) for each in tasks_of(access)}
     assert arguments == {
         ("breakeven.decode", "asarray, images 0 to 1, redis", "{}"),
@@ -129,21 +129,21 @@ def test_the_broker_page_reads_the_run_s_queue_through_the_unix_socket(watched, 
     assert messages == 0
 
 
-def test_nothing_can_be_done_to_the_workers(access):
+def test_workers_cannot_be_changed(access):
     name = f"slot1@{socket.gethostname()}"
     auth = (access.user, access.password)
     answer = requests.post(f"{access.url}/api/worker/shutdown/{name}", auth=auth, timeout=10)
     assert answer.status_code == 403
 
 
-def test_the_password_is_in_nobody_s_command_line_and_in_no_file_or_repr(access):
+def test_the_password_is_in_no_command_line_file_or_repr(access):
     lines = [" ".join(each.info["cmdline"] or ()) for each in psutil.process_iter(["cmdline"])]
     assert [line for line in lines if access.password in line] == []
     assert any("flower" in line for line in lines)
     assert access.password not in repr(access)
 
 
-def test_it_listens_on_this_machine_alone(watched, access):
+def test_it_listens_on_this_machine_only(watched, access):
     port = int(access.url.rpartition(":")[2])
     listening = [
         each for each in psutil.net_connections("inet") if each.status == "LISTEN" and each.laddr.port == port
@@ -151,7 +151,7 @@ def test_it_listens_on_this_machine_alone(watched, access):
     assert {each.laddr.ip for each in listening} == {"127.0.0.1"}
 
 
-def test_another_port_is_taken_where_the_usual_one_is_not_free():
+def test_another_port_is_used_if_the_default_one_is_taken():
     with socket.socket() as taken:
         taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -163,13 +163,13 @@ def test_another_port_is_taken_where_the_usual_one_is_not_free():
         assert flower._free_port(flower.PORT) != flower.PORT
 
 
-def test_doctor_says_that_flower_is_up_and_where(access, tmp_path):
+def test_doctor_reports_where_flower_is_up(access, tmp_path):
     done = doctor(tmp_path, "--flower-url", access.url)
     assert f"flower: up at {access.url}, with a password" in done.stdout
     assert done.returncode == 0
 
 
-def test_doctor_takes_no_flower_for_no_fault_and_says_how_to_start_one(tmp_path):
+def test_doctor_does_not_fail_without_flower_and_says_how_to_start_one(tmp_path):
     done = doctor(tmp_path, environment={"BREAKEVEN_FLOWER_URL": "http://127.0.0.1:1"})
     assert "note    flower: not up at http://127.0.0.1:1\n        -> start it with" in done.stdout
     assert done.returncode == 0
@@ -178,13 +178,13 @@ def test_doctor_takes_no_flower_for_no_fault_and_says_how_to_start_one(tmp_path)
 @pytest.mark.parametrize(
     "url", ["", "5555", "ftp://host", "http://", "http://host:port", "http://me:hush@host"]
 )
-def test_a_flower_url_that_is_none_is_a_usage_error_without_its_password(url):
+def test_an_invalid_flower_url_is_a_usage_error_without_its_password(url):
     with pytest.raises(flower.UsageError, match=r"write http://127\.0\.0\.1:5555") as caught:
         flower.check_url(url)
     assert "hush" not in str(caught.value)
 
 
-def test_a_flower_that_asks_for_no_password_is_told_from_one_that_does(access):
+def test_a_flower_without_a_password_is_recognised(access):
     class Open(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             self.send_response(200)
@@ -246,7 +246,7 @@ def test_on_a_terminal_flower_stays_until_enter_or_ctrl_c(tmp_path, how):
         (["serial"], "--flower has nothing to show without Celery"),
     ],
 )
-def test_flower_where_it_would_show_nothing_is_a_usage_error(tmp_path, chosen, said):
+def test_flower_with_nothing_to_show_is_a_usage_error(tmp_path, chosen, said):
     done = subprocess.run(
         [*RUN, *chosen], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
     )

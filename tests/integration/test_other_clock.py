@@ -1,4 +1,4 @@
-"""A worker on a machine with another clock: a time namespace a day ahead is one, with the true offset known."""
+"""A worker with another clock: in a time namespace one day ahead, so that the true offset is known."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ AHEAD = ["unshare", "--fork", "--time", "--monotonic", str(DAY_S)]
 
 
 def allowed() -> bool:
-    """Whether a process may be given a clock of its own here: it takes root, and Linux 5.6."""
+    """Return whether time namespaces can be made here: that needs root and Linux 5.6."""
     return (
         shutil.which("unshare") is not None and subprocess.run([*AHEAD, "true"], check=False).returncode == 0
     )
@@ -52,7 +52,7 @@ def test_the_offset_is_found_to_within_its_bound(fleet: Fleet):
     assert abs(offset.offset_s - DAY_S) <= offset.bound_s
 
 
-def test_hops_are_corrected_for_it_and_add_up(fleet: Fleet):
+def test_hops_are_corrected_for_the_offset_and_add_up(fleet: Fleet):
     with Celery(1, fleet, "redis", 1, "local") as strategy:
         tasks = [Task(number, "diagnostics", "noop", "x") for number in range(5)]
         strategy.prepare(tasks)
@@ -66,7 +66,7 @@ def test_hops_are_corrected_for_it_and_add_up(fleet: Fleet):
         assert each.publish_s + each.queue_s + between + each.return_s <= each.latency_s + 1e-6
 
 
-def test_doctor_shows_it_with_its_bound(elsewhere: tuple[ChildProcesses, str], tmp_path):
+def test_doctor_shows_the_offset_with_its_bound(elsewhere: tuple[ChildProcesses, str], tmp_path):
     checked = orchestrator("doctor", "--broker", elsewhere[1], cwd=tmp_path)
     assert checked.returncode == 0, checked.stdout
     (line,) = [line for line in checked.stdout.splitlines() if "worker ahead@test" in line]
