@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http import HTTPStatus
 from typing import Any
 
 import requests
@@ -26,6 +27,10 @@ from worker.allowed_origins import origin
 
 class ForeignOriginError(Exception):
     """A URL leads to an origin that is not allowed; the message is that origin."""
+
+
+class StaleConnectionError(Exception):
+    """A server closed a connection that had served before, and answered nothing to this request."""
 
 
 @contextmanager
@@ -112,17 +117,51 @@ class _Response(http.client.HTTPResponse):
     def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
         super().__init__(_Timed(sock), *args, **kwargs)  # type: ignore[arg-type]  # it calls makefile only
 
+    def _read_status(self) -> tuple[str, int, str]:
+        """Skip interim answers such as 103 Early Hints: http.client itself skips 100 Continue alone."""
+        while True:
+            status: tuple[str, int, str] = super()._read_status()  # type: ignore[misc]  # not in typeshed
+            if not HTTPStatus.PROCESSING <= status[1] < HTTPStatus.OK:
+                return status
+            http.client.parse_headers(self.fp)
 
-class _Connection(HTTPConnection):
+
+class _KeptAlive(HTTPConnection):
+    """A connection that knows whether it has served a request."""
+
     response_class = _Response
+    _served = False
+
+    def connect(self) -> None:
+        super().connect()
+        self._served = False
+
+    def request(self, *args: Any, **kwargs: Any) -> None:
+        with self._once_more():
+            super().request(*args, **kwargs)
+
+    def getresponse(self) -> Any:
+        with self._once_more():
+            response = super().getresponse()
+        self._served = True
+        return response
+
+    @contextmanager
+    def _once_more(self) -> Iterator[None]:
+        try:
+            yield
+        except ConnectionError as error:
+            if self._served:
+                raise StaleConnectionError from error
+            raise
 
 
-class _TLSConnection(HTTPSConnection):
-    response_class = _Response
+class _TLSConnection(_KeptAlive, HTTPSConnection):
+    """A connection with TLS."""
 
 
 class _Pool(HTTPConnectionPool):
-    ConnectionCls = _Connection
+    ConnectionCls = _KeptAlive
 
 
 class _TLSPool(HTTPSConnectionPool):

@@ -6,6 +6,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from http import HTTPStatus
 from typing import Final
 from urllib.parse import urljoin, urlsplit
@@ -15,7 +16,7 @@ import urllib3
 
 from worker.redaction import redact
 from worker.settings import settings
-from worker.stages.connections import Adapter, ForeignOriginError, bounded
+from worker.stages.connections import Adapter, ForeignOriginError, StaleConnectionError, bounded
 
 READ_BYTES: Final = 1 << 18
 
@@ -90,14 +91,19 @@ def _follow(session: requests.Session, url: str, deadline: float, redirects: int
     for _ in range(redirects + 1):
         _check_scheme(address)
         left_s = max(0.001, deadline - time.monotonic())
+        ask = partial(
+            session.get,
+            address,
+            stream=True,
+            allow_redirects=False,
+            timeout=(min(limits.connect_timeout_s, left_s), min(limits.read_timeout_s, left_s)),
+            headers=HEADERS,
+        )
         try:
-            response = session.get(
-                address,
-                stream=True,
-                allow_redirects=False,
-                timeout=(min(limits.connect_timeout_s, left_s), min(limits.read_timeout_s, left_s)),
-                headers=HEADERS,
-            )
+            try:
+                response = ask()
+            except StaleConnectionError:
+                response = ask()  # over a new connection
         except ForeignOriginError as foreign:
             allowed = ", ".join(limits.allowed_origins)
             raise DownloadError(

@@ -25,6 +25,7 @@ class Scripted(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     released: threading.Event
     connections: list[int]
+    asked = False
 
     def setup(self) -> None:
         super().setup()
@@ -41,6 +42,17 @@ class Scripted(BaseHTTPRequestHandler):
 
     def whole(self) -> None:
         self._say("200 OK\r\nContent-Length: 5", b"whole")
+
+    def hang_up_when_asked_again(self) -> None:
+        if self.asked:
+            self.close_connection = True
+        else:
+            self.asked = True
+            self.whole()
+
+    def early_hints(self) -> None:
+        self._say("103 Early Hints\r\nLink: </style.css>; rel=preload")
+        self.whole()
 
     def chunked(self) -> None:
         self._say("200 OK\r\nTransfer-Encoding: chunked", b"3\r\nwho\r\n2\r\nle\r\n0\r\n\r\n")
@@ -212,7 +224,10 @@ def failure_of(fetch: Fetch, url: str) -> str:
 
 
 class TestDownload:
-    @pytest.mark.parametrize("page", ["whole", "chunked", "until-closed", "zipped", "redirect"])
+    @pytest.mark.parametrize(
+        "page",
+        ["whole", "chunked", "until-closed", "zipped", "redirect", "early-hints", "hang-up-when-asked-again"],
+    )
     def test_every_way_to_send_a_body_gives_the_body(self, bad: Bad, fetch: Fetch, page: str) -> None:
         assert [fetch(f"{bad.url}/{page}") for _ in range(3)] == [b"whole"] * 3
 
