@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import codecs
+import errno
 import io
 import os
 import re
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
@@ -22,7 +24,7 @@ from orchestrator.commands.origin import origin
 from orchestrator.commands.predict import predict
 from orchestrator.commands.report import report
 from orchestrator.commands.signature import measuring_command
-from orchestrator.errors import INTERRUPTED, BreakevenError
+from orchestrator.errors import INTERRUPTED, BreakevenError, UnavailableError, flush_output
 from worker.redaction import escape_control, redact
 
 app = typer.Typer(
@@ -54,6 +56,7 @@ NUMBERS: Final[dict[str, tuple[str, Callable[[str], object]]]] = {
     "integer": ("a whole number", int),
     "number": ("a number", float),
 }
+UNWRITABLE: Final = (errno.EBADF, errno.EIO, errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # of standard output
 ASCII: Final = {
     "µ": "u",
     "±": "~",
@@ -107,8 +110,12 @@ def common(
 def main() -> NoReturn:
     """Run a command and exit: 0 done, 1 unsound, 2 usage, 3 unavailable, 130 interrupted."""
     signals.install()
+    _open_missing_streams()
     _install_ascii_fallback()
-    sys.exit(_run(sys.argv[1:]))
+    code = _run(sys.argv[1:])
+    with suppress(UnavailableError):  # an error was reported already
+        flush_output()
+    sys.exit(code)
 
 
 def in_ascii(error: UnicodeError) -> tuple[str, int]:
@@ -116,6 +123,17 @@ def in_ascii(error: UnicodeError) -> tuple[str, int]:
     if not isinstance(error, UnicodeEncodeError):
         raise error
     return "".join(ASCII.get(sign, "?") for sign in error.object[error.start : error.end]), error.end
+
+
+def _open_missing_streams() -> None:
+    """Open what was closed before we started: a later file or socket would take its number, and our text."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_WRONLY if number == 2 else os.O_RDONLY)  # writing to stdout still fails
+    sys.stdout = sys.stdout or os.fdopen(1, "w", encoding="utf-8", closefd=False)
+    sys.stderr = sys.stderr or os.fdopen(2, "w", encoding="utf-8", closefd=False)
 
 
 def _install_ascii_fallback() -> None:
@@ -127,15 +145,11 @@ def _install_ascii_fallback() -> None:
 
 def _run(arguments: list[str]) -> int:
     try:
-        result: Any = app(arguments or ["--help"], prog_name="orchestrator", standalone_mode=False)
+        result = _result(arguments or ["--help"])
     except BreakevenError as error:
         return _say(_without_secrets(str(error), arguments), error.exit_code)
     except KeyboardInterrupt:
         return _say("interrupted", INTERRUPTED)
-    except BrokenPipeError:
-        # The reader of our output is gone. Python would fail again when it flushes at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
     except typer.Exit as exit_:
         return exit_.exit_code
     except typer.Abort:
@@ -150,6 +164,22 @@ def _run(arguments: list[str]) -> int:
     if result == INTERRUPTED:
         return _say("interrupted", INTERRUPTED)  # Typer's own code for a KeyboardInterrupt
     return result if isinstance(result, int) else 0
+
+
+def _result(arguments: list[str]) -> object:
+    """Run the command and write what it printed.
+
+    Raises:
+        UnavailableError: that could not be written.
+    """
+    try:
+        result: object = app(arguments, prog_name="orchestrator", standalone_mode=False)
+    except OSError as error:
+        if error.filename is not None or error.errno not in UNWRITABLE:
+            raise
+        flush_output(error)
+    flush_output()
+    return result
 
 
 def _with_the_value(message: str, arguments: list[str]) -> str:

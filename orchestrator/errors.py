@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from typing import ClassVar, Final
 
 INTERRUPTED: Final = 130  # the exit code that a shell reports for a command ended by Ctrl-C
@@ -29,3 +31,20 @@ class NothingMeasuredError(BreakevenError):
     """A run was interrupted before it had a sample."""
 
     exit_code = INTERRUPTED
+
+
+def flush_output(raised: OSError | None = None) -> None:
+    """Write what standard output still holds; drop it if that is impossible, or was, as `raised` says.
+
+    Raises:
+        UnavailableError: it could not be written.
+    """
+    try:
+        if raised is not None:
+            raise raised
+        sys.stdout.flush()
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        raise UnavailableError(
+            f"standard output cannot be written to: {error.strerror}; send it to a terminal, or to a file with room"
+        ) from None

@@ -1,21 +1,25 @@
-"""Ctrl-C and SIGTERM that do not get lost.
+"""Ctrl-C, SIGTERM and SIGHUP that do not get lost.
 
 Python prints and drops a `KeyboardInterrupt` in a finaliser, so long-running code checks for one between two steps."""
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import NoReturn
+from typing import Final, NoReturn
+
+INTERRUPTING: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 _requested = False
 
 
 def install() -> None:
-    """Make SIGTERM interrupt as SIGINT does, and record both."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _request)
+    """Make SIGTERM and SIGHUP interrupt as SIGINT does, and record them; `nohup` has SIGHUP ignored."""
+    for number in INTERRUPTING:
+        if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, _request)
 
 
 def check() -> None:
@@ -26,8 +30,8 @@ def check() -> None:
 
 @contextmanager
 def ignored() -> Iterator[None]:
-    """Ignore Ctrl-C and SIGTERM, for a short step that must be completed."""
-    before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
+    """Ignore these signals, for a short step that must be completed."""
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in INTERRUPTING}
     try:
         yield
     finally:
@@ -35,7 +39,18 @@ def ignored() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _request(*_: object) -> NoReturn:
+def _request(number: int, _: object) -> NoReturn:
     global _requested
     _requested = True
+    if number == signal.SIGHUP:
+        _leave_terminal()
     raise KeyboardInterrupt
+
+
+def _leave_terminal() -> None:
+    """Drop what is written to a terminal that is gone, where each write would fail."""
+    for descriptor in (1, 2):
+        try:
+            os.write(descriptor, b"")
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), descriptor)

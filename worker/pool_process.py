@@ -19,8 +19,9 @@ from worker.shared_memory import Parcel, SharedCall, execute_shared
 
 def start(all_up: Barrier, start_s: float) -> None:
     """Prepare this process, then wait until all of its pool are up, so that the pool starts one for each slot."""
-    # Ctrl-C on a terminal goes to every process of the group, and only the orchestrator must act on it.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Ctrl-C and the end of a terminal reach every process of the group, and only the orchestrator must act on them.
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
     threading.Thread(target=_end_with_the_parent, daemon=True).start()
     keep_freed_memory()
     collect_rarely()

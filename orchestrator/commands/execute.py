@@ -12,7 +12,7 @@ from typing import Final
 from orchestrator import results, signals
 from orchestrator.analysis.analyse import analyse
 from orchestrator.commands.progress import progress
-from orchestrator.errors import BreakevenError, NothingMeasuredError, UsageError
+from orchestrator.errors import BreakevenError, NothingMeasuredError, UsageError, flush_output
 from orchestrator.measurement import session
 from orchestrator.model.runs import Run
 from orchestrator.planning.option_checks import check
@@ -150,13 +150,17 @@ def _report(run: Run, options: Options) -> None:
     path = Path(options.output) / results.file_name(run)
     page = path.with_suffix(".html")
     incomplete = "" if run.complete else "incomplete "
+    unwritten: OSError | None = None
     try:
-        if options.json == STDOUT:
-            sys.stdout.write(results.dumps(run))
-        else:
-            if options.json is not None:
-                results.write(run, Path(options.json))
-            show(run)
+        if options.json not in (None, STDOUT):
+            results.write(run, Path(options.json or ""))
+        try:
+            if options.json == STDOUT:
+                sys.stdout.write(results.dumps(run))
+            else:
+                show(run)
+        except OSError as error:
+            unwritten = error
         sys.stderr.write(f"{incomplete}result: {escape_control(str(path))}\n")
         _write_page(run, page)
     except KeyboardInterrupt:
@@ -164,6 +168,7 @@ def _report(run: Run, options: Options) -> None:
         sys.stderr.write(f"\nreport not written; '{remedy}' makes it\n")
         raise
     sys.stderr.write(f"{incomplete}report: {escape_control(str(page))}\n")
+    flush_output(unwritten)
 
 
 def _write_page(run: Run, path: Path) -> None:

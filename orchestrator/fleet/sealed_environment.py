@@ -94,7 +94,6 @@ def restart_sealed(module: str) -> None:
 
 
 def _restart(module: str, environment: Mapping[str, str]) -> NoReturn:
-    sys.stdout.flush()
     os.execve(sys.executable, [sys.executable, "-m", module, *sys.argv[1:]], environment)  # noqa: S606 - ourselves
 
 

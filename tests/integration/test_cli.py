@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -154,7 +155,7 @@ def test_a_mistake_gets_one_line_and_its_exit_code(tmp_path, arguments, code, wo
     assert len(done.stderr.splitlines()) <= 1
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 @pytest.mark.usefixtures("left_behind")
 def test_an_interrupted_run_saves_what_was_measured_and_exits_130(tmp_path, number):
     command = [sys.executable, "-m", "orchestrator", "run", *SMALL, "--rounds", "1000", "--stage", "decode"]
@@ -175,6 +176,66 @@ def test_an_interrupted_run_saves_what_was_measured_and_exits_130(tmp_path, numb
     (page,) = results.glob("2*.html")
     assert f"incomplete report: {page.relative_to(tmp_path)}" in errors
     assert "<strong>Incomplete:</strong>" in page.read_text(encoding="utf-8")
+
+
+def test_a_run_whose_terminal_goes_saves_its_result_and_report(tmp_path):
+    command = [
+        sys.executable,
+        "-m",
+        "orchestrator",
+        "run",
+        *SMALL,
+        "--rounds",
+        "1000",
+        "--strategy",
+        "serial",
+    ]
+    results = tmp_path / "results"
+    ours, theirs = os.openpty()
+    child = subprocess.Popen(command, cwd=tmp_path, stdin=theirs, stdout=theirs, stderr=theirs)
+    os.close(theirs)
+    while child.poll() is None and not (results.is_dir() and list(results.glob("2*.json"))):
+        os.sched_yield()
+    os.close(ours)
+    child.send_signal(signal.SIGHUP)
+    assert child.wait(timeout=30) == 130
+    assert len(list(results.glob("2*.html"))) == 1
+
+
+@pytest.mark.parametrize(
+    "redirection", [">/dev/full", ">&-", "--json - >/dev/full", "--json - >&-", "| true"]
+)
+def test_a_run_whose_output_cannot_be_written_is_saved_and_reported_in_one_line(tmp_path, redirection):
+    command = [
+        sys.executable,
+        "-m",
+        "orchestrator",
+        "run",
+        *SMALL,
+        "--stage",
+        "decode",
+        "--strategy",
+        "serial",
+    ]
+    shell = f"set -o pipefail; {shlex.join(command)} {redirection}"
+    done = subprocess.run(
+        ["/bin/bash", "-c", shell], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 3, done.stderr
+    *_, result, report, said = done.stderr.splitlines()
+    assert only_result(tmp_path)["complete"]
+    assert (result[:8], report[:8]) == ("result: ", "report: ")
+    assert said.startswith("orchestrator: standard output cannot be written to: ")
+
+
+@pytest.mark.parametrize("command", ["list", "--help", "--version"])
+@pytest.mark.parametrize("redirection", [">/dev/full", ">&-"])
+def test_any_command_whose_output_cannot_be_written_ends_with_one_line(tmp_path, command, redirection):
+    shell = f"{sys.executable} -m orchestrator {command} {redirection}"
+    done = subprocess.run(
+        ["/bin/bash", "-c", shell], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, len(done.stderr.splitlines())) == (3, 1), done.stderr
 
 
 def test_the_workers_of_an_external_broker_are_used_and_left_running(tmp_path, fleet: Fleet):
