@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from orchestrator.model.runs import Cell, Plan
+from orchestrator.model.runs import Plan
 from orchestrator.strategies import STRATEGIES
 
 SLOTS_PER_PROCESSOR: Final = (
@@ -15,11 +15,12 @@ SLOT_BYTES: Final = 100 * 10**6  # about what an embedded worker of one slot and
 
 def oversubscription(plan: Plan, embedded: bool, processors: float, free_bytes: int) -> str | None:
     """Return a warning if the plan's slots are too many for the usable processors and the free memory."""
-    most: dict[str, int] = {}
-    for cell in plan.cells:
-        if _starts_processes(cell, embedded):
-            most[cell.strategy] = max(cell.slots, most.get(cell.strategy, 0))
-    slots, processes = max(most.values(), default=0), sum(most.values())
+    cells = [cell for cell in plan.cells if STRATEGIES[cell.strategy].own_processes]
+    workers = max((cell.slots for cell in cells if cell.distributed and embedded), default=0)
+    # Each of these has a pool, and all pools stay up for the whole run.
+    pools = {(cell.slots, cell.transport, cell.chunk) for cell in cells if not cell.distributed}
+    slots = max([workers, *(pool_slots for pool_slots, _, _ in pools)])
+    processes = workers + sum(pool_slots for pool_slots, _, _ in pools)
     needed = processes * SLOT_BYTES
     if slots <= SLOTS_PER_PROCESSOR * processors and needed <= free_bytes:
         return None
@@ -29,7 +30,3 @@ def oversubscription(plan: Plan, embedded: bool, processors: float, free_bytes: 
         f"{needed / 1e9:,.1f} GB of memory ({free_bytes / 1e9:,.1f} GB are free); fewer --slots tell more, unless "
         "tasks mostly wait"
     )
-
-
-def _starts_processes(cell: Cell, embedded: bool) -> bool:
-    return STRATEGIES[cell.strategy].own_processes and (embedded or not cell.distributed)
