@@ -6,6 +6,7 @@ from typing import Final, Literal, TypeAlias
 
 from orchestrator.model.runs import Cell, Run
 from orchestrator.phrases.numbers import count
+from orchestrator.strategies import STRATEGIES
 
 Detail: TypeAlias = Literal["short", "long", "prose"]
 
@@ -25,7 +26,8 @@ def cell_name(cell: Cell, detail: Detail = "short") -> str:
         return _in_prose(cell)
     parts = [cell.strategy]
     if cell.transport is not None:
-        parts.append(f"{cell.transport}/{cell.chunk}")
+        short_names = STRATEGIES[cell.strategy].short_transports if cell.strategy in STRATEGIES else {}
+        parts.append(f"{short_names.get(cell.transport, cell.transport)}/{cell.chunk}")
     elif cell.chunk is not None and cell.chunk > 1:
         parts.append(f"chunk {cell.chunk}")
     parts += ["stays"] if cell.data == "resident" else []

@@ -7,7 +7,7 @@ names the implementations and loads none: Celery is loaded only by a run that us
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any, Protocol
 
@@ -32,6 +32,7 @@ class StrategyKind:
     own_processes: bool = False  # each of its slots is a process
     chunks: bool = False  # it takes several tasks a message or call
     transport_registry: str | None = None  # its transports by name, as `module:name`
+    short_transports: Mapping[str, str] = field(default_factory=dict)  # names for a narrow table
     in_default_run: bool = True  # it is compared where no strategy is asked for
 
     @property
@@ -64,6 +65,7 @@ STRATEGIES: Mapping[str, StrategyKind] = {
         own_processes=True,
         chunks=True,
         transport_registry="orchestrator.strategies.process_transports:TRANSPORTS",
+        short_transports={"shared-memory": "shared"},
     ),
     "vectorized": StrategyKind(
         "NumPy over the whole stacked batch",

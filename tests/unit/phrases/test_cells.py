@@ -16,6 +16,7 @@ def test_a_short_name_has_the_strategy_and_what_tells_celery_s_cells_apart() -> 
     assert cell_name(CELERY) == "celery redis/4"
     everything = replace(CELERY, data="resident", events="on", replica=1, width=64, height=64)
     assert cell_name(everything) == "celery redis/4 stays events again"
+    assert cell_name(replace(CELERY, strategy="processes", transport="shared-memory")) == "processes shared/4"
 
 
 def test_a_long_name_has_kernel_work_and_slots_as_well() -> None:
