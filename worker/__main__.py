@@ -37,10 +37,7 @@ def celery_arguments(arguments: Sequence[str]) -> list[str]:
 
 
 def node_name(slots: int) -> str:
-    """Return this worker's name: `slot1@host`, or `slots1-4@host` with four slots.
-
-    Within a container the host name is the beginning of the container's id, as `docker ps` shows it.
-    """
+    """Return this worker's name: `slot1@host`, or `slots1-4@host` with four slots."""
     return f"slot{'1' if slots == 1 else f's1-{slots}'}@{socket.gethostname()}"
 
 

@@ -23,9 +23,8 @@ NAME_MISMATCH: Final = (62, 64)  # host name, IP address
 
 NOT_TLS: Final = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "HTTP_REQUEST")
 CLIENT_CERTIFICATE_ALERTS: Final = ("TLSV13_ALERT_CERTIFICATE_REQUIRED", "SSLV3_ALERT_HANDSHAKE_FAILURE")
-NEEDS_CLIENT_CERTIFICATE: Final = (
-    "it requires a client certificate; name one with BREAKEVEN_TLS_CERT and BREAKEVEN_TLS_KEY"
-)
+CERTIFICATE_SETTINGS: Final = "BREAKEVEN_TLS_CERT and BREAKEVEN_TLS_KEY"
+NEEDS_CLIENT_CERTIFICATE: Final = f"it requires a client certificate; name one with {CERTIFICATE_SETTINGS}"
 READ_ONLY: Final = "it is a read-only replica; name its primary"
 CLUSTER: Final = (
     "it is a node of a Redis cluster, which Celery cannot use; name a Redis that is in no cluster"
@@ -63,13 +62,7 @@ def find_access_error(settings: Settings) -> str | None:
 
 
 def access_error(error: BaseException, settings: Settings, url: str | None = None) -> str | None:
-    """Return why access failed and the remedy, separated by `; `; `None` for any other error.
-
-    Args:
-        error: what the attempt raised.
-        settings: those of the connection.
-        url: the server's address; the broker's if it is not given.
-    """
+    """Return why access to `url` (by default the broker's) failed and the remedy; `None` for any other error."""
     url = url or settings.broker_url
     for cause in _causes(error):
         said = next((meaning for words, meaning in REFUSALS.items() if words in str(cause)), None)
@@ -90,9 +83,16 @@ def access_error(error: BaseException, settings: Settings, url: str | None = Non
             ):
                 return CLUSTER
             case redis.exceptions.NoPermissionError():
-                return _permission_error(str(cause))
+                command = COMMAND.search(str(cause))
+                lacks = f"run {command[1]!r}" if command else "use one of our keys or channels"
+                return (
+                    f"its user may not {lacks} ({cause}); give it the rights of its role in docker/redis/users.acl "
+                    "('ACL LOG' on the server names what was denied)"
+                )
             case redis.AuthenticationError():
-                return f"it rejected the password; give it in the URL: {_with_login(url)}"
+                scheme, _, rest = url.partition("://")
+                place = f"{scheme}://USER:PASSWORD@{rest.rpartition('@')[2]}"
+                return f"it rejected the password; give it in the URL: {place}"
     # Of an alert that comes after the handshake, redis-py keeps only the text.
     alert = re.search(r"\[SSL: (\w+)\]", str(error))
     return None if alert is None else _tls_error(alert[1], settings, url)
@@ -133,23 +133,5 @@ def _tls_error(reason: str, settings: Settings, url: str) -> str | None:
         return NEEDS_CLIENT_CERTIFICATE
     if "ALERT" in reason:
         alert = reason.rpartition("ALERT_")[2].replace("_", " ").lower()
-        return (
-            f"it rejected our certificate ({alert}); name one that its authority signed with "
-            "BREAKEVEN_TLS_CERT and BREAKEVEN_TLS_KEY"
-        )
+        return f"it rejected our certificate ({alert}); name one that its authority signed with {CERTIFICATE_SETTINGS}"
     return f"the TLS handshake failed ({reason.replace('_', ' ').lower()}); see the server's log"
-
-
-def _with_login(url: str) -> str:
-    """Return the URL with words in place of user and password."""
-    scheme, _, rest = url.partition("://")
-    return f"{scheme}://USER:PASSWORD@{rest.rpartition('@')[2]}"
-
-
-def _permission_error(message: str) -> str:
-    command = COMMAND.search(message)
-    lacks = f"run {command[1]!r}" if command else "use one of our keys or channels"
-    return (
-        f"its user may not {lacks} ({message}); give it the rights of its role in docker/redis/users.acl "
-        "('ACL LOG' on the server names what was denied)"
-    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from contextlib import suppress
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -22,20 +23,14 @@ def origin(scheme: str, host: str, port: int | None) -> str:
     A name stays a name: it is not equal to the address it resolves to, and `host.` is another name than `host`.
     """
     scheme, host = scheme.lower(), host.lower().strip("[]")
-    try:
+    with suppress(ValueError):  # of a name
         address = ipaddress.ip_address(host)
         host = f"[{address.compressed}]" if address.version == 6 else address.compressed
-    except ValueError:
-        pass  # a name
     return f"{scheme}://{host}:{DEFAULT_PORTS[scheme] if port is None else port}"
 
 
 def parse(text: str) -> str:
-    """Return an origin in canonical form.
-
-    Raises:
-        ValueError: it has another scheme, a path, a login, or an invalid port.
-    """
+    """Return an origin in canonical form; `ValueError` for another scheme, a path, a login or an invalid port."""
     found = _ORIGIN.fullmatch(text)
     if found is None:
         raise ValueError("it is not an origin; write scheme://host or scheme://host:port, with http or https")
@@ -48,15 +43,9 @@ def parse(text: str) -> str:
 
 
 def of_url(url: str) -> str:
-    """Return the origin of a URL, parsed as the download does: non-ASCII names by IDNA.
-
-    Raises:
-        ValueError: it is not a valid http or https URL.
-    """
-    try:
+    """Return the origin of a URL, parsed as the download does (non-ASCII names by IDNA), or raise `ValueError`."""
+    with suppress(RequestException, ValueError):
         parts = urlsplit(Request("GET", url).prepare().url or "")
         if parts.scheme in DEFAULT_PORTS and parts.hostname:
             return origin(parts.scheme, parts.hostname, parts.port)
-    except (RequestException, ValueError):
-        pass
     raise ValueError("it is not a valid http or https URL")

@@ -64,9 +64,7 @@ class Settings(BaseSettings):
     # Remote-control commands to obey beside those that Breakeven and Flower need, such as `shutdown`.
     control: Annotated[frozenset[str], NoDecode] = frozenset()
 
-    alive_file: str | None = (
-        None  # touched by `python -m worker` with every heartbeat, for a cheap health check
-    )
+    alive_file: str | None = None  # touched with every heartbeat of `python -m worker`, for health checks
 
     @field_validator("allowed_origins", "control", mode="before")
     @classmethod
@@ -110,11 +108,7 @@ def _allowed(text: str) -> str:
 
 @cache
 def settings() -> Settings:
-    """Return this process's settings, read once.
-
-    Raises:
-        SettingsError: a variable has an invalid value.
-    """
+    """Return this process's settings, read once; raises `SettingsError`."""
     return read_settings()
 
 
@@ -139,11 +133,7 @@ def allowing(allowed: Iterable[str]) -> Iterator[None]:
 
 
 def read_settings(**given: Any) -> Settings:
-    """Read the settings from the environment, except those that are given.
-
-    Raises:
-        SettingsError: one of them is invalid.
-    """
+    """Read the settings from the environment, except those that are given, or raise `SettingsError`."""
     try:
         return Settings(**given)
     except ValidationError as error:

@@ -15,11 +15,6 @@ def tls_options(ca: str | None, cert: str | None, key: str | None) -> dict[str, 
 
     Each of the three clients reads a URL's query differently, and kombu verifies nothing for a `rediss://` URL without
     options; so these options are always given, and never taken from the URL.
-
-    Args:
-        ca: file of authorities to trust in addition to the system's.
-        cert: file of our own certificate, for a server that requires one.
-        key: file of its private key.
     """
     files = {"ssl_ca_certs": ca, "ssl_certfile": cert, "ssl_keyfile": key}
     return {
@@ -30,11 +25,7 @@ def tls_options(ca: str | None, cert: str | None, key: str | None) -> dict[str, 
 
 
 def check_files(ca: str | None, cert: str | None, key: str | None) -> None:
-    """Check that the files can be used, before the first connection.
-
-    Raises:
-        ValueError: one cannot be used; names it and the remedy.
-    """
+    """Raise `ValueError`, with the remedy, for a file that cannot be used."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     if ca is not None:
         try:
@@ -58,8 +49,9 @@ def check_files(ca: str | None, cert: str | None, key: str | None) -> None:
 
 
 def _why(error: OSError | ValueError) -> str:
-    if isinstance(error, ValueError) and not isinstance(error, OSError):
-        return "it is not a valid file name"
-    if isinstance(error, ssl.SSLError):
-        return (error.reason or "not in PEM form").replace("_", " ").lower()
-    return error.strerror or type(error).__name__
+    match error:
+        case ssl.SSLError():
+            return (error.reason or "not in PEM form").replace("_", " ").lower()
+        case OSError():
+            return error.strerror or type(error).__name__
+    return "it is not a valid file name"

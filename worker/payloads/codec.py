@@ -21,11 +21,7 @@ PLAIN_KINDS: Final = "biufc"  # of NumPy's dtypes: numbers, and no objects
 
 
 def as_bytes(payload: Payload) -> bytes | memoryview:
-    """Return the payload's memory, copied only if an array is not contiguous.
-
-    Raises:
-        TypeError: it is an array of Python objects.
-    """
+    """Return the payload's memory, copied only if an array is not contiguous; `TypeError` for Python objects."""
     if isinstance(payload, str):
         return payload.encode()
     if isinstance(payload, bytes):

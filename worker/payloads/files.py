@@ -34,11 +34,7 @@ class Files(Transport):
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Self:
-        """Use the folder of `BREAKEVEN_PAYLOAD_DIR`.
-
-        Raises:
-            PayloadMissingError: it is not set, or is not a folder.
-        """
+        """Use the folder of `BREAKEVEN_PAYLOAD_DIR`, or raise `PayloadMissingError`."""
         if settings.payload_dir is None:
             raise PayloadMissingError(
                 "transport 'files' needs BREAKEVEN_PAYLOAD_DIR: a folder that workers share"
@@ -49,19 +45,13 @@ class Files(Transport):
         return cls(folder)
 
     def put(self, key: str, payload: Payload) -> Reference:
-        """Write a part file, then rename it, so that readers see the whole payload or none.
-
-        Raises:
-            OSError: it cannot be written; the part file is removed.
-        """
+        """Write a part file, then rename it, so that readers see the whole payload or none."""
         if isinstance(payload, str):
             return {"url": payload}
         path = self._path(key)
         part = path.with_name(f"{key}.{secrets.token_hex(4)}.part")
         try:
-            with os.fdopen(
-                os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o666), "wb"
-            ) as file:
+            with part.open("xb") as file:  # exclusive: follows no link
                 file.write(codec.as_bytes(payload))
             part.rename(path)
         except BaseException:

@@ -21,9 +21,7 @@ ANSWER_S: Final = 12.0
 
 EXPIRY_S: Final = 3600  # seconds until a payload that was not fetched is deleted
 READ_BYTES: Final = 1 << 20  # per read of the socket; redis-py's 64 KiB takes thirty reads for one picture
-PACK_BYTES: Final = (
-    6000  # parts of a command up to this size are joined before they are sent; redis-py's own figure
-)
+PACK_BYTES: Final = 6000  # parts of a command up to this size are joined before sending, as redis-py does it
 
 
 def connect(url: str, timeout_s: float = ANSWER_S, tls: Mapping[str, Any] | None = None) -> redis.Redis:
@@ -32,8 +30,7 @@ def connect(url: str, timeout_s: float = ANSWER_S, tls: Mapping[str, Any] | None
     Args:
         url: `redis://`, `rediss://` or `redis+socket://`.
         timeout_s: seconds that an answer may take.
-        tls: options of a `rediss://` connection (`Settings.tls`); without them only the system's authorities are
-            trusted.
+        tls: options of a `rediss://` connection (`Settings.tls`); by default, trust the system's authorities alone.
     """
     plain = url.replace("redis+socket://", "unix://", 1).replace("?virtual_host=", "?db=", 1)
     options: dict[str, Any] = {} if plain.startswith("unix://") else {"socket_keepalive": True}

@@ -80,11 +80,7 @@ class Transport(ABC):
 
     @abstractmethod
     def get(self, reference: Reference) -> Payload:
-        """Fetch a payload.
-
-        Raises:
-            PayloadMissingError: it does not exist, or no longer.
-        """
+        """Fetch a payload, or raise `PayloadMissingError`."""
 
     def put_many(self, items: Sequence[tuple[str, Payload]]) -> list[Reference]:
         """Store payloads, in one round trip if the transport can."""
@@ -93,12 +89,7 @@ class Transport(ABC):
     def get_many(
         self, references: Sequence[Reference], take: bool = False
     ) -> list[Payload | PayloadMissingError]:
-        """Fetch payloads, each of which may be missing.
-
-        Args:
-            references: of the payloads.
-            take: delete them, at the latest with the next call of `get_many` or `delete`.
-        """
+        """Fetch payloads, each of which may be missing; `take` deletes them, at the latest with the next call."""
         found: list[Payload | PayloadMissingError] = []
         for reference in references:
             try:
