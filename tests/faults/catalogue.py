@@ -91,6 +91,13 @@ FAULTS: tuple[Fault, ...] = (
         loses=True,
         repeats=True,
     ),
+    Fault(
+        injections.broker_flushed,
+        setups.theirs,
+        "not every message got a reply",
+        exit_code=1,
+        loses=True,
+    ),
     Fault(injections.broker_stopped, setups.theirs, "took|broke", repeats=True),
     Fault(
         injections.workers_gone,
@@ -98,7 +105,6 @@ FAULTS: tuple[Fault, ...] = (
         "did not come back within 30 s.*start it again",
         3,
         loses=True,
-        quick=False,
     ),
     Fault(
         injections.spare_takes_over,

@@ -105,6 +105,16 @@ def broker_restarted(theirs: Theirs) -> Trial:
     return theirs.trial(lambda _: theirs.broker.restart())
 
 
+def broker_flushed(theirs: Theirs) -> Trial:
+    """FLUSHALL on the broker: the queue, its binding and every result are gone"""
+
+    def flush(_: Celery) -> None:
+        with theirs.broker.client() as client:
+            client.flushall()
+
+    return theirs.trial(flush)
+
+
 def broker_stopped(theirs: Theirs) -> Trial:
     """SIGSTOP of the broker for 10 s"""
     return theirs.trial(lambda _: World.pause(theirs.broker.processes.pids["broker"], 10.0))

@@ -161,7 +161,6 @@ def test_an_embedded_worker_that_dies_is_reported_and_the_run_is_complete(tmp_pa
     assert "disturbed" in run.output
 
 
-@pytest.mark.slow_fault
 def test_an_embedded_broker_that_dies_ends_the_run_with_3_and_what_was_measured_is_saved(tmp_path):
     run = Started(tmp_path, *ROUNDS)
     run.wait_for_a_sample()
