@@ -35,7 +35,7 @@ def compare(
     from orchestrator.analysis.verdicts.regressions import compare as compare_runs  # noqa: PLC0415
     from orchestrator.phrases.comparison import refusal  # noqa: PLC0415
     from orchestrator.reports import comparison as comparison_reports  # noqa: PLC0415
-    from orchestrator.reports.console import screen  # noqa: PLC0415
+    from orchestrator.reports.terminal import screen  # noqa: PLC0415
 
     if json and format_ not in (None, "json"):
         raise UsageError(f"--json and --format {format_} are two formats; choose one")

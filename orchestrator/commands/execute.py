@@ -18,7 +18,6 @@ from orchestrator.model.runs import Run
 from orchestrator.planning.option_checks import check
 from orchestrator.planning.options import Options
 from orchestrator.reports import html, terminal
-from orchestrator.reports.console import screen
 from worker.redaction import escape_control
 
 STDOUT: Final = "-"
@@ -67,7 +66,7 @@ def exit_code(run: Run) -> int:
 def show(run: Run) -> None:
     """Print the report: in colour and as wide as a terminal, plain and 80 columns wide elsewhere."""
     findings = analyse(run)
-    console = screen()
+    console = terminal.screen()
     if console.is_terminal:
         console.print(terminal.report(run, findings, console.width))
     else:

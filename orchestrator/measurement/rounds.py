@@ -84,20 +84,17 @@ class Rounds:
     def take(self, save: Callable[[Run], None]) -> None:
         """Warm up, then measure round after round, and pass the run so far to `save`."""
         with all_kept():
-            self._take(save)
-
-    def _take(self, save: Callable[[Run], None]) -> None:
-        for number in range(-self._plan.warmup, 0):
-            self._round(number, began=time.perf_counter(), counts=False)
-        meter = LoadMeter(lambda: [os.getpid()])
-        began = time.perf_counter()
-        for number in range(self._plan.rounds):
-            self._round(number, began, counts=True)
-            self._recorder.loads.append(self._load(meter, number))
-            run = self._recorder.as_run(complete=False)
-            save(run)
-            if self._enough(run, time.perf_counter() - began):
-                return
+            for number in range(-self._plan.warmup, 0):
+                self._round(number, began=time.perf_counter(), counts=False)
+            meter = LoadMeter(lambda: [os.getpid()])
+            began = time.perf_counter()
+            for number in range(self._plan.rounds):
+                self._round(number, began, counts=True)
+                self._recorder.loads.append(self._load(meter, number))
+                run = self._recorder.as_run(complete=False)
+                save(run)
+                if self._enough(run, time.perf_counter() - began):
+                    return
 
     def _round(self, number: int, began: float, counts: bool) -> None:
         if self._fleet is not None:

@@ -81,7 +81,12 @@ def check_values(options: Options) -> None:
 
 def check_effects(options: Options) -> None:
     """Check that every option makes a difference to what is measured."""
-    _check_stopping(options)
+    stopping = {"--target": options.target, "--budget": options.budget_s}
+    for flag, value in stopping.items():
+        if options.rounds != AUTO and value is not None:
+            raise UsageError(
+                f"{flag} {value:g} has no effect without --rounds auto; add that, or leave {flag} out"
+            )
     _check_source(options)
     _check_strategies(options)
     _check_flower(options)
@@ -158,16 +163,6 @@ def _check_cells(options: Options) -> None:
         sweeps.check_slot_counts(options)
 
 
-def _check_stopping(options: Options) -> None:
-    if options.rounds == AUTO:
-        return
-    for flag, value in {"--target": options.target, "--budget": options.budget_s}.items():
-        if value is not None:
-            raise UsageError(
-                f"{flag} {value:g} has no effect without --rounds auto; add that, or leave {flag} out"
-            )
-
-
 def _check_source(options: Options) -> None:
     kind, named = kind_of(options.source), redact(options.source)
     if kind != "origin" and options.size is not None:
@@ -216,7 +211,8 @@ def _check_flower(options: Options) -> None:
             "--flower is for embedded workers, and --broker names others; see theirs with "
             "'docker compose up flower' or 'celery -A worker.app flower'"
         )
-    if _no_fleet(options):
+    sides = _needing_fleet(options.strategies)
+    if sides and not any(sides):
         raise UsageError(f"--flower has nothing to show without workers; add --strategy {_distributed()}")
 
 
@@ -246,11 +242,6 @@ def _check_sides(options: Options) -> None:
             f"--strategy {options.strategies[0]} without {_distributed()} has no break-even; "
             f"add --strategy {_distributed()}"
         )
-
-
-def _no_fleet(options: Options) -> bool:
-    chosen = _needing_fleet(options.strategies)
-    return bool(chosen) and not any(chosen)
 
 
 def _needing_fleet(strategies: Iterable[str]) -> list[bool]:

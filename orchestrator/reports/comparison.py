@@ -14,7 +14,7 @@ from rich.text import Text
 from orchestrator.analysis.stats.intervals import makespan
 from orchestrator.analysis.verdicts.regressions import Change, Comparison
 from orchestrator.model.findings import Estimate
-from orchestrator.model.runs import CellResult, Run
+from orchestrator.model.runs import Cell, Run
 from orchestrator.phrases import comparison as words
 from orchestrator.phrases.numbers import level, seconds
 from orchestrator.phrases.warnings import warning_text
@@ -39,7 +39,9 @@ def render_terminal(comparison: Comparison, old: Run, new: Run) -> str:
 
 def report(comparison: Comparison, old: Run, new: Run, width: int) -> RenderableType:
     """Return the report for a console of `width` columns: what changed stands last, where it stays in view."""
-    parts: list[RenderableType] = [*_caution(comparison, old, new), _heading(comparison, old, new)]
+    facts = [words.of_run("old", old), words.of_run("new", new), words.threshold(comparison)]
+    heading = [*(words.marked(comparison, fact) for fact in facts), *words.across(comparison)]
+    parts = [*_caution(comparison, old, new), Text("\n".join(heading), style="dim")]
     for stage in dict.fromkeys(each.cell.stage for each in comparison.changes):
         parts += [Text(), _table(comparison, old, new, stage, wide=width >= WIDE_COLUMNS)]
     shown = level(*(each.ratio for each in comparison.changes))
@@ -50,13 +52,10 @@ def report(comparison: Comparison, old: Run, new: Run, width: int) -> Renderable
         parts += [Text(), *(Text(words.marked(comparison, line), style="yellow") for line in only)]
     disturbed = [Text(f"warning: {line}", style="yellow") for line in words.disturbed(comparison, old, new)]
     parts += [Text(), *disturbed] if disturbed else []
-    return Group(*parts, Text(), *_changed(comparison), _summary(comparison))
-
-
-def _heading(comparison: Comparison, old: Run, new: Run) -> Text:
-    lines = [words.of_run("old", old), words.of_run("new", new), words.threshold(comparison)]
-    lines = [words.marked(comparison, line) for line in lines]
-    return Text("\n".join(lines + words.across(comparison)), style="dim")
+    shift = words.median_cell(comparison)
+    summary = words.summary(comparison) + (f"; {shift}" if shift else "")
+    last = Text(words.marked(comparison, summary), style="bold")
+    return Group(*parts, Text(), *_changed(comparison), last)
 
 
 def _table(comparison: Comparison, old: Run, new: Run, stage: str, wide: bool) -> Table:
@@ -72,25 +71,33 @@ def _table(comparison: Comparison, old: Run, new: Run, stage: str, wide: bool) -
     table.add_column("", justify="right", no_wrap=True, min_width=14)
     table.add_column("", no_wrap=True, min_width=12)
     table.add_column("", no_wrap=True)
-    olds, news = ({result.cell: result for result in run.cells} for run in (old, new))
+    makespans = _makespans(old, new)
     kernel = None
     for each in comparison.changes:
-        if each.cell.stage == stage:
-            first, kernel = (each.cell.kernel if each.cell.kernel != kernel else ""), each.cell.kernel
-            times = [_makespan(olds[each.cell]), _makespan(news[each.cell])] if wide else []
-            table.add_row(first, *_row(each, times), words.marked(comparison, "").strip())
+        cell = each.cell
+        if cell.stage == stage:
+            first, kernel = (cell.kernel if cell.kernel != kernel else ""), cell.kernel
+            table.add_row(
+                first,
+                words.label(cell),
+                str(cell.slots),
+                *(map(_point, makespans[cell]) if wide else ()),
+                words.change(each.ratio),
+                words.change_interval(each.ratio),
+                Text(each.change, style=COLOURS[each.change]),
+                words.marked(comparison, "").strip(),
+            )
     return table
 
 
-def _row(each: Change, times: list[str]) -> list[str | Text]:
-    name = [words.label(each.cell), str(each.cell.slots)]
-    figures = [words.change(each.ratio), words.change_interval(each.ratio)]
-    return [*name, *times, *figures, Text(each.change, style=COLOURS[each.change])]
+def _makespans(old: Run, new: Run) -> dict[Cell, tuple[Estimate | None, Estimate | None]]:
+    """The makespans of each cell that both runs have, old and new."""
+    olds, news = ({each.cell: makespan(each) for each in run.cells} for run in (old, new))
+    return {cell: (olds[cell], news[cell]) for cell in olds.keys() & news.keys()}
 
 
-def _makespan(result: CellResult) -> str:
-    estimate = makespan(result)
-    return seconds(None if estimate is None else estimate.point)
+def _point(makespan: Estimate | None) -> str:
+    return seconds(None if makespan is None else makespan.point)
 
 
 def _changed(comparison: Comparison) -> list[RenderableType]:
@@ -127,12 +134,6 @@ def _caution(comparison: Comparison, old: Run, new: Run) -> list[RenderableType]
     ]
 
 
-def _summary(comparison: Comparison) -> Text:
-    shift = words.median_cell(comparison)
-    line = words.summary(comparison) + (f"; {shift}" if shift else "")
-    return Text(words.marked(comparison, line), style="bold")
-
-
 HEAD: Final = "| | stage | kernel | cell | slots | old | new | change | interval |"
 RULE: Final = "| --- | --- | --- | --- | ---: | ---: | ---: | ---: | --- |"
 FOLDED: Final = ("inconclusive", "same")
@@ -148,25 +149,23 @@ def render_markdown(comparison: Comparison, old: Run, new: Run) -> str:
     same = words.same_run(old, new)
     facts = [*([same] if same else []), *facts, *words.disturbed(comparison, old, new)]
     lines += [f"- {in_markdown(words.marked(comparison, fact))}" for fact in facts + words.across(comparison)]
-    olds, news = ({each.cell: each for each in run.cells} for run in (old, new))
+    makespans = _makespans(old, new)
     ordered = sorted(comparison.changes, key=lambda each: words.ORDER.index(each.change))
-    rows = {each: _markdown_row(comparison, each, olds[each.cell], news[each.cell]) for each in ordered}
+    rows = {each: _markdown_row(comparison, each, *makespans[each.cell]) for each in ordered}
     changed = [row for each, row in rows.items() if each.change not in FOLDED]
     if changed:
         lines += ["", HEAD, RULE, *changed]
-    lines += _items(
-        [
-            f"{each.cell.stage}: {words.reason(each, comparison)}"
-            for each in ordered
-            if each.change == "invalid"
-        ]
-    )
-    lines += _folded([row for each, row in rows.items() if each.change in FOLDED])
+    invalid = [each for each in ordered if each.change == "invalid"]
+    lines += _items([f"{each.cell.stage}: {words.reason(each, comparison)}" for each in invalid])
+    folded = [row for each, row in rows.items() if each.change in FOLDED]
+    if folded:  # GitHub needs the blank line to see the table
+        summary = f"<details><summary>{len(folded)} without a significant change</summary>"
+        lines += ["", summary, "", HEAD, RULE, *folded, "", "</details>"]
     lines += _items([words.marked(comparison, line) for line in words.only_in_one(comparison)])
     return "\n".join([*lines, "", words.MEANING]) + "\n"
 
 
-def _markdown_row(comparison: Comparison, each: Change, old: CellResult, new: CellResult) -> str:
+def _markdown_row(comparison: Comparison, each: Change, old: Estimate | None, new: Estimate | None) -> str:
     cell = each.cell
     word = words.marked(comparison, each.change)
     cells = [
@@ -175,20 +174,12 @@ def _markdown_row(comparison: Comparison, each: Change, old: CellResult, new: Ce
         in_markdown(cell.kernel),
         in_markdown(words.label(cell)),
         str(cell.slots),
-        _makespan(old),
-        _makespan(new),
+        _point(old),
+        _point(new),
         words.change(each.ratio),
         words.change_interval(each.ratio),
     ]
     return f"| {' | '.join(cells)} |"
-
-
-def _folded(rows: Sequence[str]) -> list[str]:
-    """Return rows that need no action, behind a line to click; GitHub needs the blank line to see the table."""
-    if not rows:
-        return []
-    summary = f"<details><summary>{len(rows)} without a significant change</summary>"
-    return ["", summary, "", HEAD, RULE, *rows, "", "</details>"]
 
 
 def _items(lines: Sequence[str]) -> list[str]:
@@ -202,20 +193,31 @@ def render_json(comparison: Comparison, old: Run, new: Run) -> str:
 
 def to_json(comparison: Comparison, old: Run, new: Run) -> dict[str, Any]:
     """Return the content of the JSON document."""
-    olds, news = ({result.cell: result for result in run.cells} for run in (old, new))
+    makespans, across = _makespans(old, new), bool(comparison.differences)
     return {
         "schema": SCHEMA,
         "old": comparison.old,
         "new": comparison.new,
         "same_run": old == new,
         "regression": comparison.regression,
-        "across": bool(comparison.differences),
+        "across": across,
         "differences": [words.difference(each) for each in comparison.differences],
         "threshold": comparison.threshold,
         "threshold_source": words.threshold_source(comparison),
         "shift": comparison.shift,
         "changes": [
-            _json_change(comparison, each, olds[each.cell], news[each.cell]) for each in comparison.changes
+            {
+                **asdict(each.cell),
+                "change": each.change,
+                "across": across,
+                "ratio": each.ratio and asdict(each.ratio),
+                **{
+                    f"{which}_makespan_s": estimate and asdict(estimate)
+                    for which, estimate in zip(("old", "new"), makespans[each.cell], strict=True)
+                },
+                "reason": words.reason(each, comparison),
+            }
+            for each in comparison.changes
         ],
         "disturbances": {
             which: [asdict(warning_text(each)) for each in found]
@@ -224,22 +226,6 @@ def to_json(comparison: Comparison, old: Run, new: Run) -> dict[str, Any]:
         "only_old": [asdict(cell) for cell in comparison.only_old],
         "only_new": [asdict(cell) for cell in comparison.only_new],
     }
-
-
-def _json_change(comparison: Comparison, each: Change, old: CellResult, new: CellResult) -> dict[str, Any]:
-    return {
-        **asdict(each.cell),
-        "change": each.change,
-        "across": bool(comparison.differences),
-        "ratio": _estimate(each.ratio),
-        "old_makespan_s": _estimate(makespan(old)),
-        "new_makespan_s": _estimate(makespan(new)),
-        "reason": words.reason(each, comparison),
-    }
-
-
-def _estimate(estimate: Estimate | None) -> dict[str, Any] | None:
-    return None if estimate is None else asdict(estimate)
 
 
 COMPARISON_REPORTS: Final[Mapping[str, Callable[[Comparison, Run, Run], str]]] = {

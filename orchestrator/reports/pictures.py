@@ -24,17 +24,15 @@ FONT: Final = "Helvetica, Arial, 'Liberation Sans', 'DejaVu Sans', sans-serif"
 
 def svg(run: Run, findings: Findings) -> Mapping[str, bytes]:
     """Return every chart as an SVG file: its name and content."""
-    return {f"{each.name}.svg": _svg(each).encode() for each in draw_all(run, findings)}
+    return {
+        f"{each.name}.svg": vl_convert.vegalite_to_svg(_specification(each), VEGA_LITE).encode()
+        for each in draw_all(run, findings)
+    }
 
 
 def png(run: Run, findings: Findings) -> Mapping[str, bytes]:
     """Return every chart as a PNG file of twice the density: its name and content."""
     return {f"{each.name}.png": _png(each) for each in draw_all(run, findings)}
-
-
-def _svg(chart: Chart) -> str:
-    text: str = vl_convert.vegalite_to_svg(_specification(chart), VEGA_LITE)
-    return text
 
 
 def _png(chart: Chart) -> bytes:

@@ -6,9 +6,9 @@ import io
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from math import log
-from typing import Final
+from typing import IO, Final
 
-from rich.console import Group, RenderableType
+from rich.console import Console, Group, RenderableType
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
@@ -22,7 +22,6 @@ from orchestrator.phrases.numbers import NONE, interval, level, number, seconds,
 from orchestrator.phrases.run import events_differ, failure_lines, heading, noise_floor_sentence, table_legend
 from orchestrator.phrases.verdicts import short_reason
 from orchestrator.phrases.warnings import warning_text
-from orchestrator.reports.console import screen
 
 VERDICT_COLOURS: Final[dict[VerdictWord, str]] = {
     "helps": "green",
@@ -32,6 +31,7 @@ VERDICT_COLOURS: Final[dict[VerdictWord, str]] = {
     "invalid": "bold red",
 }
 PLAIN_COLUMNS: Final = 80
+MIN_WIDTH: Final = 80  # columns that a table needs; a narrower terminal breaks its lines
 WIDE_COLUMNS: Final = 110  # from here on, intervals are written out
 DRAWN_COLUMNS: Final = 136  # from here on, speedups are also drawn
 MIN_AXIS: Final = 20  # characters
@@ -51,6 +51,16 @@ def plain(content: RenderableType) -> str:
     return "\n".join(line.rstrip() for line in text.getvalue().split("\n"))
 
 
+def screen(file: IO[str] | None = None, width: int | None = None, colour: bool = True) -> Console:
+    """Return a console for `file`, or standard output: `width` columns wide, or as the terminal."""
+    console = Console(
+        file=file, width=width, no_color=not colour or None, highlight=False, markup=False, emoji=False
+    )
+    if width is None:
+        console.width = max(console.width, MIN_WIDTH)
+    return console
+
+
 def report(run: Run, findings: Findings, width: int) -> RenderableType:
     """Return the report for a console of `width` columns."""
     parts: list[RenderableType] = [Text("\n".join(heading(run)), style="dim")]
@@ -58,7 +68,7 @@ def report(run: Run, findings: Findings, width: int) -> RenderableType:
         for work in run.works(stage):
             parts += [Text(), _table(run, findings, stage, work, width)]
     parts += [Text(), Text("\n".join(table_legend(run, findings)), style="dim")]
-    parts += [*_failures(run), *_warnings(findings)]
+    parts += _problems(run, findings)
     parts += [Text(), Text(noise_floor_sentence(findings))] if findings.noise_floor else []
     parts += _conclusions(recommendations(findings))
     parts += _verdicts(findings.verdicts)
@@ -87,13 +97,15 @@ def _table(run: Run, findings: Findings, stage: str, work: str, width: int) -> T
     for result in results:
         cell = result.cell
         first, kernel = cell.kernel if cell.kernel != kernel else "", cell.kernel
-        row = [
+        name = cell_name(cell if events else replace(cell, events=None))
+        drawn = [axis.drawn(findings.versus_serial.get(cell))] if axis else []
+        table.add_row(
             first,
-            cell_name(cell if events else replace(cell, events=None)),
+            name,
             *_row(result, findings, wide),
-        ]
-        row += [axis.drawn(findings.versus_serial.get(cell))] if axis else []
-        table.add_row(*row, style="bold" if cell in findings.fastest else None)
+            *drawn,
+            style="bold" if cell in findings.fastest else None,
+        )
     return table
 
 
@@ -110,19 +122,15 @@ def _row(result: CellResult, findings: Findings, wide: bool) -> list[str]:
     return row
 
 
-def _failures(run: Run) -> list[RenderableType]:
+def _problems(run: Run, findings: Findings) -> list[RenderableType]:
     lines = failure_lines(run)
     failed = [line for line in lines if line.kind == "failed"]
     invalid = [line for line in lines if line.kind == "invalid"]
     shown = [Text(f"failed: {line.message} ({line.where})", style="red") for line in failed[:MAX_FAILURES]]
     shown += [Text(f"invalid: {line.where}: {line.message}", style="bold red") for line in invalid]
-    return [Text(), *shown] if shown else []
-
-
-def _warnings(findings: Findings) -> list[RenderableType]:
     texts = map(warning_text, findings.warnings)
-    lines = [Text(f"warning: {each.message}; {each.remedy}", style="yellow") for each in texts]
-    return [Text(), *lines] if lines else []
+    warnings = [Text(f"warning: {each.message}; {each.remedy}", style="yellow") for each in texts]
+    return [*((Text(), *shown) if shown else ()), *((Text(), *warnings) if warnings else ())]
 
 
 def _conclusions(sentences: Sequence[str]) -> list[RenderableType]:
@@ -144,20 +152,17 @@ def _verdicts(verdicts: Sequence[Verdict]) -> list[RenderableType]:
     heading = f"Verdicts on Celery's best cell of each stage{f' ({shown} intervals)' if shown else ''}"
     parts: list[RenderableType] = [Text(), Text(heading, style="bold")]
     for stage in dict.fromkeys(each.stage for each in verdicts):
-        parts += _verdicts_of_stage(stage, [each for each in verdicts if each.stage == stage])
+        theirs = [each for each in verdicts if each.stage == stage]
+        celery = next((cell_name(each.celery, "prose") for each in theirs if each.celery is not None), "")
+        lines = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, show_header=False)
+        lines.add_column(min_width=1)
+        lines.add_column(no_wrap=True, min_width=5)
+        lines.add_column()
+        # Serial may be the best in-process cell: then both verdicts are the same.
+        for word, text in dict.fromkeys((each.verdict, short_reason(each)) for each in theirs):
+            lines.add_row("", Text(word, style=VERDICT_COLOURS[word]), text)
+        parts += [Text.assemble((stage, "bold"), f": {celery}" if celery else ""), lines]
     return parts
-
-
-def _verdicts_of_stage(stage: str, verdicts: Sequence[Verdict]) -> list[RenderableType]:
-    celery = next((cell_name(each.celery, "prose") for each in verdicts if each.celery is not None), "")
-    lines = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, show_header=False)
-    lines.add_column(min_width=1)
-    lines.add_column(no_wrap=True, min_width=5)
-    lines.add_column()
-    # Serial may be the best in-process cell: then both verdicts are the same.
-    for word, text in dict.fromkeys((each.verdict, short_reason(each)) for each in verdicts):
-        lines.add_row("", Text(word, style=VERDICT_COLOURS[word]), text)
-    return [Text.assemble((stage, "bold"), f": {celery}" if celery else ""), lines]
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,6 @@ import altair as alt
 from orchestrator.analysis.analyse import Findings
 from orchestrator.analysis.scaling.crossover import Crossover
 from orchestrator.analysis.scaling.sweep import AXES, Axis, Sweep, distinct
-from orchestrator.model.findings import Estimate
 from orchestrator.model.runs import Run
 from orchestrator.phrases.cells import cell_name
 from orchestrator.phrases.charts import BREAKEVEN_LEGEND
@@ -77,9 +76,18 @@ def _of_sweep(run: Run, sweep: Sweep) -> Chart:
 
 
 def _spec(sweep: Sweep, margin: float) -> Spec:
-    data = [
-        _datum(sweep, index, point.ratio.inverse)
-        for index, point in enumerate(sweep.found.points)
+    measured = zip(sweep.found.points, sweep.celery, sweep.versus, strict=True)
+    data: list[dict[str, Any]] = [
+        {
+            "x": _x(sweep.axis, point.at),
+            "speed": point.ratio.inverse.point,
+            **ends(point.ratio.inverse),
+            "at": _label(sweep.axis, point.at),
+            **ratio_text(point.ratio.inverse),
+            "Celery": cell_name(celery, "long"),
+            "against": cell_name(versus, "long"),
+        }
+        for point, celery, versus in measured
         if point.ratio is not None
     ]
     low, high = ratio_domain([each[end] for each in data for end in ("low", "speed", "high")] or [1.0])
@@ -95,36 +103,23 @@ def _spec(sweep: Sweep, margin: float) -> Spec:
     tie = alt.Chart(values([{"from": left, "to": right, "low": 1 / (1 + margin), "high": 1 + margin}]))
     crossovers = alt.Chart(values([_crossover(sweep, each, low, high) for each in sweep.found.crossovers]))
     base = alt.Chart(values(data))
-    celery = colour("celery")
+    paint = colour("celery")
     tooltip = tooltips("at", "times", "interval", "Celery", "against")
     chart = alt.layer(
         tie.mark_rect(color=colour("band"), opacity=1).encode(**across, **upright),
-        crossovers.mark_rect(color=celery, opacity=0.15).encode(**across, **upright),
+        crossovers.mark_rect(color=paint, opacity=0.15).encode(**across, **upright),
         alt.Chart(values([{"speed": 1}])).mark_rule(color=colour("ink"), strokeWidth=1.5).encode(y=y),
-        base.mark_line(color=celery, opacity=0.5).encode(x=x, y=y),
-        base.mark_rule(color=celery, strokeWidth=2.5, strokeCap="round").encode(
+        base.mark_line(color=paint, opacity=0.5).encode(x=x, y=y),
+        base.mark_rule(color=paint, strokeWidth=2.5, strokeCap="round").encode(
             x=x, **upright, tooltip=tooltip
         ),
-        points(base, color=celery, shape=shape("celery")).encode(x=x, y=y, tooltip=tooltip),
-        crossovers.mark_rule(color=celery, strokeWidth=2, strokeDash=[5, 3]).encode(x=x),
+        points(base, color=paint, shape=shape("celery")).encode(x=x, y=y, tooltip=tooltip),
+        crossovers.mark_rule(color=paint, strokeWidth=2, strokeDash=[5, 3]).encode(x=x),
         crossovers.mark_text(
             align="left", dx=5, baseline="top", dy=4, fontWeight="bold", color=colour("ink")
         ).encode(x=x, y=alt.Y("high:Q", scale=y_scale), text="name:N"),
     )
     return with_config(chart.properties(height=HEIGHT_PX))
-
-
-def _datum(sweep: Sweep, index: int, speed: Estimate) -> dict[str, Any]:
-    at = sweep.found.points[index].at
-    return {
-        "x": _x(sweep.axis, at),
-        "speed": speed.point,
-        **ends(speed),
-        "at": _label(sweep.axis, at),
-        **ratio_text(speed),
-        "Celery": cell_name(sweep.celery[index], "long"),
-        "against": cell_name(sweep.versus[index], "long"),
-    }
 
 
 def _crossover(sweep: Sweep, crossover: Crossover, low: float, high: float) -> dict[str, Any]:

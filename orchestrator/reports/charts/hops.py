@@ -36,7 +36,11 @@ def draw(run: Run, findings: Findings) -> tuple[Chart, ...]:
     ledgers = [
         ledger
         for cell, ledger in findings.hop_ledgers.items()
-        if cell.distributed and not cell.replica and _drawable(ledger)
+        if cell.distributed
+        and not cell.replica
+        # Where clocks are known badly, a latency may not be positive.
+        and (ledger.latency_s or 0.0) > 0
+        and any(leg.seconds > 0 for leg in ledger.legs)
     ]
     if not ledgers:
         return ()
@@ -53,11 +57,6 @@ def draw(run: Run, findings: Findings) -> tuple[Chart, ...]:
             spec=_spec(ledgers),
         ),
     )
-
-
-def _drawable(ledger: HopLedger) -> bool:
-    """Return whether the latency is positive: it may not be where clocks are known badly."""
-    return (ledger.latency_s or 0.0) > 0 and any(leg.seconds > 0 for leg in ledger.legs)
 
 
 def _row(each: HopLedger) -> tuple[str, ...]:

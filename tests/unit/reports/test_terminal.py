@@ -13,8 +13,8 @@ from orchestrator.analysis.stats.intervals import throughput
 from orchestrator.model.findings import Estimate, Observation, Verdict
 from orchestrator.model.runs import Cell, Events, Run
 from orchestrator.reports import markdown, terminal
-from orchestrator.reports.console import screen
 from orchestrator.reports.html import table_rows
+from orchestrator.reports.terminal import screen
 from tests.examples import example_run
 from tests.unit.reports.snapshots import assert_as_kept
 from worker.payloads import TRANSPORTS
