@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -10,13 +11,10 @@ from orchestrator.analysis.hops import HopLedger, hop_ledger
 from orchestrator.analysis.scaling.curves import ScalingFindings, scaling
 from orchestrator.analysis.scaling.sweep import OF_WORK, Sweep, SweepLimit, distinct, sweep_limits, sweeps
 from orchestrator.analysis.stats.intervals import makespan, ratio, throughput
-from orchestrator.analysis.verdicts.comparability import comparable, eligible
-from orchestrator.analysis.verdicts.events_cost import EventsCost, events_costs
-from orchestrator.analysis.verdicts.highlights import fastest_cells
-from orchestrator.analysis.verdicts.noise import noise_floor
-from orchestrator.analysis.verdicts.recommendations import Advice, advice
+from orchestrator.analysis.verdicts.comparability import comparable, eligible, noise_floor
+from orchestrator.analysis.verdicts.recommendations import Advice, EventsCost, advice, events_costs
 from orchestrator.analysis.verdicts.selection import select_best
-from orchestrator.analysis.verdicts.verdict import BASELINES, candidates, verdicts
+from orchestrator.analysis.verdicts.verdict import BASELINES, candidates, is_celery, verdicts
 from orchestrator.model.findings import Estimate, Observation, Verdict
 from orchestrator.model.runs import Cell, CellResult, Run
 
@@ -72,7 +70,12 @@ class Findings:
     @cached_property
     def fastest(self) -> frozenset[Cell]:
         """The fastest cell of each stage and work, with those that tie it."""
-        return fastest_cells(self.run, self.makespans, self.versus_best)
+        return frozenset(
+            cell
+            for stage in self.run.stages
+            for work in self.run.works(stage)
+            for cell in fastest_cells(self.run.of_work(stage, work), self.makespans, self.versus_best)
+        )
 
     @cached_property
     def verdicts(self) -> tuple[Verdict, ...]:
@@ -135,3 +138,24 @@ def _speedup(result: CellResult, baseline: CellResult) -> Estimate | None:
 
 def _known(estimates: dict[Cell, Estimate | None]) -> dict[Cell, Estimate]:
     return {cell: each for cell, each in estimates.items() if each is not None}
+
+
+def fastest_cells(
+    results: Sequence[CellResult], makespans: Mapping[Cell, Estimate], versus_best: Mapping[Cell, Estimate]
+) -> frozenset[Cell]:
+    """Return the fastest of cells that did the same work, with those that tie it.
+
+    That is the best in-process cell of the verdict, unless a Celery cell beats it by the same paired rounds as
+    `versus_best`; without such a speedup the shortest makespan decides. Cells whose makespan is no longer tie.
+    """
+    able = eligible(results)
+    celery = candidates(able, is_celery)
+    in_process = candidates(able, BASELINES["best in-process"])
+    baseline = select_best(in_process)
+    best = [*([] if baseline is None else [baseline.best]), *celery]
+    speedups = {each.cell: versus_best[each.cell].point for each in best if each.cell in versus_best}
+    points = {each.cell: makespans[each.cell].point for each in (*in_process, *celery)}
+    if not points:
+        return frozenset()
+    first = max(speedups, key=speedups.__getitem__) if speedups else min(points, key=points.__getitem__)
+    return frozenset(cell for cell, makespan_s in points.items() if makespan_s <= points[first])

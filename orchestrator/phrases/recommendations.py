@@ -6,8 +6,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from orchestrator.analysis.stats.intervals import beyond_one
-from orchestrator.analysis.verdicts.events_cost import EventsCost
-from orchestrator.analysis.verdicts.recommendations import Advice, Change, Saving
+from orchestrator.analysis.verdicts.recommendations import Advice, Change, EventsCost, Saving
 from orchestrator.phrases.cells import cell_name
 from orchestrator.phrases.cost import cost_sentences
 from orchestrator.phrases.numbers import count, evidence, number

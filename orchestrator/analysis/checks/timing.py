@@ -9,7 +9,7 @@ from typing import Final
 
 from orchestrator.analysis.stats import exact_tests
 from orchestrator.analysis.stats.intervals import FEWEST_ROUNDS
-from orchestrator.analysis.verdicts.noise import noise_floor
+from orchestrator.analysis.verdicts.comparability import noise_floor
 from orchestrator.analysis.verdicts.selection import round_levels
 from orchestrator.model.findings import Observation
 from orchestrator.model.runs import CellResult, Run

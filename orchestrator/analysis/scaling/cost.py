@@ -25,7 +25,7 @@ from orchestrator.analysis.stats.bootstrap import bootstrapped, resamples
 from orchestrator.analysis.stats.intervals import FEWEST_ROUNDS, beyond_one, estimate, paired
 from orchestrator.analysis.verdicts.comparability import eligible, obstacle
 from orchestrator.analysis.verdicts.selection import Selection, compare_best, select_best
-from orchestrator.analysis.verdicts.verdict import BASELINES, candidates
+from orchestrator.analysis.verdicts.verdict import BASELINES, candidates, is_celery
 from orchestrator.model.findings import Against, Estimate
 from orchestrator.model.runs import Cell, CellResult, Run
 
@@ -40,17 +40,9 @@ DRAWS: Final = 200  # resamples for a predicted number of slots, each of which e
 class Cost:
     """The fewest slots with which Celery beats a baseline: `helps` by the verdict's rule.
 
-    Attributes:
-        kind: `measured`: with `slots` slots it did, and so did Celery's best cell of all numbers of slots.
-            `predicted`: by the queueing model, with an interval over rounds. `never`: `limited_by` keeps Celery at
-            `limit_per_s`, with any slots. `unknown`: resamples disagree, or measured slots did not win.
-        versus_per_s: the baseline's tasks a second, with a batch of `tasks`.
-        most_measured: the most slots measured.
-        shared: whether the slots share the orchestrator's cores.
-        ratio: Celery's time over the baseline's in the `rounds` that have both; if unknown, that of the best cell.
-        not_won: larger numbers of slots that were measured and did not win.
-        possible_slots: if unknown, the fewest slots by the model; `None` if there are no station times.
-        elsewhere: whether every slot has a core of its own on another machine.
+    `kind` is `measured`: with `slots` slots it did, and so did Celery's best cell of all numbers of slots;
+    `predicted`: by the queueing model, with an interval over rounds; `never`: `limited_by` keeps Celery at
+    `limit_per_s`, with any slots; `unknown`: resamples disagree, or measured slots did not win.
     """
 
     stage: str
@@ -58,18 +50,18 @@ class Cost:
     kind: CostKind
     celery: Cell
     versus: Cell
-    versus_per_s: float
+    versus_per_s: float  # the baseline's tasks a second, with a batch of `tasks`
     tasks: int
-    most_measured: int
-    shared: bool
+    most_measured: int  # slots
+    shared: bool  # whether the slots share the orchestrator's cores
     slots: Estimate | None = None
-    ratio: Estimate | None = None
-    rounds: int = 0
-    not_won: tuple[int, ...] = ()
-    possible_slots: float | None = None
+    ratio: Estimate | None = None  # Celery's time over the baseline's; if unknown, that of the best cell
+    rounds: int = 0  # that have both
+    not_won: tuple[int, ...] = ()  # larger numbers of slots that were measured and did not win
+    possible_slots: float | None = None  # if unknown, the fewest by the model
     limited_by: Limit | None = None
     limit_per_s: float | None = None
-    elsewhere: bool = False
+    elsewhere: bool = False  # whether every slot has a core of its own on another machine
 
 
 def costs(run: Run, stage: str) -> tuple[Cost, ...]:
@@ -79,7 +71,7 @@ def costs(run: Run, stage: str) -> tuple[Cost, ...]:
     best in-process cell is one baseline.
     """
     found: list[Cost] = []
-    best = select_best(_comparable_cells(run, stage, _distributed))
+    best = select_best(_comparable_cells(run, stage, is_celery))
     for against, is_baseline in BASELINES.items():
         theirs = select_best(_comparable_cells(run, stage, is_baseline))
         versus_s = None if theirs is None else estimate(list(theirs.best.makespans_s.values()))
@@ -109,7 +101,7 @@ class _Match:
     def cost(self, kind: CostKind) -> Cost:
         """Return a COST with what does not depend on its kind."""
         tasks = self.theirs.best.samples[0].tasks
-        celery = _comparable_cells(self.run, self.stage, _distributed)
+        celery = _comparable_cells(self.run, self.stage, is_celery)
         return Cost(
             self.stage,
             self.against,
@@ -123,16 +115,12 @@ class _Match:
         )
 
 
-def _distributed(cell: Cell) -> bool:
-    return cell.distributed
-
-
 def _ratios_by_slots(match: _Match) -> dict[int, tuple[CellResult, Estimate]]:
     """Return Celery's best cell on each number of slots, and its time over the baseline's.
 
     On the slots of Celery's best cell of all it is the verdict's ratio, so that a pair has one figure.
     """
-    celery = _comparable_cells(match.run, match.stage, _distributed)
+    celery = _comparable_cells(match.run, match.stage, is_celery)
     found = {}
     for slots in sorted({result.cell.slots for result in celery}):
         on_these = select_best([result for result in celery if result.cell.slots == slots])
@@ -221,7 +209,6 @@ def _limit(network: QueueingNetwork, tasks: int) -> tuple[Limit, float]:
 
 
 def _least_s(network: QueueingNetwork, tasks: int) -> float:
-    """Return the shortest makespan of a batch on any number of slots."""
     return float(makespans_s(network, tasks, useful_slots(network, tasks, MOST_SLOTS)).min())
 
 
@@ -230,5 +217,4 @@ def _comparable_cells(run: Run, stage: str, belongs: Callable[[Cell], bool]) -> 
 
 
 def _on_other_machines(network: QueueingNetwork) -> QueueingNetwork:
-    """Give every slot a core that the orchestrator does not use."""
     return replace(network, cores=None, shared=False)

@@ -30,9 +30,7 @@ from orchestrator.model.findings import Estimate
 Floats: TypeAlias = NDArray[np.float64]
 BreakEvenKind: TypeAlias = Literal["crosses", "several", "always", "never", "undecided"]
 Side: TypeAlias = Literal[-1, 0, 1]  # -1: Celery takes significantly less time, 1: more, 0: not significant
-Segment: TypeAlias = tuple[
-    Side, int, int
-]  # the side of neighbouring positions, the first and the last of them
+Segment: TypeAlias = tuple[Side, int, int]  # of neighbouring positions: their side, the first and the last
 Span: TypeAlias = tuple[float, float]  # from and to, on the axis
 
 STEPS: Final = 60  # positions examined between two points
@@ -48,19 +46,16 @@ class SweepPoint:
 
     @property
     def ratio(self) -> Estimate | None:
-        """The estimate of the rounds' ratios."""
+        """The middle of the rounds' ratios."""
         return estimate([self.ratios[round_] for round_ in sorted(self.ratios)])
 
 
 @dataclass(frozen=True, slots=True)
 class Crossover:
-    """A position at which the ratio passes 1, and the side on which Celery pays.
-
-    An end of the interval that lies outside the tested range is `None`.
-    """
+    """A position at which the ratio passes 1, and the side on which Celery pays."""
 
     at: float
-    low: float | None
+    low: float | None  # `None` is outside the tested range
     high: float | None
     level: float
     pays_above: bool
@@ -70,10 +65,8 @@ class Crossover:
 class BreakEven:
     """Where Celery pays on a swept axis that was tested from `low` to `high`.
 
-    Attributes:
-        kind: `crosses` once, `several` times, `always` or `never` significantly faster on `significant` and nowhere
-            on the other side, or `undecided`: too few rounds or points, or no significant difference.
-        unclear: the spans without a significant difference.
+    It `crosses` once, `several` times, is `always` or `never` significantly faster on `significant` and nowhere on
+    the other side, or is `undecided`: too few rounds or points, or no significant difference.
     """
 
     kind: BreakEvenKind
@@ -93,10 +86,8 @@ class BreakEven:
 def break_even(points: Sequence[SweepPoint], margin: float = 0.05) -> BreakEven:
     """Find where the ratio passes 1, from the rounds that every point has.
 
-    Args:
-        points: in any order; fewer than `FEWEST_POINTS` are undecided.
-        margin: a segment whose ratio is nowhere further from 1 than this counts as unclear: among many positions of a
-            ratio that is 1 everywhere, some are significant by chance.
+    A segment nowhere further from 1 than `margin` counts as unclear: among many positions of a ratio that is 1
+    everywhere, some are significant by chance.
 
     Raises:
         ValueError: there are no points, or one is not above 0.
@@ -147,7 +138,6 @@ def interpolation(axis: Floats, positions: Floats) -> Floats:
 
 
 def _positions(axis: Floats) -> Floats:
-    """Return every point, and the positions between them."""
     between = [np.linspace(one, other, STEPS, endpoint=False) for one, other in pairwise(axis)]
     return np.append(np.concatenate(between), axis[-1])
 
@@ -163,7 +153,6 @@ class _Curve:
     level: float
 
     def side(self, index: int) -> Side:
-        """Return on which side of 1 a position significantly is."""
         return 1 if self.low[index] > 0 else -1 if self.high[index] < 0 else 0
 
 
@@ -175,10 +164,7 @@ def _curve(positions: Floats, logarithms: Floats) -> _Curve:
 
 
 def _segments(curve: _Curve) -> list[Segment]:
-    """Split the positions by side.
-
-    Between two opposite segments that touch, an unclear segment of one step is inserted.
-    """
+    """Split the positions by side, with an unclear step between two opposite segments that touch."""
     segments: list[Segment] = []
     for side, group in groupby(range(len(curve.positions)), key=curve.side):
         indices = list(group)

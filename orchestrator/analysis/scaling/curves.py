@@ -33,31 +33,27 @@ class ScalingPoint:
 
 @dataclass(frozen=True, slots=True)
 class ScalingCurve:
-    """Cells that differ in slots only, the fewest slots first.
-
-    `bounds` are those of a Celery curve at the most slots measured; `None` if there are no station times.
-    """
+    """Cells that differ in slots only, the fewest slots first."""
 
     points: tuple[ScalingPoint, ...]
     law: Scalability | Refusal
-    bounds: Bounds | None
+    bounds: Bounds | None  # a Celery curve's at the most slots measured, if there are station times
 
     @property
     def cell(self) -> Cell:
-        """The cell with the fewest slots; the others differ from it in slots alone."""
+        """The cell with the fewest slots."""
         return self.points[0].cell
 
 
 @dataclass(frozen=True, slots=True)
 class ScalingFindings:
-    """Everything that a run shows about slots.
-
-    `uneven_slots` has, by stage, the numbers of slots among which the batch does not divide evenly.
-    """
+    """Everything that a run shows about slots."""
 
     curves: tuple[ScalingCurve, ...]
     costs: tuple[Cost, ...]
-    uneven_slots: Mapping[str, tuple[int, ...]]
+    uneven_slots: Mapping[
+        str, tuple[int, ...]
+    ]  # by stage, those among which the batch does not divide evenly
 
     def curves_of(self, stage: str) -> tuple[ScalingCurve, ...]:
         """Return the stage's curves, in the plan's order."""
@@ -126,16 +122,13 @@ def _curve(run: Run, results: Sequence[CellResult]) -> ScalingCurve:
 
 def _point(run: Run, result: CellResult) -> ScalingPoint:
     cell, found = result.cell, throughput(result)
-    serial = next(
-        (
-            each
-            for each in candidates(run.of_work(cell.stage, cell.work), BASELINES["serial"])
-            if each.cell.kernel == cell.kernel and comparable(each, result)
-        ),
-        None,
-    )
+    serial = [
+        each
+        for each in candidates(run.of_work(cell.stage, cell.work), BASELINES["serial"])
+        if each.cell.kernel == cell.kernel and comparable(each, result)
+    ]
     return ScalingPoint(
         cell,
         Estimate(0.0) if found is None else found,
-        None if serial is None else ratio(serial.makespans_s, result.makespans_s),
+        ratio(serial[0].makespans_s, result.makespans_s) if serial else None,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
@@ -11,7 +11,7 @@ from orchestrator.analysis.scaling.crossover import BreakEven, SweepPoint, break
 from orchestrator.analysis.stats.intervals import paired
 from orchestrator.analysis.verdicts.comparability import eligible, obstacle
 from orchestrator.analysis.verdicts.selection import select_best
-from orchestrator.analysis.verdicts.verdict import BASELINES, candidates
+from orchestrator.analysis.verdicts.verdict import BASELINES, candidates, is_celery
 from orchestrator.model.findings import Against
 from orchestrator.model.runs import Cell, CellResult, Run
 
@@ -26,21 +26,15 @@ OF_WORK: Final = ("size", "latency")
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
-    """A stage's sweep against a baseline.
-
-    Attributes:
-        axis: pixels of an image, latency of the image server, or tasks a message.
-        celery, versus: the best cells at each value, in the order of `found.points`.
-        left_out: the values at which both were measured but are not comparable.
-    """
+    """A stage's sweep against a baseline."""
 
     stage: str
     against: Against
     axis: Axis
     found: BreakEven
-    celery: tuple[Cell, ...]
+    celery: tuple[Cell, ...]  # the best cell at each of `found.points`
     versus: tuple[Cell, ...]
-    left_out: tuple[float, ...] = ()
+    left_out: tuple[float, ...] = ()  # values at which both were measured but are not comparable
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +94,7 @@ def axis_value(run: Run, cell: Cell, axis: Axis) -> float:
 
 def _sweep(run: Run, stage: str, against: Against, axis: Axis) -> Sweep | None:
     """Compare a stage with a baseline, which is the same at every chunk: only Celery's chunk is swept."""
-    ours = _by_value(run, candidates(run.of_stage(stage), lambda cell: cell.distributed), axis)
+    ours = _by_value(run, candidates(run.of_stage(stage), is_celery), axis)
     baseline = candidates(run.of_stage(stage), BASELINES[against])
     theirs = (
         {at: list(eligible(baseline)) for at in ours} if axis == "chunk" else _by_value(run, baseline, axis)
@@ -114,7 +108,8 @@ def _sweep(run: Run, stage: str, against: Against, axis: Axis) -> Sweep | None:
         if one is None or other is None or obstacle(one, other) is not None:
             left_out.append(at)
             continue
-        points.append(SweepPoint(at, _ratios(one.makespans_s, other.makespans_s)))
+        times, baseline_s = one.makespans_s, other.makespans_s
+        points.append(SweepPoint(at, {r: times[r] / baseline_s[r] for r in paired(times, baseline_s)}))
         celery.append(one.best.cell)
         versus.append(other.best.cell)
     if not points:
@@ -124,13 +119,7 @@ def _sweep(run: Run, stage: str, against: Against, axis: Axis) -> Sweep | None:
 
 
 def _by_value(run: Run, results: tuple[CellResult, ...], axis: Axis) -> dict[float, list[CellResult]]:
-    """Group comparable cells by their value on the axis."""
     found: dict[float, list[CellResult]] = {}
     for result in results:
         found.setdefault(axis_value(run, result.cell, axis), []).append(result)
     return {at: list(eligible(there)) for at, there in found.items()}
-
-
-def _ratios(ours: Mapping[int, float], theirs: Mapping[int, float]) -> dict[int, float]:
-    """Return how many times as long Celery took, by round."""
-    return {round_: ours[round_] / theirs[round_] for round_ in paired(ours, theirs)}

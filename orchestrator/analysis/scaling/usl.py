@@ -30,33 +30,24 @@ RefusalKind: TypeAlias = Literal[
 ]
 
 FEWEST_POINTS: Final = 4  # any three points fit three parameters exactly, so the law could not be wrong
-WORST_FIT: Final = (
-    0.15  # typical relative distance from the curve beyond which the points do not follow the law
-)
+WORST_FIT: Final = 0.15  # typical relative distance from the curve of points that still follow the law
 WIDEST_SIGMA: Final = 0.5  # width of an interval of sigma that neither excludes nor shows contention
 ROUNDING: Final = 1e-9  # a coherency below it is a rounding error
 
 
 @dataclass(frozen=True, slots=True)
 class Scalability:
-    """The fitted law.
-
-    Attributes:
-        peak_slots: the slots with the highest throughput; `None` if coherency may be zero.
-        points: the numbers of slots it was fitted to; `left_out` are more than the cores can run.
-        misfit: the typical relative distance of the points from the curve.
-        draws: the curves of the resampled rounds.
-    """
+    """The fitted law."""
 
     lambda_per_s: Estimate
     sigma: Estimate
     kappa: Estimate
-    peak_slots: Estimate | None
-    points: tuple[int, ...]
-    left_out: tuple[int, ...]
-    misfit: float
+    peak_slots: Estimate | None  # those with the highest throughput; `None` if coherency may be zero
+    points: tuple[int, ...]  # the numbers of slots it was fitted to
+    left_out: tuple[int, ...]  # those that are more than the cores can run
+    misfit: float  # the typical relative distance of the points from the curve
     rounds: int
-    draws: tuple[Curve, ...] = field(repr=False, default=())
+    draws: tuple[Curve, ...] = field(repr=False, default=())  # of the resampled rounds
 
     def throughput_per_s(self, slots: float) -> Estimate:
         """Estimate the tasks a second at any number of slots."""
@@ -94,9 +85,7 @@ def peak_slots(curve: Curve) -> float:
 def fit(throughputs: Throughputs, servable: float | None = None) -> Scalability | Refusal:
     """Fit the law to measured throughputs, if they identify it.
 
-    Args:
-        throughputs: tasks a second.
-        servable: how many slots the cores can run at once; points beyond are left out. `None` is no limit.
+    Points beyond the slots that the cores can run at once (`servable`) are left out.
     """
     kept = {slots: throughputs[slots] for slots in sorted(throughputs) if slots <= (servable or inf)}
     left_out = tuple(slots for slots in sorted(throughputs) if slots not in kept)
@@ -114,11 +103,17 @@ def fit(throughputs: Throughputs, servable: float | None = None) -> Scalability 
     if misfit > WORST_FIT:
         return Refusal("misfit", {"misfit": misfit})
     draws = tuple(_curve(kept, drawn) for drawn in resamples(rounds))
-    found = _scalability(curve, draws, tuple(kept), left_out, misfit, len(rounds))
-    low, high = found.sigma.low, found.sigma.high
-    if low is not None and high is not None and high - low > WIDEST_SIGMA:
-        return Refusal("noise", {"low": low, "high": high})
-    return found
+    one, sigma, kappa = (
+        bootstrapped(of_all, drawn, len(rounds)) for of_all, *drawn in zip(curve, *draws, strict=True)
+    )
+    if sigma.low is not None and sigma.high is not None and sigma.high - sigma.low > WIDEST_SIGMA:
+        return Refusal("noise", {"low": sigma.low, "high": sigma.high})
+    peak = bootstrapped(peak_slots(curve), [peak_slots(drawn) for drawn in draws], len(rounds))
+    peak_known = kappa.point > ROUNDING and (peak.high is None or peak.high < inf)
+    points = tuple(kept)
+    return Scalability(
+        one, sigma, kappa, peak if peak_known else None, points, left_out, misfit, len(rounds), draws
+    )
 
 
 def _curve(throughputs: Throughputs, rounds: Sequence[int]) -> Curve:
@@ -148,24 +143,6 @@ def _nonnegative_least_squares(columns: Floats, target: Floats) -> tuple[float, 
                 full = dict(zip(chosen, found, strict=True))
                 best, weights = error, (float(found[0]), float(full.get(1, 0.0)), float(full.get(2, 0.0)))
     return weights
-
-
-def _scalability(
-    curve: Curve,
-    draws: tuple[Curve, ...],
-    points: tuple[int, ...],
-    left_out: tuple[int, ...],
-    misfit: float,
-    rounds: int,
-) -> Scalability:
-    one, sigma, kappa = (
-        bootstrapped(curve[index], [drawn[index] for drawn in draws], rounds) for index in range(3)
-    )
-    peak = bootstrapped(peak_slots(curve), [peak_slots(drawn) for drawn in draws], rounds)
-    peak_known = kappa.point > ROUNDING and (peak.high is None or peak.high < inf)
-    return Scalability(
-        one, sigma, kappa, peak if peak_known else None, points, left_out, misfit, rounds, draws
-    )
 
 
 def _valley(kept: Throughputs) -> Refusal | None:

@@ -7,11 +7,12 @@ every cell alike, and then they may be compared: both must have failed as many t
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from math import log
 
-from orchestrator.analysis.stats.intervals import paired
+from orchestrator.analysis.stats.intervals import paired, ratio
 from orchestrator.analysis.verdicts.selection import Selection
-from orchestrator.model.findings import Observation
-from orchestrator.model.runs import CellResult
+from orchestrator.model.findings import Estimate, Observation
+from orchestrator.model.runs import CellResult, Run
 
 
 def comparable(one: CellResult, other: CellResult) -> bool:
@@ -42,6 +43,22 @@ def obstacle(ours: Selection, theirs: Selection) -> Observation | None:
             return Observation("nothing completed", {"cell": result.cell})
     unequal = _unequal(ours.by_round, theirs.by_round)
     return unequal or _unequal(_alone(ours.best), _alone(theirs.best))
+
+
+def noise_floor(run: Run) -> Estimate | None:
+    """Return how far a cell differs from itself: the ratio of the A/A pair, measured twice a round.
+
+    Of several pairs it is the ratio furthest from 1; `None` if no pair was measured.
+    """
+    originals = {result.cell: result for result in run.cells if not result.cell.replica}
+    ratios = [
+        each
+        for result in run.cells
+        if result.cell.replica and result.cell.original in originals
+        if comparable(result, originals[result.cell.original])
+        if (each := ratio(result.makespans_s, originals[result.cell.original].makespans_s)) is not None
+    ]
+    return max(ratios, key=lambda each: abs(log(each.point)), default=None)
 
 
 def failed_share(result: CellResult) -> float:

@@ -1,9 +1,10 @@
-"""What to change, from measured cells alone: the chunk, the transport, where data stays, or the number of slots."""
+"""What to change, from measured cells alone: chunk, transport, data, slots, and what task events cost."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from math import ceil, prod
 from typing import Any, Final, Literal, TypeAlias
 
 from orchestrator.analysis.queueing.service_demands import Bounds, bounds, service_demands, slot_series
@@ -11,7 +12,7 @@ from orchestrator.analysis.scaling.cost import Cost, costs
 from orchestrator.analysis.stats.intervals import beyond_one, makespan, paired, ratio
 from orchestrator.analysis.verdicts.comparability import eligible
 from orchestrator.analysis.verdicts.selection import select_best
-from orchestrator.analysis.verdicts.verdict import candidates
+from orchestrator.analysis.verdicts.verdict import candidates, is_celery
 from orchestrator.model.findings import Estimate
 from orchestrator.model.runs import Cell, CellResult, Run
 
@@ -34,14 +35,11 @@ class Saving:
 
 @dataclass(frozen=True, slots=True)
 class Advice:
-    """What limits Celery's best cell of a stage, and the changes that were measured to save time.
-
-    `costs` replaces `bounds` if no number of slots would be enough.
-    """
+    """What limits Celery's best cell of a stage, and the changes that were measured to save time."""
 
     savings: tuple[Saving, ...]
     bounds: Bounds | None = None
-    costs: tuple[Cost, ...] = ()
+    costs: tuple[Cost, ...] = ()  # in place of `bounds` if no number of slots would be enough
 
 
 def advice(run: Run, stage: str) -> Advice | None:
@@ -51,7 +49,7 @@ def advice(run: Run, stage: str) -> Advice | None:
     this one some. A run over slots has neither limits nor savings by slots, because its curves have both.
     """
     celery = eligible(each for each in run.of_stage(stage) if each.cell.distributed and not each.cell.replica)
-    best = select_best(candidates(celery, lambda cell: cell.distributed))
+    best = select_best(candidates(celery, is_celery))
     if best is None:
         return None
     of_kernel = [each for each in celery if each.cell.kernel == best.best.cell.kernel]
@@ -63,22 +61,14 @@ def advice(run: Run, stage: str) -> Advice | None:
         return Advice(found)
     against_best = tuple(each for each in costs(run, stage) if each.against == "best in-process")
     # A batch that is too short for any number of slots says nothing about longer ones.
-    if (
-        against_best
-        and against_best[0].limited_by != "latency"
-        and all(c.kind == "never" for c in against_best)
-    ):
+    too_short = any(each.limited_by == "latency" for each in against_best[:1])
+    if against_best and not too_short and all(each.kind == "never" for each in against_best):
         return Advice(found, costs=against_best)
     return Advice(found, bounds=bounds(measured, best.best.cell.slots))
 
 
 def savings(celery: Sequence[CellResult], margin: float) -> tuple[Saving, ...]:
-    """Return the best significant saving of each kind of change, in the order of `CHANGES`.
-
-    Args:
-        celery: cells that did the same work.
-        margin: the smallest difference that matters; a saving is one that `beyond_one` calls a difference.
-    """
+    """Return the best significant saving of each kind of change, between cells that did the same work."""
     found = []
     times = {each.cell: estimate.point for each in celery if (estimate := makespan(each)) is not None}
     for change in CHANGES:
@@ -108,3 +98,48 @@ def _saving(change: Change, worse: CellResult, better: CellResult) -> Saving | N
 def _differ_only_in(one: Cell, other: Cell, change: Change) -> bool:
     changed: dict[str, Any] = {change: getattr(other, change)}
     return getattr(one, change) != getattr(other, change) and replace(one, **changed) == other
+
+
+@dataclass(frozen=True, slots=True)
+class EventsCost:
+    """A Celery cell without task events, and how many times as long it takes with them."""
+
+    cell: Cell
+    ratio: Estimate
+    rounds: int
+    message_s: float  # the difference of the makespans, divided by the batch's messages
+
+
+def events_costs(run: Run) -> tuple[EventsCost, ...]:
+    """Return what task events cost the fastest Celery cell of each stage that was measured with and without them.
+
+    Their share is largest there, because a message's events take the same time whatever its tasks do. The fastest
+    cell is that with the least product of both times, so that neither side is selected for its luck.
+    """
+    fastest = (min(_pairs(run.of_stage(stage)), key=_product, default=None) for stage in run.stages)
+    costs = (_cost(*pair) for pair in fastest if pair is not None)
+    return tuple(cost for cost in costs if cost is not None)
+
+
+def _pairs(results: Sequence[CellResult]) -> list[tuple[CellResult, CellResult]]:
+    """Return cells without task events, each with the one that differs in nothing else."""
+    celery = (each for each in results if each.cell.events is not None and not each.cell.replica)
+    able = {each.cell: each for each in eligible(celery)}
+    return [
+        (able[cell], able[partner])
+        for cell in able
+        if cell.events == "off" and (partner := replace(cell, events="on")) in able
+    ]
+
+
+def _product(pair: tuple[CellResult, CellResult]) -> float:
+    return prod(found.point for each in pair if (found := makespan(each)) is not None)
+
+
+def _cost(without: CellResult, with_events: CellResult) -> EventsCost | None:
+    times, before = ratio(with_events.makespans_s, without.makespans_s), makespan(without)
+    if times is None or before is None:
+        return None
+    rounds = len(paired(with_events.makespans_s, without.makespans_s))
+    messages = ceil(without.samples[0].tasks / (without.cell.chunk or 1))
+    return EventsCost(without.cell, times, rounds, before.point * (times.point - 1) / messages)

@@ -15,8 +15,7 @@ from typing import Final, Literal, TypeAlias
 
 from orchestrator.analysis.checks import DISTURBANCES, warnings
 from orchestrator.analysis.stats.intervals import beyond_one, unpaired_ratio
-from orchestrator.analysis.verdicts.comparability import failed_share
-from orchestrator.analysis.verdicts.noise import noise_floor
+from orchestrator.analysis.verdicts.comparability import failed_share, noise_floor
 from orchestrator.model.environment import Environment, Worker
 from orchestrator.model.findings import Estimate, Observation
 from orchestrator.model.runs import Cell, CellResult, Run

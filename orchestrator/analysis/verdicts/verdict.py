@@ -20,6 +20,12 @@ from orchestrator.model.runs import Cell, CellResult, Run
 
 Side = Callable[[Cell], bool]
 
+
+def is_celery(cell: Cell) -> bool:
+    """Return whether a cell belongs to Celery's side."""
+    return cell.distributed
+
+
 BASELINES: Final[dict[Against, Side]] = {
     "best in-process": lambda cell: not cell.distributed,
     "serial": lambda cell: cell.strategy == "serial",
@@ -39,7 +45,7 @@ def verdicts(run: Run) -> tuple[Verdict, ...]:
         asked = [cell for cell in planned if cell.stage == stage]
         for against, is_baseline in BASELINES.items():
             if any(cell.distributed for cell in asked) and any(map(is_baseline, asked)):
-                celery = candidates(run.of_stage(stage), lambda cell: cell.distributed)
+                celery = candidates(run.of_stage(stage), is_celery)
                 versus = candidates(run.of_stage(stage), is_baseline)
                 found.append(
                     _disturbed(stage, against, run, is_baseline)
@@ -94,10 +100,6 @@ def classify(ratio: Estimate | None, margin: float) -> VerdictWord:
 
     Celery helps or hurts if the interval stays clear of 1 (`intervals.beyond_one`) and the point lies beyond the
     margin. It ties if the whole interval lies within the margin, 1 / (1 + margin) to 1 + margin.
-
-    Args:
-        ratio: of makespans; `None` is inconclusive.
-        margin: the smallest difference that matters, such as 0.05.
     """
     if ratio is None or ratio.low is None or ratio.high is None:
         return "inconclusive"
@@ -127,8 +129,7 @@ def rounds_needed(ratio: Estimate | None, rounds: int, margin: float) -> int | N
 
 def _disturbed(stage: str, against: Against, run: Run, is_baseline: Side) -> Verdict | None:
     """Return the verdict if every sample of a side was disturbed; `None` if both have an undisturbed one."""
-    sides: tuple[Side, ...] = (lambda cell: cell.distributed, is_baseline)
-    for belongs in sides:
+    for belongs in (is_celery, is_baseline):
         taken = [each for each in run.of_stage(stage) if belongs(each.cell) and each.taken]
         if taken and not any(each.samples for each in taken):
             figures = {"cell": taken[0].cell, "cause": taken[0].disturbed[0].disturbed}

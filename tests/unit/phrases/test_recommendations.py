@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from orchestrator.analysis.analyse import analyse
-from orchestrator.analysis.verdicts.events_cost import events_costs
-from orchestrator.analysis.verdicts.recommendations import advice, savings
+from orchestrator.analysis.verdicts.recommendations import advice, events_costs, savings
 from orchestrator.model.runs import Run
 from orchestrator.phrases.conclusions import recommendations
 from orchestrator.phrases.recommendations import advice_sentences, events_sentence, saving_sentence

@@ -7,16 +7,14 @@ from dataclasses import replace
 
 import pytest
 
-from orchestrator.analysis.analyse import analyse
+from orchestrator.analysis.analyse import analyse, fastest_cells
 from orchestrator.analysis.checks import warnings
 from orchestrator.analysis.queueing.prediction import HypotheticalFleet, stage_predictions
 from orchestrator.analysis.scaling.cost import costs
 from orchestrator.analysis.scaling.curves import scaling
 from orchestrator.analysis.scaling.sweep import sweeps
 from orchestrator.analysis.verdicts.comparability import comparable, eligible
-from orchestrator.analysis.verdicts.events_cost import events_costs
-from orchestrator.analysis.verdicts.highlights import fastest_cells
-from orchestrator.analysis.verdicts.recommendations import advice
+from orchestrator.analysis.verdicts.recommendations import advice, events_costs
 from orchestrator.analysis.verdicts.verdict import verdicts
 from orchestrator.model.findings import Estimate
 from orchestrator.model.runs import CellResult
@@ -88,7 +86,7 @@ def test_the_fastest_is_the_verdicts_best_in_process_cell_though_another_seems_f
     findings = analyse(run)
     (verdict,) = [each for each in findings.verdicts if each.against == "best in-process"]
     in_pairs = {**findings.versus_best, PROCESSES: Estimate(1.0008)}
-    assert fastest_cells(run, findings.makespans, in_pairs) == {verdict.versus} == {THREADS}
+    assert fastest_cells(run.cells, findings.makespans, in_pairs) == {verdict.versus} == {THREADS}
 
 
 def test_what_took_no_longer_by_the_makespans_is_as_fast() -> None:

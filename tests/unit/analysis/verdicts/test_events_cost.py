@@ -7,7 +7,7 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.analysis.verdicts.events_cost import events_costs
+from orchestrator.analysis.verdicts.recommendations import events_costs
 from orchestrator.model.runs import CellResult
 from orchestrator.phrases.recommendations import events_sentence
 from tests.unit.analysis.made_runs import INLINE, REDIS, SERIAL, STEADY, result, run_of
