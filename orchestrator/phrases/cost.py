@@ -23,13 +23,11 @@ LIMITS: Final[dict[StationName, str]] = {
 
 def cost_sentences(costs: Sequence[Cost]) -> tuple[str, ...]:
     """Return a sentence for each stage and baseline, and another if the answer differs on other machines."""
-    sentences = []
-    for here in costs:
-        if not here.elsewhere:
-            same = (here.stage, here.against)
-            elsewhere = [each for each in costs if each.elsewhere and (each.stage, each.against) == same]
-            sentences.append(" ".join(f"{text}." for text in (_here(here), *map(_elsewhere, elsewhere))))
-    return tuple(sentences)
+    of_pairs: dict[tuple[str, str], list[str]] = {}
+    for cost in costs:
+        text = _elsewhere(cost) if cost.elsewhere else _here(cost)
+        of_pairs.setdefault((cost.stage, cost.against), []).append(f"{text}.")
+    return tuple(map(" ".join, of_pairs.values()))
 
 
 def winning_slots(cost: Cost) -> str:
@@ -89,8 +87,7 @@ def _against_model(cost: Cost, fewest: str) -> str:
     """Set the best measured cell against the model that expected it to win: the measurement counts."""
     if cost.ratio is None:
         return f"; the queueing model expects it from {fewest} on, and more rounds would decide"
-    high = cost.ratio.inverse.high
-    lost = high is not None and high <= 1
+    lost = cost.ratio.low is not None and cost.ratio.low >= 1
     end = "the measurement counts, and the model is too optimistic" if lost else "more rounds would decide"
     measured = _measured(cost, "was", cell_name(cost.versus, "prose"))
     return f": {measured}. The queueing model expects it from {fewest} on; {end}"

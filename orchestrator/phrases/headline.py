@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from orchestrator.analysis.analyse import Findings
-from orchestrator.analysis.scaling.cost import Cost, CostKind
-from orchestrator.analysis.scaling.crossover import BreakEvenKind
+from orchestrator.analysis.scaling.cost import Cost
 from orchestrator.analysis.scaling.sweep import AXES, Sweep, distinct
 from orchestrator.model.findings import Verdict, VerdictWord
 from orchestrator.model.runs import Run
@@ -16,12 +16,20 @@ from orchestrator.phrases.cost import only_here, winning_slots
 from orchestrator.phrases.numbers import count
 from orchestrator.phrases.sweep import paying, significant
 
-DOES: dict[VerdictWord, str] = {
+DOES: Final[dict[VerdictWord, str]] = {
     "helps": "it helps in {}",
     "hurts": "it hurts in {}",
     "ties": "it makes no difference in {}",
     "inconclusive": "it is unclear in {}",
     "invalid": "outputs were missing or wrong in {}",
+}
+
+ANSWERS: Final[dict[VerdictWord, str]] = {
+    "helps": "Celery helps in {}",
+    "hurts": "Celery hurts in {}",
+    "ties": "Celery makes no difference in {}",
+    "inconclusive": "It is unclear whether Celery helps in {}",
+    "invalid": "Outputs were missing or wrong in {}",
 }
 
 
@@ -59,34 +67,32 @@ def _of_slots(costs: Sequence[Cost]) -> Headline:
     stages = dict.fromkeys(each.stage for each in costs)
     said = {stage: "; ".join(_beats(c) for c in costs if c.stage == stage) for stage in stages}
     if len(best) == 1:
-        cost = best[0]
-        answers: dict[CostKind, str] = {
-            "measured": "In {} Celery pays {}",
-            "predicted": "In {} Celery should pay {}",
-            "never": f"In {{}} no number of slots would make Celery pay{only_here(cost)}",
-            "unknown": "It is unclear with how many slots Celery pays in {}",
-        }
-        answer = answers[cost.kind].format(cost.stage, winning_slots(cost))
-        return Headline(answer, _sentence_of(said[cost.stage]))
+        return Headline(_answer_of_slots(best[0]), _sentence_of(said[best[0].stage]))
     pays = sum(each.kind == "measured" for each in best)
     lead = " ".join(f"{stage}: {text}." for stage, text in said.items())
     return Headline(f"With these slots Celery pays in {pays or 'none'} of {len(best)} stages", lead)
 
 
+def _answer_of_slots(cost: Cost) -> str:
+    if cost.kind == "unknown":
+        return f"It is unclear with how many slots Celery pays in {cost.stage}"
+    if cost.kind == "never":
+        return f"In {cost.stage} no number of slots would make Celery pay{only_here(cost)}"
+    pays = "pays" if cost.kind == "measured" else "should pay"
+    return f"In {cost.stage} Celery {pays} {winning_slots(cost)}"
+
+
 def _beats(cost: Cost) -> str:
     name = "one thread" if cost.against == "serial" else "the best in-process cell"
-    clauses: dict[CostKind, str] = {
-        "measured": f"Celery beats {name} {winning_slots(cost)}",
-        "predicted": f"Celery should beat {name} {winning_slots(cost)}",
-        "never": f"no number of slots{only_here(cost)} would beat {name}",
-        "unknown": f"it is unclear whether Celery beats {name}",
-    }
-    apart: dict[CostKind, str] = {
-        "predicted": f"with slots on other machines it should {winning_slots(cost)}",
-        "never": "slots on other machines would not either",
-        "unknown": "with slots on other machines it is unclear",
-    }
-    return apart[cost.kind] if cost.elsewhere else clauses[cost.kind]
+    if cost.kind == "unknown":
+        there = "with slots on other machines it is unclear"
+        return there if cost.elsewhere else f"it is unclear whether Celery beats {name}"
+    if cost.kind == "never":
+        there = "slots on other machines would not either"
+        return there if cost.elsewhere else f"no number of slots{only_here(cost)} would beat {name}"
+    if cost.elsewhere:
+        return f"with slots on other machines it should {winning_slots(cost)}"
+    return f"Celery {'beats' if cost.kind == 'measured' else 'should beat'} {name} {winning_slots(cost)}"
 
 
 def _sentence_of(clauses: str) -> str:
@@ -101,13 +107,12 @@ def _of_sweep(findings: Findings) -> Headline:
             "Nothing to compare",
             "No point of the sweep has both a Celery cell and an in-process cell that did the same work.",
         )
-    several = len(best) > 1
     stages = dict.fromkeys(each.stage for each in best)
     said = {
         stage: "; ".join(_beats_where(each, run) for each in distinct(found) if each.stage == stage)
         for stage in stages
     }
-    if not several:
+    if len(best) == 1:
         return Headline(_where(best[0], run), _sentence_of(said[best[0].stage]))
     lead = " ".join(f"{stage}: {text}." for stage, text in said.items())
     pays = sum(each.found.kind in ("crosses", "several", "always") for each in best)
@@ -124,13 +129,11 @@ def _beats_where(sweep: Sweep, run: Run) -> str:
         one = len(found.significant) == 1
         where = significant(sweep, run) if one else "in places; elsewhere it is unclear"
         return f"Celery is significantly {does} than {who} {where}"
-    clauses: dict[BreakEvenKind, str] = {
-        "several": f"Celery beats {who} in places",
-        "always": f"Celery beats {who} in the whole tested range",
-        "never": f"Celery never beats {who} in the tested range",
-        "undecided": f"it is unclear whether Celery beats {who}",
-    }
-    return clauses[found.kind]
+    if found.kind == "undecided":
+        return f"it is unclear whether Celery beats {who}"
+    if found.kind == "never":
+        return f"Celery never beats {who} in the tested range"
+    return f"Celery beats {who} in {'places' if found.kind == 'several' else 'the whole tested range'}"
 
 
 def _where(sweep: Sweep, run: Run) -> str:
@@ -140,26 +143,16 @@ def _where(sweep: Sweep, run: Run) -> str:
     if found.kind in ("always", "never") and not found.everywhere:
         does = "pays" if found.kind == "always" else "does not pay"
         return f"In {stage} Celery {does} {significant(sweep, run)}"
-    answers: dict[BreakEvenKind, str] = {
-        "several": f"In {stage} Celery pays in places",
-        "always": f"In {stage} Celery pays in the whole tested range",
-        "never": f"In {stage} Celery never pays in the tested range",
-        "undecided": f"It is unclear where Celery pays in {stage}",
-    }
-    return answers[found.kind]
+    if found.kind == "undecided":
+        return f"It is unclear where Celery pays in {stage}"
+    if found.kind == "never":
+        return f"In {stage} Celery never pays in the tested range"
+    return f"In {stage} Celery pays in {'places' if found.kind == 'several' else 'the whole tested range'}"
 
 
 def _answer(verdicts: Sequence[Verdict]) -> str:
     if len(verdicts) == 1:
-        alone = verdicts[0]
-        answers: dict[VerdictWord, str] = {
-            "helps": "Celery helps in {}",
-            "hurts": "Celery hurts in {}",
-            "ties": "Celery makes no difference in {}",
-            "inconclusive": "It is unclear whether Celery helps in {}",
-            "invalid": "Outputs were missing or wrong in {}",
-        }
-        return answers[alone.verdict].format(alone.stage)
+        return ANSWERS[verdicts[0].verdict].format(verdicts[0].stage)
     counted = Counter(each.verdict for each in verdicts)
     helps, unclear, invalid = (counted[word] for word in ("helps", "inconclusive", "invalid"))
     decided = len(verdicts) - unclear - invalid
@@ -177,12 +170,8 @@ def _answer(verdicts: Sequence[Verdict]) -> str:
 
 def _sentence(verdicts: Sequence[Verdict]) -> str:
     """Group the stages by verdict: `it helps in download; it hurts in decode`."""
-    clauses = []
-    for word, clause in DOES.items():
-        stages = [each.stage for each in verdicts if each.verdict == word]
-        if stages:
-            clauses.append(clause.format(listed(stages)))
-    return "; ".join(clauses)
+    of_words = {word: [each.stage for each in verdicts if each.verdict == word] for word in DOES}
+    return "; ".join(DOES[word].format(listed(stages)) for word, stages in of_words.items() if stages)
 
 
 def listed(words: Iterable[str]) -> str:

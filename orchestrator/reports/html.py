@@ -24,9 +24,9 @@ from orchestrator.analysis.analyse import Findings
 from orchestrator.model.findings import Verdict
 from orchestrator.model.runs import Cell, CellResult, Run
 from orchestrator.phrases.cells import cell_name
-from orchestrator.phrases.conclusions import changes
 from orchestrator.phrases.headline import headline
 from orchestrator.phrases.numbers import NONE, interval, number, seconds, times
+from orchestrator.phrases.recommendations import changes
 from orchestrator.phrases.run import (
     INCOMPLETE,
     environment_facts,

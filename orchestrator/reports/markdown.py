@@ -7,8 +7,8 @@ from typing import Final
 from orchestrator.analysis.analyse import Findings
 from orchestrator.model.runs import CellResult, Run
 from orchestrator.phrases.cells import cell_name, image_sizes
-from orchestrator.phrases.conclusions import recommendations
 from orchestrator.phrases.numbers import NONE, count, interval, number, seconds, spread, times
+from orchestrator.phrases.recommendations import conclusions
 from orchestrator.phrases.run import INCOMPLETE, noise_floor_sentence
 from orchestrator.phrases.verdicts import reason
 from orchestrator.phrases.warnings import warning_text
@@ -32,7 +32,7 @@ def render(run: Run, findings: Findings) -> str:
     for verdict in findings.verdicts:
         stage, why = in_markdown(verdict.stage), in_markdown(reason(verdict))
         lines.append(f"- **{stage}: {verdict.verdict}** against {verdict.against}: {why}")
-    lines += [f"- {in_markdown(sentence)}" for sentence in recommendations(findings)]
+    lines += [f"- {in_markdown(sentence)}" for sentence in conclusions(findings)]
     for stage in run.stages:
         for work in run.works(stage):
             lines += ["", f"### {in_markdown(f'{stage} {work}'.strip())}", "", HEAD, RULE]

@@ -17,8 +17,8 @@ from orchestrator.analysis.analyse import Findings
 from orchestrator.model.findings import Estimate, Verdict, VerdictWord
 from orchestrator.model.runs import CellResult, Run
 from orchestrator.phrases.cells import cell_name
-from orchestrator.phrases.conclusions import recommendations
 from orchestrator.phrases.numbers import NONE, interval, level, number, seconds, spread, times
+from orchestrator.phrases.recommendations import conclusions
 from orchestrator.phrases.run import events_differ, failure_lines, heading, noise_floor_sentence, table_legend
 from orchestrator.phrases.verdicts import short_reason
 from orchestrator.phrases.warnings import warning_text
@@ -70,7 +70,7 @@ def report(run: Run, findings: Findings, width: int) -> RenderableType:
     parts += [Text(), Text("\n".join(table_legend(run, findings)), style="dim")]
     parts += _problems(run, findings)
     parts += [Text(), Text(noise_floor_sentence(findings))] if findings.noise_floor else []
-    parts += _conclusions(recommendations(findings))
+    parts += _conclusions(conclusions(findings))
     parts += _verdicts(findings.verdicts)
     return Group(*parts)
 

@@ -7,8 +7,12 @@ from dataclasses import replace
 from orchestrator.analysis.analyse import analyse
 from orchestrator.analysis.verdicts.recommendations import advice, events_costs, savings
 from orchestrator.model.runs import Run
-from orchestrator.phrases.conclusions import recommendations
-from orchestrator.phrases.recommendations import advice_sentences, events_sentence, saving_sentence
+from orchestrator.phrases.recommendations import (
+    advice_sentences,
+    conclusions,
+    events_sentence,
+    saving_sentence,
+)
 from tests.unit.analysis.made_fleets import SERIAL, celery_result, fleet_run, plain_result
 from tests.unit.analysis.made_runs import result, run_of
 from tests.unit.analysis.verdicts.test_events_cost import OFF, ON, pair, times
@@ -69,10 +73,8 @@ def test_too_few_rounds_give_a_share_without_an_interval():
 def test_the_cost_is_among_the_recommendations_of_a_run_and_of_a_sweep():
     run = run_of(*pair(0.100, 0.112))
     (cost,) = events_costs(run)
-    assert events_sentence(cost) in recommendations(analyse(run))
-    assert events_sentence(cost) in recommendations(
-        analyse(replace(run, plan=replace(run.plan, axis="size")))
-    )
+    assert events_sentence(cost) in conclusions(analyse(run))
+    assert events_sentence(cost) in conclusions(analyse(replace(run, plan=replace(run.plan, axis="size"))))
 
 
 def test_resident_data_saves_only_where_data_may_stay() -> None:

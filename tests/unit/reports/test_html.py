@@ -18,8 +18,8 @@ from orchestrator.analysis.analyse import analyse
 from orchestrator.inputs.synthetic import photograph
 from orchestrator.measurement.example_output import thumbnails
 from orchestrator.model.runs import Run
-from orchestrator.phrases.conclusions import changes
 from orchestrator.phrases.headline import headline
+from orchestrator.phrases.recommendations import changes
 from orchestrator.reports import html
 from tests.examples import example_run
 from tests.unit.analysis.made_fleets import SERIAL, celery_result, fleet_run, plain_result

@@ -6,7 +6,7 @@ from orchestrator.analysis.analyse import analyse
 from orchestrator.analysis.scaling.curves import scaling, servable_slots
 from orchestrator.analysis.scaling.usl import Refusal, Scalability
 from orchestrator.model.environment import Worker
-from orchestrator.phrases.conclusions import recommendations
+from orchestrator.phrases.recommendations import conclusions
 from orchestrator.phrases.scaling import bounds_sentence, curve_sentences, law_sentence
 from tests.unit.analysis.made_fleets import (
     CELERY,
@@ -107,11 +107,9 @@ def test_if_more_slots_do_not_help_the_sentence_names_a_remedy() -> None:
 def test_a_batch_that_does_not_divide_evenly_among_slots_is_reported() -> None:
     run = fleet_run(*(celery_result(n) for n in (1, 2, 3, 5, 7)))
     run = replace(run, plan=replace(run.plan, axis="slots", images=24))
-    said = [text for text in recommendations(analyse(run)) if "does not divide evenly" in text]
+    said = [text for text in conclusions(analyse(run)) if "does not divide evenly" in text]
     assert [text.split(" slots")[0] for text in said] == [
         "download: a batch of 24 does not divide evenly among 5, 7"
     ]
     whole = fleet_run(*(celery_result(n) for n in (1, 2, 3)))
-    assert not any(
-        "divide evenly" in text for text in recommendations(analyse(replace(whole, plan=run.plan)))
-    )
+    assert not any("divide evenly" in text for text in conclusions(analyse(replace(whole, plan=run.plan))))
