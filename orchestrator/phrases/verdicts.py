@@ -105,35 +105,25 @@ def _incorrect(cell: Cell, wrong: int, lost: int, duplicated: int) -> str:
     return f"{cell_name(cell, 'prose')} {what}, so its time does not count"
 
 
-def _nothing_completed(cell: Cell) -> str:
-    return f"{cell_name(cell, 'prose')} completed no task, so its time does not count"
-
-
-def _unequal_failures(round_: int, cell: Cell, other: Cell, failed: int, failed_by_other: int) -> str:
-    return (
-        f"{cell_name(cell, 'prose')} failed {count(failed, 'task')} of round {round_ + 1} and "
-        f"{cell_name(other, 'prose')} {failed_by_other}, so they did not do the same work"
-    )
-
-
 def _no_round_in_common(cell: Cell, other: Cell) -> str:
     cells = f"{cell_name(cell, 'prose')} and {cell_name(other, 'prose')}"
     return f"{cells} have no round in common; run again, and let it end"
 
 
-def _all_disturbed(cell: Cell, cause: str) -> str:
-    return f"Every sample of {cell_name(cell, 'prose')} was disturbed, first by: {cause}; run again"
-
-
-def _unmeasured(stage: str, side: str) -> str:
-    return f"No {side} cell of {stage} was measured; let the run end, or find out why it could not"
-
-
 OBSTACLES: Final[Mapping[str, Callable[..., str]]] = {
     "incorrect": _incorrect,
-    "nothing completed": _nothing_completed,
-    "unequal failures": _unequal_failures,
+    "nothing completed": lambda cell: (
+        f"{cell_name(cell, 'prose')} completed no task, so its time does not count"
+    ),
+    "unequal failures": lambda round_, cell, other, failed, failed_by_other: (
+        f"{cell_name(cell, 'prose')} failed {count(failed, 'task')} of round {round_ + 1} and "
+        f"{cell_name(other, 'prose')} {failed_by_other}, so they did not do the same work"
+    ),
     "no round in common": _no_round_in_common,
-    "all disturbed": _all_disturbed,
-    "unmeasured": _unmeasured,
+    "all disturbed": lambda cell, cause: (
+        f"Every sample of {cell_name(cell, 'prose')} was disturbed, first by: {cause}; run again"
+    ),
+    "unmeasured": lambda stage, side: (
+        f"No {side} cell of {stage} was measured; let the run end, or find out why it could not"
+    ),
 }

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
-from orchestrator.model.findings import Estimate, Observation
+from orchestrator.model.findings import Observation
 from orchestrator.model.runs import Cell, TaskFailure
 from orchestrator.phrases.cells import cell_name
 from orchestrator.phrases.numbers import count, evidence, number, percent
@@ -32,13 +32,6 @@ def _incomplete(interrupted: bool, missing: Sequence[Cell]) -> Texts:
     unmeasured = f"; {_cells(missing)} without a sample" if missing else ""
     ended = "was interrupted" if interrupted else "ended"
     return f"the run {ended} before everything was measured{unmeasured}", "run again and let it end"
-
-
-def _unsound(cells: Sequence[Cell], lost: int, duplicated: int, wrong: int) -> Texts:
-    return (
-        f"{_cells(cells)}: {lost} tasks lost, {duplicated} ended twice, {wrong} outputs wrong",
-        "do not use these cells' times; look for dead workers ('orchestrator doctor') or a broken kernel",
-    )
 
 
 def _disturbed(
@@ -84,90 +77,6 @@ def _failed_tasks(cells: Sequence[Cell], failed: int, first: TaskFailure | None)
     )
 
 
-def _not_compared(cells: Sequence[Cell]) -> Texts:
-    return (
-        f"{_cells(cells)} failed other tasks than cells that did the same work, or all of them",
-        "their times are compared only with cells that failed as many tasks; mend what fails, and run again",
-    )
-
-
-def _too_few_rounds(rounds: int, needed: int) -> Texts:
-    return (
-        f"some cells have only {count(rounds, 'round')}: below {needed} there are no intervals, and so no verdicts",
-        f"use --rounds {needed + 2} or more",
-    )
-
-
-def _aa_differs(ratio: Estimate, rounds: int, margin: float) -> Texts:
-    return (
-        f"the same cell measured twice has a ratio of {number(ratio.point)} ({evidence(ratio, rounds)}), "
-        f"beyond the margin of {percent(margin)}",
-        "trust no difference of this size; use more rounds, a quieter machine, or a wider --margin",
-    )
-
-
-def _spread(wide: int, cells: int, limit: float, widest: Cell, deviation: float) -> Texts:
-    return (
-        f"{wide} of {count(cells, 'cell')} vary by more than {percent(limit)} from round to round, most "
-        f"{widest.stage}, {cell_name(widest, 'prose')}, by {percent(deviation)}",
-        "use more rounds, more --images a batch, or a quieter machine",
-    )
-
-
-def _drift(change: float) -> Texts:
-    return (
-        f"from the first round to the last, times {'rose' if change > 0 else 'fell'} by {percent(abs(change))}",
-        "raise --warmup, or let the machine settle; ratios stay valid, because both sides are of the same round, "
-        "but seconds do not",
-    )
-
-
-def _timer(cell: Cell, makespan_s: float, tick_s: float, ticks: int) -> Texts:
-    return (
-        f"{cell.stage}, {cell_name(cell, 'prose')} took {1e3 * makespan_s:.2g} ms, less than {ticks} ticks of the "
-        f"clock ({1e9 * tick_s:.0f} ns each)",
-        "give each batch more work: more --images, or a larger --size",
-    )
-
-
-def _other_load(limit: float, rounds_beyond: int, rounds: int, most: float) -> Texts:
-    return (
-        f"other processes took more than {percent(limit)} of the CPU in {rounds_beyond} of "
-        f"{count(rounds, 'round')}, up to {percent(most)}",
-        "close what else runs on this machine, and run again",
-    )
-
-
-def _steal_time(limit: float, rounds_beyond: int, rounds: int, most: float) -> Texts:
-    return (
-        f"the hypervisor took more than {percent(limit)} of the CPU in {rounds_beyond} of "
-        f"{count(rounds, 'round')}, up to {percent(most)}",
-        "measure on a dedicated machine, or at a quieter hour; differences near the margin may be the machine's",
-    )
-
-
-def _throttling(throttled_s: float, rounds: int) -> Texts:
-    return (
-        f"a CPU quota held the run back for {throttled_s:.2g} s in {count(rounds, 'round')}",
-        "raise the container's CPU limit (WORKER_CPUS in .env), or use no more slots than it allows",
-    )
-
-
-def _cpu_frequency(lowest_mhz: float, highest_mhz: float) -> Texts:
-    return (
-        f"the CPU's mean frequency went from {lowest_mhz:.0f} to {highest_mhz:.0f} MHz between rounds",
-        "set the governor to 'performance' (cpupower frequency-set -g performance), and let the machine cool",
-    )
-
-
-def _eviction_unknown(servers: Sequence[str]) -> Texts:
-    return (
-        f"{' and '.join(servers)} did not report the maxmemory-policy: with any but noeviction, tasks can be lost "
-        "without an error",
-        "check in the server's configuration that its maxmemory-policy is noeviction",
-    )
-
-
 def _slots_unseen(cells: Sequence[Cell], seen: int, distributed: bool) -> Texts:
     workers = "look whether workers are missing ('orchestrator doctor'), or " if distributed else ""
     return (
@@ -185,32 +94,71 @@ def _clock_bound(cell: Cell, bound_s: float, hop_s: float) -> Texts:
     )
 
 
-def _hops_beyond_bound(beyond: int, tasks: int) -> Texts:
-    return (
-        f"{beyond} of {count(tasks, 'task')} have a hop more negative than the clocks' bound explains",
-        "synchronise the machines' clocks (chrony), and run again; makespans are not affected",
-    )
-
-
 WORDS: Final[Mapping[str, Callable[..., Texts]]] = {
     "incomplete": _incomplete,
-    "unsound": _unsound,
+    "unsound": lambda cells, lost, duplicated, wrong: (
+        f"{_cells(cells)}: {lost} tasks lost, {duplicated} ended twice, {wrong} outputs wrong",
+        "do not use these cells' times; look for dead workers ('orchestrator doctor') or a broken kernel",
+    ),
     "disturbed": _disturbed,
     "failed tasks": _failed_tasks,
-    "not compared": _not_compared,
-    "too few rounds": _too_few_rounds,
-    "A/A differs": _aa_differs,
-    "spread": _spread,
-    "drift": _drift,
-    "timer": _timer,
-    "other load": _other_load,
-    "steal time": _steal_time,
-    "cgroup throttling": _throttling,
-    "CPU frequency": _cpu_frequency,
-    "eviction unknown": _eviction_unknown,
+    "not compared": lambda cells: (
+        f"{_cells(cells)} failed other tasks than cells that did the same work, or all of them",
+        "their times are compared only with cells that failed as many tasks; mend what fails, and run again",
+    ),
+    "too few rounds": lambda rounds, needed: (
+        f"some cells have only {count(rounds, 'round')}: below {needed} there are no intervals, and so no verdicts",
+        f"use --rounds {needed + 2} or more",
+    ),
+    "A/A differs": lambda ratio, rounds, margin: (
+        f"the same cell measured twice has a ratio of {number(ratio.point)} ({evidence(ratio, rounds)}), "
+        f"beyond the margin of {percent(margin)}",
+        "trust no difference of this size; use more rounds, a quieter machine, or a wider --margin",
+    ),
+    "spread": lambda wide, cells, limit, widest, deviation: (
+        f"{wide} of {count(cells, 'cell')} vary by more than {percent(limit)} from round to round, most "
+        f"{widest.stage}, {cell_name(widest, 'prose')}, by {percent(deviation)}",
+        "use more rounds, more --images a batch, or a quieter machine",
+    ),
+    "drift": lambda change: (
+        f"from the first round to the last, times {'rose' if change > 0 else 'fell'} by {percent(abs(change))}",
+        "raise --warmup, or let the machine settle; ratios stay valid, because both sides are of the same round, "
+        "but seconds do not",
+    ),
+    "timer": lambda cell, makespan_s, tick_s, ticks: (
+        f"{cell.stage}, {cell_name(cell, 'prose')} took {1e3 * makespan_s:.2g} ms, less than {ticks} ticks of the "
+        f"clock ({1e9 * tick_s:.0f} ns each)",
+        "give each batch more work: more --images, or a larger --size",
+    ),
+    "other load": lambda limit, rounds_beyond, rounds, most: (
+        f"other processes took more than {percent(limit)} of the CPU in {rounds_beyond} of "
+        f"{count(rounds, 'round')}, up to {percent(most)}",
+        "close what else runs on this machine, and run again",
+    ),
+    "steal time": lambda limit, rounds_beyond, rounds, most: (
+        f"the hypervisor took more than {percent(limit)} of the CPU in {rounds_beyond} of "
+        f"{count(rounds, 'round')}, up to {percent(most)}",
+        "measure on a dedicated machine, or at a quieter hour; differences near the margin may be the machine's",
+    ),
+    "cgroup throttling": lambda throttled_s, rounds: (
+        f"a CPU quota held the run back for {throttled_s:.2g} s in {count(rounds, 'round')}",
+        "raise the container's CPU limit (WORKER_CPUS in .env), or use no more slots than it allows",
+    ),
+    "CPU frequency": lambda lowest_mhz, highest_mhz: (
+        f"the CPU's mean frequency went from {lowest_mhz:.0f} to {highest_mhz:.0f} MHz between rounds",
+        "set the governor to 'performance' (cpupower frequency-set -g performance), and let the machine cool",
+    ),
+    "eviction unknown": lambda servers: (
+        f"{' and '.join(servers)} did not report the maxmemory-policy: with any but noeviction, tasks can be lost "
+        "without an error",
+        "check in the server's configuration that its maxmemory-policy is noeviction",
+    ),
     "slots unseen": _slots_unseen,
     "clock bound": _clock_bound,
-    "hops beyond bound": _hops_beyond_bound,
+    "hops beyond bound": lambda beyond, tasks: (
+        f"{beyond} of {count(tasks, 'task')} have a hop more negative than the clocks' bound explains",
+        "synchronise the machines' clocks (chrony), and run again; makespans are not affected",
+    ),
 }
 
 
