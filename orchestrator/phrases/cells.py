@@ -16,11 +16,9 @@ PROPER_NAMES: Final = {"celery": "Celery"}
 def cell_name(cell: Cell, detail: Detail = "short") -> str:
     """Return the name of a cell.
 
-    Args:
-        cell: to name.
-        detail: `short` where kernel, slots and work stand beside it: `celery redis/4` has transport and chunk;
-            `long` where they do not: `celery redis/4, numpy, 64x64, 2 slots`;
-            `prose` in a sentence: `Celery with numpy on 2 slots (redis, chunk 4)`.
+    `short` where kernel, slots and work stand beside it: `celery redis/4` has transport and chunk;
+    `long` where they do not: `celery redis/4, numpy, 64x64, 2 slots`;
+    `prose` in a sentence: `Celery with numpy on 2 slots (redis, chunk 4)`.
     """
     if detail == "prose":
         return _in_prose(cell)

@@ -61,13 +61,10 @@ def speed(verdict: Verdict) -> str:
 
 def speedup_caption(versus_serial: bool, left_out: Sequence[Cell]) -> str:
     """Return what a chart of speedups is compared with, if not with serial work, and which cells it leaves out."""
-    sentences = (
-        [] if versus_serial else ["No serial cell was measured; compared with the best in-process cell."]
-    )
-    if left_out:
-        names = "; ".join(cell_name(cell, "long") for cell in left_out)
-        sentences.append(f"Not shown, because they have no valid figure: {names}.")
-    return " ".join(sentences)
+    versus = "" if versus_serial else "No serial cell was measured; compared with the best in-process cell."
+    names = "; ".join(cell_name(cell, "long") for cell in left_out)
+    missing = f"Not shown, because they have no valid figure: {names}." if names else ""
+    return f"{versus} {missing}".strip()
 
 
 def speedup_description(stage: str, versus_serial: bool, shown: Mapping[Cell, Estimate]) -> str:

@@ -95,12 +95,9 @@ def threshold_source(comparison: Comparison) -> str:
 
 def shift(comparison: Comparison) -> str | None:
     """Return whether the cells changed together, which points to the machine rather than to any cell."""
+    together = ": all changed together, so check first if the machine changed"
     line = median_cell(comparison)
-    return (
-        f"{line}: all changed together, so check first if the machine changed"
-        if moved_together(comparison)
-        else line
-    )
+    return f"{line}{together}" if line and moved_together(comparison) else line
 
 
 def median_cell(comparison: Comparison) -> str | None:
@@ -167,12 +164,9 @@ def _reason(change: Change, threshold: float) -> str:
         return f"{takes}, within {percent(threshold)}"
     if change.change != "inconclusive":
         return takes
-    needs = (
-        "too wide to decide"
-        if ratio.level is not None
-        else f"at least {FEWEST_ROUNDS} rounds each are needed"
-    )
-    return f"{takes}: {needs}"
+    if ratio.level is None:
+        return f"{takes}: at least {FEWEST_ROUNDS} rounds each are needed"
+    return f"{takes}: too wide to decide"
 
 
 def _listed(differences: Iterable[Difference], between: str) -> str:

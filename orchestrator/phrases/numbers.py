@@ -14,12 +14,7 @@ TIMES: Final = "\u00d7"
 
 
 def number(value: float, significant: int = 3) -> str:
-    """Return a number without an exponent: 0.0123, 1.23, 123, 12,300.
-
-    Args:
-        value: any number; one above 1,000 keeps all its integer digits.
-        significant: digits that a smaller number is rounded to.
-    """
+    """Return a number without an exponent, and with all its integer digits: 0.0123, 1.23, 123, 12,300."""
     if value == 0 or not math.isfinite(value):
         return f"{value:g}"
     rounded = abs(float(f"{value:.{significant}g}"))
@@ -68,10 +63,7 @@ def times(ratio: Estimate | None) -> str:
 def interval(estimate: Estimate | None, show: Callable[[float], str] = number, to: str = TO) -> str:
     """Return the interval of an estimate; empty where there is none.
 
-    Args:
-        estimate: with or without an interval.
-        show: words either end; a unit that both ends share is shown once: 52.3–58.1 ms.
-        to: between the ends; a sentence has " to ".
+    A unit that both ends share is shown once: 52.3–58.1 ms. A sentence has " to " between them.
     """
     if estimate is None or estimate.low is None or estimate.high is None:
         return ""

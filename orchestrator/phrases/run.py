@@ -140,17 +140,11 @@ def environment_facts(run: Run) -> list[tuple[str, str]]:
 
 @dataclass(frozen=True, slots=True)
 class FailureLine:
-    """One thing that went wrong, and where.
+    """One thing that went wrong, and where."""
 
-    Attributes:
-        kind: `failed` for tasks that failed; `invalid` for a cell whose times do not count.
-        message: the error of the tasks, or the counts that make the cell invalid.
-        where: the first cell that it happened in, and how many more.
-    """
-
-    kind: Literal["failed", "invalid"]
+    kind: Literal["failed", "invalid"]  # tasks failed, or a cell's times do not count
     message: str
-    where: str
+    where: str  # the first cell that it happened in, and how many more
 
 
 def failure_lines(run: Run) -> tuple[FailureLine, ...]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from math import ceil
 from typing import Final
 
@@ -11,9 +10,7 @@ from orchestrator.analysis.verdicts.comparability import eligible
 from orchestrator.model.findings import Observation
 from orchestrator.model.runs import CellResult, Run, Sample
 
-CLOCK_SHARE: Final = (
-    0.5  # share of a hop that the clocks' bound may reach before the hop's time means nothing
-)
+CLOCK_SHARE: Final = 0.5  # share of a hop that the clocks' bound may reach while the hop's time has a meaning
 TIMED_OUT: Final = "TimeLimitExceeded"  # Celery's name for a message that took longer than a worker may
 
 
@@ -32,15 +29,8 @@ def unsound(run: Run) -> Observation | None:
     cells = tuple(result.cell for result in run.cells if not result.correct)
     if not cells:
         return None
-    return Observation(
-        "unsound",
-        {
-            "cells": cells,
-            "lost": _total(run, lambda sample: sample.lost),
-            "duplicated": _total(run, lambda sample: sample.duplicated),
-            "wrong": _total(run, lambda sample: sample.wrong),
-        },
-    )
+    totals = {name: _total(run, name) for name in ("lost", "duplicated", "wrong")}
+    return Observation("unsound", {"cells": cells, **totals})
 
 
 def disturbed(run: Run) -> Observation | None:
@@ -74,15 +64,9 @@ def failed_tasks(run: Run) -> Observation | None:
     results = [result for result in run.cells if any(sample.failed for sample in result.samples)]
     if not results:
         return None
-    failures = [failure for result in results for failure in result.failures]
-    return Observation(
-        "failed tasks",
-        {
-            "cells": tuple(result.cell for result in results),
-            "failed": _total(run, lambda sample: sample.failed),
-            "first": failures[0] if failures else None,
-        },
-    )
+    cells = tuple(result.cell for result in results)
+    first = next((failure for result in results for failure in result.failures), None)
+    return Observation("failed tasks", {"cells": cells, "failed": _total(run, "failed"), "first": first})
 
 
 def not_compared(run: Run) -> Observation | None:
@@ -101,15 +85,10 @@ def slots_unseen(run: Run) -> Observation | None:
     short = [result for result in run.cells if any(_unseen(result, each) for each in result.samples)]
     if not short:
         return None
-    first = short[0]
-    return Observation(
-        "slots unseen",
-        {
-            "cells": tuple(each.cell for each in short),
-            "seen": min(each.slots_seen or 0 for each in first.samples if _unseen(first, each)),
-            "distributed": any(each.cell.distributed for each in short),
-        },
-    )
+    cells = tuple(each.cell for each in short)
+    seen = min(each.slots_seen or 0 for each in short[0].samples if _unseen(short[0], each))
+    distributed = any(cell.distributed for cell in cells)
+    return Observation("slots unseen", {"cells": cells, "seen": seen, "distributed": distributed})
 
 
 def clock_bound(run: Run) -> Observation | None:
@@ -141,5 +120,5 @@ def _unseen(result: CellResult, sample: Sample) -> bool:
     return messages >= result.cell.slots > sample.slots_seen
 
 
-def _total(run: Run, figure: Callable[[Sample], int]) -> int:
-    return sum(figure(sample) for result in run.cells for sample in result.samples)
+def _total(run: Run, count: str) -> int:
+    return sum(getattr(sample, count) for result in run.cells for sample in result.samples)

@@ -15,9 +15,7 @@ from orchestrator.model.findings import Observation
 from orchestrator.model.runs import CellResult, Run
 
 SPREAD: Final = 0.10  # relative standard deviation from which pyperf calls a benchmark unstable
-MAD_TO_DEVIATION: Final = (
-    1.4826  # a normal distribution's standard deviation over its median absolute deviation
-)
+MAD_TO_DEVIATION: Final = 1.4826  # a normal distribution's standard deviation over its median absolute one
 DRIFT_CHANCE: Final = 0.05  # a trend less probable than this by chance is called a drift
 TIMER_TICKS: Final = 1000  # a makespan of fewer ticks of the clock is not measured to a thousandth
 

@@ -67,7 +67,7 @@ class CellDemands:
 
     @property
     def rounds(self) -> tuple[int, ...]:
-        """The rounds that have demands, in order."""
+        """Those with demands, in order."""
         return tuple(sorted(self.by_round))
 
     @property
@@ -159,10 +159,8 @@ def slot_series(run: Run, cell: Cell) -> tuple[CellResult, ...]:
 def service_demands(results: Sequence[CellResult], run: Run) -> CellDemands | None:
     """Compute what a task needs of each station; `None` if no sample has station times.
 
-    Args:
-        results: one Celery cell, or several that differ in slots only. A task's own times come from those that left
-            the cores idle some of the time; if none did, from the one with the fewest slots.
-        run: the run that measured them.
+    Of Celery cells that differ in slots only, a task's own times come from those that left the cores idle some of the
+    time; if none did, from the one with the fewest slots.
     """
     usable = sorted(
         (each for each in eligible(results) if any(map(_has_times, each.samples))),
@@ -201,15 +199,11 @@ def calibrate(
 ) -> float | None:
     """Find the demand with which the simulated batch takes `makespan_s`, clipped to `low` and `high`.
 
+    A higher demand must not make a batch faster. A batch that is too large to simulate that often gives `None`.
+
     The closed formula (`sample_demands`) counts every idle moment of a slot as overhead. Some of them are waits for a
     long burst, for a core or for the payload path, which the simulation models: counted twice, they would make every
     prediction too long, starting with that of the measured batch itself.
-
-    Args:
-        network_of: the queueing network for a value of the demand; a higher value never makes a batch faster.
-
-    Returns:
-        `None` if the batch is too large to simulate that often.
     """
     if network_of(low).messages(tasks) > MAX_CALIBRATED_MESSAGES:
         return None
@@ -387,15 +381,13 @@ def _calibrate_cpu(
     beside each other.
     """
     plain = _medians(list(by_round.values()))
+
+    def network_of(cpu_s: float) -> QueueingNetwork:
+        return machine.network(replace(plain, cpu_s=cpu_s), contended.cell)
+
     most_s = max(plain.cpu_s, median(limits.values()))
     tasks, makespan_s = contended.samples[0].tasks, median(contended.makespans_s.values())
-    found_s = calibrate(
-        lambda cpu_s: machine.network(replace(plain, cpu_s=cpu_s), contended.cell),
-        tasks,
-        makespan_s,
-        plain.cpu_s,
-        most_s,
-    )
+    found_s = calibrate(network_of, tasks, makespan_s, plain.cpu_s, most_s)
     missing_s = 0.0 if found_s is None else found_s - plain.cpu_s
     return {round_: replace(each, cpu_s=each.cpu_s + missing_s) for round_, each in by_round.items()}
 

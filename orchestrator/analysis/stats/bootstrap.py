@@ -35,13 +35,9 @@ def resamples(rounds: Sequence[int], count: int = RESAMPLES, seed: int = SEED) -
 
 
 def bootstrapped(point: float, drawn: Sequence[float], rounds: int, level: float = ASKED_LEVEL) -> Estimate:
-    """Return a figure with the interval of its resampled values.
+    """Return a figure of all rounds with the interval of its resampled values, which may be infinite.
 
-    Args:
-        point: the figure from all rounds.
-        drawn: the same figure from each resample; it may be infinite.
-        rounds: how many rounds there were; too few, or nothing drawn, give no interval.
-        level: what the interval should cover.
+    Too few rounds, or nothing drawn, give no interval.
     """
     if rounds < FEWEST_ROUNDS or not len(drawn):
         return Estimate(point)

@@ -37,13 +37,9 @@ MANY_ROUNDS: Final = 17
 
 
 def estimate(values: Sequence[float]) -> Estimate | None:
-    """Return the middle of positive values, with its interval.
+    """Return the middle of positive values, one a round, with its interval; `None` of no values.
 
-    Args:
-        values: positive figures, one a round.
-
-    Returns:
-        The estimate, without an interval below `FEWEST_ROUNDS` values; `None` of no values.
+    Below `FEWEST_ROUNDS` values there is no interval.
     """
     if not values:
         return None
@@ -62,15 +58,7 @@ def throughput(result: CellResult) -> Estimate | None:
 
 
 def ratio(numerator: Mapping[int, float], denominator: Mapping[int, float]) -> Estimate | None:
-    """Return how many times the denominator the numerator is, from rounds that have both.
-
-    Args:
-        numerator: round to seconds.
-        denominator: round to seconds.
-
-    Returns:
-        The middle of the rounds' ratios with its interval; `None` if no round has both.
-    """
+    """Return the middle of the ratios of those rounds that have both; `None` if none has."""
     return estimate([numerator[round_] / denominator[round_] for round_ in paired(numerator, denominator)])
 
 
@@ -82,10 +70,7 @@ def paired(numerator: Mapping[int, object], denominator: Mapping[int, object]) -
 def unpaired_ratio(numerator: Sequence[float], denominator: Sequence[float]) -> Estimate | None:
     """Return how many times the denominator the numerator is, from values that are not paired.
 
-    Hodges and Lehmann's shift between the logarithms, with Mann and Whitney's interval.
-
-    Returns:
-        The estimate, without an interval below `FEWEST_ROUNDS` values a side; `None` if a side has none.
+    Hodges and Lehmann's shift between the logarithms, with Mann and Whitney's interval; `None` if a side is empty.
     """
     if not numerator or not denominator:
         return None
@@ -120,12 +105,8 @@ def centre(logarithms: Floats) -> float:
 def walsh_averages(logarithms: Floats) -> Floats:
     """Return the values whose median is the point, and whose ordered ones are the interval's ends, unordered.
 
-    Args:
-        logarithms: of shape (..., rounds).
-
-    Returns:
-        Below `MANY_ROUNDS` the n (n + 1) / 2 means of two values, each with itself included (Walsh averages), else
-        the n values; of shape (..., averages).
+    Of shape (..., rounds): below `MANY_ROUNDS` the n (n + 1) / 2 means of two values, each with itself included
+    (Walsh averages), else the n values.
     """
     rounds = logarithms.shape[-1]
     if rounds >= MANY_ROUNDS:
@@ -144,9 +125,6 @@ def critical_value(cumulated: Floats) -> tuple[int, float]:
     """Return how many ordered averages to leave out at either end, and the level of what is left.
 
     It is the possible level closest to `ASKED_LEVEL`; of two equally close, the higher.
-
-    Args:
-        cumulated: the statistic's P(. <= k) for k = 0, 1, 2, ...
     """
     levels = 1 - 2 * cumulated[: max(1, len(cumulated) // 2)]
     k = int(np.argmin(np.abs(levels - ASKED_LEVEL)))
@@ -154,7 +132,6 @@ def critical_value(cumulated: Floats) -> tuple[int, float]:
 
 
 def _interval(logarithms: Floats, cumulated: Floats | None) -> Estimate:
-    """Return the median of logarithms, and the ordered ones that the rank test leaves, as figures."""
     ordered = np.sort(logarithms)
     point = exp(float(np.median(ordered)))
     if cumulated is None:

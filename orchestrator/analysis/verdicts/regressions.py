@@ -43,35 +43,28 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One cell in both runs. `ratio` is the new makespan over the old: above 1 it became slower.
-
-    `obstacle` is why there is no ratio.
-    """
+    """One cell in both runs."""
 
     cell: Cell
     change: ChangeWord
-    ratio: Estimate | None
+    ratio: Estimate | None  # the new makespan over the old: above 1 it became slower
     old_rounds: int
     new_rounds: int
-    obstacle: Observation | None = None
+    obstacle: Observation | None = None  # why there is no ratio
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """What two runs differ in.
-
-    `other_work` are differences of the work, which forbid a comparison; `differences` those of machines and
-    versions. `margin` is the new run's, `noise_floors` and `disturbances` are either run's.
-    """
+    """What two runs differ in."""
 
     old: str
     new: str
     changes: tuple[Change, ...]
     only_old: tuple[Cell, ...]
     only_new: tuple[Cell, ...]
-    other_work: tuple[Difference, ...]
-    differences: tuple[Difference, ...]
-    margin: float
+    other_work: tuple[Difference, ...]  # which forbid a comparison
+    differences: tuple[Difference, ...]  # of machines and versions
+    margin: float  # the new run's
     noise_floors: Mapping[Which, Estimate | None]
     disturbances: Mapping[Which, tuple[Observation, ...]]
 

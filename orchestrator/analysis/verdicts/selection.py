@@ -26,13 +26,12 @@ Logarithms: TypeAlias = Mapping[int, float]  # round to the logarithm of a makes
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """The best of some cells: `best` by all rounds, `by_round` by the rounds before each.
+    """The best of some cells."""
 
-    The first round has none before it, so it is in `by_round` only if there was one cell to select from.
-    """
-
-    best: CellResult
-    by_round: Mapping[int, CellResult]
+    best: CellResult  # by all rounds
+    by_round: Mapping[
+        int, CellResult
+    ]  # by the rounds before each, so without the first if there was a choice
 
     @property
     def makespans_s(self) -> dict[int, float]:

@@ -26,9 +26,7 @@ LOOKS: Final = (7, 10, 14, 20, 27, 35, 47, 63, 84, 112)
 def enough(run: Run, target: float) -> bool:
     """Return whether a run may stop: its intervals were narrow enough at this check and at the one before.
 
-    Args:
-        run: the rounds so far; the first may have any number.
-        target: the largest relative half width of an interval, such as 0.05.
+    `target` is the largest relative half width of an interval, such as 0.05.
     """
     rounds = sorted({sample.round for result in run.cells for sample in result.samples})
     if len(rounds) >= LOOKS[-1]:
@@ -62,7 +60,6 @@ def half_width(estimate: Estimate | None) -> float:
 
 
 def _only(run: Run, rounds: Collection[int]) -> Run:
-    """Return the run as it was after these rounds."""
     cells = tuple(
         replace(result, samples=tuple(each for each in result.samples if each.round in rounds))
         for result in run.cells
