@@ -124,13 +124,13 @@ def _speed(point: SweepPoint) -> tuple[str, str]:
 def _interval(found: Crossover, sweep: Sweep, run: Run) -> str:
     level = f"{100 * found.level:.0f} % interval"
     low, high = (None if end is None else _reached(sweep, found, end) for end in (found.low, found.high))
-    if low is None and high is None:
-        return f"{level}: anywhere in the tested range or beyond it"
-    if low is None:
-        return f"{level}: up to {value_name(sweep, run, high or 0.0)}, possibly below the tested range"
-    if high is None:
+    if low is not None and high is not None:
+        return f"{level}: {span_name(sweep, run, low, high)}"
+    if low is not None:
         return f"{level}: from {value_name(sweep, run, low)}, possibly beyond the tested range"
-    return f"{level}: {span_name(sweep, run, low, high)}"
+    if high is not None:
+        return f"{level}: up to {value_name(sweep, run, high)}, possibly below the tested range"
+    return f"{level}: anywhere in the tested range or beyond it"
 
 
 def _too_few_points(sweep: Sweep, run: Run) -> str:

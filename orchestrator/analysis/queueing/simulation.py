@@ -11,7 +11,7 @@ import heapq
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
 from math import ceil
-from typing import Final, Literal, Protocol, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 import simpy
 
@@ -22,15 +22,6 @@ Steps: TypeAlias = Generator[simpy.Event, object, None]
 LinkOrder: TypeAlias = Literal["shared", "in turn"]
 
 MAX_MESSAGES: Final = 30_000  # the rest of a longer batch is extrapolated from the pace of its middle third
-
-
-class Path(Protocol):
-    """One direction of the payload path, which was busy for `busy_s` so far."""
-
-    busy_s: float
-
-    def transfer(self, env: simpy.Environment, service_s: float) -> simpy.Event:
-        """Return the event that ends a transfer which takes `service_s` on its own."""
 
 
 @dataclass(slots=True)
@@ -93,6 +84,8 @@ class ProcessorSharing:
             done.succeed()
             self._await_next(env)
 
+
+Path: TypeAlias = ProcessorSharing | FifoServers  # one direction of the payload path
 
 PATHS: Final[Mapping[LinkOrder, Callable[[], Path]]] = {
     "shared": ProcessorSharing,

@@ -111,14 +111,8 @@ def break_even(points: Sequence[SweepPoint], margin: float = 0.05) -> BreakEven:
     significant = tuple(span for side, span in spans if side)
     unclear = tuple(span for side, span in spans if not side)
     sides = {side for side, _, _ in segments} - {0}
-    if len(crossovers) > 1:
-        kind: BreakEvenKind = "several"
-    elif crossovers:
-        kind = "crosses"
-    elif sides:
-        kind = "always" if sides == {-1} else "never"
-    else:
-        kind = "undecided"
+    of_sides: BreakEvenKind = "always" if sides == {-1} else "never" if sides else "undecided"
+    kind = of_sides if not crossovers else "crosses" if len(crossovers) == 1 else "several"
     return BreakEven(kind, low, high, crossovers, significant, unclear, ordered)
 
 
@@ -202,15 +196,9 @@ def _crossovers(segments: Sequence[Segment], curve: _Curve, margin: float) -> li
         at = _passes(curve, first, last)
         if at is None or before != -after:
             continue
-        crossovers.append(
-            Crossover(
-                at,
-                low=None if opens else _edge(curve, first, first - 1),
-                high=None if closes else _edge(curve, last, last + 1),
-                level=curve.level,
-                pays_above=after == -1,
-            )
-        )
+        low = None if opens else _edge(curve, first, first - 1)
+        high = None if closes else _edge(curve, last, last + 1)
+        crossovers.append(Crossover(at, low, high, curve.level, pays_above=after == -1))
     return crossovers
 
 
@@ -223,8 +211,7 @@ def _leaning(curve: _Curve, index: int, margin: float) -> Side:
 def _edge(curve: _Curve, unclear: int, clear: int) -> float:
     """Return where the interval's end passes 1 between two neighbouring positions."""
     ends = curve.low if curve.low[clear] > 0 else curve.high
-    share = float(np.clip(ends[unclear] / (ends[unclear] - ends[clear]), 0.0, 1.0))
-    return exp(curve.positions[unclear] + share * (curve.positions[clear] - curve.positions[unclear]))
+    return _root(curve.positions, ends, unclear, clear)
 
 
 def _passes(curve: _Curve, first: int, last: int) -> float | None:
@@ -235,6 +222,10 @@ def _passes(curve: _Curve, first: int, last: int) -> float | None:
     if not len(passing):
         return None
     index = int(passing[len(passing) // 2])
-    here, there = curve.points[index], curve.points[index + 1]
-    share = here / (here - there)
-    return exp(curve.positions[index] + share * (curve.positions[index + 1] - curve.positions[index]))
+    return _root(curve.positions, curve.points, index, index + 1)
+
+
+def _root(positions: Floats, values: Floats, one: int, other: int) -> float:
+    """Return where values pass 0 between two neighbouring positions, on the axis itself."""
+    share = float(np.clip(values[one] / (values[one] - values[other]), 0.0, 1.0))
+    return exp(positions[one] + share * (positions[other] - positions[one]))

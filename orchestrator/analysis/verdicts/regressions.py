@@ -65,13 +65,9 @@ class Comparison:
     other_work: tuple[Difference, ...]  # which forbid a comparison
     differences: tuple[Difference, ...]  # of machines and versions
     margin: float  # the new run's
+    threshold: float  # the smallest change that counts, as a share: the margin, or the larger noise floor
     noise_floors: Mapping[Which, Estimate | None]
     disturbances: Mapping[Which, tuple[Observation, ...]]
-
-    @property
-    def threshold(self) -> float:
-        """The smallest change that counts, as a share: the margin, or the larger noise floor."""
-        return _threshold(self.margin, self.noise_floors)
 
     @property
     def shift(self) -> float | None:
@@ -89,7 +85,8 @@ def compare(old: Run, new: Run) -> Comparison:
     """Return what changed from one run to another."""
     olds, news = _measured(old), _measured(new)
     floors: dict[Which, Estimate | None] = {"old": noise_floor(old), "new": noise_floor(new)}
-    threshold = _threshold(new.plan.margin, floors)
+    logarithms = [abs(log(floor.point)) for floor in floors.values() if floor is not None]
+    threshold = exp(max([log1p(new.plan.margin), *logarithms])) - 1
     before, after = _facts(old.environment), _facts(new.environment)
     return Comparison(
         old.id,
@@ -100,6 +97,7 @@ def compare(old: Run, new: Run) -> Comparison:
         other_work=_differing(*({name: getattr(run.plan, name) for name in WORKLOAD} for run in (old, new))),
         differences=_differing(before, after),
         margin=new.plan.margin,
+        threshold=threshold,
         noise_floors=floors,
         disturbances={"old": warnings(old, DISTURBANCES), "new": warnings(new, DISTURBANCES)},
     )
@@ -132,11 +130,6 @@ def _obstacle(old: CellResult, new: CellResult) -> Observation | None:
         if not result.usable:
             return Observation("nothing completed", {"which": which})
     return Observation("unequal failures") if failed_share(old) != failed_share(new) else None
-
-
-def _threshold(margin: float, noise_floors: Mapping[Which, Estimate | None]) -> float:
-    floors = [abs(log(floor.point)) for floor in noise_floors.values() if floor is not None]
-    return exp(max([log1p(margin), *floors])) - 1
 
 
 def _measured(run: Run) -> dict[Cell, CellResult]:

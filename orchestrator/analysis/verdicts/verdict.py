@@ -80,19 +80,8 @@ def judge(
     needed = rounds_needed(estimate, min(rounds, selected), margin) if word == "inconclusive" else None
     if estimate is None and prevents is None:
         prevents = Observation("no round in common", {"cell": ours.best.cell, "other": theirs.best.cell})
-    return Verdict(
-        stage,
-        word,
-        against,
-        ours.best.cell,
-        theirs.best.cell,
-        estimate,
-        margin,
-        rounds,
-        obstacle=prevents,
-        bound=bound(ours.best),
-        rounds_needed=needed,
-    )
+    cells = ours.best.cell, theirs.best.cell
+    return Verdict(stage, word, against, *cells, estimate, margin, rounds, prevents, bound(ours.best), needed)
 
 
 def classify(ratio: Estimate | None, margin: float) -> VerdictWord:
@@ -141,14 +130,8 @@ def _disturbed(stage: str, against: Against, run: Run, is_baseline: Side) -> Ver
 def _unmeasured(
     stage: str, against: Against, ours: Selection | None, theirs: Selection | None, margin: float
 ) -> Verdict:
+    celery, versus = ours.best.cell if ours else None, theirs.best.cell if theirs else None
+    prevents = Observation("unmeasured", {"stage": stage, "side": "Celery" if ours is None else against})
     return Verdict(
-        stage,
-        "inconclusive",
-        against,
-        celery=ours.best.cell if ours else None,
-        versus=theirs.best.cell if theirs else None,
-        ratio=None,
-        margin=margin,
-        obstacle=Observation("unmeasured", {"stage": stage, "side": "Celery" if ours is None else against}),
-        rounds_needed=FEWEST_ROUNDS,
+        stage, "inconclusive", against, celery, versus, None, margin, 0, prevents, None, FEWEST_ROUNDS
     )
