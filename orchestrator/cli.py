@@ -25,7 +25,7 @@ from orchestrator.commands.predict import predict
 from orchestrator.commands.report import report
 from orchestrator.commands.signature import measuring_command
 from orchestrator.errors import INTERRUPTED, BreakevenError, UnavailableError, flush_output
-from worker.redaction import escape_control, redact
+from worker.redaction import escape_control, redact_url
 
 app = typer.Typer(
     name="orchestrator",
@@ -207,9 +207,9 @@ def _is_number(text: str, parse: Callable[[str], object]) -> bool:
 def _without_secrets(message: str, arguments: list[str]) -> str:
     for word in arguments:
         for part in (word, word.partition("=")[2]):
-            if "://" in part:
-                for quoted in (part, str(Path(part))):  # a path has no two slashes in a row
-                    message = message.replace(quoted, redact(part))
+            if "://" in part or "@" in part:
+                for quoted in (part, repr(part)[1:-1], str(Path(part))):  # a path has no two slashes in a row
+                    message = message.replace(quoted, redact_url(part))
     return message
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import secrets
 import stat
 from contextlib import suppress
@@ -34,8 +35,12 @@ DISK_FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 MAX_BYTES: Final = 100 << 20  # a result of a thousand rounds of a hundred cells is smaller
 MAX_VALUES: Final = 5_000_000  # counted by commas and brackets, before each takes a hundred bytes of memory
+MAX_NAMES: Final = 10_000  # different names of fields; equal ones share their memory
 MAX_ENTRIES: Final = 100_000  # of any list or object
 MAX_DEPTH: Final = 12
+STRING: Final = re.compile(
+    rb'"([^"\\]*+(?:\\.[^"\\]*+)*+)(?:"(\s*:)?)?', re.DOTALL
+)  # and whether it is a name
 
 
 def file_name(run: Run) -> str:
@@ -248,6 +253,12 @@ def _parsed(content: bytes) -> Any:
     """The document in a file's bytes, if it is sound JSON, and neither too large nor too deep."""
     if sum(map(content.count, (b",", b"[", b"{"))) > MAX_VALUES:
         raise ValueError(f"it has more than {MAX_VALUES} values")
+    names: set[bytes] = set()
+    for string in STRING.finditer(content) if content.count(b":") > MAX_ENTRIES else ():
+        if string[2]:
+            names.add(string[1])
+        if len(names) > MAX_NAMES:
+            raise ValueError(f"it has more than {MAX_NAMES} different names of fields")
     try:
         document = json.loads(content.decode("utf-8"), parse_constant=_refuse_nan, object_pairs_hook=_unique)
         _check_size(document, 0)

@@ -32,6 +32,10 @@ def canonical_url(url: str) -> str:
     if not is_socket and parts.scheme not in SCHEMES:
         return url
     shown = escape_control(mask_credentials(url))
+    if not is_socket and "@" in f"{parts.path}{parts.query}{parts.fragment}":
+        raise ValueError(
+            f"{shown} has /, ?, # or @ in its user or password; write them as %2F, %3F, %23 and %40"
+        )
     tls = [name for name in query if name.startswith("ssl")]
     if tls:
         raise ValueError(

@@ -13,7 +13,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from worker import allowed_origins as origins
-from worker.redaction import mask_credentials, redact
+from worker.redaction import mask_credentials, redact_url
 from worker.server_url import canonical_url
 from worker.tls import check_files, tls_options
 
@@ -103,7 +103,7 @@ def _allowed(text: str) -> str:
     try:
         return origins.parse(text)
     except ValueError as error:
-        raise ValueError(f"BREAKEVEN_ALLOWED_ORIGINS contains {redact(text)}: {error}") from None
+        raise ValueError(f"BREAKEVEN_ALLOWED_ORIGINS contains {redact_url(text)}: {error}") from None
 
 
 @cache

@@ -10,7 +10,7 @@ from typing import Annotated, Any, get_args, get_origin, get_type_hints
 import typer
 
 from orchestrator.planning.options import Option, Options, options_of
-from worker.redaction import redact
+from worker.redaction import redact_url
 
 HINTS = get_type_hints(Options)
 
@@ -45,7 +45,7 @@ def options_from(command: str, given: Mapping[str, Any]) -> Options:
         name: tuple(value or ()) if get_origin(HINTS[name]) is tuple else value
         for name, value in given.items()
     }
-    return Options(command=command, arguments=tuple(map(redact, sys.argv[1:])), **values)
+    return Options(command=command, arguments=tuple(map(redact_url, sys.argv[1:])), **values)
 
 
 def typer_option(option: Option) -> Any:

@@ -216,6 +216,8 @@ class PictureCache:
                 self._count(group, await group.pictures[key])
             except BreakevenError:
                 del group.pictures[key]
+                if not group.pictures:
+                    self._groups.pop(folder, None)  # else each size that was refused would stay in memory
                 raise
         return await group.pictures[key]
 

@@ -23,7 +23,7 @@ from orchestrator.inputs.workload import Expectation, Workload, prepare
 from orchestrator.model.runs import Cell, Plan
 from worker.allowed_origins import of_url
 from worker.contract import Task
-from worker.redaction import redact
+from worker.redaction import redact_url
 from worker.settings import allowing, settings
 
 READY_S: Final = 60.0  # seconds an image server may take to start, and again for each thousand pictures
@@ -104,7 +104,7 @@ def prepared_inputs(
         origins += map(_origin_of, {"/".join(url.split("/", 3)[:3]) + "/": None for url in urls})
         if len(origins) > MAX_ORIGINS:
             raise UsageError(
-                f"source {redact(plan.source)} has {len(origins)} origins; it may have up to {MAX_ORIGINS}"
+                f"source {redact_url(plan.source)} has {len(origins)} origins; it may have up to {MAX_ORIGINS}"
             )
         with allowing(dict.fromkeys(origins)):
             workloads[work] = prepare(urls, stages)
@@ -165,5 +165,5 @@ def _origin_of(url: str) -> str:
         return of_url(url)
     except ValueError as error:
         raise UsageError(
-            f"source {redact(url)}: {error}; write it as http://HOST/PATH-WITH-{source.INDEX}"
+            f"source {redact_url(url)}: {error}; write it as http://HOST/PATH-WITH-{source.INDEX}"
         ) from None

@@ -33,7 +33,7 @@ from orchestrator.planning.oversubscription import oversubscription
 from orchestrator.planning.plan import needs_fleet, resolve
 from orchestrator.strategies.base import Strategy, make_strategy
 from worker.allocator import keep_freed_memory
-from worker.redaction import redact
+from worker.redaction import redact_url
 from worker.remote_control import usable_cpus
 from worker.settings import allowing
 
@@ -148,8 +148,8 @@ def _recorder(command: str, plan: Plan, fleet: Fleet | None, inputs: Inputs) -> 
     idle = next((cell.stage for cell in plan.cells if not inputs.tasks(cell)), None)
     if idle is not None:
         raise UnavailableError(
-            f"{idle} has nothing to do: not one picture of {redact(plan.source)} could be decoded; check --source, or "
-            "choose other stages with --stage"
+            f"{idle} has nothing to do: not one picture of {redact_url(plan.source)} could be decoded; "
+            "check --source, or choose other stages with --stage"
         )
     here = environment(
         fleet.broker if fleet else None,
@@ -164,7 +164,7 @@ def _recorder(command: str, plan: Plan, fleet: Fleet | None, inputs: Inputs) -> 
             finished_at=None,
             complete=False,
             environment=here,
-            plan=replace(plan, source=redact(plan.source)),
+            plan=replace(plan, source=redact_url(plan.source)),
         )
     )
 

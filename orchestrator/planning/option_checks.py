@@ -24,7 +24,7 @@ from orchestrator.planning.options import (
     options_of,
 )
 from orchestrator.strategies import STRATEGIES, StrategyKind
-from worker.redaction import redact
+from worker.redaction import redact_url
 from worker.stages import DEFAULT_STAGES, STAGES
 
 Number = TypeVar("Number", int, float)
@@ -164,7 +164,7 @@ def _check_cells(options: Options) -> None:
 
 
 def _check_source(options: Options) -> None:
-    kind, named = kind_of(options.source), redact(options.source)
+    kind, named = kind_of(options.source), redact_url(options.source)
     if kind != "origin" and options.size is not None:
         raise UsageError(
             f"--size {options.size} has no effect on --source {named}: its pictures have their own size; "
@@ -220,12 +220,12 @@ def _check_swept_source(named: str, axis: str) -> None:
     kind = kind_of(named)
     if axis == "size" and kind != "origin":
         raise UsageError(
-            f"--axis size cannot sweep --source {redact(named)}: its pictures have their own size; "
+            f"--axis size cannot sweep --source {redact_url(named)}: its pictures have their own size; "
             "sweep --axis chunk, or leave --source out"
         )
     if axis == "latency" and kind == "template":
         raise UsageError(
-            f"--axis latency cannot sweep --source {redact(named)}: its server has its own latency; "
+            f"--axis latency cannot sweep --source {redact_url(named)}: its server has its own latency; "
             "sweep --axis chunk, or give a directory, which our origin serves"
         )
 

@@ -227,7 +227,11 @@ def test_redacted_text_is_one_printable_line_and_stays_the_same_when_redacted_ag
     ("text", "shown"),
     [
         ("http://user:pw@host/x.jpg answered 404", "http://***@host/x.jpg answered 404"),
-        ("http://host/a@2x/x.jpg", "http://host/a@2x/x.jpg"),
+        ("http://user:p/w@host/x.jpg", "http://***@host/x.jpg"),
+        ("http://user:pa ss@host/x.jpg answered 404", "http://***@host/x.jpg answered 404"),
+        ("http://host/x#access_token=abc", "http://host/x#access_token=***"),
+        ("http://host/x?key=12345678.abcdef&i=1.jpg", "http://host/x?key=***&i=1.jpg"),
+        ("http://host/x answered (see http://u:p@h)", "http://host/x answered (see http://***@h)"),
         ("https://host/x?X-Amz-Signature=abc&n=7&w=0.5", "https://host/x?X-Amz-Signature=***&n=7&w=0.5"),
         ("--broker=redis://:p@ss/w@host:6379/0", "--broker=redis://***@host:6379/0"),
         ("redis://host/0?password=secret", "redis://host/0?password=***"),

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import http.client
 import io
+import math
 import socket
 import threading
 import time
@@ -21,6 +22,8 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
+from urllib3.util.connection import create_connection
 
 from worker.allowed_origins import origin
 
@@ -154,6 +157,23 @@ class _KeptAlive(HTTPConnection):
             if self._served:
                 raise StaleConnectionError from error
             raise
+
+    def _new_conn(self) -> socket.socket:
+        """Connect to the first address that answers; urllib3 would give each one the whole time again."""
+        error: OSError = TimeoutError()
+        for *_, address in socket.getaddrinfo(self._dns_host, self.port, type=socket.SOCK_STREAM):
+            left_s = min(self.timeout or math.inf, _local.deadline - time.monotonic())
+            if left_s <= 0:
+                break
+            try:
+                return create_connection(
+                    (str(address[0]), self.port), left_s, socket_options=self.socket_options
+                )
+            except OSError as failed:
+                error = failed
+        if isinstance(error, TimeoutError):
+            raise ConnectTimeoutError(self, "no address answered in time")
+        raise NewConnectionError(self, str(error)) from error
 
 
 class _TLSConnection(_KeptAlive, HTTPSConnection):

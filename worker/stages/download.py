@@ -8,13 +8,14 @@ import time
 from collections.abc import Callable, Mapping
 from functools import partial
 from http import HTTPStatus
+from http.cookiejar import DefaultCookiePolicy
 from typing import Final
 from urllib.parse import urljoin, urlsplit
 
 import requests
 import urllib3
 
-from worker.redaction import redact
+from worker.redaction import redact, redact_url
 from worker.settings import settings
 from worker.stages.connections import Adapter, ForeignOriginError, StaleConnectionError, bounded
 
@@ -32,12 +33,13 @@ class _Session(requests.Session):
     """A session that connects to allowed origins only, and leaves redirects to `_follow`.
 
     It takes no proxy from the environment, which would be measured in place of the origin and could connect anywhere,
-    and no password from a .netrc. It reads REQUESTS_CA_BUNDLE.
+    no password from a .netrc, and no cookie from a server. It reads REQUESTS_CA_BUNDLE.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.trust_env = False
+        self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))
         self.verify = os.environ.get("REQUESTS_CA_BUNDLE") or True
         self.mount("http://", Adapter())
         self.mount("https://", Adapter())
@@ -70,18 +72,18 @@ def _fetch(session: requests.Session, url: str) -> bytes:
         with bounded(deadline, limits.allowed_origins), _follow(session, url, deadline) as response:
             if response.status_code != HTTPStatus.OK:
                 raise DownloadError(
-                    f"{redact(url)} answered {response.status_code} {redact(str(response.reason))}"
+                    f"{redact_url(url)} answered {response.status_code} {redact(str(response.reason))}"
                 )
             return _read(response, url, limits.download_max_bytes, deadline)
     except (requests.Timeout, urllib3.exceptions.TimeoutError):
         _check_deadline(url, deadline)
-        raise DownloadError(f"{redact(url)} gave no answer in time") from None
+        raise DownloadError(f"{redact_url(url)} gave no answer in time") from None
     except requests.ConnectionError as error:
-        raise DownloadError(f"{redact(url)} cannot be reached: {_root_cause(error)}") from None
+        raise DownloadError(f"{redact_url(url)} cannot be reached: {_root_cause(error)}") from None
     except (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema, UnicodeError):
-        raise DownloadError(f"{redact(url)} is not a valid URL") from None
+        raise DownloadError(f"{redact_url(url)} is not a valid URL") from None
     except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
-        raise DownloadError(f"{redact(url)} broke off: {type(error).__name__}") from None
+        raise DownloadError(f"{redact_url(url)} broke off: {type(error).__name__}") from None
 
 
 def _follow(session: requests.Session, url: str, deadline: float, redirects: int = 5) -> requests.Response:
@@ -107,14 +109,14 @@ def _follow(session: requests.Session, url: str, deadline: float, redirects: int
         except ForeignOriginError as foreign:
             allowed = ", ".join(limits.allowed_origins)
             raise DownloadError(
-                f"{redact(address)} is not an allowed origin ({foreign}); BREAKEVEN_ALLOWED_ORIGINS names {allowed}"
+                f"{redact_url(address)} is not an allowed origin ({foreign}); BREAKEVEN_ALLOWED_ORIGINS names {allowed}"
             ) from None
         if not response.is_redirect:
             return response
         response.close()
         _check_deadline(url, deadline)
         address = _joined(address, response.headers["Location"])
-    raise DownloadError(f"{redact(url)} redirects more than {redirects} times")
+    raise DownloadError(f"{redact_url(url)} redirects more than {redirects} times")
 
 
 def _joined(address: str, location: str) -> str:
@@ -122,7 +124,7 @@ def _joined(address: str, location: str) -> str:
         return urljoin(address, location)
     except ValueError:
         raise DownloadError(
-            f"{redact(address)} redirects to {redact(location)}, which is not a URL"
+            f"{redact_url(address)} redirects to {redact_url(location)}, which is not a URL"
         ) from None
 
 
@@ -130,14 +132,14 @@ def _check_scheme(url: str) -> None:
     try:
         scheme = urlsplit(url).scheme
     except ValueError:
-        raise DownloadError(f"{redact(url)} is not a valid URL") from None
+        raise DownloadError(f"{redact_url(url)} is not a valid URL") from None
     if scheme not in ("http", "https"):
-        raise DownloadError(f"{redact(url)} is neither http nor https")
+        raise DownloadError(f"{redact_url(url)} is neither http nor https")
 
 
 def _check_deadline(url: str, deadline: float) -> None:
     if time.monotonic() >= deadline:
-        raise DownloadError(f"{redact(url)} was not read to its end in time")
+        raise DownloadError(f"{redact_url(url)} was not read to its end in time")
 
 
 def _read(response: requests.Response, url: str, max_bytes: int, deadline: float) -> bytes:
@@ -151,7 +153,7 @@ def _read(response: requests.Response, url: str, max_bytes: int, deadline: float
     while part := response.raw.read1(READ_BYTES, decode_content=True):
         size += len(part)
         if size > max_bytes:
-            raise DownloadError(f"{redact(url)} is over the limit of {max_bytes} bytes")
+            raise DownloadError(f"{redact_url(url)} is over the limit of {max_bytes} bytes")
         _check_deadline(url, deadline)
         parts.append(part)
     return parts[0] if len(parts) == 1 else b"".join(parts)

@@ -21,7 +21,9 @@ VISIBLE = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1
         ("redis://***@host/0", "redis://:sec ret@host/0"),
         ("--broker=redis://***@host/0", "--broker=redis://:secret@host/0"),
         ("redis+socket:///run/r.sock?password=***&db=1", "redis+socket:///run/r.sock?password=secret&db=1"),
-        ("worker1@host", "worker1@host"),
+        ("***@host/0", "user:pa/ss@host/0"),
+        ("--broker=***@host", "--broker=user:se=cret@host"),
+        ("host:6379", "host:6379"),
     ],
 )
 def test_a_url_keeps_all_but_who_logs_in(shown: str, url: str):
