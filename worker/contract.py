@@ -34,8 +34,7 @@ class Task:
 class Failure:
     """Why a task gave no output: the exception's class name and its message, the same in every strategy.
 
-    Both may quote a server, a picture or a worker, and people read them: they are redacted to one printable line of
-    bounded length, without a URL's secrets.
+    Both may quote a server, a picture or a worker, so they are redacted to one printable line of bounded length.
     """
 
     type: str

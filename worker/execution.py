@@ -15,17 +15,7 @@ def execute(
     clock: Callable[[], float] = time.perf_counter,
     cpu_clock: Callable[[], float] = time.thread_time,
 ) -> Outcome:
-    """Run one task's kernel on its payload; an exception becomes the outcome's failure.
-
-    Args:
-        task: what to do; a stage or kernel that does not exist is a failure too.
-        slot: the name of the slot that runs it, kept in the outcome.
-        clock: seconds of wall time.
-        cpu_clock: seconds of this thread's CPU time.
-
-    Returns:
-        The outcome with `hops.compute_s` and `hops.compute_cpu_s` set.
-    """
+    """Run and time one task's kernel; an exception, and an unknown stage or kernel, is the outcome's failure."""
     output = failure = None
     cpu_started, started = cpu_clock(), clock()
     try:

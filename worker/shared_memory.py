@@ -34,11 +34,8 @@ Parcel: TypeAlias = Payload | Reference | None
 class Block:
     """A block of shared memory that this process made, and removes from /dev/shm.
 
-    Every page is reserved before anything is written: a write to a page that /dev/shm has no room for would be a
-    SIGBUS to the orchestrator.
-
-    Raises:
-        OSError: /dev/shm has no room for `nbytes`.
+    Every page is reserved before anything is written, or `OSError` raised: a write to a page that /dev/shm has no room
+    for would be a SIGBUS to the orchestrator.
     """
 
     def __init__(self, nbytes: int) -> None:
@@ -121,11 +118,7 @@ _attached: dict[int, shared_memory.SharedMemory] = {}
 
 
 def execute_shared(call: SharedCall, slot: str) -> tuple[list[tuple[Outcome, Parcel]], int]:
-    """Run a call's tasks in a pool process.
-
-    Returns:
-        Each task's outcome, without its output, with the output's parcel; and the bytes of room the outputs needed.
-    """
+    """Run a call's tasks; return each outcome with its output's parcel, and the bytes that the outputs needed."""
     buffer = _attach(call.lane, call.block)
     packer = Packer(buffer, call.outputs_at)
     ended = []

@@ -103,11 +103,7 @@ class ImageServer:
 
     @property
     def set(self) -> Mapping[str, Make]:
-        """The URL path of each picture of the set, and the function that makes or reads it.
-
-        Raises:
-            UnavailableError: the directory has no files.
-        """
+        """The URL path of each picture of the set, and the function that makes or reads it."""
         if self.on_demand:
             return {}
         if self.directory is not None:
@@ -200,8 +196,7 @@ class PictureCache:
 
         Raises:
             NoRoomError: the pictures of its group take too much memory.
-            UsageError: its size is out of range.
-            UnavailableError: its file cannot be read.
+            BreakevenError: it cannot be made or read.
         """
         known = self._maker(path)
         if known is None:
@@ -260,12 +255,9 @@ class PictureCache:
 
 
 def serve(server: ImageServer, ready: Callable[[str], None], lifeline: int | None = None) -> None:
-    """Serve until SIGTERM or SIGINT, in the main thread of a process.
+    """Serve until SIGTERM or SIGINT, or the end of `lifeline`, a file descriptor; runs in the main thread.
 
-    Args:
-        server: what to serve, where and how fast.
-        ready: called once with the base URL, when the set is in memory and the port answers.
-        lifeline: a file descriptor (0 is standard input); the server ends when it does.
+    `ready` is called with the base URL when the set is in memory and the port answers.
 
     Raises:
         UnavailableError: the port cannot be listened on, or the directory has no files.
@@ -332,11 +324,7 @@ def application(
 
 
 def pieces(size: int, bytes_per_s: float) -> Iterator[tuple[float, int, int]]:
-    """Yield the due time in seconds, the start and the end of each piece of a paced body.
-
-    A piece is due when a line of this bandwidth would have carried all of it, so the last one is due after exactly
-    `size / bytes_per_s`.
-    """
+    """Yield the start and end of each piece of a paced body, and when a line of this bandwidth has carried it."""
     step = max(1, round(bytes_per_s * PIECE_S))
     for start in range(0, size, step):
         end = min(size, start + step)

@@ -127,11 +127,7 @@ def _on_demand_urls(plan: Plan, work: Work, chosen: Source) -> tuple[str, ...] |
 
 
 def start_image_server(processes: ChildProcesses, server: ImageServer, name: str = "origin") -> str:
-    """Start an image server as a child process; return its base URL when it is ready.
-
-    Raises:
-        UnavailableError: it does not start.
-    """
+    """Start an image server as a child process; return its base URL when it is ready."""
     processes.start(name, server.command())
     deadline = time.monotonic() + READY_S * (1 + (server.images or 0) / 1000)
     while time.monotonic() < deadline and name not in processes.ended:

@@ -59,11 +59,7 @@ class Source:
         return f"source {self.option} has {files}: each batch has {has} images, not {images}"
 
     def urls(self, base_url: str, images: int) -> tuple[str, ...]:
-        """Return the URLs of up to `images` pictures, on the image server at `base_url` unless it is a template.
-
-        Raises:
-            UsageError: `images` is below 1.
-        """
+        """Return the URLs of up to `images` pictures, on the image server at `base_url` unless it is a template."""
         if images < 1:
             raise UsageError(f"images {images} is out of range; it may be 1 or more")
         if self.kind == "template":
@@ -100,11 +96,7 @@ def kind_of(option: str) -> Kind:
 
 
 def files_of(directory: Path) -> tuple[Path, ...]:
-    """Return the regular files directly in a directory, in name order, without links and hidden ones.
-
-    Raises:
-        UnavailableError: it does not exist, cannot be read, or has no files.
-    """
+    """Return a directory's regular, visible files in name order, or raise `UnavailableError`."""
     try:
         entries = sorted(directory.iterdir(), key=lambda entry: entry.name)
     except OSError as error:

@@ -69,11 +69,7 @@ def encode(pixels: Pixels) -> bytes:
 
 
 def check_size(width: int, height: int) -> None:
-    """Check that a photograph can be made in this size.
-
-    Raises:
-        UsageError: a side is not `MIN_SIDE` to `MAX_SIDE`, or there are more pixels than `decode` takes.
-    """
+    """Raise `UsageError` unless a photograph can be made and decoded in this size."""
     if not (MIN_SIDE <= width <= MAX_SIDE and MIN_SIDE <= height <= MAX_SIDE):
         raise UsageError(
             f"size {width}x{height} is out of range; each side may be {MIN_SIDE} to {MAX_SIDE} pixels"

@@ -61,15 +61,14 @@ class Pickle(ProcessTransport):
 class SharedMemory(ProcessTransport):
     """Payloads in shared memory, which holds no more than the calls in flight.
 
-    A call's block is kept for the next call, so that its pages are mapped already. How much room outputs need is
-    learned from the calls before; until then they are pickled.
+    A block is kept for the next call, of the next batch too: making and mapping one of 5 MB again took 3 ms or more,
+    which would be on the clock. How much room outputs need is learned from earlier calls; before, they are pickled.
     """
 
     summary = "arrays and bytes through shared memory (/dev/shm), everything else pickled"
 
-    EXTRA_CALLS: Final = (
-        2  # beyond one a slot: the pool sends slots + 1, and the next one is packed meanwhile
-    )
+    # Calls beyond one a slot: the pool sends slots + 1, and the next one is packed meanwhile.
+    EXTRA_CALLS: Final = 2
 
     def __init__(self, slots: int) -> None:
         super().__init__(slots)

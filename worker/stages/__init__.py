@@ -19,18 +19,16 @@ Kind: TypeAlias = Literal["url", "encoded", "pixels", "gray"]
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """A stage: what goes in, what comes out, and its implementations.
-
-    `reference` defines the right output. Where there is arithmetic it is none of `kernels`, so that a fault in one of
-    them cannot hide. `batch_kernels` take a whole batch at once.
-    """
+    """A stage: what goes in, what comes out, and its implementations."""
 
     takes: Kind
     gives: Kind
     kernels: Mapping[str, Kernel]
     best: str  # the fastest kernel
-    reference: Kernel
-    batch_kernels: Mapping[str, BatchKernel] = field(default_factory=dict)
+    reference: (
+        Kernel  # defines the right output; where there is arithmetic, none of `kernels`, to show their faults
+    )
+    batch_kernels: Mapping[str, BatchKernel] = field(default_factory=dict)  # take a whole batch at once
     in_default_run: bool = True
 
     @property
@@ -64,23 +62,14 @@ class UnknownKernelError(LookupError):
 
 
 def kernel_of(stage: str, kernel: str) -> Kernel:
-    """Return the function that implements `kernel` of `stage`.
-
-    Raises:
-        UnknownKernelError: there is no such stage or kernel.
-    """
-    try:
-        return _KERNELS[stage][kernel]
-    except KeyError:
-        raise UnknownKernelError(_unknown(stage, kernel)) from None
+    """Return the function that implements `kernel` of `stage`, or raise `UnknownKernelError`."""
+    if stage not in _KERNELS:
+        raise UnknownKernelError(f"there is no stage {stage!r:.80}; there are {', '.join(STAGES)}")
+    if kernel not in _KERNELS[stage]:
+        raise UnknownKernelError(f"{stage} has no kernel {kernel!r:.80}; it has {', '.join(_KERNELS[stage])}")
+    return _KERNELS[stage][kernel]
 
 
 def stage_giving(kind: Kind) -> str:
     """Return the first stage that makes a kind of payload from another kind."""
     return next(name for name, stage in STAGES.items() if stage.gives == kind != stage.takes)
-
-
-def _unknown(stage: str, kernel: str) -> str:
-    if stage not in _KERNELS:
-        return f"there is no stage {stage!r:.80}; there are {', '.join(STAGES)}"
-    return f"{stage} has no kernel {kernel!r:.80}; it has {', '.join(_KERNELS[stage])}"

@@ -37,9 +37,6 @@ def numpy_batch(batch: Sequence[Pixels]) -> Sequence[Pixels]:
 
     A stack of the whole batch would be written to memory and read back, which costs more than the arithmetic. A picture
     that fills a block by itself is not copied.
-
-    Raises:
-        ValueError: the pictures differ in shape, or one is not (H, W, 3) uint8.
     """
     if not batch:
         return []
