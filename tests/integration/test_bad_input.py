@@ -135,7 +135,6 @@ def test_pixels_that_are_a_pickle_are_only_bytes(fleet: Fleet, tmp_path: Path) -
 POOL = {
     "worker/pool_process.py",
     "worker/shared_memory.py",
-    "orchestrator/strategies/process_pool.py",
     "orchestrator/strategies/processes.py",
 }
 """The modules that pickle between the orchestrator and the processes it started itself, over pipes and no network."""
