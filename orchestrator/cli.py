@@ -57,18 +57,8 @@ NUMBERS: Final[dict[str, tuple[str, Callable[[str], object]]]] = {
     "number": ("a number", float),
 }
 UNWRITABLE: Final = (errno.EBADF, errno.EIO, errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # of standard output
-ASCII: Final = {
-    "µ": "u",
-    "±": "~",
-    "\u00d7": "x",
-    "\u2013": "-",
-    "\u2212": "-",
-    "…": "~",
-    "│": "|",
-    "─": "-",
-    "┼": "+",
-    "●": "o",
-}  # for an encoding that lacks our signs: one character each, so that columns stay aligned
+# For an encoding that lacks our signs: one character each, so that columns stay aligned.
+ASCII: Final = dict(zip("µ±\u00d7\u2013\u2212…│─┼●", "u~x--~|-+o", strict=True))
 ASCII_FALLBACK: Final = "breakeven-ascii"  # the name of the error handler
 ARGUMENT_TYPE: Final = re.compile(r"^(  [A-Z]+) <str>", re.MULTILINE)  # in the help's list of arguments
 

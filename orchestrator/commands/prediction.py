@@ -19,16 +19,15 @@ def fleet_of(
     slots: int, rtt_ms: float | None = None, bandwidth_mbit: float | None = None, hosts: int | None = None
 ) -> HypotheticalFleet:
     """Return the fleet that the options describe, each within its range."""
-    return HypotheticalFleet(
-        slots=check_number("--slots", slots, 1, MAX_SLOTS),
-        rtt_s=None if rtt_ms is None else check_number("--rtt-ms", rtt_ms, 0.0, 60_000.0) / 1e3,
-        bandwidth_bytes_per_s=(
-            None
-            if bandwidth_mbit is None
-            else check_number("--bandwidth-mbit", bandwidth_mbit, 0.001, 1e7) * 1e6 / 8
-        ),
-        hosts=None if hosts is None else check_number("--hosts", hosts, 1, MAX_SLOTS),
-    )
+    check_number("--slots", slots, 1, MAX_SLOTS)
+    rtt_s = bytes_per_s = None
+    if rtt_ms is not None:
+        rtt_s = check_number("--rtt-ms", rtt_ms, 0.0, 60_000.0) / 1e3
+    if bandwidth_mbit is not None:
+        bytes_per_s = check_number("--bandwidth-mbit", bandwidth_mbit, 0.001, 1e7) * 1e6 / 8
+    if hosts is not None:
+        check_number("--hosts", hosts, 1, MAX_SLOTS)
+    return HypotheticalFleet(slots, rtt_s, bytes_per_s, hosts)
 
 
 def predictions(

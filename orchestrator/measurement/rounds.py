@@ -22,7 +22,7 @@ from orchestrator.measurement.clock import SamplePosition, all_kept, measure
 from orchestrator.measurement.machine import LoadMeter
 from orchestrator.measurement.recorder import Recorder
 from orchestrator.model.environment import Load
-from orchestrator.model.runs import Cell, Run, Sample, TaskFailure
+from orchestrator.model.runs import Cell, Run, Sample
 from orchestrator.strategies.base import Strategy
 
 SAMPLE_S: Final = 0.01  # seconds a sample lasts at least: a shorter batch is done several times in a row
@@ -105,36 +105,27 @@ class Rounds:
             for _ in range(1 + REPEATS):
                 signals.check()
                 at = SamplePosition(number, position, time.perf_counter() - began)
-                sample = self._sample(cell, at) if counts else self._warm_up(cell, at)
+                batches = self._batches.get(cell.original, 1)
+                sample = self._sample(cell, at, batches, counts=True) if counts else self._warm_up(cell, at)
                 if sample.disturbed is None:
                     break
             self._done += 1
 
-    def _sample(self, cell: Cell, at: SamplePosition) -> Sample:
-        sample, failures = self._measure(cell, at, self._batches.get(cell.original, 1))
-        self._recorder.add(cell, sample, failures)
-        return sample
-
     def _warm_up(self, cell: Cell, at: SamplePosition) -> Sample:
         """Find out how many batches make a sample: the first batch is cold, and a short one gives too few."""
-        sample = self._warm(cell, at, 1)
+        sample = self._sample(cell, at, 1, counts=False)
         if sample.disturbed is None and (needed := batches_for(sample.makespan_s)) > 1:
-            sample = self._warm(cell, at, needed)
+            sample = self._sample(cell, at, needed, counts=False)
         if sample.disturbed is None:
             self._batches[cell] = batches_for(sample.makespan_s)
         return sample
 
-    def _warm(self, cell: Cell, at: SamplePosition, batches: int) -> Sample:
-        sample, failures = self._measure(cell, at, batches)
-        if sample.disturbed is not None:
-            self._recorder.add(cell, sample, failures)  # a task lost in a warm-up counts as lost, too
-        return sample
-
-    def _measure(
-        self, cell: Cell, at: SamplePosition, batches: int
-    ) -> tuple[Sample, tuple[TaskFailure, ...]]:
+    def _sample(self, cell: Cell, at: SamplePosition, batches: int, counts: bool) -> Sample:
         tasks, expected = self._inputs.tasks(cell), self._inputs.expected(cell)
-        return measure(self._strategies[cell], tasks, expected, at, batches=batches)
+        sample, failures = measure(self._strategies[cell], tasks, expected, at, batches=batches)
+        if counts or sample.disturbed is not None:  # a task lost in a warm-up counts as lost, too
+            self._recorder.add(cell, sample, failures)
+        return sample
 
     def _load(self, meter: LoadMeter, number: int) -> Load:
         """The round's load. An external fleet may be on this machine, where its work looks like other load."""

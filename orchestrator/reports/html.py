@@ -70,8 +70,27 @@ def render(run: Run, findings: Findings) -> str:
     charts = {name: draw(run, findings) for name, draw in CHARTS.items()}
     scripts = (_library(), _template_text("report.js"))
     template = _environment().get_template("report.html")
+    stages = dict.fromkeys(each.stage for each in findings.verdicts)
     return template.render(
-        **_text(run, findings),
+        run=run,
+        incomplete=INCOMPLETE,
+        headline=headline(findings),
+        verdicts={stage: [each for each in findings.verdicts if each.stage == stage] for stage in stages},
+        signs=SIGNS,
+        reason=reason,
+        warnings=[warning_text(each) for each in findings.warnings],
+        figure=_figure,
+        noise_floor=noise_floor_sentence(findings),
+        conclusions=changes(findings),
+        tables={
+            f"{stage} {work}".strip(): table_rows(run.of_work(stage, work), findings)
+            for stage in run.stages
+            for work in run.works(stage)
+        },
+        failures=failure_lines(run),
+        facts=plan_facts(run),
+        environment=environment_facts(run),
+        command=_command(run),
         charts=charts,
         specs=_data({chart.name: chart.spec for drawn in charts.values() for chart in drawn}),
         result=_data(results.to_json(run, findings)),
@@ -82,31 +101,6 @@ def render(run: Run, findings: Findings) -> str:
         light=LIGHT,
         dark=DARK,
     )
-
-
-def _text(run: Run, findings: Findings) -> dict[str, Any]:
-    stages = dict.fromkeys(each.stage for each in findings.verdicts)
-    return {
-        "run": run,
-        "incomplete": INCOMPLETE,
-        "headline": headline(findings),
-        "verdicts": {stage: [each for each in findings.verdicts if each.stage == stage] for stage in stages},
-        "signs": SIGNS,
-        "reason": reason,
-        "warnings": [warning_text(each) for each in findings.warnings],
-        "figure": _figure,
-        "noise_floor": noise_floor_sentence(findings),
-        "conclusions": changes(findings),
-        "tables": {
-            f"{stage} {work}".strip(): table_rows(run.of_work(stage, work), findings)
-            for stage in run.stages
-            for work in run.works(stage)
-        },
-        "failures": failure_lines(run),
-        "facts": plan_facts(run),
-        "environment": environment_facts(run),
-        "command": _command(run),
-    }
 
 
 def _figure(verdict: Verdict) -> str:

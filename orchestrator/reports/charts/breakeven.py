@@ -66,7 +66,6 @@ def _of_sweep(run: Run, sweep: Sweep) -> Chart:
         title=f"Break-even of {sweep.stage} against {sweep.against}",
         short=f"{sweep.stage}, against {sweep.against}",
         legend=BREAKEVEN_LEGEND,
-        caption="",
         description=f"Celery's speed in {sweep.stage} against {sweep.against}. {sentence}",
         head=(TITLES[sweep.axis], "Celery's speed", "interval", "level", "Celery", "opponent"),
         rows=tuple(rows),

@@ -86,11 +86,11 @@ class Chart:
     title: str  # for a chart that stands alone
     short: str  # below the heading of its kind
     legend: str  # how to read every chart of this kind
-    caption: str  # what applies to this chart only
     description: str  # for readers who cannot see the chart
     head: tuple[str, ...]  # of its figures as a table
     rows: tuple[tuple[str, ...], ...]
     spec: Spec  # without a width
+    caption: str = ""  # what applies to this chart only
     sentences: tuple[str, ...] = ()  # the findings that it illustrates
 
 

@@ -50,7 +50,6 @@ def draw(run: Run, findings: Findings) -> tuple[Chart, ...]:
             title="Where a Celery task's time goes",
             short="Where a Celery task's time goes",
             legend=HOPS_LEGEND,
-            caption="",
             description=hops_description(ledgers),
             head=("stage", "cell", *LEGS, "latency", "CPU in compute"),
             rows=tuple(_row(ledger) for ledger in ledgers),

@@ -11,7 +11,7 @@ import altair as alt
 from orchestrator.analysis.analyse import Findings
 from orchestrator.model.runs import Cell, CellResult, Run
 from orchestrator.phrases.charts import SAMPLES_LEGEND, samples_caption, samples_description
-from orchestrator.phrases.numbers import TIMES, seconds, spread
+from orchestrator.phrases.numbers import NONE, TIMES, seconds, spread
 from orchestrator.reports.charts.chart import (
     BY_NUMBER,
     ROW_PX,
@@ -85,13 +85,8 @@ def _head(shown: list[CellResult]) -> tuple[str, ...]:
 def _row(result: CellResult, name: tuple[str, str], head: tuple[str, ...]) -> tuple[str, ...]:
     if head[2] == "rounds":
         makespans = sorted(result.makespans_s.values())
-        return (
-            *name,
-            str(len(makespans)),
-            seconds(makespans[0]),
-            seconds(_median(result)),
-            seconds(makespans[-1]),
-        )
+        shown = (makespans[0], _median(result), makespans[-1])
+        return (*name, str(len(makespans)), *map(seconds, shown))
     by_round = {f"round {number + 1}": makespan for number, makespan in result.makespans_s.items()}
     return (*name, *(seconds(by_round.get(each)) for each in head[2:]))
 
@@ -99,7 +94,10 @@ def _row(result: CellResult, name: tuple[str, str], head: tuple[str, ...]) -> tu
 def _spec(
     shown: list[CellResult], names: dict[Cell, tuple[str, str]], findings: Findings, reach: float
 ) -> Spec:
-    rows = grouped(Row(*names[result.cell], _makespan(result, findings)) for result in shown)
+    makespans = {
+        cell: f"{seconds(each.point)} {spread(each)}".strip() for cell, each in findings.makespans.items()
+    }
+    rows = grouped(Row(*names[each.cell], makespans.get(each.cell, NONE)) for each in shown)
     numbers = [number for number, row in enumerate(rows) if row.name]
     data = [
         datum
@@ -130,11 +128,6 @@ def _spec(
     ).resolve_axis(y="independent")
     chart = chart.properties(height=(ROW_PX + 4) * len(rows))
     return {**with_config(chart), "params": [{"name": "rows", "value": keys}]}
-
-
-def _makespan(result: CellResult, findings: Findings) -> str:
-    makespan = findings.makespans.get(result.cell)
-    return f"{seconds(makespan.point if makespan else None)} {spread(makespan)}".strip()
 
 
 def _data(result: CellResult, number: int, row: Row, reach: float) -> list[dict[str, Any]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from math import ceil
 from typing import Any, Final
 
@@ -12,7 +11,6 @@ from orchestrator.analysis.analyse import Findings
 from orchestrator.analysis.scaling.cost import Cost
 from orchestrator.analysis.scaling.curves import ScalingCurve, ScalingFindings, ScalingPoint
 from orchestrator.analysis.scaling.usl import Scalability
-from orchestrator.model.findings import Estimate
 from orchestrator.model.runs import Cell, Run
 from orchestrator.phrases.cells import cell_name
 from orchestrator.phrases.charts import SCALING_LEGEND
@@ -59,32 +57,27 @@ def _of_stage(found: ScalingFindings, stage: str) -> Chart:
         title=f"What more slots do in {stage}",
         short=stage,
         legend=SCALING_LEGEND,
-        caption="",
         description=f"Tasks per second by number of slots in {stage}, {gains_sentence(curves)}",
         head=("cell", "slots", "tasks/s", "interval", "level", "vs serial"),
-        rows=tuple(_row(point) for curve in curves for point in curve.points),
-        spec=_spec(curves, _here(costs)),
+        rows=tuple(
+            (
+                cell_name(point.cell, "long"),
+                str(point.slots),
+                number(point.throughput_per_s.point),
+                interval(point.throughput_per_s) or NONE,
+                level(point.throughput_per_s),
+                times(point.speedup),
+            )
+            for curve in curves
+            for point in curve.points
+        ),
+        # The curves are about this fleet.
+        spec=_spec(curves, [each for each in costs if not each.elsewhere]),
         sentences=tuple(dict.fromkeys(sentences)),
     )
 
 
-def _here(costs: Iterable[Cost]) -> list[tuple[Estimate, str]]:
-    return [(each.slots, each.against) for each in costs if each.slots is not None and not each.elsewhere]
-
-
-def _row(point: ScalingPoint) -> tuple[str, ...]:
-    each = point.throughput_per_s
-    return (
-        cell_name(point.cell, "long"),
-        str(point.slots),
-        number(each.point),
-        interval(each) or NONE,
-        level(each),
-        times(point.speedup),
-    )
-
-
-def _spec(curves: tuple[ScalingCurve, ...], costs: list[tuple[Estimate, str]]) -> Spec:
+def _spec(curves: tuple[ScalingCurve, ...], costs: list[Cost]) -> Spec:
     most = max(point.slots for curve in curves for point in curve.points)
     end = ceil(most * EXTRAPOLATION) if any(isinstance(curve.law, Scalability) for curve in curves) else most
     data = [_datum(point) for curve in curves for point in curve.points]
@@ -195,9 +188,9 @@ def _ceiling(curve: ScalingCurve, top: float) -> list[dict[str, Any]]:
     ]
 
 
-def _costs(costs: list[tuple[Estimate, str]], end: int) -> list[dict[str, Any]]:
+def _costs(costs: list[Cost], end: int) -> list[dict[str, Any]]:
     beaten: dict[int, list[str]] = {}
-    for slots, against in costs:
-        if slots.point <= end:
-            beaten.setdefault(round(slots.point), []).append(against)
+    for each in costs:
+        if each.slots is not None and each.slots.point <= end:
+            beaten.setdefault(round(each.slots.point), []).append(each.against)
     return [{"slots": slots, "name": f"COST: {slots} vs {listed(names)}"} for slots, names in beaten.items()]

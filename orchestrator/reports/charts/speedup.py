@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from orchestrator.analysis.analyse import Findings
 from orchestrator.model.findings import Estimate
 from orchestrator.model.runs import Cell, Run
@@ -65,21 +63,20 @@ def noise_band(findings: Findings) -> tuple[float, float] | None:
 
 def _spec(shown: dict[Cell, Estimate], findings: Findings, title: str) -> Spec:
     rows = {cell: Row(*names, times(shown[cell])) for cell, names in named(shown).items()}
-    data = [_datum(cell, each, rows[cell], findings) for cell, each in shown.items()]
+    makespans = {cell: each.point for cell, each in findings.makespans.items()}
+    data = [
+        {
+            "row": rows[cell].key,
+            "ratio": each.point,
+            **ends(each),
+            "colour": colour(cell.strategy),
+            "shape": shape(cell.strategy),
+            "cell": cell_name(cell, "long"),
+            **ratio_text(each),
+            "makespan": seconds(makespans.get(cell)),
+            "versus best": times(findings.versus_best.get(cell)),
+        }
+        for cell, each in shown.items()
+    ]
     fields = ("cell", "times", "interval", "makespan", "versus best")
     return ratio_rows(data, grouped(rows.values()), title, noise_band(findings), *fields)
-
-
-def _datum(cell: Cell, speedup: Estimate, row: Row, findings: Findings) -> dict[str, Any]:
-    makespan = findings.makespans.get(cell)
-    return {
-        "row": row.key,
-        "ratio": speedup.point,
-        **ends(speedup),
-        "colour": colour(cell.strategy),
-        "shape": shape(cell.strategy),
-        "cell": cell_name(cell, "long"),
-        **ratio_text(speedup),
-        "makespan": seconds(makespan.point if makespan else None),
-        "versus best": times(findings.versus_best.get(cell)),
-    }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 from orchestrator.analysis.analyse import Findings
 from orchestrator.model.findings import Estimate, Verdict
@@ -32,7 +32,6 @@ def draw(run: Run, findings: Findings) -> tuple[Chart, ...]:
             title="How much faster or slower Celery is",
             short="How much faster or slower",
             legend=verdicts_legend(run.plan.margin),
-            caption="",
             description=verdicts_description([verdict for verdict, _ in shown]),
             head=("stage", "against", "verdict", "Celery's speed", "interval", "level"),
             rows=tuple(
@@ -46,22 +45,21 @@ def draw(run: Run, findings: Findings) -> tuple[Chart, ...]:
 
 def _spec(shown: list[tuple[Verdict, Estimate]], margin: float) -> Spec:
     rows = [Row(each.stage, f"vs {each.against}", speed(each)) for each, _ in shown]
-    data = [_datum(*each, row) for each, row in zip(shown, rows, strict=True)]
+    data = [
+        {
+            "row": row.key,
+            "ratio": ratio.point,
+            **ends(ratio),
+            "colour": colour(each.verdict),
+            "shape": SHAPES[each.verdict],
+            "stage": each.stage,
+            "verdict": each.verdict,
+            "Celery": cell_name(each.celery, "long") if each.celery else NONE,
+            "against": cell_name(each.versus, "long") if each.versus else NONE,
+            **ratio_text(ratio),
+        }
+        for (each, ratio), row in zip(shown, rows, strict=True)
+    ]
     band = 1 / (1 + margin), 1 + margin
     fields = ("stage", "verdict", "Celery", "against", "times", "interval")
     return ratio_rows(data, grouped(rows), "← Celery slower · faster →", band, *fields)
-
-
-def _datum(verdict: Verdict, ratio: Estimate, row: Row) -> dict[str, Any]:
-    return {
-        "row": row.key,
-        "ratio": ratio.point,
-        **ends(ratio),
-        "colour": colour(verdict.verdict),
-        "shape": SHAPES[verdict.verdict],
-        "stage": verdict.stage,
-        "verdict": verdict.verdict,
-        "Celery": cell_name(verdict.celery, "long") if verdict.celery else NONE,
-        "against": cell_name(verdict.versus, "long") if verdict.versus else NONE,
-        **ratio_text(ratio),
-    }
