@@ -10,6 +10,7 @@ import os
 import re
 import secrets
 import stat
+from collections import Counter
 from contextlib import suppress
 from dataclasses import asdict, fields, replace
 from functools import cache
@@ -285,11 +286,8 @@ def _refuse_nan(name: str) -> NoReturn:
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     made = dict(pairs)
     if len(made) < len(pairs):
-        seen: set[str] = set()
-        for name, _ in pairs:
-            if name in seen:
-                raise ValueError(f"{redact(name)[:80]!r} occurs twice in an object")
-            seen.add(name)
+        names = Counter(name for name, _ in pairs)
+        raise ValueError(f"{redact(names.most_common(1)[0][0])[:80]!r} occurs twice in an object")
     return made
 
 

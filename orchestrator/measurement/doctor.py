@@ -63,15 +63,11 @@ def _machine() -> Iterator[Check]:
     yield Check(
         "processors", None if few else True, f"{cpu.usable} of {cpu.logical}, {cpu.model or 'unknown'}", few
     )
-    load = os.getloadavg()[0]
-    busy = (
-        "other work on this machine disturbs the figures; wait until it is done"
-        if load > cpu.usable / 2
-        else None
-    )
+    load, busy = os.getloadavg()[0], None
+    if load > cpu.usable / 2:
+        busy = "other work on this machine disturbs the figures; wait until it is done"
     yield Check("load", None if busy else True, f"{load:.2f} over the last minute", busy)
-    packages = ", ".join(f"{name} {version}" for name, version in here.packages.items())
-    yield Check("packages", True, packages)
+    yield Check("packages", True, ", ".join(f"{name} {version}" for name, version in here.packages.items()))
 
 
 def _fleet(fleet: Fleet, where: str) -> Iterator[Check]:
@@ -82,12 +78,9 @@ def _fleet(fleet: Fleet, where: str) -> Iterator[Check]:
         )
     fleet.measure_clock_offsets()
     for member in fleet.workers:
-        offset = member.offset
-        clock = (
-            "clock unknown"
-            if offset is None
-            else f"clock {offset.offset_s:+.6f} s within {offset.bound_s:.6f} s"
-        )
+        offset, clock = member.offset, "clock unknown"
+        if offset is not None:
+            clock = f"clock {offset.offset_s:+.6f} s within {offset.bound_s:.6f} s"
         yield Check(
             f"worker {member.name}",
             offset is not None,

@@ -40,7 +40,12 @@ def check(options: Options) -> Source:
         sweeps.points_of(options)
     chosen = options if options.command == RUN else sweeps.with_defaults(options)
     _check_kernels(chosen)
-    _check_cells(chosen)
+    if next(cells.cells_of(chosen, 1), None) is None:
+        raise UsageError(
+            "nothing is left to compare: no chosen strategy can run a chosen kernel; see 'orchestrator list'"
+        )
+    if options.command == SCALE:
+        sweeps.check_slot_counts(chosen)
     return source.parse(options.source)
 
 
@@ -152,15 +157,6 @@ def _check_kernels(options: Options) -> None:
         if name not in theirs:
             have, they = ("has", "it has") if len(stages) == 1 else ("have", "they have")
             raise UsageError(f"{', '.join(stages)} {have} no kernel {name}; {they} {', '.join(theirs)}")
-
-
-def _check_cells(options: Options) -> None:
-    if next(cells.cells_of(options, 1), None) is None:
-        raise UsageError(
-            "nothing is left to compare: no chosen strategy can run a chosen kernel; see 'orchestrator list'"
-        )
-    if options.command == SCALE:
-        sweeps.check_slot_counts(options)
 
 
 def _check_source(options: Options) -> None:

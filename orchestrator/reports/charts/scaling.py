@@ -9,7 +9,7 @@ import altair as alt
 
 from orchestrator.analysis.analyse import Findings
 from orchestrator.analysis.scaling.cost import Cost
-from orchestrator.analysis.scaling.curves import ScalingCurve, ScalingFindings, ScalingPoint
+from orchestrator.analysis.scaling.curves import ScalingCurve, ScalingFindings
 from orchestrator.analysis.scaling.usl import Scalability
 from orchestrator.model.runs import Cell, Run
 from orchestrator.phrases.cells import cell_name
@@ -80,7 +80,20 @@ def _of_stage(found: ScalingFindings, stage: str) -> Chart:
 def _spec(curves: tuple[ScalingCurve, ...], costs: list[Cost]) -> Spec:
     most = max(point.slots for curve in curves for point in curve.points)
     end = ceil(most * EXTRAPOLATION) if any(isinstance(curve.law, Scalability) for curve in curves) else most
-    data = [_datum(point) for curve in curves for point in curve.points]
+    data: list[dict[str, Any]] = [
+        {
+            "family": _family(point.cell),
+            "slots": point.slots,
+            "rate": point.throughput_per_s.point,
+            **ends(point.throughput_per_s),
+            "cell": cell_name(point.cell, "long"),
+            "tasks per second": number(point.throughput_per_s.point),
+            "interval": interval(point.throughput_per_s) or NONE,
+            "vs serial": times(point.speedup),
+        }
+        for curve in curves
+        for point in curve.points
+    ]
     top = 1.15 * max(each["high"] for each in data)
     x = alt.X(
         "slots:Q",
@@ -140,20 +153,6 @@ def _label(mark: dict[str, Any], line: int, end: int) -> alt.Chart:
 def _family(cell: Cell) -> str:
     """Return the name that the points of a curve share: that of a cell without its slots."""
     return cell_name(cell, "long").rsplit(",", 1)[0]
-
-
-def _datum(point: ScalingPoint) -> dict[str, Any]:
-    each = point.throughput_per_s
-    return {
-        "family": _family(point.cell),
-        "slots": point.slots,
-        "rate": each.point,
-        **ends(each),
-        "cell": cell_name(point.cell, "long"),
-        "tasks per second": number(each.point),
-        "interval": interval(each) or NONE,
-        "vs serial": times(point.speedup),
-    }
 
 
 def _law(curve: ScalingCurve, end: float, top: float) -> list[dict[str, Any]]:
