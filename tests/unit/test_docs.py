@@ -99,7 +99,17 @@ def test_tests_and_scripts_that_pages_name_exist():
     named |= {
         ("security.md", f"tests/{path}")
         for path in re.findall(
-            r"`((?:unit|integration|fuzz|browser)/[\w/.]+)`", (DOCS / "reference" / "security.md").read_text()
+            r"`((?:unit|integration|fuzz|browser|security)/[\w/.]+)`",
+            (DOCS / "reference" / "security.md").read_text(),
         )
     }
     assert {each for each in named if not (ROOT / each[1]).exists()} == set()
+
+
+def test_every_promise_of_security_names_a_test():
+    promises = (
+        (DOCS / "reference" / "security.md").read_text().split("## What we promise")[1].split("\n## ")[0]
+    )
+    rows = [line for line in promises.splitlines() if line.startswith("| **")]
+    assert rows
+    assert [row for row in rows if not re.search(r"\| (`\w+/[\w/]+\.py`(, )?)+ \|$", row)] == []
