@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import ClassVar, Self
 
-from worker.contract import Payload
+from worker.contract import Payload, Pixels
 from worker.payloads import codec
 from worker.payloads.transport import PayloadMissingError, Reference, Transport
 from worker.settings import Settings
@@ -44,10 +44,8 @@ class Files(Transport):
             raise PayloadMissingError(f"BREAKEVEN_PAYLOAD_DIR is {folder}, which is not a folder here")
         return cls(folder)
 
-    def put(self, key: str, payload: Payload) -> Reference:
+    def _put(self, key: str, payload: bytes | Pixels) -> Reference:
         """Write a part file, then rename it, so that readers see the whole payload or none."""
-        if isinstance(payload, str):
-            return {"url": payload}
         path = self._path(key)
         part = path.with_name(f"{key}.{secrets.token_hex(4)}.part")
         try:
@@ -60,10 +58,7 @@ class Files(Transport):
             raise
         return {"key": key, **codec.layout(payload)}
 
-    def get(self, reference: Reference) -> Payload:
-        """Read the file of a reference."""
-        if "url" in reference:
-            return str(reference["url"])
+    def _get(self, reference: Reference) -> Payload:
         path = self._path(reference.get("key"))
         try:
             raw = _read(path, reference.get("size"))

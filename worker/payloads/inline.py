@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import ClassVar, Self
 
-from worker.contract import Payload
+from worker.contract import Payload, Pixels
 from worker.payloads import codec
 from worker.payloads.transport import PayloadMissingError, Reference, Transport
 from worker.settings import Settings
@@ -23,16 +23,10 @@ class Inline(Transport):
         """Return the transport, which needs no settings."""
         return cls()
 
-    def put(self, key: str, payload: Payload) -> Reference:
-        """Return a reference that contains the payload."""
-        if isinstance(payload, str):
-            return {"url": payload}
+    def _put(self, key: str, payload: bytes | Pixels) -> Reference:
         return {"raw": bytes(codec.as_bytes(payload)), **codec.layout(payload)}
 
-    def get(self, reference: Reference) -> Payload:
-        """Return the payload in the reference."""
-        if "url" in reference:
-            return str(reference["url"])
+    def _get(self, reference: Reference) -> Payload:
         raw = reference.get("raw")
         if not isinstance(raw, bytes):
             raise PayloadMissingError("the message lacks its payload")

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Final, Self
 import redis
 from redis.connection import PythonRespSerializer
 
-from worker.contract import Payload
+from worker.contract import Payload, Pixels
 from worker.payloads import codec
 from worker.payloads.transport import PayloadMissingError, Reference, Transport
 from worker.settings import Settings
@@ -66,10 +66,7 @@ class Redis(Transport):
         """Use the payload store of `BREAKEVEN_PAYLOAD_URL`, or else the broker's Redis."""
         return cls(connect(settings.payload_store_url, tls=settings.tls))
 
-    def put(self, key: str, payload: Payload) -> Reference:
-        """Store a payload, with an expiry."""
-        if isinstance(payload, str):
-            return {"url": payload}
+    def _put(self, key: str, payload: bytes | Pixels) -> Reference:
         self._client.set(key, codec.as_bytes(payload), ex=EXPIRY_S)
         return {"key": key, **codec.layout(payload)}
 
@@ -88,10 +85,7 @@ class Redis(Transport):
             pipe.execute()
         return references
 
-    def get(self, reference: Reference) -> Payload:
-        """Fetch a payload."""
-        if "url" in reference:
-            return str(reference["url"])
+    def _get(self, reference: Reference) -> Payload:
         raw: Any = self._client.get(reference["key"])
         return _found(raw, reference)
 

@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar, Final, Self, TypeAlias
 
-from worker.contract import Payload
+from worker.contract import Payload, Pixels
 from worker.settings import Settings
 
 Reference: TypeAlias = dict[str, Any]  # plain JSON or msgpack values; `codec` describes them
@@ -74,13 +74,19 @@ class Transport(ABC):
     def from_settings(cls, settings: Settings) -> Self:
         """Return the transport that this process's settings describe."""
 
-    @abstractmethod
     def put(self, key: str, payload: Payload) -> Reference:
         """Store a payload under `key`, unique to the run; return its reference."""
+        return {"url": payload} if isinstance(payload, str) else self._put(key, payload)
 
     @abstractmethod
+    def _put(self, key: str, payload: bytes | Pixels) -> Reference: ...
+
     def get(self, reference: Reference) -> Payload:
         """Fetch a payload, or raise `PayloadMissingError`."""
+        return str(reference["url"]) if "url" in reference else self._get(reference)
+
+    @abstractmethod
+    def _get(self, reference: Reference) -> Payload: ...
 
     def put_many(self, items: Sequence[tuple[str, Payload]]) -> list[Reference]:
         """Store payloads, in one round trip if the transport can."""
