@@ -42,10 +42,9 @@ def node_name(slots: int) -> str:
 
 
 def touch_on_heartbeat(file: Path) -> None:
-    """Touch `file` with each heartbeat of this worker: every 2 s while it reaches its broker.
+    """Touch `file` with each heartbeat: every 2 s while this worker reaches its broker.
 
-    A health check can read the file's age for next to nothing; `celery inspect ping` starts a Python and asks every
-    worker, a second of processor time that the benchmark would measure.
+    To read the file's age costs next to nothing; `celery inspect ping` takes a second of processor time.
     """
 
     def touch(**_: Any) -> None:

@@ -37,8 +37,7 @@ def keep_freed_memory() -> bool:
 def collect_rarely() -> None:
     """Reduce garbage collections during tasks, and exempt everything loaded so far from them.
 
-    The orchestrator collects between batches only (`orchestrator/measurement`); with Python's threshold, a kernel that
-    makes lists would pay for collections in slots alone.
+    The orchestrator collects between batches only, so kernels that make lists would pay for collections in slots alone.
     """
     gc.collect()
     gc.freeze()

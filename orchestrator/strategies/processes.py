@@ -82,11 +82,7 @@ class Processes(Strategy):
         self._transport.close()
 
     def run(self, tasks: Sequence[Task]) -> Generator[Outcome, None, None]:
-        """Do the batch; closing the generator waits a second for calls in flight, then ends their processes.
-
-        Raises:
-            UnavailableError: a new pool was needed and did not start.
-        """
+        """Do the batch; closing the generator waits a second for calls in flight, then ends their processes."""
         left = {task.id: task for task in tasks}
         yield from self._attempt(left)
         if left:
@@ -203,8 +199,7 @@ def _failed(left: dict[int, Task], tasks: Sequence[Task], error: Exception) -> G
 class ProcessPool:
     """A pool of `slots` processes, all up, forked from a server that has loaded what they need.
 
-    Raises:
-        UnavailableError: a process could not be started, died, or was not up in time.
+    Raises `UnavailableError` if a process could not be started, died, or was not up in time.
     """
 
     def __init__(self, slots: int) -> None:

@@ -23,11 +23,7 @@ class Vectorized(Strategy):
     """
 
     def run(self, tasks: Sequence[Task]) -> Generator[Outcome, None, None]:
-        """Do the batch, one shape after the other in the order of their first tasks.
-
-        Raises:
-            UsageError: a task's stage has no batch kernel of that name.
-        """
+        """Do the batch, one shape after the other in the order of their first tasks."""
         slot = f"{socket.gethostname()}:{os.getpid()}"
         groups: dict[tuple[object, ...], list[Task]] = {}
         for task in tasks:
@@ -70,11 +66,7 @@ def _all_at_once(kernel: BatchKernel, group: Sequence[Task], slot: str) -> Itera
 
 
 def _each_failed(error: Exception, group: Sequence[Task], slot: str) -> Iterator[Outcome]:
-    """Give each task its own failure, as the kernel for one picture words it.
-
-    A task that the kernel for one picture can do stays a failure, with the batch kernel's error: a vectorized row
-    measures nothing that was done in another way.
-    """
+    """Give each task its own failure, as the kernel for one picture words it, or else the batch kernel's error."""
     for task in group:
         alone = execute(task, slot)
         yield alone._replace(output=None, failure=alone.failure or describe(error))

@@ -40,11 +40,7 @@ def layout(payload: bytes | np.ndarray) -> Reference:
 
 
 def from_bytes(raw: bytes | memoryview, reference: Reference) -> Payload:
-    """Return the payload in `raw`; an array is a view of it, not a copy.
-
-    Raises:
-        PayloadMissingError: `raw` does not have the size of the reference, or the reference is invalid.
-    """
+    """Return the payload in `raw`, an array as a view of it, or raise `PayloadMissingError`."""
     try:
         check_layout(reference)
         size, shape = reference["size"], reference["shape"]

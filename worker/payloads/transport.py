@@ -20,11 +20,7 @@ MAX_URL_CHARACTERS: Final = 32 << 10
 
 
 def checked_reference(value: Any) -> Reference:
-    """Return `value` if it is a valid reference: a URL, a key, or the payload itself, and nothing else.
-
-    Raises:
-        ValueError: it is not valid.
-    """
+    """Return `value` if it is a URL, a key, or the payload itself, and nothing else; else raise `ValueError`."""
     if not isinstance(value, dict):
         raise ValueError(f"a reference that is {type(value).__name__}")
     if value.keys() == {"url"}:
