@@ -170,8 +170,8 @@ def _reject_duplicate_names(replied: Iterable[tuple[str, Any]]) -> None:
     for name, found in processes.items():
         if len(found) > 1:
             raise UnavailableError(
-                f"{len(found)} workers are called {name}, so their answers cannot be told apart; give each its own "
-                "name: celery -A worker.app worker --hostname w1@%h, --hostname w2@%h"
+                f"{len(found)} workers are called {name}, so their answers cannot be told apart; give each a name of "
+                "its own: celery -A worker.app worker --hostname w1@%h, --hostname w2@%h"
             )
 
 
