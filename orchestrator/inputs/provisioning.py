@@ -8,7 +8,7 @@ import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
@@ -20,9 +20,9 @@ from orchestrator.inputs import source
 from orchestrator.inputs.image_server import ImageServer, file_url, pace_query, synthetic_url
 from orchestrator.inputs.source import Source
 from orchestrator.inputs.workload import Expectation, Workload, prepare
-from orchestrator.model.runs import Cell, Plan
+from orchestrator.model.runs import Cell, Plan, TaskFailure
 from worker.allowed_origins import of_url
-from worker.contract import Task
+from worker.contract import LOST, Task
 from worker.redaction import redact_url
 from worker.settings import allowing, settings
 
@@ -50,11 +50,12 @@ class Work:
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
-    """The batches, and the origins (scheme://host:port) that they may be fetched from."""
+    """The batches, the origins (scheme://host:port) that they may be fetched from, and the pictures' names."""
 
     plan: Plan
     workloads: Mapping[Work, Workload]
     origins: tuple[str, ...]
+    names: tuple[str, ...] = ()
 
     def tasks(self, cell: Cell) -> tuple[Task, ...]:
         """Return the cell's batch."""
@@ -63,6 +64,13 @@ class Inputs:
     def expected(self, cell: Cell) -> Mapping[int, Expectation]:
         """Return the expected result of each task id."""
         return self.workloads[Work.of(cell, self.plan)].expected[cell.stage]
+
+    def named(self, failure: TaskFailure) -> TaskFailure:
+        """Return a failure with its picture's file or URL in the message."""
+        name = redact_url(self.names[failure.task]) if self.names else ""
+        if failure.type == LOST or name in failure.message:
+            return failure
+        return replace(failure, message=f"{name}: {failure.message}")
 
 
 def prepared_inputs(
@@ -108,7 +116,7 @@ def prepared_inputs(
             )
         with allowing(dict.fromkeys(origins)):
             workloads[work] = prepare(urls, stages)
-    return Inputs(plan, workloads, tuple(dict.fromkeys(origins)))
+    return Inputs(plan, workloads, tuple(dict.fromkeys(origins)), chosen.names(plan.images))
 
 
 def _on_demand_urls(plan: Plan, work: Work, chosen: Source) -> tuple[str, ...] | None:

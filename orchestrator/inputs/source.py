@@ -35,6 +35,10 @@ class Source:
         """Whether the source needs an image server."""
         return self.kind != "template"
 
+    def names(self, images: int) -> tuple[str, ...]:
+        """Return the files or URLs of a batch, in order; none of pictures that we make ourselves."""
+        return self.files[:images] if self.kind != "template" else self.urls("", images)
+
     def count(self, images: int) -> int:
         """Return how many pictures there are where `images` are asked for: a directory may have fewer."""
         return min(images, len(self.files)) if self.kind == "directory" else images

@@ -13,6 +13,7 @@ import numpy as np
 from orchestrator.errors import UnavailableError
 from worker.contract import Failure, Outcome, Payload, Task
 from worker.execution import describe
+from worker.redaction import redact
 from worker.stages import STAGES, Kernel, Kind, stage_giving
 
 THREADS: Final = 8  # that fetch URLs, so that their latencies do not add up
@@ -47,7 +48,7 @@ def prepare(urls: Sequence[str], stages: Iterable[str] = tuple(STAGES), threads:
         threads: how many pictures are worked on at once.
 
     Raises:
-        UnavailableError: not one URL gave a picture's bytes.
+        UnavailableError: not one URL gave a picture's bytes, or one gives others each time.
     """
     pool = ThreadPoolExecutor(max_workers=threads)
 
@@ -70,6 +71,8 @@ def prepare(urls: Sequence[str], stages: Iterable[str] = tuple(STAGES), threads:
     try:
         _check_any(results(stage_giving("encoded")))
         asked = tuple(dict.fromkeys(stages))
+        if any(STAGES[stage].fetches_urls for stage in asked):
+            _check_same(urls, results(stage_giving("encoded")))
         return Workload(
             {stage: inputs(STAGES[stage].takes) for stage in asked},
             {stage: results(stage) for stage in asked},
@@ -117,3 +120,13 @@ def _check_any(downloads: Mapping[int, Expectation]) -> None:
         f"none of {len(failures)} images could be downloaded; the first: {failures[0].message}; "
         "check --source, and that its server answers from here"
     )
+
+
+def _check_same(urls: Sequence[str], downloads: Mapping[int, Expectation]) -> None:
+    index, before = next((i, each) for i, each in downloads.items() if not isinstance(each, Failure))
+    again = _attempt(STAGES[stage_giving("encoded")].reference, urls[index])
+    if not isinstance(again, Failure) and again != before:
+        raise UnavailableError(
+            f"the source gives another picture each time ({redact(urls[index])}), so downloads cannot be checked; name "
+            "one whose pictures stay the same, or measure --stage decode and --stage grayscale alone"
+        )

@@ -124,7 +124,7 @@ class Rounds:
         tasks, expected = self._inputs.tasks(cell), self._inputs.expected(cell)
         sample, failures = measure(self._strategies[cell], tasks, expected, at, batches=batches)
         if counts or sample.disturbed is not None:  # a task lost in a warm-up counts as lost, too
-            self._recorder.add(cell, sample, failures)
+            self._recorder.add(cell, sample, tuple(map(self._inputs.named, failures)))
         return sample
 
     def _load(self, meter: LoadMeter, number: int) -> Load:

@@ -34,6 +34,16 @@ def _incomplete(interrupted: bool, missing: Sequence[Cell]) -> Texts:
     return f"the run {ended} before everything was measured{unmeasured}", "run again and let it end"
 
 
+def _unsound(cells: Sequence[Cell], lost: int, duplicated: int, wrong: int, from_urls: bool) -> Texts:
+    cause = "look for dead workers ('orchestrator doctor') or a broken kernel"
+    if from_urls and not (lost or duplicated):
+        cause = "see if the source's pictures changed during the run, and name a source whose pictures stay the same"
+    return (
+        f"{_cells(cells)}: {lost} tasks lost, {duplicated} ended twice, {wrong} outputs wrong",
+        f"do not use these cells' times; {cause}",
+    )
+
+
 def _disturbed(
     samples: int,
     first: Cell,
@@ -96,10 +106,7 @@ def _clock_bound(cell: Cell, bound_s: float, hop_s: float) -> Texts:
 
 WORDS: Final[Mapping[str, Callable[..., Texts]]] = {
     "incomplete": _incomplete,
-    "unsound": lambda cells, lost, duplicated, wrong: (
-        f"{_cells(cells)}: {lost} tasks lost, {duplicated} ended twice, {wrong} outputs wrong",
-        "do not use these cells' times; look for dead workers ('orchestrator doctor') or a broken kernel",
-    ),
+    "unsound": _unsound,
     "disturbed": _disturbed,
     "failed tasks": _failed_tasks,
     "not compared": lambda cells: (

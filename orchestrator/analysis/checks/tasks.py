@@ -8,7 +8,8 @@ from typing import Final
 from orchestrator.analysis.hops import hop_ledger
 from orchestrator.analysis.verdicts.comparability import eligible
 from orchestrator.model.findings import Observation
-from orchestrator.model.runs import CellResult, Run, Sample
+from orchestrator.model.runs import Cell, CellResult, Run, Sample
+from worker.stages import STAGES
 
 CLOCK_SHARE: Final = 0.5  # share of a hop that the clocks' bound may reach while the hop's time has a meaning
 TIMED_OUT: Final = "TimeLimitExceeded"  # Celery's name for a message that took longer than a worker may
@@ -30,7 +31,8 @@ def unsound(run: Run) -> Observation | None:
     if not cells:
         return None
     totals = {name: _total(run, name) for name in ("lost", "duplicated", "wrong")}
-    return Observation("unsound", {"cells": cells, **totals})
+    from_urls = "://" in run.plan.source and all(map(_fetches_urls, cells))
+    return Observation("unsound", {"cells": cells, **totals, "from_urls": from_urls})
 
 
 def disturbed(run: Run) -> Observation | None:
@@ -118,6 +120,10 @@ def _unseen(result: CellResult, sample: Sample) -> bool:
         return False
     messages = ceil(sample.tasks / (result.cell.chunk or 1))
     return messages >= result.cell.slots > sample.slots_seen
+
+
+def _fetches_urls(cell: Cell) -> bool:
+    return cell.stage in STAGES and STAGES[cell.stage].fetches_urls
 
 
 def _total(run: Run, count: str) -> int:

@@ -116,7 +116,7 @@ def test_pixels_among_the_payloads_are_ordinary_arrays_with_their_own_memory() -
 
 def test_only_what_the_asked_for_stages_need_is_worked_out(calls: Counter[str]) -> None:
     made = prepare([GOOD, OTHER], ["download"])
-    assert calls == {"download": 2}
+    assert calls == {"download": 3}  # one twice, to see whether the source is steady
     assert (list(made.payloads), list(made.expected)) == (["download"], ["download"])
 
 
@@ -178,3 +178,15 @@ def test_an_outcome_is_right_only_where_all_of_it_agrees(
 
 def test_a_workload_does_not_print_its_pictures() -> None:
     assert repr(Workload({"decode": {0: b"x" * 1000}}, {})) == "Workload()"
+
+
+@pytest.mark.parametrize("stage", ["download", "pipeline"])
+def test_a_source_that_gives_another_picture_each_time_is_refused_where_downloads_are_checked(
+    monkeypatch: pytest.MonkeyPatch, stage: str
+) -> None:
+    pictures = iter(range(9))
+    webcam = replace(STAGES["download"], reference=lambda _: encode(photograph(0, next(pictures), 30, 20)))
+    monkeypatch.setattr(workload, "STAGES", {**workload.STAGES, "download": webcam})
+    with pytest.raises(UnavailableError, match=f"source gives another picture each time .{GOOD}."):
+        prepare([GOOD], [stage])
+    assert prepare([GOOD], ["decode"]).tasks("decode", "asarray")

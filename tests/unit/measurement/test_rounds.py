@@ -12,7 +12,7 @@ from orchestrator import signals
 from orchestrator.measurement import rounds
 from orchestrator.measurement.recorder import Recorder
 from orchestrator.measurement.rounds import REPEATS, SAMPLE_S, Rounds
-from orchestrator.model.runs import Cell, Run
+from orchestrator.model.runs import Cell, Run, TaskFailure
 from orchestrator.strategies.base import Strategy
 from tests.examples import example_run
 from worker.contract import Outcome, Task
@@ -44,6 +44,9 @@ class OneTask:
 
     def expected(self, _: Cell) -> dict[int, bytes]:
         return {0: b"right"}
+
+    def named(self, failure: TaskFailure) -> TaskFailure:
+        return failure
 
 
 class Silent:

@@ -25,6 +25,21 @@ def test_a_negative_hop_takes_less_than_nothing() -> None:
     assert "spends less than nothing, within that bound, in queue or return" in warning.message
 
 
+@pytest.mark.parametrize(
+    ("source", "wrong", "blamed"),
+    [
+        ("http://h/{i}.jpg", {"wrong": 1}, "the source's pictures"),
+        ("http://h/{i}.jpg", {"lost": 1}, "dead workers"),
+        ("origin", {"wrong": 1}, "dead workers"),
+    ],
+)
+def test_wrong_outputs_of_downloads_from_elsewhere_are_said_of_the_source(source, wrong, blamed) -> None:
+    run = run_of(result(replace(SERIAL, stage="download", kernel="session"), STEADY, **wrong))
+    run = replace(run, plan=replace(run.plan, source=source))
+    (warning,) = (each for each in warnings(run) if each.kind == "unsound")
+    assert blamed in warning.remedy
+
+
 def test_a_disturbed_sample_has_its_round_and_cause_and_what_is_left_to_do() -> None:
     (taken_again,) = [each for each in warnings(upset(*range(7))) if each.kind == "disturbed"]
     assert taken_again.message == (
