@@ -35,7 +35,7 @@ from unittest import mock
 import numpy as np
 
 from orchestrator.analysis.hops import LEGS, beyond_bound, mean_hops
-from orchestrator.fleet import workers
+from orchestrator.fleet import clock_offset, workers
 from orchestrator.fleet.fleet import Fleet
 from orchestrator.inputs.synthetic import photograph
 from orchestrator.phrases.numbers import seconds as shown
@@ -176,9 +176,9 @@ def measured(fleet: Fleet, tasks: int, exact: bool) -> list[BatchSeen]:
     """Return the batches, with a shared clock or as if workers had another."""
     if exact:
         return list(batches(fleet, tasks))
-    with mock.patch.object(workers, "clock_identity", return_value="that of another machine"):
+    with mock.patch.object(clock_offset, "clock_identity", return_value="that of another machine"):
         found = list(batches(fleet, tasks))
-    assert all(each.bound_s > workers.SAME_CLOCK_BOUND_S for batch in found for each in batch.offsets)
+    assert all(each.bound_s > clock_offset.SAME_CLOCK_BOUND_S for batch in found for each in batch.offsets)
     return found
 
 

@@ -20,6 +20,7 @@ from kombu import Exchange, Queue
 from orchestrator.errors import UnavailableError
 from orchestrator.fleet import workers
 from orchestrator.fleet.cleanup import delete_run
+from orchestrator.fleet.clock_offset import measure_offset
 from orchestrator.fleet.connections import CONNECTION_ERRORS, close_sockets
 from orchestrator.fleet.consumers import Consumers, TaskEvents
 from orchestrator.fleet.liveness import Liveness
@@ -174,7 +175,7 @@ class Fleet:
             if time.monotonic() > deadline:
                 return
             try:
-                offset = workers.measure_offset(self.app, worker)
+                offset = measure_offset(self.app, worker)
             except CONNECTION_ERRORS:
                 with suppress(
                     *CONNECTION_ERRORS

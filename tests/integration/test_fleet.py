@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from orchestrator.errors import UnavailableError, UsageError
-from orchestrator.fleet import external, workers
+from orchestrator.fleet import clock_offset, external, workers
 from orchestrator.fleet.child_processes import ChildProcesses
 from orchestrator.fleet.embedded import embedded_fleet, start_broker, start_workers
 from orchestrator.fleet.external import external_fleet
@@ -174,6 +174,6 @@ def test_the_clock_offset_of_a_worker_on_this_machine_is_0_and_the_estimate_agre
     def ask() -> float:
         return workers.ask(fleet.app, "breakeven_clock", [name], 5.0)[name]["monotonic_s"]
 
-    estimated = workers.estimate_offset(ask)
-    assert exact == workers.Offset(0.0, workers.SAME_CLOCK_BOUND_S)
+    estimated = clock_offset.estimate_offset(ask)
+    assert exact == workers.Offset(0.0, clock_offset.SAME_CLOCK_BOUND_S)
     assert abs(estimated.offset_s - exact.offset_s) <= estimated.bound_s

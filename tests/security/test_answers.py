@@ -12,7 +12,7 @@ import pytest
 from kombu import pidbox
 
 from orchestrator.errors import UnavailableError
-from orchestrator.fleet import consumers
+from orchestrator.fleet import clock_offset, consumers
 from orchestrator.fleet import workers as fleet_workers
 from orchestrator.fleet.fleet import Fleet
 from orchestrator.fleet.liveness import Liveness
@@ -123,7 +123,7 @@ def test_a_clock_that_is_not_a_number_is_refused_by_the_worker_s_name(workers: W
         answering(workers.fleet, "breakeven_clock", answer),
         pytest.raises(UnavailableError, match=f"worker {EVIL} gave no valid answer"),
     ):
-        fleet_workers.measure_offset(workers.fleet.app, INFO, 5.0)
+        clock_offset.measure_offset(workers.fleet.app, INFO, 5.0)
 
 
 @pytest.mark.parametrize("answer", ["x", 7, {"ok": 1}, [7], [["name"]], [{"name": 7}], [{}], {"error": "x"}])
