@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from orchestrator.fleet.child_processes import ChildProcesses
+from orchestrator.fleet.embedded import embedded_fleet
 from tests.security.wire import NO_EMBED, Workers, altered, envelope, result_of, send, task_body, task_id
 from tests.waiting import until
 
@@ -97,6 +99,15 @@ def test_what_a_sender_asks_of_time_and_routing_is_ignored(workers: Workers, hea
     send(workers.fleet, *(envelope(workers.fleet, id_, task_body(id_), headers) for id_ in ids))
     assert [result_of(workers.fleet, id_, 10.0)["status"] for id_ in ids] == ["SUCCESS"] * 4
     workers.assert_serving()
+
+
+def test_a_task_ends_at_the_worker_s_own_time_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BREAKEVEN_TASK_TIME_LIMIT_S", "1")
+    with ChildProcesses() as processes, embedded_fleet(processes, 1, events=False, origins=()) as fleet:
+        fleet.use_slots(1)
+        id_ = task_id(fleet)
+        send(fleet, envelope(fleet, id_, task_body(id_, "sleep", "60"), {"timelimit": [100_000, None]}))
+        assert result_of(fleet, id_, 20.0)["result"]["exc_type"] == "TimeLimitExceeded"
 
 
 @pytest.mark.parametrize("kind", ["application/x-bz2", "application/x-gzip"])

@@ -131,10 +131,16 @@ class Workers:
         assert self._alive() == self._pids, self.log()
         slots = len(self._pids)
         with Celery(slots, self.fleet, "inline", 1, "local") as strategy:
-            tasks = [Task(number, "diagnostics", "sleep", "0.02") for number in range(6 * slots)]
-            outcomes = list(strategy.run(tasks))
-        assert [outcome.status for outcome in outcomes] == ["ok"] * len(tasks)
-        assert len({outcome.slot for outcome in outcomes}) == slots
+            seen: set[str | None] = set()
+
+            def every_slot_answers() -> bool:
+                tasks = [Task(number, "diagnostics", "sleep", "0.02") for number in range(6 * slots)]
+                outcomes = list(strategy.run(tasks))
+                assert [outcome.status for outcome in outcomes] == ["ok"] * len(tasks)
+                seen.update(outcome.slot for outcome in outcomes)
+                return len(seen) == slots
+
+            until(every_slot_answers, "every slot answers")  # one may still be reading a large message
         assert self._alive() == self._pids, self.log()
         with self.fleet.client() as client:
             until(lambda: not client.llen(self.fleet.run_id), "the queue is empty")
