@@ -52,7 +52,11 @@ class Publisher:
 
     def declare(self) -> None:
         """Bind the queue again: after a FLUSHALL the broker would drop every message to it without an error."""
-        self._queue(self._producer.channel).declare()
+        channel = self._producer.channel
+        # kombu remembers what it has bound, and would not ask the broker again.
+        channel.state.queue_bindings_delete(self._queue.name)
+        channel.state.exchanges.pop(self._queue.exchange.name, None)
+        self._queue(channel).declare()
 
     def drop(self) -> None:
         """Close the sockets without telling the broker, and return the producer."""
