@@ -116,7 +116,7 @@ def write(run: Run, path: Path, findings: Findings | None = None) -> None:
     text = dumps(run, findings)
     part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         part.write_text(text, encoding="utf-8")
         part.replace(path)
     except OSError as error:
@@ -127,6 +127,21 @@ def write(run: Run, path: Path, findings: Findings | None = None) -> None:
     finally:
         with suppress(OSError):
             part.unlink(missing_ok=True)
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder and those above it; in another user's folder, so that this user can delete what is in it.
+
+    In a container we are another user than the one who owns `results/` on the host.
+    """
+    missing = [each for each in (folder, *folder.parents) if not each.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    if not missing:
+        return
+    above = missing[-1].parent.stat()
+    if above.st_uid != os.getuid() and not above.st_mode & stat.S_ISVTX:
+        for each in missing:
+            each.chmod(0o777)
 
 
 def dumps(run: Run, findings: Findings | None = None) -> str:

@@ -84,8 +84,10 @@ def _format_of(output: str | None) -> str:
 
 
 def _write(path: Path, content: bytes) -> None:
+    from orchestrator.results import make_folder  # noqa: PLC0415 - as above
+
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         path.write_bytes(content)
     except OSError as error:
         raise UsageError(f"{path} cannot be written: {error.strerror}; choose another --output") from None

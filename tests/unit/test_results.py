@@ -234,3 +234,17 @@ def test_a_task_that_ended_twice_in_a_disturbed_sample_does_not():
     first, *others = run.cells
     twice = replace(first.samples[2], disturbed="a task was done twice", duplicated=1)
     assert exit_code(replace(run, cells=(replace(first, disturbed=(twice,)), *others))) == 0
+
+
+@pytest.mark.parametrize(
+    ("ours", "mode", "writable"), [(True, 0o775, 0), (False, 0o775, 2), (False, 0o1777, 0)]
+)
+def test_a_folder_made_in_another_users_folder_can_be_emptied_by_that_user(
+    monkeypatch, tmp_path, ours, mode, writable
+):
+    tmp_path.chmod(mode)
+    if not ours:
+        monkeypatch.setattr(results.os, "getuid", lambda: tmp_path.stat().st_uid + 1)
+    results.make_folder(tmp_path / "charts" / "may")
+    for folder in (tmp_path / "charts", tmp_path / "charts" / "may"):
+        assert folder.stat().st_mode & 0o002 == writable
