@@ -13,6 +13,7 @@ from orchestrator import results, signals
 from orchestrator.analysis.analyse import analyse
 from orchestrator.commands.progress import progress
 from orchestrator.errors import BreakevenError, NothingMeasuredError, UsageError, flush_output
+from orchestrator.fleet.flower import USER
 from orchestrator.measurement import session
 from orchestrator.model.runs import Run
 from orchestrator.planning.option_checks import check
@@ -120,7 +121,7 @@ def _check_writable(flag: str, given: str, folder: Path) -> None:
     """Find out now, rather than after the measurement, whether a folder takes a file."""
     probe = folder / f".breakeven-probe-{os.getpid()}"
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        results.make_folder(folder)
         probe.touch()
         probe.unlink()
     except OSError as error:
@@ -167,6 +168,9 @@ def _report(run: Run, options: Options) -> None:
         sys.stderr.write(f"\nreport not written; '{remedy}' makes it\n")
         raise
     sys.stderr.write(f"{incomplete}report: {escape_control(str(page))}\n")
+    if link := os.environ.get("BREAKEVEN_FLOWER_LINK"):  # as docker-compose.yml sets it
+        ask = "docker compose exec flower cat /flower/password"
+        sys.stderr.write(f"Flower: {escape_control(link)} (user {USER}, password: {ask})\n")
     flush_output(unwritten)
 
 

@@ -1,4 +1,4 @@
-"""Progress on standard error: a bar if that is a terminal, otherwise notes alone."""
+"""Progress on standard error: a bar if that is a terminal, otherwise a line every ten seconds or so."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 from math import ceil
 from statistics import fmean
+from typing import Final
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
@@ -18,15 +19,28 @@ from orchestrator.model.runs import Cell
 from orchestrator.phrases.cells import cell_name
 from worker.redaction import escape_control
 
+LINE_S: Final = 10.0  # seconds between lines where a log takes them
 
-class Silent:
-    """Shows notes and no progress."""
+
+class Lines:
+    """Writes a line now and then, and every note. `clock` returns seconds."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._due_at = clock() + LINE_S
+        self._time_left = TimeLeft(clock)
 
     def step(self, what: str) -> None:
-        """Show nothing."""
+        """Write what the session does now, if a line is due."""
+        if self._clock() >= self._due_at:
+            self._due_at = self._clock() + LINE_S
+            self.note(what)
 
     def sample(self, done: int, total: int, cell: Cell) -> None:
-        """Show nothing."""
+        """Write how many samples are taken and the time left, if a line is due."""
+        seconds = self._time_left.sample(total, cell)
+        left = "" if seconds is None else f", {timedelta(seconds=ceil(seconds))} left"
+        self.step(f"{done} of {total} samples{left}: {cell.stage}, {cell_name(cell, 'long')}")
 
     def note(self, message: str) -> None:
         """Write the message to standard error, above a bar if there is one."""
@@ -55,13 +69,13 @@ class TimeLeft:
         return sum((rounds - len(each)) * fmean(each[1:] or each) for each in self._took.values())
 
 
-class Bar(Silent):
+class Bar(Lines):
     """A live bar, drawn between samples only, so that drawing costs no sample any time."""
 
     def __init__(self, bar: Progress) -> None:
+        super().__init__()
         self._bar = bar
         self._task = bar.add_task("Starting", total=None, left="")
-        self._time_left = TimeLeft()
 
     def step(self, what: str) -> None:
         """Show what the session does now."""
@@ -79,10 +93,10 @@ class Bar(Silent):
 
 @contextmanager
 def progress() -> Iterator[Watcher]:
-    """Show a bar on a terminal, and notes alone elsewhere."""
+    """Show a bar on a terminal, and a line now and then elsewhere."""
     console = Console(stderr=True)
     if not console.is_terminal:
-        yield Silent()
+        yield Lines()
         return
     columns = (
         TextColumn("{task.description}", markup=False),

@@ -19,7 +19,7 @@ EMBEDDED: Final = "embedded"  # the value of --broker that starts one here altho
 
 MAX_IMAGES: Final = 100_000
 MAX_SLOTS: Final = 10_000
-MAX_ROUNDS: Final = 1_000
+MAX_ROUNDS: Final = 4_000  # as many as a result file may have samples of a cell
 MIN_POINTS, MAX_POINTS = 6, 50
 
 PROFILE_DEFAULT: Final = "the profile's"

@@ -136,3 +136,12 @@ def test_a_row_without_an_undisturbed_sample_makes_the_exit_code_1():
     assert exit_code(replace(run, cells=(replace(first, samples=(), disturbed=disturbed), *others))) == 1
     some = replace(first, samples=first.samples[1:], disturbed=disturbed[:1])
     assert exit_code(replace(run, cells=(some, *others))) == 0
+
+
+def test_the_end_repeats_where_flower_is_and_how_to_read_its_password(monkeypatch, tmp_path, capsys):
+    monkeypatch.setenv("BREAKEVEN_FLOWER_LINK", "http://127.0.0.1:5556")
+    monkeypatch.setattr(execute, "_write_page", lambda *_: None)
+    execute._report(ENDED, replace(Options(), output=str(tmp_path)))
+    assert capsys.readouterr().err.splitlines()[-1] == (
+        "Flower: http://127.0.0.1:5556 (user breakeven, password: docker compose exec flower cat /flower/password)"
+    )

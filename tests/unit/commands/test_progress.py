@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 from rich.progress import Progress, TextColumn
 
-from orchestrator.commands.progress import Bar, TimeLeft
+from orchestrator.commands.progress import Bar, Lines, TimeLeft
 from tests.examples import CELERY, SERIAL, THREADS
 
 TOOK = {SERIAL: 100.0, THREADS: 10.0, CELERY: 1.0}
@@ -55,3 +55,17 @@ def test_the_bar_shows_time_left_from_the_second_round_on():
         assert "left" not in out.getvalue()
         watcher.sample(2, 4, SERIAL)
     assert "0:00:01 left" in out.getvalue()
+
+
+def test_a_log_gets_a_line_about_every_ten_seconds(capsys):
+    now = [0.0]
+    watcher = Lines(lambda: now[0])
+    watcher.step("Looking for workers")
+    watcher.step("Preflight")
+    for done in range(9):
+        watcher.sample(done, 9, SERIAL)
+        now[0] += 4.0
+    assert [line.partition(":")[2].partition(":")[0] for line in capsys.readouterr().err.splitlines()] == [
+        " 3 of 9 samples, 0",
+        " 6 of 9 samples, 0",
+    ]

@@ -129,7 +129,7 @@ def test_choices_narrow_the_cells():
         (Options(images=10**9), "--images 1000000000 is out of range"),
         (Options(slots=-1), "--slots -1"),
         (Options(rounds="0"), "--rounds 0"),
-        (Options(rounds="many"), "--rounds 'many' is neither 'auto' nor a whole number from 1 to 1000"),
+        (Options(rounds="many"), "--rounds 'many' is neither 'auto' nor a whole number from 1 to 4000"),
         (Options(rounds="auto", target=0.0), "--target 0"),
         (Options(rounds="auto", budget_s=0.0), "--budget 0"),
         (Options(warmup=-1), "--warmup -1"),
