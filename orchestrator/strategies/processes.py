@@ -126,7 +126,7 @@ class Processes(Strategy):
                 try:
                     outcomes = self._transport.outcomes(call)
                 except BrokenProcessPool:
-                    break
+                    raise
                 except Exception as error:  # noqa: BLE001 - what cannot be pickled is its own task's failure
                     if len(chunk) == 1:
                         yield from _failed(left, chunk, error)
@@ -137,7 +137,8 @@ class Processes(Strategy):
                     del left[outcome.task_id]
                     yield outcome
         except BrokenProcessPool:
-            pass  # from `send`; the caller sees what is left
+            # The caller sees what is left. The executor ends every call, and fails at one that is cancelled meanwhile.
+            wait(sent, self._limit_s)
         finally:
             self._abandon(list(sent))
 
@@ -149,6 +150,8 @@ class Processes(Strategy):
                 return ended.get(timeout=max(0.0, min(TICK_S, deadline - time.monotonic())))
             except Empty:
                 signals.check()
+                if not self._pool.is_whole:  # the executor waits for the rest of a dead process's answer
+                    self._pool.kill()
             if time.monotonic() >= deadline:
                 self._pool.kill(f"was ended after the limit of {self._limit_s:g} s")
                 deadline += self._limit_s
@@ -199,7 +202,8 @@ def _failed(left: dict[int, Task], tasks: Sequence[Task], error: Exception) -> G
 class ProcessPool:
     """A pool of `slots` processes, all up, forked from a server that has loaded what they need.
 
-    Raises `UnavailableError` if a process could not be started, died, or was not up in time.
+    Raises:
+        UnavailableError: a process could not be started, died, or was not up in time.
     """
 
     def __init__(self, slots: int) -> None:
@@ -208,20 +212,26 @@ class ProcessPool:
         others = set(multiprocessing.active_children())
         self._reason: str | None = None
         self.processes: list[BaseProcess] = []
-        self._executor: ProcessPoolExecutor | None = ProcessPoolExecutor(
-            slots,
-            mp_context=context,
-            initializer=pool_process.start,
-            initargs=(context.Barrier(slots), START_S),
-        )
+        self._ended: list[BaseProcess] = []  # when the pool was killed or closed
+        self._executor: ProcessPoolExecutor | None = None
         calls: list[Future[Any]] = []
         try:
+            # Its queues and the barrier take semaphores, for which /dev/shm may have no room.
+            self._executor = ProcessPoolExecutor(
+                slots,
+                mp_context=context,
+                initializer=pool_process.start,
+                initargs=(context.Barrier(slots), START_S),
+            )
             with _one_thread_each(), _interrupts_blocked(), _main_module_hidden():
                 for _ in range(slots):  # none ends before all are up, so each starts a process
                     calls.append(self.executor.submit(os.getpid))
                     self.processes = list(set(multiprocessing.active_children()) - others)
             for call in calls:
                 call.result(START_S)
+            # Without it, the pipe ends when all processes have. With it, the executor would wait for ever for the rest
+            # of an answer whose process was killed while writing it.
+            self.executor._result_queue._writer.close()  # type: ignore[attr-defined]  # its only handle
         except BaseException as error:
             if not isinstance(error, BrokenProcessPool):  # in which case the executor ends the others
                 self.kill()
@@ -243,29 +253,40 @@ class ProcessPool:
     @property
     def is_whole(self) -> bool:
         """Whether every process is alive."""
-        return not connection.wait([process.sentinel for process in self.processes], timeout=0)
+        return not self._ended_now()
 
     def kill(self, reason: str | None = None) -> None:
-        """End every process, whatever it does; `reason` is what `end_of_the_first` will say."""
-        self._reason = reason
+        """End every process, whatever it does; `reason` is what `end_of_the_first` says if none had died before."""
+        self._ended = self._ended or self._ended_now()
+        self._reason = self._reason if self._ended else reason
         for process in self.processes:
             process.kill()
 
     def end_of_the_first(self) -> str | None:
         """Return which process of a closed pool died by itself and how; the executor ends the others."""
-        ended = [each for each in self.processes if each.exitcode not in (None, 0)]
-        if not ended:
+        if not self._ended:
             return None
-        first = min(ended, key=lambda each: each.exitcode == -signal.SIGTERM)
+        first = min(self._ended, key=lambda each: each.exitcode == -signal.SIGTERM)
         return f"pool process {first.pid} {self._reason or _end(first.exitcode or 0)}"
 
     def close(self) -> None:
         """End the processes and wait until they are gone; those at work end after their calls, unless killed."""
+        self._ended = self._ended or self._ended_now()
+        broken = False
         if self._executor is not None:
+            broken = bool(self._executor._broken)
             self._executor.shutdown(cancel_futures=True)
             self._executor = None  # its queues have semaphores, which last as long as it does
         for process in self.processes:
+            process.kill()  # it has ended, unless the executor failed while it ended them
             process.join()
+        if broken and not self._ended:  # the executor may notice before the process is gone
+            self._ended = self.processes
+
+    def _ended_now(self) -> list[BaseProcess]:
+        # Not by exit codes: they can be read once, and the executor's thread may be reading them.
+        ended = connection.wait([process.sentinel for process in self.processes], timeout=0)
+        return [process for process in self.processes if process.sentinel in ended]
 
 
 def _end(exit_code: int) -> str:

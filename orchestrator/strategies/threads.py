@@ -43,9 +43,11 @@ class Threads(Strategy):
             for _ in range(self.slots):
                 self._pool.submit(ready.wait)
             ready.wait(START_S)
-        except (RuntimeError, threading.BrokenBarrierError) as error:
-            ready.abort()
+        except BaseException as error:
+            ready.abort()  # or the threads would wait for ever, and Python for them at exit
             self._pool.shutdown()
+            if not isinstance(error, (RuntimeError, threading.BrokenBarrierError)):
+                raise
             raise UnavailableError(
                 f"{self.slots} threads did not start: {error}; ask for fewer slots"
             ) from error

@@ -11,8 +11,11 @@ import textwrap
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import replace
+from functools import partialmethod
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import numpy as np
@@ -207,6 +210,59 @@ def exits_with_nine(tasks: object) -> list[Outcome]:
     os._exit(9)
 
 
+def test_a_process_that_leaves_with_exit_code_zero_disturbs_its_sample(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("orchestrator.strategies.process_transports.run_pickled", exits_with_zero_once)
+    with Processes(1) as strategy:
+        outcomes = outcomes_of(strategy, [Task(0, "diagnostics", "noop", str(tmp_path / "ran"))])
+        assert [outcome.status for outcome in outcomes] == ["ok"]
+        assert "ended with exit code 0, so what was left was done again" in str(strategy.disturbance())
+
+
+def exits_with_zero_once(tasks: list[tuple[int, str, str, str]]) -> list[tuple[object, ...]]:
+    ran = Path(tasks[0][3])
+    if not ran.exists():
+        ran.touch()
+        os._exit(0)
+    return pool_process.run_pickled(tasks)
+
+
+def test_a_process_killed_while_it_writes_its_answer_loses_no_task(monkeypatch: pytest.MonkeyPatch) -> None:
+    victims: list[int] = []
+
+    def read(handle: int, size: int) -> bytes:
+        data = os.read(handle, size)
+        if victims and size > 1_000_000:
+            os.kill(victims.pop(), signal.SIGKILL)
+        return data
+
+    monkeypatch.setattr(Connection, "_recv", partialmethod(Connection._recv, read=read))
+    with Processes(2) as strategy:
+        victims.append(next(iter(children())))
+        tasks = [Task(i, "diagnostics", "noop", bytes(5_000_000)) for i in range(6)]
+        outcomes = outcomes_of(strategy, tasks)
+        assert sorted(outcome.task_id for outcome in outcomes) == list(range(6))
+        assert [outcome.failure for outcome in outcomes if outcome.failure] == []
+        assert strategy.disturbance() is not None
+
+
+def test_a_pool_that_breaks_is_replaced_however_long_it_takes_to_end_its_calls(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    set_exception = Future.set_exception
+
+    def slowly(call: Future[object], error: BaseException | None) -> None:
+        set_exception(call, error)
+        time.sleep(0.01)
+
+    monkeypatch.setattr(Future, "set_exception", slowly)
+    tasks = [dying(), *(Task(i, "diagnostics", "noop", "") for i in range(20))]
+    with Processes(2) as strategy:
+        lost = [outcome.task_id for outcome in outcomes_of(strategy, tasks) if outcome.failure]
+        assert lost == [100]
+
+
 def test_a_process_killed_between_batches_costs_no_task() -> None:
     with Processes(2) as strategy:
         victim = min(children())
@@ -372,6 +428,16 @@ def test_a_process_that_cannot_start_is_reported_with_its_end(monkeypatch: pytes
     with pytest.raises(
         UnavailableError, match=r"2 pool processes did not start: pool process \d+ ended with exit code 7"
     ):
+        Processes(2).__enter__()
+    assert children() == set()
+
+
+def test_no_room_for_the_semaphores_of_a_pool_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(type(multiprocessing.get_context("forkserver")), "Barrier", full)
+    with pytest.raises(UnavailableError, match=r"2 pool processes did not start: .* No space left on device"):
         Processes(2).__enter__()
     assert children() == set()
 

@@ -162,6 +162,21 @@ def test_threads_that_cannot_start_are_reported_and_those_that_did_are_ended(
     assert before == threading.active_count()
 
 
+def test_an_interrupt_while_threads_start_leaves_none_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = threading.active_count()
+    wait = threading.Barrier.wait
+
+    def interrupted(barrier: threading.Barrier, timeout: float | None = None) -> int:
+        if threading.current_thread() is threading.main_thread():
+            raise KeyboardInterrupt
+        return wait(barrier, timeout)
+
+    monkeypatch.setattr(threading.Barrier, "wait", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        Threads(3).__enter__()
+    assert before == threading.active_count()
+
+
 def test_the_threads_are_those_of_the_standard_library() -> None:
     with Threads(1) as strategy:
         assert type(strategy._pool) is ThreadPoolExecutor
