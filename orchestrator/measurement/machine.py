@@ -108,7 +108,7 @@ class LoadMeter:
     def _read(self) -> Reading | None:
         try:
             times = psutil.cpu_times()
-        except (OSError, psutil.Error):  # some hosts let nobody but root read /proc/stat
+        except (OSError, psutil.Error):  # some hosts let only root read /proc/stat
             return None
         steal = getattr(times, "steal", None)
         idle = times.idle + getattr(times, "iowait", 0.0)
