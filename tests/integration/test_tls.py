@@ -136,7 +136,9 @@ def test_a_certificate_of_ours_that_the_server_does_not_trust_is_named(lab: Lab)
 def test_plain_redis_where_tls_was_expected_is_told_apart(lab: Lab):
     settings = lab.settings()
     plain = settings.model_copy(update={"broker_url": settings.broker_url.replace("rediss://", "redis://")})
-    assert "write rediss:// if it speaks TLS there" in refused(plain)
+    said = refused(plain)
+    assert "write rediss://***@localhost:" in said
+    assert "/0 if that port speaks TLS, see if it runs" in said
 
 
 def test_a_wrong_password_is_told_as_such(lab: Lab):
@@ -144,9 +146,7 @@ def test_a_wrong_password_is_told_as_such(lab: Lab):
     wrong = settings.model_copy(
         update={"broker_url": settings.broker_url.replace(lab_password(settings), "guessed")}
     )
-    assert "it rejected the password; give it in the URL: rediss://USER:PASSWORD@host:6380/0" in refused(
-        wrong
-    )
+    assert "it rejected the password; give it in the URL: rediss://USER:PASSWORD@localhost:" in refused(wrong)
 
 
 def test_a_right_that_is_missing_is_named(lab: Lab):
