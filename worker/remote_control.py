@@ -18,7 +18,7 @@ from pydantic import Field, TypeAdapter
 
 from worker.access_errors import access_error
 from worker.celery_patches import rejections
-from worker.cgroup import cpu_quota
+from worker.cgroup import cpu_quota, throttled_s
 from worker.envelope import ConsumerArguments, ControlMessage, RejectedMessageError, validate
 from worker.messages import VERSION
 from worker.payloads.redis import connect
@@ -155,6 +155,7 @@ def describe(state: Any, **_: Any) -> dict[str, Any]:
         "pid": os.getpid(),
         "slots": state.consumer.pool.num_processes,
         "usable_cpus": cpu_share(),
+        "throttled_s": throttled_s(),
         "python": platform.python_version(),
         "clock": clock_identity(),
         "payload_dir": settings().payload_dir,

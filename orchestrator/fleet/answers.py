@@ -27,6 +27,7 @@ class Description(_Model):
     clock: Text | None
     payload_dir: Text | None
     events: bool
+    throttled_s: Annotated[float | None, Field(ge=0, allow_inf_nan=False)] = None
     pool: Text = "prefork"
     autoscale: bool = False
     max_tasks_per_child: int | None = None

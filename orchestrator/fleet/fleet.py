@@ -186,6 +186,15 @@ class Fleet:
                 self._offsets[worker.name] = offset
                 self.workers[index] = replace(worker, offset=offset)
 
+    def throttled_s(self) -> float | None:
+        """Return how long CPU quotas have held workers back in all; `None` if they share ours or cannot be asked."""
+        if self.broker.embedded:
+            return None
+        try:
+            return workers.throttled_s(self.app, self.workers)
+        except (*CONNECTION_ERRORS, UnavailableError):
+            return None
+
     # The end
 
     def disconnect(self) -> None:

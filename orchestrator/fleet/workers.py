@@ -297,6 +297,17 @@ def _payload_fault(name: str, answer: Any) -> str | None:
     return f"cannot use its payload store: {lookup.error}"
 
 
+def throttled_s(app: Celery, workers: Collection[WorkerInfo]) -> float | None:
+    """Return the seconds that CPU quotas have held workers back; `None` if one does not answer."""
+    name = "breakeven_describe"
+    found = ask(app, name, [worker.name for worker in workers], POLL_S)
+    if len(found) < len(workers):
+        return None
+    return sum(
+        answers.read(answers.Description, who, name, each).throttled_s or 0.0 for who, each in found.items()
+    )
+
+
 def choose(workers: Iterable[WorkerInfo], slots: int) -> list[WorkerInfo]:
     """Choose workers whose slots add up to exactly `slots`: as few workers as possible, the largest first.
 
@@ -314,7 +325,11 @@ def choose(workers: Iterable[WorkerInfo], slots: int) -> list[WorkerInfo]:
         return reachable[slots]
     available = sum(worker.slots for worker in candidates)
     sizes = ", ".join(str(worker.slots) for worker in candidates) or "none"
+    more = "start workers with --concurrency 1"
+    if os.environ.get("BREAKEVEN_WORKERS_AT") and candidates:  # the workers are a Compose service
+        needed = -(-slots // candidates[0].slots)
+        more = f"start {needed} workers: 'docker compose up --scale worker={needed}', or WORKERS={needed} in .env"
     raise UnavailableError(
         f"{slots} slots were asked for, and the workers that answered have {available} (by worker: {sizes}); "
-        f"ask for --slots that some of them add up to, or start workers with --concurrency 1"
+        f"ask for --slots that some of them add up to, or {more}"
     )

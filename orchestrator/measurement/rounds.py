@@ -79,6 +79,7 @@ class Rounds:
         self._watcher = watcher
         self._order = random.Random(self._plan.seed)  # noqa: S311 - a reproducible order, not a secret
         self._done = 0
+        self._throttled_s: float | None = None
         self._batches: dict[Cell, int] = {}
 
     def take(self, save: Callable[[Run], None]) -> None:
@@ -86,6 +87,7 @@ class Rounds:
         with all_kept():
             for number in range(-self._plan.warmup, 0):
                 self._round(number, began=time.perf_counter(), counts=False)
+            self._throttled_s = self._fleet.throttled_s() if self._fleet else None
             meter = LoadMeter(lambda: [os.getpid()])
             began = time.perf_counter()
             for number in range(self._plan.rounds):
@@ -130,6 +132,9 @@ class Rounds:
     def _load(self, meter: LoadMeter, number: int) -> Load:
         """The round's load. An external fleet may be on this machine, where its work looks like other load."""
         load = meter.load(number)
+        before, self._throttled_s = self._throttled_s, self._fleet.throttled_s() if self._fleet else None
+        if before is not None and self._throttled_s is not None:
+            load = replace(load, workers_throttled_s=max(0.0, self._throttled_s - before))
         external = self._fleet is not None and not self._fleet.broker.embedded
         return replace(load, other=None) if external else load
 

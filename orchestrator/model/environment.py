@@ -93,7 +93,8 @@ class Load:
     """The machine during one round, as far as the system counts it; shares are of its CPU time, 0 to 1.
 
     `other` is the work of processes that are not ours, `steal` what the hypervisor gave to others,
-    `throttled_s` the seconds that a cgroup's quota held us back, `mhz` the mean frequency.
+    `throttled_s` the seconds that a cgroup's quota held us back, `workers_throttled_s` those of the workers of an
+    external fleet in all, `mhz` the mean frequency.
     """
 
     round: Round
@@ -101,3 +102,4 @@ class Load:
     steal: LoadShare | None = None
     throttled_s: SignedSeconds | None = None
     mhz: Megahertz | None = None
+    workers_throttled_s: Seconds | None = None

@@ -63,3 +63,4 @@ class Verdict:
     obstacle: Observation | None = None  # why there is no ratio
     bound: str | None = None  # the hop that limits Celery most
     rounds_needed: int | None = None  # how many more would decide an inconclusive verdict
+    shares: tuple[float, float] | None = None  # processors of a worker's slot and of one here, if unlike

@@ -35,7 +35,7 @@ def heading(run: Run) -> list[str]:
         events = ", task events on" if events_everywhere(run) else ""
         kind = "embedded" if broker.embedded else "external"
         lines.append(
-            f"{kind} {broker.name} {broker.version}, {count(len(workers), 'worker')}, {slots}{events}"
+            f"{kind} {broker.name} {broker.version}, {count(len(workers), 'worker')}{_quota(run)}, {slots}{events}"
         )
     if ahead is not None and ahead.broker_rtt_s is not None:
         lines.append(
@@ -43,6 +43,14 @@ def heading(run: Run) -> list[str]:
             f"{rate(ahead.payload_put_bytes_per_s)} in, {rate(ahead.payload_get_bytes_per_s)} out"
         )
     return [*lines, *([] if run.complete else [f"INCOMPLETE: {INCOMPLETE}"])]
+
+
+def _quota(run: Run) -> str:
+    """Return what the workers have if it is less than this machine: ` of 0.25 processors`."""
+    has = sorted({worker.usable_cpus for worker in run.environment.workers})
+    if not has or has[0] >= run.environment.cpu.logical:
+        return ""
+    return f" of {' to '.join(f'{each:g}' for each in (has[0], *has[1:][-1:]))} processors"
 
 
 def events_everywhere(run: Run) -> bool:

@@ -55,7 +55,7 @@ def reason(verdict: Verdict) -> str:
     assert verdict.ratio and verdict.celery and verdict.versus  # noqa: S101, PT018 - it has no obstacle
     celery, versus = cell_name(verdict.celery, "prose"), cell_name(verdict.versus, "prose")
     ratio, margin, needed = verdict.ratio, percent(verdict.margin), verdict.rounds_needed
-    compared = f"{celery} {took(ratio, verdict.rounds, than=versus)}"
+    compared = f"{celery} {took(ratio, verdict.rounds, than=versus)}{_unlike(verdict)}"
     if verdict.verdict == "ties":
         return f"{compared}: less than {margin} apart, so neither is worth choosing for speed"
     if verdict.verdict != "inconclusive":
@@ -79,8 +79,15 @@ def short_reason(verdict: Verdict) -> str:
     within = interval(shown, to=" to ")
     return (
         f"{number(shown.point)} times as {'fast' if ratio.point < 1 else 'long'} as "
-        f"{cell_name(verdict.versus, 'prose')}{f' ({within})' if within else ''}"
+        f"{cell_name(verdict.versus, 'prose')}{f' ({within})' if within else ''}{_unlike(verdict)}"
     )
+
+
+def _unlike(verdict: Verdict) -> str:
+    if verdict.shares is None:
+        return ""
+    there, here = verdict.shares
+    return f"; the sides are unlike: a worker's slot has {there:.2g} of a processor, a slot here {here:.2g}"
 
 
 def took(ratio: Estimate, rounds: int, than: str) -> str:

@@ -104,6 +104,20 @@ def _clock_bound(cell: Cell, bound_s: float, hop_s: float) -> Texts:
     )
 
 
+def _throttling(throttled_s: float, workers_throttled_s: float, rounds: int) -> Texts:
+    sides = (
+        ("the orchestrator", "ORCHESTRATOR_CPUS", throttled_s),
+        ("workers", "WORKER_CPUS", workers_throttled_s),
+    )
+    held = [(side, variable, seconds) for side, variable, seconds in sides if seconds]
+    return (
+        f"a CPU quota held back {' and '.join(f'{side} for {s:.2g} s' for side, _, s in held)} in "
+        f"{count(rounds, 'round')}",
+        f"raise the limit (with Compose, {' and '.join(variable for _, variable, _ in held)} in .env), or use no more "
+        "slots than it allows",
+    )
+
+
 WORDS: Final[Mapping[str, Callable[..., Texts]]] = {
     "incomplete": _incomplete,
     "unsound": _unsound,
@@ -147,10 +161,7 @@ WORDS: Final[Mapping[str, Callable[..., Texts]]] = {
         f"{count(rounds, 'round')}, up to {percent(most)}",
         "measure on a dedicated machine, or at a quieter hour; differences near the margin may be the machine's",
     ),
-    "cgroup throttling": lambda throttled_s, rounds: (
-        f"a CPU quota held the run back for {throttled_s:.2g} s in {count(rounds, 'round')}",
-        "raise the container's CPU limit (WORKER_CPUS in .env), or use no more slots than it allows",
-    ),
+    "cgroup throttling": _throttling,
     "CPU frequency": lambda lowest_mhz, highest_mhz: (
         f"the CPU's mean frequency went from {lowest_mhz:.0f} to {highest_mhz:.0f} MHz between rounds",
         "set the governor to 'performance' (cpupower frequency-set -g performance), and let the machine cool",

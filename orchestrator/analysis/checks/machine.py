@@ -36,10 +36,15 @@ def _beyond(kind: str, shares: Sequence[float], limit: float) -> Observation | N
 
 def throttling(run: Run) -> Observation | None:
     """Warn if a CPU quota of the cgroup slowed the run down."""
-    seconds = [load.throttled_s for load in run.loads if load.throttled_s]
-    if not seconds:
+    rounds = [load for load in run.loads if load.throttled_s or load.workers_throttled_s]
+    if not rounds:
         return None
-    return Observation("cgroup throttling", {"throttled_s": sum(seconds), "rounds": len(seconds)})
+    figures = {
+        "throttled_s": sum(load.throttled_s or 0.0 for load in rounds),
+        "workers_throttled_s": sum(load.workers_throttled_s or 0.0 for load in rounds),
+        "rounds": len(rounds),
+    }
+    return Observation("cgroup throttling", figures)
 
 
 def cpu_frequency(run: Run) -> Observation | None:

@@ -8,6 +8,7 @@ many cells has no advantage.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from math import ceil, log
 from typing import Final
 
@@ -51,7 +52,17 @@ def verdicts(run: Run) -> tuple[Verdict, ...]:
                     _disturbed(stage, against, run, is_baseline)
                     or judge(stage, against, celery, versus, run.plan.margin)
                 )
-    return tuple(found)
+    return tuple(replace(each, shares=unlike_shares(run)) for each in found)
+
+
+def unlike_shares(run: Run) -> tuple[float, float] | None:
+    """Return the processors that a worker's slot and a slot here have, if the worker's has fewer."""
+    where = run.environment
+    if not where.workers or where.broker is None or where.broker.embedded:
+        return None
+    there = min(min(1.0, worker.usable_cpus / worker.slots) for worker in where.workers)
+    here = min(1.0, where.cpu.usable / run.plan.slots)
+    return (there, here) if there < here else None
 
 
 def candidates(results: Iterable[CellResult], belongs: Side) -> tuple[CellResult, ...]:

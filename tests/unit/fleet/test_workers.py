@@ -10,7 +10,7 @@ import pytest
 
 from orchestrator.errors import UnavailableError
 from orchestrator.fleet import workers
-from orchestrator.fleet.workers import address_count, find, wait_until_complete
+from orchestrator.fleet.workers import WorkerInfo, address_count, choose, find, wait_until_complete
 from worker.messages import VERSION
 
 ANY: Any = object()
@@ -128,3 +128,32 @@ def test_a_worker_that_cannot_be_measured_is_refused_by_name_with_the_remedy(
 ) -> None:
     with pytest.raises(UnavailableError, match=message):
         find(app_with(w=described(**differences)), 5.0)
+
+
+@pytest.mark.parametrize(("compose", "remedy"), [("worker", "--scale worker=9"), ("", "--concurrency 1")])
+def test_too_few_slots_lead_to_compose_where_workers_are_its_service(
+    monkeypatch: pytest.MonkeyPatch, compose: str, remedy: str
+) -> None:
+    monkeypatch.setenv("BREAKEVEN_WORKERS_AT", compose)
+    fleet = [WorkerInfo(f"slot1@{host}", 1, 0.25, "3.13.0", None, None, events=False) for host in "abcd"]
+    with pytest.raises(UnavailableError, match=remedy):
+        choose(fleet, 9)
+
+
+def test_throttling_is_the_sum_of_all_workers_and_unknown_if_one_is_silent(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    fleet = [WorkerInfo(name, 1, 0.25, "3.13.0", None, None, events=False) for name in "ab"]
+    answer = {
+        "slots": 1,
+        "usable_cpus": 0.25,
+        "python": "3.13.0",
+        "clock": None,
+        "payload_dir": None,
+        "events": False,
+    }
+    given = {name: {**answer, "throttled_s": 1.5} for name in "ab"}
+    monkeypatch.setattr(workers, "ask", lambda *_: given)
+    assert workers.throttled_s(None, fleet) == 3.0  # type: ignore[arg-type]
+    del given["b"]
+    assert workers.throttled_s(None, fleet) is None  # type: ignore[arg-type]

@@ -57,3 +57,10 @@ def test_an_obstacle_is_the_reason_in_full() -> None:
     assert reason(replace(SLOWER, verdict="invalid", ratio=None, obstacle=lost)) == (
         f"{SUBJECT} lost 1 task and ended 2 tasks more than once, so its time does not count"
     )
+
+
+def test_unlike_sides_are_said_beside_the_verdict() -> None:
+    for say in (reason, short_reason):
+        assert say(replace(SLOWER, shares=(0.25, 1.0))).endswith(
+            "; the sides are unlike: a worker's slot has 0.25 of a processor, a slot here 1"
+        )

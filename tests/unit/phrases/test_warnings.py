@@ -72,7 +72,8 @@ def test_messages_that_ran_out_of_time_are_remedied_by_a_smaller_chunk_or_a_long
     ("run", "message"),
     [
         (loaded(other=0.32), "other processes took more than 10 % of the CPU in 1 of 7 rounds, up to 32 %"),
-        (loaded(throttled_s=0.5), "a CPU quota held the run back for 0.5 s in 1 round"),
+        (loaded(throttled_s=0.5), "a CPU quota held back the orchestrator for 0.5 s in 1 round"),
+        (loaded(workers_throttled_s=2.0), "a CPU quota held back workers for 2 s in 1 round"),
         (loaded(mhz=2600.0), "the CPU's mean frequency went from 2600 to 3000 MHz between rounds"),
         (
             run_of(result(SERIAL, RISING), result(THREADS, RISING)),

@@ -5,8 +5,10 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from orchestrator.analysis.verdicts.verdict import classify, rounds_needed, verdicts
+from orchestrator.model.environment import Broker, Worker
 from orchestrator.model.findings import Estimate, Verdict
 from orchestrator.model.runs import CellResult, Run
+from orchestrator.phrases.run import heading
 from orchestrator.phrases.verdicts import reason
 from tests.unit.analysis.made_runs import (
     HOPS,
@@ -230,3 +232,16 @@ def test_a_side_with_only_disturbed_samples_makes_the_verdict_invalid() -> None:
     judged = verdicts(run_of(serial, replace(celery, samples=(), disturbed=gone)))
     assert {each.verdict for each in judged} == {"invalid"}
     assert all("worker a died" in reason(each) for each in judged)
+
+
+@pytest.mark.parametrize(
+    ("embedded", "cpus", "shares"), [(False, 0.25, (0.25, 1.0)), (False, 2.0, None), (True, 0.25, None)]
+)
+def test_workers_with_a_smaller_share_of_a_processor_make_the_sides_unlike(embedded, cpus, shares) -> None:
+    run = run_at({SERIAL: 2.0, REDIS: 1.0})
+    workers = (Worker("slot1@a", 1, cpus, "3.13.0"), Worker("slot1@b", 1, cpus, "3.13.0"))
+    where = replace(run.environment, broker=Broker("redis", "8.0", embedded), workers=workers)
+    assert {each.shares for each in verdicts(replace(run, environment=where))} == {shares}
+    assert (" of 0.25 processors, 2 slots" in "\n".join(heading(replace(run, environment=where)))) == (
+        cpus < 1
+    )
