@@ -80,8 +80,11 @@ def _wait_for_workers(app: Celery, processes: ChildProcesses, slots: int) -> lis
         found = workers.find(app, timeout_s=0.5, expected=slots)
         if len(found) >= slots:
             return found
+    log = processes.log("worker1")
+    if "max number of clients" in log:  # the broker takes as many as it may open files
+        log = "this shell may open too few files; raise that with 'ulimit -n 1024', or ask for fewer --slots"
     raise UnavailableError(
-        f"{len(found)} of {slots} embedded workers were ready within {START_S:.0f} s: {processes.log('worker1')}"
+        f"{len(found)} of {slots} embedded workers were ready within {START_S:.0f} s: {log}"
     )
 
 

@@ -46,6 +46,7 @@ def environment(
         broker=broker,
         workers=workers,
         payload_store=payload_store,
+        compose=bool(workers and os.environ.get("BREAKEVEN_WORKERS_AT")),
     )
 
 

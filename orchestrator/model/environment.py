@@ -64,7 +64,10 @@ class Worker:
 
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """The machine and the servers. `payload_store` is the Redis for payloads, `None` if that is the broker."""
+    """The machine and the servers. `payload_store` is the Redis for payloads, `None` if that is the broker.
+
+    `compose` is whether the workers are a service of Docker Compose.
+    """
 
     cpu: Cpu
     memory_bytes: Bytes
@@ -75,6 +78,7 @@ class Environment:
     broker: Broker | None = None
     workers: Annotated[tuple[Worker, ...], Field(max_length=10_000)] = ()
     payload_store: Broker | None = None
+    compose: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from math import ceil
 from typing import Final
 
 from orchestrator.analysis.analyse import Findings
+from orchestrator.analysis.scaling.cost import Cost
 from orchestrator.analysis.scaling.sweep import AXES, distinct
 from orchestrator.analysis.stats.intervals import beyond_one
 from orchestrator.analysis.verdicts.recommendations import Advice, Change, EventsCost, Saving
+from orchestrator.model.runs import Run
 from orchestrator.phrases.cells import cell_name
 from orchestrator.phrases.cost import cost_sentences
 from orchestrator.phrases.numbers import count, evidence, number
@@ -54,8 +57,18 @@ def _of_slots(findings: Findings) -> Iterator[str]:
             *curve_sentences(found.curves_of(stage)),
             *([uneven_slots_sentence(run.plan.images, uneven)] if uneven else []),
             *cost_sentences(found.costs_of(stage)),
+            *_more_workers(run, found.costs_of(stage)),
         )
         yield from (f"{stage}: {text}" for text in said)
+
+
+def _more_workers(run: Run, costs: Sequence[Cost]) -> Iterator[str]:
+    """Yield how Compose starts the slots with which Celery should win."""
+    for cost in costs:
+        if run.environment.compose and cost.kind == "predicted" and cost.slots and not cost.elsewhere:
+            workers = ceil(round(cost.slots.point) / run.environment.workers[0].slots)
+            yield f"for that many slots: 'docker compose up --scale worker={workers}', or WORKERS={workers} in .env."
+            return
 
 
 def advice_sentences(advice: Advice) -> Iterator[str]:

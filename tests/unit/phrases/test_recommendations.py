@@ -4,17 +4,23 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from orchestrator.analysis.analyse import analyse
+from orchestrator.analysis.scaling.cost import Cost
 from orchestrator.analysis.verdicts.recommendations import advice, events_costs, savings
+from orchestrator.model.environment import Worker
+from orchestrator.model.findings import Estimate
 from orchestrator.model.runs import Run
 from orchestrator.phrases.recommendations import (
+    _more_workers,
     advice_sentences,
     conclusions,
     events_sentence,
     saving_sentence,
 )
 from tests.unit.analysis.made_fleets import SERIAL, celery_result, fleet_run, plain_result
-from tests.unit.analysis.made_runs import result, run_of
+from tests.unit.analysis.made_runs import REDIS, result, run_at, run_of
 from tests.unit.analysis.verdicts.test_events_cost import OFF, ON, pair, times
 from tests.unit.analysis.verdicts.test_recommendations import FOUR, ONE
 
@@ -80,3 +86,15 @@ def test_the_cost_is_among_the_recommendations_of_a_run_and_of_a_sweep():
 def test_resident_data_saves_only_where_data_may_stay() -> None:
     found = savings([plain_result(ONE, 0.24), plain_result(replace(ONE, data="resident"), 0.06)], 0.05)
     assert "where inputs and outputs may stay in the payload store" in saving_sentence(found[0])
+
+
+@pytest.mark.parametrize("compose", [True, False])
+def test_slots_to_add_are_told_as_compose_starts_them_where_workers_are_its_service(compose: bool) -> None:
+    run = run_at({SERIAL: 2.0, REDIS: 1.0})
+    workers = (Worker("slot1@a", 2, 2.0, "3.13.0"),)
+    run = replace(run, environment=replace(run.environment, workers=workers, compose=compose))
+    cost = Cost(
+        "grayscale", "serial", "predicted", REDIS, SERIAL, 1.0, 8, 2, shared=True, slots=Estimate(9.0)
+    )
+    said = "for that many slots: 'docker compose up --scale worker=5', or WORKERS=5 in .env."
+    assert list(_more_workers(run, [cost])) == [said] * compose
