@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import secrets
 import socket
@@ -84,7 +85,9 @@ def _listens(processes: ChildProcesses, port: int) -> bool:
 
 
 def _environment(access: Access, broker_url: str) -> dict[str, str]:
+    certificates = {name: value for name, value in os.environ.items() if name.startswith("BREAKEVEN_TLS_")}
     return {
+        **certificates,
         "BREAKEVEN_BROKER_URL": broker_url,
         "FLOWER_CONF": str(CONFIGURATION),
         "FLOWER_ADDRESS": HOST,

@@ -243,7 +243,7 @@ def test_on_a_terminal_flower_stays_until_enter_or_ctrl_c(tmp_path, how):
     ("chosen", "said"),
     [
         (["celery", "--broker", "redis://127.0.0.1:1/0"], "--flower is for embedded workers"),
-        (["serial"], "--flower has nothing to show without Celery"),
+        (["serial"], "--flower has nothing to show without workers"),
     ],
 )
 def test_flower_with_nothing_to_show_is_a_usage_error(tmp_path, chosen, said):
