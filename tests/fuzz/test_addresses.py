@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import socket
 import string
 from typing import Any
 
 import pytest
-import urllib3.util.connection
 from hypothesis import strategies as st
 
 from tests.fuzz.cases import fuzz
@@ -15,7 +15,7 @@ from worker import allowed_origins as origins
 from worker.contract import Failure
 from worker.redaction import MAX_CHARACTERS, escape_control, redact
 from worker.settings import Settings, SettingsError, read_settings
-from worker.stages import download
+from worker.stages import connections, download
 from worker.stages.download import DownloadError
 
 PARTS = st.sampled_from(
@@ -105,7 +105,8 @@ def tried(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int]]:
         addresses.append(address)
         raise TriedError(111, "Connection refused")
 
-    monkeypatch.setattr(urllib3.util.connection, "create_connection", create_connection)
+    monkeypatch.setattr(connections, "create_connection", create_connection)
+    monkeypatch.setattr(socket, "getaddrinfo", lambda host, port, **_: [(0, 0, 0, "", (host, port))])
     monkeypatch.setattr(download, "settings", lambda: Settings(allowed_origins=("http://allowed",)))
     return addresses
 
