@@ -78,7 +78,7 @@ def stack(project: Path) -> Iterator[Stack]:
         stack.ended("orchestrator")
         yield stack
     finally:
-        stack.compose("down", "--volumes", "--remove-orphans", "--rmi", "local", "--timeout", "5")
+        stack.remove()
 
 
 @pytest.fixture(scope="session")

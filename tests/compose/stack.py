@@ -50,6 +50,11 @@ class Stack:
             check=False,
         )
 
+    def remove(self) -> None:
+        """Remove everything of the project; Compose keeps images that the file names."""
+        self.compose("down", "--volumes", "--remove-orphans", "--rmi", "local", "--timeout", "5")
+        docker("image", "rm", "--force", f"{self.name}-orchestrator")
+
     def orchestrator(self, *arguments: str, **extra: str) -> subprocess.CompletedProcess[str]:
         """A command of the orchestrator against the fleet that is up."""
         return self.run("run", "--rm", "orchestrator", *arguments, **extra)

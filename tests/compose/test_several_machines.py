@@ -131,6 +131,7 @@ def machines(engine: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     finally:
         workers.compose("down", "--volumes", "--rmi", "local", "--remove-orphans")
         broker.compose("down", "--volumes", "--rmi", "local", "--remove-orphans")
+        run("docker", "image", "rm", "--force", f"{broker.project}-orchestrator", cwd=here)
         run("docker", "network", "rm", joint, cwd=here)
 
 

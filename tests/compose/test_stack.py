@@ -276,7 +276,7 @@ class TestContinuousIntegration:
     def own(self, stack: Stack) -> Iterator[Stack]:
         own = Stack(stack.folder, f"{stack.name}-ci", {**stack.settings, "WORKERS": "2"})
         yield own
-        own.compose("down", "--volumes", "--remove-orphans", "--rmi", "local", "--timeout", "5")
+        own.remove()
 
     def test_wait_gives_the_exit_code_of_the_comparison(self, own: Stack) -> None:
         own.compose("up", "--detach", timeout_s=600)
