@@ -65,7 +65,7 @@ class Message(virtual.Message):  # type: ignore[misc]  # kombu publishes no type
     """Checks a message before kombu uses any of it, and decodes it.
 
     kombu decompresses whatever a header tells it to: 1.5 kB became 4.8 GB. It parses a body of any depth, and leaves a
-    message that it cannot parse to whoever reads it.
+    message that it cannot parse to its reader.
     """
 
     def __init__(self, payload: Any, channel: Any = None, **options: Any) -> None:

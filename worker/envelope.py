@@ -1,7 +1,7 @@
 """What may arrive from the broker: size and structure are checked before parsing, every field after it.
 
 Anyone who can write to the broker can write messages, so nothing here trusts them. What is not valid raises
-`RejectedMessageError`; whoever received the message rejects it, so that it keeps no prefetch slot, and goes on.
+`RejectedMessageError`; the receiver rejects the message, so that it keeps no prefetch slot, and goes on.
 """
 
 from __future__ import annotations
