@@ -37,6 +37,7 @@ def result(cell: Cell, makespan_s: float, hops: MeanHops | None = None, shift: i
             ok=8,
             slots_seen=cell.slots,
             hops=hops,
+            service_times_s=() if hops is None else (0.0015,) * 8,
         )
         for number in range(7)
     )

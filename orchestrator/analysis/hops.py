@@ -10,12 +10,15 @@ from dataclasses import dataclass
 from statistics import fmean, median
 from typing import Final
 
-from orchestrator.model.runs import Cell, CellResult, MeanHops
+import numpy as np
+
+from orchestrator.model.runs import MAX_SERVICE_TIMES, Cell, CellResult, MeanHops
 from worker.contract import Hops
 
 # In the order in which a task passes them; the last is what no hop accounts for.
 LEGS: Final = ("publish", "queue", "fetch", "compute", "store", "return", "unexplained")
 
+SERVICE_DIGITS: Final = 4  # significant, of a service time in a result file
 RESOLUTION_S: Final = 1e-6  # error that a sum of clock readings may have
 
 
@@ -66,6 +69,21 @@ def mean_hops(hops: Sequence[Hops]) -> MeanHops | None:
         clock_bound_s=max(_known(each.clock_bound_s for each in whole), default=None),
         beyond_bound=sum(map(beyond_bound, whole)),
     )
+
+
+def service_times_s(hops: Sequence[Hops]) -> tuple[float, ...]:
+    """Return how long each task occupied its slot, as `Sample.service_times_s` keeps it.
+
+    Groups of equal size keep the mean, whatever the number of tasks.
+    """
+    held_s = [each.compute_s + (each.fetch_s or 0.0) + (each.store_s or 0.0) for each in hops]
+    if len(held_s) > MAX_SERVICE_TIMES:
+        # The total of the shortest tasks up to each boundary, which may fall into a task.
+        totals_s = np.cumsum([0.0, *sorted(held_s)])
+        boundaries = np.linspace(0, len(held_s), MAX_SERVICE_TIMES + 1)
+        groups_s = np.diff(np.interp(boundaries, np.arange(len(totals_s)), totals_s))
+        held_s = list(groups_s * (MAX_SERVICE_TIMES / len(held_s)))
+    return tuple(float(f"{max(0.0, each):.{SERVICE_DIGITS}g}") for each in held_s)
 
 
 def beyond_bound(hops: Hops) -> bool:

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Final
 
-from orchestrator.analysis.hops import mean_hops
+from orchestrator.analysis.hops import mean_hops, service_times_s
 from orchestrator.inputs.workload import verify
 from orchestrator.model.runs import Sample, TaskFailure
 from orchestrator.phrases.numbers import count
@@ -93,6 +93,7 @@ def _measure_batch(
         finished = clock()
         outcomes.append(outcome)
     first = _first_outcomes(tasks, outcomes)
+    in_order = [first[task.id] for task in tasks if task.id in first]
     ended: Counter[str] = Counter()
     failures = []
     wrong = 0
@@ -113,9 +114,10 @@ def _measure_batch(
         lost=ended["lost"],
         duplicated=strategy.duplicated + len(outcomes) - len(first),
         wrong=wrong,
-        slots_seen=len({each.slot for each in first.values()} - {None}) or None,
-        hops=mean_hops([each.hops for each in first.values() if each.hops is not None]),
+        slots_seen=len({each.slot for each in in_order} - {None}) or None,
+        hops=mean_hops([each.hops for each in in_order if each.hops is not None]),
         stations=strategy.stations,
+        service_times_s=service_times_s([each.hops for each in in_order if each.hops is not None]),
     )
     return sample, tuple(failures)
 

@@ -36,6 +36,7 @@ SweptAxis = Literal["size", "latency", "chunk"]
 Axis = Literal["slots", SweptAxis]
 
 MAX_CELLS = 10_000
+MAX_SERVICE_TIMES = 64  # kept a sample: of more tasks, the means of as many groups of equal size
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,8 +130,10 @@ class Sample:
     `tasks` those of one batch, `ok` and `failed` how many of them ended so in the worst one (the fewest `ok`).
     What must not happen is counted over all of them: tasks `lost` or `duplicated`, and outputs that differ
     from the reference's (`wrong`). So `ok`, `failed` and `lost` add up to `tasks` unless several batches went
-    wrong. `slots_seen` is how many slots did work. `disturbed` is what disturbed the sample from outside, such as
-    a worker that died: the sample is kept, but left out of every figure.
+    wrong. `slots_seen` is how many slots did work. `service_times_s` is how long each task occupied its slot (fetch,
+    compute, store): in the order of the tasks if there are at most 64, else the means of 64 groups of equal size in
+    ascending order; empty where the tasks have no hops. `disturbed` is what disturbed the sample from outside, such
+    as a worker that died: the sample is kept, but left out of every figure.
     """
 
     round: Round
@@ -146,6 +149,7 @@ class Sample:
     slots_seen: Count | None = None
     hops: MeanHops | None = None
     stations: Stations | None = None
+    service_times_s: Annotated[tuple[Seconds, ...], Field(max_length=MAX_SERVICE_TIMES)] = ()
     batches: PositiveCount = 1
     disturbed: Text | None = None
 

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.analysis.hops import beyond_bound, bound, hop_ledger, mean_hops
-from orchestrator.model.runs import CellResult, MeanHops
+from orchestrator.analysis.hops import beyond_bound, bound, hop_ledger, mean_hops, service_times_s
+from orchestrator.model.runs import MAX_SERVICE_TIMES, CellResult, MeanHops
 from tests.unit.analysis.made_runs import HOPS, REDIS, SERIAL, result, samples
 from worker.contract import Hops
 
@@ -162,3 +162,16 @@ def test_busy_slots_are_blamed_themselves_and_idle_ones_blame_the_way(
 
 def test_tasks_without_a_latency_are_left_out_of_the_means() -> None:
     assert mean_hops([hops(), Hops(2.0, 1.0)]) == mean_hops([hops()])
+
+
+@given(st.lists(st.floats(0.001, 10.0), min_size=1, max_size=300))
+def test_service_times_keep_the_mean_whatever_the_number_of_tasks(times_s: list[float]) -> None:
+    kept = service_times_s([Hops(compute_s=each, compute_cpu_s=0.0) for each in times_s])
+    assert len(kept) == min(len(times_s), MAX_SERVICE_TIMES)
+    assert sum(kept) / len(kept) == pytest.approx(sum(times_s) / len(times_s), rel=1e-3)
+
+
+def test_many_service_times_are_the_means_of_groups_in_ascending_order() -> None:
+    times_s = [float(each) for each in range(2 * MAX_SERVICE_TIMES)]
+    kept = service_times_s([Hops(compute_s=each, compute_cpu_s=0.0) for each in reversed(times_s)])
+    assert kept == tuple(each + 0.5 for each in times_s[::2])

@@ -94,6 +94,12 @@ def test_the_hops_are_means_over_the_first_outcome_of_each_task():
     assert sample.duplicated == 1
 
 
+def test_service_times_are_kept_in_the_order_of_the_tasks():
+    hops = [Hops(compute_s=1.0 + i, compute_cpu_s=0.5, fetch_s=0.25, store_s=0.5) for i in range(3)]
+    sample, _ = sample_of([Outcome(i, RIGHT[i], hops=hops[i]) for i in (2, 0, 1)])
+    assert sample.service_times_s == (1.75, 2.75, 3.75)
+
+
 def test_duplicates_that_the_strategy_counted_are_kept():
     sample, _ = sample_of([right(0), right(1), right(2)], late=2)
     assert sample.duplicated == 2
