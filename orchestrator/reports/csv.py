@@ -12,7 +12,11 @@ from orchestrator.model.runs import Cell, MeanHops, Run, Sample
 from orchestrator.reports.escaping import in_csv
 
 CELL: Final = tuple(field.name for field in fields(Cell))
-SAMPLE: Final = tuple(field.name for field in fields(Sample) if field.name != "hops")
+NESTED: Final = (
+    "hops",
+    "service_times_s",
+)  # the hops have columns of their own, the times are in the JSON alone
+SAMPLE: Final = tuple(field.name for field in fields(Sample) if field.name not in NESTED)
 HOPS: Final = tuple(field.name for field in fields(MeanHops))
 
 
