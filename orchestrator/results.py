@@ -1,4 +1,4 @@
-"""The result file, schema 1: a run to JSON and back; conclusions are written for readers, and never read back.
+"""The result file, schema 2: a run to JSON and back; conclusions are written for readers, and never read back.
 
 A file may come from anywhere, so the model's types limit every value; size and depth are limited before that."""
 
@@ -22,14 +22,15 @@ from pydantic import TypeAdapter, ValidationError
 from orchestrator.analysis.analyse import Findings, analyse
 from orchestrator.errors import UnavailableError, UsageError
 from orchestrator.model.findings import Estimate
-from orchestrator.model.runs import MAX_CELLS, CellResult, Run
+from orchestrator.model.runs import DEFAULT_POOL, MAX_CELLS, CellResult, Run
 from orchestrator.phrases.verdicts import VerdictText, verdict_text
 from orchestrator.phrases.warnings import WarningText, warning_text
+from orchestrator.strategies import STRATEGIES
 from worker.redaction import redact
 
 T = TypeVar("T")
 
-SCHEMA: Final = 1
+SCHEMA: Final = 2
 FOLDER: Final = Path("results")  # where results are by default
 NAMES: Final = "[0-9]*T[0-9]*Z-*.json"  # of result files; in alphabetical order the newest is last
 DISK_FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -233,6 +234,9 @@ def _cell_to_json(result: CellResult, findings: Findings) -> dict[str, Any]:
 
 def _cell_from_json(row: dict[str, Any]) -> dict[str, Any]:
     samples = row.get("samples")
+    kind = STRATEGIES.get(str(row.get("strategy")))
+    if kind is not None and kind.distributed and "pool" not in row:
+        row = {**row, "pool": DEFAULT_POOL}  # schema 1 did not say it
     result = {"cell": row, "samples": samples, "failures": row.get("failures")}
     if "startup_s" in row:
         result["startup_s"] = row["startup_s"]

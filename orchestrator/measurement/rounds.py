@@ -55,7 +55,7 @@ def shuffled(cells: Sequence[Cell], order: random.Random) -> list[Cell]:
     """
     groups: dict[object, list[Cell]] = {}
     for cell in cells:
-        groups.setdefault((cell.stage, cell.width, cell.height, cell.latency_ms), []).append(cell)
+        groups.setdefault((cell.stage, cell.work), []).append(cell)
     shuffles = [order.sample(group, len(group)) for group in groups.values()]
     return list(chain.from_iterable(order.sample(shuffles, len(shuffles))))
 

@@ -178,7 +178,9 @@ def _strategies(
     by_cell: dict[Cell, Strategy] = {}
     with ExitStack() as stack:
         for cell in recorder.run.plan.cells:
-            shared = replace(cell, stage="", kernel="", replica=0, width=None, height=None, latency_ms=None)
+            shared = replace(
+                cell, stage="", kernel="", replica=0, width=None, height=None, latency_ms=None, work_s=None
+            )
             if shared not in entered:
                 watcher.step(f"Starting {cell_name(cell)}")
                 started = time.perf_counter()

@@ -32,11 +32,14 @@ from orchestrator.strategies import STRATEGIES
 
 Data = Literal["local", "resident"]
 Events = Literal["on", "off"]
+Pool = Literal["prefork", "solo", "threads"]
+Style = Literal["tuned", "idiomatic"]
 SweptAxis = Literal["size", "latency", "chunk"]
 Axis = Literal["slots", SweptAxis]
 
 MAX_CELLS = 10_000
 MAX_SERVICE_TIMES = 64  # kept a sample: of more tasks, the means of as many groups of equal size
+DEFAULT_POOL: Pool = "prefork"  # Celery's own default
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +48,9 @@ class Cell:
 
     `events` is whether the workers sent task events, which Flower reads; `None` if that was left as the fleet has
     it. `replica` tells the two halves of the A/A pair apart: the same cell, measured twice a round. `width`,
-    `height` and `latency_ms` are the cell's own work where it differs from the plan's, as in a sweep.
+    `height`, `latency_ms` and `work_s`, the length of a task of stage `spin`, are the cell's own work where it
+    differs from the plan's, as in a sweep. `pool` is how a Celery worker runs tasks, `None` for other strategies.
+    `style` is `tuned`, as an expert would write it, or `idiomatic`, as the documentation shows it.
     """
 
     stage: Text
@@ -60,6 +65,9 @@ class Cell:
     width: Pixels | None = None
     height: Pixels | None = None
     latency_ms: Milliseconds | None = None
+    pool: Pool | None = None
+    style: Style = "tuned"
+    work_s: PositiveSeconds | None = None
 
     @property
     def original(self) -> Cell:
@@ -71,7 +79,8 @@ class Cell:
         """The work that differs from the plan's, such as `64x64 5 ms`; empty if none does."""
         size = f"{self.width}x{self.height}" if self.width is not None else ""
         latency = f"{self.latency_ms:g} ms" if self.latency_ms is not None else ""
-        return f"{size} {latency}".strip()
+        length = f"{self.work_s * 1000:g} ms of work" if self.work_s is not None else ""
+        return " ".join(part for part in (size, latency, length) if part)
 
     @property
     def distributed(self) -> bool:
@@ -264,7 +273,7 @@ class Run:
     cells: Annotated[tuple[CellResult, ...], Field(max_length=MAX_CELLS)] = ()
     loads: Annotated[tuple[Load, ...], Field(max_length=10_000)] = ()
     proof: ExampleOutput | None = None
-    schema: Annotated[int, Field(strict=True, ge=1, le=1_000)] = 1
+    schema: Annotated[int, Field(strict=True, ge=1, le=1_000)] = 2
 
     def of_stage(self, stage: str) -> tuple[CellResult, ...]:
         """The stage's cells, in the plan's order."""

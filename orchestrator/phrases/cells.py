@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final, Literal, TypeAlias
 
-from orchestrator.model.runs import Cell, Run
+from orchestrator.model.runs import DEFAULT_POOL, Cell, Run
 from orchestrator.phrases.numbers import count
 from orchestrator.strategies import STRATEGIES
 
@@ -30,6 +30,8 @@ def cell_name(cell: Cell, detail: Detail = "short") -> str:
         parts.append(f"chunk {cell.chunk}")
     parts += ["stays"] if cell.data == "resident" else []
     parts += ["events"] if cell.events == "on" else []
+    parts += [cell.pool] if cell.pool not in (None, DEFAULT_POOL) else []
+    parts += [cell.style] if cell.style != "tuned" else []
     parts += ["again"] if cell.replica else []
     short = " ".join(parts)
     if detail == "short":
@@ -50,6 +52,8 @@ def _in_prose(cell: Cell) -> str:
     details += [] if cell.chunk is None else [f"chunk {cell.chunk}"]
     details += ["data resident"] if cell.data == "resident" else []
     details += ["task events on"] if cell.events == "on" else []
+    details += [f"pool {cell.pool}"] if cell.pool not in (None, DEFAULT_POOL) else []
+    details += [cell.style] if cell.style != "tuned" else []
     details += ["again"] if cell.replica else []
     return f"{name} ({', '.join(details)})" if details else name
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from orchestrator.model.runs import Axis, Cell, Data, Events
+from orchestrator.model.runs import DEFAULT_POOL, Axis, Cell, Data, Events
 from orchestrator.planning.options import PROFILES, Options
 from orchestrator.strategies import STRATEGIES, StrategyKind
 from worker.payloads import TRANSPORTS
@@ -60,7 +60,7 @@ def _variants(options: Options, cell: Cell) -> Iterator[Cell]:
                 ):
                     # Unless events are asked for, they stay as the fleet has them.
                     for events in [each for each in EVENTS if each in options.events] or (None,):
-                        yield replace(sent, data=data, events=events)
+                        yield replace(sent, data=data, events=events, pool=DEFAULT_POOL)
 
 
 def _transports(options: Options, kind: StrategyKind) -> Sequence[Any]:

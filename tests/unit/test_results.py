@@ -36,9 +36,9 @@ def test_a_write_that_is_interrupted_leaves_nothing(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_file_has_the_shape_of_schema_1():
+def test_the_file_has_the_shape_of_schema_2():
     document = results.to_json(example_run())
-    assert document["schema"] == 1
+    assert document["schema"] == 2
     assert {
         "id",
         "command",
@@ -102,6 +102,18 @@ def test_an_incomplete_run_without_samples_is_written_too():
     assert (document["complete"], document["finished_at"]) == (False, None)
     assert {cell["verified"] for cell in document["cells"]} == {None}
     assert {cell["makespan_s"] for cell in document["cells"]} == {None}
+
+
+def test_celery_cells_of_schema_1_have_the_pool_that_was_the_only_one():
+    document = results.to_json(example_run())
+    document["schema"] = 1
+    for cell in document["cells"]:
+        for name in ("pool", "style", "work_s"):
+            del cell[name]
+    cells = [result.cell for result in results.from_json(document).cells]
+    assert {cell.pool for cell in cells if cell.distributed} == {"prefork"}
+    assert {cell.pool for cell in cells if not cell.distributed} == {None}
+    assert {cell.style for cell in cells} == {"tuned"}
 
 
 def test_what_was_concluded_is_not_read_back():

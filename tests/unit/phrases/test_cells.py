@@ -25,6 +25,14 @@ def test_a_long_name_has_kernel_work_and_slots_as_well() -> None:
     assert cell_name(swept, "long") == "celery redis/4, numpy, 64x64 5 ms, 2 slots"
 
 
+def test_a_pool_and_a_style_that_are_not_the_usual_ones_are_named() -> None:
+    assert cell_name(replace(CELERY, pool="prefork")) == "celery redis/4"
+    assert cell_name(replace(CELERY, pool="solo", style="idiomatic")) == "celery redis/4 solo idiomatic"
+    assert cell_name(replace(CELERY, pool="solo"), "prose") == (
+        "Celery with numpy on 2 slots (redis, chunk 4, pool solo)"
+    )
+
+
 def test_a_name_in_prose_can_stand_in_a_sentence() -> None:
     assert cell_name(SERIAL, "prose") == "serial with numpy"
     assert cell_name(CELERY, "prose") == "Celery with numpy on 2 slots (redis, chunk 4)"
