@@ -15,7 +15,7 @@ from orchestrator.fleet.child_processes import ChildProcesses
 from orchestrator.fleet.embedded import embedded_fleet
 from orchestrator.fleet.fleet import Fleet
 from orchestrator.measurement.clock import SamplePosition, measure
-from orchestrator.measurement.rounds import batches_for, shuffled
+from orchestrator.measurement.rounds import shuffled
 from orchestrator.model.runs import Cell
 from orchestrator.strategies.base import Strategy, make_strategy
 from worker.contract import Failure, Payload, Task
@@ -68,20 +68,17 @@ def makespans(
 ) -> dict[Cell, dict[int, float]]:
     """Return the makespans of each cell by round, after one round of warm-up; every round has a fresh order."""
     found: dict[Cell, dict[int, float]] = {cell: {} for cell in batches}
-    times: dict[Cell, int] = {}
     gc.collect()
     gc.freeze()
     for number in range(-1, rounds):
         fleet.measure_clock_offsets()
         for position, cell in enumerate(shuffled(list(batches), order)):
             work = batches[cell]
-            place, often = SamplePosition(number, position, 0.0), times.get(cell.original, 1)
-            sample, failures = measure(strategies[cell], work.tasks, work.expected, place, batches=often)
+            place = SamplePosition(number, position, 0.0)
+            sample, failures = measure(strategies[cell], work.tasks, work.expected, place)
             if failures or not sample.correct:
                 raise RuntimeError(f"{cell} gave {sample} with {failures}")
-            if number < 0:
-                times[cell] = batches_for(sample.makespan_s)
-            else:
+            if number >= 0:
                 found[cell][number] = sample.makespan_s
     gc.unfreeze()
     return found

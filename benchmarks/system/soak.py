@@ -83,11 +83,11 @@ def rounds(minutes: float) -> tuple[list[Look], int, int]:
         until, number = time.monotonic() + 60 * minutes, 0
         while time.monotonic() < until:
             for position, strategy in enumerate(cells):
-                sample, failures = measure(
-                    strategy, tasks, expected, SamplePosition(number, position, 0.0), batches=5
-                )
-                ended += sample.tasks * sample.batches
-                unsound += not sample.correct or sample.disturbed is not None or bool(failures)
+                for _ in range(5):
+                    place = SamplePosition(number, position, 0.0)
+                    sample, failures = measure(strategy, tasks, expected, place)
+                    ended += sample.tasks
+                    unsound += not sample.correct or sample.disturbed is not None or bool(failures)
             seen.append(look(processes, fleet))
             number += 1
     return seen, ended, unsound

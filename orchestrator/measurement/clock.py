@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import statistics
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -38,7 +37,6 @@ def measure(
     expected: Mapping[int, Payload | Failure],
     place: SamplePosition,
     clock: Clock = time.perf_counter,
-    batches: int = 1,
 ) -> tuple[Sample, tuple[TaskFailure, ...]]:
     """Time a batch, then compare every output with what it should be.
 
@@ -51,24 +49,9 @@ def measure(
         expected: task id to the right output, or to the failure that is right for this input.
         place: kept in the sample.
         clock: seconds of wall time.
-        batches: done in a row; the makespan is their median, `ok` and `failed` are those of the worst.
     """
     with _no_collection():
-        timed = [_measure_batch(strategy, tasks, expected, place, clock) for _ in range(batches)]
-    samples = [sample for sample, _ in timed]
-    middle = sorted(samples, key=lambda sample: sample.makespan_s)[len(samples) // 2]
-    worst = min(samples, key=lambda sample: (sample.ok, -sample.failed))
-    sample = replace(
-        middle,
-        makespan_s=statistics.median(each.makespan_s for each in samples),
-        ok=worst.ok,
-        failed=worst.failed,
-        lost=sum(each.lost for each in samples),
-        duplicated=sum(each.duplicated for each in samples),
-        wrong=sum(each.wrong for each in samples),
-        batches=batches,
-    )
-    failures = tuple(failure for _, failures in timed for failure in failures)
+        sample, failures = _measure_batch(strategy, tasks, expected, place, clock)
     return replace(sample, disturbed=strategy.disturbance() or _disordered(sample, failures)), failures
 
 

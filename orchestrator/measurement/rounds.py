@@ -5,7 +5,6 @@ docs/explanation/verdicts.md."""
 
 from __future__ import annotations
 
-import math
 import os
 import random
 import time
@@ -25,8 +24,6 @@ from orchestrator.model.environment import Load
 from orchestrator.model.runs import Cell, Run, Sample
 from orchestrator.strategies.base import Strategy
 
-SAMPLE_S: Final = 0.01  # seconds a sample lasts at least: a shorter batch is done several times in a row
-MOST_BATCHES: Final = 20  # batches in a sample
 REPEATS: Final = 2  # times a disturbed sample is taken again at once, before the round goes on without it
 
 
@@ -41,11 +38,6 @@ class Watcher(Protocol):
 
     def note(self, message: str) -> None:
         """Show a message that stays."""
-
-
-def batches_for(makespan_s: float) -> int:
-    """Return how many batches of this makespan make a sample that is long enough."""
-    return max(1, min(MOST_BATCHES, math.ceil(SAMPLE_S / max(makespan_s, 1e-9))))
 
 
 def shuffled(cells: Sequence[Cell], order: random.Random) -> list[Cell]:
@@ -80,7 +72,6 @@ class Rounds:
         self._order = random.Random(self._plan.seed)  # noqa: S311 - a reproducible order, not a secret
         self._done = 0
         self._throttled_s: float | None = None
-        self._batches: dict[Cell, int] = {}
 
     def take(self, save: Callable[[Run], None]) -> None:
         """Warm up, then measure round after round, and pass the run so far to `save`."""
@@ -107,24 +98,14 @@ class Rounds:
             for _ in range(1 + REPEATS):
                 signals.check()
                 at = SamplePosition(number, position, time.perf_counter() - began)
-                batches = self._batches.get(cell.original, 1)
-                sample = self._sample(cell, at, batches, counts=True) if counts else self._warm_up(cell, at)
-                if sample.disturbed is None:
+                if self._sample(cell, at, counts).disturbed is None:
                     break
             self._done += 1
 
-    def _warm_up(self, cell: Cell, at: SamplePosition) -> Sample:
-        """Find out how many batches make a sample: the first batch is cold, and a short one gives too few."""
-        sample = self._sample(cell, at, 1, counts=False)
-        if sample.disturbed is None and (needed := batches_for(sample.makespan_s)) > 1:
-            sample = self._sample(cell, at, needed, counts=False)
-        if sample.disturbed is None:
-            self._batches[cell] = batches_for(sample.makespan_s)
-        return sample
-
-    def _sample(self, cell: Cell, at: SamplePosition, batches: int, counts: bool) -> Sample:
+    def _sample(self, cell: Cell, at: SamplePosition, counts: bool) -> Sample:
+        """Take a sample: one batch, whatever its length, because only as many batches are as warm."""
         tasks, expected = self._inputs.tasks(cell), self._inputs.expected(cell)
-        sample, failures = measure(self._strategies[cell], tasks, expected, at, batches=batches)
+        sample, failures = measure(self._strategies[cell], tasks, expected, at)
         if counts or sample.disturbed is not None:  # a task lost in a warm-up counts as lost, too
             self._recorder.add(cell, sample, tuple(map(self._inputs.named, failures)))
         return sample

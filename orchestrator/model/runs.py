@@ -135,11 +135,9 @@ class Sample:
     """One timed batch of one cell in one round.
 
     `at_s` is when it began, in seconds since the first round; `position` its place in the round's order.
-    A batch too short to be timed well is done `batches` times in a row: `makespan_s` is their median,
-    `tasks` those of one batch, `ok` and `failed` how many of them ended so in the worst one (the fewest `ok`).
-    What must not happen is counted over all of them: tasks `lost` or `duplicated`, and outputs that differ
-    from the reference's (`wrong`). So `ok`, `failed` and `lost` add up to `tasks` unless several batches went
-    wrong. `slots_seen` is how many slots did work. `service_times_s` is how long each task occupied its slot (fetch,
+    `tasks` ended `ok` or `failed`, or were `lost`. Some may be `duplicated`, and outputs may differ from the
+    reference's (`wrong`). In older files a short batch was done `batches` times in a row, and `makespan_s` is their
+    median. `slots_seen` is how many slots did work. `service_times_s` is how long each task occupied its slot (fetch,
     compute, store): in the order of the tasks if there are at most 64, else the means of 64 groups of equal size in
     ascending order; empty where the tasks have no hops. `disturbed` is what disturbed the sample from outside, such
     as a worker that died: the sample is kept, but left out of every figure.

@@ -13,11 +13,11 @@ from worker.stages import STAGES
 def test_a_reply_that_arrives_in_pieces_is_not_a_broken_connection(fleet: Fleet) -> None:
     """A reply of 0.64 MB is larger than a socket's buffer, so its first part arrives before the rest."""
     picture = photograph(1, 0, 800, 800)
-    tasks = [Task(number, "grayscale", "numpy", picture) for number in range(12)]
-    expected = dict.fromkeys(range(12), STAGES["grayscale"].reference(picture))
+    tasks = [Task(number, "grayscale", "numpy", picture) for number in range(36)]
+    expected = dict.fromkeys(range(36), STAGES["grayscale"].reference(picture))
     with Celery(2, fleet, "inline", 1, "local") as strategy:
         strategy.disturbance()  # what other tests did to this fleet does not belong to this sample
-        sample, failures = measure(strategy, tasks, expected, SamplePosition(0, 0, 0.0), batches=3)
+        sample, failures = measure(strategy, tasks, expected, SamplePosition(0, 0, 0.0))
     assert failures == ()
-    assert (sample.ok, sample.lost, sample.duplicated, sample.wrong) == (12, 0, 0, 0)
+    assert (sample.ok, sample.lost, sample.duplicated, sample.wrong) == (36, 0, 0, 0)
     assert sample.disturbed is None

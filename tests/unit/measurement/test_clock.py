@@ -147,47 +147,6 @@ def test_garbage_is_collected_before_and_not_during_a_batch():
     assert (states, gc.isenabled()) == ([False], True)
 
 
-def test_a_short_batch_is_done_several_times_and_their_median_counts():
-    clock = Clock()
-
-    class Slowing(Scripted):
-        """Each batch takes a second longer than the one before."""
-
-        extra = 0.0
-
-        def run(self, tasks):
-            self._clock.advance(self.extra)
-            self.extra += 1.0
-            yield from super().run(tasks)
-
-    strategy = Slowing(clock, [right(0), right(1), Outcome(2, b"something else")])
-    sample, _ = measure(strategy, TASKS, RIGHT, PLACE, clock, batches=3)
-    assert (sample.batches, sample.makespan_s) == (3, 4.0)
-    assert (sample.tasks, sample.ok, sample.wrong) == (3, 3, 3)
-
-
-@pytest.mark.parametrize("bad", [0, 1, 2])
-def test_the_counts_of_several_batches_are_those_of_the_worst_whichever_it_is(bad: int):
-    """In the bad one a task fails and another is lost; the second batch has the middle makespan in any case."""
-    lengths = [[1.0, 1.0, 1.0], [2.0, 1.0, 1.0], [3.0, 1.0, 1.0]]
-    batches = iter(enumerate(lengths))
-
-    class OneBad(Scripted):
-        def run(self, tasks):
-            number, waits = next(batches)
-            outcomes = [right(0), right(1), right(2)]
-            if number == bad:
-                outcomes = [right(0), Outcome(1, failure=Failure("ValueError", "no"))]
-            for wait, outcome in zip(waits, outcomes, strict=False):
-                self._clock.advance(wait)
-                yield outcome
-
-    clock = Clock()
-    sample, failures = measure(OneBad(clock, []), TASKS, RIGHT, PLACE, clock, batches=3)
-    assert (sample.tasks, sample.ok, sample.failed, sample.lost) == (3, 1, 1, 1)
-    assert [(failure.task, failure.type) for failure in failures] == [(1, "ValueError"), (2, LOST)]
-
-
 def test_an_outcome_of_a_task_that_is_not_in_the_batch_is_named_as_the_strategys_error():
     with pytest.raises(RuntimeError, match="an outcome of task 7, which is not in the batch"):
         sample_of([right(0), Outcome(7, b"")])

@@ -9,9 +9,8 @@ from dataclasses import replace
 import pytest
 
 from orchestrator import signals
-from orchestrator.measurement import rounds
 from orchestrator.measurement.recorder import Recorder
-from orchestrator.measurement.rounds import REPEATS, SAMPLE_S, Rounds
+from orchestrator.measurement.rounds import REPEATS, Rounds
 from orchestrator.model.runs import Cell, Run, TaskFailure
 from orchestrator.strategies.base import Strategy
 from tests.examples import example_run
@@ -87,24 +86,10 @@ def test_a_run_that_was_disturbed_in_every_round_ends():
     assert len(result.disturbed) == 3 * (1 + REPEATS)
 
 
-def test_a_disturbed_warm_up_does_not_set_the_batches_of_a_sample():
-    strategy = Upset("worker a died", None)
-    measured(strategy, rounds=1, warmup=1)
-    assert strategy.batches > 2  # the warm-up twice, then as many as a short batch needs
-
-
-def test_a_short_cold_batch_does_not_set_the_batches_of_a_sample(monkeypatch):
-    asked = []
-    makespans = iter([0.8, 0.1, 0.1])
-
-    def measure(*_, batches: int):
-        asked.append(batches)
-        sample = example_run().cells[0].samples[0]
-        return replace(sample, makespan_s=next(makespans) * SAMPLE_S, batches=batches), ()
-
-    monkeypatch.setattr(rounds, "measure", measure)
-    measured(Upset(), rounds=1, warmup=1)
-    assert asked == [1, 2, 10]
+def test_every_sample_is_one_batch_however_short_it_is():
+    strategy = Upset()
+    (result,) = measured(strategy, rounds=3, warmup=1).cells
+    assert (strategy.batches, [each.batches for each in result.samples]) == (4, [1, 1, 1])
 
 
 def test_a_disturbed_warm_up_is_kept_because_it_may_have_lost_a_task():
