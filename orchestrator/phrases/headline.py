@@ -14,7 +14,7 @@ from orchestrator.model.findings import Verdict, VerdictWord
 from orchestrator.model.runs import Run
 from orchestrator.phrases.cost import only_here, winning_slots
 from orchestrator.phrases.numbers import count
-from orchestrator.phrases.sweep import paying, significant
+from orchestrator.phrases.sweep import near, no_further, paying, significant
 
 DOES: Final[dict[VerdictWord, str]] = {
     "helps": "it helps in {}",
@@ -115,7 +115,7 @@ def _of_sweep(findings: Findings) -> Headline:
     if len(best) == 1:
         return Headline(_where(best[0], run), _sentence_of(said[best[0].stage]))
     lead = " ".join(f"{stage}: {text}." for stage, text in said.items())
-    pays = sum(each.found.kind in ("crosses", "several", "always") for each in best)
+    pays = sum(each.found.pays for each in best)
     return Headline(f"Celery pays somewhere in {pays or 'none'} of {len(best)} stages", lead)
 
 
@@ -123,7 +123,10 @@ def _beats_where(sweep: Sweep, run: Run) -> str:
     found = sweep.found
     who = "serial work" if sweep.against == "serial" else "the best in-process cell"
     if found.kind == "crosses":
-        return f"Celery beats {who} {paying(sweep, run, found.crossovers[0])}"
+        return f"Celery beats {who} {near(sweep, run, found.crossovers[0])}"
+    if found.kind == "perhaps":
+        sure = f"Celery beats {who} in places" if found.pays else f"no break-even against {who} is certain"
+        return f"{sure}; perhaps Celery beats it {near(sweep, run, found.crossovers[0])}"
     if found.kind in ("always", "never") and not found.everywhere:
         does = "faster" if found.kind == "always" else "slower"
         one = len(found.significant) == 1
@@ -139,14 +142,14 @@ def _beats_where(sweep: Sweep, run: Run) -> str:
 def _where(sweep: Sweep, run: Run) -> str:
     stage, found = sweep.stage, sweep.found
     if found.kind == "crosses":
-        return f"In {stage} Celery pays {paying(sweep, run, found.crossovers[0])}"
-    if found.kind in ("always", "never") and not found.everywhere:
-        does = "pays" if found.kind == "always" else "does not pay"
-        return f"In {stage} Celery {does} {significant(sweep, run)}"
+        return f"In {stage} Celery pays {near(sweep, run, found.crossovers[0])}"
+    if found.kind == "never" or (found.kind == "perhaps" and not found.pays):
+        none = f"No break-even found in {stage} {no_further(sweep, run)}"
+        return none if found.kind == "never" else f"{none}; perhaps {paying(sweep, run, found.crossovers[0])}"
+    if found.kind in ("always", "perhaps") and not found.everywhere:
+        return f"In {stage} Celery pays {significant(sweep, run)}"
     if found.kind == "undecided":
         return f"It is unclear where Celery pays in {stage}"
-    if found.kind == "never":
-        return f"In {stage} Celery never pays in the tested range"
     return f"In {stage} Celery pays in {'places' if found.kind == 'several' else 'the whole tested range'}"
 
 

@@ -39,11 +39,22 @@ def _answer(sweep: Sweep, run: Run) -> str:
     if found.everywhere:
         return f"Celery never beats {who} {tested}: it {ends}."
     if found.kind in ("always", "never"):
-        does = "significantly faster" if found.kind == "always" else "significantly slower"
-        return (
-            f"Celery is {does} than {who} {significant(sweep, run)}. It {ends}, the ends of the tested range."
-        )
+        none = "" if found.kind == "always" else f"No break-even was found {no_further(sweep, run)}: "
+        does = "faster" if found.kind == "always" else "slower"
+        where = significant(sweep, run)
+        return f"{none}Celery is significantly {does} than {who} {where}. It {ends}, the ends of the tested range."
     parts = [f"{paying(sweep, run, each)} ({_interval(each, sweep, run)})" for each in found.crossovers]
+    if found.kind == "perhaps" and found.pays:
+        where = " and ".join(_span(sweep, run, *span) for span in found.significant)
+        return (
+            f"Celery is significantly faster than {who} {where}, and perhaps {', '.join(parts)}; it {ends}, the ends "
+            "of the tested range."
+        )
+    if found.kind == "perhaps":
+        return (
+            f"No break-even is certain {no_further(sweep, run)}. Perhaps Celery beats {who} {', '.join(parts)}; it "
+            f"{ends}, the ends of the tested range."
+        )
     several = " It crosses more than once; see the chart." if found.kind == "several" else ""
     return f"Celery beats {who} {', '.join(parts)}; it {ends}, the ends of the tested range.{several}"
 
@@ -65,6 +76,26 @@ def span_name(sweep: Sweep, run: Run, low: float, high: float) -> str:
     """Return a span of the axis with its unit: `64x64 to 512x512 pixels`; one value if both ends are equal."""
     first, last = _bare(sweep, run, low), _bare(sweep, run, high)
     return value_name(sweep, run, high) if first == last else f"{first} to {value_name(sweep, run, high)}"
+
+
+def no_further(sweep: Sweep, run: Run) -> str:
+    """Say how far a break-even was looked for: `up to 2048x2048 pixels`."""
+    return f"up to {value_name(sweep, run, sweep.found.high)}"
+
+
+def near(sweep: Sweep, run: Run, crossover: Crossover) -> str:
+    """Return a crossover with its interval, for a headline: `from 611x611 pixels (580x580 to 640x640)`."""
+
+    def bare(end: float) -> str:
+        return _bare(sweep, run, _reached(sweep, crossover, end))
+
+    words = paying(sweep, run, crossover)
+    if crossover.low is None or crossover.high is None:
+        ends = [f"up to {bare(each)}" for each in (crossover.high,) if each is not None]
+        ends += [f"from {bare(each)}" for each in (crossover.low,) if each is not None]
+        return f"{words} ({' and '.join(ends)})" if ends else words
+    low, high = bare(crossover.low), bare(crossover.high)
+    return words if low == high == bare(crossover.at) else f"{words} ({low} to {high})"
 
 
 def significant(sweep: Sweep, run: Run) -> str:

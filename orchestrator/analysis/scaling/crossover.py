@@ -1,8 +1,8 @@
 """Where Celery starts to pay along a swept axis: the crossover of its time and the baseline's.
 
-A cubic through the four nearest points interpolates each round's log-ratio on the logarithm of the axis, so that every
-round has a value at every position and the exact test applies as it does at a measured point. A position belongs to a
-crossover's interval if the test cannot distinguish its ratio from 1.
+A crossover is asserted only between two measured points that differ from 1 by the verdict's own rule, one on each
+side. Where it lies comes from a cubic through the four nearest points, which interpolates each round's log-ratio on the
+logarithm of the axis. A position belongs to the interval if its ratio cannot be told from 1.
 Source: inverting a test, Hollander, Wolfe & Chicken, "Nonparametric Statistical Methods", 3rd ed., 2014,
 sec. 3.3; Fieller, J. R. Stat. Soc. B 16, 1954. Coverage: benchmarks/statistics/crossover.py.
 """
@@ -10,7 +10,7 @@ sec. 3.3; Fieller, J. R. Stat. Soc. B 16, 1954. Coverage: benchmarks/statistics/
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby, pairwise
 from math import exp, log, log1p
 from typing import Final, Literal, TypeAlias
@@ -18,22 +18,15 @@ from typing import Final, Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from orchestrator.analysis.stats.intervals import (
-    FEWEST_ROUNDS,
-    critical_value,
-    estimate,
-    rank_test,
-    walsh_averages,
-)
+from orchestrator.analysis.stats.intervals import FEWEST_ROUNDS, beyond_one, estimate
 from orchestrator.model.findings import Estimate
 
 Floats: TypeAlias = NDArray[np.float64]
-BreakEvenKind: TypeAlias = Literal["crosses", "several", "always", "never", "undecided"]
+BreakEvenKind: TypeAlias = Literal["crosses", "several", "perhaps", "always", "never", "undecided"]
 Side: TypeAlias = Literal[-1, 0, 1]  # -1: Celery takes significantly less time, 1: more, 0: not significant
-Segment: TypeAlias = tuple[Side, int, int]  # of neighbouring positions: their side, the first and the last
 Span: TypeAlias = tuple[float, float]  # from and to, on the axis
 
-STEPS: Final = 60  # positions examined between two points
+STEPS: Final = 24  # positions examined between two points
 FEWEST_POINTS: Final = 4  # that a cubic needs
 
 
@@ -65,8 +58,9 @@ class Crossover:
 class BreakEven:
     """Where Celery pays on a swept axis that was tested from `low` to `high`.
 
-    It `crosses` once, `several` times, is `always` or `never` significantly faster on `significant` and nowhere on
-    the other side, or is `undecided`: too few rounds or points, or no significant difference.
+    It `crosses` once, `several` times, or `perhaps`: one side is significant, and the curve passes 1 without becoming
+    significant on the other. It is `always` or `never` faster if the `significant` points are all on one side, and
+    `undecided` with too few rounds or points, or without a significant one.
     """
 
     kind: BreakEvenKind
@@ -79,15 +73,25 @@ class BreakEven:
 
     @property
     def everywhere(self) -> bool:
-        """Whether it is significantly on one side in the whole tested range."""
+        """Whether every point is significantly on one side."""
         return self.kind in ("always", "never") and not self.unclear
+
+    @property
+    def pays(self) -> bool:
+        """Whether Celery is significantly faster somewhere."""
+        if self.kind != "perhaps":
+            return self.kind in ("crosses", "several", "always")
+        # The significant side of a suspected crossover is the one whose end of the interval is known.
+        suspected = self.crossovers[0]
+        return suspected.pays_above == (suspected.low is None)
 
 
 def break_even(points: Sequence[SweepPoint], margin: float = 0.05) -> BreakEven:
-    """Find where the ratio passes 1, from the rounds that every point has.
+    """Find where the ratio passes 1.
 
-    A segment nowhere further from 1 than `margin` counts as unclear: among many positions of a ratio that is 1
-    everywhere, some are significant by chance.
+    Args:
+        points: of the sweep; the curve between them comes from the rounds that all of them have.
+        margin: how far from 1 a ratio must be to count, at least what equal cells differ by.
 
     Raises:
         ValueError: there are no points, or one is not above 0.
@@ -101,19 +105,30 @@ def break_even(points: Sequence[SweepPoint], margin: float = 0.05) -> BreakEven:
     rounds = sorted(set.intersection(*(set(point.ratios) for point in ordered)))
     if len(rounds) < FEWEST_ROUNDS or len(ordered) < FEWEST_POINTS:
         return BreakEven("undecided", low, high, points=ordered)
-    axis = np.array([log(point.at) for point in ordered])
-    measured = np.array([[log(point.ratios[round_]) for round_ in rounds] for point in ordered])
-    positions = _positions(axis)
-    curve = _curve(positions, interpolation(axis, positions) @ measured)
-    segments = _merged(_segments(curve), curve, log1p(margin))
-    crossovers = tuple(_crossovers(segments, curve, log1p(margin)))
-    spans = [(side, (exp(positions[first]), exp(positions[last]))) for side, first, last in segments]
-    significant = tuple(span for side, span in spans if side)
-    unclear = tuple(span for side, span in spans if not side)
-    sides = {side for side, _, _ in segments} - {0}
-    of_sides: BreakEvenKind = "always" if sides == {-1} else "never" if sides else "undecided"
-    kind = of_sides if not crossovers else "crosses" if len(crossovers) == 1 else "several"
-    return BreakEven(kind, low, high, crossovers, significant, unclear, ordered)
+    sides = [side_of(point, margin) for point in ordered]
+    significant, unclear = _spans(ordered, sides, clear=True), _spans(ordered, sides, clear=False)
+    if not any(sides):
+        return BreakEven("undecided", low, high, (), (), unclear, ordered)
+    curve = _Curve(ordered, rounds)
+    clear = [index for index, side in enumerate(sides) if side]
+    found = [
+        curve.crossover(one, other, sides[other] < 0)
+        for one, other in pairwise(clear)
+        if sides[one] == -sides[other]
+    ]
+    kind: BreakEvenKind = "always" if sides[clear[0]] < 0 else "never"
+    if found:
+        kind = "crosses" if len(found) == 1 else "several"
+    else:
+        found = _suspected(ordered, sides, curve, margin)
+        kind = "perhaps" if found else kind
+    return BreakEven(kind, low, high, tuple(found), significant, unclear, ordered)
+
+
+def side_of(point: SweepPoint, margin: float) -> Side:
+    """Return on which side of 1 a point is by the verdict's rule, 0 if that is unclear."""
+    ratio = point.ratio
+    return 0 if ratio is None else _sign(beyond_one(ratio, margin))
 
 
 def interpolation(axis: Floats, positions: Floats) -> Floats:
@@ -131,98 +146,70 @@ def interpolation(axis: Floats, positions: Floats) -> Floats:
     return weights
 
 
-def _positions(axis: Floats) -> Floats:
-    between = [np.linspace(one, other, STEPS, endpoint=False) for one, other in pairwise(axis)]
-    return np.append(np.concatenate(between), axis[-1])
+def _sign(value: float) -> Side:
+    return 1 if value > 0 else -1 if value < 0 else 0
 
 
-@dataclass(frozen=True, slots=True)
-class _Curve:
-    """The log-ratio at each position of the axis, with its interval."""
-
-    positions: Floats
-    points: Floats
-    low: Floats
-    high: Floats
-    level: float
-
-    def side(self, index: int) -> Side:
-        return 1 if self.low[index] > 0 else -1 if self.high[index] < 0 else 0
+def _spans(points: Sequence[SweepPoint], sides: Sequence[Side], clear: bool) -> tuple[Span, ...]:
+    """Return from where to where neighbouring points are on the same side, or on none."""
+    groups = (list(group) for _, group in groupby(range(len(points)), key=sides.__getitem__))
+    return tuple((points[g[0]].at, points[g[-1]].at) for g in groups if bool(sides[g[0]]) == clear)
 
 
-def _curve(positions: Floats, logarithms: Floats) -> _Curve:
-    """Compute `intervals.estimate` at every position at once, from log-ratios of shape (positions, rounds)."""
-    ordered = np.sort(walsh_averages(logarithms), axis=1)
-    k, level = critical_value(rank_test(logarithms.shape[1]))
-    return _Curve(positions, np.median(ordered, axis=1), ordered[:, k], ordered[:, -1 - k], level)
+def _suspected(
+    points: Sequence[SweepPoint], sides: Sequence[Side], curve: _Curve, margin: float
+) -> list[Crossover]:
+    """Return the crossover beyond the last significant point, or before the first, that no test confirms.
 
-
-def _segments(curve: _Curve) -> list[Segment]:
-    """Split the positions by side, with an unclear step between two opposite segments that touch."""
-    segments: list[Segment] = []
-    for side, group in groupby(range(len(curve.positions)), key=curve.side):
-        indices = list(group)
-        if segments and side and segments[-1][0] == -side:
-            segments.append((0, indices[0] - 1, indices[0]))
-        segments.append((side, indices[0], indices[-1]))
-    return segments
-
-
-def _merged(segments: Sequence[Segment], curve: _Curve, margin: float) -> list[Segment]:
-    """Turn the segments that stay within the margin of 1 into unclear ones."""
-    merged: list[Segment] = []
-    for side, first, last in segments:
-        far = float(np.abs(curve.points[first : last + 1]).max()) > margin
-        if not (side and far) and merged and merged[-1][0] == 0:
-            merged[-1] = (0, merged[-1][1], last)
-        else:
-            merged.append((side if far else 0, first, last))
-    return merged
-
-
-def _crossovers(segments: Sequence[Segment], curve: _Curve, margin: float) -> list[Crossover]:
-    """Find a crossover in every unclear segment between two opposite sides.
-
-    An unclear segment at an end of the axis has no neighbour there: the end's own point decides the side, and the
-    interval is open.
+    At the end of the range the ratio must lie on the other side by more than the margin.
     """
-    crossovers = []
-    for index, (side, first, last) in enumerate(segments):
-        opens, closes = index == 0, index == len(segments) - 1
-        if side != 0 or (opens and closes):
-            continue
-        before = _leaning(curve, first, margin) if opens else segments[index - 1][0]
-        after = _leaning(curve, last, margin) if closes else segments[index + 1][0]
-        at = _passes(curve, first, last)
-        if at is None or before != -after:
-            continue
-        low = None if opens else _edge(curve, first, first - 1)
-        high = None if closes else _edge(curve, last, last + 1)
-        crossovers.append(Crossover(at, low, high, curve.level, pays_above=after == -1))
-    return crossovers
+    clear = [index for index, side in enumerate(sides) if side]
+    last = len(points) - 1
+    found = []
+    for inner, end in ((clear[-1], last), (clear[0], 0)):
+        ratio = points[end].ratio
+        beyond = 0 if ratio is None or abs(log(ratio.point)) <= log1p(margin) else _sign(log(ratio.point))
+        if beyond == -sides[inner]:
+            pays_above = (beyond if end == last else sides[inner]) < 0
+            crossover = curve.crossover(min(inner, end), max(inner, end), pays_above)
+            found.append(replace(crossover, high=None) if end == last else replace(crossover, low=None))
+    return found
 
 
-def _leaning(curve: _Curve, index: int, margin: float) -> Side:
-    """Return the side of a position's point, significant or not; 0 within the margin of 1."""
-    point = curve.points[index]
-    return 0 if abs(point) <= margin else 1 if point > 0 else -1
+class _Curve:
+    """The ratio between measured points, with its interval, from the rounds that all points have."""
 
+    def __init__(self, points: Sequence[SweepPoint], rounds: Sequence[int]) -> None:
+        self._axis = np.array([log(point.at) for point in points])
+        self._measured = np.array([[log(point.ratios[round_]) for round_ in rounds] for point in points])
 
-def _edge(curve: _Curve, unclear: int, clear: int) -> float:
-    """Return where the interval's end passes 1 between two neighbouring positions."""
-    ends = curve.low if curve.low[clear] > 0 else curve.high
-    return _root(curve.positions, ends, unclear, clear)
+    def crossover(self, one: int, other: int, pays_above: bool) -> Crossover:
+        """Find where the ratio passes 1 between two points that lie on different sides of it.
 
-
-def _passes(curve: _Curve, first: int, last: int) -> float | None:
-    """Return where the point passes 1 between two positions, the middle one of several; `None` if nowhere."""
-    lower, upper = max(0, first - 1), min(len(curve.positions) - 1, last + 1)
-    above = curve.points[lower : upper + 1] > 0
-    passing = lower + np.flatnonzero(above[1:] != above[:-1])
-    if not len(passing):
-        return None
-    index = int(passing[len(passing) // 2])
-    return _root(curve.positions, curve.points, index, index + 1)
+        Where it passes several times, the middle one counts, and the interval spans all.
+        """
+        positions = np.linspace(self._axis[one], self._axis[other], 1 + STEPS * (other - one))
+        logarithms = interpolation(self._axis, positions) @ self._measured
+        ratios = [each for row in np.exp(logarithms) if (each := estimate(list(row))) is not None]
+        middle = np.log([each.point for each in ratios])
+        passing = np.flatnonzero((middle[1:] > 0) != (middle[:-1] > 0))
+        index = int(passing[len(passing) // 2]) if len(passing) else len(positions) // 2 - 1
+        at = _root(positions, middle, index, index + 1)
+        # Significant at the first position, the ends of the interval are near 1 at those that are not.
+        ends = [(log(each.low or each.point), log(each.high or each.point)) for each in ratios]
+        first_side = 1 if pays_above else -1
+        before = np.array([low if first_side > 0 else -high for low, high in ends])
+        after = np.array([-high if first_side > 0 else low for low, high in ends])
+        left, right = np.flatnonzero(before <= 0), np.flatnonzero(after <= 0)
+        low = _root(positions, before, left[0] - 1, left[0]) if len(left) and left[0] else exp(positions[0])
+        last = len(positions) - 1
+        high = (
+            _root(positions, after, right[-1], right[-1] + 1)
+            if len(right) and right[-1] < last
+            else exp(positions[-1])
+        )
+        level = min((each.level for each in ratios if each.level is not None), default=0.0)
+        return Crossover(at, min(low, at), max(high, at), level, pays_above)
 
 
 def _root(positions: Floats, values: Floats, one: int, other: int) -> float:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import exp, log
 from typing import Final, Literal, TypeAlias
 
 from orchestrator.analysis.queueing.service_demands import Bounds, bounds, service_demands, slot_series
 from orchestrator.analysis.scaling.crossover import BreakEven, SweepPoint, break_even
 from orchestrator.analysis.stats.intervals import paired
-from orchestrator.analysis.verdicts.comparability import eligible, obstacle
+from orchestrator.analysis.verdicts.comparability import eligible, noise_floor, obstacle
 from orchestrator.analysis.verdicts.selection import select_best
 from orchestrator.analysis.verdicts.verdict import BASELINES, candidates, is_celery
 from orchestrator.model.findings import Against
@@ -54,6 +55,12 @@ def sweeps(run: Run) -> tuple[Sweep, ...]:
         for against in BASELINES
         if (sweep := _sweep(run, stage, against, axis)) is not None
     )
+
+
+def smallest_difference(run: Run) -> float:
+    """Return the share by which two cells must differ to count: the margin, or what the A/A pair differs by."""
+    noise = noise_floor(run)
+    return max(run.plan.margin, 0.0 if noise is None else exp(abs(log(noise.point))) - 1)
 
 
 def distinct(found: Sequence[Sweep]) -> tuple[Sweep, ...]:
@@ -114,7 +121,7 @@ def _sweep(run: Run, stage: str, against: Against, axis: Axis) -> Sweep | None:
         versus.append(other.best.cell)
     if not points:
         return None
-    found = break_even(points, run.plan.margin)
+    found = break_even(points, smallest_difference(run))
     return Sweep(stage, against, axis, found, tuple(celery), tuple(versus), tuple(left_out))
 
 

@@ -74,10 +74,28 @@ def test_an_unclear_end_near_1_is_no_side_of_a_crossover() -> None:
     assert (mirrored.kind, mirrored.crossovers) == ("never", ())
 
 
-def test_an_unclear_end_beyond_the_margin_is_a_side() -> None:
-    found = sweep([0.93, 0.97, 1.02, 1.2, 1.5, 2.0], (1.0, 1.25, 0.8, 1.15, 0.87, 1.1, 0.9))
-    assert found.kind == "crosses"
+def test_a_crossover_without_a_significant_point_on_its_other_side_is_a_guess() -> None:
+    wild = (1.0, 1.25, 0.8, 1.15, 0.87, 1.1, 0.9)
+    found = sweep([0.93, 0.97, 1.02, 1.2, 1.5, 2.0], wild)
+    assert (found.kind, found.pays) == ("perhaps", False)
     assert (found.crossovers[0].low, found.crossovers[0].pays_above) == (None, False)
+    found = sweep([2.0, 1.5, 1.2, 1.02, 0.95, 0.887], wild)
+    assert (found.kind, found.pays) == ("perhaps", False)
+    (crossover,) = found.crossovers
+    assert (crossover.high, crossover.pays_above) == (None, True)
+    assert (crossover.low or 0) < 64 < crossover.at < 256
+
+
+def test_a_guess_beyond_points_that_pay_says_that_celery_pays() -> None:
+    wild = (1.0, 1.25, 0.8, 1.15, 0.87, 1.1, 0.9)
+    found = sweep([0.5, 0.6, 0.8, 0.98, 1.05, 1.12], wild)
+    assert (found.kind, found.pays) == ("perhaps", True)
+
+
+def test_a_difference_within_what_equal_cells_differ_by_is_no_side() -> None:
+    points = [SweepPoint(at, dict.fromkeys(range(7), 1.2 if at < 16 else 0.9)) for at in AXIS]
+    assert break_even(points, margin=0.05).kind == "crosses"
+    assert break_even(points, margin=0.15).kind == "never"
 
 
 def test_ratios_within_the_margin_everywhere_are_undecided() -> None:
