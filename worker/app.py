@@ -10,9 +10,9 @@ import sys
 from typing import Any, Final
 
 from celery import Celery
-from celery.signals import worker_init
+from celery.signals import worker_init, worker_process_init
 
-from worker import celery_patches
+from worker import celery_patches, functions
 from worker.access_errors import find_access_error
 from worker.allocator import collect_rarely, keep_freed_memory
 from worker.payloads.redis import ANSWER_S
@@ -139,8 +139,19 @@ def _prepare_worker(**_: Any) -> None:
     reason = find_access_error(settings())
     if reason is not None:
         raise _exit(reason, ACCESS_DENIED)
+    if settings().functions:
+        functions.enter_folder()
+        functions.descriptions()
+        app.set_current()  # a module of the user's may have made an application of its own
     # Celery's own tasks, such as celery.map and celery.chord, call any other task with any arguments.
     for name in [name for name in app.tasks if not name.startswith(f"{PREFIX}.")]:
         app.tasks.unregister(name)
     keep_freed_memory()
     collect_rarely()
+
+
+@worker_process_init.connect
+def _silence_functions(**_: Any) -> None:
+    """Drop what a user's functions print, which would fill the worker's log."""
+    if settings().functions:
+        functions.drop_output()

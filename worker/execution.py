@@ -20,7 +20,7 @@ def execute(
     cpu_started, started = cpu_clock(), clock()
     try:
         output = kernel_of(task.stage, task.kernel)(task.payload)
-    except Exception as error:  # noqa: BLE001 - whatever a kernel raises is that task's failure, kept as data
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a kernel raises is that task's failure
         failure = describe(error)
     elapsed = clock() - started
     # The CPU clock is read outside the two readings of the wall clock, so it may count a little more.

@@ -11,6 +11,7 @@ from multiprocessing import connection, parent_process
 from threading import Barrier
 from typing import Any
 
+from worker import functions
 from worker.allocator import collect_rarely, keep_freed_memory
 from worker.contract import Outcome, Task
 from worker.execution import execute_in_pool
@@ -25,6 +26,7 @@ def start(all_up: Barrier, start_s: float) -> None:
     threading.Thread(target=_end_with_the_parent, daemon=True).start()
     keep_freed_memory()
     collect_rarely()
+    functions.descriptions()  # import what will be called
     all_up.wait(start_s)
 
 

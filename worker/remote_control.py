@@ -16,6 +16,7 @@ from celery.worker.state import active_requests, reserved_requests
 from kombu import pidbox
 from pydantic import Field, TypeAdapter
 
+from worker import functions
 from worker.access_errors import access_error
 from worker.celery_patches import rejections
 from worker.cgroup import cpu_quota, throttled_s
@@ -142,7 +143,7 @@ def clock_identity() -> str | None:
 
 @inspect_command(name="breakeven_describe")
 def describe(state: Any, **_: Any) -> dict[str, Any]:
-    """Describe this worker: message format, queues, slots, how its pool treats them, processors and Python."""
+    """Describe this worker: message format, queues, slots and their pool, processors, Python, functions."""
     controller = state.consumer.controller
     return {
         "version": VERSION,
@@ -160,6 +161,7 @@ def describe(state: Any, **_: Any) -> dict[str, Any]:
         "clock": clock_identity(),
         "payload_dir": settings().payload_dir,
         "events": _sends_task_events(state),
+        "functions": [dict(each) for each in functions.descriptions()],
     }
 
 

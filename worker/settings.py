@@ -64,9 +64,14 @@ class Settings(BaseSettings):
     # Remote-control commands to obey beside those that Breakeven and Flower need, such as `shutdown`.
     control: Annotated[frozenset[str], NoDecode] = frozenset()
 
+    # The user's functions that this process may call (pkg.mod:name), and the folders of their modules, separated as in
+    # PYTHONPATH; functions run in the first.
+    functions: Annotated[tuple[str, ...], NoDecode] = ()
+    function_path: str = ""
+
     alive_file: str | None = None  # touched with every heartbeat of `python -m worker`, for health checks
 
-    @field_validator("allowed_origins", "control", mode="before")
+    @field_validator("allowed_origins", "control", "functions", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         if isinstance(value, str):
@@ -87,6 +92,12 @@ class Settings(BaseSettings):
     def _check_tls_files(self) -> Self:
         check_files(self.tls_ca, self.tls_cert, self.tls_key)
         return self
+
+    @property
+    def function_folders(self) -> tuple[str, ...]:
+        """The folders in which modules of functions are looked for, last of all; the current one if none is set."""
+        folders = tuple(folder for folder in self.function_path.split(os.pathsep) if folder)
+        return folders or (str(Path.cwd()),)
 
     @property
     def payload_store_url(self) -> str:

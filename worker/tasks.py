@@ -18,7 +18,7 @@ from worker.messages import STORE_FAILED, TaskMessage, TaskReply, TaskResult
 from worker.payloads import TRANSPORTS
 from worker.payloads.transport import PayloadMissingError, Reference, Transport
 from worker.settings import settings
-from worker.stages import DIAGNOSTICS, STAGES
+from worker.stages import DIAGNOSTICS, STAGES, as_payload
 
 
 def task_name(stage: str) -> str:
@@ -50,8 +50,8 @@ def _run_task(
         if outcome.hops is not None:
             compute_s, cpu_s = outcome.hops.compute_s, outcome.hops.compute_cpu_s
         computed = clock()
-        if outcome.output is not None:
-            stored, failure = _store(transport, f"{chunk.key}:out:{task_id}", outcome.output)
+        if outcome.failure is None:
+            stored, failure = _store(transport, f"{chunk.key}:out:{task_id}", stage, outcome.output)
         store_s = clock() - computed
     return TaskResult(
         task_id, stored, failure, started, fetched - started, compute_s, cpu_s, store_s, clock()
@@ -67,9 +67,12 @@ def _fetch(transport: Transport, reference: Reference) -> tuple[Payload | None, 
         return None, describe(error)
 
 
-def _store(transport: Transport, key: str, output: Payload) -> tuple[Reference | None, Failure | None]:
+def _store(
+    transport: Transport, key: str, stage: str, output: Payload | None
+) -> tuple[Reference | None, Failure | None]:
     try:
-        return transport.put(key, output), None
+        payload = as_payload(stage, output)
+        return None if payload is None else transport.put(key, payload), None
     except (redis.RedisError, OSError) as error:
         return None, _store_failed("stored", error)
     except Exception as error:  # noqa: BLE001 - an output that cannot be stored is that task's failure

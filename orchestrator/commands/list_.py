@@ -23,6 +23,8 @@ def list_() -> None:
 
     lines = ["stages and their kernels"]
     for name, stage in STAGES.items():
+        if stage.of_user:
+            continue
         lines.append(f"  {name:<12}{', '.join(stage.kernels)}")
     lines += ["strategies"]
     for name, kind in STRATEGIES.items():

@@ -18,6 +18,14 @@ class _Model(BaseModel):
     model_config = ConfigDict(frozen=True, strict=True, extra="ignore", hide_input_in_errors=True)
 
 
+class FunctionDescription(_Model):
+    """A user's function that a worker may call: its version, or why it cannot."""
+
+    name: Text
+    version: Text | None = None
+    error: Text | None = None
+
+
 class Description(_Model):
     """How a worker describes itself."""
 
@@ -32,6 +40,7 @@ class Description(_Model):
     autoscale: bool = False
     max_tasks_per_child: int | None = None
     max_memory_per_child: int | None = None
+    functions: Annotated[list[FunctionDescription], Field(max_length=1_000)] = []
 
 
 class ClockReading(_Model):

@@ -12,6 +12,7 @@ import pwd
 import site
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Final, NoReturn
 
@@ -60,6 +61,8 @@ NEEDED: Final = frozenset(
     ("PATH", "HOME", "LANG", "LANGUAGE", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
 )
 NEEDED_PREFIXES: Final = ("LC_", "PYTHON")
+# Where modules of the user's functions are looked for, last of all (`worker.functions`).
+FUNCTION_PATH: Final = "BREAKEVEN_FUNCTION_PATH"
 # Files and folders that a variable of ours may name by a path relative to the folder where the user is.
 PATHS: Final = tuple(
     f"BREAKEVEN_{name}" for name in ("TLS_CA", "TLS_CERT", "TLS_KEY", "PAYLOAD_DIR", "ALIVE_FILE")
@@ -89,6 +92,7 @@ def minimal(environment: Mapping[str, str]) -> dict[str, str]:
 def restart_sealed(module: str) -> None:
     """Replace this process by `python -m MODULE` in the sealed environment, unless it runs in one."""
     environment = sealed(os.environ)
+    environment.setdefault(FUNCTION_PATH, _user_path())
     if sys.executable and (environment != dict(os.environ) or _imports_from_current_folder()):
         _restart(module, environment)
 
@@ -103,6 +107,14 @@ def _imports_from_current_folder() -> bool:
         return not sys.flags.safe_path and sys.path[0] == os.getcwd()  # noqa: PTH109 - as Python writes it there
     except (IndexError, OSError):
         return False
+
+
+def _user_path() -> str:
+    """Return the folders where `python -m` would find the user's modules: the current one and their `PYTHONPATH`."""
+    named = [folder for folder in os.environ.get("PYTHONPATH", "").split(os.pathsep) if folder]
+    with suppress(OSError):  # the current folder was deleted
+        return os.pathsep.join(dict.fromkeys(map(os.path.abspath, (".", *named))))
+    return ""
 
 
 def _home(environment: Mapping[str, str]) -> dict[str, str]:

@@ -53,6 +53,7 @@ class WorkerInfo:
     payload_dir: str | None
     events: bool
     offset: Offset | None = None
+    functions: tuple[answers.FunctionDescription, ...] = ()
 
     def as_worker(self) -> Worker:
         """Return what the result file keeps of it."""
@@ -189,6 +190,7 @@ def _worker_info(name: str, answer: dict[str, Any]) -> WorkerInfo:
         clock=description.clock,
         payload_dir=description.payload_dir,
         events=description.events,
+        functions=tuple(description.functions),
     )
 
 

@@ -52,7 +52,7 @@ def check(options: Options) -> Source:
 def choices() -> Mapping[str, tuple[str, ...]]:
     """Return the names that a user can choose, by kind."""
     return {
-        "stage": tuple(STAGES),
+        "stage": tuple(name for name, stage in STAGES.items() if not stage.of_user),
         "kernel": tuple(dict.fromkeys(kernel for stage in STAGES.values() for kernel in stage.kernels)),
         "strategy": tuple(STRATEGIES),
         "transport": tuple(dict.fromkeys(name for kind in STRATEGIES.values() for name in kind.transports)),

@@ -45,10 +45,11 @@ RANGES: Final[dict[SweptAxis, Range]] = {
 def with_defaults(options: Options) -> Options:
     """Return the options with one stage, its best kernel, one chunk and fewer rounds where none are given."""
     stages = options.stages or (DEFAULT_STAGE,)
+    best = dict.fromkeys(STAGES[stage].best for stage in stages)
     return replace(
         options,
         stages=stages,
-        kernels=options.kernels or tuple(dict.fromkeys(STAGES[stage].best for stage in stages)),
+        kernels=options.kernels or tuple(kernel for kernel in best if kernel is not None),
         chunks=options.chunks or (1,),
         rounds=options.rounds or str(min(SWEEP_ROUNDS, PROFILES[options.profile].rounds)),
     )

@@ -5,6 +5,7 @@ A reference is one of
     {"url": "http://..."}                            a URL itself
     {..., "size": 190123, "shape": null}             an encoded picture
     {..., "size": 1920000, "shape": [800, 800, 3]}   pixels, uint8, C order; of other numbers, with their "dtype"
+    {..., "size": 31, "shape": null, "dtype": "value"}   a value of a user's function
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from typing import Any, Final
 import numpy as np
 
 from worker.contract import Payload
-from worker.payloads.transport import PayloadMissingError, Reference, check_layout
+from worker.payloads.transport import VALUE, PayloadMissingError, Reference, check_layout
+from worker.values import EncodedValue, decode
 
 PLAIN_KINDS: Final = "biufc"  # of NumPy's dtypes: numbers, and no objects
 
@@ -33,6 +35,8 @@ def as_bytes(payload: Payload) -> bytes | memoryview:
 
 def layout(payload: bytes | np.ndarray) -> Reference:
     """Return the part of a reference that `from_bytes` needs."""
+    if isinstance(payload, EncodedValue):
+        return {"size": len(payload), "shape": None, "dtype": VALUE}
     if isinstance(payload, bytes):
         return {"size": len(payload), "shape": None}
     known: Reference = {"size": payload.nbytes, "shape": list(payload.shape)}
@@ -44,11 +48,14 @@ def from_bytes(raw: bytes | memoryview, reference: Reference) -> Payload:
     try:
         check_layout(reference)
         size, shape = reference["size"], reference["shape"]
-        dtype = np.dtype(reference.get("dtype", "|u1"))
+        named = reference.get("dtype", "|u1")
+        dtype = np.dtype("|u1" if named == VALUE else named)
     except (ValueError, TypeError, KeyError) as error:
         raise PayloadMissingError(f"invalid reference: {error}") from None
     if len(raw) != size:
         raise PayloadMissingError(f"payload of {len(raw)} bytes where {size} were stored")
+    if named == VALUE:
+        return _value_in(raw)
     if shape is None:
         return bytes(raw)
     if math.prod(shape) * dtype.itemsize != size:
@@ -61,3 +68,11 @@ def from_bytes(raw: bytes | memoryview, reference: Reference) -> Payload:
         ) from None
     payload: Payload = values
     return payload
+
+
+def _value_in(raw: bytes | memoryview) -> Payload:
+    try:
+        value: Payload = decode(raw)
+    except ValueError as error:
+        raise PayloadMissingError(f"payload of {len(raw)} bytes: {error}") from None
+    return value

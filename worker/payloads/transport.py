@@ -9,13 +9,13 @@ from typing import Any, ClassVar, Final, Self, TypeAlias
 
 from worker.contract import Payload, Pixels
 from worker.settings import Settings
+from worker.values import DTYPE, MAX_DIMENSIONS
 
 Reference: TypeAlias = dict[str, Any]  # plain JSON or msgpack values; `codec` describes them
 
 KEY: Final = re.compile(r"breakeven-[A-Za-z0-9:_-]{1,190}")  # our own names only, and no paths
-DTYPE: Final = re.compile(r"[<>|=]?[biufc]\d{1,2}")  # NumPy's numbers, never objects
+VALUE: Final = "value"  # in place of a dtype: msgpack of a Python value
 MAX_BYTES: Final = 1 << 40
-MAX_DIMENSIONS: Final = 32
 MAX_URL_CHARACTERS: Final = 32 << 10
 
 
@@ -45,6 +45,8 @@ def check_layout(reference: Reference) -> None:
     listed = isinstance(shape, list | tuple) and len(shape) <= MAX_DIMENSIONS
     if shape is not None and not (listed and all(_is_count(side, MAX_BYTES) for side in shape)):
         raise ValueError(f"a payload of shape {shape!r:.80}")
+    if dtype == VALUE and shape is None:
+        return
     if dtype is not None and not (isinstance(dtype, str) and DTYPE.fullmatch(dtype)):
         raise ValueError(f"a payload of {dtype!r:.80}")
 

@@ -10,11 +10,12 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Literal, TypeAlias
 
 from worker.contract import Pixels
-from worker.stages import decode, diagnostics, download, grayscale, pipeline
+from worker.stages import decode, diagnostics, download, function, grayscale, pipeline
+from worker.values import encode
 
 Kernel: TypeAlias = Callable[[Any], Any]
 BatchKernel: TypeAlias = Callable[[Sequence[Pixels]], Sequence[Pixels]]
-Kind: TypeAlias = Literal["url", "encoded", "pixels", "gray"]
+Kind: TypeAlias = Literal["url", "encoded", "pixels", "gray", "value"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +25,7 @@ class Stage:
     takes: Kind
     gives: Kind
     kernels: Mapping[str, Kernel]
-    best: str  # the fastest kernel
+    best: str | None  # the fastest kernel; `None` where the user names one
     reference: (
         Kernel  # defines the right output; where there is arithmetic, none of `kernels`, to show their faults
     )
@@ -36,6 +37,11 @@ class Stage:
         """Whether its tasks download, so that the latency of their server matters."""
         return self.takes == "url"
 
+    @property
+    def of_user(self) -> bool:
+        """Whether its kernels are the user's functions, and its payloads Python values."""
+        return self.takes == "value"
+
 
 STAGES: Final[Mapping[str, Stage]] = {
     "download": Stage("url", "encoded", download.KERNELS, "session", download.reference),
@@ -44,6 +50,7 @@ STAGES: Final[Mapping[str, Stage]] = {
         "pixels", "gray", grayscale.KERNELS, "numpy", grayscale.reference, grayscale.BATCH_KERNELS
     ),
     "pipeline": Stage("url", "gray", pipeline.KERNELS, "best", pipeline.reference),
+    "function": Stage("value", "value", function.KERNELS, None, function.reference, in_default_run=False),
 }
 
 DEFAULT_STAGES: Final = tuple(name for name, stage in STAGES.items() if stage.in_default_run)
@@ -68,6 +75,12 @@ def kernel_of(stage: str, kernel: str) -> Kernel:
     if kernel not in _KERNELS[stage]:
         raise UnknownKernelError(f"{stage} has no kernel {kernel!r:.80}; it has {', '.join(_KERNELS[stage])}")
     return _KERNELS[stage][kernel]
+
+
+def as_payload(stage: str, value: Any) -> Any:
+    """Return what a transport stores of a stage's input or output, or raise `UncrossableError` if it cannot cross."""
+    known = STAGES.get(stage)
+    return encode(value) if known is not None and known.of_user else value
 
 
 def stage_giving(kind: Kind) -> str:

@@ -9,6 +9,7 @@ from orchestrator.errors import UnavailableError
 from worker.contract import LOST, Failure, Outcome, Payload, Task
 from worker.messages import ForeignMessageError, TaskResult
 from worker.payloads.transport import PayloadMissingError, Reference, Transport
+from worker.stages import as_payload
 
 
 class PayloadIO:
@@ -43,7 +44,8 @@ class PayloadIO:
 
     def _store(self, key: str, tasks: Sequence[Task]) -> Sequence[Reference]:
         try:
-            return self._transport.put_many([(f"{key}:in:{task.id}", task.payload) for task in tasks])
+            payloads = [(f"{key}:in:{task.id}", as_payload(task.stage, task.payload)) for task in tasks]
+            return self._transport.put_many(payloads)
         except ConnectionError:
             raise  # it is an OSError too
         except OSError as error:
