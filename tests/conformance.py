@@ -15,8 +15,9 @@ from __future__ import annotations
 import gc
 import io
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
-from itertools import islice
+from itertools import count, islice
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +25,7 @@ import psutil
 import pytest
 from PIL import Image
 
+from orchestrator.strategies.arrivals import Arrivals
 from orchestrator.strategies.base import Strategy
 from orchestrator.strategies.serial import Serial
 from worker.contract import Outcome, Payload, Pixels, Task
@@ -143,6 +145,35 @@ class StrategyConformance:
             del abandoned
         after = belongings()
         assert before == after, {k: (v, after[k]) for k, v in before.items() if v != after[k]}
+
+
+class OpenLoopConformance(StrategyConformance):
+    """The checks of a strategy that takes tasks as they arrive."""
+
+    def test_each_task_that_arrives_ends_once_with_the_references_output(self, strategy: Strategy) -> None:
+        for stage, kernel in self.kernels:
+            tasks = batch(stage, kernel, 30)
+            strategy.prepare([])
+            now = time.monotonic()
+            arrivals = Arrivals(tasks, [now + 0.002 * number for number in range(30)], now + 60.0)
+            outcomes = list(strategy.serve(arrivals))
+            assert sorted(outcome.task_id for outcome in outcomes) == list(range(30))
+            assert [outcome.failure for outcome in outcomes if outcome.failure] == []
+            check_outputs(outcomes, tasks)
+            assert all(
+                sent >= planned for sent, planned in zip(arrivals.sent_s, arrivals.planned_s, strict=True)
+            )
+
+    def test_tasks_without_an_outcome_at_the_end_are_not_in_the_next_batch(self, strategy: Strategy) -> None:
+        for stage, kernel in self.kernels:
+            tasks = batch(stage, kernel, 40)
+            strategy.prepare([])
+            # A second a reading, so that the end comes after a few tasks.
+            arrivals = Arrivals(tasks, [0.0] * 40, 30.0, count(0.0, 1.0).__next__)
+            ended = list(strategy.serve(arrivals))
+            assert len(arrivals.sent_s) < 40
+            assert {outcome.task_id for outcome in ended} <= set(range(len(arrivals.sent_s)))
+            check(strategy, batch(stage, kernel, 12, first_id=1000))
 
 
 def pixels(height: int, width: int, seed: int = 0) -> Pixels:

@@ -30,6 +30,7 @@ class StrategyKind:
     batched: bool = False  # it needs a kernel that does a whole batch
     distributed: bool = False  # its tasks go to the workers of a fleet
     own_processes: bool = False  # each of its slots is a process
+    open_loop: bool = False  # it can take tasks as they arrive
     chunks: bool = False  # it takes several tasks a message or call
     transport_registry: str | None = None  # its transports by name, as `module:name`
     short_transports: Mapping[str, str] = field(default_factory=dict)  # names for a narrow table
@@ -56,6 +57,7 @@ STRATEGIES: Mapping[str, StrategyKind] = {
         "concurrent.futures.ThreadPoolExecutor in this process",
         "orchestrator.strategies.threads:Threads",
         many_slots=True,
+        open_loop=True,
         chunks=True,
     ),
     "processes": StrategyKind(
@@ -63,6 +65,7 @@ STRATEGIES: Mapping[str, StrategyKind] = {
         "orchestrator.strategies.processes:Processes",
         many_slots=True,
         own_processes=True,
+        open_loop=True,
         chunks=True,
         transport_registry="orchestrator.strategies.process_transports:TRANSPORTS",
         short_transports={"shared-memory": "shared"},
@@ -78,6 +81,7 @@ STRATEGIES: Mapping[str, StrategyKind] = {
         many_slots=True,
         distributed=True,
         own_processes=True,
+        open_loop=True,
         chunks=True,
         transport_registry="worker.payloads:TRANSPORTS",
     ),

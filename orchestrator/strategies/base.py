@@ -10,6 +10,7 @@ from typing import Self
 from orchestrator.fleet.fleet import Fleet
 from orchestrator.model.runs import Cell, Stations
 from orchestrator.strategies import STRATEGIES, load
+from orchestrator.strategies.arrivals import Arrivals
 from worker.contract import Outcome, Task
 
 
@@ -49,6 +50,14 @@ class Strategy(ABC):
         Outputs are in the orchestrator's memory when their outcome is yielded.
         Closing the generator early leaves the strategy ready for the next batch.
         """
+
+    def serve(self, arrivals: Arrivals) -> Generator[Outcome, None, None]:
+        """Submit each task when it arrives, one a message or call, and yield outcomes as tasks end.
+
+        It ends with the last outcome, or when outputs do not count any more; what is unfinished then is withdrawn.
+        Strategies whose kind is not `open_loop` cannot do it.
+        """
+        raise NotImplementedError
 
     def fetch(self, outcome: Outcome) -> Outcome:
         """Return the outcome with its output in the orchestrator's memory; off the clock."""

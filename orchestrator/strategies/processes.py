@@ -17,6 +17,7 @@ from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from math import inf
 from multiprocessing import connection
 from multiprocessing.process import BaseProcess
 from queue import Empty, SimpleQueue
@@ -27,6 +28,7 @@ from orchestrator import signals
 from orchestrator.errors import UnavailableError
 from orchestrator.fleet.fleet import Fleet
 from orchestrator.model.runs import Cell
+from orchestrator.strategies.arrivals import Arrivals
 from orchestrator.strategies.base import Strategy
 from orchestrator.strategies.process_transports import TRANSPORTS, NoSharedMemoryError
 from worker import pool_process
@@ -95,6 +97,19 @@ class Processes(Strategy):
             finally:
                 self._renew(self.slots)
 
+    def serve(self, arrivals: Arrivals) -> Generator[Outcome, None, None]:
+        """Submit each task when it arrives; what was in flight when the pool broke is done again, once."""
+        left: dict[int, Task] = {}
+        repeated: set[int] = set()
+        while arrivals.goes_on(bool(left)):
+            yield from self._attempt(left, arrivals)
+            if not arrivals.goes_on(bool(left)):
+                return
+            end = self._renew(self.slots) or "the pool broke"
+            for task_id in repeated & left.keys():
+                yield _lost(left.pop(task_id), f"{end} for the second time while this task was in flight")
+            repeated = set(left)
+
     def disturbance(self) -> str | None:
         """Return how the first process that died ended; a pool that broke while it was idle is replaced now."""
         if not self._pool.is_whole:
@@ -102,29 +117,30 @@ class Processes(Strategy):
         upset, self._upset = self._upset, None
         return upset
 
-    def _attempt(self, left: dict[int, Task]) -> Generator[Outcome, None, None]:
-        """Do the tasks in `left` and remove those that end; the rest stays there if the pool breaks."""
+    def _attempt(
+        self, left: dict[int, Task], arrivals: Arrivals | None = None
+    ) -> Generator[Outcome, None, None]:
+        """Do the tasks in `left`, and those that arrive, and remove those that end.
+
+        The rest stays there if the pool breaks, or if outputs of `arrivals` do not count any more.
+        """
         waiting = deque(chunks_of(list(left.values()), self._chunk))
         sent: dict[Future[Any], Sequence[Task]] = {}
         ended: SimpleQueue[Future[Any]] = SimpleQueue()
-        most = self._transport.most_in_flight or len(waiting)
+        most = self._transport.most_in_flight or inf
         try:
-            while waiting or sent:
+            while arrivals.goes_on(bool(left)) if arrivals else waiting or sent:
+                waiting += _arrived(arrivals, left)
                 while waiting and len(sent) < most:
-                    chunk = waiting.popleft()
-                    try:
-                        call = self._transport.send(self._pool.executor, chunk)
-                    except NoSharedMemoryError as error:
-                        yield from _failed(left, chunk, error)
-                        continue
-                    sent[call] = chunk
-                    call.add_done_callback(ended.put)
-                if not sent:
+                    yield from self._send(waiting.popleft(), left, sent, ended)
+                if not sent and arrivals is None:
                     break
-                call = self._next(ended)
-                chunk = sent.pop(call)
+                answered = self._next(ended, arrivals)
+                if answered is None:
+                    continue
+                chunk = sent.pop(answered)
                 try:
-                    outcomes = self._transport.outcomes(call)
+                    outcomes = self._transport.outcomes(answered)
                 except BrokenProcessPool:
                     raise
                 except Exception as error:  # noqa: BLE001 - what cannot be pickled is its own task's failure
@@ -142,16 +158,37 @@ class Processes(Strategy):
         finally:
             self._abandon(list(sent))
 
-    def _next(self, ended: SimpleQueue[Future[Any]]) -> Future[Any]:
-        """Wait for the next call that ends; when none does within the time limit, end the pool's processes."""
+    def _send(
+        self,
+        chunk: Sequence[Task],
+        left: dict[int, Task],
+        sent: dict[Future[Any], Sequence[Task]],
+        ended: SimpleQueue[Future[Any]],
+    ) -> Generator[Outcome, None, None]:
+        try:
+            call = self._transport.send(self._pool.executor, chunk)
+        except NoSharedMemoryError as error:
+            yield from _failed(left, chunk, error)
+        else:
+            sent[call] = chunk
+            call.add_done_callback(ended.put)
+
+    def _next(self, ended: SimpleQueue[Future[Any]], arrivals: Arrivals | None) -> Future[Any] | None:
+        """Wait for the next call that ends; when none does within the time limit, end the pool's processes.
+
+        With `arrivals`, return `None` when the next task arrives, or after `TICK_S`.
+        """
         deadline = time.monotonic() + self._limit_s
         while True:
+            wait_s = arrivals.wait_s(TICK_S) if arrivals else min(TICK_S, deadline - time.monotonic())
             try:
-                return ended.get(timeout=max(0.0, min(TICK_S, deadline - time.monotonic())))
+                return ended.get(timeout=max(0.0, wait_s))
             except Empty:
                 signals.check()
                 if not self._pool.is_whole:  # the executor waits for the rest of a dead process's answer
                     self._pool.kill()
+            if arrivals is not None:
+                return None
             if time.monotonic() >= deadline:
                 self._pool.kill(f"was ended after the limit of {self._limit_s:g} s")
                 deadline += self._limit_s
@@ -187,6 +224,14 @@ class Processes(Strategy):
             self._upset = f"{end}, so what was left was done again in a new pool"
         self._pool = ProcessPool(slots)
         return end
+
+
+def _arrived(arrivals: Arrivals | None, left: dict[int, Task]) -> list[Sequence[Task]]:
+    task = arrivals.take() if arrivals is not None else None
+    if task is None:
+        return []
+    left[task.id] = task
+    return [[task]]
 
 
 def _lost(task: Task, why: str) -> Outcome:

@@ -7,18 +7,21 @@ import socket
 import threading
 from collections.abc import Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from types import TracebackType
 from typing import Final, Self
 
+from orchestrator import signals
 from orchestrator.errors import UnavailableError
 from orchestrator.fleet.fleet import Fleet
 from orchestrator.model.runs import Cell
+from orchestrator.strategies.arrivals import Arrivals
 from orchestrator.strategies.base import Strategy
 from worker.contract import Outcome, Task
 from worker.execution import chunks_of, execute_in_pool
 
 START_S: Final = 10.0  # seconds until every thread must run
+TICK_S: Final = 1.0  # seconds between two looks at a lost Ctrl-C
 
 
 class Threads(Strategy):
@@ -70,6 +73,26 @@ class Threads(Strategy):
                 call.add_done_callback(done.put)
             for _ in calls:
                 yield from done.get().result()
+        finally:
+            wait([call for call in calls if not call.cancel()])
+
+    def serve(self, arrivals: Arrivals) -> Generator[Outcome, None, None]:
+        """Submit each task when it arrives; at the end, wait for the tasks that a thread has begun."""
+        done: SimpleQueue[Future[list[Outcome]]] = SimpleQueue()
+        calls: set[Future[list[Outcome]]] = set()
+        try:
+            while arrivals.goes_on(bool(calls)):
+                if (task := arrivals.take()) is not None:
+                    call = self._pool.submit(_execute_chunk, [task])
+                    calls.add(call)
+                    call.add_done_callback(done.put)
+                try:
+                    call = done.get(timeout=arrivals.wait_s(TICK_S))
+                except Empty:
+                    signals.check()
+                    continue
+                calls.discard(call)
+                yield from call.result()
         finally:
             wait([call for call in calls if not call.cancel()])
 

@@ -9,7 +9,7 @@ import pytest
 from orchestrator.fleet.fleet import Fleet
 from orchestrator.strategies.base import Strategy
 from orchestrator.strategies.celery import Celery
-from tests.conformance import StrategyConformance
+from tests.conformance import OpenLoopConformance, StrategyConformance
 
 
 class OnAFleet(StrategyConformance):
@@ -29,7 +29,7 @@ class OnAFleet(StrategyConformance):
         return Celery(slots, cls.fleet, cls.transport, cls.chunk, cls.data)
 
 
-class TestRedis(OnAFleet):
+class TestRedis(OnAFleet, OpenLoopConformance):
     pass
 
 

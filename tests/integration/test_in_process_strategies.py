@@ -29,7 +29,15 @@ from orchestrator.strategies.processes import Processes
 from orchestrator.strategies.serial import Serial
 from orchestrator.strategies.threads import Threads
 from orchestrator.strategies.vectorized import Vectorized
-from tests.conformance import StrategyConformance, batch, check, check_outputs, outcomes_of, pixels
+from tests.conformance import (
+    OpenLoopConformance,
+    StrategyConformance,
+    batch,
+    check,
+    check_outputs,
+    outcomes_of,
+    pixels,
+)
 from worker import pool_process, shared_memory
 from worker.contract import Outcome, Task
 
@@ -46,7 +54,7 @@ class TestSerial(StrategyConformance):
         return Serial(slots)
 
 
-class TestThreads(StrategyConformance):
+class TestThreads(OpenLoopConformance):
     slots = 3
 
     @classmethod
@@ -60,7 +68,7 @@ class TestThreadsInChunks(StrategyConformance):
         return Threads(slots, chunk=4)
 
 
-class TestProcesses(StrategyConformance):
+class TestProcesses(OpenLoopConformance):
     @classmethod
     def make(cls, slots: int) -> Strategy:
         return Processes(slots)
@@ -72,7 +80,7 @@ class TestProcessesInChunks(StrategyConformance):
         return Processes(slots, chunk=4)
 
 
-class TestProcessesWithSharedMemory(StrategyConformance):
+class TestProcessesWithSharedMemory(OpenLoopConformance):
     @classmethod
     def make(cls, slots: int) -> Strategy:
         return Processes(slots, transport="shared-memory")

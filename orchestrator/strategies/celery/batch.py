@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -18,6 +18,7 @@ from orchestrator.model.flow_control import (
     MAX_IN_FLIGHT_BYTES,
     MAX_IN_FLIGHT_MESSAGES,
 )
+from orchestrator.strategies.arrivals import Arrivals
 from orchestrator.strategies.celery.cleanup import Cleanup
 from orchestrator.strategies.celery.connection import Connection
 from orchestrator.strategies.celery.outcomes import InFlightMessage, exception_of, failed, outcomes, reply_of
@@ -41,15 +42,20 @@ RECEIVE_WAIT_S: Final = 0.5  # seconds to wait for a reply when nothing can be p
 
 @dataclass(slots=True)
 class Batch:
-    """Runs `tasks` on `slots` slots, in messages of up to `chunk` tasks, and counts what they cost."""
+    """Runs `tasks` on `slots` slots, in messages of up to `chunk` tasks, and counts what they cost.
+
+    Tasks that arrive while it runs are added to `tasks`; then the number of messages in flight has no limit, because a
+    window would keep tasks back that have arrived.
+    """
 
     connection: Connection
     cleanup: Cleanup
     key: str  # prefix of every message id and payload name
     slots: int
-    tasks: Sequence[Task]
+    tasks: list[Task]
     chunk: int
     note: Callable[[str], None]  # called with each disturbance
+    arrivals: Arrivals | None = None
     unpublished: deque[int] = field(init=False)  # index of the first task of each chunk that is not in flight
     in_flight: dict[str, InFlightMessage] = field(default_factory=dict)
     bytes_in_flight: int = 0
@@ -78,13 +84,18 @@ class Batch:
         watchdog = Watchdog(self.connection.fleet, self.slots, self.note)
         reconnects = 0
         replied_at = checked_at = time.monotonic()
-        while self.unpublished or self.in_flight:
+        while self._goes_on():
+            if not self.in_flight:
+                replied_at = checked_at = time.monotonic()
             try:
                 self.cleanup.delete_if_many()
                 published = self._publish()
-                for found in self._receive(0.0 if published and self.unpublished else RECEIVE_WAIT_S):
+                for found in self._receive(0.0 if published and self.unpublished else self._wait_s()):
                     replied_at = checked_at = time.monotonic()
                     yield found
+                    published -= 1
+                    if self.arrivals is not None and published < 0 and not self._wait_s():
+                        break  # the next task has arrived
                 if self.in_flight and time.monotonic() - checked_at > CHECK_AFTER_S:
                     yield from self._check(watchdog, time.monotonic() - replied_at)
                     checked_at = time.monotonic()
@@ -100,12 +111,27 @@ class Batch:
                     self.note(f"a connection to the broker or the payload store broke ({error})")
                 watchdog.missing = frozenset()
 
+    def _goes_on(self) -> bool:
+        """Return whether to go on, with the tasks that have arrived meanwhile."""
+        if self.arrivals is None:
+            return bool(self.unpublished or self.in_flight)
+        if not self.unpublished:  # what is not published yet must not count as sent
+            while len(self.unpublished) < BURST_MESSAGES and (task := self.arrivals.take()) is not None:
+                self.unpublished.append(len(self.tasks))
+                self.tasks.append(task)
+        return self.arrivals.goes_on(bool(self.unpublished or self.in_flight))
+
+    def _wait_s(self) -> float:
+        """Return the seconds to wait for a reply when nothing can be published."""
+        return RECEIVE_WAIT_S if self.arrivals is None else self.arrivals.wait_s(RECEIVE_WAIT_S)
+
     def _publish(self) -> int:
         """Publish as many chunks as the window allows in one round trip; return their number."""
-        room = MAX_IN_FLIGHT_MESSAGES - len(self.in_flight)
+        most_in_flight = MAX_IN_FLIGHT_MESSAGES if self.arrivals is None else len(self.tasks)
+        room = most_in_flight - len(self.in_flight)
         if room <= 0 or not self.unpublished or self.bytes_in_flight >= MAX_IN_FLIGHT_BYTES:
             return 0
-        bursts = len(self.in_flight) >= BURST_AFTER_PER_SLOT * self.slots
+        bursts = self.arrivals is not None or len(self.in_flight) >= BURST_AFTER_PER_SLOT * self.slots
         most = min(room, len(self.unpublished), BURST_MESSAGES if bursts else 1)
         started_at = time.monotonic()
         with self.connection.publisher.burst() as flush:

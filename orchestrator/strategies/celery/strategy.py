@@ -18,6 +18,7 @@ from orchestrator.errors import UnavailableError
 from orchestrator.fleet.connections import CONNECTION_ERRORS
 from orchestrator.fleet.fleet import Fleet
 from orchestrator.model.runs import Cell, Data, Events, Stations
+from orchestrator.strategies.arrivals import Arrivals
 from orchestrator.strategies.base import Strategy
 from orchestrator.strategies.celery.batch import Batch
 from orchestrator.strategies.celery.cleanup import Cleanup
@@ -185,10 +186,17 @@ class Celery(Strategy):
         self._running = self._run(tasks)
         return self._running
 
-    def _run(self, tasks: Sequence[Task]) -> Generator[Outcome, None, None]:
+    def serve(self, arrivals: Arrivals) -> Generator[Outcome, None, None]:
+        """Publish each task when it arrives, and yield its outcome when its reply arrives."""
+        self._running = self._run((), arrivals)
+        return self._running
+
+    def _run(self, tasks: Sequence[Task], arrivals: Arrivals | None = None) -> Generator[Outcome, None, None]:
         connection, cleanup = self._connection, self._cleanup
         self._stations, cleanup.duplicated = None, 0
-        batch = Batch(connection, cleanup, self._next_key(), self.slots, tasks, self._chunk, self._note)
+        batch = Batch(
+            connection, cleanup, self._next_key(), self.slots, [*tasks], self._chunk, self._note, arrivals
+        )
         try:
             connection.payload_io.delete_outputs()
             connection.publisher.open()
