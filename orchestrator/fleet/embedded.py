@@ -28,6 +28,7 @@ from worker.payloads.redis import connect
 from worker.settings import Settings
 
 START_S: Final = 30.0  # seconds a broker, and then all workers, may take to start
+REPORT_S: Final = 1.0  # seconds within which the supervisor reports a child that has ended
 MAX_RESTARTS: Final = 8  # restarts of workers in one run
 
 
@@ -46,18 +47,31 @@ def embedded_fleet(
     settings = Settings(broker_url=url, payload_dir=str(payload_folder(processes)), allowed_origins=origins)
     app = connect_app(settings)
     try:
-        found = _wait_for_workers(app, processes, slots)
-        payload_store = inspect_payload_store(settings)
-        fleet = Fleet(app, settings, inspect_broker(settings, embedded=True), found, payload_store)
-        fleet.recovery.checks.append(lambda: _check_running(processes, "broker"))
-        fleet.recovery.restart_workers = WorkerRestarts(processes)
-        try:
-            with explained_errors(settings):
+        with _named_cause(processes), explained_errors(settings):
+            found = _wait_for_workers(app, processes, slots)
+            payload_store = inspect_payload_store(settings)
+            fleet = Fleet(app, settings, inspect_broker(settings, embedded=True), found, payload_store)
+            fleet.recovery.checks.append(lambda: _check_running(processes, "broker"))
+            fleet.recovery.restart_workers = WorkerRestarts(processes)
+            try:
                 yield fleet
-        finally:
-            fleet.close()
+            finally:
+                fleet.close()
     finally:
         app.close()
+
+
+@contextmanager
+def _named_cause(processes: ChildProcesses) -> Iterator[None]:
+    """Say that the broker has ended, where that is why a connection to it broke."""
+    try:
+        yield
+    except UnavailableError:
+        deadline = time.monotonic() + REPORT_S
+        while "broker" not in processes.ended and (left_s := deadline - time.monotonic()) > 0:
+            processes.poll(left_s)
+        _check_running(processes, "broker")
+        raise
 
 
 def check_semaphores() -> None:

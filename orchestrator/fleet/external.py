@@ -9,10 +9,9 @@ from typing import Final
 from urllib.parse import urlsplit
 
 import redis
-from kombu.exceptions import OperationalError
 
 from orchestrator.errors import UnavailableError, UsageError
-from orchestrator.fleet.connections import REPLY_TIMEOUT_S, connect_app
+from orchestrator.fleet.connections import CONNECTION_ERRORS, REPLY_TIMEOUT_S, connect_app
 from orchestrator.fleet.fleet import Fleet
 from orchestrator.fleet.workers import wait_for_workers
 from orchestrator.model.environment import Broker
@@ -85,7 +84,7 @@ def explained_errors(settings: Settings) -> Iterator[None]:
         servers += f" or the payload store {mask_credentials(settings.payload_store_url)}"
     try:
         yield
-    except (redis.RedisError, OperationalError, UnavailableError) as error:
+    except (redis.RedisError, *CONNECTION_ERRORS, UnavailableError) as error:
         reason = access_error(error, settings)
         if reason is not None:
             raise UnavailableError(f"{servers} denied access: {reason}") from error
