@@ -59,7 +59,7 @@ def example_run() -> Run:
         finished_at="2026-01-02T03:05:05.678Z",
         complete=True,
         environment=Environment(
-            cpu=Cpu("Example CPU", 2, 2),
+            cpu=Cpu("Example CPU", 2, 2.0),
             memory_bytes=8 << 30,
             platform="Linux 6.1 x86_64",
             python="3.13.0",

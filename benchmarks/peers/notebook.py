@@ -80,7 +80,7 @@ def table(run: Run, findings: Findings) -> list[str]:
     """Return the rows of the notebook with ours, and Celery's rows below those of the same kernel."""
     cpu, packages = run.environment.cpu, run.environment.packages
     lines = [
-        f"{cpu.model}, {cpu.usable} processors, Python {run.environment.python}, celery {packages.get('celery')}, "
+        f"{cpu.model}, {cpu.usable:g} processors, Python {run.environment.python}, celery {packages.get('celery')}, "
         f"{len(findings.makespans)} cells, {run.plan.rounds} rounds, {run.started_at[:10]}.",
         "",
         "| section | stage | kernel | strategy | notebook | its ratio to serial | ours | our ratio to serial |",

@@ -108,7 +108,7 @@ def machine(found: Environment) -> str:
     packages = {**found.packages, **{name: importlib.metadata.version(name) for name in PEERS}}
     versions = ", ".join(f"{name} {version}" for name, version in sorted(packages.items()))
     return (
-        f"Measured {datetime.now(UTC):%Y-%m-%d} on {found.cpu.model}, {found.cpu.usable} of {found.cpu.logical} "
+        f"Measured {datetime.now(UTC):%Y-%m-%d} on {found.cpu.model}, {found.cpu.usable:g} of {found.cpu.logical} "
         f"processors, {found.memory_bytes / 2**30:.0f} GiB of memory, {found.platform}, Python {found.python}; "
         f"{versions}."
     )

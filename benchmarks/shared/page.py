@@ -52,7 +52,7 @@ class Page:
         quick = " --quick" if options.quick else ""
         self.say(
             f"`{command(script)}{quick}`, {datetime.now(UTC):%Y-%m-%d}, {cpu.model}, "
-            f"{cpu.usable} of {cpu.logical} processors, Python {sys.version.split()[0]}:"
+            f"{cpu.usable:g} of {cpu.logical} processors, Python {sys.version.split()[0]}:"
         )
         self.say()
 

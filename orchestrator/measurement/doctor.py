@@ -61,7 +61,7 @@ def _machine() -> Iterator[Check]:
     cpu = here.cpu
     few = "with one processor, threads, processes and workers take turns" if cpu.usable < 2 else None
     yield Check(
-        "processors", None if few else True, f"{cpu.usable} of {cpu.logical}, {cpu.model or 'unknown'}", few
+        "processors", None if few else True, f"{cpu.usable:g} of {cpu.logical}, {cpu.model or 'unknown'}", few
     )
     load, busy = os.getloadavg()[0], None
     if load > cpu.usable / 2:

@@ -18,7 +18,7 @@ import psutil
 
 from orchestrator.model.environment import Broker, Cpu, Environment, Load, Worker
 from worker.cgroup import throttled_s
-from worker.remote_control import usable_cpus
+from worker.remote_control import cpu_share
 
 PACKAGES = (
     "breakeven",
@@ -41,7 +41,7 @@ def environment(
 ) -> Environment:
     """Return this machine and its packages, with the servers and workers that were found."""
     return Environment(
-        cpu=Cpu(_cpu_model(), os.cpu_count() or 1, usable_cpus()),
+        cpu=Cpu(_cpu_model(), os.cpu_count() or 1, cpu_share()),
         memory_bytes=os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"),
         platform=f"{platform.system()} {platform.release()} {platform.machine()}",
         python=platform.python_version(),

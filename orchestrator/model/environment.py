@@ -25,11 +25,11 @@ from orchestrator.model.quantities import (
 
 @dataclass(frozen=True, slots=True)
 class Cpu:
-    """The processors: how many there are, and how many this process may use."""
+    """The processors: how many there are, and how many this process may use, such as 0.25 under a quota."""
 
     model: Text | None
     logical: PositiveCount
-    usable: PositiveCount
+    usable: Processors
 
 
 @dataclass(frozen=True, slots=True)

@@ -76,7 +76,8 @@ def _assumptions(found: Prediction) -> Iterator[str]:
             f", so that {fleet.slots} slots wait for them; --hosts N gives the slots machines of their own"
         )
         yield (
-            f"all slots, the orchestrator and the broker share {count(found.cores, 'core')}, as measured"
+            "all slots, the orchestrator and the broker share "
+            f"{found.cores:g} core{'' if found.cores == 1 else 's'}, as measured"
             f"{too_few if fleet.slots > found.cores else ''}"
         )
     if not measured.overhead_known:

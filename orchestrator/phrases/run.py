@@ -26,7 +26,7 @@ def heading(run: Run) -> list[str]:
     of = f" of {image_sizes(run)}" if plan.source == "origin" else ""
     lines = [
         f"{count(plan.images, 'image')}{of} from {plan.source}, {count(plan.rounds, 'round')}",
-        f"{cpu.model or 'unknown processor'}, {cpu.usable} of {cpu.logical} processors, "
+        f"{cpu.model or 'unknown processor'}, {cpu.usable:g} of {cpu.logical} processors, "
         f"Python {run.environment.python}",
     ]
     if broker is not None:
@@ -114,7 +114,7 @@ def plan_facts(run: Run) -> list[tuple[str, str]]:
         ("source", source),
         ("slots", ", ".join(map(str, swept))),
         ("rounds", str(plan.rounds) if run.complete else f"{measured} of {plan.rounds}"),
-        ("processors", f"{cpu.usable} of {cpu.logical}"),
+        ("processors", f"{cpu.usable:g} of {cpu.logical}"),
     ]
 
 
@@ -122,7 +122,7 @@ def environment_facts(run: Run) -> list[tuple[str, str]]:
     """Return the machine, the fleet and what they cost before the run, as names and values."""
     where, ahead = run.environment, run.preflight
     facts = [
-        ("processor", f"{where.cpu.model or 'unknown'}, {where.cpu.usable} of {where.cpu.logical} usable"),
+        ("processor", f"{where.cpu.model or 'unknown'}, {where.cpu.usable:g} of {where.cpu.logical} usable"),
         ("memory", size(where.memory_bytes)),
         ("platform", where.platform),
         ("Python", f"{where.python}{'' if where.gil else ', without the GIL'}"),

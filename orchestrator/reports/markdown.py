@@ -24,7 +24,7 @@ def render(run: Run, findings: Findings) -> str:
     of = f"of {image_sizes(run)}" if plan.source == "origin" else f"from {in_code(plan.source)}"
     lines = [
         f"**Breakeven** {in_code(run.command)}, profile {in_code(plan.profile)}: {count(plan.images, 'image')} "
-        f"{of}, {count(plan.rounds, 'round')}, {environment.cpu.usable} processors, "
+        f"{of}, {count(plan.rounds, 'round')}, {environment.cpu.usable:g} processors, "
         f"Python {in_markdown(environment.python)}",
         "",
     ]

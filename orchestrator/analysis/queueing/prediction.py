@@ -85,7 +85,7 @@ class Prediction:
     network: QueueingNetwork
     measured: CellDemands
     processor: str | None
-    cores: int  # of the measured machine
+    cores: float  # of the measured machine
     host_cores: float  # of one of the fleet's hosts
     resamples: Resamples
 
@@ -288,8 +288,8 @@ def _measured_rtt_s(run: Run) -> float:
 def _host_cores(run: Run) -> float:
     broker = run.environment.broker
     if broker is None or broker.embedded or not run.environment.workers:
-        return float(run.environment.cpu.usable)
-    return float(max(worker.usable_cpus for worker in run.environment.workers))
+        return run.environment.cpu.usable
+    return max(worker.usable_cpus for worker in run.environment.workers)
 
 
 def _widened(spread: Estimate, margin: float) -> Estimate:

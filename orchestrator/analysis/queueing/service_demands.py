@@ -278,7 +278,7 @@ def cores_by_machine(run: Run) -> tuple[float, ...]:
     """
     broker, cpu = run.environment.broker, run.environment.cpu
     if broker is None or broker.embedded:
-        return (float(cpu.usable),)
+        return (cpu.usable,)
     here: dict[str, float] = {}
     elsewhere: dict[str, float] = {}
     for worker in run.environment.workers:

@@ -93,7 +93,7 @@ def servable_slots(results: Sequence[CellResult], run: Run) -> float | None:
     one slot, which is as slow alone as it is beside those of other machines.
     """
     fewest = min(results, key=lambda each: each.cell.slots)
-    machines = cores_by_machine(run) if fewest.cell.distributed else (float(run.environment.cpu.usable),)
+    machines = cores_by_machine(run) if fewest.cell.distributed else (run.environment.cpu.usable,)
     if not machines:
         return None
     waits = [

@@ -13,6 +13,7 @@ from math import ceil, log
 from typing import Final
 
 from orchestrator.analysis.hops import bound
+from orchestrator.analysis.queueing.service_demands import cores_by_machine
 from orchestrator.analysis.stats.intervals import CLEARANCE, FEWEST_ROUNDS, beyond_one, paired
 from orchestrator.analysis.verdicts.comparability import obstacle
 from orchestrator.analysis.verdicts.selection import Selection, compare_best, select_best
@@ -56,13 +57,15 @@ def verdicts(run: Run) -> tuple[Verdict, ...]:
 
 
 def unlike_shares(run: Run) -> tuple[float, float] | None:
-    """Return the processors that a worker's slot and a slot here have, if the worker's has fewer."""
-    where = run.environment
+    """Return the processors that a worker's slot and a slot here have, if a quota makes one of them the smaller."""
+    where, slots = run.environment, run.plan.slots
     if not where.workers or where.broker is None or where.broker.embedded:
         return None
-    there = min(min(1.0, worker.usable_cpus / worker.slots) for worker in where.workers)
-    here = min(1.0, where.cpu.usable / run.plan.slots)
-    return (there, here) if there < here else None
+    together = sum(cores_by_machine(run)) / slots
+    there = min(1.0, together, *(worker.usable_cpus / worker.slots for worker in where.workers))
+    here = min(1.0, where.cpu.usable / slots)
+    is_limited_here = where.cpu.usable < where.cpu.logical  # more slots than processors are said elsewhere
+    return (there, here) if there < here or (there > here and is_limited_here) else None
 
 
 def candidates(results: Iterable[CellResult], belongs: Side) -> tuple[CellResult, ...]:

@@ -17,7 +17,7 @@ RESIDENT = replace(REDIS, data="resident")
 STEADY = (1.00, 1.01, 0.99, 1.02, 0.98, 1.005, 0.995)
 """Seven factors around 1, within 2 %."""
 
-ENVIRONMENT = Environment(Cpu("a processor", 2, 2), 8 << 30, "Linux", "3.13.1", True, {"celery": "5.6.0"})
+ENVIRONMENT = Environment(Cpu("a processor", 2, 2.0), 8 << 30, "Linux", "3.13.1", True, {"celery": "5.6.0"})
 HOPS = MeanHops(
     tasks=8,
     compute_s=0.010,

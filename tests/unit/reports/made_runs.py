@@ -25,7 +25,7 @@ def hostile() -> Run:
     return replace(
         run,
         plan=replace(run.plan, source=EVIL, profile=EVIL, arguments=("run", "--source", EVIL)),
-        environment=replace(run.environment, cpu=Cpu(EVIL, 2, 2), platform=EVIL, packages={EVIL: EVIL}),
+        environment=replace(run.environment, cpu=Cpu(EVIL, 2, 2.0), platform=EVIL, packages={EVIL: EVIL}),
         cells=(*renamed, failed),
     )
 
@@ -164,6 +164,6 @@ def scaled() -> Run:
         makespan_s = 0.024 * (1 + 0.05 * (slots - 1) + 0.004 * slots * (slots - 1)) / slots
         cells.append(result(replace(CELERY, slots=slots), makespan_s, HOPS, shift=slots + 1))
     workers = (Worker("fleet", 8, 16.0, "3.13.0", 0.0, 1e-6),)
-    environment = replace(run.environment, cpu=Cpu("Example CPU", 16, 16), workers=workers)
+    environment = replace(run.environment, cpu=Cpu("Example CPU", 16, 16.0), workers=workers)
     plan = replace(run.plan, axis="slots", slots=8, cells=tuple(each.cell for each in cells))
     return replace(run, command="scale", cells=tuple(cells), plan=plan, environment=environment)

@@ -235,12 +235,22 @@ def test_a_side_with_only_disturbed_samples_makes_the_verdict_invalid() -> None:
 
 
 @pytest.mark.parametrize(
-    ("embedded", "cpus", "shares"), [(False, 0.25, (0.25, 1.0)), (False, 2.0, None), (True, 0.25, None)]
+    ("embedded", "cpus", "usable", "shares"),
+    [
+        (False, 0.25, 2.0, (0.25, 1.0)),
+        (False, 2.0, 2.0, None),
+        (True, 0.25, 2.0, None),
+        (False, 2.0, 0.25, (1.0, 0.125)),
+        (False, 0.25, 0.5, None),
+    ],
 )
-def test_workers_with_a_smaller_share_of_a_processor_make_the_sides_unlike(embedded, cpus, shares) -> None:
+def test_a_side_with_a_smaller_share_of_a_processor_makes_the_sides_unlike(
+    embedded, cpus, usable, shares
+) -> None:
     run = run_at({SERIAL: 2.0, REDIS: 1.0})
     workers = (Worker("slot1@a", 1, cpus, "3.13.0"), Worker("slot1@b", 1, cpus, "3.13.0"))
-    where = replace(run.environment, broker=Broker("redis", "8.0", embedded), workers=workers)
+    cpu = replace(run.environment.cpu, logical=2, usable=usable)
+    where = replace(run.environment, cpu=cpu, broker=Broker("redis", "8.0", embedded), workers=workers)
     assert {each.shares for each in verdicts(replace(run, environment=where))} == {shares}
     assert (" of 0.25 processors, 2 slots" in "\n".join(heading(replace(run, environment=where)))) == (
         cpus < 1
