@@ -23,6 +23,7 @@ from orchestrator.analysis.analyse import Findings, analyse
 from orchestrator.errors import UnavailableError, UsageError
 from orchestrator.model.findings import Estimate
 from orchestrator.model.runs import DEFAULT_POOL, MAX_CELLS, CellResult, Run
+from orchestrator.phrases.headline import AnswerText, answer_text
 from orchestrator.phrases.verdicts import VerdictText, verdict_text
 from orchestrator.phrases.warnings import WarningText, warning_text
 from orchestrator.strategies import STRATEGIES
@@ -106,6 +107,7 @@ def to_json(run: Run, findings: Findings | None = None) -> dict[str, Any]:
             document[field.name] = _plain(getattr(run, field.name))
     document["plan"]["cells"] = len(run.plan.cells)
     document["cells"] = [_cell_to_json(result, found) for result in run.cells]
+    document["answer"] = _plain(answer_text(found))
     document["verdicts"] = [_plain(verdict_text(verdict)) for verdict in found.verdicts]
     document["noise_floor"] = _plain(found.noise_floor)
     document["warnings"] = [_plain(warning_text(warning)) for warning in found.warnings]
@@ -156,7 +158,7 @@ def json_schema() -> dict[str, Any]:
     defs, properties = schema["$defs"], schema["properties"]
     estimate = TypeAdapter(Estimate | None).json_schema(ref_template="#/$defs/{model}")
     defs.update(estimate.pop("$defs"))
-    kinds: dict[str, Any] = {"Verdict": VerdictText, "Warning": WarningText}
+    kinds: dict[str, Any] = {"Answer": AnswerText, "Verdict": VerdictText, "Warning": WarningText}
     for name, kind in kinds.items():
         made = TypeAdapter(kind).json_schema(ref_template="#/$defs/{model}")
         defs.update(made.pop("$defs", {}))
@@ -183,6 +185,7 @@ def json_schema() -> dict[str, Any]:
     }
     defs["Plan"]["properties"]["cells"] = {"type": "integer"}
     properties["schema"] = {"const": SCHEMA}
+    properties["answer"] = {"$ref": "#/$defs/Answer"}
     properties["verdicts"] = {"type": "array", "items": {"$ref": "#/$defs/Verdict"}}
     properties["noise_floor"] = estimate
     properties["warnings"] = {"type": "array", "items": {"$ref": "#/$defs/Warning"}}

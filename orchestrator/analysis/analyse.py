@@ -6,8 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from orchestrator.analysis.answer import answer
 from orchestrator.analysis.checks import warnings
 from orchestrator.analysis.hops import HopLedger, hop_ledger
+from orchestrator.analysis.scaling.cost import Cost, costs
 from orchestrator.analysis.scaling.curves import ScalingFindings, scaling
 from orchestrator.analysis.scaling.sweep import OF_WORK, Sweep, SweepLimit, distinct, sweep_limits, sweeps
 from orchestrator.analysis.stats.intervals import makespan, ratio, throughput
@@ -15,7 +17,7 @@ from orchestrator.analysis.verdicts.comparability import comparable, eligible, n
 from orchestrator.analysis.verdicts.recommendations import Advice, EventsCost, advice, events_costs
 from orchestrator.analysis.verdicts.selection import select_best
 from orchestrator.analysis.verdicts.verdict import BASELINES, candidates, is_celery, verdicts
-from orchestrator.model.findings import Estimate, Observation, Verdict
+from orchestrator.model.findings import Answer, Estimate, Observation, Verdict
 from orchestrator.model.runs import Cell, CellResult, Run
 
 
@@ -83,6 +85,16 @@ class Findings:
         return () if self.run.plan.axis in OF_WORK else verdicts(self.run)
 
     @cached_property
+    def answer(self) -> Answer:
+        """What to use for each stage, whether Celery pays in it, and from how many slots elsewhere it would."""
+        return answer(self.run, self.verdicts, self.costs, self.hop_ledgers)
+
+    @cached_property
+    def costs(self) -> dict[str, tuple[Cost, ...]]:
+        """The COST of every stage against each baseline; a sweep of the work has none."""
+        return {} if self.run.plan.axis in OF_WORK else {s: costs(self.run, s) for s in self.run.stages}
+
+    @cached_property
     def noise_floor(self) -> Estimate | None:
         """How far a cell differs from itself."""
         return noise_floor(self.run)
@@ -101,7 +113,7 @@ class Findings:
     @cached_property
     def scaling(self) -> ScalingFindings:
         """Curves over slots, and the COST of each stage that has one."""
-        return scaling(self.run)
+        return scaling(self.run, self.costs)
 
     @cached_property
     def sweeps(self) -> tuple[Sweep, ...]:
@@ -116,7 +128,7 @@ class Findings:
     @cached_property
     def advice(self) -> dict[str, Advice]:
         """What limits Celery in each stage, and which changes were measured to save time."""
-        found = {stage: advice(self.run, stage) for stage in self.run.stages}
+        found = {stage: advice(self.run, stage, self.costs.get(stage, ())) for stage in self.run.stages}
         return {stage: each for stage, each in found.items() if each is not None}
 
     @cached_property

@@ -64,3 +64,60 @@ class Verdict:
     bound: str | None = None  # the hop that limits Celery most
     rounds_needed: int | None = None  # how many more would decide an inconclusive verdict
     shares: tuple[float, float] | None = None  # processors of a worker's slot and of one here, if unlike
+
+
+# What holds Celery back in a stage, or why that is not known.
+Reason: TypeAlias = Literal[
+    "fastest",  # nothing: it is the fastest choice
+    "publishing",  # the orchestrator cannot publish and collect faster
+    "broker",  # the broker cannot serve faster
+    "payloads",  # the path of the payloads cannot carry more
+    "window",  # the limit on messages in flight
+    "moving",  # fetching and storing a task's data takes longer than its work
+    "cores",  # tasks take longer, because all slots share the cores with broker and orchestrator
+    "overhead",  # what Celery adds to each task
+    "unknown",  # it is slower, and there are no hops that would say why
+    "undecided",  # the verdict is inconclusive
+    "invalid",  # outputs were missing or wrong
+]
+
+# Whether slots on other machines would make Celery the fastest choice, by the queueing model.
+Elsewhere: TypeAlias = Literal["here already", "predicted", "never", "too short", "unknown"]
+
+
+@dataclass(frozen=True, slots=True)
+class StageAnswer:
+    """What to use for a stage, whether Celery pays in it, and from how many slots on other machines it would.
+
+    The speedups are over one thread, by the verdict's rule for the best of many cells; `None` without a serial cell.
+    """
+
+    verdict: Verdict  # against the best in-process cell
+    fastest: Cell | None  # the simplest choice that nothing beats significantly
+    fastest_speedup: Estimate | None
+    celery_speedup: Estimate | None
+    because: Observation  # its kind is a `Reason`
+    wins_from_slots_here: int | None
+    wins_from_slots_elsewhere: int | None
+    elsewhere: Elsewhere
+
+    @property
+    def stage(self) -> str:
+        """The stage that this is about."""
+        return self.verdict.stage
+
+
+@dataclass(frozen=True, slots=True)
+class AddedTime:
+    """The seconds of a slot that Celery adds to a task, estimated from one cell's makespan and compute hop."""
+
+    cell: Cell
+    added_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The three answers of a run, stage by stage, and what Celery adds to a task by the tasks in a message."""
+
+    stages: tuple[StageAnswer, ...] = ()
+    added: tuple[AddedTime, ...] = ()

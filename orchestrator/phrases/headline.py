@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -12,17 +12,10 @@ from orchestrator.analysis.scaling.cost import Cost
 from orchestrator.analysis.scaling.sweep import AXES, Sweep, distinct
 from orchestrator.model.findings import Verdict, VerdictWord
 from orchestrator.model.runs import Run
+from orchestrator.phrases.answer import StageAnswerText, lead, stage_text
 from orchestrator.phrases.cost import only_here, winning_slots
 from orchestrator.phrases.numbers import count
 from orchestrator.phrases.sweep import near, no_further, paying, significant
-
-DOES: Final[dict[VerdictWord, str]] = {
-    "helps": "it helps in {}",
-    "hurts": "it hurts in {}",
-    "ties": "it makes no difference in {}",
-    "inconclusive": "it is unclear in {}",
-    "invalid": "outputs were missing or wrong in {}",
-}
 
 ANSWERS: Final[dict[VerdictWord, str]] = {
     "helps": "Celery helps in {}",
@@ -41,25 +34,33 @@ class Headline:
     lead: str
 
 
+@dataclass(frozen=True, slots=True)
+class AnswerText:
+    """The answer of a run, as the result file has it."""
+
+    headline: str
+    lead: str
+    stages: tuple[StageAnswerText, ...]
+
+
+def answer_text(findings: Findings) -> AnswerText:
+    """Return the answer of a run in words."""
+    said = headline(findings)
+    return AnswerText(said.text, said.lead, tuple(map(stage_text, findings.answer.stages)))
+
+
 def headline(findings: Findings) -> Headline:
-    """Say whether Celery helps, against the best in-process cells and against serial work."""
+    """Say whether Celery helps, and what to use; of a sweep, from where on it does."""
     axis = findings.run.plan.axis
     if axis in AXES:
         return _of_sweep(findings)
     costs = findings.scaling.costs if axis == "slots" else ()
     if costs:
         return _of_slots(costs)
-    best = [each for each in findings.verdicts if each.against == "best in-process"]
-    serial = [each for each in findings.verdicts if each.against == "serial"]
-    if not best:
+    verdicts = [each.verdict for each in findings.answer.stages]
+    if not verdicts:
         return Headline("Nothing to compare", "No stage has both a Celery cell and an in-process cell.")
-    against_best, against_serial = _sentence(best), _sentence(serial)
-    if against_best == against_serial:
-        lead = f"Against the best that this machine does without it, and against serial work: {against_best}."
-    else:
-        lead = f"Against the best that this machine does without it: {against_best}."
-        lead += f" Against serial work: {against_serial}." if serial else ""
-    return Headline(_answer(best), lead)
+    return Headline(_answer(verdicts), lead(findings.answer))
 
 
 def _of_slots(costs: Sequence[Cost]) -> Headline:
@@ -169,15 +170,3 @@ def _answer(verdicts: Sequence[Verdict]) -> str:
         return f"It is unclear whether Celery helps in {which}{wrong}"
     rest = f", and it is unclear in {unclear}" if unclear else ""
     return f"Celery helps in {helps or 'none'} of {count(decided, 'stage')}{rest}{wrong}"
-
-
-def _sentence(verdicts: Sequence[Verdict]) -> str:
-    """Group the stages by verdict: `it helps in download; it hurts in decode`."""
-    of_words = {word: [each.stage for each in verdicts if each.verdict == word] for word in DOES}
-    return "; ".join(DOES[word].format(listed(stages)) for word, stages in of_words.items() if stages)
-
-
-def listed(words: Iterable[str]) -> str:
-    """Join words into a list: `a`, `a and b`, `a, b and c`."""
-    *most, last = words
-    return f"{', '.join(most)} and {last}" if most else last

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from orchestrator.model.findings import Estimate
@@ -53,6 +53,12 @@ def percent(share: float) -> str:
 def count(quantity: int, noun: str) -> str:
     """Return a quantity with its noun: 1 round, 7 rounds."""
     return f"{quantity:,} {noun}" if quantity == 1 else f"{quantity:,} {noun}s"
+
+
+def listed(words: Iterable[str]) -> str:
+    """Join words into a list: `a`, `a and b`, `a, b and c`."""
+    *most, last = words
+    return f"{', '.join(most)} and {last}" if most else last
 
 
 def times(ratio: Estimate | None) -> str:

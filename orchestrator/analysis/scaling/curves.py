@@ -6,15 +6,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import ceil
 from statistics import median
+from types import MappingProxyType
+from typing import Final
 
 from orchestrator.analysis.queueing.service_demands import Bounds, bounds, cores_by_machine, service_demands
-from orchestrator.analysis.scaling.cost import Cost, costs
+from orchestrator.analysis.scaling.cost import Cost
 from orchestrator.analysis.scaling.usl import Refusal, Scalability, fit
 from orchestrator.analysis.stats.intervals import ratio, throughput
 from orchestrator.analysis.verdicts.comparability import comparable, eligible
 from orchestrator.analysis.verdicts.verdict import BASELINES, candidates
 from orchestrator.model.findings import Estimate
 from orchestrator.model.runs import Cell, CellResult, Run
+
+NO_COSTS: Final[Mapping[str, Sequence[Cost]]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +68,8 @@ class ScalingFindings:
         return tuple(cost for cost in self.costs if cost.stage == stage)
 
 
-def scaling(run: Run) -> ScalingFindings:
-    """Analyse each series of cells measured on several numbers of slots."""
+def scaling(run: Run, costs: Mapping[str, Sequence[Cost]] = NO_COSTS) -> ScalingFindings:
+    """Analyse each series of cells measured on several numbers of slots, and take the COST of its stages."""
     series: dict[Cell, list[CellResult]] = {}
     for result in run.cells:
         if not result.cell.replica:
@@ -73,7 +77,7 @@ def scaling(run: Run) -> ScalingFindings:
     curves = tuple(_curve(run, results) for each in series.values() if len(results := eligible(each)) > 1)
     stages = dict.fromkeys(curve.cell.stage for curve in curves if curve.cell.distributed)
     return ScalingFindings(
-        curves, tuple(cost for stage in stages for cost in costs(run, stage)), _uneven_slots(run, curves)
+        curves, tuple(cost for stage in stages for cost in costs.get(stage, ())), _uneven_slots(run, curves)
     )
 
 

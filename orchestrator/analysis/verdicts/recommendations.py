@@ -8,7 +8,7 @@ from math import ceil, prod
 from typing import Any, Final, Literal, TypeAlias
 
 from orchestrator.analysis.queueing.service_demands import Bounds, bounds, service_demands, slot_series
-from orchestrator.analysis.scaling.cost import Cost, costs
+from orchestrator.analysis.scaling.cost import Cost
 from orchestrator.analysis.stats.intervals import beyond_one, makespan, paired, ratio
 from orchestrator.analysis.verdicts.comparability import eligible
 from orchestrator.analysis.verdicts.selection import select_best
@@ -42,8 +42,8 @@ class Advice:
     costs: tuple[Cost, ...] = ()  # in place of `bounds` if no number of slots would be enough
 
 
-def advice(run: Run, stage: str) -> Advice | None:
-    """Return the advice for a stage; `None` without a Celery cell that may be compared.
+def advice(run: Run, stage: str, costs: Sequence[Cost] = ()) -> Advice | None:
+    """Return the advice for a stage with these COSTs; `None` without a Celery cell that may be compared.
 
     Savings are of the best cell's kernel, which is the verdict's: a chunk that saves another kernel time may cost
     this one some. A run over slots has neither limits nor savings by slots, because its curves have both.
@@ -59,7 +59,7 @@ def advice(run: Run, stage: str) -> Advice | None:
     measured = service_demands(slot_series(run, best.best.cell), run)
     if measured is None:
         return Advice(found)
-    against_best = tuple(each for each in costs(run, stage) if each.against == "best in-process")
+    against_best = tuple(each for each in costs if each.against == "best in-process")
     # A batch that is too short for any number of slots says nothing about longer ones.
     too_short = any(each.limited_by == "latency" for each in against_best[:1])
     if against_best and not too_short and all(each.kind == "never" for each in against_best):

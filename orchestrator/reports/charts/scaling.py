@@ -15,8 +15,7 @@ from orchestrator.model.runs import Cell, Run
 from orchestrator.phrases.cells import cell_name
 from orchestrator.phrases.charts import SCALING_LEGEND
 from orchestrator.phrases.cost import cost_sentences
-from orchestrator.phrases.headline import listed
-from orchestrator.phrases.numbers import NONE, interval, level, number, times
+from orchestrator.phrases.numbers import NONE, interval, level, listed, number, times
 from orchestrator.phrases.scaling import curve_sentences, gains_sentence
 from orchestrator.reports.charts.chart import (
     Chart,

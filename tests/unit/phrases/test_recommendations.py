@@ -8,7 +8,7 @@ import pytest
 
 from orchestrator.analysis.analyse import analyse
 from orchestrator.analysis.scaling.cost import Cost
-from orchestrator.analysis.verdicts.recommendations import advice, events_costs, savings
+from orchestrator.analysis.verdicts.recommendations import events_costs, savings
 from orchestrator.model.environment import Worker
 from orchestrator.model.findings import Estimate
 from orchestrator.model.runs import Run
@@ -26,7 +26,7 @@ from tests.unit.analysis.verdicts.test_recommendations import FOUR, ONE
 
 
 def said(run: Run) -> tuple[str, ...]:
-    found = advice(run, "download")
+    found = analyse(run).advice.get("download")
     return () if found is None else tuple(advice_sentences(found))
 
 

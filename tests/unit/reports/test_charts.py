@@ -162,7 +162,7 @@ def cost(slots: float, against: str, elsewhere: bool = False) -> Cost:
 
 def test_the_chart_of_this_fleet_leaves_out_a_cost_on_other_machines(monkeypatch):
     found = (cost(3, "serial"), cost(6, "best in-process", elsewhere=True))
-    monkeypatch.setattr("orchestrator.analysis.scaling.curves.costs", lambda run, stage: found)
+    monkeypatch.setattr("orchestrator.analysis.analyse.costs", lambda run, stage: found)
     run = RUNS["sweep of the slots"]
     (chart,) = [each for each in draw_all(run, analyse(run)) if each.name.startswith("scaling")]
     names = [datum["name"] for datum in data_of(chart.spec) if "COST" in str(datum.get("name"))]
@@ -171,7 +171,7 @@ def test_the_chart_of_this_fleet_leaves_out_a_cost_on_other_machines(monkeypatch
 
 def test_labels_of_costs_stay_within_the_chart_and_do_not_overlap(monkeypatch):
     found = (cost(2, "serial"), cost(12, "best in-process"))
-    monkeypatch.setattr("orchestrator.analysis.scaling.curves.costs", lambda run, stage: found)
+    monkeypatch.setattr("orchestrator.analysis.analyse.costs", lambda run, stage: found)
     run = RUNS["sweep of the slots"]
     (chart,) = [each for each in draw_all(run, analyse(run)) if each.name.startswith("scaling")]
     labels = [mark for each in chart.spec["layer"] if (mark := each["mark"]).get("fontWeight") == "bold"]

@@ -24,7 +24,7 @@ def test_cells_that_differ_in_slots_only_make_a_curve() -> None:
     threads = [plain_result(replace(THREADS, slots=n), 2.4 / n) for n in (1, 2, 4)]
     again = celery_result(4, cell=replace(CELERY, replica=1))
     run = fleet_run(plain_result(SERIAL, 2.4), *(celery_result(n) for n in (4, 1, 2)), *threads, again)
-    found = scaling(run)
+    found = analyse(run).scaling
     assert [(each.cell.strategy, [p.slots for p in each.points]) for each in found.curves] == [
         ("celery", [1, 2, 4]),
         ("threads", [1, 2, 4]),
