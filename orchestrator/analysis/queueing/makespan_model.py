@@ -13,6 +13,7 @@ from typing import Final, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from orchestrator.analysis.queueing.service_times import turns
 from orchestrator.analysis.queueing.stations import QueueingNetwork
 from orchestrator.model.flow_control import BURST_AFTER_PER_SLOT, BURST_MESSAGES
 
@@ -44,6 +45,8 @@ def makespans_s(network: QueueingNetwork, tasks: int, slots: SlotCounts) -> Floa
     between_s = network.slot_s + network.broker_s + network.flight_s
     # With more slots than the window, the next message waits for the result of the last one.
     turn_s = np.where(slots > network.window, network.latency_s, network.slot_s)
+    # Equal messages end their turns together; a long one may keep its slot busy when all other slots are free.
+    uneven_s = (turns(network.unequal, messages, serving) - np.ceil(messages / serving)) * network.slot_s
     flushes = _flushes(network, messages, slots, between_s)
     lag = np.clip(between_s / max(publish_s + collect_s, TINY_S), 1.0, serving)
     published_s = messages * publish_s + flushes * network.flush_s
@@ -53,6 +56,7 @@ def makespans_s(network: QueueingNetwork, tasks: int, slots: SlotCounts) -> Floa
         first_s
         + (last_turn - 1) * max(first_s, network.collect_s)
         + (np.ceil(messages / serving) - 1) * turn_s
+        + uneven_s
         + between_s
         + network.collect_s,
         published_s + (messages - lag) * collect_s + between_s + collect_s,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from math import log
+from math import exp, hypot, log
 from statistics import median
 from typing import Final, TypeAlias
 
@@ -164,6 +164,7 @@ def predict(run: Run, cell: Cell, fleet: HypotheticalFleet, tasks: int | None = 
     if measured is None:
         raise MissingDemandsError(cell)
     tasks = measured.tasks if tasks is None else tasks
+    measured = measured if tasks == measured.tasks else measured.with_tasks(tasks)
     network = fleet_network(run, measured, fleet)
     simulated = simulate(network, tasks)
     formula_s = makespan_s(network, tasks)
@@ -176,6 +177,8 @@ def predict(run: Run, cell: Cell, fleet: HypotheticalFleet, tasks: int | None = 
         for rounds in resamples(measured.rounds)
     )
     spread = bootstrapped(1.0, [relative for _, relative in drawn], len(measured.rounds))
+    ends_s = simulated.makespans_s[0], simulated.makespans_s[-1]
+    spread = _beside(spread, *(each / simulated.makespan_s for each in ends_s))
     return Prediction(
         cell=replace(measured.cell, slots=fleet.slots),
         fleet=fleet,
@@ -275,6 +278,7 @@ def window(cell: Cell, plan: Plan, payload_bytes: float, chunk: int) -> int:
 
 def _sustained_per_s(network: QueueingNetwork) -> float:
     """Return the tasks a second in the middle of a long batch: what its second half adds to the first."""
+    network = replace(network, unequal=())  # a long batch needs the mean of each message
     tasks = LONG_TURNS * network.slots * network.chunk
     return tasks / (makespan_s(network, 2 * tasks) - makespan_s(network, tasks))
 
@@ -290,6 +294,15 @@ def _host_cores(run: Run) -> float:
     if broker is None or broker.embedded or not run.environment.workers:
         return run.environment.cpu.usable
     return max(worker.usable_cpus for worker in run.environment.workers)
+
+
+def _beside(spread: Estimate, low: float, high: float) -> Estimate:
+    """Widen an interval by another source of scatter, whose interval around 1 is from `low` to `high`."""
+    if spread.low is None or spread.high is None:
+        return spread
+    return replace(
+        spread, low=exp(-hypot(log(spread.low), log(low))), high=exp(hypot(log(spread.high), log(high)))
+    )
 
 
 def _widened(spread: Estimate, margin: float) -> Estimate:

@@ -12,6 +12,7 @@ from math import ceil
 from statistics import median
 from typing import Final
 
+from orchestrator.analysis.queueing.service_times import Batches, packed, unequal_batches
 from orchestrator.analysis.queueing.simulation import simulate
 from orchestrator.analysis.queueing.stations import (
     QueueingNetwork,
@@ -64,6 +65,8 @@ class CellDemands:
     shared: bool  # whether the orchestrator and the broker use the same cores
     overhead_known: bool  # whether the slots were busy; else it is an empty task's, or an upper limit
     broker_known: bool
+    samples: tuple[Sample, ...] = ()  # whose tasks' service times are used
+    unequal: Batches = ()  # how long each message holds its slot, relative to the mean; none of equal tasks
 
     @property
     def rounds(self) -> tuple[int, ...]:
@@ -82,7 +85,13 @@ class CellDemands:
     def network(self, slots: int, demands: TaskDemands | None = None) -> QueueingNetwork:
         """Return the queueing network of a message on `slots` slots, with typical demands or with these."""
         machine = _Machine(self.chunk, self.cores, self.shared)
-        return machine.network(demands or self.typical, replace(self.cell, slots=slots))
+        network = machine.network(demands or self.typical, replace(self.cell, slots=slots))
+        return replace(network, unequal=_with_overhead(self.unequal, machine, self.typical))
+
+    def with_tasks(self, tasks: int) -> CellDemands:
+        """Return the demands of a batch of another size, its tasks drawn from those that were measured."""
+        unequal = unequal_batches(self.samples, min(self.chunk, tasks), tasks)
+        return replace(self, tasks=tasks, unequal=unequal)
 
     def estimate(self, figure: Callable[[TaskDemands], float]) -> Estimate:
         """Estimate a figure over the rounds, with an interval if all its values are positive."""
@@ -113,6 +122,13 @@ class _Machine:
             shared=self.shared,
             resident=cell.data == "resident",
         )
+
+
+def _with_overhead(batches: Batches, machine: _Machine, demands: TaskDemands) -> Batches:
+    """Return each message's slot time relative to the mean: only the holding is unequal, not the overhead."""
+    held_s = machine.chunk * demands.held_s
+    share = held_s / (held_s + demands.overhead_s) if held_s else 0.0
+    return tuple(tuple(1 + share * (each - 1) for each in batch) for batch in batches)
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +196,7 @@ def service_demands(results: Sequence[CellResult], run: Run) -> CellDemands | No
         by_round = {r: _with_cpu(found, machine.chunk, limits[r]) for r, found in by_round.items()}
         contended = [each for each in usable if each not in free]
         by_round = _calibrate_cpu(by_round, contended[-1], machine, limits) if contended else by_round
+    samples = tuple(sample for each in free for sample in each.samples)
     times = [sample.stations for each in usable for sample in each.samples if sample.stations is not None]
     return CellDemands(
         cell=usable[0].cell,
@@ -191,6 +208,8 @@ def service_demands(results: Sequence[CellResult], run: Run) -> CellDemands | No
         shared=shared,
         overhead_known=any(_slots_busy(each) for each in free),
         broker_known=all(each.broker_cpu_s is not None for each in times),
+        samples=samples,
+        unequal=unequal_batches(samples, machine.chunk, tasks),
     )
 
 
@@ -238,7 +257,9 @@ def sample_demands(sample: Sample, times: Stations, cell: Cell, run: Run) -> Tas
     turns, last_turn = ceil(messages / cell.slots), (messages - 1) % cell.slots + 1
     apart_s = (last_turn - 1) * max(times.publish_s, times.collect_s)
     ends_s = (times.publish_s + apart_s + times.collect_s) / messages
-    overhead_s = max(0.0, (sample.makespan_s - ends_s) / turns - times.slot_s / messages)
+    batches = unequal_batches([sample], cell.chunk or 1, tasks)
+    waves = median(packed(batch, cell.slots) for batch in batches) if batches else turns
+    overhead_s = max(0.0, (sample.makespan_s - ends_s - waves * times.slot_s / messages) / turns)
     cpu_s = 0.0 if sample.hops is None else sample.hops.compute_cpu_s
     compute_s = 0.0 if sample.hops is None else sample.hops.compute_s
     payload_s, held_s = _payload_s(times, run) / tasks, times.slot_s / tasks
@@ -352,15 +373,17 @@ def _calibrate_overhead(
     if not by_round or not _slots_busy(result):
         return by_round
     plain = _medians(list(by_round.values()))
+    tasks, makespan_s = result.samples[0].tasks, median(result.makespans_s.values())
+    unequal = unequal_batches(result.samples, machine.chunk, tasks)
 
     def network_of(overhead_s: float) -> QueueingNetwork:
         found = replace(plain, overhead_s=overhead_s)
         if machine.cores is not None:
             most_s = median(_cpu_limits([result], machine.cores).values())
             found = _with_cpu(found, machine.chunk, most_s)
-        return machine.network(found, result.cell)
+        network = machine.network(found, result.cell)
+        return replace(network, unequal=_with_overhead(unequal, machine, found))
 
-    tasks, makespan_s = result.samples[0].tasks, median(result.makespans_s.values())
     found_s = calibrate(network_of, tasks, makespan_s, 0.0, plain.overhead_s)
     excess_s = 0.0 if found_s is None else plain.overhead_s - found_s
     return {

@@ -1,15 +1,17 @@
 """The stations as a discrete-event simulation: it checks the formula, and models what the formula leaves out.
 
 The orchestrator does what strategies/celery/batch.py does: it publishes single messages until every slot has two,
-then bursts up to the window, and between flushes it collects every result that has come. Service times are constant,
-and cores serve whole tasks in order of arrival, which takes all tasks together as long as time slices would.
+then bursts up to the window, and between flushes it collects every result that has come. Slot times are constant, or
+those of the network's `unequal` batches; cores serve whole tasks in order of arrival, which takes all tasks together
+as long as time slices would.
 """
 
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Generator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import cycle
 from math import ceil
 from typing import Final, Literal, TypeAlias
 
@@ -21,6 +23,7 @@ from orchestrator.model.flow_control import BURST_AFTER_PER_SLOT, BURST_MESSAGES
 Steps: TypeAlias = Generator[simpy.Event, object, None]
 LinkOrder: TypeAlias = Literal["shared", "in turn"]
 
+MAX_UNEQUAL_MESSAGES: Final = 3000  # of all unequal batches together: of longer ones, fewer are simulated
 MAX_MESSAGES: Final = 30_000  # the rest of a longer batch is extrapolated from the pace of its middle third
 
 
@@ -95,10 +98,14 @@ PATHS: Final[Mapping[LinkOrder, Callable[[], Path]]] = {
 
 @dataclass(frozen=True, slots=True)
 class SimulatedBatch:
-    """A simulated batch: its makespan, and for which share of it each station was busy."""
+    """A simulated batch: its makespan, and for which share of it each station was busy.
+
+    Of a network with several `unequal` batches it is the median one; `makespans_s` are those of all, in order.
+    """
 
     tasks: int
     makespan_s: float
+    makespans_s: tuple[float, ...]
     busy: dict[StationName, float]
     transfer_share: float = 0.0  # share of the makespan that the orchestrator spent with the payload path
 
@@ -117,20 +124,35 @@ def simulate(network: QueueingNetwork, tasks: int, link: LinkOrder = "shared") -
     longer if tasks fall into step: all of them fetch, and then all of them store.
     """
     messages = network.messages(tasks)
-    run = _Batch(network, min(messages, MAX_MESSAGES), link)
+    batches = network.unequal[: max(1, MAX_UNEQUAL_MESSAGES // messages)] or ((),)
+    simulated = sorted(
+        (_simulate(network, tasks, link, relative) for relative in batches), key=lambda each: each.makespan_s
+    )
+    makespans_s = tuple(each.makespan_s for each in simulated)
+    return replace(simulated[len(simulated) // 2], makespans_s=makespans_s)
+
+
+def _simulate(
+    network: QueueingNetwork, tasks: int, link: LinkOrder, relative: Sequence[float]
+) -> SimulatedBatch:
+    messages = network.messages(tasks)
+    run = _Batch(network, min(messages, MAX_MESSAGES), link, relative)
     ended = run.ended_at
     makespan_s = ended[-1]
     if messages > len(ended):
         first, last = len(ended) // 3, 2 * len(ended) // 3
         makespan_s += (messages - len(ended)) * (ended[last] - ended[first]) / (last - first)
-    return SimulatedBatch(tasks, makespan_s, run.busy(), run.transfer_s / ended[-1])
+    return SimulatedBatch(tasks, makespan_s, (makespan_s,), run.busy(), run.transfer_s / ended[-1])
 
 
 class _Batch:
     """A batch of messages, simulated when it is constructed."""
 
-    def __init__(self, network: QueueingNetwork, messages: int, link: LinkOrder) -> None:
+    def __init__(
+        self, network: QueueingNetwork, messages: int, link: LinkOrder, relative: Sequence[float]
+    ) -> None:
         self.network, self.messages = network, messages
+        self.relative = cycle(relative or (1.0,))  # slot time of the next message over `slot_s`
         self.ended_at: list[float] = []
         self.env = simpy.Environment()
         self.slots = simpy.Container(self.env, network.slots, network.slots)
@@ -166,7 +188,7 @@ class _Batch:
                 self.orchestrator_s += env.now - started
                 left, in_flight = left - burst, in_flight + burst
                 for _ in range(burst):
-                    env.process(self._message())
+                    env.process(self._message(next(self.relative)))
             while self.results:
                 self.results -= 1
                 started = env.now
@@ -178,14 +200,14 @@ class _Batch:
                 self.result_came = env.event()
                 yield self.result_came
 
-    def _message(self) -> Steps:
+    def _message(self, relative: float) -> Steps:
         """Take a message from its flush to its result."""
         env, network = self.env, self.network
         yield env.timeout(network.flight_s / 2 + self.broker.wait_s(env.now, network.broker_s))
         yield self.slots.get(1)
         if network.payload_s:
             yield self.out_of.transfer(env, network.slot_transfer_s)
-        yield env.timeout(self._work_s())
+        yield env.timeout(self._work_s(relative))
         if network.payload_s:
             yield self.into.transfer(env, network.slot_transfer_s)
         self.slots.put(1)
@@ -207,15 +229,16 @@ class _Batch:
             self.transfer_s += self.env.now - began
         yield self.env.timeout(max(0.0, own_s - transfer_s))
 
-    def _work_s(self) -> float:
+    def _work_s(self, relative: float) -> float:
         """Return a slot's seconds for a message, with its wait for a core but not for the payload path."""
         network = self.network
-        own_s = max(0.0, network.slot_s - 2 * network.slot_transfer_s)
+        own_s = max(0.0, relative * network.slot_s - 2 * network.slot_transfer_s)
         if self.cores is None or not network.cpu_s:
             return own_s
-        computing_s = min(own_s, network.cpu_s)
+        cpu_s = relative * network.cpu_s
+        computing_s = min(own_s, cpu_s)
         # Moving payloads needs CPU time as well: the cores spend it, but the slot does not wait for it twice.
-        self.cores.wait_s(self.env.now, (network.cpu_s - computing_s) / self.core_speed)
+        self.cores.wait_s(self.env.now, (cpu_s - computing_s) / self.core_speed)
         return own_s - computing_s + self.cores.wait_s(self.env.now, computing_s / self.core_speed)
 
     def busy(self) -> dict[StationName, float]:

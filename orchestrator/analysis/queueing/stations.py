@@ -52,6 +52,9 @@ class QueueingNetwork:
     flight_s: float = 0.0  # network delay, which keeps nothing busy
     window: int = MAX_IN_FLIGHT_MESSAGES
     resident: bool = False  # whether only the slots use the payload path
+    # How long each message of a batch occupies its slot, relative to `slot_s`, in the order of the messages: a sequence
+    # for each batch that may occur. Empty if all take about as long.
+    unequal: tuple[tuple[float, ...], ...] = ()
 
     @property
     def orchestrator_s(self) -> float:
