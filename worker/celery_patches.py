@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -279,7 +280,7 @@ class Backend(RedisBackend):  # type: ignore[misc]
     looks like one that was done once. The later result is still not stored. First results take Celery's own commands.
     """
 
-    _stored = False
+    _thread = threading.local()  # a pool of threads shares one backend
 
     def decode_result(self, payload: Any) -> dict[str, Any]:
         """Return a stored or published result; an exception stays the names that it was stored as.
@@ -307,16 +308,16 @@ class Backend(RedisBackend):  # type: ignore[misc]
     def _store_result(
         self, task_id: str, result: Any, state: str, traceback: Any = None, request: Any = None, **more: Any
     ) -> Any:
-        self._stored = False
+        self._thread.stored = False
         returned = super()._store_result(task_id, result, state, traceback=traceback, request=request, **more)
-        if not self._stored:
+        if not self._thread.stored:
             meta = self._get_result_meta(result=result, state=state, traceback=traceback, request=request)
             meta["task_id"] = task_id
             self.client.publish(self.get_key_for_task(task_id), self.encode(meta))
         return returned
 
     def _set_with_state(self, key: Any, value: Any, state: str) -> Any:
-        self._stored = True
+        self._thread.stored = True
         return super()._set_with_state(key, value, state)
 
 

@@ -77,7 +77,7 @@ class Outcome(NamedTuple):
     """How one task ended: with an output or a failure, never both.
 
     `output` is also `None` for a success whose output stays in the payload store. `slot` names the slot that ran it:
-    `host:pid`, with the thread for threads.
+    `host:pid`, with the thread in a pool of threads.
     """
 
     # A named tuple, for the same reason as `Hops`.

@@ -14,7 +14,7 @@ from worker.payloads import TRANSPORTS
 from worker.payloads.transport import KEY, Reference, checked_reference
 from worker.redaction import escape_control
 
-VERSION: Final = 2  # increased when a worker of another version could misunderstand a message
+VERSION: Final = 3  # increased when a worker of another version could misunderstand a message
 MAX_TASKS: Final = 100_000  # in a message or reply
 MAX_NAME_CHARACTERS: Final = 250  # of a kernel, a transport, a worker or a payload
 MAX_SECONDS: Final = 1e12  # of a monotonic clock

@@ -50,6 +50,11 @@ COMMANDS: Final = frozenset(
         "stats",
     }
 )
+POOLS: Final = {
+    "celery.concurrency.prefork": "prefork",
+    "celery.concurrency.solo": "solo",
+    "celery.concurrency.thread": "threads",
+}  # by the module of their class: the name that --pool takes
 QUEUE_COMMANDS: Final = ("add_consumer", "cancel_consumer")
 
 Run: Final[TypeAdapter[str]] = TypeAdapter(Annotated[str, Field(pattern=r"\Abreakeven-[0-9a-f]{12}\z")])
@@ -148,7 +153,7 @@ def describe(state: Any, **_: Any) -> dict[str, Any]:
     return {
         "version": VERSION,
         "queues": [queue.name for queue in state.consumer.task_consumer.queues],
-        "pool": controller.pool_cls.__module__.rpartition(".")[2],
+        "pool": POOLS.get(module := controller.pool_cls.__module__, module),
         "autoscale": bool(controller.autoscale),
         "max_tasks_per_child": controller.max_tasks_per_child,
         "max_memory_per_child": controller.max_memory_per_child,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import threading
 import time
 from functools import cache
 from typing import Any
@@ -30,9 +31,15 @@ def run_chunk(stage: str, worker: str, message: dict[str, Any], repeated: bool =
     """Do the chunk of tasks in a message; return a `TaskReply` as plain values."""
     chunk = TaskMessage.from_message(message)
     transport = _transport(chunk.transport)
-    slot = f"{socket.gethostname()}:{os.getpid()}"
     results = [_run_task(stage, chunk, transport, task_id, reference) for task_id, reference in chunk.tasks]
-    return TaskReply(worker, slot, results, repeated).as_result()
+    return TaskReply(worker, slot_name(), results, repeated).as_result()
+
+
+def slot_name() -> str:
+    """Return the name of the slot that runs this: its process, and the thread in a pool of threads."""
+    process = f"{socket.gethostname()}:{os.getpid()}"
+    thread = threading.current_thread()
+    return process if thread is threading.main_thread() else f"{process}:{thread.name}"
 
 
 def _run_task(

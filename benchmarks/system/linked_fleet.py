@@ -47,7 +47,7 @@ def linked_fleet() -> Iterator[LinkedFleet]:
             shaped_link(server, processes.folder / "payloads.sock") as payload_link,
         ):
             with patch.dict(os.environ, BREAKEVEN_PAYLOAD_URL=payload_link.url):
-                start_workers(processes, link.url, WORKERS, False, ())
+                start_workers(processes, link.url, [("prefork", 1)] * WORKERS, False, ())
             settings = Settings(broker_url=link.url, payload_url=payload_link.url)
             app = make_app(settings)
             deadline = time.monotonic() + READY_S

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import signal
 import socket
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -24,6 +25,7 @@ from orchestrator.fleet.child_processes import ChildProcesses
 from orchestrator.fleet.connections import connect_app
 from orchestrator.fleet.external import explained_errors, inspect_broker, inspect_payload_store
 from orchestrator.fleet.fleet import Fleet
+from orchestrator.model.runs import DEFAULT_POOL, Pool
 from worker.payloads.redis import connect
 from worker.settings import Settings
 
@@ -34,25 +36,38 @@ MAX_RESTARTS: Final = 8  # restarts of workers in one run
 
 @contextmanager
 def embedded_fleet(
-    processes: ChildProcesses, slots: int, events: bool, origins: tuple[str, ...]
+    processes: ChildProcesses,
+    slots: int,
+    events: bool,
+    origins: tuple[str, ...],
+    more: Sequence[tuple[Pool, int]] = (),
 ) -> Iterator[Fleet]:
-    """Start a fleet of `slots` workers of our own; it ends with `processes`.
+    """Start a fleet of workers of our own; it ends with `processes`.
+
+    Args:
+        processes: where they run.
+        slots: how many workers with one slot of pool prefork, so that any smaller number can be chosen among them.
+        events: whether they send what Flower reads: task events and heartbeats.
+        origins: from which they may download.
+        more: the pool and the slots of each further worker.
 
     Raises:
         UnavailableError: the broker or a worker does not start.
     """
     check_semaphores()
     url = start_broker(processes)
-    start_workers(processes, url, slots, events, origins)
+    pools: list[tuple[Pool, int]] = [*[(DEFAULT_POOL, 1)] * slots, *more]
+    start_workers(processes, url, pools, events, origins)
     settings = Settings(broker_url=url, payload_dir=str(payload_folder(processes)), allowed_origins=origins)
     app = connect_app(settings)
     try:
         with _named_cause(processes), explained_errors(settings):
-            found = _wait_for_workers(app, processes, slots)
+            found = _wait_for_workers(app, processes, len(pools))
             payload_store = inspect_payload_store(settings)
             fleet = Fleet(app, settings, inspect_broker(settings, embedded=True), found, payload_store)
             fleet.recovery.checks.append(lambda: _check_running(processes, "broker"))
-            fleet.recovery.restart_workers = WorkerRestarts(processes)
+            fleet.recovery.restart_workers = restarts = WorkerRestarts(processes)
+            fleet.recovery.end_workers = restarts.end
             try:
                 yield fleet
             finally:
@@ -85,20 +100,20 @@ def check_semaphores() -> None:
         ) from None
 
 
-def _wait_for_workers(app: Celery, processes: ChildProcesses, slots: int) -> list[workers.WorkerInfo]:
+def _wait_for_workers(app: Celery, processes: ChildProcesses, count: int) -> list[workers.WorkerInfo]:
     deadline = time.monotonic() + START_S
     found: list[workers.WorkerInfo] = []
     while time.monotonic() < deadline:
         signals.check()
         _check_running(processes, "broker", "worker")
-        found = workers.find(app, timeout_s=0.5, expected=slots)
-        if len(found) >= slots:
+        found = workers.find(app, timeout_s=0.5, expected=count)
+        if len(found) >= count:
             return found
     log = processes.log("worker1")
     if "max number of clients" in log:  # the broker takes as many as it may open files
         log = "this shell may open too few files; raise that with 'ulimit -n 1024', or ask for fewer --slots"
     raise UnavailableError(
-        f"{len(found)} of {slots} embedded workers were ready within {START_S:.0f} s: {log}"
+        f"{len(found)} of {count} embedded workers were ready within {START_S:.0f} s: {log}"
     )
 
 
@@ -145,6 +160,16 @@ class WorkerRestarts:
             self._processes.restart(name)
             restarted[worker_name(name)] = f"{_exit(name, code)}, and was restarted"
         return restarted
+
+    def end(self, names: Collection[str]) -> None:
+        """End workers by their names in Celery; they are started again like any that has ended."""
+        ended = [child for child in self._processes.pids if worker_name(child) in names]
+        for child in ended:
+            # Without a chance to return its messages to the queue, where they would run again.
+            os.kill(self._processes.pids[child], signal.SIGKILL)
+        deadline = time.monotonic() + START_S
+        while time.monotonic() < deadline and not all(child in self._processes.ended for child in ended):
+            self._processes.poll(timeout_s=0.1)
 
 
 def start_broker(processes: ChildProcesses) -> str:
@@ -198,9 +223,13 @@ def _wait_for_broker(processes: ChildProcesses, url: str) -> None:
 
 
 def start_workers(
-    processes: ChildProcesses, broker_url: str, slots: int, events: bool, origins: tuple[str, ...]
+    processes: ChildProcesses,
+    broker_url: str,
+    pools: Sequence[tuple[Pool, int]],
+    events: bool,
+    origins: tuple[str, ...],
 ) -> None:
-    """Start `slots` workers of one slot each, so that any smaller number of slots can be chosen among them.
+    """Start workers, each with a pool and its slots.
 
     With `events` they send what Flower reads: task events and heartbeats.
     """
@@ -213,9 +242,10 @@ def start_workers(
         "OPENBLAS_NUM_THREADS": "1",
         "PYTHONUNBUFFERED": "1",
     }
-    for number in range(1, slots + 1):
+    for number, (pool, slots) in enumerate(pools, start=1):
         child = f"worker{number}"
-        processes.start(child, worker_command(worker_name(child), events), environment, is_worker=True)
+        command = worker_command(worker_name(child), events, pool, slots)
+        processes.start(child, command, environment, is_worker=True)
 
 
 def worker_name(child: str) -> str:
@@ -223,10 +253,10 @@ def worker_name(child: str) -> str:
     return f"slot{child.removeprefix('worker')}@{socket.gethostname()}"
 
 
-def worker_command(name: str, events: bool) -> list[str]:
-    """Return the command line of one worker with one slot; without events it sends no heartbeats either."""
+def worker_command(name: str, events: bool, pool: Pool = DEFAULT_POOL, slots: int = 1) -> list[str]:
+    """Return the command line of one worker; without events it sends no heartbeats either."""
     command = [sys.executable, "-m", "celery", "-A", "worker.app", "worker", "--hostname", name]
-    options = ["--concurrency", "1", "--pool", "prefork", "--loglevel", "WARNING"]
+    options = ["--concurrency", str(slots), "--pool", pool, "--loglevel", "WARNING"]
     quiet = ["--without-gossip", "--without-mingle"]
     return [*command, *options, *quiet, "--task-events" if events else "--without-heartbeat"]
 

@@ -28,6 +28,7 @@ from orchestrator.fleet.recovery import Recovery
 from orchestrator.fleet.run_queue import RunQueue
 from orchestrator.fleet.workers import COMMAND_TIMEOUT_S, Offset, WorkerInfo
 from orchestrator.model.environment import Broker
+from orchestrator.model.runs import DEFAULT_POOL, Pool
 from worker.app import PREFIX
 from worker.payloads.redis import ANSWER_S, connect
 from worker.settings import Settings
@@ -70,6 +71,8 @@ class Fleet:
         self._events = TaskEvents(app)
         self.recovery = Recovery(app, self.liveness, self._consumers, self._events, self.slots)
         self._offsets: dict[str, Offset] = {}
+        self._pool = DEFAULT_POOL
+        self._track_solo()
 
     @property
     def slots(self) -> int:
@@ -91,12 +94,25 @@ class Fleet:
 
     # Which slots consume the queue
 
-    def use_slots(self, slots: int) -> None:
+    @property
+    def slots_by_pool(self) -> dict[Pool, int]:
+        """All slots of all workers, by their pool."""
+        found: dict[Pool, int] = {}
+        for worker in self.workers:
+            found[worker.pool] = found.get(worker.pool, 0) + worker.slots
+        return found
+
+    def use_slots(self, slots: int, pool: Pool | None = None) -> None:
         """Have exactly `slots` slots consume the run's queue; after a change they are not `slots_confirmed`.
+
+        Args:
+            slots: how many.
+            pool: of the workers; `None` for that of the workers that consume it now.
 
         Raises:
             UnavailableError: no set of workers has exactly that many slots, or a worker did not follow.
         """
+        self._pool = pool or self._pool
         chosen = {worker.name for worker in self._choose(slots)}
         names = [worker.name for worker in self.workers]
         if self._consumers.assign(chosen, names) and not self.liveness.any_answered:
@@ -106,12 +122,12 @@ class Fleet:
         """Choose the workers that consume; after a loss, wait until there are enough again."""
         if not self.recovery.is_needed:
             try:
-                return workers.choose(self.workers, slots)
+                return workers.choose(self.workers, slots, self._pool)
             except UnavailableError:
                 if self.slots >= self.recovery.full_slots:
                     raise
         self._recover(slots)
-        return workers.choose(self.workers, slots)
+        return workers.choose(self.workers, slots, self._pool)
 
     @property
     def slots_confirmed(self) -> bool:
@@ -149,8 +165,27 @@ class Fleet:
         """Delete messages whose workers are gone, so that they are not delivered again; none may be in flight."""
         self.recovery.discard_orphans(self.run_queue)
 
+    def end_overrun(self) -> str:
+        """End the busy workers that consume the queue, if their pool cannot end a task; return what happened."""
+        limit = f"a task ran for longer than {self.settings.task_time_limit_s:g} s, which pool {self._pool} cannot end"
+        if self.recovery.end_workers is None:
+            return f"{limit}; start its worker again"
+        self.recovery.end_workers(self.liveness.busy)
+        return f"{limit}, so its worker was started again"
+
+    @property
+    def limits_time(self) -> bool:
+        """Whether the workers that consume the queue end a task that overruns its time limit by themselves."""
+        return self._pool == DEFAULT_POOL
+
+    def _track_solo(self) -> None:
+        """Let a worker of pool solo be silent for as long as a task may run: it answers nothing meanwhile."""
+        solo = [worker.name for worker in self.workers if worker.pool == "solo"]
+        self.liveness.silence_s = dict.fromkeys(solo, self.settings.task_time_limit_s)
+
     def _recover(self, slots: int) -> None:
         self.workers = self.recovery.recover(self.workers, slots)
+        self._track_solo()
         self.liveness.track([worker.name for worker in self.workers])
         self.measure_clock_offsets()
 

@@ -56,12 +56,16 @@ def changes(before: Mapping[str, WorkerStatus], after: Mapping[str, WorkerStatus
 
 
 class Liveness:
-    """Polls a set of workers and remembers the answers, so that it can report what changed."""
+    """Polls a set of workers and remembers the answers, so that it can report what changed.
+
+    `silence_s` is how long a worker may be silent because it is busy, by name; others always answer.
+    """
 
     def __init__(self, app: Celery) -> None:
         self._app = app
         self._known: dict[str, WorkerStatus] = {}
         self._suspect_since: dict[str, float] = {}
+        self.silence_s: Mapping[str, float] = {}
 
     def track(self, names: Collection[str]) -> None:
         """Poll these workers from now on, in place of any others."""
@@ -80,7 +84,8 @@ class Liveness:
         missing, now = before.keys() - answered.keys(), time.monotonic()
         self._suspect_since = {name: self._suspect_since.get(name, now) for name in missing}
         self._known = {**{name: before[name] for name in missing}, **answered}
-        return list(changes(before, answered))
+        busy = {name for name in missing if now - self._suspect_since[name] < self.silence_s.get(name, 0.0)}
+        return list(changes({name: status for name, status in before.items() if name not in busy}, answered))
 
     @property
     def missing(self) -> list[str]:
@@ -93,6 +98,12 @@ class Liveness:
         return {task for name in self._answered for task in self._known[name].tasks}
 
     @property
+    def busy(self) -> set[str]:
+        """Workers that had tasks when they answered the last poll, or were too busy to answer it."""
+        silent = self._suspect_since.keys() & self.silence_s.keys()
+        return silent | {name for name in self._answered if self._known[name].tasks}
+
+    @property
     def any_answered(self) -> bool:
         """Whether at least one worker answered the last poll."""
         return bool(self._answered)
@@ -101,7 +112,10 @@ class Liveness:
     def has_suspects(self) -> bool:
         """Whether a worker is missing, but not for so long that it counts as dead."""
         now = time.monotonic()
-        return any(now - since < DEAD_AFTER_S for since in self._suspect_since.values())
+        return any(
+            now - since < max(DEAD_AFTER_S, self.silence_s.get(name, 0.0))
+            for name, since in self._suspect_since.items()
+        )
 
     @property
     def _answered(self) -> set[str]:

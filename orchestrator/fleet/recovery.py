@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Final
 
 from celery import Celery
@@ -28,6 +28,7 @@ class Recovery:
         checks: called between batches; each raises `UnavailableError` if something the run needs has ended.
         restart_workers: restarts workers of our own that have ended, and returns what happened by worker name;
             `None` for an external fleet.
+        end_workers: ends workers of our own by name; `None` for an external fleet.
         is_needed: whether workers were missing or had been replaced when they were last asked.
     """
 
@@ -41,6 +42,7 @@ class Recovery:
         self.full_slots = slots
         self.checks: list[Callable[[], None]] = []
         self.restart_workers: Callable[[], dict[str, str]] | None = None
+        self.end_workers: Callable[[Collection[str]], None] | None = None
         self.is_needed = False
         self._lost_at: float | None = None
         self._unreported: str | None = None

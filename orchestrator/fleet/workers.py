@@ -7,7 +7,7 @@ import socket
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, cast, get_args
 
 from celery import Celery
 
@@ -15,6 +15,7 @@ from orchestrator import signals
 from orchestrator.errors import UnavailableError
 from orchestrator.fleet import answers
 from orchestrator.model.environment import Worker
+from orchestrator.model.runs import DEFAULT_POOL, Pool
 from worker.app import PREFIX
 from worker.messages import VERSION
 from worker.payloads.redis import connect
@@ -23,8 +24,6 @@ from worker.remote_control import probe_key
 from worker.settings import Settings
 
 COMMAND_TIMEOUT_S: Final = 15.0  # seconds a worker may take to follow a command
-
-POOLS: Final = ("prefork", "solo")  # pools whose slots are processes, by the name of their module in Celery
 
 POLL_S: Final = 1.0  # seconds each poll of a starting fleet gathers answers; containers start one by one
 START_S: Final = 60.0  # seconds a fleet's containers may take from their start until all workers answer
@@ -54,6 +53,7 @@ class WorkerInfo:
     events: bool
     offset: Offset | None = None
     functions: tuple[answers.FunctionDescription, ...] = ()
+    pool: Pool = DEFAULT_POOL
 
     def as_worker(self) -> Worker:
         """Return what the result file keeps of it."""
@@ -191,11 +191,12 @@ def _worker_info(name: str, answer: dict[str, Any]) -> WorkerInfo:
         payload_dir=description.payload_dir,
         events=description.events,
         functions=tuple(description.functions),
+        pool=cast(Pool, description.pool),
     )
 
 
 def _reject_unmeasurable(name: str, description: answers.Description) -> None:
-    """Raise if the worker replaces its slots, changes their number, or does not give each a process."""
+    """Raise if the worker replaces its slots, changes their number, or has another kind of pool."""
     for option in ("max_tasks_per_child", "max_memory_per_child"):
         if limit := getattr(description, option):
             raise UnavailableError(
@@ -207,7 +208,7 @@ def _reject_unmeasurable(name: str, description: answers.Description) -> None:
             f"worker {name} runs with --autoscale, so the number of its slots changes while it is measured; "
             "start it with --concurrency instead"
         )
-    if description.pool not in POOLS:
+    if description.pool not in get_args(Pool):
         raise UnavailableError(
             f"worker {name} runs its tasks in the pool {description.pool}, which cannot be measured; "
             "start it with --pool prefork"
@@ -310,13 +311,14 @@ def throttled_s(app: Celery, workers: Collection[WorkerInfo]) -> float | None:
     )
 
 
-def choose(workers: Iterable[WorkerInfo], slots: int) -> list[WorkerInfo]:
-    """Choose workers whose slots add up to exactly `slots`: as few workers as possible, the largest first.
+def choose(workers: Iterable[WorkerInfo], slots: int, pool: Pool = DEFAULT_POOL) -> list[WorkerInfo]:
+    """Choose workers of a pool with exactly `slots` slots: as few workers as possible, the largest first.
 
     Raises:
         UnavailableError: no set of these workers has exactly that many slots.
     """
-    candidates = sorted(workers, key=lambda worker: (-worker.slots, worker.name))
+    of_pool = (worker for worker in workers if worker.pool == pool)
+    candidates = sorted(of_pool, key=lambda worker: (-worker.slots, worker.name))
     reachable: dict[int, list[WorkerInfo]] = {0: []}
     for worker in candidates:
         for subtotal, chosen in list(reachable.items()):
@@ -331,7 +333,8 @@ def choose(workers: Iterable[WorkerInfo], slots: int) -> list[WorkerInfo]:
     if os.environ.get("BREAKEVEN_WORKERS_AT") and candidates:  # the workers are a Compose service
         needed = -(-slots // candidates[0].slots)
         more = f"start {needed} workers: 'docker compose up --scale worker={needed}', or WORKERS={needed} in .env"
+    which = "workers" if pool == DEFAULT_POOL else f"workers of pool {pool}"
     raise UnavailableError(
-        f"{slots} slots were asked for, and the workers that answered have {available} (by worker: {sizes}); "
+        f"{slots} slots were asked for, and the {which} that answered have {available} (by worker: {sizes}); "
         f"ask for --slots that some of them add up to, or {more}"
     )

@@ -28,6 +28,8 @@ from orchestrator.measurement.recorder import Recorder, now
 from orchestrator.measurement.rounds import Rounds, Watcher
 from orchestrator.model.runs import Cell, Plan, Run
 from orchestrator.phrases.cells import cell_name
+from orchestrator.phrases.numbers import count
+from orchestrator.planning.cells import embedded_workers, pools_of_fleet
 from orchestrator.planning.options import Options
 from orchestrator.planning.oversubscription import oversubscription
 from orchestrator.planning.plan import needs_fleet, resolve
@@ -59,7 +61,14 @@ def measured(
         startup_s = 0.0
         if options.broker is not None and needs_fleet(options):
             fleet, startup_s = _found_fleet(stack, options.broker, processes, watcher)
-        plan = resolve(options, source, fleet.slots if fleet else None, watcher.note)
+            options = pools_of_fleet(options, fleet.slots_by_pool)
+        # Every pool that is compared has as many slots.
+        slots = (
+            min(fleet.slots_by_pool[pool] for pool in fleet.slots_by_pool if pool in options.pools)
+            if fleet
+            else None
+        )
+        plan = resolve(options, source, slots, watcher.note)
         free_bytes = psutil.virtual_memory().available
         if crowded := oversubscription(plan, options.broker is None, usable_cpus(), free_bytes):
             watcher.note(crowded)
@@ -101,11 +110,11 @@ def _started_fleet(
     inputs: Inputs,
     watcher: Watcher,
 ) -> tuple[Fleet, float]:
-    slots = max(cell.slots for cell in plan.cells if cell.distributed)
-    watcher.step(f"Starting a broker and {slots} workers")
+    single, more = embedded_workers(plan)
+    watcher.step(f"Starting a broker and {count(single + len(more), 'worker')}")
     started = time.perf_counter()
     events = options.flower or any(cell.events == "on" for cell in plan.cells)
-    fleet = stack.enter_context(embedded_fleet(processes, slots, events, inputs.origins))
+    fleet = stack.enter_context(embedded_fleet(processes, single, events, inputs.origins, more))
     fleet.measure_clock_offsets()
     startup_s = time.perf_counter() - started
     if options.flower:

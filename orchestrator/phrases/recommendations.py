@@ -18,7 +18,10 @@ from orchestrator.phrases.numbers import count, evidence, number
 from orchestrator.phrases.scaling import bounds_sentence, curve_sentences, uneven_slots_sentence
 from orchestrator.phrases.sweep import sweep_sentence, value_name
 
-CAVEATS: Final[dict[Change, str]] = {"data": ", where inputs and outputs may stay in the payload store"}
+CAVEATS: Final[dict[Change, str]] = {
+    "data": ", where inputs and outputs may stay in the payload store",
+    "pool": ", where no task needs a time limit, which only prefork enforces",
+}
 
 
 def conclusions(findings: Findings) -> tuple[str, ...]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, get_args
 
-from orchestrator.model.runs import DEFAULT_POOL, Axis, Cell, Data, Events
+from orchestrator.errors import UnavailableError
+from orchestrator.model.runs import DEFAULT_POOL, Axis, Cell, Data, Events, Plan, Pool
 from orchestrator.planning.options import PROFILES, Options
 from orchestrator.strategies import STRATEGIES, StrategyKind
 from worker.payloads import TRANSPORTS
@@ -14,6 +15,7 @@ from worker.stages import DEFAULT_STAGES, STAGES
 
 DATA: tuple[Data, ...] = ("local", "resident")
 EVENTS: tuple[Events, ...] = ("on", "off")
+POOLS: tuple[Pool, ...] = get_args(Pool)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +43,42 @@ def cells_of(options: Options, slots: int) -> Iterator[Cell]:
 
 
 def repeated(cells: Sequence[Cell]) -> Cell:
-    """Return the second half of the A/A pair: the last distributed cell, else the last cell, again."""
-    last = next((cell for cell in reversed(cells) if cell.distributed), cells[-1])
+    """Return the second half of the A/A pair: a cell again, the last distributed one of the first pool if any is."""
+    distributed = [cell for cell in cells if cell.distributed]
+    of_pool = [cell for cell in distributed if cell.pool == distributed[0].pool]
+    last = (of_pool or cells)[-1]
     return replace(last, replica=1)
+
+
+def embedded_workers(plan: Plan) -> tuple[int, list[tuple[Pool, int]]]:
+    """Return how many prefork workers of one slot a plan needs, and the pool and slots of each further one.
+
+    Of single slots any number can be chosen. A pool of threads is one worker, so there is one for each number of slots.
+    """
+    slots = {pool: sorted({cell.slots for cell in plan.cells if cell.pool == pool}) for pool in POOLS}
+    most = max(slots["prefork"], default=0)
+    single = min(most, plan.slots)
+    more: list[tuple[Pool, int]] = [("prefork", most - single)] if most > single else []
+    more += [("solo", 1)] * max(slots["solo"], default=0)
+    return single, [*more, *(("threads", each) for each in slots["threads"])]
+
+
+def pools_of_fleet(options: Options, slots: Mapping[Pool, int]) -> Options:
+    """Return the options with the pools of a fleet that runs already, by which it has `slots`.
+
+    Unless pools are asked for, it is the default one, or the first that the fleet has.
+
+    Raises:
+        UnavailableError: the fleet has no worker of a pool that was asked for.
+    """
+    for pool in options.pools:
+        if pool not in slots:
+            raise UnavailableError(
+                f"no worker on this broker has pool {pool} (they have {', '.join(slots)}); start some with "
+                f"'celery -A worker.app worker --pool {pool}', or leave --pool out"
+            )
+    usual = DEFAULT_POOL if DEFAULT_POOL in slots else next(iter(slots))
+    return replace(options, pools=options.pools or (usual,))
 
 
 def _variants(options: Options, cell: Cell) -> Iterator[Cell]:
@@ -60,7 +95,8 @@ def _variants(options: Options, cell: Cell) -> Iterator[Cell]:
                 ):
                     # Unless events are asked for, they stay as the fleet has them.
                     for events in [each for each in EVENTS if each in options.events] or (None,):
-                        yield replace(sent, data=data, events=events, pool=DEFAULT_POOL)
+                        for pool in [each for each in POOLS if each in options.pools] or (DEFAULT_POOL,):
+                            yield replace(sent, data=data, events=events, pool=pool)
 
 
 def _transports(options: Options, kind: StrategyKind) -> Sequence[Any]:

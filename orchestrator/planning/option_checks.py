@@ -59,6 +59,7 @@ def choices() -> Mapping[str, tuple[str, ...]]:
         "profile": tuple(PROFILES),
         "data": cells.DATA,
         "events": cells.EVENTS,
+        "pool": cells.POOLS,
         "axis": tuple(sweeps.RANGES),
     }
 
@@ -188,6 +189,7 @@ def _check_strategies(options: Options) -> None:
         "--chunk": (options.chunks, lambda kind, _: kind.chunks),
         "--data": (options.data, lambda kind, _: kind.distributed),
         "--events": (options.events, lambda kind, _: kind.distributed),
+        "--pool": (options.pools, lambda kind, _: kind.distributed),
     }
     for flag, (values, has) in having.items():
         for value in values:

@@ -7,7 +7,7 @@ from dataclasses import Field, dataclass, field, fields
 from typing import Any, Final
 
 from orchestrator.errors import UsageError
-from orchestrator.model.runs import SweptAxis
+from orchestrator.model.runs import DEFAULT_POOL, SweptAxis
 
 RUN, SCALE, BREAKEVEN, DOCTOR = "run", "scale", "breakeven", "doctor"
 MEASURING: Final = (RUN, SCALE, BREAKEVEN)
@@ -151,6 +151,12 @@ class Options:
     )
     events: tuple[str, ...] = _names(
         "events", "Whether Celery's workers send task events: on or off (repeatable).", "on|off"
+    )
+    pools: tuple[str, ...] = _names(
+        "pool",
+        "How Celery's workers run tasks: prefork, solo or threads (repeatable); of --broker, as they were started.",
+        "prefork|solo|threads",
+        default=f"{DEFAULT_POOL}; of --broker, what its workers have",
     )
     images: int | None = _by_profile("--images", "Images in a batch.", "N", (1, MAX_IMAGES))
     size: str | None = _by_profile("--size", "Size of the synthetic images, WIDTHxHEIGHT.", "WIDTHxHEIGHT")

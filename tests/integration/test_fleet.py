@@ -55,7 +55,7 @@ def test_sigkill_of_the_orchestrator_ends_everything_and_removes_its_folder():
 def test_sigkill_of_the_supervisor_ends_its_children():
     with ChildProcesses() as processes:
         url = start_broker(processes)
-        start_workers(processes, url, 1, False, ())
+        start_workers(processes, url, [("prefork", 1)], False, ())
         (supervisor,) = [
             child
             for child in psutil.Process().children()

@@ -1,4 +1,4 @@
-"""What to change, from measured cells alone: chunk, transport, data, slots, and what task events cost."""
+"""What to change, from measured cells alone: chunk, transport, data, slots, pool, and what task events cost."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from orchestrator.analysis.verdicts.verdict import candidates, is_celery
 from orchestrator.model.findings import Estimate
 from orchestrator.model.runs import Cell, CellResult, Run
 
-Change: TypeAlias = Literal["chunk", "transport", "data", "slots"]
+Change: TypeAlias = Literal["chunk", "transport", "data", "slots", "pool"]
 
-CHANGES: Final[tuple[Change, ...]] = ("chunk", "transport", "data", "slots")
+CHANGES: Final[tuple[Change, ...]] = ("chunk", "transport", "data", "slots", "pool")
 
 
 @dataclass(frozen=True, slots=True)

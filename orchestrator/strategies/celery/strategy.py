@@ -17,7 +17,7 @@ from orchestrator import signals
 from orchestrator.errors import UnavailableError
 from orchestrator.fleet.connections import CONNECTION_ERRORS
 from orchestrator.fleet.fleet import Fleet
-from orchestrator.model.runs import Cell, Data, Events, Stations
+from orchestrator.model.runs import DEFAULT_POOL, Cell, Data, Events, Pool, Stations
 from orchestrator.strategies.arrivals import Arrivals
 from orchestrator.strategies.base import Strategy
 from orchestrator.strategies.celery.batch import Batch
@@ -28,7 +28,8 @@ from orchestrator.strategies.celery.payload_io import PayloadIO
 from worker.contract import Outcome, Task
 from worker.payloads import TRANSPORTS
 
-PROBE_SLEEP_S: Final = "0.002"  # duration of a probe: long enough that one slot cannot answer all of them
+PROBE_SLEEP_S: Final = 0.002  # duration of a probe: long enough that one slot cannot answer all of them
+MAX_PROBE_SLEEP_S: Final = 0.1  # a worker with several slots gives its free ones tasks in turn, if at all
 PROBES_PER_SLOT: Final = 4
 PROBE_TIMEOUT_S: Final = 15.0  # seconds within which every slot must answer a probe
 
@@ -38,11 +39,19 @@ class Celery(Strategy):
 
     For each message, inputs are stored by the transport, the message is published, a worker fetches, computes, stores
     and replies, and the outputs are fetched. With `resident` data inputs are stored before the batch starts and
-    outputs stay in the store. With `events` None the workers' task events are left as they are.
+    outputs stay in the store. With `events` None the workers' task events are left as they are. `pool` is that of the
+    workers.
     """
 
     def __init__(
-        self, slots: int, fleet: Fleet, transport: str, chunk: int, data: Data, events: Events | None = None
+        self,
+        slots: int,
+        fleet: Fleet,
+        transport: str,
+        chunk: int,
+        data: Data,
+        events: Events | None = None,
+        pool: Pool = DEFAULT_POOL,
     ) -> None:
         super().__init__(slots)
         self._fleet = fleet
@@ -50,6 +59,7 @@ class Celery(Strategy):
         self._chunk = chunk
         self._resident = data == "resident"
         self._events = events
+        self._pool = pool
         self._batch_numbers = itertools.count()
         self._stations: Stations | None = None
         self._broker_cpu_s: float | None = None
@@ -66,7 +76,9 @@ class Celery(Strategy):
         """
         if fleet is None or cell.transport is None or cell.chunk is None or cell.data is None:
             raise ValueError(f"a Celery cell needs a fleet, a transport, a chunk and data: {cell}")
-        return cls(cell.slots, fleet, cell.transport, cell.chunk, cell.data, cell.events)
+        return cls(
+            cell.slots, fleet, cell.transport, cell.chunk, cell.data, cell.events, cell.pool or DEFAULT_POOL
+        )
 
     def __enter__(self) -> Self:
         transport = TRANSPORTS[self._transport_name].from_settings(self._fleet.settings)
@@ -123,7 +135,7 @@ class Celery(Strategy):
             self._cleanup.delete()
             disturbance = disturbance or changed
             if disturbance is not None:
-                self._fleet.use_slots(self.slots)
+                self._fleet.use_slots(self.slots, self._pool)
                 self._fleet.discard_orphans()
         return disturbance
 
@@ -154,17 +166,19 @@ class Celery(Strategy):
         Raises:
             UnavailableError: a slot did not answer in time.
         """
-        self._fleet.use_slots(self.slots)
+        self._fleet.use_slots(self.slots, self._pool)
         if self._fleet.slots_confirmed:
             return
         count = PROBES_PER_SLOT * self.slots
-        probes = [Task(number, "diagnostics", "sleep", PROBE_SLEEP_S) for number in range(count)]
+        sleep_s = PROBE_SLEEP_S
         deadline = time.monotonic() + PROBE_TIMEOUT_S
         answered: set[str | None] = set()
         disturbance = self._disturbance
         while time.monotonic() < deadline:
             signals.check()
+            probes = [Task(number, "diagnostics", "sleep", f"{sleep_s:g}") for number in range(count)]
             answered |= {outcome.slot for outcome in self.run(probes)}
+            sleep_s = min(2 * sleep_s, MAX_PROBE_SLEEP_S)
             self._raise_error()
             if len(answered - {None}) >= self.slots:
                 self._fleet.confirm_slots()

@@ -57,6 +57,8 @@ class Watchdog:
             self.note(disturbance)
         if quiet_s > self.fleet.answer_timeout_s:
             return Unanswerable(tuple(in_flight), reason=f"none within {quiet_s:.0f} s")
+        if not self.fleet.limits_time and quiet_s > self.fleet.settings.task_time_limit_s:
+            return Unanswerable(tuple(in_flight), reason=self.fleet.end_overrun())
         if self.fleet.liveness.has_suspects:
             return Unanswerable()
         if self.fleet.needs_recovery:

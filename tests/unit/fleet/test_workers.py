@@ -130,6 +130,15 @@ def test_a_worker_that_cannot_be_measured_is_refused_by_name_with_the_remedy(
         find(app_with(w=described(**differences)), 5.0)
 
 
+@pytest.mark.parametrize("pool", ["prefork", "solo", "threads"])
+def test_a_worker_says_its_pool_and_is_chosen_for_that_pool_alone(pool: Any) -> None:
+    found = find(app_with(w=described(pool=pool, slots=1)), 5.0)
+    assert [worker.name for worker in choose(found, 1, pool)] == ["w"]
+    other = "solo" if pool != "solo" else "threads"
+    with pytest.raises(UnavailableError, match=f"the workers of pool {other} that answered have 0"):
+        choose(found, 1, other)
+
+
 @pytest.mark.parametrize(("compose", "remedy"), [("worker", "--scale worker=9"), ("", "--concurrency 1")])
 def test_too_few_slots_lead_to_compose_where_workers_are_its_service(
     monkeypatch: pytest.MonkeyPatch, compose: str, remedy: str

@@ -88,6 +88,14 @@ def test_resident_data_saves_only_where_data_may_stay() -> None:
     assert "where inputs and outputs may stay in the payload store" in saving_sentence(found[0])
 
 
+def test_a_faster_pool_says_what_it_gives_up() -> None:
+    prefork, solo = (replace(ONE, pool=pool) for pool in ("prefork", "solo"))
+    (saving,) = savings([plain_result(prefork, 0.24), plain_result(solo, 0.18)], 0.05)
+    said = saving_sentence(saving)
+    assert said.startswith("pool solo instead of prefork saves")
+    assert "where no task needs a time limit, which only prefork enforces" in said
+
+
 @pytest.mark.parametrize("compose", [True, False])
 def test_slots_to_add_are_told_as_compose_starts_them_where_workers_are_its_service(compose: bool) -> None:
     run = run_at({SERIAL: 2.0, REDIS: 1.0})

@@ -6,9 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from orchestrator.planning.cells import cells_of
+from orchestrator.errors import UnavailableError
+from orchestrator.planning.cells import cells_of, embedded_workers, pools_of_fleet, repeated
 from orchestrator.planning.options import Options
 from orchestrator.strategies import STRATEGIES
+from tests.unit.planning.planned import planned
 
 
 def ways(**options) -> list[tuple]:
@@ -35,3 +37,34 @@ def test_an_in_process_strategy_has_its_own_transports_and_chunks():
 @pytest.mark.usefixtures("_with_transports")
 def test_a_transport_of_another_strategy_leaves_a_strategy_as_it_is():
     assert ways(chunks=(4,), transports=("redis",)) == ways(chunks=(4,))
+
+
+def test_other_pools_than_celerys_own_are_compared_only_when_asked_for():
+    def pools(*asked: str) -> list[str | None]:
+        options = Options(stages=("decode",), kernels=("asarray",), chunks=(1,), pools=asked)
+        return [cell.pool for cell in cells_of(options, 2) if cell.distributed]
+
+    assert pools() == ["prefork"]
+    assert pools("threads", "prefork") == ["prefork", "threads"]
+
+
+def test_the_same_cell_is_measured_twice_in_the_first_pool():
+    cells = list(cells_of(Options(stages=("decode",), pools=("prefork", "solo")), 2))
+    assert repeated(cells).pool == "prefork"
+
+
+def test_a_pool_of_threads_is_one_worker_for_each_number_of_slots():
+    plan = planned(Options("scale", slot_counts=(1, 2, 4), pools=("prefork", "solo", "threads")))
+    single, more = embedded_workers(plan)
+    assert single == 4
+    assert more == [("solo", 1)] * 4 + [("threads", 1), ("threads", 2), ("threads", 4)]
+
+
+def test_the_pool_of_a_fleet_is_what_its_workers_say():
+    assert pools_of_fleet(Options(), {"solo": 2}).pools == ("solo",)
+    assert pools_of_fleet(Options(), {"solo": 2, "prefork": 2}).pools == ("prefork",)
+    assert pools_of_fleet(Options(pools=("solo",)), {"solo": 2, "prefork": 2}).pools == ("solo",)
+    with pytest.raises(
+        UnavailableError, match=r"no worker on this broker has pool threads \(they have solo\)"
+    ):
+        pools_of_fleet(Options(pools=("threads",)), {"solo": 2})
