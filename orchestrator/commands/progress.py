@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -20,6 +21,7 @@ from orchestrator.phrases.cells import cell_name
 from worker.redaction import escape_control
 
 LINE_S: Final = 10.0  # seconds between lines where a log takes them
+LATE_S: Final = 2.0  # seconds after which a line that is due does not wait for the next step or sample
 
 
 class Lines:
@@ -28,13 +30,21 @@ class Lines:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._due_at = clock() + LINE_S
+        self._now = ""
         self._time_left = TimeLeft(clock)
 
     def step(self, what: str) -> None:
         """Write what the session does now, if a line is due."""
+        self._now = what
         if self._clock() >= self._due_at:
             self._due_at = self._clock() + LINE_S
             self.note(what)
+
+    def repeat(self, over: threading.Event) -> None:
+        """Write again what takes long, until `over` is set; short samples are left alone."""
+        while not over.wait(LATE_S):
+            if self._now and self._clock() >= self._due_at + LATE_S:
+                self.step(self._now)
 
     def sample(self, done: int, total: int, cell: Cell) -> None:
         """Write how many samples are taken and the time left, if a line is due."""
@@ -96,7 +106,12 @@ def progress() -> Iterator[Watcher]:
     """Show a bar on a terminal, and a line now and then elsewhere."""
     console = Console(stderr=True)
     if not console.is_terminal:
-        yield Lines()
+        lines, over = Lines(), threading.Event()
+        threading.Thread(target=lines.repeat, args=(over,), daemon=True).start()
+        try:
+            yield lines
+        finally:
+            over.set()
         return
     columns = (
         TextColumn("{task.description}", markup=False),

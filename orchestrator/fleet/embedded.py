@@ -31,6 +31,10 @@ from worker.settings import Settings
 
 START_S: Final = 30.0  # seconds a broker, and then all workers, may take to start
 REPORT_S: Final = 1.0  # seconds within which the supervisor reports a child that has ended
+FEW_FILES: Final = (
+    "this shell may open too few files for the embedded broker; raise that with 'ulimit -n 1024', or ask for fewer "
+    "--slots"
+)
 MAX_RESTARTS: Final = 8  # restarts of workers in one run
 
 
@@ -61,8 +65,8 @@ def embedded_fleet(
     settings = Settings(broker_url=url, payload_dir=str(payload_folder(processes)), allowed_origins=origins)
     app = connect_app(settings)
     try:
-        with _named_cause(processes), explained_errors(settings):
-            found = _wait_for_workers(app, processes, len(pools))
+        with _named_cause(processes, settings), explained_errors(settings):
+            found = _wait_for_workers(app, processes, settings, len(pools))
             payload_store = inspect_payload_store(settings)
             fleet = Fleet(app, settings, inspect_broker(settings, embedded=True), found, payload_store)
             fleet.recovery.checks.append(lambda: _check_running(processes, "broker"))
@@ -77,16 +81,27 @@ def embedded_fleet(
 
 
 @contextmanager
-def _named_cause(processes: ChildProcesses) -> Iterator[None]:
-    """Say that the broker has ended, where that is why a connection to it broke."""
+def _named_cause(processes: ChildProcesses, settings: Settings) -> Iterator[None]:
+    """Say that the broker has ended or has too few files, where that is why a connection to it broke."""
     try:
         yield
-    except UnavailableError:
+    except UnavailableError as error:
         deadline = time.monotonic() + REPORT_S
         while "broker" not in processes.ended and (left_s := deadline - time.monotonic()) > 0:
             processes.poll(left_s)
         _check_running(processes, "broker")
+        if _refuses_clients(settings):
+            raise UnavailableError(FEW_FILES) from error
         raise
+
+
+def _refuses_clients(settings: Settings) -> bool:
+    """Return whether the broker has refused a client: it takes as many as it may open files."""
+    try:
+        with connect(settings.broker_url, timeout_s=REPORT_S) as client:
+            return int(client.info("stats")["rejected_connections"]) > 0
+    except redis.RedisError as error:
+        return "max number of clients" in str(error)
 
 
 def check_semaphores() -> None:
@@ -100,7 +115,9 @@ def check_semaphores() -> None:
         ) from None
 
 
-def _wait_for_workers(app: Celery, processes: ChildProcesses, count: int) -> list[workers.WorkerInfo]:
+def _wait_for_workers(
+    app: Celery, processes: ChildProcesses, settings: Settings, count: int
+) -> list[workers.WorkerInfo]:
     deadline = time.monotonic() + START_S
     found: list[workers.WorkerInfo] = []
     while time.monotonic() < deadline:
@@ -109,11 +126,10 @@ def _wait_for_workers(app: Celery, processes: ChildProcesses, count: int) -> lis
         found = workers.find(app, timeout_s=0.5, expected=count)
         if len(found) >= count:
             return found
-    log = processes.log("worker1")
-    if "max number of clients" in log:  # the broker takes as many as it may open files
-        log = "this shell may open too few files; raise that with 'ulimit -n 1024', or ask for fewer --slots"
+        if _refuses_clients(settings):
+            raise UnavailableError(FEW_FILES)
     raise UnavailableError(
-        f"{len(found)} of {count} embedded workers were ready within {START_S:.0f} s: {log}"
+        f"{len(found)} of {count} embedded workers were ready within {START_S:.0f} s: {processes.log('worker1')}"
     )
 
 
@@ -219,7 +235,10 @@ def _wait_for_broker(processes: ChildProcesses, url: str) -> None:
                 processes.poll(timeout_s=0.01)
             else:
                 return
-    raise UnavailableError(f"the embedded broker did not start: {processes.log('broker') or 'no answer'}")
+    log = processes.log("broker")
+    if "ulimit -n" in log:
+        raise UnavailableError(FEW_FILES)
+    raise UnavailableError(f"the embedded broker did not start: {log or 'no answer'}")
 
 
 def start_workers(

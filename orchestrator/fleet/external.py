@@ -13,7 +13,8 @@ import redis
 from orchestrator.errors import UnavailableError, UsageError
 from orchestrator.fleet.connections import CONNECTION_ERRORS, REPLY_TIMEOUT_S, connect_app
 from orchestrator.fleet.fleet import Fleet
-from orchestrator.fleet.workers import wait_for_workers
+from orchestrator.fleet.run_queue import reject_eviction
+from orchestrator.fleet.workers import compose_scale, in_compose, wait_for_workers
 from orchestrator.model.environment import Broker
 from worker.access_errors import CLUSTER, READ_ONLY, access_error
 from worker.payloads.redis import connect
@@ -22,8 +23,6 @@ from worker.server_url import SCHEMES
 from worker.settings import Settings, SettingsError, read_settings
 
 FIND_S: Final = 10.0  # seconds the first worker may take to answer
-SAFE_POLICY: Final = "noeviction"  # the only maxmemory-policy that refuses a command instead of deleting keys
-STORED: Final = {"broker": "queued tasks", "payload store": "payloads"}
 
 
 def settings_for(broker: str) -> Settings:
@@ -57,9 +56,7 @@ def external_fleet(settings: Settings) -> Iterator[Fleet]:
             if not found:
                 raise UnavailableError(
                     f"no worker of Breakeven's answered on {mask_credentials(settings.broker_url)} within "
-                    f"{FIND_S:.0f} s; give --broker embedded to start some for this run, or start one with "
-                    "'docker compose up worker' "
-                    f"or with: {_worker_command(settings)}"
+                    f"{FIND_S:.0f} s; {_how_to_start_workers(settings)}"
                 )
             fleet = Fleet(app, settings, broker, found, payload_store)
             try:
@@ -70,10 +67,13 @@ def external_fleet(settings: Settings) -> Iterator[Fleet]:
         app.close()
 
 
-def _worker_command(settings: Settings) -> str:
-    """Return the command that starts a worker on this broker, without the password."""
+def _how_to_start_workers(settings: Settings) -> str:
+    """Return how workers are started on this broker, with a command without the password."""
+    if in_compose():
+        return f"start two: {compose_scale(2)}"
     broker = shlex.quote(mask_credentials(settings.broker_url))
-    return f"BREAKEVEN_BROKER_URL={broker} celery -A worker.app worker --concurrency 1 --hostname w1@%h"
+    command = f"BREAKEVEN_BROKER_URL={broker} celery -A worker.app worker --concurrency 1 --hostname w1@%h"
+    return f"give --broker embedded to start some for this run, or start one with: {command}"
 
 
 @contextmanager
@@ -131,16 +131,14 @@ def _inspect(what: str, url: str, settings: Settings, embedded: bool) -> Broker:
         raise UnavailableError(
             f"the {what} {mask_credentials(url)} cannot be used: {READ_ONLY}, {escape_control(primary, longest=250)}"
         )
-    policy = memory.get("maxmemory_policy")
-    if policy not in (SAFE_POLICY, None):
-        raise UnavailableError(
-            f"the {what} {mask_credentials(url)} has maxmemory-policy {policy}, which deletes {STORED[what]} when "
-            f"memory runs short; set it with 'CONFIG SET maxmemory-policy {SAFE_POLICY}'"
-        )
+    reject_eviction(what, url, memory)
     name = "valkey" if "valkey_version" in server else "redis"
     version = str(server.get(f"{name}_version", "(unknown version)"))
     return Broker(
-        name, escape_control(version, longest=100), embedded, evicts=None if policy is None else False
+        name,
+        escape_control(version, longest=100),
+        embedded,
+        evicts=False if "maxmemory_policy" in memory else None,
     )
 
 

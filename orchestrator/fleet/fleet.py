@@ -25,7 +25,7 @@ from orchestrator.fleet.connections import CONNECTION_ERRORS, close_sockets
 from orchestrator.fleet.consumers import Consumers, TaskEvents
 from orchestrator.fleet.liveness import Liveness
 from orchestrator.fleet.recovery import Recovery
-from orchestrator.fleet.run_queue import RunQueue
+from orchestrator.fleet.run_queue import RunQueue, reject_eviction
 from orchestrator.fleet.workers import COMMAND_TIMEOUT_S, Offset, WorkerInfo
 from orchestrator.model.environment import Broker
 from orchestrator.model.runs import DEFAULT_POOL, Pool
@@ -147,6 +147,19 @@ class Fleet:
             UnavailableError: something has ended that cannot be restarted.
         """
         self.recovery.check()
+
+    def check_memory(self) -> None:
+        """Check that the broker and the payload store still delete nothing when memory runs short.
+
+        Raises:
+            UnavailableError: one has no memory left, or somebody has given it another policy since the run began.
+        """
+        with suppress(*CONNECTION_ERRORS):  # the next batch meets the error too, and waits for the server
+            self.run_queue.check_memory()
+            if self.payload_store is not None:
+                url = self.settings.payload_store_url
+                with connect(url, tls=self.settings.tls) as client:
+                    reject_eviction("payload store", url, client.info("memory"))
 
     def disturbance(self) -> str | None:
         """Return what happened to workers since the last call; after a loss, the next `use_slots` finds them again."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import redis
 from celery import Celery
@@ -20,6 +20,9 @@ from worker.envelope import RejectedMessageError, parse_json
 from worker.payloads.redis import connect
 from worker.redaction import escape_control, mask_credentials
 from worker.settings import Settings
+
+SAFE_POLICY: Final = "noeviction"  # the only maxmemory-policy that refuses a command instead of deleting keys
+STORED: Final = {"broker": "queued tasks", "payload store": "payloads"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,14 +67,16 @@ class RunQueue:
                 client.ping()
 
     def check_memory(self) -> None:
-        """Raise `UnavailableError` if the broker has no memory left for another message or answer."""
-        if _is_full(self._client):
+        """Raise `UnavailableError` if the broker has no memory left for another message, or deletes some."""
+        memory = self._client.info("memory")
+        reject_eviction("broker", self._settings.broker_url, memory)
+        if _is_full(memory):
             raise self.out_of_memory_error()
 
     def out_of_memory_error(self) -> UnavailableError:
         """Return the error for the server whose memory is full: the broker or the payload store."""
         server, url = "broker", self._settings.broker_url
-        if self._settings.payload_store_url != url and not _is_full(self._client):
+        if self._settings.payload_store_url != url and not _is_full(self._client.info("memory")):
             server, url = "payload store", self._settings.payload_store_url
         return UnavailableError(
             f"the {server} {mask_credentials(url)} is out of memory; raise its maxmemory, ask for fewer or smaller "
@@ -130,8 +135,17 @@ class RunQueue:
         return self._connected
 
 
-def _is_full(client: redis.Redis) -> bool:
-    memory = client.info("memory")
+def reject_eviction(what: str, url: str, memory: Mapping[str, Any]) -> None:
+    """Raise `UnavailableError` if a server deletes keys when memory runs short, by what it says of its memory."""
+    policy = memory.get("maxmemory_policy")
+    if policy not in (SAFE_POLICY, None):
+        raise UnavailableError(
+            f"the {what} {mask_credentials(url)} has maxmemory-policy {policy}, which deletes {STORED[what]} when "
+            f"memory runs short; set it with 'CONFIG SET maxmemory-policy {SAFE_POLICY}'"
+        )
+
+
+def _is_full(memory: Mapping[str, Any]) -> bool:
     try:
         return 0 < int(memory.get("maxmemory", 0)) <= int(memory["used_memory"])
     except (KeyError, TypeError, ValueError):

@@ -255,10 +255,21 @@ def wait_until_complete(
             break
     if not expected:
         return found
+    fewer = max(1, len(found))
     raise UnavailableError(
         f"{len(found)} of {expected} workers answered within {start_s:.0f} s; see the log of the others with "
-        "'docker compose logs worker', or run without them: 'docker compose up --detach --scale worker=N worker'"
+        f"'docker compose logs worker', or run without them: {compose_scale(fewer)}"
     )
+
+
+def in_compose() -> bool:
+    """Return whether the workers are a service of Docker Compose, as docker-compose.yml tells the orchestrator."""
+    return bool(os.environ.get("BREAKEVEN_WORKERS_AT"))
+
+
+def compose_scale(number: int) -> str:
+    """Return how a user of Compose has this many workers, now or for good."""
+    return f"'docker compose up --scale worker={number}', or WORKERS={number} in .env"
 
 
 def address_count(host: str) -> int:
@@ -330,9 +341,9 @@ def choose(workers: Iterable[WorkerInfo], slots: int, pool: Pool = DEFAULT_POOL)
     available = sum(worker.slots for worker in candidates)
     sizes = ", ".join(str(worker.slots) for worker in candidates) or "none"
     more = "start workers with --concurrency 1"
-    if os.environ.get("BREAKEVEN_WORKERS_AT") and candidates:  # the workers are a Compose service
+    if in_compose() and candidates:
         needed = -(-slots // candidates[0].slots)
-        more = f"start {needed} workers: 'docker compose up --scale worker={needed}', or WORKERS={needed} in .env"
+        more = f"start {needed} workers: {compose_scale(needed)}"
     which = "workers" if pool == DEFAULT_POOL else f"workers of pool {pool}"
     raise UnavailableError(
         f"{slots} slots were asked for, and the {which} that answered have {available} (by worker: {sizes}); "

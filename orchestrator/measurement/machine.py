@@ -16,6 +16,7 @@ from typing import Final
 import cpuinfo
 import psutil
 
+from orchestrator.fleet.workers import in_compose
 from orchestrator.model.environment import Broker, Cpu, Environment, Load, Worker
 from worker.cgroup import throttled_s
 from worker.remote_control import cpu_share
@@ -50,7 +51,7 @@ def environment(
         broker=broker,
         workers=workers,
         payload_store=payload_store,
-        compose=bool(workers and os.environ.get("BREAKEVEN_WORKERS_AT")),
+        compose=bool(workers) and in_compose(),
     )
 
 

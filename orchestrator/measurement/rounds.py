@@ -93,6 +93,7 @@ class Rounds:
 
     def _round(self, number: int, began: float, counts: bool) -> None:
         if self._fleet is not None:
+            self._fleet.check_memory()
             self._fleet.measure_clock_offsets()
         cells = shuffled(self._plan.cells, self._order)
         self._reference_s = []

@@ -172,6 +172,39 @@ def test_an_embedded_broker_that_dies_ends_the_run_with_3_and_what_was_measured_
     assert run.result()["complete"] is False
 
 
+def test_eviction_that_is_switched_on_during_a_run_is_named_and_ends_it_with_3(broker: OwnBroker, tmp_path):
+    run = Started(tmp_path, *ROUNDS, "--broker", broker.url())
+    run.wait_for_a_sample()
+    with broker.client() as client:
+        client.config_set("maxmemory-policy", "allkeys-lru")
+    try:
+        assert run.end() == 3
+    finally:
+        with broker.client() as client:
+            client.config_set("maxmemory-policy", "noeviction")
+    assert "has maxmemory-policy allkeys-lru, which deletes queued tasks" in run.errors
+    assert "set it with 'CONFIG SET maxmemory-policy noeviction'" in run.errors
+    assert run.result()["complete"] is False
+
+
+@pytest.mark.parametrize("files", [24, 40], ids=["for the broker", "for its clients"])
+def test_too_few_files_for_the_embedded_broker_are_named_in_one_line(tmp_path, files):
+    """Valkey keeps 32 files for itself, and takes as many clients as it may open files besides."""
+    limited = f"ulimit -n {files}; exec {sys.executable} -m orchestrator run {' '.join(SMALL)}"
+    done = subprocess.run(
+        ["bash", "-c", f"{limited} --strategy celery"],  # noqa: S607 - any bash will do
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=END_S,
+        check=False,
+    )
+    assert done.returncode == 3, done.stderr
+    assert done.stderr.splitlines()[-1].startswith("orchestrator: this shell may open too few files")
+    assert "'ulimit -n 1024'" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 @pytest.mark.slow_fault
 def test_a_disk_that_fills_up_keeps_the_last_result_and_the_report_and_ends_with_3(tmp_path):
     """A limit on the size of files simulates the full disk: the result file outgrows it during the run."""

@@ -57,6 +57,25 @@ def test_the_bar_shows_time_left_from_the_second_round_on():
     assert "0:00:01 left" in out.getvalue()
 
 
+class Ticks:
+    """An event that is set after some seconds, on a clock that only waiting moves."""
+
+    def __init__(self, now: list[float], until: float) -> None:
+        self._now, self._until = now, until
+
+    def wait(self, timeout: float) -> bool:
+        self._now[0] += timeout
+        return self._now[0] > self._until
+
+
+def test_a_step_that_takes_long_is_repeated_about_every_ten_seconds(capsys):
+    now = [0.0]
+    watcher = Lines(lambda: now[0])
+    watcher.step("Looking for workers")
+    watcher.repeat(Ticks(now, 50.0))
+    assert capsys.readouterr().err == "orchestrator: Looking for workers\n" * 4
+
+
 def test_a_log_gets_a_line_about_every_ten_seconds(capsys):
     now = [0.0]
     watcher = Lines(lambda: now[0])

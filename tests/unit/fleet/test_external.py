@@ -99,7 +99,20 @@ def test_the_error_for_no_workers_has_the_command_that_starts_one_on_that_broker
     monkeypatch.setattr(external, "wait_for_workers", lambda *_: [])
     line = f"BREAKEVEN_BROKER_URL={shown} celery -A worker.app worker --concurrency 1 --hostname w1@%h"
     with (
-        pytest.raises(UnavailableError, match=f"or with: {re.escape(line)}$"),
+        pytest.raises(UnavailableError, match=f"start one with: {re.escape(line)}$"),
         external.external_fleet(Settings(broker_url=url, payload_url=None)),
+    ):
+        pass
+
+
+def test_the_error_for_no_workers_names_compose_where_workers_are_its_service(answer, monkeypatch):
+    answer({"maxmemory_policy": "noeviction"})
+    monkeypatch.setenv("BREAKEVEN_WORKERS_AT", "worker")
+    monkeypatch.setattr(external, "wait_for_workers", lambda *_: [])
+    with (
+        pytest.raises(
+            UnavailableError, match=r"; start two: 'docker compose up --scale worker=2', or WORKERS=2 in"
+        ),
+        external.external_fleet(BROKER.model_copy(update={"payload_url": None})),
     ):
         pass
