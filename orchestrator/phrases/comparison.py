@@ -8,11 +8,17 @@ from math import log, log1p
 from typing import Final
 
 from orchestrator.analysis.stats.intervals import FEWEST_ROUNDS
-from orchestrator.analysis.verdicts.regressions import Change, ChangeWord, Comparison, Difference
+from orchestrator.analysis.verdicts.regressions import (
+    Change,
+    ChangeWord,
+    Comparison,
+    Difference,
+    Group,
+)
 from orchestrator.model.findings import Estimate
 from orchestrator.model.runs import Cell, Run
 from orchestrator.phrases.cells import cell_name
-from orchestrator.phrases.numbers import NONE, count, evidence, interval, number, percent
+from orchestrator.phrases.numbers import NONE, count, evidence, interval, level, number, percent
 from orchestrator.phrases.warnings import warning_text
 
 # The most important first.
@@ -21,8 +27,8 @@ ORDER: Final[tuple[ChangeWord, ...]] = ("invalid", "regression", "improvement", 
 MOST_NAMED: Final = 6  # more cells are counted rather than named
 
 MEANING: Final = (
-    "The change is that of the makespan: +10 % takes 10 % longer than before. Inconclusive means that the rounds "
-    "show neither a change nor that there is none: measure more rounds."
+    "The change is that of the makespan, apart from what everything changed by: +10 % takes 10 % longer. "
+    "Same means that no change was found; inconclusive, that one is likely but not sure: measure both again."
 )
 
 OBSTACLES: Final[Mapping[str, Callable[..., str]]] = {
@@ -79,38 +85,39 @@ def disturbed(comparison: Comparison, old: Run, new: Run) -> list[str]:
 
 
 def threshold(comparison: Comparison) -> str:
-    """Return from which change on one counts, and why."""
-    return f"changes count from {percent(comparison.threshold)} on: {threshold_source(comparison)}"
-
-
-def threshold_source(comparison: Comparison) -> str:
-    """Return what sets the threshold: the new run's margin, or a larger noise floor."""
-    sources = {f"the new run's margin is {percent(comparison.margin)}": log1p(comparison.margin)}
-    for which, floor in comparison.noise_floors.items():
-        if floor is not None:
-            text = f"the {which} run's A/A pair, one cell measured twice, shows {number(floor.point)} times"
-            sources[text] = abs(log(floor.point))
-    return max(sources, key=lambda source: sources[source])
+    """Return from which change on one counts, and which would have been missed."""
+    counts = f"changes count from {percent(comparison.margin)} on (the new run's margin)"
+    if comparison.smallest is None:
+        return counts
+    return f"{counts}; in one row only a change of {percent(comparison.smallest)} or more would be sure here"
 
 
 def shift(comparison: Comparison) -> str | None:
-    """Return whether the cells changed together, which points to the machine rather than to any cell."""
-    together = ": all changed together, so check first if the machine changed"
-    line = median_cell(comparison)
-    return f"{line}{together}" if line and moved_together(comparison) else line
-
-
-def median_cell(comparison: Comparison) -> str | None:
-    """Return how much longer the median cell takes; `None` without a cell that has a ratio."""
+    """Return what all rows changed by together, which is the machine's doing rather than any row's."""
     if comparison.shift is None:
         return None
-    return f"the median cell takes {number(comparison.shift)} times as long as before"
+    takes = f"everything takes {number(comparison.shift.point)} times as long as before"
+    if moved_together(comparison):
+        cause = "the machine or its load changed; changes are counted from there"
+        return f"{takes} ({_interval(comparison.shift)}): {cause}"
+    return f"{takes}; changes are counted from there"
 
 
 def moved_together(comparison: Comparison) -> bool:
-    """Return whether the median cell changed by more than the threshold."""
-    shift = comparison.shift
-    return shift is not None and abs(log(shift)) > log1p(comparison.threshold)
+    """Return whether the common shift is larger than the margin."""
+    return comparison.shift is not None and abs(log(comparison.shift.point)) > log1p(comparison.margin)
+
+
+def group_name(each: Group) -> str:
+    """Return the name of rows that changed together: `grayscale numpy, all 5 rows`, `celery redis/4, all 9 rows`."""
+    if each.row is not None:
+        return f"{label(each.row)} on {each.row.slots}, all {each.rows} rows"
+    return f"{each.stage} {each.kernel}, all {each.rows} rows"
+
+
+def of_group(each: Group) -> str:
+    """Return what changed of rows together: `take 1.25 times as long (1.20 to 1.30, 95 % interval)`."""
+    return f"take {number(each.rest.point)} times as long ({_interval(each.rest)})"
 
 
 def summary(comparison: Comparison) -> str:
@@ -137,7 +144,7 @@ def label(cell: Cell) -> str:
 
 def reason(change: Change, comparison: Comparison) -> str:
     """Return the sentence behind a change, with the figures that it rests on."""
-    text = f"{cell_name(change.cell, 'prose')} {_reason(change, comparison.threshold)}"
+    text = f"{cell_name(change.cell, 'prose')} {_reason(change, comparison)}"
     differences = _listed(comparison.differences, "; ")
     return f"{text} (across: {differences})" if differences else text
 
@@ -153,20 +160,27 @@ def change_interval(ratio: Estimate | None) -> str:
     return within and f"{within} %"
 
 
-def _reason(change: Change, threshold: float) -> str:
+def _reason(change: Change, comparison: Comparison) -> str:
     if change.obstacle is not None:
         return OBSTACLES[change.obstacle.kind](**change.obstacle.figures)
-    ratio = change.ratio
-    assert ratio is not None  # noqa: S101 - it has no obstacle
     rounds = f"{count(change.old_rounds, 'round')} against {change.new_rounds}"
-    takes = f"takes {number(ratio.point)} times as long as before ({evidence(ratio, rounds)})"
-    if change.change == "same":
-        return f"{takes}, within {percent(threshold)}"
-    if change.change != "inconclusive":
-        return takes
-    if ratio.level is None:
-        return f"{takes}: at least {FEWEST_ROUNDS} rounds each are needed"
-    return f"{takes}: too wide to decide"
+    if change.rest is None:
+        assert change.ratio is not None  # noqa: S101 - it has no obstacle
+        takes = f"takes {number(change.ratio.point)} times as long as before ({rounds})"
+        if min(change.old_rounds, change.new_rounds) < FEWEST_ROUNDS:
+            return f"{takes}: at least {FEWEST_ROUNDS} rounds each are needed"
+        return f"{takes}, but there is no other kernel to tell a slower machine by: measure more kernels"
+    takes = (
+        f"takes {number(change.rest.point)} times as long as before, apart from what everything changed by "
+        f"({evidence(change.rest, rounds)})"
+    )
+    return takes + {"same": ": no change found", "inconclusive": ": likely, but not sure"}.get(
+        change.change, ""
+    )
+
+
+def _interval(ratio: Estimate) -> str:
+    return f"{interval(ratio, number, ' to ')}, {level(ratio)} interval"
 
 
 def _listed(differences: Iterable[Difference], between: str) -> str:

@@ -29,7 +29,7 @@ COLOURS: Final = {
     "same": "dim",
 }
 WIDE_COLUMNS: Final = 110  # from here on, makespans are shown as well
-SCHEMA: Final = 1  # of the JSON document
+SCHEMA: Final = 2  # of the JSON document
 
 
 def render_terminal(comparison: Comparison, old: Run, new: Run) -> str:
@@ -39,12 +39,12 @@ def render_terminal(comparison: Comparison, old: Run, new: Run) -> str:
 
 def report(comparison: Comparison, old: Run, new: Run, width: int) -> RenderableType:
     """Return the report for a console of `width` columns: what changed stands last, where it stays in view."""
-    facts = [words.of_run("old", old), words.of_run("new", new), words.threshold(comparison)]
+    facts = _facts(comparison, old, new)
     heading = [*(words.marked(comparison, fact) for fact in facts), *words.across(comparison)]
     parts = [*_caution(comparison, old, new), Text("\n".join(heading), style="dim")]
     for stage in dict.fromkeys(each.cell.stage for each in comparison.changes):
         parts += [Text(), _table(comparison, old, new, stage, wide=width >= WIDE_COLUMNS)]
-    shown = level(*(each.ratio for each in comparison.changes))
+    shown = level(*(each.rest for each in comparison.changes))
     meaning = f"{words.MEANING} Intervals: {shown}." if shown else words.MEANING
     parts += [Text(), Text(meaning, style="dim")]
     only = list(words.only_in_one(comparison))
@@ -52,10 +52,14 @@ def report(comparison: Comparison, old: Run, new: Run, width: int) -> Renderable
         parts += [Text(), *(Text(words.marked(comparison, line), style="yellow") for line in only)]
     disturbed = [Text(f"warning: {line}", style="yellow") for line in words.disturbed(comparison, old, new)]
     parts += [Text(), *disturbed] if disturbed else []
-    shift = words.median_cell(comparison)
-    summary = words.summary(comparison) + (f"; {shift}" if shift else "")
-    last = Text(words.marked(comparison, summary), style="bold")
+    last = Text(words.marked(comparison, words.summary(comparison)), style="bold")
     return Group(*parts, Text(), *_changed(comparison), last)
+
+
+def _facts(comparison: Comparison, old: Run, new: Run) -> list[str]:
+    shift = words.shift(comparison)
+    facts = [words.of_run("old", old), words.of_run("new", new), words.threshold(comparison)]
+    return [*facts, shift] if shift else facts
 
 
 def _table(comparison: Comparison, old: Run, new: Run, stage: str, wide: bool) -> Table:
@@ -82,8 +86,8 @@ def _table(comparison: Comparison, old: Run, new: Run, stage: str, wide: bool) -
                 words.label(cell),
                 str(cell.slots),
                 *(map(_point, makespans[cell]) if wide else ()),
-                words.change(each.ratio),
-                words.change_interval(each.ratio),
+                words.change(each.rest or each.ratio),
+                words.change_interval(each.rest),
                 Text(each.change, style=COLOURS[each.change]),
                 words.marked(comparison, "").strip(),
             )
@@ -104,13 +108,16 @@ def _changed(comparison: Comparison) -> list[RenderableType]:
     changed = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, show_header=False)
     for justify in ("left", "left", "right", "right", "left"):
         changed.add_column(justify=justify, no_wrap=justify == "right")
+    across = words.marked(comparison, "").strip()
     for word in ("improvement", "regression"):
+        groups = [group for group in comparison.groups if group.change == word]
+        for group in groups:
+            figures = _figures(group.rest)
+            changed.add_row(Text(word, style=COLOURS[word]), words.group_name(group), *figures, across)
         for each in comparison.changes:
-            if each.change == word:
+            if each.change == word and not any(group.has(each.cell) for group in groups):
                 name = f"{each.cell.stage} {each.cell.kernel} {words.label(each.cell)} on {each.cell.slots}"
-                figures = words.change(each.ratio), words.change_interval(each.ratio)
-                across = words.marked(comparison, "").strip()
-                changed.add_row(Text(word, style=COLOURS[word]), name, *figures, across)
+                changed.add_row(Text(word, style=COLOURS[word]), name, *_figures(each.rest), across)
     invalid = [
         Text.assemble(
             (f"{each.cell.stage}: ", "bold"),
@@ -121,6 +128,10 @@ def _changed(comparison: Comparison) -> list[RenderableType]:
         if each.change == "invalid"
     ]
     return [*([changed] if changed.rows else []), *invalid]
+
+
+def _figures(rest: Estimate | None) -> tuple[str, str]:
+    return words.change(rest), words.change_interval(rest)
 
 
 def _caution(comparison: Comparison, old: Run, new: Run) -> list[RenderableType]:
@@ -143,15 +154,16 @@ def render_markdown(comparison: Comparison, old: Run, new: Run) -> str:
     """Return the report as Markdown: the outcome, then what changed, and the rest folded away."""
     result = "regression" if comparison.regression else "no regression"
     lines = [words.marked(comparison, f"**Breakeven: {result}** ({words.summary(comparison)})"), ""]
-    facts = [words.of_run("old", old), words.of_run("new", new), words.threshold(comparison)]
-    shift = words.shift(comparison)
-    facts += [shift] if shift else []
     same = words.same_run(old, new)
+    facts = _facts(comparison, old, new)
     facts = [*([same] if same else []), *facts, *words.disturbed(comparison, old, new)]
     lines += [f"- {in_markdown(words.marked(comparison, fact))}" for fact in facts + words.across(comparison)]
     makespans = _makespans(old, new)
     ordered = sorted(comparison.changes, key=lambda each: words.ORDER.index(each.change))
     rows = {each: _markdown_row(comparison, each, *makespans[each.cell]) for each in ordered}
+    lines += _items(
+        [f"{each.change}: {words.group_name(each)} {words.of_group(each)}" for each in comparison.groups]
+    )
     changed = [row for each, row in rows.items() if each.change not in FOLDED]
     if changed:
         lines += ["", HEAD, RULE, *changed]
@@ -176,8 +188,8 @@ def _markdown_row(comparison: Comparison, each: Change, old: Estimate | None, ne
         str(cell.slots),
         _point(old),
         _point(new),
-        words.change(each.ratio),
-        words.change_interval(each.ratio),
+        words.change(each.rest or each.ratio),
+        words.change_interval(each.rest),
     ]
     return f"| {' | '.join(cells)} |"
 
@@ -202,15 +214,18 @@ def to_json(comparison: Comparison, old: Run, new: Run) -> dict[str, Any]:
         "regression": comparison.regression,
         "across": across,
         "differences": [words.difference(each) for each in comparison.differences],
-        "threshold": comparison.threshold,
-        "threshold_source": words.threshold_source(comparison),
-        "shift": comparison.shift,
+        "margin": comparison.margin,
+        "smallest": comparison.smallest,
+        "shift": comparison.shift and asdict(comparison.shift),
+        "groups": [asdict(each) for each in comparison.groups],
         "changes": [
             {
                 **asdict(each.cell),
                 "change": each.change,
                 "across": across,
                 "ratio": each.ratio and asdict(each.ratio),
+                "rest": each.rest and asdict(each.rest),
+                "p_value": each.p_value,
                 **{
                     f"{which}_makespan_s": estimate and asdict(estimate)
                     for which, estimate in zip(("old", "new"), makespans[each.cell], strict=True)

@@ -1,21 +1,30 @@
-"""Two runs of the same work, cell by cell: what became slower or faster, and whether that is significant.
+"""Two runs of the same work: what became slower or faster, beyond what they differ by in everything.
 
-No round of one run belongs to one of the other, so the intervals are those of unpaired samples; and two runs differ
-by more than their rounds do (the machine's state, its temperature, the layout of memory). A change counts only if
-the interval excludes 1 and the point lies beyond the margin and beyond either run's noise floor.
+Rows, kernels and strategies are judged by what is left of their change once the shift common to the others is taken
+away. A change counts if it is larger than the margin, and so sure that at most one in a hundred comparisons of the
+same code would show any (Holm). See `common_shift`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from math import exp, log, log1p
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from math import log1p
 from statistics import median
 from typing import Final, Literal, TypeAlias
 
 from orchestrator.analysis.checks import DISTURBANCES, warnings
-from orchestrator.analysis.stats.intervals import beyond_one, unpaired_ratio
-from orchestrator.analysis.verdicts.comparability import failed_share, noise_floor
+from orchestrator.analysis.stats.intervals import FEWEST_ROUNDS, unpaired_ratio
+from orchestrator.analysis.verdicts.common_shift import (
+    LEVEL,
+    Rest,
+    holm,
+    log_ratio,
+    rests,
+    rests_of_strategies,
+    shift,
+)
+from orchestrator.analysis.verdicts.comparability import failed_share
 from orchestrator.model.environment import Environment, Worker
 from orchestrator.model.findings import Estimate, Observation
 from orchestrator.model.runs import Cell, CellResult, Run
@@ -25,6 +34,8 @@ Which: TypeAlias = Literal["old", "new"]
 
 # Packages whose versions must be the same for two runs to be compared.
 PACKAGES: Final = ("breakeven", "celery", "kombu", "redis", "numpy", "pillow")
+
+FALSE_ALARMS: Final = 0.01  # of comparisons of the same code, the share that may show any change
 
 UNKNOWN: Final = "unknown"  # an older result does not have this fact, which is no difference
 
@@ -43,84 +54,174 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One cell in both runs."""
+    """One row in both runs.
+
+    `ratio` is the new makespan over the old, above 1 if it became slower; `rest` what is left of it after the common
+    shift; `p_value` is adjusted for how many rows, kernels and strategies are judged. `None` if it could not be judged.
+    """
 
     cell: Cell
     change: ChangeWord
-    ratio: Estimate | None  # the new makespan over the old: above 1 it became slower
+    ratio: Estimate | None
     old_rounds: int
     new_rounds: int
+    rest: Estimate | None = None
+    p_value: float | None = None
     obstacle: Observation | None = None  # why there is no ratio
 
 
 @dataclass(frozen=True, slots=True)
+class Group:
+    """Rows that changed together: all of a kernel, or of `row`, a strategy with its options, in every kernel."""
+
+    stage: str | None
+    kernel: str | None
+    row: Cell | None
+    rows: int
+    change: ChangeWord
+    rest: Estimate
+
+    def has(self, cell: Cell) -> bool:
+        """Return whether a row is one of the group's."""
+        if self.row is not None:
+            return replace(cell, stage="", kernel="") == self.row
+        return (cell.stage, cell.kernel) == (self.stage, self.kernel)
+
+
+@dataclass(frozen=True, slots=True)
 class Comparison:
-    """What two runs differ in."""
+    """What two runs differ in.
+
+    `shift` is the ratio common to all kernels and the reference loop; `smallest` the smallest change of the
+    median row that would have counted, as a share. `None` without anything to judge by.
+    """
 
     old: str
     new: str
     changes: tuple[Change, ...]
+    groups: tuple[Group, ...]
     only_old: tuple[Cell, ...]
     only_new: tuple[Cell, ...]
     other_work: tuple[Difference, ...]  # which forbid a comparison
     differences: tuple[Difference, ...]  # of machines and versions
-    margin: float  # the new run's
-    threshold: float  # the smallest change that counts, as a share: the margin, or the larger noise floor
-    noise_floors: Mapping[Which, Estimate | None]
+    margin: float  # the new run's; a smaller change does not count
+    shift: Estimate | None
+    smallest: float | None
     disturbances: Mapping[Which, tuple[Observation, ...]]
 
     @property
-    def shift(self) -> float | None:
-        """The median of all cells' ratios; far from 1 the machine changed rather than any cell."""
-        ratios = [each.ratio.point for each in self.changes if each.ratio is not None]
-        return median(ratios) if ratios else None
-
-    @property
     def regression(self) -> bool:
-        """Whether any cell became slower, or its outcomes wrong."""
-        return any(each.change in ("regression", "invalid") for each in self.changes)
+        """Whether a row, a kernel or a strategy became slower, or its outcomes wrong."""
+        words = [*(each.change for each in self.changes), *(each.change for each in self.groups)]
+        return "regression" in words or "invalid" in words
 
 
 def compare(old: Run, new: Run) -> Comparison:
     """Return what changed from one run to another."""
     olds, news = _measured(old), _measured(new)
-    floors: dict[Which, Estimate | None] = {"old": noise_floor(old), "new": noise_floor(new)}
-    logarithms = [abs(log(floor.point)) for floor in floors.values() if floor is not None]
-    threshold = exp(max([log1p(new.plan.margin), *logarithms])) - 1
-    before, after = _facts(old.environment), _facts(new.environment)
+    pairs = {cell: (olds[cell], news[cell]) for cell in olds if cell in news}
+    obstacles = {cell: _obstacle(*pair) for cell, pair in pairs.items()}
+    rounds = {
+        cell: (list(a.makespans_s.values()), list(b.makespans_s.values()))
+        for cell, (a, b) in pairs.items()
+        if obstacles[cell] is None and min(len(a.samples), len(b.samples)) >= FEWEST_ROUNDS
+    }
+    judged = judge(rounds, _reference(old, new), new.plan.margin)
     return Comparison(
         old.id,
         new.id,
-        tuple(_change(olds[cell], news[cell], threshold) for cell in olds if cell in news),
+        tuple(_change(cell, *pair, obstacles[cell], judged) for cell, pair in pairs.items()),
+        judged.groups,
         only_old=tuple(cell for cell in olds if cell not in news),
         only_new=tuple(cell for cell in news if cell not in olds),
         other_work=_differing(*({name: getattr(run.plan, name) for name in WORKLOAD} for run in (old, new))),
-        differences=_differing(before, after),
+        differences=_differing(_facts(old.environment), _facts(new.environment)),
         margin=new.plan.margin,
-        threshold=threshold,
-        noise_floors=floors,
+        shift=judged.shift,
+        smallest=judged.smallest,
         disturbances={"old": warnings(old, DISTURBANCES), "new": warnings(new, DISTURBANCES)},
     )
 
 
-def changed(ratio: Estimate, threshold: float) -> ChangeWord:
-    """Return what a ratio of new to old means, if changes count from `threshold` on."""
-    if ratio.low is None or ratio.high is None:
-        return "inconclusive"
-    if side := beyond_one(ratio, threshold):
-        return "regression" if side > 0 else "improvement"
-    within = ratio.low >= 1 / (1 + threshold) and ratio.high <= 1 + threshold
-    return "same" if within else "inconclusive"
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What became of rows and groups: the rest of each row, its adjusted p-value and its word."""
+
+    rows: Mapping[Cell, tuple[Rest, float, ChangeWord]]
+    groups: tuple[Group, ...]
+    shift: Estimate | None
+    smallest: float | None
 
 
-def _change(old: CellResult, new: CellResult, threshold: float) -> Change:
+def judge(
+    rounds: Mapping[Cell, tuple[Sequence[float], Sequence[float]]], reference: float | None, margin: float
+) -> Judgement:
+    """Return which rows, kernels and strategies changed.
+
+    Args:
+        rounds: The makespans of each row's rounds in seconds, old and new.
+        reference: The log ratio of the reference loop, new to old; `None` if a run has none.
+        margin: The change that counts, as a share.
+    """
+    ratios: dict[tuple[str, str], dict[Cell, tuple[float, float]]] = {}
+    cells: dict[tuple[tuple[str, str], Cell], Cell] = {}
+    for cell, sides in rounds.items():
+        kernel, row = (cell.stage, cell.kernel), replace(cell, stage="", kernel="")
+        ratios.setdefault(kernel, {})[row] = log_ratio(*sides)
+        cells[kernel, row] = cell
+    rows, kernels = rests(ratios, reference)
+    strategies = rests_of_strategies(ratios, reference)
+    adjusted = holm(
+        {key: each.p_value for found in (rows, kernels, strategies) for key, each in found.items()}
+    )
+    groups = [
+        Group(*kernel, None, len(ratios[kernel]), changed(rest, adjusted[kernel], margin), rest.estimate)
+        for kernel, rest in kernels.items()
+    ]
+    groups += [
+        Group(None, None, row, sum(row in each for each in ratios.values()), word, rest.estimate)
+        for row, rest in strategies.items()
+        for word in (changed(rest, adjusted[row], margin),)
+    ]
+    return Judgement(
+        {
+            cells[key]: (rest, adjusted[key], changed(rest, adjusted[key], margin))
+            for key, rest in rows.items()
+        },
+        tuple(group for group in groups if group.change in ("regression", "improvement")),
+        shift(ratios, reference),
+        median(rest.smallest(FALSE_ALARMS / len(adjusted)) for rest in rows.values()) if rows else None,
+    )
+
+
+def changed(rest: Rest, p_value: float, margin: float) -> ChangeWord:
+    """Return what a rest means whose adjusted p-value is this, if changes count from `margin` on.
+
+    `inconclusive` is what would be a change by itself, but happens among so many rows of the same code; `same` is
+    that no change was found.
+    """
+    if p_value <= FALSE_ALARMS and abs(rest.log_ratio) > log1p(margin):
+        return "regression" if rest.log_ratio > 0 else "improvement"
+    perhaps = rest.p_value <= 1 - LEVEL and abs(rest.log_ratio) > log1p(margin)
+    return "inconclusive" if perhaps else "same"
+
+
+def _reference(old: Run, new: Run) -> float | None:
+    sides = [[each.reference_s for each in run.loads if each.reference_s is not None] for run in (old, new)]
+    return log_ratio(*sides)[0] if all(sides) else None
+
+
+def _change(
+    cell: Cell, old: CellResult, new: CellResult, obstacle: Observation | None, judged: Judgement
+) -> Change:
     rounds = len(old.makespans_s), len(new.makespans_s)
-    obstacle = _obstacle(old, new)
     if obstacle is not None:
-        return Change(new.cell, "invalid", None, *rounds, obstacle)
+        return Change(cell, "invalid", None, *rounds, obstacle=obstacle)
     ratio = unpaired_ratio(list(new.makespans_s.values()), list(old.makespans_s.values()))
-    assert ratio is not None  # noqa: S101 - both have samples
-    return Change(new.cell, changed(ratio, threshold), ratio, *rounds)
+    if cell not in judged.rows:
+        return Change(cell, "inconclusive", ratio, *rounds)
+    rest, p_value, word = judged.rows[cell]
+    return Change(cell, word, ratio, *rounds, rest.estimate, p_value)
 
 
 def _obstacle(old: CellResult, new: CellResult) -> Observation | None:

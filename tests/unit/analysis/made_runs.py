@@ -72,6 +72,25 @@ def run_of(
     )
 
 
+def run_of_kernels(
+    slower: Mapping[Cell, float] | None = None, everything: float = 1.0, kernels: int = 12
+) -> Run:
+    """Return a run of a serial, a threads and a Celery row for each of several kernels, `numpy` the first.
+
+    Args:
+        slower: The factors by which some rows take longer.
+        everything: The factor by which every row takes longer.
+        kernels: How many kernels.
+    """
+    cells = [
+        replace(cell, kernel=kernel)
+        for kernel in ("numpy", *(f"other-{number}" for number in range(kernels - 1)))
+        for cell in (SERIAL, THREADS, REDIS)
+    ]
+    times = {SERIAL.strategy: 1.0, THREADS.strategy: 0.5, REDIS.strategy: 2.0}
+    return run_at({cell: everything * times[cell.strategy] * (slower or {}).get(cell, 1.0) for cell in cells})
+
+
 def run_at(levels: Mapping[Cell, float], factors: Sequence[float] = STEADY) -> Run:
     """Return a run whose cells take these seconds, times factors that start elsewhere for each."""
     return run_of(

@@ -2,12 +2,23 @@ from dataclasses import replace
 
 import pytest
 
+from orchestrator.analysis.stats.intervals import FEWEST_ROUNDS
+from orchestrator.analysis.verdicts.common_shift import Rest
 from orchestrator.analysis.verdicts.regressions import changed, compare
-from orchestrator.model.environment import Broker, Worker
-from orchestrator.model.findings import Estimate
+from orchestrator.model.environment import Broker, Load, Worker
 from orchestrator.model.runs import Cell, Run
 from orchestrator.phrases.comparison import reason, refusal
-from tests.unit.analysis.made_runs import REDIS, SERIAL, SERIAL_AGAIN, STEADY, THREADS, result, run_at, run_of
+from tests.unit.analysis.made_runs import (
+    REDIS,
+    SERIAL,
+    SERIAL_AGAIN,
+    STEADY,
+    THREADS,
+    result,
+    run_at,
+    run_of,
+    run_of_kernels,
+)
 
 
 def elsewhere(run: Run, **environment: object) -> Run:
@@ -18,57 +29,111 @@ def word(old: Run, new: Run, cell: Cell = SERIAL) -> str:
     return next(each.change for each in compare(old, new).changes if each.cell == cell)
 
 
+ALIKE = run_of_kernels()
+NUMPY = (SERIAL, THREADS, REDIS)
+
+
 @pytest.mark.parametrize(
-    ("point", "low", "high", "expected"),
+    ("log_ratio", "error", "p_value", "expected"),
     [
-        (1.2, 1.1, 1.3, "regression"),
-        (1.2, 0.99, 1.3, "inconclusive"),
-        (1.03, 1.01, 1.08, "inconclusive"),
-        (1.03, 1.01, 1.04, "same"),
-        (1.0, 0.9, 1.1, "inconclusive"),
-        (0.8, 0.7, 0.9, "improvement"),
+        (0.20, 0.02, 0.001, "regression"),
+        (0.20, 0.06, 0.02, "inconclusive"),
+        (0.03, 0.001, 0.001, "same"),  # significant, and of no size
+        (0.20, 0.20, 1.0, "same"),  # no evidence
+        (0.00, 0.02, 1.0, "same"),
+        (-0.20, 0.02, 0.001, "improvement"),
     ],
 )
 def test_a_change_is_significant_and_large_enough(
-    point: float, low: float, high: float, expected: str
+    log_ratio: float, error: float, p_value: float, expected: str
 ) -> None:
-    assert changed(Estimate(point, low, high, 0.95), 0.05) == expected
+    assert changed(Rest(log_ratio, error, 14), p_value, 0.05) == expected
 
 
-def test_a_slower_cell_is_a_regression_with_its_ratio_in_the_reason() -> None:
-    comparison = compare(run_at({SERIAL: 1.0, REDIS: 1.0}), run_at({SERIAL: 1.0, REDIS: 1.2}))
-    serial, redis = comparison.changes
-    assert (serial.change, redis.change) == ("same", "regression")
+def test_one_slower_row_is_a_regression_with_its_ratio_in_the_reason() -> None:
+    comparison = compare(ALIKE, run_of_kernels({REDIS: 1.25}))
+    words = {each.cell: each.change for each in comparison.changes}
+    assert words.pop(REDIS) == "regression"
+    assert set(words.values()) == {"same"}
+    redis = next(each for each in comparison.changes if each.cell == REDIS)
     assert reason(redis, comparison) == (
-        "Celery with numpy on 2 slots (redis, chunk 4) takes 1.20 times as long as before "
-        "(1.18 to 1.22, 95 % interval, 7 rounds against 7)"
+        "Celery with numpy on 2 slots (redis, chunk 4) takes 1.25 times as long as before, apart from what "
+        "everything changed by (1.19 to 1.32, 95 % interval, 7 rounds against 7)"
     )
     assert comparison.regression
 
 
-def test_a_faster_cell_is_an_improvement() -> None:
-    comparison = compare(run_at({SERIAL: 1.2}), run_at({SERIAL: 1.0}))
-    assert comparison.changes[0].change == "improvement"
+def test_a_slower_kernel_is_one_regression_of_all_its_rows() -> None:
+    comparison = compare(ALIKE, run_of_kernels(dict.fromkeys(NUMPY, 1.15)))
+    (kernel,) = comparison.groups
+    assert (kernel.kernel, kernel.change, kernel.rows) == ("numpy", "regression", 3)
+    assert kernel.rest.point == pytest.approx(1.15, rel=0.01)
+    assert comparison.regression
+
+
+def test_a_faster_kernel_is_an_improvement() -> None:
+    comparison = compare(ALIKE, run_of_kernels(dict.fromkeys(NUMPY, 0.8)))
+    assert [each.change for each in comparison.groups] == ["improvement"]
     assert not comparison.regression
 
 
-def test_a_run_is_the_same_as_itself() -> None:
-    run = run_at({SERIAL: 1.0, REDIS: 2.0})
-    assert {each.change for each in compare(run, run).changes} == {"same"}
-    assert compare(run, run).shift == 1.0
+def test_a_slower_strategy_is_one_regression_of_its_rows_in_every_kernel() -> None:
+    slower = {replace(REDIS, kernel=each.cell.kernel): 1.8 for each in ALIKE.cells}
+    rows = [replace(THREADS, strategy="processes", chunk=chunk) for chunk in range(1, 6)]
+    more = {replace(row, kernel=each.cell.kernel): 1.0 for each in ALIKE.cells for row in rows}
+    old, new = (run_at({each.cell: 1.0 for each in ALIKE.cells} | more | change) for change in ({}, slower))
+    (group,) = compare(old, new).groups
+    assert (group.row, group.change, group.rows) == (replace(REDIS, stage="", kernel=""), "regression", 12)
+
+
+def test_what_all_rows_changed_by_is_no_regression() -> None:
+    comparison = compare(ALIKE, run_of_kernels(everything=1.5))
+    assert {each.change for each in comparison.changes} == {"same"}
+    assert comparison.shift is not None
+    assert comparison.shift.point == pytest.approx(1.5, rel=0.01)
+
+
+def test_a_slower_kernel_does_not_hide_in_the_shift_that_it_is_judged_by() -> None:
+    slower = dict.fromkeys(NUMPY, 1.3)
+    comparison = compare(run_of_kernels(kernels=2), run_of_kernels(slower, kernels=2))
+    rest = next(each.rest for each in comparison.changes if each.cell == SERIAL)
+    assert rest is not None
+    assert rest.point == pytest.approx(1.3, rel=0.02)
+
+
+def test_the_reference_loop_tells_a_slower_machine_from_a_slower_kernel() -> None:
+    def with_reference(run: Run, seconds: float) -> Run:
+        return replace(run, loads=tuple(Load(round_, reference_s=seconds) for round_ in range(7)))
+
+    old, new = run_at({SERIAL: 1.0, REDIS: 1.0}), run_at({SERIAL: 1.5, REDIS: 1.5})
+    machine, kernel = (compare(with_reference(old, 0.001), with_reference(new, s)) for s in (0.0015, 0.001))
+    assert not machine.regression
+    assert kernel.regression
+
+
+def test_one_kernel_and_no_reference_loop_decide_nothing() -> None:
+    comparison = compare(run_at({SERIAL: 1.0}), run_at({SERIAL: 2.0}))
+    assert comparison.changes[0].change == "inconclusive"
+    assert "measure more kernels" in reason(comparison.changes[0], comparison)
+
+
+def test_kernels_that_scatter_raise_what_a_change_must_exceed() -> None:
+    scattered = {
+        replace(cell, kernel=f"other-{number}"): 1 + 0.04 * number for number in range(11) for cell in NUMPY
+    }
+    calm, noisy = (compare(ALIKE, run_of_kernels({REDIS: 1.3, **more})) for more in ({}, scattered))
+    assert calm.regression
+    assert not noisy.regression
+    assert noisy.smallest is not None
+    assert calm.smallest is not None
+    assert noisy.smallest > 2 * calm.smallest
 
 
 def test_too_few_rounds_are_inconclusive() -> None:
-    comparison = compare(run_at({SERIAL: 1.0}), run_of(result(SERIAL, [9.0] * 4)))
+    few = replace(ALIKE, cells=(result(SERIAL, [9.0] * 4), *ALIKE.cells[1:]))
+    comparison = compare(ALIKE, few)
     assert comparison.changes[0].change == "inconclusive"
-    assert "at least 5 rounds each" in reason(comparison.changes[0], comparison)
-
-
-def test_a_change_within_the_noise_floor_does_not_count() -> None:
-    old = run_at({SERIAL: 1.0, SERIAL_AGAIN: 1.3})
-    assert word(old, run_at({SERIAL: 1.2})) == "same"
-    assert word(run_at({SERIAL: 1.0}), run_at({SERIAL: 1.2})) == "regression"
-    assert compare(old, old).threshold == pytest.approx(0.3, abs=0.02)
+    assert f"at least {FEWEST_ROUNDS} rounds each" in reason(comparison.changes[0], comparison)
 
 
 def test_the_second_of_the_pair_is_not_compared() -> None:
