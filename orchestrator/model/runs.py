@@ -120,6 +120,11 @@ class Stations:
     included; `broker_cpu_s` is the broker's own CPU time, `None` if it does not report it; `slot_s` the time
     that tasks occupied a slot, from before the fetch to after the store, summed over tasks; `payload_bytes` what
     both sides put into the payload store and got from it; `messages` the Celery messages.
+
+    Those seconds include waits for a processor, which come from whatever else the machine does: `publish_wait_s`,
+    `collect_wait_s`, and `worker_wait_s` of all workers. `orchestrator_cpu_s` and `worker_cpu_s` are the CPU time of
+    the orchestrator's thread and of the workers. All are `None` where the system does not count them; those of
+    workers also if the workers are not our own.
     """
 
     publish_s: Seconds
@@ -128,6 +133,11 @@ class Stations:
     payload_bytes: Bytes
     messages: Count
     broker_cpu_s: SignedSeconds | None = None
+    publish_wait_s: Seconds | None = None
+    collect_wait_s: SignedSeconds | None = None
+    worker_wait_s: SignedSeconds | None = None
+    orchestrator_cpu_s: Seconds | None = None
+    worker_cpu_s: SignedSeconds | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from celery.states import RETRY, SUCCESS
 
 from orchestrator.errors import UnavailableError
 from orchestrator.fleet.connections import CONNECTION_ERRORS
+from orchestrator.fleet.processor_time import processor_wait_s
 from orchestrator.model.flow_control import (
     BURST_AFTER_PER_SLOT,
     BURST_MESSAGES,
@@ -60,6 +61,7 @@ class Batch:
     in_flight: dict[str, InFlightMessage] = field(default_factory=dict)
     bytes_in_flight: int = 0
     publish_s: float = 0.0  # spent on storing inputs and publishing
+    publish_wait_s: float = 0.0  # of `publish_s`, spent waiting for a processor
     slot_s: float = 0.0  # for which answered tasks occupied a slot, summed
     payload_bytes: int = 0  # moved into and out of the payload store by answered messages
     messages: int = 0  # answered
@@ -133,7 +135,7 @@ class Batch:
             return 0
         bursts = self.arrivals is not None or len(self.in_flight) >= BURST_AFTER_PER_SLOT * self.slots
         most = min(room, len(self.unpublished), BURST_MESSAGES if bursts else 1)
-        started_at = time.monotonic()
+        started_at, delayed_s = time.monotonic(), processor_wait_s() or 0.0
         with self.connection.publisher.burst() as flush:
             messages = [self._add()]
             while len(messages) < most and self.bytes_in_flight < MAX_IN_FLIGHT_BYTES:
@@ -144,6 +146,7 @@ class Batch:
             flush()
             self._note_if_slow(sent_at, sum(message.size for message in messages))
         self.publish_s += time.monotonic() - started_at
+        self.publish_wait_s += (processor_wait_s() or 0.0) - delayed_s
         for message in messages:
             message.accepted = True
         return len(messages)

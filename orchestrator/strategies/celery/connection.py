@@ -21,6 +21,7 @@ from orchestrator import signals
 from orchestrator.errors import UnavailableError
 from orchestrator.fleet.connections import CONNECTION_ERRORS, close_sockets
 from orchestrator.fleet.fleet import Fleet
+from orchestrator.fleet.processor_time import processor_wait_s
 from orchestrator.fleet.recovery import RECOVERY_S
 from orchestrator.model.flow_control import MAX_IN_FLIGHT_MESSAGES
 from orchestrator.strategies.celery.outcomes import failed_result
@@ -104,7 +105,8 @@ class ResultSubscription:
 
     A worker stores each result under `celery-task-meta-<id>` and publishes it on the channel of that name. A
     publication is lost while nothing is subscribed, so awaited results are also looked up: after a reconnection,
-    and when nothing was published for a while. Not thread-safe. `waited_s` adds up the seconds that `receive` waited.
+    and when nothing was published for a while. Not thread-safe. `waited_s` adds up the seconds that `receive` waited,
+    `processor_wait_s` those of them in which it could have gone on, but for a processor.
     """
 
     def __init__(self, app: Celery, client: redis.Redis, prefix: str) -> None:
@@ -114,6 +116,7 @@ class ResultSubscription:
         self._pubsub: Any = None
         self._looked_up_at = 0.0
         self.waited_s = 0.0
+        self.processor_wait_s = 0.0
         self.subscribe()
 
     def subscribe(self) -> None:
@@ -170,9 +173,10 @@ class ResultSubscription:
         It is then read with a longer timeout: with a short one, `get_message` would take a large message that has
         half arrived for a broken connection.
         """
-        started = time.monotonic()
+        started, delayed_s = time.monotonic(), processor_wait_s() or 0.0
         arrives = self._pubsub.connection.can_read(timeout=timeout_s)
         self.waited_s += time.monotonic() - started
+        self.processor_wait_s += (processor_wait_s() or 0.0) - delayed_s
         return self._pubsub.get_message(timeout=ANSWER_S) if arrives else None
 
     def _look_up(

@@ -7,6 +7,7 @@ import secrets
 import time
 from collections.abc import Generator, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Final, Self
 
@@ -17,6 +18,7 @@ from orchestrator import signals
 from orchestrator.errors import UnavailableError
 from orchestrator.fleet.connections import CONNECTION_ERRORS
 from orchestrator.fleet.fleet import Fleet
+from orchestrator.fleet.processor_time import ProcessorTime, processor_wait_s
 from orchestrator.model.runs import DEFAULT_POOL, Cell, Data, Events, Pool, Stations
 from orchestrator.strategies.arrivals import Arrivals
 from orchestrator.strategies.base import Strategy
@@ -32,6 +34,41 @@ PROBE_SLEEP_S: Final = 0.002  # duration of a probe: long enough that one slot c
 MAX_PROBE_SLEEP_S: Final = 0.1  # a worker with several slots gives its free ones tasks in turn, if at all
 PROBES_PER_SLOT: Final = 4
 PROBE_TIMEOUT_S: Final = 15.0  # seconds within which every slot must answer a probe
+
+
+@dataclass(frozen=True, slots=True)
+class _Clocks:
+    """Seconds of the orchestrator's thread; without those in which it waited for results, for a processor."""
+
+    wall_s: float
+    cpu_s: float
+    waited_s: float  # for results
+    processor_wait_s: float | None
+
+    @classmethod
+    def read(cls, connection: Connection) -> _Clocks:
+        delayed_s = processor_wait_s()
+        return cls(
+            time.monotonic(),
+            time.thread_time(),
+            connection.results.waited_s,
+            None if delayed_s is None else delayed_s - connection.results.processor_wait_s,
+        )
+
+    def since(self, begun: _Clocks) -> _Clocks:
+        before_s, now_s = begun.processor_wait_s, self.processor_wait_s
+        return _Clocks(
+            self.wall_s - begun.wall_s,
+            self.cpu_s - begun.cpu_s,
+            self.waited_s - begun.waited_s,
+            None if before_s is None or now_s is None else now_s - before_s,
+        )
+
+
+def _difference(before: ProcessorTime | None, after: ProcessorTime | None) -> ProcessorTime | None:
+    if before is None or after is None:
+        return None
+    return ProcessorTime(after.cpu_s - before.cpu_s, after.wait_s - before.wait_s)
 
 
 class Celery(Strategy):
@@ -63,6 +100,7 @@ class Celery(Strategy):
         self._batch_numbers = itertools.count()
         self._stations: Stations | None = None
         self._broker_cpu_s: float | None = None
+        self._processor_time: ProcessorTime | None = None
         self._running: Generator[Outcome, None, None] | None = None
         self._disturbance: str | None = None
         self._error: UnavailableError | None = None
@@ -158,6 +196,7 @@ class Celery(Strategy):
         if self._events is not None:
             self._fleet.switch_events(self._events == "on")
         self._broker_cpu_s = self._fleet.broker_cpu_s()
+        self._processor_time = self._fleet.processor_time()
         self._connection.payload_io.prepare(self._next_key(), tasks)
 
     def _choose_slots(self) -> None:
@@ -214,17 +253,11 @@ class Celery(Strategy):
         try:
             connection.payload_io.delete_outputs()
             connection.publisher.open()
-            started_at, waited_before_s = time.monotonic(), connection.results.waited_s
+            begun = _Clocks.read(connection)
             for outcomes in batch.run():
                 yield from outcomes
-            # What was neither publishing nor waiting was collecting.
-            waited_s = connection.results.waited_s - waited_before_s
-            collect_s = time.monotonic() - started_at - batch.publish_s - waited_s
-            before, after = self._broker_cpu_s, self._fleet.broker_cpu_s()
-            cpu_s = None if before is None or after is None else after - before
-            self._stations = Stations(
-                batch.publish_s, collect_s, batch.slot_s, batch.payload_bytes, batch.messages, cpu_s
-            )
+            took = _Clocks.read(connection).since(begun)
+            self._stations = self._stations_of(batch, took)
         except UnavailableError as error:
             yield from self._give_up(batch, error)
         except redis.OutOfMemoryError:
@@ -239,6 +272,25 @@ class Celery(Strategy):
                     cleanup.withdraw(batch.in_flight, self._fleet.run_queue.purge())
                 cleanup.end_batch()
                 connection.payload_io.delete_inputs()
+
+    def _stations_of(self, batch: Batch, took: _Clocks) -> Stations:
+        broker_s, after_s = self._broker_cpu_s, self._fleet.broker_cpu_s()
+        workers = _difference(self._processor_time, self._fleet.processor_time())
+        delayed_s = took.processor_wait_s
+        return Stations(
+            publish_s=batch.publish_s,
+            # What was neither publishing nor waiting was collecting.
+            collect_s=took.wall_s - batch.publish_s - took.waited_s,
+            slot_s=batch.slot_s,
+            payload_bytes=batch.payload_bytes,
+            messages=batch.messages,
+            broker_cpu_s=None if broker_s is None or after_s is None else after_s - broker_s,
+            publish_wait_s=None if delayed_s is None else batch.publish_wait_s,
+            collect_wait_s=None if delayed_s is None else delayed_s - batch.publish_wait_s,
+            worker_wait_s=None if workers is None else workers.wait_s,
+            orchestrator_cpu_s=took.cpu_s,
+            worker_cpu_s=None if workers is None else workers.cpu_s,
+        )
 
     def _give_up(self, batch: Batch, error: UnavailableError) -> list[Outcome]:
         """Keep the error for the next `prepare`, and return the lost tasks."""
