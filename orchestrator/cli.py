@@ -42,6 +42,9 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "breakeven": measuring_command(
         "breakeven", "Sweep the work of a task and find where Celery starts to pay, with an interval."
     ),
+    "load": measuring_command(
+        "load", "Measure what latency tasks see at an arrival rate, and whether a promise is kept."
+    ),
     "compare": compare,
     "predict": predict,
     "report": report,

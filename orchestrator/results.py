@@ -24,6 +24,7 @@ from orchestrator.errors import UnavailableError, UsageError
 from orchestrator.model.findings import Estimate
 from orchestrator.model.runs import DEFAULT_POOL, MAX_CELLS, CellResult, Run
 from orchestrator.phrases.headline import AnswerText, answer_text
+from orchestrator.phrases.load import LoadText, load_text
 from orchestrator.phrases.verdicts import VerdictText, verdict_text
 from orchestrator.phrases.warnings import WarningText, warning_text
 from orchestrator.strategies import STRATEGIES
@@ -41,6 +42,9 @@ MAX_VALUES: Final = 5_000_000  # counted by commas and brackets, before each tak
 MAX_NAMES: Final = 10_000  # different names of fields; equal ones share their memory
 MAX_ENTRIES: Final = 100_000  # of any list or object
 MAX_DEPTH: Final = 12
+NUMBERS: Final = re.compile(
+    r"\[\n\s+(?:[-\d.e+]+|null)(?:,\n\s+(?:[-\d.e+]+|null))*+\n\s+\]"
+)  # a list of numbers; no string has line breaks
 STRING: Final = re.compile(
     rb'"([^"\\]*+(?:\\.[^"\\]*+)*+)(?:"(\s*:)?)?', re.DOTALL
 )  # and whether it is a name
@@ -109,6 +113,7 @@ def to_json(run: Run, findings: Findings | None = None) -> dict[str, Any]:
     document["cells"] = [_cell_to_json(result, found) for result in run.cells]
     document["answer"] = _plain(answer_text(found))
     document["verdicts"] = [_plain(verdict_text(verdict)) for verdict in found.verdicts]
+    document["load"] = [_plain(load_text(row, run)) for row in found.load]
     document["noise_floor"] = _plain(found.noise_floor)
     document["warnings"] = [_plain(warning_text(warning)) for warning in found.warnings]
     return document
@@ -149,7 +154,8 @@ def make_folder(folder: Path) -> None:
 
 def dumps(run: Run, findings: Findings | None = None) -> str:
     """Return the text of the result file."""
-    return json.dumps(to_json(run, findings), indent=1, allow_nan=False) + "\n"
+    text = json.dumps(to_json(run, findings), indent=1, allow_nan=False)
+    return NUMBERS.sub(lambda found: re.sub(r"\s+", "", found[0]), text) + "\n"
 
 
 def json_schema() -> dict[str, Any]:
@@ -158,14 +164,19 @@ def json_schema() -> dict[str, Any]:
     defs, properties = schema["$defs"], schema["properties"]
     estimate = TypeAdapter(Estimate | None).json_schema(ref_template="#/$defs/{model}")
     defs.update(estimate.pop("$defs"))
-    kinds: dict[str, Any] = {"Answer": AnswerText, "Verdict": VerdictText, "Warning": WarningText}
+    kinds: dict[str, Any] = {
+        "Answer": AnswerText,
+        "LatencyUnderLoad": LoadText,
+        "Verdict": VerdictText,
+        "Warning": WarningText,
+    }
     for name, kind in kinds.items():
         made = TypeAdapter(kind).json_schema(ref_template="#/$defs/{model}")
         defs.update(made.pop("$defs", {}))
         defs[name] = made
     result = defs["CellResult"]["properties"]
-    # In the file a cell's own fields stand beside the rest, and disturbed samples among the others.
-    apart = ("cell", "disturbed")
+    # In the file a cell's own fields stand beside the rest, and all samples are in one list.
+    apart = ("cell", "disturbed", "open_loops")
     cell = {
         **defs["Cell"]["properties"],
         **{name: each for name, each in result.items() if name not in apart},
@@ -187,6 +198,7 @@ def json_schema() -> dict[str, Any]:
     properties["schema"] = {"const": SCHEMA}
     properties["answer"] = {"$ref": "#/$defs/Answer"}
     properties["verdicts"] = {"type": "array", "items": {"$ref": "#/$defs/Verdict"}}
+    properties["load"] = {"type": "array", "items": {"$ref": "#/$defs/LatencyUnderLoad"}}
     properties["noise_floor"] = estimate
     properties["warnings"] = {"type": "array", "items": {"$ref": "#/$defs/Warning"}}
     schema["required"] = sorted(properties)
@@ -244,10 +256,19 @@ def _cell_from_json(row: dict[str, Any]) -> dict[str, Any]:
     if "startup_s" in row:
         result["startup_s"] = row["startup_s"]
     if isinstance(samples, list):
-        disturbed = [isinstance(each, dict) and each.get("disturbed") is not None for each in samples]
-        result["samples"] = [each for each, apart in zip(samples, disturbed, strict=True) if not apart]
-        result["disturbed"] = [each for each, apart in zip(samples, disturbed, strict=True) if apart]
+        fields_ = [_field_of(each) for each in samples]
+        for name in ("samples", "disturbed", "open_loops"):
+            result[name] = [each for each, field in zip(samples, fields_, strict=True) if field == name]
     return result
+
+
+def _field_of(sample: Any) -> str:
+    """Return the field of `CellResult` that takes a sample."""
+    if not isinstance(sample, dict):
+        return "samples"
+    if sample.get("trace") is not None:
+        return "open_loops"
+    return "disturbed" if sample.get("disturbed") is not None else "samples"
 
 
 def _speedup(versus: str, estimate: Estimate | None) -> dict[str, Any] | None:

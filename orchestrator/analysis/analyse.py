@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Final
 
 from orchestrator.analysis.answer import answer
 from orchestrator.analysis.checks import warnings
 from orchestrator.analysis.hops import HopLedger, hop_ledger
+from orchestrator.analysis.load import LoadRow, load_rows
 from orchestrator.analysis.scaling.cost import Cost, costs
 from orchestrator.analysis.scaling.curves import ScalingFindings, scaling
 from orchestrator.analysis.scaling.sweep import OF_WORK, Sweep, SweepLimit, distinct, sweep_limits, sweeps
@@ -19,6 +21,8 @@ from orchestrator.analysis.verdicts.selection import select_best
 from orchestrator.analysis.verdicts.verdict import BASELINES, candidates, is_celery, verdicts
 from orchestrator.model.findings import Answer, Estimate, Observation, Verdict
 from orchestrator.model.runs import Cell, CellResult, Run
+
+WITHOUT_VERDICTS: Final = (*OF_WORK, "rate")
 
 
 @dataclass(frozen=True)
@@ -81,8 +85,8 @@ class Findings:
 
     @cached_property
     def verdicts(self) -> tuple[Verdict, ...]:
-        """The verdicts of every stage; a sweep of the work has none."""
-        return () if self.run.plan.axis in OF_WORK else verdicts(self.run)
+        """The verdicts of every stage; a sweep of the work or of the arrival rate has none."""
+        return () if self.run.plan.axis in WITHOUT_VERDICTS else verdicts(self.run)
 
     @cached_property
     def answer(self) -> Answer:
@@ -91,8 +95,10 @@ class Findings:
 
     @cached_property
     def costs(self) -> dict[str, tuple[Cost, ...]]:
-        """The COST of every stage against each baseline; a sweep of the work has none."""
-        return {} if self.run.plan.axis in OF_WORK else {s: costs(self.run, s) for s in self.run.stages}
+        """The COST of every stage against each baseline; a sweep of the work or of the arrival rate has none."""
+        return (
+            {} if self.run.plan.axis in WITHOUT_VERDICTS else {s: costs(self.run, s) for s in self.run.stages}
+        )
 
     @cached_property
     def noise_floor(self) -> Estimate | None:
@@ -124,6 +130,11 @@ class Findings:
     def sweep_limits(self) -> tuple[SweepLimit, ...]:
         """What limits Celery in each swept stage, at the lowest value of the sweep."""
         return sweep_limits(self.run, distinct(self.sweeps))
+
+    @cached_property
+    def load(self) -> tuple[LoadRow, ...]:
+        """What tasks saw at each arrival rate; empty for a run that timed batches."""
+        return load_rows(self.run)
 
     @cached_property
     def advice(self) -> dict[str, Advice]:

@@ -11,6 +11,7 @@ from typing import Final
 
 from orchestrator import results, signals
 from orchestrator.analysis.analyse import analyse
+from orchestrator.analysis.load import promise_missed
 from orchestrator.commands.progress import progress
 from orchestrator.errors import BreakevenError, NothingMeasuredError, UsageError, flush_output
 from orchestrator.fleet.flower import USER
@@ -57,9 +58,10 @@ def run_and_report(options: Options) -> int:
 
 
 def exit_code(run: Run) -> int:
-    """Return 0 if every cell has a figure, and every task ended well and with the right output, else 1."""
+    """Return 0 if every cell has a figure, every task ended well and rightly, and a promise is kept; else 1."""
     sound = all(result.correct and not result.failures for result in run.cells)
-    sound = sound and all(result.samples or not result.disturbed for result in run.cells)
+    sound = sound and all(result.counted or not result.disturbed for result in run.cells)
+    sound = sound and not promise_missed(run, analyse(run).load)
     disturbed = [sample for result in run.cells for sample in result.disturbed]
     return 0 if sound and not any(sample.lost or sample.wrong for sample in disturbed) else 1
 

@@ -47,11 +47,11 @@ def list_() -> None:
 
 def _defaults(profile: str) -> Iterator[str]:
     from orchestrator.inputs import source  # noqa: PLC0415 - as above
-    from orchestrator.planning.options import MEASURING, Options  # noqa: PLC0415 - as above
+    from orchestrator.planning.options import BATCHES, Options  # noqa: PLC0415 - as above
     from orchestrator.planning.plan import resolve  # noqa: PLC0415 - as above
 
     usual: set[str] = set()
-    for command in MEASURING:
+    for command in BATCHES:
         plan = resolve(Options(command=command, profile=profile), source.parse(source.ORIGIN))
         options = [option for option in _options(plan) if option not in usual]
         usual = usual or set(options)

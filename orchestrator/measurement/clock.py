@@ -52,10 +52,11 @@ def measure(
     """
     with _no_collection():
         sample, failures = _measure_batch(strategy, tasks, expected, place, clock)
-    return replace(sample, disturbed=strategy.disturbance() or _disordered(sample, failures)), failures
+    return replace(sample, disturbed=strategy.disturbance() or disordered(sample, failures)), failures
 
 
-def _disordered(sample: Sample, failures: Sequence[TaskFailure]) -> str | None:
+def disordered(sample: Sample, failures: Sequence[TaskFailure]) -> str | None:
+    """Return which tasks did not end exactly once; `None` if all did."""
     if sample.lost:
         why = next((f" ({each.message})" for each in failures if each.type == LOST), "")
         return f"{count(sample.lost, 'task')} lost{why}"

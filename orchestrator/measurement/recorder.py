@@ -27,20 +27,23 @@ class Recorder:
 
     def as_run(self, complete: bool) -> Run:
         """Return everything recorded so far."""
-        results = tuple(self._result(cell) for cell in self.run.plan.cells)
+        results = tuple(self.result(cell) for cell in self.run.plan.cells)
         finished = now() if complete else None
         return replace(
             self.run, cells=results, loads=tuple(self.loads), finished_at=finished, complete=complete
         )
 
-    def _result(self, cell: Cell) -> CellResult:
+    def result(self, cell: Cell) -> CellResult:
+        """Return everything recorded so far of one cell."""
         taken = self.samples.get(cell, ())
+        batches = [sample for sample in taken if sample.trace is None]
         return CellResult(
             cell,
             self.startups.get(cell),
-            samples=tuple(sample for sample in taken if sample.disturbed is None),
+            samples=tuple(sample for sample in batches if sample.disturbed is None),
             failures=tuple(self.failures.get(cell, {}).values()),
-            disturbed=tuple(sample for sample in taken if sample.disturbed is not None),
+            disturbed=tuple(sample for sample in batches if sample.disturbed is not None),
+            open_loops=tuple(sample for sample in taken if sample.trace is not None),
         )
 
 

@@ -10,19 +10,24 @@ import random
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from itertools import chain
+from itertools import chain, count
 from statistics import median
 from typing import Final, Protocol
 
 from orchestrator import signals
+from orchestrator.analysis.load import FEWEST_TASKS, WARMUP_S, load_row
 from orchestrator.analysis.verdicts.stopping import enough
 from orchestrator.fleet.fleet import Fleet
 from orchestrator.inputs.provisioning import Inputs
 from orchestrator.measurement.clock import SamplePosition, all_kept, measure
 from orchestrator.measurement.machine import LoadMeter, time_reference_loop
+from orchestrator.measurement.open_loop import OpenLoop, arrival_times_s, sending_rate_per_s
+from orchestrator.measurement.rate_search import RateSearch
 from orchestrator.measurement.recorder import Recorder
 from orchestrator.model.environment import Load
-from orchestrator.model.runs import Cell, Run, Sample
+from orchestrator.model.runs import MAX_TRACED, Cell, Run, Sample
+from orchestrator.phrases.cells import cell_name
+from orchestrator.phrases.load import open_loop_progress, per_second
 from orchestrator.strategies.base import Strategy
 
 REPEATS: Final = 2  # times a disturbed sample is taken again at once, before the round goes on without it
@@ -78,6 +83,9 @@ class Rounds:
     def take(self, save: Callable[[Run], None]) -> None:
         """Warm up, then measure round after round, and pass the run so far to `save`."""
         with all_kept():
+            if self._plan.searched:
+                self._search_rates(save)
+                return
             for number in range(-self._plan.warmup, 0):
                 self._round(number, began=time.perf_counter(), counts=False)
             self._throttled_s = self._fleet.throttled_s() if self._fleet else None
@@ -100,7 +108,7 @@ class Rounds:
         for position, cell in enumerate(cells):
             self._watcher.sample(self._done, (self._plan.warmup + self._plan.rounds) * len(cells), cell)
             self._reference_s.append(time_reference_loop())
-            for _ in range(1 + REPEATS):
+            for _ in range(1 + (REPEATS if cell.rate_per_s is None else 0)):
                 signals.check()
                 at = SamplePosition(number, position, time.perf_counter() - began)
                 if self._sample(cell, at, counts).disturbed is None:
@@ -110,9 +118,82 @@ class Rounds:
     def _sample(self, cell: Cell, at: SamplePosition, counts: bool) -> Sample:
         """Take a sample: one batch, whatever its length, because only as many batches are as warm."""
         tasks, expected = self._inputs.tasks(cell), self._inputs.expected(cell)
+        if cell.rate_per_s is not None:
+            return self._open_loop(cell, cell.rate_per_s, at)
         sample, failures = measure(self._strategies[cell], tasks, expected, at)
         if counts or sample.disturbed is not None:  # a task lost in a warm-up counts as lost, too
             self._recorder.add(cell, sample, tuple(map(self._inputs.named, failures)))
+        return sample
+
+    def _search_rates(self, save: Callable[[Run], None]) -> None:
+        """Find the largest sustained rate of every cell; the plan's cells become those at the rates that were tried."""
+        searches = {cell: self._rate_search(cell) for cell in self._plan.cells}
+        self._recorder.run = replace(self._recorder.run, plan=replace(self._plan, cells=()))
+        began = time.perf_counter()
+        meter = LoadMeter(lambda: [os.getpid()])
+        for number in count():
+            rates = {cell: each.next_rate() for cell, each in searches.items()}
+            active = [cell for cell, rate in rates.items() if rate is not None]
+            if not active:
+                return
+            self._reference_s = [time_reference_loop()]
+            for cell in shuffled(active, self._order):
+                probed = replace(cell, rate_per_s=rates[cell])
+                searches[cell].found(probed.rate_per_s or 0.0, self._holds(cell, probed, began))
+                save(self._recorder.as_run(complete=False))
+            self._recorder.loads.append(self._load(meter, number))
+
+    def _rate_search(self, cell: Cell) -> RateSearch:
+        """Start a search at the throughput of a batch, within what can be sent and kept."""
+        self._watcher.step(f"Estimating the capacity of {cell_name(cell)}")
+        strategy, tasks = self._strategies[cell], self._inputs.tasks(cell)
+        sample, _ = measure(strategy, tasks, self._inputs.expected(cell), SamplePosition(-1, 0, 0.0))
+        duration_s = self._plan.duration_s or 1.0
+        return RateSearch(
+            start=sample.tasks / sample.makespan_s,
+            lowest=FEWEST_TASKS / duration_s,
+            highest=min(sending_rate_per_s(strategy, tasks), MAX_TRACED / (duration_s + WARMUP_S)),
+        )
+
+    def _holds(self, cell: Cell, probed: Cell, began: float) -> bool | None:
+        """Take samples at a rate until it can be told whether it is sustained and keeps the promise.
+
+        There are at most as many as the plan has rounds; `None` if that is too few.
+        """
+        plan = self._recorder.run.plan
+        self._recorder.run = replace(self._recorder.run, plan=replace(plan, cells=(*plan.cells, probed)))
+        self._strategies = {**self._strategies, probed: self._strategies[cell]}
+        for number in range(plan.rounds):
+            signals.check()
+            self._watcher.step(f"Trying {cell_name(cell)} at {per_second(probed.rate_per_s or 0)}")
+            at = SamplePosition(number, self._done, time.perf_counter() - began)
+            self._open_loop(probed, probed.rate_per_s or 0.0, at)
+            self._done += 1
+            row = load_row(self._recorder.result(probed), plan.objective)
+            if row is not None and (holds := row.holds) is not None:
+                return holds
+        return None
+
+    def _open_loop(self, cell: Cell, rate_per_s: float, at: SamplePosition) -> Sample:
+        """Take a sample at an arrival rate; a disturbed one is not taken again, because its latencies stand."""
+        plan = self._plan
+        assert plan.arrivals is not None and plan.duration_s is not None  # noqa: S101, PT018 - it has a rate
+
+        def show(elapsed_s: float, latency_s: float, backlog: int) -> None:
+            self._watcher.step(open_loop_progress(cell, elapsed_s, latency_s, backlog))
+
+        loop = OpenLoop(
+            self._strategies[cell],
+            self._inputs.tasks(cell),
+            self._inputs.expected(cell),
+            arrival_times_s(plan.arrivals, rate_per_s, plan.duration_s, (plan.seed, at.round)),
+            plan.duration_s,
+            show,
+        )
+        sample, failures = loop.measure(at)
+        self._recorder.add(cell, sample, tuple(map(self._inputs.named, failures)))
+        if loop.interrupted:
+            raise KeyboardInterrupt
         return sample
 
     def _load(self, meter: LoadMeter, number: int) -> Load:

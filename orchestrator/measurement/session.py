@@ -5,14 +5,14 @@ from __future__ import annotations
 import secrets
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 
 import psutil
 import redis
 
-from orchestrator.errors import UnavailableError
+from orchestrator.errors import UnavailableError, UsageError
 from orchestrator.fleet.child_processes import ChildProcesses
 from orchestrator.fleet.embedded import embedded_fleet
 from orchestrator.fleet.external import external_fleet, inspect_broker, settings_for
@@ -23,6 +23,7 @@ from orchestrator.inputs.provisioning import Inputs, prepared_inputs
 from orchestrator.inputs.source import Source
 from orchestrator.measurement.example_output import example_output
 from orchestrator.measurement.machine import environment
+from orchestrator.measurement.open_loop import sending_rate_per_s
 from orchestrator.measurement.preflight import preflight
 from orchestrator.measurement.recorder import Recorder, now
 from orchestrator.measurement.rounds import Rounds, Watcher
@@ -81,6 +82,7 @@ def measured(
         recorder.run = replace(recorder.run, preflight=preflight(fleet))
         strategies = stack.enter_context(_strategies(recorder, fleet, startup_s, watcher))
         recorder.run = replace(recorder.run, proof=example_output(plan.cells, strategies, inputs))
+        check_rates(plan.cells, strategies, inputs, watcher)
         try:
             Rounds(recorder, strategies, inputs, fleet, watcher).take(save)
         except BaseException:
@@ -89,6 +91,29 @@ def measured(
         run = recorder.as_run(complete=True)
         save(run)
         yield run
+
+
+def check_rates(
+    cells: Sequence[Cell], strategies: Mapping[Cell, Strategy], inputs: Inputs, watcher: Watcher
+) -> None:
+    """Refuse a rate that cannot be sent from here: measured first, with a burst to each strategy.
+
+    Raises:
+        UsageError: a rate is higher.
+    """
+    measured: dict[Strategy, float] = {}
+    for cell in cells:
+        if cell.rate_per_s is None:
+            continue
+        strategy = strategies[cell]
+        if strategy not in measured:
+            watcher.step(f"Measuring how fast tasks can be sent to {cell_name(cell)}")
+            measured[strategy] = sending_rate_per_s(strategy, inputs.tasks(cell))
+        if cell.rate_per_s > measured[strategy]:
+            raise UsageError(
+                f"--rate {cell.rate_per_s:g} cannot be sent from here: a burst to {cell_name(cell)} went out at "
+                f"{measured[strategy]:,.0f} tasks/s; choose a lower --rate"
+            )
 
 
 def _found_fleet(
@@ -188,7 +213,15 @@ def _strategies(
     with ExitStack() as stack:
         for cell in recorder.run.plan.cells:
             shared = replace(
-                cell, stage="", kernel="", replica=0, width=None, height=None, latency_ms=None, work_s=None
+                cell,
+                stage="",
+                kernel="",
+                replica=0,
+                width=None,
+                height=None,
+                latency_ms=None,
+                work_s=None,
+                rate_per_s=None,
             )
             if shared not in entered:
                 watcher.step(f"Starting {cell_name(cell)}")

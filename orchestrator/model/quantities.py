@@ -13,6 +13,7 @@ from worker.redaction import redact
 Seconds = Annotated[float, Field(strict=True, ge=0, le=1e9)]
 PositiveSeconds = Annotated[float, Field(strict=True, ge=1e-9, le=1e9)]
 SignedSeconds = Annotated[float, Field(strict=True, ge=-1e12, le=1e12)]  # a difference, or from two clocks
+Microseconds = Annotated[int, Field(strict=True, ge=-(10**15), le=10**15)]  # since a moment of the run
 Milliseconds = Annotated[float, Field(strict=True, ge=0, le=1e9)]
 Count = Annotated[int, Field(strict=True, ge=0, le=10**12)]
 PositiveCount = Annotated[int, Field(strict=True, ge=1, le=10**9)]

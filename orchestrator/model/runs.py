@@ -16,12 +16,14 @@ from orchestrator.model.quantities import (
     Count,
     Margin,
     Megabits,
+    Microseconds,
     Milliseconds,
     Number,
     Picture,
     Pixels,
     PositiveCount,
     PositiveSeconds,
+    Rate,
     Round,
     Seconds,
     SignedSeconds,
@@ -35,9 +37,11 @@ Events = Literal["on", "off"]
 Pool = Literal["prefork", "solo", "threads"]
 Style = Literal["tuned", "idiomatic"]
 SweptAxis = Literal["size", "latency", "chunk"]
-Axis = Literal["slots", SweptAxis]
+Axis = Literal["slots", "rate", SweptAxis]
+ArrivalProcess = Literal["poisson", "constant"]
 
 MAX_CELLS = 10_000
+MAX_TRACED = 100_000  # tasks of one sample whose times a result file keeps
 MAX_SERVICE_TIMES = 64  # kept a sample: of more tasks, the means of as many groups of equal size
 DEFAULT_POOL: Pool = "prefork"  # Celery's own default
 
@@ -51,6 +55,7 @@ class Cell:
     `height`, `latency_ms` and `work_s`, the length of a task of stage `spin`, are the cell's own work where it
     differs from the plan's, as in a sweep. `pool` is how a Celery worker runs tasks, `None` for other strategies.
     `style` is `tuned`, as an expert would write it, or `idiomatic`, as the documentation shows it.
+    `rate_per_s` is the arrival rate of its tasks; `None` if they are released at once.
     """
 
     stage: Text
@@ -68,6 +73,7 @@ class Cell:
     pool: Pool | None = None
     style: Style = "tuned"
     work_s: PositiveSeconds | None = None
+    rate_per_s: Rate | None = None
 
     @property
     def original(self) -> Cell:
@@ -141,8 +147,31 @@ class Stations:
 
 
 @dataclass(frozen=True, slots=True)
+class Trace:
+    """When each task of an open loop arrived, was sent and ended, in the order of their arrivals.
+
+    Times are whole microseconds since the warm-up ended, so the tasks of the warm-up arrived before 0. `planned_us` is
+    when a task arrived by plan, `sent_us` when the generator sent it, `ended_us` when its output was in the
+    orchestrator, `service_us` how long it occupied its slot. `None`: not sent, or not ended, by the end of the sample.
+    `lost` are the positions of tasks that were given up, which have no end either.
+    """
+
+    duration_s: PositiveSeconds  # within which tasks arrived, after the warm-up
+    planned_us: Annotated[tuple[Microseconds, ...], Field(max_length=MAX_TRACED)]
+    sent_us: Annotated[tuple[Microseconds | None, ...], Field(max_length=MAX_TRACED)]
+    ended_us: Annotated[tuple[Microseconds | None, ...], Field(max_length=MAX_TRACED)]
+    service_us: Annotated[tuple[Microseconds | None, ...], Field(max_length=MAX_TRACED)]
+    lost: Annotated[tuple[Count, ...], Field(max_length=MAX_TRACED)] = ()
+
+    def __post_init__(self) -> None:
+        columns = (self.planned_us, self.sent_us, self.ended_us, self.service_us)
+        if len({len(each) for each in columns}) > 1 or any(at >= len(self.planned_us) for at in self.lost):
+            raise ValueError("the times of a trace are not of the same tasks")
+
+
+@dataclass(frozen=True, slots=True)
 class Sample:
-    """One timed batch of one cell in one round.
+    """One timed batch of one cell in one round, or one open loop, which has a `trace`.
 
     `at_s` is when it began, in seconds since the first round; `position` its place in the round's order.
     `tasks` ended `ok` or `failed`, or were `lost`. Some may be `duplicated`, and outputs may differ from the
@@ -150,7 +179,10 @@ class Sample:
     median. `slots_seen` is how many slots did work. `service_times_s` is how long each task occupied its slot (fetch,
     compute, store): in the order of the tasks if there are at most 64, else the means of 64 groups of equal size in
     ascending order; empty where the tasks have no hops. `disturbed` is what disturbed the sample from outside, such
-    as a worker that died: the sample is kept, but left out of every figure.
+    as a worker that died: the sample is kept, but left out of every figure, unless it is an open loop's.
+
+    Of an open loop, `tasks` are those that arrived after the warm-up, and `makespan_s` is until the last of them ended;
+    tasks that did not end are in none of `ok`, `failed` and `lost`.
     """
 
     round: Round
@@ -169,6 +201,7 @@ class Sample:
     service_times_s: Annotated[tuple[Seconds, ...], Field(max_length=MAX_SERVICE_TIMES)] = ()
     batches: PositiveCount = 1
     disturbed: Text | None = None
+    trace: Trace | None = None
 
     @property
     def throughput_per_s(self) -> float:
@@ -194,7 +227,8 @@ class TaskFailure:
 class CellResult:
     """A cell with everything measured of it. `startup_s` is the time until its slots were ready.
 
-    `samples` are those that count; the disturbed ones are apart, so that no figure takes them in.
+    `samples` are the batches that count; the disturbed ones are apart, so that no figure takes them in. Open loops are
+    apart, too: nothing that is concluded from batches holds for them.
     """
 
     cell: Cell
@@ -202,11 +236,18 @@ class CellResult:
     samples: Annotated[tuple[Sample, ...], Field(max_length=4_000)] = ()
     failures: Annotated[tuple[TaskFailure, ...], Field(max_length=100_000)] = ()
     disturbed: Annotated[tuple[Sample, ...], Field(max_length=4_000)] = ()
+    open_loops: Annotated[tuple[Sample, ...], Field(max_length=4_000)] = ()
 
     @property
     def taken(self) -> tuple[Sample, ...]:
         """Every sample, disturbed or not, in the order in which they were taken."""
-        return tuple(sorted((*self.samples, *self.disturbed), key=lambda sample: (sample.round, sample.at_s)))
+        every = (*self.samples, *self.disturbed, *self.open_loops)
+        return tuple(sorted(every, key=lambda sample: (sample.round, sample.at_s)))
+
+    @property
+    def counted(self) -> tuple[Sample, ...]:
+        """The samples that figures are made of."""
+        return (*self.samples, *self.open_loops)
 
     @property
     def verified(self) -> bool | None:
@@ -216,8 +257,8 @@ class CellResult:
 
     @property
     def correct(self) -> bool:
-        """Whether every one of `samples` is correct."""
-        return all(sample.correct for sample in self.samples)
+        """Whether every sample that counts is correct."""
+        return all(sample.correct for sample in self.counted)
 
     @property
     def usable(self) -> bool:
@@ -231,11 +272,21 @@ class CellResult:
 
 
 @dataclass(frozen=True, slots=True)
+class Objective:
+    """A promise: the `quantile` of the latency, such as 0.95, is at most `latency_s`."""
+
+    quantile: Annotated[float, Field(strict=True, gt=0, lt=1)]
+    latency_s: PositiveSeconds
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """What is to be measured, settled before the first sample.
 
     With a `target`, the largest relative half width of an interval, `rounds` is the most there may be and
-    `budget_s` the time after which no further round begins. `axis` is what a sweep sweeps.
+    `budget_s` the time after which no further round begins. `axis` is what a sweep sweeps. Of an open loop, `arrivals`
+    is how tasks arrive, `duration_s` how long in each sample, and `searched` whether its rates were found by a search
+    for the largest.
     """
 
     profile: Text
@@ -255,6 +306,10 @@ class Plan:
     target: Margin | None = None
     budget_s: PositiveSeconds | None = None
     axis: Axis | None = None
+    arrivals: ArrivalProcess | None = None
+    duration_s: PositiveSeconds | None = None
+    objective: Objective | None = None
+    searched: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from orchestrator.model.findings import Verdict, VerdictWord
 from orchestrator.model.runs import Run
 from orchestrator.phrases.answer import StageAnswerText, lead, stage_text
 from orchestrator.phrases.cost import only_here, winning_slots
+from orchestrator.phrases.load import load_headline
 from orchestrator.phrases.numbers import count
 from orchestrator.phrases.sweep import near, no_further, paying, significant
 
@@ -54,6 +55,8 @@ def headline(findings: Findings) -> Headline:
     axis = findings.run.plan.axis
     if axis in AXES:
         return _of_sweep(findings)
+    if axis == "rate":
+        return Headline(*load_headline(findings))
     costs = findings.scaling.costs if axis == "slots" else ()
     if costs:
         return _of_slots(costs)

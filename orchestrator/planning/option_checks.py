@@ -6,16 +6,18 @@ import difflib
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 from orchestrator.errors import UsageError
 from orchestrator.inputs import source
 from orchestrator.inputs.source import Source, kind_of
 from orchestrator.inputs.synthetic import MAX_SIDE, MIN_SIDE, check_size
-from orchestrator.planning import cells, sweeps
+from orchestrator.model.runs import ArrivalProcess
+from orchestrator.planning import cells, load, sweeps
 from orchestrator.planning.options import (
     AUTO,
     BREAKEVEN,
+    LOAD,
     MAX_ROUNDS,
     PROFILES,
     RUN,
@@ -46,6 +48,8 @@ def check(options: Options) -> Source:
         )
     if options.command == SCALE:
         sweeps.check_slot_counts(chosen)
+    if options.command == LOAD:
+        load.check_load(options)
     return source.parse(options.source)
 
 
@@ -61,6 +65,7 @@ def choices() -> Mapping[str, tuple[str, ...]]:
         "events": cells.EVENTS,
         "pool": cells.POOLS,
         "axis": tuple(sweeps.RANGES),
+        "arrivals": get_args(ArrivalProcess),
     }
 
 

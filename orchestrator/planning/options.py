@@ -1,4 +1,4 @@
-"""The options of `run`, `scale` and `breakeven`: a field each. Loads nothing heavy, because `--help` needs it."""
+"""The options of the measuring commands: a field each. Loads nothing heavy, because `--help` needs it."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from dataclasses import Field, dataclass, field, fields
 from typing import Any, Final
 
 from orchestrator.errors import UsageError
-from orchestrator.model.runs import DEFAULT_POOL, SweptAxis
+from orchestrator.model.runs import DEFAULT_POOL, ArrivalProcess, SweptAxis
 
-RUN, SCALE, BREAKEVEN, DOCTOR = "run", "scale", "breakeven", "doctor"
-MEASURING: Final = (RUN, SCALE, BREAKEVEN)
+RUN, SCALE, BREAKEVEN, LOAD, DOCTOR = "run", "scale", "breakeven", "load", "doctor"
+MEASURING: Final = (RUN, SCALE, BREAKEVEN, LOAD)
+BATCHES: Final = (RUN, SCALE, BREAKEVEN)  # those that time a whole batch
 
 AUTO: Final = "auto"  # the value of --rounds that lets a target and a budget end the run
 TARGET: Final = 0.05  # how narrow, as a share, intervals must be for --rounds auto to stop
@@ -79,14 +80,14 @@ def _option(flag: str, help_: str, metavar: str | None = None, *, value: Any = N
     return field(default=value, metadata={OPTION: Option(flag, help_, metavar, **more)})
 
 
-def _by_profile(flag: str, help_: str, metavar: str, limits: tuple[float, float] | None = None) -> Any:
+def _by_profile(flag: str, help_: str, metavar: str, limits: Any = None, **more: Any) -> Any:
     """A field whose default the profile decides."""
-    return _option(flag, help_, metavar, default=PROFILE_DEFAULT, limits=limits)
+    return _option(flag, help_, metavar, default=PROFILE_DEFAULT, limits=limits, **more)
 
 
-def _names(kind: str, help_: str, metavar: str = "NAME", default: str | bool = True) -> Any:
+def _names(kind: str, help_: str, metavar: str = "NAME", default: str | bool = True, **more: Any) -> Any:
     """A field for the names of a kind, an option that may be repeated."""
-    return _option(f"--{kind}", help_, metavar, value=(), default=default, choices=kind)
+    return _option(f"--{kind}", help_, metavar, value=(), default=default, choices=kind, **more)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +124,38 @@ class Options:
         commands=(BREAKEVEN,),
         limits=(MIN_POINTS, MAX_POINTS),
     )
+    rates: str = _option(
+        "--rate",
+        "Tasks that arrive a second, whether or not earlier ones are done, such as 10,20,40; auto finds the largest "
+        "rate that is sustained.",
+        "N,N,...|auto",
+        value=AUTO,
+        commands=(LOAD,),
+    )
+    arrivals: ArrivalProcess = _option(  # noqa: RUF009 - a field
+        "--arrivals",
+        "How tasks arrive: poisson (independently of each other) or constant (at even steps).",
+        "poisson|constant",
+        value="poisson",
+        commands=(LOAD,),
+        choices="arrivals",
+    )
+    duration_s: float = _option(
+        "--duration",
+        "How long tasks arrive in each sample, after a warm-up.",
+        "SECONDS",
+        value=15.0,
+        commands=(LOAD,),
+        limits=(1.0, 86_400.0),
+    )
+    objective: str | None = _option(
+        "--objective",
+        "A promise, such as p95=0.5: 95 % of the tasks within 0.5 s of their arrival. A row that misses it makes the "
+        "exit code 1.",
+        "pNN=SECONDS",
+        commands=(LOAD,),
+        default=False,
+    )
     profile: str = _option(
         "--profile",
         "Defaults that belong together: quick or notebook; 'orchestrator list' gives their values.",
@@ -143,11 +176,16 @@ class Options:
         "Tasks in one Celery message, or in one call of threads or processes (repeatable).",
         "N",
         value=(),
+        commands=BATCHES,
         default=PROFILE_DEFAULT,
         limits=(1, MAX_IMAGES),
     )
     data: tuple[str, ...] = _names(
-        "data", "Where Celery's data is: local or resident (repeatable).", "local|resident", PROFILE_DEFAULT
+        "data",
+        "Where Celery's data is: local or resident (repeatable).",
+        "local|resident",
+        PROFILE_DEFAULT,
+        commands=BATCHES,
     )
     events: tuple[str, ...] = _names(
         "events", "Whether Celery's workers send task events: on or off (repeatable).", "on|off"
@@ -176,7 +214,7 @@ class Options:
         "--slots",
         "Threads, processes and Celery slots to use.",
         "N",
-        commands=(RUN, BREAKEVEN),
+        commands=(RUN, BREAKEVEN, LOAD),
         default="the fleet's of --broker, else the profile's",
         limits=(1, MAX_SLOTS),
         parser=parse_slot_count,
@@ -185,11 +223,21 @@ class Options:
         "--rounds",
         "Rounds that count, each with every cell once; auto goes on until the intervals are narrow.",
         "N|auto",
+        commands=BATCHES,
+    )
+    load_rounds: int = _option(
+        "--rounds",
+        "Rounds, each with every strategy at every rate once.",
+        "N",
+        value=3,
+        commands=(LOAD,),
+        limits=(1, 1_000),
     )
     target: float | None = _option(
         "--target",
         "With --rounds auto: stop when intervals are this narrow (0.05 is 5 %).",
         "SHARE",
+        commands=BATCHES,
         default=f"{TARGET:g}",
         limits=(0.001, 1.0),
     )
@@ -197,11 +245,12 @@ class Options:
         "--budget",
         "With --rounds auto: begin no round after this many seconds.",
         "SECONDS",
+        commands=BATCHES,
         default=f"{BUDGET_S:g}",
         limits=(1.0, 86_400.0),
     )
     warmup: int | None = _by_profile(
-        "--warmup", "Rounds before them that do not count.", "N", (0, MAX_ROUNDS)
+        "--warmup", "Rounds before them that do not count.", "N", (0, MAX_ROUNDS), commands=BATCHES
     )
     seed: int = _option(
         "--seed", "Of the images and of the order within rounds.", "N", value=1, limits=(0, 2**32 - 1)

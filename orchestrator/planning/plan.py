@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import TypeVar
 
 from orchestrator.analysis.verdicts.stopping import LOOKS
 from orchestrator.inputs.source import Source
 from orchestrator.model.runs import Plan
 from orchestrator.planning.cells import Layout, cells_of, repeated
+from orchestrator.planning.load import load_layout, objective_of
 from orchestrator.planning.option_checks import parse_size
-from orchestrator.planning.options import AUTO, BREAKEVEN, BUDGET_S, PROFILES, RUN, SCALE, TARGET, Options
+from orchestrator.planning.options import (
+    AUTO,
+    BREAKEVEN,
+    BUDGET_S,
+    LOAD,
+    PROFILES,
+    RUN,
+    SCALE,
+    TARGET,
+    Options,
+)
 from orchestrator.planning.sweeps import breakeven_layout, scale_layout
 from worker.remote_control import usable_cpus
 
@@ -45,7 +57,7 @@ def resolve(
             note(about_files)
     width, height = parse_size(options.size) if options.size else (profile.width, profile.height)
     auto = options.rounds == AUTO
-    return Plan(
+    plan = Plan(
         profile=options.profile,
         seed=options.seed,
         images=source.count(images),
@@ -64,11 +76,32 @@ def resolve(
         budget_s=_first(options.budget_s, BUDGET_S) if auto else None,
         axis=layout.axis,
     )
+    if options.command == LOAD:
+        # Each sample warms up by itself. The A/A pair is for makespans.
+        return replace(
+            plan,
+            cells=cells,
+            rounds=options.load_rounds,
+            warmup=0,
+            arrivals=options.arrivals,
+            duration_s=options.duration_s,
+            objective=objective_of(options),
+            searched=options.rates == AUTO,
+        )
+    return plan
 
 
 def _comparison_layout(options: Options, fleet_slots: int | None) -> Layout:
-    slots = _first(options.slots, fleet_slots, PROFILES[options.profile].slots, max(2, min(4, usable_cpus())))
+    slots = _slots_of(options, fleet_slots)
     return Layout(options, slots, tuple(cells_of(options, slots)))
+
+
+def _load_layout(options: Options, fleet_slots: int | None) -> Layout:
+    return load_layout(options, _slots_of(options, fleet_slots))
+
+
+def _slots_of(options: Options, fleet_slots: int | None) -> int:
+    return _first(options.slots, fleet_slots, PROFILES[options.profile].slots, max(2, min(4, usable_cpus())))
 
 
 def _first(*values: T | None) -> T:
@@ -79,4 +112,5 @@ LAYOUTS: Mapping[str, Callable[[Options, int | None], Layout]] = {
     RUN: _comparison_layout,
     SCALE: scale_layout,
     BREAKEVEN: breakeven_layout,
+    LOAD: _load_layout,
 }

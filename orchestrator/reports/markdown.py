@@ -13,6 +13,7 @@ from orchestrator.phrases.run import INCOMPLETE, noise_floor_sentence
 from orchestrator.phrases.verdicts import reason
 from orchestrator.phrases.warnings import warning_text
 from orchestrator.reports.escaping import in_code, in_markdown
+from orchestrator.reports.load import load_markdown
 
 HEAD: Final = "| kernel | strategy | slots | makespan | tasks/s | vs serial | vs best in-process |"
 RULE: Final = "| --- | --- | ---: | ---: | ---: | ---: | ---: |"
@@ -33,7 +34,8 @@ def render(run: Run, findings: Findings) -> str:
         stage, why = in_markdown(verdict.stage), in_markdown(reason(verdict))
         lines.append(f"- **{stage}: {verdict.verdict}** against {verdict.against}: {why}")
     lines += [f"- {in_markdown(sentence)}" for sentence in conclusions(findings)]
-    for stage in run.stages:
+    lines += load_markdown(findings)
+    for stage in run.stages if run.plan.axis != "rate" else ():
         for work in run.works(stage):
             lines += ["", f"### {in_markdown(f'{stage} {work}'.strip())}", "", HEAD, RULE]
             lines += [_row(result, findings) for result in run.of_work(stage, work)]

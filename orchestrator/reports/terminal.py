@@ -17,11 +17,13 @@ from orchestrator.analysis.analyse import Findings
 from orchestrator.model.findings import Estimate, Verdict, VerdictWord
 from orchestrator.model.runs import CellResult, Run
 from orchestrator.phrases.cells import cell_name
+from orchestrator.phrases.load import load_sentences
 from orchestrator.phrases.numbers import NONE, interval, level, number, seconds, spread, times
 from orchestrator.phrases.recommendations import conclusions
 from orchestrator.phrases.run import events_differ, failure_lines, heading, noise_floor_sentence, table_legend
 from orchestrator.phrases.verdicts import short_reason
 from orchestrator.phrases.warnings import warning_text
+from orchestrator.reports.load import load_report
 
 VERDICT_COLOURS: Final[dict[VerdictWord, str]] = {
     "helps": "green",
@@ -64,6 +66,10 @@ def screen(file: IO[str] | None = None, width: int | None = None, colour: bool =
 def report(run: Run, findings: Findings, width: int) -> RenderableType:
     """Return the report for a console of `width` columns."""
     parts: list[RenderableType] = [Text("\n".join(heading(run)), style="dim")]
+    if run.plan.axis == "rate":
+        parts += load_report(findings, width >= WIDE_COLUMNS)
+        parts += _problems(run, findings)
+        return Group(*parts, *_conclusions(load_sentences(findings)))
     for stage in run.stages:
         for work in run.works(stage):
             parts += [Text(), _table(run, findings, stage, work, width)]

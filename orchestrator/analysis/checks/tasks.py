@@ -63,7 +63,7 @@ def disturbed(run: Run) -> Observation | None:
 
 def failed_tasks(run: Run) -> Observation | None:
     """Warn if tasks failed, because the times are partly those of failing."""
-    results = [result for result in run.cells if any(sample.failed for sample in result.samples)]
+    results = [result for result in run.cells if any(sample.failed for sample in result.counted)]
     if not results:
         return None
     cells = tuple(result.cell for result in results)
@@ -127,4 +127,4 @@ def _fetches_urls(cell: Cell) -> bool:
 
 
 def _total(run: Run, count: str) -> int:
-    return sum(getattr(sample, count) for result in run.cells for sample in result.samples)
+    return sum(getattr(sample, count) for result in run.cells for sample in result.counted)

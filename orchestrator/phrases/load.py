@@ -1,0 +1,278 @@
+"""Latency under load in words, and as the result file has it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from orchestrator.analysis.analyse import Findings
+from orchestrator.analysis.load import DRAIN_S, GROWTH_MARGIN, WARMUP_S, LoadRow
+from orchestrator.model.findings import Estimate
+from orchestrator.model.runs import Cell, Objective, Run
+from orchestrator.phrases.cells import cell_name
+from orchestrator.phrases.numbers import count, interval, level, listed, number, percent, seconds
+
+SUSTAINED: Final[Mapping[bool | None, str]] = {True: "yes", False: "no", None: "cannot tell"}
+MOST_PARTS: Final = 3  # of a mean task's time that a sentence names
+LEAST_PART: Final = 0.02  # a smaller share is not named
+
+PART_NAMES: Final = {
+    "lag": "sent late",
+    "wait": "waiting",
+    "publish": "publishing",
+    "queue": "queueing",
+    "fetch": "fetching",
+    "compute": "computing",
+    "store": "storing",
+    "return": "returning",
+    "unexplained": "unexplained",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class LatencyText:
+    """Quantiles of the latency in seconds; `None` where there is no figure."""
+
+    p50: Estimate | None
+    p90: Estimate | None
+    p95: Estimate | None
+    p99: Estimate | None
+    max: Estimate | None
+
+
+@dataclass(frozen=True, slots=True)
+class LoadText:
+    """What tasks saw at one arrival rate, as the result file has it; `parts_s` add up to the mean latency."""
+
+    stage: str
+    kernel: str
+    strategy: str
+    slots: int
+    transport: str | None
+    pool: str | None
+    arrivals: str | None
+    rate_per_s: float
+    duration_s: float
+    rounds: int
+    offered: int
+    ended: int
+    failed: int
+    lost: int
+    unfinished: int
+    achieved_per_s: float
+    latency_s: LatencyText
+    sent_late_p99_s: float | None
+    backlog_at_end: int
+    backlog_growth: Estimate | None
+    sustained: bool | None
+    promise_kept: bool | None
+    parts_s: dict[str, float]
+
+
+def load_text(row: LoadRow, run: Run) -> LoadText:
+    """Return one row as the result file has it."""
+    cell, of = row.cell, row.latency_s
+    return LoadText(
+        stage=cell.stage,
+        kernel=cell.kernel,
+        strategy=cell.strategy,
+        slots=cell.slots,
+        transport=cell.transport,
+        pool=cell.pool,
+        arrivals=run.plan.arrivals,
+        rate_per_s=row.rate_per_s,
+        duration_s=row.duration_s,
+        rounds=row.rounds,
+        offered=row.offered,
+        ended=row.ended,
+        failed=row.failed,
+        lost=row.lost,
+        unfinished=row.unfinished,
+        achieved_per_s=row.achieved_per_s,
+        latency_s=LatencyText(
+            of[0.5], of[0.9], of[0.95], of[0.99], None if row.max_s is None else Estimate(row.max_s)
+        ),
+        sent_late_p99_s=row.lag_s[0.99],
+        backlog_at_end=row.backlog_at_end,
+        backlog_growth=row.growth,
+        sustained=row.sustained,
+        promise_kept=row.kept,
+        parts_s={part.name: part.seconds for part in row.parts},
+    )
+
+
+def quantile_name(quantile: float) -> str:
+    """Return how a quantile is called: `p95`."""
+    return f"p{100 * quantile:.0f}"
+
+
+def per_second(rate_per_s: float) -> str:
+    """Return an arrival rate: `40/s`, `2.5/s`."""
+    return f"{rate_per_s:,.6g}/s"
+
+
+def promise(objective: Objective) -> str:
+    """Return a promise: `p95 within 500 ms`."""
+    return f"{quantile_name(objective.quantile)} within {seconds(objective.latency_s)}"
+
+
+def open_loop_progress(cell: Cell, elapsed_s: float, latency_s: float, backlog: int) -> str:
+    """Return what an open loop does now: `celery at 40/s, 12 s: latency 23 ms, backlog 3 tasks`."""
+    when = "warm-up" if elapsed_s < 0 else f"{elapsed_s:.0f} s"
+    at = f"{cell.strategy} at {per_second(cell.rate_per_s or 0)}, {when}"
+    return f"{at}: latency {seconds(latency_s)}, backlog {count(backlog, 'task')}"
+
+
+def heading_of_load(run: Run) -> str:
+    """Return how tasks arrived: `Poisson arrivals for 15 s in each of 3 rounds, after 2 s of warm-up`."""
+    process = {"poisson": "Poisson", "constant": "Constant"}.get(run.plan.arrivals or "", "")
+    rounds = f"each of {run.plan.rounds} rounds" if run.plan.rounds > 1 else "one round"
+    duration = seconds(run.plan.duration_s)
+    return f"{process} arrivals for {duration} in {rounds}, after {WARMUP_S:g} s of warm-up"
+
+
+def by_strategy(rows: Iterable[LoadRow]) -> dict[str, list[LoadRow]]:
+    """Return the rows of each cell in rising order of their rates, under its name without the rate."""
+    found: dict[str, list[LoadRow]] = {}
+    for row in sorted(rows, key=lambda each: each.rate_per_s):
+        name = f"{row.cell.stage}: {cell_name(row.cell)}, {row.cell.kernel}, {count(row.cell.slots, 'slot')}"
+        found.setdefault(name, []).append(row)
+    return found
+
+
+def where_time_went(row: LoadRow) -> str:
+    """Return where a mean task's time went: `mean at 40/s 22.5 ms: 71 % queueing, 12 % fetching`."""
+    total = sum(part.seconds for part in row.parts)
+    if total <= 0:
+        return ""
+    largest = sorted(row.parts, key=lambda part: -part.seconds)[:MOST_PARTS]
+    named = [
+        f"{percent(part.seconds / total)} {PART_NAMES[part.name]}"
+        for part in largest
+        if part.seconds >= LEAST_PART * total
+    ]
+    return f"mean at {per_second(row.rate_per_s)} {seconds(total)}: {', '.join(named)}"
+
+
+def load_legend(rows: Sequence[LoadRow]) -> list[str]:
+    """Return what the columns of the table mean, a line each."""
+    shown = level(*(each for row in rows for each in row.latency_s.values()))
+    lines = [
+        "Latency: from a task's planned arrival to its output in the orchestrator.",
+        *([f"± is the {shown} interval, by blocks of time."] if shown else []),
+        "done: outputs a second. backlog: tasks not done when the last had arrived, in the worst round.",
+        f"sustained: the backlog grows by less than {percent(GROWTH_MARGIN)} of the tasks, or it grows (95 % test).",
+        "–: too few tasks (a quantile q needs 10/(1-q)), or too many unfinished.",
+    ]
+    late = [row.lag_s[0.99] for row in rows if row.lag_s[0.99] is not None]
+    if late:
+        lines.append(f"The generator sent 99 % of the tasks within {seconds(max(late))} of their plan.")
+    return lines
+
+
+def load_sentences(findings: Findings) -> list[str]:
+    """Return for each strategy up to which rate it keeps the promise, and which rate it sustains."""
+    objective = findings.run.plan.objective
+    sentences = []
+    for name, rows in by_strategy(findings.load).items():
+        if objective is not None:
+            sentences.append(f"{name}: {_of_promise(rows, objective)}")
+        sentences.append(f"{name}: {_of_backlog(rows)}")
+        gone = [
+            f"{row.lost} lost and {row.unfinished} unfinished at {per_second(row.rate_per_s)}"
+            for row in rows
+            if row.lost or row.unfinished
+        ]
+        if gone:
+            sentences.append(
+                f"{name}: of the tasks, {listed(gone)}; unfinished ones were withdrawn {DRAIN_S:g} s after the last "
+                "arrival"
+            )
+    return sentences
+
+
+def load_headline(findings: Findings) -> tuple[str, str]:
+    """Return the headline of a run under load, and the sentence below it."""
+    objective, found = findings.run.plan.objective, by_strategy(findings.load)
+    if not found:
+        return "Nothing was measured", "No sample was taken at any arrival rate."
+    best = {
+        name: max(
+            (row.rate_per_s for row in rows if (row.kept if objective else row.sustained)), default=None
+        )
+        for name, rows in found.items()
+    }
+    cells = {name: rows[0].cell for name, rows in found.items()}
+    many = len({cell.stage for cell in cells.values()}) > 1
+    called = {
+        name: f"{cells[name].stage} by {cell_name(cells[name])}" if many else cell_name(cells[name])
+        for name in found
+    }
+    able = [f"{called[name]} up to {per_second(rate)}" for name, rate in best.items() if rate is not None]
+    what = f"Keeps {promise(objective)}" if objective else "Sustains its arrivals"
+    if not able:
+        text = f"No strategy keeps {promise(objective)}" if objective else "No rate was shown to be sustained"
+    else:
+        text = f"{what}: {', '.join(able)}"
+    return (
+        text,
+        f"{heading_of_load(findings.run)}. {' '.join(f'{_at_most(rows)}.' for rows in found.values())}",
+    )
+
+
+def _held(row: LoadRow) -> bool:
+    """Whether a rate counts in the headline: a promise that is kept does while nobody can tell of the backlog."""
+    return bool(row.sustained) if row.kept is None else row.kept and row.sustained is not False
+
+
+def _at_most(rows: Sequence[LoadRow]) -> str:
+    """Return the latency of one strategy at its highest rate that is sustained, or else its lowest."""
+    row = next((each for each in reversed(rows) if each.sustained), rows[0])
+    known = {quantile_name(q): each for q, each in row.latency_s.items() if each is not None}
+    said = ", ".join(
+        f"{name} {seconds(each.point)}" for name, each in known.items() if name in ("p50", "p95", "p99")
+    )
+    return (
+        f"{row.cell.stage} by {cell_name(row.cell)} at {per_second(row.rate_per_s)}: {said or 'no latency'}"
+    )
+
+
+def _of_promise(rows: Sequence[LoadRow], objective: Objective) -> str:
+    kept = [row for row in rows if row.kept]
+    missed = [row for row in rows if row.kept is False]
+    parts = []
+    if kept:
+        parts.append(
+            f"keeps {promise(objective)} at {listed(_with_latency(each, objective) for each in kept)}"
+        )
+    if missed:
+        parts.append(
+            f"misses {promise(objective)} at {listed(_with_latency(each, objective) for each in missed)}"
+        )
+    return "; ".join(parts)
+
+
+def _with_latency(row: LoadRow, objective: Objective) -> str:
+    latency = row.latency_s[objective.quantile]
+    if latency is None:
+        return f"{per_second(row.rate_per_s)} (no figure)"
+    within = interval(latency, seconds, " to ")
+    return f"{per_second(row.rate_per_s)} ({seconds(latency.point)}{f', {within}' if within else ''})"
+
+
+def _of_backlog(rows: Sequence[LoadRow]) -> str:
+    words = {True: "sustains {}", False: "does not sustain {}", None: "cannot be told to sustain {}, or not"}
+    parts = []
+    for sustained, text in words.items():
+        rates = [per_second(row.rate_per_s) for row in rows if row.sustained is sustained]
+        if rates:
+            parts.append(text.format(listed(rates)))
+    growing = next((row for row in rows if row.sustained is False and row.growth is not None), None)
+    if growing is not None and growing.growth is not None:
+        done = number(growing.achieved_per_s)
+        parts.append(
+            f"at {per_second(growing.rate_per_s)} it did {done}/s, and "
+            f"{percent(growing.growth.point)} of the tasks were added to the backlog"
+        )
+    return "; ".join(parts)
