@@ -50,6 +50,7 @@ class TaskDemands:
     held_s: float  # from before the fetch to after the store
     overhead_s: float  # how much longer a message keeps its slot: delivery, result, acknowledgement
     cpu_s: float  # the worker's
+    others_cpu_s: float = 0.0  # the orchestrator's and the broker's
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +108,7 @@ class _Machine:
     chunk: int
     cores: float | None
     shared: bool
+    cpu_known: bool = False  # whether CPU times were measured, or follow from the overhead
 
     def network(self, demands: TaskDemands, cell: Cell) -> QueueingNetwork:
         return QueueingNetwork(
@@ -120,6 +122,7 @@ class _Machine:
             cpu_s=self.chunk * demands.cpu_s,
             cores=self.cores,
             shared=self.shared,
+            others_cpu_s=self.chunk * demands.others_cpu_s,
             resident=cell.data == "resident",
         )
 
@@ -175,23 +178,26 @@ def slot_series(run: Run, cell: Cell) -> tuple[CellResult, ...]:
 def service_demands(results: Sequence[CellResult], run: Run) -> CellDemands | None:
     """Compute what a task needs of each station; `None` if no sample has station times.
 
-    Of Celery cells that differ in slots only, a task's own times come from those that left the cores idle some of the
-    time; if none did, from the one with the fewest slots.
+    Waits for a processor are no demand: other slots, or other work on the machine, cause them. Where they are not
+    known, of Celery cells that differ in slots only, a task's own times come from those that left the cores idle some
+    of the time; if none did, from the one with the fewest slots.
     """
     usable = sorted(
-        (each for each in eligible(results) if any(map(_has_times, each.samples))),
+        (_without_waits(each) for each in eligible(results) if any(map(_has_times, each.samples))),
         key=lambda each: each.cell.slots,
     )
     if not usable:
         return None
     cores, shared = cores_of(run)
+    cpu_known = all(map(_cpu_known, usable))
     of_cells = {each.cell: _by_round(each, run) for each in usable}
-    free = [each for each in usable if not _contended(each, of_cells[each.cell], cores)] or usable[:1]
+    free = [each for each in usable if cpu_known or not _contended(each, of_cells[each.cell], cores)]
+    free = free or usable[:1]
     tasks = usable[0].samples[0].tasks
-    machine = _Machine(min(usable[0].cell.chunk or 1, tasks), cores if shared else None, shared)
+    machine = _Machine(min(usable[0].cell.chunk or 1, tasks), cores if shared else None, shared, cpu_known)
     calibrated = {each.cell: _calibrate_overhead(each, of_cells[each.cell], machine) for each in free}
     by_round = _pooled(free, calibrated)
-    if machine.cores is not None:
+    if machine.cores is not None and not cpu_known:
         limits = _cpu_limits(usable, machine.cores)
         by_round = {r: _with_cpu(found, machine.chunk, limits[r]) for r, found in by_round.items()}
         contended = [each for each in usable if each not in free]
@@ -247,6 +253,8 @@ def sample_demands(sample: Sample, times: Stations, cell: Cell, run: Run) -> Tas
     T = p + (k - 1) max(p, c) + w (h + o) + c, with p, h, c a message's publishing, holding and collecting
     (`makespan_model.makespans_s`).
 
+    The workers' waits for a processor lengthen the overhead, and the holding where they are more than that.
+
     If the payload path was busy nearly all the time, fetching and storing was mostly waiting for it: `held_s` is then
     what a slot needs to move and compute.
     """
@@ -260,21 +268,32 @@ def sample_demands(sample: Sample, times: Stations, cell: Cell, run: Run) -> Tas
     batches = unequal_batches([sample], cell.chunk or 1, tasks)
     waves = median(packed(batch, cell.slots) for batch in batches) if batches else turns
     overhead_s = max(0.0, (sample.makespan_s - ends_s - waves * times.slot_s / messages) / turns)
-    cpu_s = 0.0 if sample.hops is None else sample.hops.compute_cpu_s
+    wait_s = (times.worker_wait_s or 0.0) / messages
+    compute_cpu_s = cpu_s = 0.0 if sample.hops is None else sample.hops.compute_cpu_s
     compute_s = 0.0 if sample.hops is None else sample.hops.compute_s
     payload_s, held_s = _payload_s(times, run) / tasks, times.slot_s / tasks
     if payload_s * tasks > SATURATED * sample.makespan_s:
         moving_s = (2 if cell.data == "resident" else 1) * payload_s
         held_s = min(held_s, compute_s + moving_s)
+    if times.worker_cpu_s is None:
+        cpu_s += max(0.0, held_s - compute_s) if cores_of(run)[1] else 0.0
+    else:
+        cpu_s = max(cpu_s, times.worker_cpu_s / tasks)
+    others_cpu_s = times.orchestrator_cpu_s
+    if others_cpu_s is None:
+        others_cpu_s = times.publish_s + times.collect_s
+    else:
+        others_cpu_s += times.broker_cpu_s or 0.0
     return TaskDemands(
         publish_s=times.publish_s / tasks,
         collect_s=times.collect_s / tasks,
         broker_s=(times.broker_cpu_s or 0.0) / tasks,
         payload_bytes=times.payload_bytes / tasks,
         payload_s=payload_s,
-        held_s=held_s,
-        overhead_s=overhead_s,
-        cpu_s=cpu_s + (max(0.0, held_s - compute_s) if cores_of(run)[1] else 0.0),
+        held_s=max(min(held_s, compute_cpu_s), held_s - max(0.0, wait_s - overhead_s) * messages / tasks),
+        overhead_s=max(0.0, overhead_s - wait_s),
+        cpu_s=cpu_s,
+        others_cpu_s=others_cpu_s / tasks,
     )
 
 
@@ -318,6 +337,31 @@ def _medians(demands: Sequence[TaskDemands]) -> TaskDemands:
     return TaskDemands(
         *(median(getattr(each, field.name) for each in demands) for field in fields(TaskDemands))
     )
+
+
+def _without_waits(result: CellResult) -> CellResult:
+    """Return a cell whose orchestrator's seconds are without its waits for a processor, where these are known."""
+    return replace(
+        result,
+        samples=tuple(
+            each
+            if (times := each.stations) is None
+            else replace(
+                each,
+                stations=replace(
+                    times,
+                    publish_s=max(0.0, times.publish_s - (times.publish_wait_s or 0.0)),
+                    collect_s=max(0.0, times.collect_s - (times.collect_wait_s or 0.0)),
+                ),
+            )
+            for each in result.samples
+        ),
+    )
+
+
+def _cpu_known(result: CellResult) -> bool:
+    times = [each.stations for each in result.samples if each.stations is not None]
+    return all(each.worker_cpu_s is not None and each.orchestrator_cpu_s is not None for each in times)
 
 
 def _has_times(sample: Sample) -> bool:
@@ -378,7 +422,7 @@ def _calibrate_overhead(
 
     def network_of(overhead_s: float) -> QueueingNetwork:
         found = replace(plain, overhead_s=overhead_s)
-        if machine.cores is not None:
+        if machine.cores is not None and not machine.cpu_known:
             most_s = median(_cpu_limits([result], machine.cores).values())
             found = _with_cpu(found, machine.chunk, most_s)
         network = machine.network(found, result.cell)

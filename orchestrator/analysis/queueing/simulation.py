@@ -162,6 +162,9 @@ class _Batch:
         # A share of a machine may be a fractional number of cores: each of its slots is slower accordingly.
         cores = network.cores
         self.core_speed = 1.0 if cores is None else min(1.0, cores / min(ceil(cores), network.slots))
+        own_s = network.publish_s + network.collect_s
+        computing_s = own_s if network.others_cpu_s is None else network.others_cpu_s
+        self.computing_share = computing_s / own_s if own_s else 0.0
         self.cores = None if cores is None else FifoServers([0.0] * ceil(cores))
         self.results = 0
         self.result_came = self.env.event()
@@ -221,7 +224,7 @@ class _Batch:
         """Spend the orchestrator's time on a message: its half of the payload path's load, then the rest."""
         if self.cores is not None and self.network.shared:
             # The scheduler runs the orchestrator at once, at the expense of the slots' tasks.
-            self.cores.wait_s(self.env.now, own_s / self.core_speed)
+            self.cores.wait_s(self.env.now, own_s * self.computing_share / self.core_speed)
         transfer_s = self.network.orchestrator_transfer_s
         if transfer_s:
             began = self.env.now

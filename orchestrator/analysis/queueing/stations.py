@@ -47,7 +47,8 @@ class QueueingNetwork:
     payload_s: float = 0.0  # on each direction of the payload path
     cpu_s: float = 0.0  # the worker's CPU time
     cores: float | None = None  # that serve `cpu_s`; `None` is no limit
-    shared: bool = False  # whether the orchestrator's seconds come from the same cores
+    shared: bool = False  # whether the orchestrator and the broker compute on the same cores
+    others_cpu_s: float | None = None  # their CPU time; `None` is all of the orchestrator's seconds
     flush_s: float = 0.0  # what a flush costs on top, however many messages it sends
     flight_s: float = 0.0  # network delay, which keeps nothing busy
     window: int = MAX_IN_FLIGHT_MESSAGES
@@ -80,7 +81,9 @@ class QueueingNetwork:
     @property
     def total_cpu_s(self) -> float:
         """CPU seconds that a message needs of the slots' cores."""
-        return self.cpu_s + (self.publish_s + self.collect_s if self.shared else 0.0)
+        own_s = self.publish_s + self.collect_s
+        others_s = own_s if self.others_cpu_s is None else self.others_cpu_s
+        return self.cpu_s + (others_s if self.shared else 0.0)
 
     @property
     def latency_s(self) -> float:
