@@ -11,6 +11,7 @@ from orchestrator.analysis.answer import answer
 from orchestrator.analysis.checks import warnings
 from orchestrator.analysis.hops import HopLedger, hop_ledger
 from orchestrator.analysis.load import LoadRow, load_rows
+from orchestrator.analysis.queueing.service_demands import Demands, demands_of
 from orchestrator.analysis.scaling.cost import Cost, costs
 from orchestrator.analysis.scaling.curves import ScalingFindings, scaling
 from orchestrator.analysis.scaling.sweep import OF_WORK, Sweep, SweepLimit, distinct, sweep_limits, sweeps
@@ -91,14 +92,19 @@ class Findings:
     @cached_property
     def answer(self) -> Answer:
         """What to use for each stage, whether Celery pays in it, and from how many slots elsewhere it would."""
-        return answer(self.run, self.verdicts, self.costs, self.hop_ledgers)
+        return answer(self.run, self.verdicts, self.costs, self.hop_ledgers, self.demands)
+
+    @cached_property
+    def demands(self) -> Demands:
+        """What a task of each Celery cell needs of each station, computed once for all slots of a cell."""
+        return demands_of(self.run)
 
     @cached_property
     def costs(self) -> dict[str, tuple[Cost, ...]]:
         """The COST of every stage against each baseline; a sweep of the work or of the arrival rate has none."""
-        return (
-            {} if self.run.plan.axis in WITHOUT_VERDICTS else {s: costs(self.run, s) for s in self.run.stages}
-        )
+        if self.run.plan.axis in WITHOUT_VERDICTS:
+            return {}
+        return {stage: costs(self.run, stage, self.demands) for stage in self.run.stages}
 
     @cached_property
     def noise_floor(self) -> Estimate | None:
@@ -119,7 +125,7 @@ class Findings:
     @cached_property
     def scaling(self) -> ScalingFindings:
         """Curves over slots, and the COST of each stage that has one."""
-        return scaling(self.run, self.costs)
+        return scaling(self.run, self.demands, self.costs)
 
     @cached_property
     def sweeps(self) -> tuple[Sweep, ...]:
@@ -129,7 +135,7 @@ class Findings:
     @cached_property
     def sweep_limits(self) -> tuple[SweepLimit, ...]:
         """What limits Celery in each swept stage, at the lowest value of the sweep."""
-        return sweep_limits(self.run, distinct(self.sweeps))
+        return sweep_limits(distinct(self.sweeps), self.demands)
 
     @cached_property
     def load(self) -> tuple[LoadRow, ...]:
@@ -139,7 +145,10 @@ class Findings:
     @cached_property
     def advice(self) -> dict[str, Advice]:
         """What limits Celery in each stage, and which changes were measured to save time."""
-        found = {stage: advice(self.run, stage, self.costs.get(stage, ())) for stage in self.run.stages}
+        found = {
+            stage: advice(self.run, stage, self.demands, self.costs.get(stage, ()))
+            for stage in self.run.stages
+        }
         return {stage: each for stage, each in found.items() if each is not None}
 
     @cached_property

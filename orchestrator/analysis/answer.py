@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Final
 
 from orchestrator.analysis.hops import HopLedger
-from orchestrator.analysis.queueing.service_demands import service_demands, slot_series
+from orchestrator.analysis.queueing.service_demands import Demands
 from orchestrator.analysis.queueing.stations import StationName, bottleneck
 from orchestrator.analysis.scaling.cost import Cost
 from orchestrator.analysis.stats.intervals import beyond_one, makespan
@@ -42,6 +42,7 @@ def answer(
     verdicts: Sequence[Verdict],
     costs: Mapping[str, Sequence[Cost]],
     ledgers: Mapping[Cell, HopLedger],
+    demands: Demands,
 ) -> Answer:
     """Return the answer of a run from its findings; without verdicts it has no stages."""
     stages = []
@@ -49,7 +50,9 @@ def answer(
         if verdict.against == "best in-process":
             serial = [each for each in verdicts if each.against == "serial" and each.stage == verdict.stage]
             stages.append(
-                _of_stage(run, verdict, next(iter(serial), None), costs.get(verdict.stage, ()), ledgers)
+                _of_stage(
+                    run, verdict, next(iter(serial), None), costs.get(verdict.stage, ()), ledgers, demands
+                )
             )
     return Answer(tuple(stages), _added(run, ledgers))
 
@@ -60,6 +63,7 @@ def _of_stage(
     serial: Verdict | None,
     costs: Sequence[Cost],
     ledgers: Mapping[Cell, HopLedger],
+    demands: Demands,
 ) -> StageAnswer:
     against_best = [each for each in costs if each.against == "best in-process"]
     here = next((each for each in against_best if not each.elsewhere), None)
@@ -76,7 +80,7 @@ def _of_stage(
         fastest or verdict.celery,
         speedup,
         celery_speedup,
-        _because(run, verdict, ledgers),
+        _because(run, verdict, ledgers, demands),
         _slots(here),
         _slots(there) if elsewhere == "predicted" else None,
         elsewhere,
@@ -106,13 +110,13 @@ def _best(run: Run, stage: str, against: str) -> Selection | None:
     return select_best(eligible(candidates(run.of_stage(stage), is_baseline)))
 
 
-def _because(run: Run, verdict: Verdict, ledgers: Mapping[Cell, HopLedger]) -> Observation:
+def _because(run: Run, verdict: Verdict, ledgers: Mapping[Cell, HopLedger], demands: Demands) -> Observation:
     """Return the one reason for a verdict, the closest first: a busy station, moving data, cores, overhead."""
     if verdict.verdict in ("helps", "inconclusive", "invalid"):
         kinds: dict[str, Reason] = {"helps": "fastest", "inconclusive": "undecided", "invalid": "invalid"}
         return Observation(kinds[verdict.verdict])
     ours = next(each for each in run.cells if each.cell == verdict.celery)
-    if (station := _busy_station(run, ours.cell)) is not None:
+    if (station := _busy_station(demands, ours.cell)) is not None:
         name, limit_per_s = station
         return Observation(name, {"limit_per_s": limit_per_s})
     ledger, added_s = ledgers.get(ours.cell), _added_s(ours, ledgers)
@@ -128,12 +132,12 @@ def _because(run: Run, verdict: Verdict, ledgers: Mapping[Cell, HopLedger]) -> O
     return Observation("overhead", {"added_s": added_s, "work_s": compute_s})
 
 
-def _busy_station(run: Run, cell: Cell) -> tuple[Reason, float] | None:
+def _busy_station(demands: Demands, cell: Cell) -> tuple[Reason, float] | None:
     """Return the station that limits a Celery cell and its tasks a second, unless that is its slots or cores."""
-    demands = service_demands(slot_series(run, cell), run)
-    if demands is None:
+    measured = demands(cell)
+    if measured is None:
         return None
-    station = bottleneck(demands.network(cell.slots))
+    station = bottleneck(measured.network(cell.slots))
     reason = STATION_REASONS.get(station.name)
     return None if reason is None else (reason, station.limit_per_s)
 

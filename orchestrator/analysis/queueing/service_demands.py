@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from math import ceil
 from statistics import median
-from typing import Final
+from typing import Final, TypeAlias
 
 from orchestrator.analysis.queueing.service_times import Batches, packed, unequal_batches
 from orchestrator.analysis.queueing.simulation import simulate
@@ -99,6 +99,22 @@ class CellDemands:
         values = [figure(each) for each in self.by_round.values()]
         found = estimate(values) if min(values) > 0 else None
         return Estimate(median(values)) if found is None else found
+
+
+Demands: TypeAlias = Callable[[Cell], CellDemands | None]  # of a cell, whatever its slots
+
+
+def demands_of(run: Run) -> Demands:
+    """Return a function that computes the demands of a run's Celery cells, once for all slots of a cell."""
+    found: dict[Cell, CellDemands | None] = {}
+
+    def of_cell(cell: Cell) -> CellDemands | None:
+        series = replace(cell, slots=1, replica=0)
+        if series not in found:
+            found[series] = service_demands(slot_series(run, cell), run)
+        return found[series]
+
+    return of_cell
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from typing import Final, Literal, TypeAlias
 import numpy as np
 
 from orchestrator.analysis.queueing.makespan_model import fewest_slots, makespans_s, useful_slots
-from orchestrator.analysis.queueing.service_demands import CellDemands, cores_of, service_demands, slot_series
+from orchestrator.analysis.queueing.service_demands import CellDemands, Demands, cores_of
 from orchestrator.analysis.queueing.stations import (
     QueueingNetwork,
     StationName,
@@ -64,7 +64,7 @@ class Cost:
     elsewhere: bool = False  # whether every slot has a core of its own on another machine
 
 
-def costs(run: Run, stage: str) -> tuple[Cost, ...]:
+def costs(run: Run, stage: str, demands: Demands) -> tuple[Cost, ...]:
     """Find the COST of a stage against each baseline.
 
     If the cores rule out a win here, the COST with slots on other machines follows. A serial cell that is also the
@@ -79,7 +79,7 @@ def costs(run: Run, stage: str) -> tuple[Cost, ...]:
             continue
         if any(each.versus == theirs.best.cell for each in found):
             continue
-        match = _Match(run, stage, against, best, theirs, versus_s.point)
+        match = _Match(run, stage, against, best, theirs, versus_s.point, demands(best.best.cell))
         here = _measured(match) or _predicted(match, elsewhere=False)
         found.append(here)
         if here.kind != "measured" and here.limited_by == "cpu":
@@ -97,6 +97,7 @@ class _Match:
     ours: Selection
     theirs: Selection
     versus_s: float
+    demands: CellDemands | None
 
     def cost(self, kind: CostKind) -> Cost:
         """Return a COST with what does not depend on its kind."""
@@ -154,7 +155,7 @@ def _measured(match: _Match) -> Cost | None:
 def _predicted(match: _Match, elsewhere: bool) -> Cost:
     """Return the COST that the queueing model predicts, after no measured slots won."""
     unknown = replace(match.cost("unknown"), elsewhere=elsewhere)
-    measured = service_demands(slot_series(match.run, match.ours.best.cell), match.run)
+    measured = match.demands
     if measured is None:
         return unknown
     network = measured.network(1)

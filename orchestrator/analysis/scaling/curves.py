@@ -9,7 +9,7 @@ from statistics import median
 from types import MappingProxyType
 from typing import Final
 
-from orchestrator.analysis.queueing.service_demands import Bounds, bounds, cores_by_machine, service_demands
+from orchestrator.analysis.queueing.service_demands import Bounds, Demands, bounds, cores_by_machine
 from orchestrator.analysis.scaling.cost import Cost
 from orchestrator.analysis.scaling.usl import Refusal, Scalability, fit
 from orchestrator.analysis.stats.intervals import ratio, throughput
@@ -68,13 +68,15 @@ class ScalingFindings:
         return tuple(cost for cost in self.costs if cost.stage == stage)
 
 
-def scaling(run: Run, costs: Mapping[str, Sequence[Cost]] = NO_COSTS) -> ScalingFindings:
+def scaling(run: Run, demands: Demands, costs: Mapping[str, Sequence[Cost]] = NO_COSTS) -> ScalingFindings:
     """Analyse each series of cells measured on several numbers of slots, and take the COST of its stages."""
     series: dict[Cell, list[CellResult]] = {}
     for result in run.cells:
         if not result.cell.replica:
             series.setdefault(replace(result.cell, slots=0), []).append(result)
-    curves = tuple(_curve(run, results) for each in series.values() if len(results := eligible(each)) > 1)
+    curves = tuple(
+        _curve(run, results, demands) for each in series.values() if len(results := eligible(each)) > 1
+    )
     stages = dict.fromkeys(curve.cell.stage for curve in curves if curve.cell.distributed)
     return ScalingFindings(
         curves, tuple(cost for stage in stages for cost in costs.get(stage, ())), _uneven_slots(run, curves)
@@ -111,12 +113,12 @@ def servable_slots(results: Sequence[CellResult], run: Run) -> float | None:
     return sum(max(1.0, cores / max(share, 1e-6)) for cores in machines)
 
 
-def _curve(run: Run, results: Sequence[CellResult]) -> ScalingCurve:
+def _curve(run: Run, results: Sequence[CellResult], demands: Demands) -> ScalingCurve:
     ordered = sorted(results, key=lambda each: each.cell.slots)
     throughputs = {
         each.cell.slots: {s.round: s.throughput_per_s for s in each.samples if s.ok} for each in ordered
     }
-    measured = service_demands(ordered, run) if ordered[0].cell.distributed else None
+    measured = demands(ordered[0].cell) if ordered[0].cell.distributed else None
     return ScalingCurve(
         points=tuple(_point(run, each) for each in ordered),
         law=fit(throughputs, servable_slots(ordered, run)),

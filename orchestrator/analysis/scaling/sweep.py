@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from math import exp, log
 from typing import Final, Literal, TypeAlias
 
-from orchestrator.analysis.queueing.service_demands import Bounds, bounds, service_demands, slot_series
+from orchestrator.analysis.queueing.service_demands import Bounds, Demands, bounds
 from orchestrator.analysis.scaling.crossover import BreakEven, SweepPoint, break_even
 from orchestrator.analysis.stats.intervals import paired
 from orchestrator.analysis.verdicts.comparability import eligible, noise_floor, obstacle
@@ -69,7 +69,7 @@ def distinct(found: Sequence[Sweep]) -> tuple[Sweep, ...]:
     return tuple(sweep for sweep in found if first[sweep.stage, sweep.versus] is sweep)
 
 
-def sweep_limits(run: Run, found: Sequence[Sweep]) -> tuple[SweepLimit, ...]:
+def sweep_limits(found: Sequence[Sweep], demands: Demands) -> tuple[SweepLimit, ...]:
     """Compute what limits Celery in each stage, except those in which it is always faster."""
     of_stage = {
         each.stage: each for each in found if not (each.found.everywhere and each.found.kind == "always")
@@ -77,7 +77,7 @@ def sweep_limits(run: Run, found: Sequence[Sweep]) -> tuple[SweepLimit, ...]:
     limits = []
     for sweep in of_stage.values():
         cell = sweep.celery[0]
-        measured = service_demands(slot_series(run, cell), run)
+        measured = demands(cell)
         if measured is not None:
             limits.append(SweepLimit(sweep, bounds(measured, cell.slots)))
     return tuple(limits)

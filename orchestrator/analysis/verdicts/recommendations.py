@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from math import ceil, prod
 from typing import Any, Final, Literal, TypeAlias
 
-from orchestrator.analysis.queueing.service_demands import Bounds, bounds, service_demands, slot_series
+from orchestrator.analysis.queueing.service_demands import Bounds, Demands, bounds
 from orchestrator.analysis.scaling.cost import Cost
 from orchestrator.analysis.stats.intervals import beyond_one, makespan, paired, ratio
 from orchestrator.analysis.verdicts.comparability import eligible
@@ -42,7 +42,7 @@ class Advice:
     costs: tuple[Cost, ...] = ()  # in place of `bounds` if no number of slots would be enough
 
 
-def advice(run: Run, stage: str, costs: Sequence[Cost] = ()) -> Advice | None:
+def advice(run: Run, stage: str, demands: Demands, costs: Sequence[Cost] = ()) -> Advice | None:
     """Return the advice for a stage with these COSTs; `None` without a Celery cell that may be compared.
 
     Savings are of the best cell's kernel, which is the verdict's: a chunk that saves another kernel time may cost
@@ -56,7 +56,7 @@ def advice(run: Run, stage: str, costs: Sequence[Cost] = ()) -> Advice | None:
     found = savings(of_kernel, run.plan.margin)
     if run.plan.axis == "slots":
         return Advice(tuple(each for each in found if each.change != "slots"))
-    measured = service_demands(slot_series(run, best.best.cell), run)
+    measured = demands(best.best.cell)
     if measured is None:
         return Advice(found)
     against_best = tuple(each for each in costs if each.against == "best in-process")

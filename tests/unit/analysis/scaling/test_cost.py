@@ -4,7 +4,7 @@ from dataclasses import replace
 import pytest
 
 from orchestrator.analysis.analyse import analyse
-from orchestrator.analysis.scaling.cost import Cost, costs
+from orchestrator.analysis.scaling.cost import Cost
 from orchestrator.model.findings import Estimate
 from orchestrator.model.runs import CellResult, Run
 from orchestrator.phrases.cost import cost_sentences
@@ -17,12 +17,14 @@ THREADS = replace(SERIAL, strategy="threads", slots=4)
 
 def cost_of(run: Run, against: str = "serial", elsewhere: bool = False) -> Cost:
     return next(
-        each for each in costs(run, "download") if each.against == against and each.elsewhere == elsewhere
+        each
+        for each in analyse(run).costs["download"]
+        if each.against == against and each.elsewhere == elsewhere
     )
 
 
 def said(run: Run) -> str:
-    return " ".join(cost_sentences(costs(run, "download")))
+    return " ".join(cost_sentences(analyse(run).costs["download"]))
 
 
 def sweep(slots: Sequence[int], **how: float) -> list[CellResult]:
@@ -133,7 +135,7 @@ def test_cores_are_no_limit_if_the_batch_would_be_no_faster_with_more() -> None:
         2, tasks=8, cell=chunk, held_s=0.001, cpu_s=0.0009, publish_s=0.0015, makespan_s=0.02
     )
     run = fleet_run(plain_result(SERIAL, 0.0001, tasks=8), slow)
-    (found,) = costs(run, "download")
+    (found,) = analyse(run).costs["download"]
     assert (found.kind, found.elsewhere) == ("never", False)
     assert found.limited_by != "cpu"
     assert "on other machines" not in said(run)
@@ -160,8 +162,8 @@ def test_the_cost_is_unknown_if_the_baseline_is_about_as_fast_as_the_limit() -> 
 
 def test_two_baselines_that_are_one_cell_have_one_cost() -> None:
     run = fleet_run(plain_result(SERIAL, 2.4), *sweep((1, 2, 3)))
-    assert [each.against for each in costs(run, "download")] == ["best in-process"]
-    assert len(cost_sentences(costs(run, "download"))) == 1
+    assert [each.against for each in analyse(run).costs["download"]] == ["best in-process"]
+    assert len(cost_sentences(analyse(run).costs["download"])) == 1
 
 
 def test_a_win_that_the_model_expects_but_no_measurement_shows_is_unknown() -> None:
@@ -220,4 +222,4 @@ def test_with_few_rounds_the_prediction_has_no_interval() -> None:
 @pytest.mark.parametrize("strategy", ["serial", "celery"])
 def test_without_both_sides_there_is_no_cost(strategy: str) -> None:
     only = plain_result(SERIAL, 1.0) if strategy == "serial" else celery_result(1)
-    assert costs(fleet_run(only), "download") == ()
+    assert analyse(fleet_run(only)).costs["download"] == ()

@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 
 from orchestrator.analysis.analyse import analyse
-from orchestrator.analysis.scaling.curves import scaling, servable_slots
+from orchestrator.analysis.scaling.curves import servable_slots
 from orchestrator.analysis.scaling.usl import Refusal, Scalability
 from orchestrator.model.environment import Worker
 from orchestrator.phrases.recommendations import conclusions
@@ -41,11 +41,11 @@ def test_cells_that_differ_in_slots_only_make_a_curve() -> None:
 
 def test_a_law_is_fitted_only_to_slots_that_the_cores_can_run() -> None:
     waiting = fleet_run(*(celery_result(n) for n in (1, 2, 3, 4, 6, 8)))
-    law = scaling(waiting).curves[0].law
+    law = analyse(waiting).scaling.curves[0].law
     assert isinstance(law, Scalability)
     assert law.left_out == ()
     computing = fleet_run(*(celery_result(n, cpu_s=0.1) for n in (1, 2, 3, 4, 6, 8)))
-    refused = scaling(computing).curves[0].law
+    refused = analyse(computing).scaling.curves[0].law
     assert isinstance(refused, Refusal)
     assert refused.kind == "more slots than cores"
 
@@ -67,12 +67,12 @@ def test_a_machine_with_a_share_of_a_core_serves_one_slot() -> None:
 def test_cells_with_wrong_outputs_make_no_point() -> None:
     bad = celery_result(2)
     bad = replace(bad, samples=tuple(replace(each, wrong=1) for each in bad.samples))
-    assert scaling(fleet_run(celery_result(1), bad)).curves == ()
+    assert analyse(fleet_run(celery_result(1), bad)).scaling.curves == ()
 
 
 def test_sentences_name_the_current_limit_and_the_next() -> None:
     run = fleet_run(plain_result(SERIAL, 2.4), *(celery_result(n) for n in (1, 2, 3, 4)))
-    (curve,) = scaling(run).curves
+    (curve,) = analyse(run).scaling.curves
     assert curve.bounds is not None
     text = bounds_sentence(curve.bounds)
     assert text.startswith("on 4 slots Celery is limited by the slots (10")
@@ -87,14 +87,15 @@ def test_sentences_name_the_current_limit_and_the_next() -> None:
 
 def test_with_several_celery_curves_each_law_names_its_cell() -> None:
     four = [celery_result(n, cell=replace(CELERY, chunk=4)) for n in (1, 2)]
-    said = curve_sentences(scaling(fleet_run(*(celery_result(n) for n in (1, 2)), *four)).curves)
+    run = fleet_run(*(celery_result(n) for n in (1, 2)), *four)
+    said = curve_sentences(analyse(run).scaling.curves)
     assert len(said) == 5
     assert said[3].startswith("Celery with session (redis, chunk 4): no scalability law is fitted")
 
 
 def test_if_more_slots_do_not_help_the_sentence_names_a_remedy() -> None:
     slow = [celery_result(n, publish_s=0.08, makespan_s=24 * 0.0805 + 0.105) for n in (2, 4)]
-    (curve,) = scaling(fleet_run(*slow)).curves
+    (curve,) = analyse(fleet_run(*slow)).scaling.curves
     assert curve.bounds is not None
     text = bounds_sentence(curve.bounds)
     assert "so more slots do not help" in text

@@ -10,8 +10,7 @@ import pytest
 from orchestrator.analysis.analyse import analyse, fastest_cells
 from orchestrator.analysis.checks import warnings
 from orchestrator.analysis.queueing.prediction import HypotheticalFleet, stage_predictions
-from orchestrator.analysis.scaling.cost import costs
-from orchestrator.analysis.scaling.curves import scaling
+from orchestrator.analysis.queueing.service_demands import demands_of
 from orchestrator.analysis.scaling.sweep import sweeps
 from orchestrator.analysis.verdicts.comparability import comparable, eligible
 from orchestrator.analysis.verdicts.recommendations import advice, events_costs
@@ -139,19 +138,21 @@ def test_a_sweep_leaves_out_and_names_the_values_at_which_celery_fails() -> None
 def test_slots_that_fail_at_once_are_no_cost_and_no_point_of_a_curve() -> None:
     serial = plain_result(made_fleets.SERIAL, 0.2)
     run = fleet_run(serial, celery_result(1), celery_result(2), failing(celery_result(4)))
-    assert all(each.kind != "measured" and each.most_measured == 2 for each in costs(run, "download"))
-    (curve,) = scaling(run).curves
+    assert all(each.kind != "measured" and each.most_measured == 2 for each in analyse(run).costs["download"])
+    (curve,) = analyse(run).scaling.curves
     assert [point.slots for point in curve.points] == [1, 2]
 
 
 def test_celery_that_fails_more_tasks_than_the_baseline_has_no_cost() -> None:
     serial = plain_result(made_fleets.SERIAL, 0.2)
-    assert costs(fleet_run(serial, failing(celery_result(1), 4)), "download") == ()
+    run = fleet_run(serial, failing(celery_result(1), 4))
+    assert analyse(run).costs["download"] == ()
 
 
 def test_a_change_to_what_fails_saves_nothing() -> None:
     quick = replace(celery_result(1, cell=replace(made_fleets.CELERY, chunk=4)), startup_s=None)
-    found = advice(fleet_run(celery_result(1), failing(quick)), "download")
+    run = fleet_run(celery_result(1), failing(quick))
+    found = advice(run, "download", demands_of(run))
     assert found is not None
     assert found.savings == ()
 

@@ -2,6 +2,7 @@ from dataclasses import replace
 
 import pytest
 
+from orchestrator.analysis.queueing.service_demands import demands_of
 from orchestrator.analysis.verdicts.recommendations import Advice, advice, savings
 from tests.unit.analysis.made_fleets import CELERY, SERIAL, fleet_run, plain_result
 from tests.unit.analysis.made_runs import STEADY
@@ -39,10 +40,12 @@ def test_advice_is_only_about_the_kernel_of_the_verdict() -> None:
     quick = [(ONE, 0.24), (FOUR, 0.24)]
     cells = [plain_result(cell, time) for cell, time in (*slow, *quick)]
     assert {each.change for each in savings(cells, 0.05)} == {"chunk"}
-    assert advice(fleet_run(plain_result(SERIAL, 1.0), *cells), "download") == Advice(())
+    run = fleet_run(plain_result(SERIAL, 1.0), *cells)
+    assert advice(run, "download", demands_of(run)) == Advice(())
 
 
 def test_incorrect_cells_are_no_basis_for_advice() -> None:
     bad = plain_result(FOUR, 0.01)
     bad = replace(bad, samples=tuple(replace(each, wrong=1) for each in bad.samples))
-    assert advice(fleet_run(plain_result(ONE, 0.24), bad), "download") == Advice(())
+    run = fleet_run(plain_result(ONE, 0.24), bad)
+    assert advice(run, "download", demands_of(run)) == Advice(())
