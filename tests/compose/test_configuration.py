@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import secrets
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
 
+from tests.compose.conftest import ROOT
 from tests.compose.stack import Stack
 
 pytestmark = [pytest.mark.compose, pytest.mark.timeout(120)]
@@ -48,6 +52,18 @@ def test_a_stopped_workers_grace_is_set_beside_its_time_limit(unset: Stack) -> N
         for given in ({}, {"WORKER_STOP_GRACE": "610s"})
     ]
     assert graces == ["2m10s", "10m10s"]
+
+
+def test_the_stack_is_set_up_from_a_checkout_that_converts_line_ends(engine: None, tmp_path: Path) -> None:
+    """As Git does on Windows: a carriage return after `set -eu` ended `setup` with "Illegal option -"."""
+    git = shutil.which("git") or "git"
+    clone = [git, "clone", "--quiet", "--config", "core.autocrlf=true", str(ROOT), str(tmp_path / "clone")]
+    subprocess.run(clone, check=True)
+    stack = Stack(tmp_path / "clone", f"breakeven-test-crlf-{secrets.token_hex(4)}", {})
+    try:
+        stack.compose("up", "--detach", "--wait", "redis")
+    finally:
+        stack.remove()
 
 
 def test_no_service_has_a_name_of_its_own_and_only_flower_a_port(unset: Stack) -> None:

@@ -15,7 +15,7 @@ import requests
 from PIL import Image
 
 from tests.compose.conftest import USER
-from tests.compose.stack import Stack, docker
+from tests.compose.stack import SMALL, Stack, docker
 
 pytestmark = [pytest.mark.compose, pytest.mark.timeout(900)]
 
@@ -222,6 +222,10 @@ class TestScale:
         assert (container["HostConfig"]["NanoCpus"], float(seen)) == (250_000_000, 0.25)
         assert "slots1-2@" in doctor
         assert "2 slots, 0.25 processors" in doctor
+        done = stack.orchestrator("run", *SMALL, "--stage", "decode")
+        assert done.returncode == 0, done.stderr
+        assert "1 worker of 0.25 processors, 2 slots" in done.stdout
+        assert "the sides are unlike: a worker's slot has 0.12 of a processor" in done.stdout
         stack.compose("up", "--detach", "--scale", "worker=2", "worker")
 
 
