@@ -65,10 +65,13 @@ class TimeLeft:
         self._took: dict[Cell, list[float]] = {}
         self._current: Cell | None = None
         self._since = 0.0
+        self._total = 0
 
     def sample(self, total: int, cell: Cell) -> float | None:
         """Return the seconds left as one of `total` samples begins; `None` in the first round."""
         now = self._clock()
+        if total != self._total:  # other rounds begin, of other cells
+            self._took, self._current, self._total = {}, None, total
         if self._current is not None:
             self._took.setdefault(self._current, []).append(now - self._since)
         self._current, self._since = cell, now

@@ -8,7 +8,7 @@ import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from orchestrator import signals
 from orchestrator.errors import UnavailableError, UsageError
 from orchestrator.fleet.child_processes import ChildProcesses
-from orchestrator.inputs import source
+from orchestrator.inputs import source, spin
 from orchestrator.inputs.image_server import ImageServer, file_url, pace_query, synthetic_url
 from orchestrator.inputs.source import Source
 from orchestrator.inputs.workload import Expectation, Workload, prepare
@@ -50,20 +50,30 @@ class Work:
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
-    """The batches, the origins (scheme://host:port) that they may be fetched from, and the pictures' names."""
+    """The batches, the origins (scheme://host:port) that they may be fetched from, and the pictures' names.
+
+    `speeds` are the iterations a second of the kernels of `spin`, if any cell has one.
+    """
 
     plan: Plan
     workloads: Mapping[Work, Workload]
     origins: tuple[str, ...]
     names: tuple[str, ...] = ()
+    speeds: Mapping[str, float] = field(default_factory=dict)
 
     def tasks(self, cell: Cell) -> tuple[Task, ...]:
         """Return the cell's batch."""
-        return self.workloads[Work.of(cell, self.plan)].tasks(cell.stage, cell.kernel)
+        return self._workload(cell).tasks(cell.stage, cell.kernel)[: cell.tasks]
 
     def expected(self, cell: Cell) -> Mapping[int, Expectation]:
         """Return the expected result of each task id."""
-        return self.workloads[Work.of(cell, self.plan)].expected[cell.stage]
+        return self._workload(cell).expected[cell.stage]
+
+    def _workload(self, cell: Cell) -> Workload:
+        if cell.stage != spin.STAGE:
+            return self.workloads[Work.of(cell, self.plan)]
+        work_s = cell.work_s or spin.DEFAULT_WORK_MS / 1000
+        return spin.spin_workload(cell.kernel, work_s, self.plan.images, self.speeds)
 
     def named(self, failure: TaskFailure) -> TaskFailure:
         """Return a failure with its picture's file or URL in the message."""
@@ -86,7 +96,8 @@ def prepared_inputs(
         UsageError: the source is invalid.
         UnavailableError: the source gives no picture.
     """
-    works = tuple(dict.fromkeys(Work.of(cell, plan) for cell in plan.cells))
+    pictured = [cell for cell in plan.cells if cell.stage != spin.STAGE]
+    works = tuple(dict.fromkeys(Work.of(cell, plan) for cell in pictured))
     workloads: dict[Work, Workload] = {}
     # What the user allows beside the source itself, such as the targets of its redirects.
     origins = list(settings().allowed_origins)
@@ -107,7 +118,7 @@ def prepared_inputs(
                 )
                 base = start_image_server(processes, server, f"origin{number}")
             urls = chosen.urls(base, plan.images)
-        stages = dict.fromkeys(cell.stage for cell in plan.cells)
+        stages = dict.fromkeys(cell.stage for cell in pictured)
         # One URL of each scheme, host and port is enough: a batch has few of them.
         origins += map(_origin_of, {"/".join(url.split("/", 3)[:3]) + "/": None for url in urls})
         if len(origins) > MAX_ORIGINS:
@@ -116,7 +127,9 @@ def prepared_inputs(
             )
         with allowing(dict.fromkeys(origins)):
             workloads[work] = prepare(urls, stages)
-    return Inputs(plan, workloads, tuple(dict.fromkeys(origins)), chosen.names(plan.images))
+    names = chosen.names(plan.images) if pictured else ()
+    speeds = spin.calibrated() if len(pictured) < len(plan.cells) else {}
+    return Inputs(plan, workloads, tuple(dict.fromkeys(origins)), names, speeds)
 
 
 def _on_demand_urls(plan: Plan, work: Work, chosen: Source) -> tuple[str, ...] | None:

@@ -14,7 +14,7 @@ from orchestrator.errors import UnavailableError
 from worker.contract import Failure, Outcome, Payload, Task
 from worker.execution import describe
 from worker.redaction import redact
-from worker.stages import STAGES, Kernel, Kind, stage_giving
+from worker.stages import DEFAULT_STAGES, STAGES, Kernel, Kind, stage_giving
 
 THREADS: Final = 8  # that fetch URLs, so that their latencies do not add up
 
@@ -36,7 +36,7 @@ class Workload:
         return tuple(Task(i, stage, kernel, payload) for i, payload in self.payloads[stage].items())
 
 
-def prepare(urls: Sequence[str], stages: Iterable[str] = tuple(STAGES), threads: int = THREADS) -> Workload:
+def prepare(urls: Sequence[str], stages: Iterable[str] = DEFAULT_STAGES, threads: int = THREADS) -> Workload:
     """Fetch every URL and compute the expected results of each of `stages`.
 
     Pixels among the payloads are (H, W, 3) uint8 arrays in C order, each with its own memory. Only what a stage needs

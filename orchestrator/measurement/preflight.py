@@ -1,23 +1,25 @@
-"""What the timer, the broker, the payload store and an empty task cost, before any work."""
+"""What the timer, the broker, the payload store and empty tasks cost, before any work."""
 
 from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from orchestrator.fleet.fleet import Fleet
-from orchestrator.model.environment import Preflight
+from orchestrator.model.environment import Preflight, TaskOverhead
 from orchestrator.model.runs import Cell
 from orchestrator.strategies import STRATEGIES
-from orchestrator.strategies.base import make_strategy
+from orchestrator.strategies.base import Strategy, make_strategy
 from worker.contract import Task
 from worker.payloads.redis import connect
 
 PAYLOAD_BYTES: Final = 1_920_000  # of one 800x800 picture
 NOOPS: Final = 100
 WARM_UPS: Final = 10
+BATCH: Final = 200  # no-ops on all slots at once
+BATCHES: Final = 3  # of which the median counts, after one that warms up
 
 
 def preflight(fleet: Fleet | None) -> Preflight:
@@ -29,6 +31,32 @@ def preflight(fleet: Fleet | None) -> Preflight:
         rtt = _typical(client.ping, 50)
     put, get = _payload_bandwidth(fleet)
     return Preflight(resolution, rtt, put, get, _noop_task_s(fleet))
+
+
+def task_overheads(strategies: Mapping[Cell, Strategy], slots: int) -> tuple[TaskOverhead, ...]:
+    """Time batches of no-ops on all of `slots`, for each strategy that has as many.
+
+    Together they take a quarter of the time that they take one by one, because no slot waits for the orchestrator.
+    Of cells that differ in what they are given alone, one is timed; resident data and the idiomatic style are left out.
+    """
+    found: list[TaskOverhead] = []
+    for cell, strategy in strategies.items():
+        plain = cell.data != "resident" and cell.style == "tuned" and cell.slots == slots
+        if not plain or not STRATEGIES[cell.strategy].many_slots or any(each.is_of(cell) for each in found):
+            continue
+        tasks = [Task(index, "diagnostics", "noop", "") for index in range(BATCH)]
+        times = [_batch_s(strategy, tasks) for _ in range(1 + BATCHES)]
+        task_s = statistics.median(times[1:]) * slots / BATCH
+        found.append(TaskOverhead(cell.strategy, slots, cell.transport, cell.chunk, cell.pool, task_s))
+    return tuple(found)
+
+
+def _batch_s(strategy: Strategy, tasks: list[Task]) -> float:
+    strategy.prepare(tasks)
+    started = ended = time.perf_counter()
+    for _ in strategy.run(tasks):
+        ended = time.perf_counter()
+    return ended - started
 
 
 def timer_resolution_s(clock: Callable[[], float] = time.perf_counter, steps: int = 50) -> float:

@@ -16,6 +16,7 @@ from typing import Final, Protocol
 
 from orchestrator import signals
 from orchestrator.analysis.load import FEWEST_TASKS, WARMUP_S, load_row
+from orchestrator.analysis.scaling.granularity import nearest
 from orchestrator.analysis.verdicts.stopping import enough
 from orchestrator.fleet.fleet import Fleet
 from orchestrator.inputs.provisioning import Inputs
@@ -76,37 +77,48 @@ class Rounds:
         self._fleet = fleet
         self._watcher = watcher
         self._order = random.Random(self._plan.seed)  # noqa: S311 - a reproducible order, not a secret
-        self._done = 0
+        self._done = self._total = 0  # samples
         self._throttled_s: float | None = None
         self._reference_s: list[float] = []  # the fixed loop before each sample of the round
 
     def take(self, save: Callable[[Run], None]) -> None:
-        """Warm up, then measure round after round, and pass the run so far to `save`."""
+        """Warm up, then measure round after round, and pass the run so far to `save`.
+
+        A sweep of the work goes on with the task lengths nearest to the one that it looks for.
+        """
+        cells = self._plan.cells
+        self._total = (self._plan.warmup + self._plan.rounds) * len(cells)
         with all_kept():
             if self._plan.searched:
                 self._search_rates(save)
                 return
             for number in range(-self._plan.warmup, 0):
-                self._round(number, began=time.perf_counter(), counts=False)
+                self._round(number, cells, began=time.perf_counter(), counts=False)
             self._throttled_s = self._fleet.throttled_s() if self._fleet else None
             meter = LoadMeter(lambda: [os.getpid()])
             began = time.perf_counter()
+            number = 0
             for number in range(self._plan.rounds):
-                self._round(number, began, counts=True)
+                self._round(number, cells, began, counts=True)
                 self._recorder.loads.append(self._load(meter, number))
                 run = self._recorder.as_run(complete=False)
                 save(run)
                 if self._enough(run, time.perf_counter() - began):
-                    return
+                    break
+            cells = nearest(run) if self._plan.extra_rounds else ()
+            self._done, self._total = 0, self._plan.extra_rounds * len(cells)
+            for extra in range(self._plan.extra_rounds if cells else 0):
+                self._round(number + 1 + extra, cells, began, counts=True)
+                self._recorder.loads.append(self._load(meter, number + 1 + extra))
+                save(self._recorder.as_run(complete=False))
 
-    def _round(self, number: int, began: float, counts: bool) -> None:
+    def _round(self, number: int, cells: Sequence[Cell], began: float, counts: bool) -> None:
         if self._fleet is not None:
             self._fleet.check_memory()
             self._fleet.measure_clock_offsets()
-        cells = shuffled(self._plan.cells, self._order)
         self._reference_s = []
-        for position, cell in enumerate(cells):
-            self._watcher.sample(self._done, (self._plan.warmup + self._plan.rounds) * len(cells), cell)
+        for position, cell in enumerate(shuffled(cells, self._order)):
+            self._watcher.sample(self._done, self._total, cell)
             self._reference_s.append(time_reference_loop())
             for _ in range(1 + (REPEATS if cell.rate_per_s is None else 0)):
                 signals.check()

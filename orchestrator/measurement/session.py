@@ -24,7 +24,7 @@ from orchestrator.inputs.source import Source
 from orchestrator.measurement.example_output import example_output
 from orchestrator.measurement.machine import environment
 from orchestrator.measurement.open_loop import sending_rate_per_s
-from orchestrator.measurement.preflight import preflight
+from orchestrator.measurement.preflight import preflight, task_overheads
 from orchestrator.measurement.recorder import Recorder, now
 from orchestrator.measurement.rounds import Rounds, Watcher
 from orchestrator.model.runs import Cell, Plan, Run
@@ -34,6 +34,7 @@ from orchestrator.planning.cells import embedded_workers, pools_of_fleet
 from orchestrator.planning.options import Options
 from orchestrator.planning.oversubscription import oversubscription
 from orchestrator.planning.plan import needs_fleet, resolve
+from orchestrator.planning.sweeps import points_of, with_lengths
 from orchestrator.strategies.base import Strategy, make_strategy
 from worker.allocator import keep_freed_memory
 from worker.redaction import redact_url
@@ -79,8 +80,14 @@ def measured(
             fleet, startup_s = _started_fleet(stack, options, plan, processes, inputs, watcher)
         recorder = _recorder(options.command, plan, fleet, inputs)
         watcher.step("Preflight")
-        recorder.run = replace(recorder.run, preflight=preflight(fleet))
+        before = preflight(fleet)
         strategies = stack.enter_context(_strategies(recorder, fleet, startup_s, watcher))
+        watcher.step("Timing empty tasks")
+        before = replace(before, overheads=task_overheads(strategies, plan.slots))
+        recorder.run = replace(recorder.run, preflight=before)
+        if plan.axis == "work" and not points_of(options):
+            plan = with_lengths(plan, before, options.points)
+            strategies, inputs = _as_planned(recorder, plan, strategies), replace(inputs, plan=plan)
         recorder.run = replace(recorder.run, proof=example_output(plan.cells, strategies, inputs))
         check_rates(plan.cells, strategies, inputs, watcher)
         try:
@@ -203,6 +210,22 @@ def _recorder(command: str, plan: Plan, fleet: Fleet | None, inputs: Inputs) -> 
     )
 
 
+def _as_planned(
+    recorder: Recorder, plan: Plan, strategies: Mapping[Cell, Strategy]
+) -> Mapping[Cell, Strategy]:
+    """Take a plan with the same strategies and other work; return the strategy of each of its cells."""
+    by_kind = {without_work(cell): (strategies[cell], recorder.startups[cell]) for cell in strategies}
+    recorder.run = replace(recorder.run, plan=replace(plan, source=recorder.run.plan.source))
+    recorder.startups = {cell: by_kind[without_work(cell)][1] for cell in plan.cells}
+    return {cell: by_kind[without_work(cell)][0] for cell in plan.cells}
+
+
+def without_work(cell: Cell) -> Cell:
+    """Return what the cells that can share a strategy have in common."""
+    plain = replace(cell, stage="", kernel="", replica=0, width=None, height=None, latency_ms=None)
+    return replace(plain, work_s=None, tasks=None, rate_per_s=None)
+
+
 @contextmanager
 def _strategies(
     recorder: Recorder, fleet: Fleet | None, fleet_startup_s: float, watcher: Watcher
@@ -212,17 +235,7 @@ def _strategies(
     by_cell: dict[Cell, Strategy] = {}
     with ExitStack() as stack:
         for cell in recorder.run.plan.cells:
-            shared = replace(
-                cell,
-                stage="",
-                kernel="",
-                replica=0,
-                width=None,
-                height=None,
-                latency_ms=None,
-                work_s=None,
-                rate_per_s=None,
-            )
+            shared = without_work(cell)
             if shared not in entered:
                 watcher.step(f"Starting {cell_name(cell)}")
                 started = time.perf_counter()

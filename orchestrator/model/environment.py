@@ -83,14 +83,39 @@ class Environment:
 
 
 @dataclass(frozen=True, slots=True)
+class TaskOverhead:
+    """What a task costs without any work: the time of a batch of no-ops x slots / tasks, in seconds.
+
+    It foretells how long a task must be for half of a slot's time to be work.
+    """
+
+    strategy: Text
+    slots: Slots
+    transport: Text | None
+    chunk: PositiveCount | None
+    pool: Text | None
+    task_s: Seconds
+
+    def is_of(self, cell: object) -> bool:
+        """Return whether a cell sends its tasks in this way."""
+        names = ("strategy", "slots", "transport", "chunk", "pool")
+        return all(getattr(cell, name) == getattr(self, name) for name in names)
+
+
+@dataclass(frozen=True, slots=True)
 class Preflight:
-    """What the timer, the broker and the payload store cost without any work; `None` where none is used."""
+    """What the timer, the broker, the payload store and tasks cost without any work; `None` where none is used."""
 
     timer_resolution_s: Seconds
     broker_rtt_s: Seconds | None = None
     payload_put_bytes_per_s: Rate | None = None
     payload_get_bytes_per_s: Rate | None = None
     noop_task_s: Seconds | None = None
+    overheads: Annotated[tuple[TaskOverhead, ...], Field(max_length=1_000)] = ()
+
+    def overhead_s(self, cell: object) -> float | None:
+        """Return what a task of a cell costs without any work, in seconds of a slot."""
+        return next((each.task_s for each in self.overheads if each.is_of(cell)), None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from orchestrator.model.environment import Environment, Load, Preflight
 from orchestrator.model.quantities import (
     Bytes,
     Count,
+    Efficiency,
     Margin,
     Megabits,
     Microseconds,
@@ -36,7 +37,7 @@ Data = Literal["local", "resident"]
 Events = Literal["on", "off"]
 Pool = Literal["prefork", "solo", "threads"]
 Style = Literal["tuned", "idiomatic"]
-SweptAxis = Literal["size", "latency", "chunk"]
+SweptAxis = Literal["size", "latency", "chunk", "tasks", "work"]
 Axis = Literal["slots", "rate", SweptAxis]
 ArrivalProcess = Literal["poisson", "constant"]
 
@@ -52,10 +53,10 @@ class Cell:
 
     `events` is whether the workers sent task events, which Flower reads; `None` if that was left as the fleet has
     it. `replica` tells the two halves of the A/A pair apart: the same cell, measured twice a round. `width`,
-    `height`, `latency_ms` and `work_s`, the length of a task of stage `spin`, are the cell's own work where it
-    differs from the plan's, as in a sweep. `pool` is how a Celery worker runs tasks, `None` for other strategies.
-    `style` is `tuned`, as an expert would write it, or `idiomatic`, as the documentation shows it.
-    `rate_per_s` is the arrival rate of its tasks; `None` if they are released at once.
+    `height`, `latency_ms`, `work_s`, the length of a task of stage `spin`, and `tasks`, how many of the batch, are
+    the cell's own work where it differs from the plan's, as in a sweep. `pool` is how a Celery worker runs tasks,
+    `None` for other strategies. `style` is `tuned`, as an expert would write it, or `idiomatic`, as the documentation
+    shows it. `rate_per_s` is the arrival rate of its tasks; `None` if they are released at once.
     """
 
     stage: Text
@@ -74,6 +75,7 @@ class Cell:
     style: Style = "tuned"
     work_s: PositiveSeconds | None = None
     rate_per_s: Rate | None = None
+    tasks: PositiveCount | None = None
 
     @property
     def original(self) -> Cell:
@@ -86,7 +88,8 @@ class Cell:
         size = f"{self.width}x{self.height}" if self.width is not None else ""
         latency = f"{self.latency_ms:g} ms" if self.latency_ms is not None else ""
         length = f"{self.work_s * 1000:g} ms of work" if self.work_s is not None else ""
-        return " ".join(part for part in (size, latency, length) if part)
+        tasks = f"{self.tasks} tasks" if self.tasks is not None else ""
+        return " ".join(part for part in (size, latency, length, tasks) if part)
 
     @property
     def distributed(self) -> bool:
@@ -286,7 +289,8 @@ class Plan:
     With a `target`, the largest relative half width of an interval, `rounds` is the most there may be and
     `budget_s` the time after which no further round begins. `axis` is what a sweep sweeps. Of an open loop, `arrivals`
     is how tasks arrive, `duration_s` how long in each sample, and `searched` whether its rates were found by a search
-    for the largest.
+    for the largest. A sweep of the work looks for the task length at which cells reach `efficiency`, with
+    `extra_rounds` of the lengths nearest to it.
     """
 
     profile: Text
@@ -310,6 +314,8 @@ class Plan:
     duration_s: PositiveSeconds | None = None
     objective: Objective | None = None
     searched: bool = False
+    efficiency: Efficiency = 0.5
+    extra_rounds: Count = 0
 
 
 @dataclass(frozen=True, slots=True)

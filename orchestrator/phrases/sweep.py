@@ -12,7 +12,8 @@ from orchestrator.analysis.stats.intervals import FEWEST_ROUNDS
 from orchestrator.model.runs import Run
 from orchestrator.phrases.numbers import count, number
 
-UNITS: Final[dict[Axis, str]] = {"pixels": "pixels", "latency_ms": "ms of latency"}
+UNITS: Final[dict[Axis, str]] = {"pixels": "pixels", "latency_ms": "ms of latency", "work_ms": "ms a task"}
+WHOLE: Final[dict[Axis, str]] = {"chunk": " a message", "tasks": ""}  # axes of whole tasks
 
 
 def sweep_sentence(sweep: Sweep, run: Run) -> str:
@@ -67,8 +68,8 @@ def paying(sweep: Sweep, run: Run, crossover: Crossover) -> str:
 
 def value_name(sweep: Sweep, run: Run, at: float) -> str:
     """Return a value of the axis with its unit: an image size of the swept shape, a latency, a chunk."""
-    if sweep.axis == "chunk":
-        return f"{count(round(at), 'task')} a message"
+    if sweep.axis in WHOLE:
+        return f"{count(round(at), 'task')}{WHOLE[sweep.axis]}"
     return f"{_bare(sweep, run, at)} {UNITS[sweep.axis]}"
 
 
@@ -108,21 +109,21 @@ def significant(sweep: Sweep, run: Run) -> str:
 
 
 def _span(sweep: Sweep, run: Run, low: float, high: float) -> str:
-    if sweep.axis == "chunk":
+    if sweep.axis in WHOLE:
         low, high = _whole(ceil, low), _whole(floor, high)
     name = span_name(sweep, run, low, high)
     return f"at {name}" if name == value_name(sweep, run, high) else f"from {name}"
 
 
 def _reached(sweep: Sweep, crossover: Crossover, at: float) -> float:
-    """Round a chunk to the first whole one at which Celery pays, or the last."""
-    if sweep.axis != "chunk":
+    """Round a number of tasks to the first whole one at which Celery pays, or the last."""
+    if sweep.axis not in WHOLE:
         return at
     return _whole(ceil if crossover.pays_above else floor, at)
 
 
 def _whole(rounded: Callable[[float], int], at: float) -> int:
-    # The logarithm of the axis may leave a rounding error on a whole chunk.
+    # The logarithm of the axis may leave a rounding error on a whole number.
     return rounded(round(at, 6))
 
 
@@ -131,7 +132,7 @@ def _bare(sweep: Sweep, run: Run, at: float) -> str:
         cell = sweep.celery[0]
         shape = (cell.width or run.plan.width) / (cell.height or run.plan.height)
         return f"{sqrt(at * shape):.0f}x{sqrt(at / shape):.0f}"
-    return f"{round(at)}" if sweep.axis == "chunk" or at >= 1000 else f"{at:.3g}"
+    return f"{round(at)}" if sweep.axis in WHOLE or at >= 1000 else f"{at:.3g}"
 
 
 def _ends(sweep: Sweep, run: Run) -> str:

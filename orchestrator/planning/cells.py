@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, get_args
 
 from orchestrator.errors import UnavailableError
+from orchestrator.inputs import spin
 from orchestrator.model.runs import DEFAULT_POOL, Axis, Cell, Data, Events, Plan, Pool
 from orchestrator.planning.options import PROFILES, Options
 from orchestrator.strategies import STRATEGIES, StrategyKind
@@ -32,6 +33,7 @@ def cells_of(options: Options, slots: int) -> Iterator[Cell]:
     """Yield every combination that can be run on `slots` slots, in the order of the registries."""
     usual = [name for name, kind in STRATEGIES.items() if kind.in_default_run]
     for stage in dict.fromkeys(options.stages or DEFAULT_STAGES):
+        work_s = (options.work_ms or spin.DEFAULT_WORK_MS) / 1000 if stage == spin.STAGE else None
         for kernel in STAGES[stage].kernels:
             if options.kernels and kernel not in options.kernels:
                 continue
@@ -39,7 +41,8 @@ def cells_of(options: Options, slots: int) -> Iterator[Cell]:
                 kind = STRATEGIES[strategy]
                 if kind.batched and kernel not in STAGES[stage].batch_kernels:
                     continue
-                yield from _variants(options, Cell(stage, kernel, strategy, slots if kind.many_slots else 1))
+                plain = Cell(stage, kernel, strategy, slots if kind.many_slots else 1, work_s=work_s)
+                yield from _variants(options, plain)
 
 
 def repeated(cells: Sequence[Cell]) -> Cell:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar, get_args
 
 from orchestrator.errors import UsageError
-from orchestrator.inputs import source
+from orchestrator.inputs import source, spin
 from orchestrator.inputs.source import Source, kind_of
 from orchestrator.inputs.synthetic import MAX_SIDE, MIN_SIDE, check_size
 from orchestrator.model.runs import ArrivalProcess
@@ -99,6 +99,7 @@ def check_effects(options: Options) -> None:
                 f"{flag} {value:g} has no effect without --rounds auto; add that, or leave {flag} out"
             )
     _check_source(options)
+    _check_spin(options)
     _check_strategies(options)
     _check_flower(options)
 
@@ -108,15 +109,27 @@ def check_sweep(options: Options) -> None:
     axis = options.axis
     check_known("axis", axis, tuple(sweeps.RANGES))
     _check_swept_source(options.source, axis)
-    _check_sides(options)
+    if axis == "work":
+        _check_swept_work(options)
+    else:
+        _check_sides(options)
     if axis == "latency" and options.stages and not any(_fetches(stage) for stage in options.stages):
         raise UsageError(
             f"--axis latency changes nothing for --stage {options.stages[0]}, which fetches nothing; choose "
             f"{' or '.join(filter(_fetches, STAGES))}, or another --axis"
         )
-    swept = {"size": options.size, "latency": options.latency_ms, "chunk": options.chunks or None}
-    own = {"size": "--size", "latency": "--latency-ms", "chunk": "--chunk"}[axis]
-    if swept[axis] is not None:
+    if axis == "size" and set(options.stages) == {spin.STAGE}:
+        raise UsageError(
+            f"--axis size changes nothing for --stage {spin.STAGE}, which needs no picture; choose --axis work"
+        )
+    own, given = {
+        "size": ("--size", options.size),
+        "latency": ("--latency-ms", options.latency_ms),
+        "chunk": ("--chunk", options.chunks or None),
+        "tasks": ("--images", options.images),
+        "work": ("--work-ms", options.work_ms),
+    }[axis]
+    if given is not None:
         raise UsageError(
             f"{own} has no effect with --axis {axis}, which sweeps it; set its ends with --from and --to, or "
             "choose another --axis"
@@ -179,6 +192,47 @@ def _check_source(options: Options) -> None:
                 f"{flag} {value:g} has no effect on --source {named}: its server is not ours; leave {flag} "
                 "out, or give a directory, which our origin serves"
             )
+
+
+def _check_spin(options: Options) -> None:
+    sweeps_work = options.command == BREAKEVEN and options.axis == "work"
+    if options.efficiency is not None and not sweeps_work:
+        raise UsageError(
+            f"--efficiency {options.efficiency:g} has no effect with --axis {options.axis}; add --axis work"
+        )
+    if options.work_ms is not None and spin.STAGE not in options.stages:
+        raise UsageError(
+            f"--work-ms {options.work_ms:g} has no effect without --stage {spin.STAGE}; add that, or leave it out"
+        )
+    if not sweeps_work and set(options.stages) != {spin.STAGE}:
+        return
+    for flag, value in {
+        "--size": options.size,
+        "--latency-ms": options.latency_ms,
+        "--bandwidth-mbit": options.bandwidth_mbit,
+        "--source": None if kind_of(options.source) == "origin" else redact_url(options.source),
+    }.items():
+        if value is not None:
+            raise UsageError(
+                f"{flag} {value} has no effect on stage {spin.STAGE}, which needs no picture; leave {flag} out"
+            )
+
+
+def _check_swept_work(options: Options) -> None:
+    """Check a sweep of the task length: its stage, its ends, and that there is a time to compare with."""
+    if options.stages and options.stages != (spin.STAGE,):
+        raise UsageError(
+            f"--axis work sweeps the length of tasks of stage {spin.STAGE}; leave --stage {options.stages[0]} out, or "
+            "choose another --axis"
+        )
+    if (options.low is None) != (options.high is None):
+        raise UsageError("--axis work needs both --from and --to, in ms of work, or neither")
+    if options.strategies and "serial" not in options.strategies:
+        raise UsageError("--axis work compares every strategy with serial; add --strategy serial")
+    if options.strategies and not any(
+        STRATEGIES[name].many_slots for name in options.strategies if name in STRATEGIES
+    ):
+        raise UsageError("--axis work needs a strategy with several slots; add --strategy celery")
 
 
 def _check_strategies(options: Options) -> None:

@@ -16,6 +16,7 @@ BATCHES: Final = (RUN, SCALE, BREAKEVEN)  # those that time a whole batch
 AUTO: Final = "auto"  # the value of --rounds that lets a target and a budget end the run
 TARGET: Final = 0.05  # how narrow, as a share, intervals must be for --rounds auto to stop
 BUDGET_S: Final = 300.0  # seconds within which --rounds auto may begin a round
+EFFICIENCY: Final = 0.5  # the share of its slots' time from which METG counts a task as long enough
 EMBEDDED: Final = "embedded"  # the value of --broker that starts one here although another is configured
 
 MAX_IMAGES: Final = 100_000
@@ -106,14 +107,19 @@ class Options:
     )
     axis: SweptAxis = _option(  # noqa: RUF009 - a field
         "--axis",
-        "What is swept: size (of synthetic images), latency (of every request to our origin) or chunk.",
-        "size|latency|chunk",
+        "What is swept: size (of synthetic images), latency (of every request to our origin), chunk, tasks (in a "
+        "batch), or work (the length of a spin task).",
+        "size|latency|chunk|tasks|work",
         value="size",
         commands=(BREAKEVEN,),
         choices="axis",
     )
     low: float | None = _option(
-        "--from", "Where the sweep begins.", "NUMBER", commands=(BREAKEVEN,), default=False
+        "--from",
+        "Where the sweep begins: in pixels a side, ms, tasks a message, tasks, or ms of work.",
+        "NUMBER",
+        commands=(BREAKEVEN,),
+        default=False,
     )
     high: float | None = _option("--to", "Where it ends.", "NUMBER", commands=(BREAKEVEN,), default=False)
     points: int = _option(
@@ -155,6 +161,14 @@ class Options:
         "pNN=SECONDS",
         commands=(LOAD,),
         default=False,
+    )
+    efficiency: float | None = _option(
+        "--efficiency",
+        "With --axis work: how much of its slots' time a strategy must spend on the work (0.5 is half).",
+        "SHARE",
+        commands=(BREAKEVEN,),
+        default=f"{EFFICIENCY:g}",
+        limits=(0.05, 0.95),
     )
     profile: str = _option(
         "--profile",
@@ -209,6 +223,9 @@ class Options:
     )
     bandwidth_mbit: float | None = _by_profile(
         "--bandwidth-mbit", "Bandwidth of every connection to the origin.", "MBIT", (0.001, 1_000_000.0)
+    )
+    work_ms: float | None = _option(
+        "--work-ms", "Length of a spin task.", "MS", default="10", limits=(0.001, 60_000.0)
     )
     slots: int | None = _option(
         "--slots",

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TypeVar
 
 from orchestrator.analysis.verdicts.stopping import LOOKS
+from orchestrator.errors import UsageError
 from orchestrator.inputs.source import Source
 from orchestrator.model.runs import Plan
 from orchestrator.planning.cells import Layout, cells_of, repeated
@@ -16,6 +17,7 @@ from orchestrator.planning.options import (
     AUTO,
     BREAKEVEN,
     BUDGET_S,
+    EFFICIENCY,
     LOAD,
     PROFILES,
     RUN,
@@ -23,7 +25,7 @@ from orchestrator.planning.options import (
     TARGET,
     Options,
 )
-from orchestrator.planning.sweeps import breakeven_layout, scale_layout
+from orchestrator.planning.sweeps import EXTRA_ROUNDS, breakeven_layout, scale_layout
 from worker.remote_control import usable_cpus
 
 T = TypeVar("T")
@@ -55,6 +57,11 @@ def resolve(
     for about_files in (source.left_out(images), source.lacking(images)):
         if about_files is not None:
             note(about_files)
+    if layout.axis == "tasks" and source.count(images) < images:
+        raise UsageError(
+            f"--axis tasks goes up to {images} tasks, and the source has {source.count(images)} pictures; give "
+            f"--to {source.count(images)}"
+        )
     width, height = parse_size(options.size) if options.size else (profile.width, profile.height)
     auto = options.rounds == AUTO
     plan = Plan(
@@ -75,6 +82,8 @@ def resolve(
         target=_first(options.target, TARGET) if auto else None,
         budget_s=_first(options.budget_s, BUDGET_S) if auto else None,
         axis=layout.axis,
+        efficiency=_first(options.efficiency, EFFICIENCY),
+        extra_rounds=EXTRA_ROUNDS if layout.axis == "work" else 0,
     )
     if options.command == LOAD:
         # Each sample warms up by itself. The A/A pair is for makespans.

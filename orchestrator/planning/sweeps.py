@@ -1,4 +1,4 @@
-"""The cells of a sweep: over the slots for `scale`; over the size, the latency or the chunk for `breakeven`."""
+"""The cells of a sweep: over the slots for `scale`; over the work, the batch or the chunk for `breakeven`."""
 
 from __future__ import annotations
 
@@ -8,12 +8,14 @@ from math import ceil, exp, isfinite, lcm, log
 from typing import Final
 
 from orchestrator.errors import UsageError
+from orchestrator.inputs import spin
 from orchestrator.inputs.source import kind_of
 from orchestrator.inputs.synthetic import MAX_SQUARE, MIN_SIDE
-from orchestrator.model.runs import Cell, SweptAxis
+from orchestrator.model.environment import Preflight
+from orchestrator.model.runs import Cell, Plan, SweptAxis
 from orchestrator.phrases.numbers import count
-from orchestrator.planning.cells import Layout, cells_of
-from orchestrator.planning.options import MAX_IMAGES, PROFILES, Options
+from orchestrator.planning.cells import Layout, cells_of, repeated
+from orchestrator.planning.options import BREAKEVEN, MAX_IMAGES, PROFILES, Options
 from orchestrator.strategies import STRATEGIES
 from worker.stages import STAGES
 
@@ -23,6 +25,14 @@ SWEEP_ROUNDS: Final = (
 )
 MAX_TIMES: Final = 10  # times the profile's images that a sweep may take to fill every slot's last turn
 MIN_TURNS: Final = 4  # turns of the most slots, where no number of images fills them all
+
+# A sweep of the work goes from well below to well above the length at which a strategy should be half efficient.
+SHORTEST, LONGEST = 1 / 30, 10.0
+FINEST_S: Final = 1e-6  # a shorter task is nothing but its call
+WORK_TASKS: Final = 64  # in a batch
+WORK_CHUNKS: Final = (1, 4)
+WORK_TRANSPORTS: Final = ("pickle", "redis")  # the payload of a spin task has a few bytes
+EXTRA_ROUNDS: Final = 15  # of the two lengths on either side of the threshold
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +49,23 @@ RANGES: Final[dict[SweptAxis, Range]] = {
     "size": Range(64, 2048, MIN_SIDE, MAX_SQUARE),  # pixels a side
     "latency": Range(1, 256, 0.1, 60_000),  # ms
     "chunk": Range(1, 64, 1, 10_000),  # tasks a message
+    "tasks": Range(2, 128, 1, MAX_IMAGES),  # in a batch
+    "work": Range(
+        0.1, 20, 0.001, 60_000
+    ),  # ms a task; without --from and --to, as long as the overhead suggests
 }
 
 
 def with_defaults(options: Options) -> Options:
     """Return the options with one stage, its best kernel, one chunk and fewer rounds where none are given."""
+    if options.command == BREAKEVEN and options.axis == "work":
+        options = replace(
+            options,
+            stages=options.stages or (spin.STAGE,),
+            chunks=options.chunks or WORK_CHUNKS,
+            transports=options.transports or WORK_TRANSPORTS,
+            images=options.images or WORK_TASKS,
+        )
     stages = options.stages or (DEFAULT_STAGE,)
     best = dict.fromkeys(STAGES[stage].best for stage in stages)
     return replace(
@@ -93,12 +115,49 @@ def breakeven_layout(options: Options, fleet_slots: int | None) -> Layout:
     cells = dict.fromkeys(cell for point in points for cell in _cells_at(chosen, slots, point))
     if options.axis == "chunk" and options.images is None:
         chosen = replace(chosen, images=min(MAX_IMAGES, int(2 * slots * points[-1])))
+    if options.axis == "tasks":
+        chosen = replace(chosen, images=int(points[-1]))
+    if not points:
+        cells = dict.fromkeys(replace(cell, work_s=None) for cell in cells_of(chosen, slots))
+    if options.axis == "work" and not options.chunks:
+        cells = dict.fromkeys(cell for cell in cells if cell.distributed or cell.chunk in (None, 1))
     return Layout(chosen, slots, tuple(cells), options.axis)
 
 
+def with_lengths(plan: Plan, preflight: Preflight, points: int) -> Plan:
+    """Return the plan of `--axis work` with task lengths around the overhead of each cell.
+
+    All lengths lie on one grid, so that cells with similar overheads share the serial cells that they are compared
+    with. In-process strategies also have Celery's lengths, to be compared with it.
+    """
+    step = (LONGEST / SHORTEST) ** (1 / (points - 1))
+    many = [cell for cell in plan.cells if not cell.replica and STRATEGIES[cell.strategy].many_slots]
+    lengths: dict[Cell, list[float]] = {}
+    for cell in many:
+        expected_s = (preflight.overhead_s(cell) or FINEST_S) * plan.efficiency / (1 - plan.efficiency)
+        first = ceil(log(max(FINEST_S, expected_s * SHORTEST)) / log(step) - 0.5)
+        lengths[cell] = [float(f"{step ** (first + index):.3g}") for index in range(points)]
+    celery = [length for cell, found in lengths.items() if cell.distributed for length in found]
+    for strategy in {cell.strategy for cell in lengths if not cell.distributed}:
+        quickest = min(
+            (cell for cell in lengths if cell.strategy == strategy), key=lambda cell: lengths[cell][0]
+        )
+        lengths[quickest] = sorted({*lengths[quickest], *celery})
+    every = sorted({length for found in lengths.values() for length in found})
+    cells = tuple(
+        replace(cell, work_s=length)
+        for cell in plan.cells
+        if not cell.replica
+        for length in lengths.get(cell, every)
+    )
+    return replace(plan, cells=(*cells, repeated(cells)))
+
+
 def points_of(options: Options) -> tuple[float, ...]:
-    """Return the points of the sweep, as the options set its ends."""
+    """Return the points of the sweep, as the options set its ends; none where the preflight sets them."""
     spread = RANGES[options.axis]
+    if options.axis == "work" and options.low is options.high is None:
+        return ()
     ends = {
         "--from": spread.low if options.low is None else options.low,
         "--to": spread.high if options.high is None else options.high,
@@ -108,7 +167,7 @@ def points_of(options: Options) -> tuple[float, ...]:
             raise UsageError(
                 f"{flag} {value:g} is out of range; give a number from {spread.lowest:g} to {spread.highest:g}"
             )
-    return spaced(ends["--from"], ends["--to"], options.points, whole=options.axis != "latency")
+    return spaced(ends["--from"], ends["--to"], options.points, whole=options.axis not in ("latency", "work"))
 
 
 def spaced(low: float, high: float, points: int, whole: bool) -> tuple[float, ...]:
@@ -145,5 +204,9 @@ def _cells_at(options: Options, slots: int, point: float) -> Iterator[Cell]:
     for cell in cells_of(options, slots):
         if options.axis == "size":
             yield replace(cell, width=int(point), height=int(point))
+        elif options.axis == "tasks":
+            yield replace(cell, tasks=int(point))
+        elif options.axis == "work":
+            yield replace(cell, work_s=point / 1000)
         else:
             yield replace(cell, latency_ms=point)

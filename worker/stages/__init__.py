@@ -10,12 +10,12 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Literal, TypeAlias
 
 from worker.contract import Pixels
-from worker.stages import decode, diagnostics, download, function, grayscale, pipeline
+from worker.stages import decode, diagnostics, download, function, grayscale, pipeline, spin
 from worker.values import encode
 
 Kernel: TypeAlias = Callable[[Any], Any]
 BatchKernel: TypeAlias = Callable[[Sequence[Pixels]], Sequence[Pixels]]
-Kind: TypeAlias = Literal["url", "encoded", "pixels", "gray", "value"]
+Kind: TypeAlias = Literal["url", "encoded", "pixels", "gray", "value", "length", "result"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +51,7 @@ STAGES: Final[Mapping[str, Stage]] = {
     ),
     "pipeline": Stage("url", "gray", pipeline.KERNELS, "best", pipeline.reference),
     "function": Stage("value", "value", function.KERNELS, None, function.reference, in_default_run=False),
+    "spin": Stage("length", "result", spin.KERNELS, "held", spin.reference, in_default_run=False),
 }
 
 DEFAULT_STAGES: Final = tuple(name for name, stage in STAGES.items() if stage.in_default_run)

@@ -16,13 +16,19 @@ from orchestrator.analysis.verdicts.verdict import BASELINES, candidates, is_cel
 from orchestrator.model.findings import Against
 from orchestrator.model.runs import Cell, CellResult, Run
 
-Axis: TypeAlias = Literal["pixels", "latency_ms", "chunk"]
+Axis: TypeAlias = Literal["pixels", "latency_ms", "chunk", "tasks", "work_ms"]
 
 # The plan's name of a swept axis, and the unit in which it is analysed.
-AXES: Final[dict[str, Axis]] = {"size": "pixels", "latency": "latency_ms", "chunk": "chunk"}
+AXES: Final[dict[str, Axis]] = {
+    "size": "pixels",
+    "latency": "latency_ms",
+    "chunk": "chunk",
+    "tasks": "tasks",
+    "work": "work_ms",
+}
 
 # Along these axes the cells of a stage do different work, so that the stage as a whole has no verdict.
-OF_WORK: Final = ("size", "latency")
+OF_WORK: Final = ("size", "latency", "tasks", "work")
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +102,10 @@ def axis_value(run: Run, cell: Cell, axis: Axis) -> float:
         return float((cell.width or run.plan.width) * (cell.height or run.plan.height))
     if axis == "latency_ms":
         return run.plan.latency_ms if cell.latency_ms is None else cell.latency_ms
+    if axis == "tasks":
+        return float(cell.tasks or run.plan.images)
+    if axis == "work_ms":
+        return 1000 * (cell.work_s or 0.0)
     return float(cell.chunk or 1)
 
 

@@ -35,6 +35,8 @@ TITLES: Final[dict[Axis, str]] = {
     "pixels": "size of an image: side of a square with as many pixels",
     "latency_ms": "latency of the origin in ms",
     "chunk": "tasks per message",
+    "tasks": "tasks in a batch",
+    "work_ms": "length of a task in ms",
 }
 HEIGHT_PX: Final = 260
 

@@ -83,6 +83,24 @@ def test_an_option_with_an_effect_is_accepted(options):
         (Options(latency_ms=0.0), "latency", "^--latency-ms has no effect with --axis latency"),
         (Options(chunks=(1, 4)), "chunk", "^--chunk has no effect with --axis chunk"),
         (Options(stages=("decode",)), "latency", "^--axis latency changes nothing for --stage decode"),
+        (Options(stages=("spin",)), "size", "^--axis size changes nothing for --stage spin"),
+        (Options(images=9), "tasks", "^--images has no effect with --axis tasks"),
+        (Options(work_ms=3.0), "work", "^--work-ms has no effect with --axis work"),
+        (
+            Options(stages=("decode",)),
+            "work",
+            "^--axis work sweeps the length of tasks of stage spin; leave --stage",
+        ),
+        (
+            Options(strategies=("threads", "celery")),
+            "work",
+            "compares every strategy with serial; add --strategy",
+        ),
+        (
+            Options(strategies=("serial",)),
+            "work",
+            "needs a strategy with several slots; add --strategy celery",
+        ),
         (Options(strategies=("celery",)), "size", "^--strategy celery alone has nothing to be compared with"),
         (
             Options(strategies=("serial", "threads")),

@@ -8,10 +8,11 @@ from hypothesis import strategies as st
 
 from orchestrator.errors import UsageError
 from orchestrator.inputs.source import Source, kind_of
+from orchestrator.model.environment import Preflight, TaskOverhead
 from orchestrator.planning.option_checks import check_sweep
 from orchestrator.planning.options import Options, parse_slot_counts
 from orchestrator.planning.plan import resolve
-from orchestrator.planning.sweeps import spaced
+from orchestrator.planning.sweeps import spaced, with_lengths
 from tests.unit.planning.planned import planned
 
 
@@ -89,10 +90,63 @@ def test_breakeven_sweeps_the_chunk_of_celery_alone_on_a_batch_that_fills_it():
     assert made.images == 2 * 2 * 32
 
 
+def test_breakeven_sweeps_the_number_of_tasks_of_a_batch():
+    made = planned(breakeven("tasks", 2, 64, 6, strategies=("serial", "celery")))
+    assert sorted({cell.tasks for cell in made.cells}) == [2, 4, 8, 16, 32, 64]
+    assert (made.axis, made.images, {cell.stage for cell in made.cells}) == ("tasks", 64, {"pipeline"})
+
+
+def test_a_folder_with_too_few_pictures_for_a_sweep_of_the_tasks_is_refused_with_how_many_it_has():
+    options = breakeven("tasks", source="my/pictures")
+    with pytest.raises(UsageError, match="goes up to 128 tasks, and the source has 1 pictures; give --to 1"):
+        resolve(options, Source("directory", "my/pictures", ("a.jpg",)))
+
+
+def test_breakeven_sweeps_the_length_of_spin_tasks_between_given_ends():
+    made = planned(breakeven("work", 1, 32, 6, strategies=("serial", "celery")))
+    cells = [cell for cell in made.cells if not cell.replica]
+    assert sorted({cell.work_s for cell in cells}) == pytest.approx([0.001 * 2**step for step in range(6)])
+    assert {(cell.stage, cell.kernel) for cell in cells} == {("spin", "held")}
+    assert {cell.chunk for cell in cells if cell.distributed} == {1, 4}
+    assert (made.images, made.efficiency) == (64, 0.5)
+    assert made.extra_rounds > 0
+
+
+def test_without_ends_lengths_surround_what_the_preflight_expects_of_each_strategy():
+    made = planned(breakeven("work"))
+    kinds = {
+        cell
+        for cell in made.cells
+        if cell.strategy in ("threads", "processes", "celery") and not cell.replica
+    }
+    assert {cell.work_s for cell in made.cells} == {None}
+    costs = {("threads", 1): 2e-5, ("processes", 1): 2e-4, ("celery", 1): 1e-3, ("celery", 4): 3e-4}
+    overheads = tuple(
+        TaskOverhead(c.strategy, c.slots, c.transport, c.chunk, c.pool, costs[c.strategy, c.chunk])
+        for c in kinds
+    )
+    lengthened = with_lengths(made, Preflight(1e-7, overheads=overheads), 7)
+    serial = {cell.work_s for cell in lengthened.cells if cell.strategy == "serial"}
+    for strategy, chunk in costs:
+        lengths = sorted(
+            cell.work_s
+            for cell in lengthened.cells
+            if (cell.strategy, cell.chunk, cell.replica) == (strategy, chunk, 0)
+        )
+        assert set(lengths) <= serial
+        assert lengths[0] == pytest.approx(costs[strategy, chunk] / 30, rel=0.7)
+        if strategy == "celery":
+            assert len(lengths) == 7
+            assert lengths[-1] == pytest.approx(costs[strategy, chunk] * 10, rel=0.7)
+        else:  # compared with Celery where that pays
+            assert lengths[-1] == max(serial)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("weight", None, None, 7), "unknown axis 'weight'; choose from size, latency, chunk"),
+        (("weight", None, None, 7), "unknown axis 'weight'; choose from size, latency, chunk, tasks, work"),
+        (("work", 1, None, 7), "--axis work needs both --from and --to, in ms of work, or neither"),
         (("size", None, None, 5), "--points 5 is out of range; give a whole number from 6"),
         (("size", 100, 100, 6), "--from 100 is not below --to 100"),
         (("size", 1, None, 6), "--from 1 is out of range"),

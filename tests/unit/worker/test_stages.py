@@ -283,7 +283,7 @@ def test_the_best_kernel_is_one_of_the_kernels(stage: str) -> None:
     assert set(known.batch_kernels) <= set(known.kernels)
 
 
-@pytest.mark.parametrize("stage", ["decode", "grayscale", "pipeline"])
+@pytest.mark.parametrize("stage", ["decode", "grayscale", "pipeline", "spin"])
 def test_what_computes_is_held_against_a_reference_of_its_own(stage: str) -> None:
     assert STAGES[stage].reference not in STAGES[stage].kernels.values()
 
@@ -292,8 +292,23 @@ def test_a_default_run_has_the_stages_that_say_so() -> None:
     assert tuple(name for name, stage in STAGES.items() if stage.in_default_run) == DEFAULT_STAGES
 
 
-@pytest.mark.parametrize("stage", OURS)
+@pytest.mark.parametrize("stage", [each for each in OURS if each != "spin"])
 def test_what_a_stage_takes_is_a_url_or_what_another_stage_gives(stage: str) -> None:
     known = STAGES[stage]
     assert known.takes == "url" or STAGES[stage_giving(known.takes)].gives == known.takes
     assert known.fetches_urls == (known.takes == "url")
+
+
+@given(st.sampled_from(["held", "released", "waiting"]), st.integers(1, 3000), st.integers(0, 10_000))
+@settings(max_examples=30, deadline=None)
+def test_every_spin_kernel_gives_what_the_reference_expects(kernel: str, amount: int, seed: int) -> None:
+    payload = f"{kernel} {0.0 if kernel == 'waiting' else amount} {seed}"
+    assert kernel_of("spin", kernel)(payload) == STAGES["spin"].reference(payload)
+
+
+@pytest.mark.parametrize("kernel", ["held", "released"])
+def test_a_spin_task_that_does_less_has_another_output(kernel: str) -> None:
+    outputs = {
+        kernel_of("spin", kernel)(f"{kernel} {amount} {seed}") for amount in (99, 100) for seed in (1, 2)
+    }
+    assert len(outputs) == 4
