@@ -50,10 +50,18 @@ def unequal_batches(samples: Sequence[Sample], chunk: int, tasks: int) -> Batche
     whole = [each for each in known if len(each.service_times_s) == each.tasks == tasks]
     if whole:
         return tuple(_messages(each.service_times_s, chunk) for each in whole[:MOST_BATCHES])
-    # A round that was slow as a whole says nothing about one task compared with another.
-    pool = np.concatenate([np.divide(each.service_times_s, fmean(each.service_times_s)) for each in known])
+    pool = relative_times(known)
     rng = np.random.default_rng(SEED)
     return tuple(_messages(rng.choice(pool, tasks).tolist(), chunk) for _ in range(MOST_BATCHES))
+
+
+def relative_times(samples: Sequence[Sample]) -> Floats:
+    """Return the kept service times of all samples, each relative to the mean of its own sample.
+
+    A round that was slow as a whole says nothing about one task compared with another.
+    """
+    known = [each.service_times_s for each in samples if sum(each.service_times_s) > 0]
+    return np.concatenate([np.divide(each, fmean(each)) for each in known]) if known else np.empty(0)
 
 
 def _messages(times: Sequence[float], chunk: int) -> tuple[float, ...]:
