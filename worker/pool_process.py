@@ -43,6 +43,11 @@ def slot_name() -> str:
     return f"{socket.gethostname()}:{os.getpid()}"
 
 
+def run_task(task: Task) -> Outcome:
+    """Run a task that came with the call."""
+    return execute_in_pool(task, slot_name())
+
+
 def run_pickled(tasks: Sequence[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
     """Run a chunk whose payloads came with the call, and return the outputs with the answer.
 

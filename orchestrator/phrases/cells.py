@@ -23,7 +23,9 @@ def cell_name(cell: Cell, detail: Detail = "short") -> str:
     if detail == "prose":
         return _in_prose(cell)
     parts = [cell.strategy]
-    if cell.transport is not None:
+    if cell.style == "idiomatic":
+        parts.append(cell.style)
+    elif cell.transport is not None:
         short_names = STRATEGIES[cell.strategy].short_transports if cell.strategy in STRATEGIES else {}
         parts.append(f"{short_names.get(cell.transport, cell.transport)}/{cell.chunk}")
     elif cell.chunk is not None and cell.chunk > 1:
@@ -31,7 +33,6 @@ def cell_name(cell: Cell, detail: Detail = "short") -> str:
     parts += ["stays"] if cell.data == "resident" else []
     parts += ["events"] if cell.events == "on" else []
     parts += [cell.pool] if cell.pool not in (None, DEFAULT_POOL) else []
-    parts += [cell.style] if cell.style != "tuned" else []
     parts += ["again"] if cell.replica else []
     short = " ".join(parts)
     if detail == "short":

@@ -67,7 +67,7 @@ def events_differ(run: Run) -> bool:
 def table_legend(run: Run, findings: Findings) -> list[str]:
     """Return what the words in the tables of a run mean."""
     cells = [result.cell for result in run.cells]
-    lines = [SPEEDUPS, *_transports(cells)]
+    lines = [SPEEDUPS, *_transports(cells), *_idioms(cells)]
     lines += [STAYS] if any(cell.data == "resident" for cell in cells) else []
     lines += [AGAIN] if any(cell.replica for cell in cells) else []
     lines += [EVENTS] if events_differ(run) else []
@@ -77,7 +77,7 @@ def table_legend(run: Run, findings: Findings) -> list[str]:
 
 def _transports(cells: Sequence[Cell]) -> Iterator[str]:
     """Yield what one name of a cell with a transport means, and what each transport is."""
-    transported = [cell for cell in cells if cell.transport is not None]
+    transported = [cell for cell in cells if cell.transport is not None and cell.style == "tuned"]
     for strategy in dict.fromkeys(cell.strategy for cell in transported):
         of_strategy = [cell for cell in transported if cell.strategy == strategy]
         largest = max(of_strategy, key=lambda cell: cell.chunk or 1)
@@ -88,6 +88,14 @@ def _transports(cells: Sequence[Cell]) -> Iterator[str]:
         for transport in dict.fromkeys(cell.transport for cell in of_strategy):
             if transport is not None and transport in kinds:
                 yield f"{transport}: {kinds[transport].summary}."
+
+
+def _idioms(cells: Sequence[Cell]) -> Iterator[str]:
+    """Yield what each strategy does as its documentation shows it."""
+    for cell in dict.fromkeys(Cell("", "", each.strategy, 1, style=each.style) for each in cells):
+        idiom = STRATEGIES[cell.strategy].idiom if cell.strategy in STRATEGIES else None
+        if cell.style == "idiomatic" and idiom is not None:
+            yield f"{cell_name(cell)}: as its documentation shows it, {idiom.summary}."
 
 
 def noise_floor_sentence(findings: Findings) -> str:

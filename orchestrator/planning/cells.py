@@ -27,6 +27,7 @@ class Layout:
     slots: int
     cells: tuple[Cell, ...]
     axis: Axis | None = None
+    more: tuple[Cell, ...] = ()  # beside the comparison itself
 
 
 def cells_of(options: Options, slots: int) -> Iterator[Cell]:
@@ -43,6 +44,19 @@ def cells_of(options: Options, slots: int) -> Iterator[Cell]:
                     continue
                 plain = Cell(stage, kernel, strategy, slots if kind.many_slots else 1, work_s=work_s)
                 yield from _variants(options, plain)
+
+
+def more_cells(options: Options, slots: int) -> Iterator[Cell]:
+    """Yield the rows that a stage has beside its comparison: as the documentation shows it.
+
+    Only what an end-to-end task does is worth them, and only where the user did not ask for certain ways.
+    """
+    if options.transports or options.chunks or options.data or options.events:
+        return
+    for cell in dict.fromkeys(replace(cell, transport=None, chunk=None) for cell in cells_of(options, slots)):
+        idiom = STRATEGIES[cell.strategy].idiom
+        if STAGES[cell.stage].end_to_end and idiom is not None:
+            yield replace(cell, transport=idiom.transport, chunk=1, style="idiomatic")
 
 
 def repeated(cells: Sequence[Cell]) -> Cell:

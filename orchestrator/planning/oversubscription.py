@@ -18,9 +18,9 @@ def oversubscription(plan: Plan, embedded: bool, processors: float, free_bytes: 
     cells = [cell for cell in plan.cells if STRATEGIES[cell.strategy].own_processes]
     workers = max((cell.slots for cell in cells if cell.distributed and embedded), default=0)
     # Each of these has a pool, and all pools stay up for the whole run.
-    pools = {(cell.slots, cell.transport, cell.chunk) for cell in cells if not cell.distributed}
-    slots = max([workers, *(pool_slots for pool_slots, _, _ in pools)])
-    processes = workers + sum(pool_slots for pool_slots, _, _ in pools)
+    pools = {(cell.slots, cell.transport, cell.chunk, cell.style) for cell in cells if not cell.distributed}
+    slots = max([workers, *(pool_slots for pool_slots, *_ in pools)])
+    processes = workers + sum(pool_slots for pool_slots, *_ in pools)
     needed = processes * SLOT_BYTES
     if slots <= SLOTS_PER_PROCESSOR * processors and needed <= free_bytes:
         return None

@@ -10,7 +10,7 @@ from orchestrator.analysis.verdicts.stopping import LOOKS
 from orchestrator.errors import UsageError
 from orchestrator.inputs.source import Source
 from orchestrator.model.runs import Plan
-from orchestrator.planning.cells import Layout, cells_of, repeated
+from orchestrator.planning.cells import Layout, cells_of, more_cells, repeated
 from orchestrator.planning.load import load_layout, objective_of
 from orchestrator.planning.option_checks import parse_size
 from orchestrator.planning.options import (
@@ -76,7 +76,7 @@ def resolve(
         source=options.source,
         latency_ms=_first(options.latency_ms, profile.latency_ms),
         bandwidth_mbit=profile.bandwidth_mbit if options.bandwidth_mbit is None else options.bandwidth_mbit,
-        cells=(*cells, repeated(cells)),
+        cells=(*cells, *layout.more, repeated(cells)),
         margin=options.margin,
         arguments=options.arguments,
         target=_first(options.target, TARGET) if auto else None,
@@ -102,7 +102,7 @@ def resolve(
 
 def _comparison_layout(options: Options, fleet_slots: int | None) -> Layout:
     slots = _slots_of(options, fleet_slots)
-    return Layout(options, slots, tuple(cells_of(options, slots)))
+    return Layout(options, slots, tuple(cells_of(options, slots)), more=tuple(more_cells(options, slots)))
 
 
 def _load_layout(options: Options, fleet_slots: int | None) -> Layout:

@@ -21,6 +21,15 @@ class TransportKind(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Idiom:
+    """A strategy as its documentation shows it: what its cells of style `idiomatic` do, one task a message or call."""
+
+    summary: str
+    implementation: str  # the class, as `module:name`
+    transport: str
+
+
+@dataclass(frozen=True, slots=True)
 class StrategyKind:
     """What planning and analysis know of a strategy."""
 
@@ -34,6 +43,7 @@ class StrategyKind:
     chunks: bool = False  # it takes several tasks a message or call
     transport_registry: str | None = None  # its transports by name, as `module:name`
     short_transports: Mapping[str, str] = field(default_factory=dict)  # names for a narrow table
+    idiom: Idiom | None = None  # how its documentation shows it
     in_default_run: bool = True  # it is compared where no strategy is asked for
 
     @property
@@ -69,6 +79,11 @@ STRATEGIES: Mapping[str, StrategyKind] = {
         chunks=True,
         transport_registry="orchestrator.strategies.process_transports:TRANSPORTS",
         short_transports={"shared-memory": "shared"},
+        idiom=Idiom(
+            "ProcessPoolExecutor.map",
+            "orchestrator.strategies.processes:IdiomaticProcesses",
+            transport="pickle",
+        ),
     ),
     "vectorized": StrategyKind(
         "NumPy over the whole stacked batch",
@@ -84,5 +99,10 @@ STRATEGIES: Mapping[str, StrategyKind] = {
         open_loop=True,
         chunks=True,
         transport_registry="worker.payloads:TRANSPORTS",
+        idiom=Idiom(
+            "delay() for every task, then get(), payloads as base64 in JSON",
+            "orchestrator.strategies.celery:IdiomaticCelery",
+            transport="inline",
+        ),
     ),
 }

@@ -83,5 +83,7 @@ class Strategy(ABC):
 
 def make_strategy(cell: Cell, fleet: Fleet | None) -> Strategy:
     """Make the strategy that a cell names; it starts nothing before it is entered."""
-    implementation: type[Strategy] = load(STRATEGIES[cell.strategy].implementation)
+    kind = STRATEGIES[cell.strategy]
+    idiom = kind.idiom if cell.style == "idiomatic" else None
+    implementation: type[Strategy] = load((idiom or kind).implementation)
     return implementation.for_cell(cell, fleet)

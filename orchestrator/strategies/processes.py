@@ -234,6 +234,25 @@ def _arrived(arrivals: Arrivals | None, left: dict[int, Task]) -> list[Sequence[
     return [[task]]
 
 
+class IdiomaticProcesses(Processes):
+    """`ProcessPoolExecutor.map` over the tasks: arrays are pickled, and outcomes come in order.
+
+    A process that dies breaks the pool, and `map` loses what has not come yet; so that is lost here, too.
+    """
+
+    def run(self, tasks: Sequence[Task]) -> Generator[Outcome, None, None]:
+        """Do the batch; closing the generator cancels the calls that have not begun."""
+        limit_s, ended = self._limit_s * len(tasks), 0
+        try:
+            for outcome in self._pool.executor.map(pool_process.run_task, tasks, timeout=limit_s):
+                ended += 1
+                yield outcome
+        except (BrokenProcessPool, TimeoutError) as error:
+            self._pool.kill(f"was ended after the limit of {limit_s:g} s")
+            self._renew(self.slots)
+            yield from (_lost(task, f"the pool broke: {error or 'out of time'}") for task in tasks[ended:])
+
+
 def _lost(task: Task, why: str) -> Outcome:
     return Outcome(task.id, failure=Failure(LOST, why))
 

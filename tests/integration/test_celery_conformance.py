@@ -8,7 +8,7 @@ import pytest
 
 from orchestrator.fleet.fleet import Fleet
 from orchestrator.strategies.base import Strategy
-from orchestrator.strategies.celery import Celery
+from orchestrator.strategies.celery import Celery, IdiomaticCelery
 from tests.conformance import OpenLoopConformance, StrategyConformance
 
 
@@ -39,3 +39,11 @@ class TestInlineInChunks(OnAFleet):
 
 class TestFilesThatStay(OnAFleet):
     transport, chunk, data = "files", 4, "resident"
+
+
+class TestIdiomatic(OnAFleet):
+    """`delay`, then `get`."""
+
+    @classmethod
+    def make(cls, slots: int) -> Strategy:
+        return IdiomaticCelery(slots, cls.fleet, "inline", 1, "local")

@@ -5,14 +5,16 @@ from __future__ import annotations
 import io
 import os
 import signal
+import threading
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from orchestrator.fleet.child_processes import ChildProcesses
 from orchestrator.fleet.fleet import Fleet
-from orchestrator.strategies.celery import Celery
+from orchestrator.strategies.celery import Celery, IdiomaticCelery
 from tests.waiting import until
 from worker.contract import Outcome, Task
 from worker.stages import STAGES
@@ -197,3 +199,20 @@ def test_publishing_is_pipelined(fleet: Fleet):
     """kombu switches it off silently if a retry setting forbids it."""
     with fleet.app.connection_for_write() as connection:
         assert connection.default_channel.supports_batch_publish
+
+
+def test_an_idiomatic_batch_whose_workers_die_ends_and_the_next_one_is_done(
+    fleet: Fleet, processes: ChildProcesses
+):
+    tasks = [
+        Task(0, "diagnostics", "sleep", "30"),
+        *(Task(i, "diagnostics", "noop", "") for i in range(1, 4)),
+    ]
+    with IdiomaticCelery(2, fleet, "inline", 1, "local") as strategy:
+        strategy.prepare(tasks)
+        outcomes = strategy.run(tasks)
+        workers = [pid for name, pid in processes.pids.items() if name.startswith("worker")]
+        threading.Timer(0.5, lambda: [os.kill(pid, signal.SIGKILL) for pid in workers]).start()
+        assert [outcome.status for outcome in outcomes] == ["lost"] * 4
+        assert strategy.disturbance() is not None
+        assert {each.status for each in done(strategy, gray_tasks(4)).values()} == {"ok"}

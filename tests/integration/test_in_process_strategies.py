@@ -25,7 +25,7 @@ import pytest
 from orchestrator.errors import UnavailableError
 from orchestrator.strategies.base import Strategy
 from orchestrator.strategies.process_transports import TRANSPORTS
-from orchestrator.strategies.processes import Processes
+from orchestrator.strategies.processes import IdiomaticProcesses, Processes
 from orchestrator.strategies.serial import Serial
 from orchestrator.strategies.threads import Threads
 from orchestrator.strategies.vectorized import Vectorized
@@ -72,6 +72,12 @@ class TestProcesses(OpenLoopConformance):
     @classmethod
     def make(cls, slots: int) -> Strategy:
         return Processes(slots)
+
+
+class TestIdiomaticProcesses(StrategyConformance):
+    @classmethod
+    def make(cls, slots: int) -> Strategy:
+        return IdiomaticProcesses(slots)
 
 
 class TestProcessesInChunks(StrategyConformance):
@@ -278,6 +284,17 @@ def test_a_process_killed_between_batches_costs_no_task() -> None:
         assert wait_until(lambda: victim not in children())
         check(strategy, batch("grayscale", "numpy", 20))
         check(strategy, batch("grayscale", "numpy", 20))
+
+
+def test_map_loses_what_has_not_come_when_a_process_dies_and_the_next_batch_is_done() -> None:
+    with IdiomaticProcesses(2) as strategy:
+        outcomes = outcomes_of(
+            strategy, [*batch("grayscale", "numpy", 2), dying(), *batch("decode", "asarray", 3, first_id=200)]
+        )
+        assert {outcome.task_id: outcome.status for outcome in outcomes}[100] == "lost"
+        assert sorted(outcome.task_id for outcome in outcomes) == [0, 1, 100, 200, 201, 202]
+        assert "was ended by SIGKILL" in str(strategy.disturbance())
+        check(strategy, batch("grayscale", "numpy", 6))
 
 
 def test_a_process_that_died_idle_is_reported_once_and_replaced_before_the_next_batch() -> None:

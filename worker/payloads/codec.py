@@ -10,6 +10,7 @@ A reference is one of
 
 from __future__ import annotations
 
+import base64
 import math
 from typing import Any, Final
 
@@ -68,6 +69,24 @@ def from_bytes(raw: bytes | memoryview, reference: Reference) -> Payload:
         ) from None
     payload: Payload = values
     return payload
+
+
+def to_base64(payload: Payload) -> Reference:
+    """Return a reference with the payload in it, as values of JSON."""
+    if isinstance(payload, str):
+        return {"url": payload}
+    return {"base64": base64.b64encode(as_bytes(payload)).decode(), **layout(payload)}
+
+
+def from_base64(reference: Reference) -> Payload:
+    """Return the payload in a reference, or raise `PayloadMissingError`."""
+    if "url" in reference:
+        return str(reference["url"])
+    try:
+        raw = base64.b64decode(reference["base64"], validate=True)
+    except (ValueError, TypeError, KeyError) as error:
+        raise PayloadMissingError(f"invalid reference: {error}") from None
+    return from_bytes(raw, reference)
 
 
 def _value_in(raw: bytes | memoryview) -> Payload:

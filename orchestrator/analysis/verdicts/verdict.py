@@ -71,10 +71,14 @@ def unlike_shares(run: Run) -> tuple[float, float] | None:
 def candidates(results: Iterable[CellResult], belongs: Side) -> tuple[CellResult, ...]:
     """Return the cells that one side's best is selected from: those with local data, if it has any.
 
-    Cells with resident data do less work on the clock. The second cell of the A/A pair is left out.
+    Cells with resident data do less work on the clock. The second cell of the A/A pair is left out, and so are
+    idiomatic cells: a side's best is what an expert would write.
     """
     able = [
-        result for result in results if belongs(result.cell) and result.samples and not result.cell.replica
+        result
+        for result in results
+        if belongs(result.cell) and result.samples
+        if not result.cell.replica and result.cell.style == "tuned"
     ]
     return tuple([result for result in able if result.cell.data != "resident"] or able)
 

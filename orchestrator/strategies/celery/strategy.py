@@ -216,7 +216,7 @@ class Celery(Strategy):
         while time.monotonic() < deadline:
             signals.check()
             probes = [Task(number, "diagnostics", "sleep", f"{sleep_s:g}") for number in range(count)]
-            answered |= {outcome.slot for outcome in self.run(probes)}
+            answered |= {outcome.slot for outcome in self._run(probes)}
             sleep_s = min(2 * sleep_s, MAX_PROBE_SLEEP_S)
             self._raise_error()
             if len(answered - {None}) >= self.slots:

@@ -27,7 +27,7 @@ def test_a_long_name_has_kernel_work_and_slots_as_well() -> None:
 
 def test_a_pool_and_a_style_that_are_not_the_usual_ones_are_named() -> None:
     assert cell_name(replace(CELERY, pool="prefork")) == "celery redis/4"
-    assert cell_name(replace(CELERY, pool="solo", style="idiomatic")) == "celery redis/4 solo idiomatic"
+    assert cell_name(replace(CELERY, pool="solo", style="idiomatic")) == "celery idiomatic solo"
     assert cell_name(replace(CELERY, pool="solo"), "prose") == (
         "Celery with numpy on 2 slots (redis, chunk 4, pool solo)"
     )

@@ -68,3 +68,18 @@ def test_the_pool_of_a_fleet_is_what_its_workers_say():
         UnavailableError, match=r"no worker on this broker has pool threads \(they have solo\)"
     ):
         pools_of_fleet(Options(pools=("threads",)), {"solo": 2})
+
+
+def test_only_an_end_to_end_stage_has_idiomatic_rows_and_none_where_ways_are_asked_for():
+    def idiomatic(**asked) -> list[tuple]:
+        cells = planned(Options(**asked)).cells
+        return [
+            (each.stage, each.strategy, each.transport, each.chunk)
+            for each in cells
+            if each.style == "idiomatic"
+        ]
+
+    assert idiomatic() == [("pipeline", "processes", "pickle", 1), ("pipeline", "celery", "inline", 1)]
+    assert idiomatic(stages=("decode",)) == idiomatic(chunks=(2,)) == idiomatic(transports=("redis",)) == []
+    assert idiomatic(strategies=("serial", "celery")) == [("pipeline", "celery", "inline", 1)]
+    assert not any(each.style == "idiomatic" and each.replica for each in planned(Options()).cells)

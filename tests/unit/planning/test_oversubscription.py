@@ -19,7 +19,7 @@ def test_far_more_slots_than_processors_cause_a_warning_with_what_they_need():
     text = warning(1000)
     assert text is not None
     assert text.startswith(
-        "warning: 1000 slots on 2 processors are 3000 processes, which start slowly and need about 300.0 GB of memory "
+        "warning: 1000 slots on 2 processors are 4000 processes, which start slowly and need about 400.0 GB of memory "
         "(1,000.0 GB are free)"
     )
     assert "fewer --slots tell more" in text
@@ -31,8 +31,8 @@ def test_a_few_slots_per_processor_cause_no_warning(slots, warned):
 
 
 def test_too_little_memory_causes_a_warning_even_with_few_slots():
-    assert warning(4, free_bytes=1_200_000_000) is None
-    assert warning(4, free_bytes=1_199_000_000) is not None
+    assert warning(4, free_bytes=1_600_000_000) is None
+    assert warning(4, free_bytes=1_599_000_000) is not None
 
 
 def test_each_pool_of_a_sweep_counts_and_workers_serve_every_row() -> None:
