@@ -19,9 +19,16 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from orchestrator.analysis.stats.intervals import MANY_ROUNDS, centre, estimate, ratio, unpaired_ratio
+from orchestrator.analysis.stats.intervals import (
+    MANY_ROUNDS,
+    centre,
+    estimate,
+    half_width,
+    ratio,
+    unpaired_ratio,
+)
 from orchestrator.analysis.verdicts.selection import compare_best, select_best
-from orchestrator.analysis.verdicts.stopping import LOOKS, half_width
+from orchestrator.analysis.verdicts.stopping import LOOKS
 from orchestrator.model.findings import Estimate
 from orchestrator.model.runs import Cell, CellResult, Sample
 

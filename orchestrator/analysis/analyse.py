@@ -17,10 +17,19 @@ from orchestrator.analysis.scaling.curves import ScalingFindings, scaling
 from orchestrator.analysis.scaling.sweep import OF_WORK, Sweep, SweepLimit, distinct, sweep_limits, sweeps
 from orchestrator.analysis.stats.intervals import makespan, ratio, throughput
 from orchestrator.analysis.verdicts.comparability import comparable, eligible, noise_floor
+from orchestrator.analysis.verdicts.noise import dependence, other_load, step_change
 from orchestrator.analysis.verdicts.recommendations import Advice, EventsCost, advice, events_costs
 from orchestrator.analysis.verdicts.selection import select_best
 from orchestrator.analysis.verdicts.verdict import BASELINES, candidates, is_celery, verdicts
-from orchestrator.model.findings import Answer, Estimate, Observation, Verdict
+from orchestrator.model.findings import (
+    Answer,
+    Dependence,
+    Estimate,
+    Observation,
+    OtherLoad,
+    StepChange,
+    Verdict,
+)
 from orchestrator.model.runs import Cell, CellResult, Run
 
 WITHOUT_VERDICTS: Final = (*OF_WORK, "rate")
@@ -110,6 +119,26 @@ class Findings:
     def noise_floor(self) -> Estimate | None:
         """How far a cell differs from itself."""
         return noise_floor(self.run)
+
+    @cached_property
+    def dependence(self) -> Dependence | None:
+        """How much the rounds depend on each other."""
+        return dependence(self.run)
+
+    @cached_property
+    def step_change(self) -> StepChange | None:
+        """The round from which everything took longer, or less long."""
+        return step_change(self.run)
+
+    @cached_property
+    def other_load(self) -> OtherLoad | None:
+        """What other processes took of the machine."""
+        return other_load(self.run)
+
+    @cached_property
+    def smallest_difference(self) -> float | None:
+        """The difference that 8 of 10 such runs would find in every stage, as a share; `None` without a verdict."""
+        return max((each.smallest for each in self.verdicts if each.smallest is not None), default=None)
 
     @cached_property
     def warnings(self) -> tuple[Observation, ...]:

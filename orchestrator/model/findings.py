@@ -49,6 +49,44 @@ class Observation:
 
 
 @dataclass(frozen=True, slots=True)
+class Stretch:
+    """Rounds during which a ratio stayed the same, and what it was."""
+
+    first: int  # round
+    last: int
+    ratio: float
+
+
+@dataclass(frozen=True, slots=True)
+class Dependence:
+    """How much a run's rounds depend on each other: the rank correlation of a paired ratio with the next round's.
+
+    `correlation` is the median over `pairs`; `effective` is how many independent rounds say as much as `rounds`.
+    """
+
+    correlation: float
+    rounds: int
+    effective: float
+    pairs: int
+
+
+@dataclass(frozen=True, slots=True)
+class StepChange:
+    """A lasting change of the machine's speed: from `round` on, everything took `factor` times as long."""
+
+    round: int
+    factor: float
+
+
+@dataclass(frozen=True, slots=True)
+class OtherLoad:
+    """The share of the CPU time that other processes took: in the median round, and in the worst."""
+
+    usual: float
+    most: float
+
+
+@dataclass(frozen=True, slots=True)
 class Verdict:
     """Whether Celery's best cell of a stage beats a baseline."""
 
@@ -62,7 +100,11 @@ class Verdict:
     rounds: int = 0
     obstacle: Observation | None = None  # why there is no ratio
     bound: str | None = None  # the hop that limits Celery most
-    rounds_needed: int | None = None  # how many more would decide an inconclusive verdict
+    rounds_needed: int | None = None  # how many more would decide an inconclusive verdict, in 8 of 10 cases
+    lacks: Observation | None = None  # which condition of a verdict an inconclusive one does not meet
+    smallest: float | None = None  # the difference that 8 of 10 such runs would find, as a share
+    stretches: tuple[Stretch, ...] = ()  # if the ratio changed during the run
+    load: OtherLoad | None = None  # under which it was measured
     shares: tuple[float, float] | None = None  # processors of a worker's slot and of one here, if unlike
 
 

@@ -11,6 +11,7 @@ from orchestrator.model.runs import Cell, Run
 from orchestrator.phrases.cells import cell_name, image_sizes, origin_latencies
 from orchestrator.phrases.charts import in_stage
 from orchestrator.phrases.numbers import count, interval, level, rate, seconds, size, times
+from orchestrator.phrases.verdicts import load_sentence, smallest_sentence
 from orchestrator.strategies import STRATEGIES
 
 INCOMPLETE: Final = "the run ended before all rounds were measured"
@@ -105,6 +106,14 @@ def noise_floor_sentence(findings: Findings) -> str:
         return "Noise floor: unknown, because no cell was measured twice."
     within = f" ({interval(floor)}, {level(floor)} interval)" if interval(floor) else ""
     return f"Noise floor: the same cell measured twice differs by {times(floor)}{within}."
+
+
+def conditions_sentence(findings: Findings) -> str:
+    """Return what difference the run could have found, and under what load; empty if neither is known."""
+    found, load = findings.smallest_difference, findings.other_load
+    return " ".join(
+        [*([smallest_sentence(found)] if found else []), *([load_sentence(load)] if load else [])]
+    )
 
 
 def plan_facts(run: Run) -> list[tuple[str, str]]:

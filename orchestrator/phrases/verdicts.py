@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from orchestrator.model.findings import Against, Estimate, Observation, Verdict, VerdictWord
+from orchestrator.analysis.stats.intervals import FEWEST_ROUNDS, VERDICT_ROUNDS
+from orchestrator.model.findings import (
+    Against,
+    Estimate,
+    Observation,
+    OtherLoad,
+    Stretch,
+    Verdict,
+    VerdictWord,
+)
 from orchestrator.model.runs import Cell
 from orchestrator.phrases.cells import cell_name
 from orchestrator.phrases.numbers import count, evidence, interval, number, percent
 
 DECIDED: Final = ("helps", "hurts", "ties")
+LOAD_SAID: Final = 0.1  # share of the CPU time from which a verdict says what other processes took
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,20 +64,49 @@ def reason(verdict: Verdict) -> str:
         return obstacle_sentence(verdict.obstacle)
     assert verdict.ratio and verdict.celery and verdict.versus  # noqa: S101, PT018 - it has no obstacle
     celery, versus = cell_name(verdict.celery, "prose"), cell_name(verdict.versus, "prose")
-    ratio, margin, needed = verdict.ratio, percent(verdict.margin), verdict.rounds_needed
-    compared = f"{celery} {took(ratio, verdict.rounds, than=versus)}{_unlike(verdict)}"
+    margin = percent(verdict.margin)
+    took_so_long = took(verdict.ratio, verdict.rounds, than=versus)
+    compared = f"{celery} {took_so_long}{_unlike(verdict)}{_loaded(verdict)}"
     if verdict.verdict == "ties":
         return f"{compared}: less than {margin} apart, so neither is worth choosing for speed"
-    if verdict.verdict != "inconclusive":
-        return compared
-    if ratio.level is None:
-        return f"{compared}: too few for an interval, {count(needed or 1, 'more round')} would give one"
+    return compared if verdict.lacks is None else f"{compared}: {lacking(verdict)}"
+
+
+def lacking(verdict: Verdict) -> str:
+    """Return which condition an inconclusive verdict does not meet, and what would."""
+    assert verdict.lacks  # noqa: S101 - it is inconclusive
+    what, needed = LACKS[verdict.lacks.kind](**verdict.lacks.figures), verdict.rounds_needed
+    if verdict.lacks.kind == "too few rounds":
+        return f"{what}; {count(needed or 1, 'more round')} would do"
+    if verdict.lacks.kind == "changed":
+        return f"{what}; run again on a quieter machine"
     if needed is None:
-        return (
-            f"{compared}: more rounds would not decide, because the times vary too much or the difference is too "
-            f"close to the margin of {margin}"
-        )
-    return f"{compared}: too wide to decide, about {count(needed, 'more round')} would"
+        return f"{what}, and no reasonable number of rounds would decide it"
+    return f"{what}; about {count(needed, 'more round')} would decide it in 8 of 10 cases"
+
+
+def _lacks_steadiness(ratio: Estimate, margin: float, excess: float, changes: Sequence[Stretch]) -> str:
+    first, second, *others = (
+        f"{number(each.ratio)} in rounds {each.first + 1} to {each.last + 1}" for each in changes
+    )
+    if not others:
+        return f"the ratio changed during the run, from {first} to {second}"
+    low, high = (number(end(each.ratio for each in changes)) for end in (min, max))
+    return f"the ratio changed {len(others) + 1} times during the run, between {low} and {high}"
+
+
+ROUNDS_RULE: Final = f"an interval needs {FEWEST_ROUNDS} rounds and a verdict {VERDICT_ROUNDS}"
+
+LACKS: Final[Mapping[str, Callable[..., str]]] = {
+    "too few rounds": lambda rounds, needed: ROUNDS_RULE,
+    "too wide": lambda ratio, margin, excess, changes: (
+        f"the interval is {percent(excess)} too wide for a verdict"
+    ),
+    "too wide for a tie": lambda ratio, margin, excess, changes: (
+        f"less than {percent(margin)} apart so far, but the interval is {percent(excess)} too wide to call it a tie"
+    ),
+    "changed": _lacks_steadiness,
+}
 
 
 def short_reason(verdict: Verdict) -> str:
@@ -79,8 +118,25 @@ def short_reason(verdict: Verdict) -> str:
     within = interval(shown, to=" to ")
     return (
         f"{number(shown.point)} times as {'fast' if ratio.point < 1 else 'long'} as "
-        f"{cell_name(verdict.versus, 'prose')}{f' ({within})' if within else ''}{_unlike(verdict)}"
+        f"{cell_name(verdict.versus, 'prose')}{f' ({within})' if within else ''}{_unlike(verdict)}{_loaded(verdict)}"
     )
+
+
+def load_sentence(load: OtherLoad) -> str:
+    """Return under what other load a run was measured."""
+    most = f", up to {percent(load.most)} in a round" if load.most > load.usual else ""
+    return f"Measured while other processes took {percent(load.usual)} of the CPU time{most}."
+
+
+def smallest_sentence(share: float) -> str:
+    """Return the smallest difference that a run could have found in every stage."""
+    return f"A difference of {percent(share)} would have been found in every stage, in 8 of 10 such runs."
+
+
+def _loaded(verdict: Verdict) -> str:
+    if verdict.load is None or verdict.load.usual <= LOAD_SAID:
+        return ""
+    return f"; measured while other processes took {percent(verdict.load.usual)} of the CPU time"
 
 
 def _unlike(verdict: Verdict) -> str:

@@ -6,10 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
+from orchestrator.analysis.stats.intervals import VERDICT_ROUNDS
 from orchestrator.model.findings import Observation
 from orchestrator.model.runs import Cell, TaskFailure
 from orchestrator.phrases.cells import cell_name
 from orchestrator.phrases.numbers import count, evidence, number, percent
+from orchestrator.phrases.verdicts import ROUNDS_RULE
 
 Texts: TypeAlias = tuple[str, str]
 
@@ -127,19 +129,30 @@ WORDS: Final[Mapping[str, Callable[..., Texts]]] = {
         f"{_cells(cells)} failed other tasks than cells that did the same work, or all of them",
         "their times are compared only with cells that failed as many tasks; mend what fails, and run again",
     ),
-    "too few rounds": lambda rounds, needed: (
-        f"some cells have only {count(rounds, 'round')}: below {needed} there are no intervals, and so no verdicts",
-        f"use --rounds {needed + 2} or more",
+    "too few rounds": lambda rounds: (
+        f"some cells have only {count(rounds, 'round')}: {ROUNDS_RULE}",
+        f"use --rounds {VERDICT_ROUNDS} or more",
     ),
     "A/A differs": lambda ratio, rounds, margin: (
         f"the same cell measured twice has a ratio of {number(ratio.point)} ({evidence(ratio, rounds)}), "
         f"beyond the margin of {percent(margin)}",
         "trust no difference of this size; use more rounds, a quieter machine, or a wider --margin",
     ),
-    "spread": lambda wide, cells, limit, widest, deviation: (
-        f"{wide} of {count(cells, 'cell')} vary by more than {percent(limit)} from round to round, most "
-        f"{widest.stage}, {cell_name(widest, 'prose')}, by {percent(deviation)}",
+    "spread": lambda verdicts, wide, of, limit, widest, reach: (
+        f"the intervals of {wide} of {count(of, 'verdict' if verdicts else 'cell')} "
+        f"{'are too wide to decide' if verdicts else f'reach more than {percent(limit)} to either side'}; the widest, "
+        f"{widest.stage}, {cell_name(widest, 'prose')}, reaches {percent(reach)}",
         "use more rounds, more --images a batch, or a quieter machine",
+    ),
+    "dependent rounds": lambda correlation, rounds, effective: (
+        f"noise lasted longer than a round: {count(rounds, 'round')} say as much as about "
+        f"{count(round(effective), 'independent round')} (rank correlation of neighbours {correlation:.2f})",
+        "intervals allow for it and are wider; a quieter machine would make them narrower, more rounds do so slowly",
+    ),
+    "step change": lambda round_, factor: (
+        f"from round {round_ + 1} on, everything {_changed(factor)}",
+        "ratios stay valid, because both sides are of the same round, but seconds do not: find out what began or ended "
+        "then, and run again",
     ),
     "drift": lambda change: (
         f"from the first round to the last, times {'rose' if change > 0 else 'fell'} by {percent(abs(change))}",
@@ -178,6 +191,10 @@ WORDS: Final[Mapping[str, Callable[..., Texts]]] = {
         "synchronise the machines' clocks (chrony), and run again; makespans are not affected",
     ),
 }
+
+
+def _changed(factor: float) -> str:
+    return f"took {number(factor)} times as long" if factor > 1 else f"was {number(1 / factor)} times as fast"
 
 
 def _cells(cells: Sequence[Cell]) -> str:

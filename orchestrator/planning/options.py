@@ -14,7 +14,7 @@ MEASURING: Final = (RUN, SCALE, BREAKEVEN, LOAD)
 BATCHES: Final = (RUN, SCALE, BREAKEVEN)  # those that time a whole batch
 
 AUTO: Final = "auto"  # the value of --rounds that lets a target and a budget end the run
-TARGET: Final = 0.05  # how narrow, as a share, intervals must be for --rounds auto to stop
+TARGET_OF_MARGIN: Final = 0.5  # of the margin, within which intervals must be for --rounds auto to stop
 BUDGET_S: Final = 300.0  # seconds within which --rounds auto may begin a round
 EFFICIENCY: Final = 0.5  # the share of its slots' time from which METG counts a task as long enough
 EMBEDDED: Final = "embedded"  # the value of --broker that starts one here although another is configured
@@ -255,8 +255,8 @@ class Options:
         "With --rounds auto: stop when intervals are this narrow (0.05 is 5 %).",
         "SHARE",
         commands=BATCHES,
-        default=f"{TARGET:g}",
-        limits=(0.001, 1.0),
+        default="half of --margin",
+        limits=(0.0005, 1.0),
     )
     budget_s: float | None = _option(
         "--budget",

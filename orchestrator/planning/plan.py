@@ -22,7 +22,7 @@ from orchestrator.planning.options import (
     PROFILES,
     RUN,
     SCALE,
-    TARGET,
+    TARGET_OF_MARGIN,
     Options,
 )
 from orchestrator.planning.sweeps import EXTRA_ROUNDS, breakeven_layout, scale_layout
@@ -79,7 +79,7 @@ def resolve(
         cells=(*cells, *layout.more, repeated(cells)),
         margin=options.margin,
         arguments=options.arguments,
-        target=_first(options.target, TARGET) if auto else None,
+        target=_first(options.target, TARGET_OF_MARGIN * options.margin) if auto else None,
         budget_s=_first(options.budget_s, BUDGET_S) if auto else None,
         axis=layout.axis,
         efficiency=_first(options.efficiency, EFFICIENCY),

@@ -29,6 +29,7 @@ from orchestrator.phrases.numbers import NONE, interval, number, seconds, times
 from orchestrator.phrases.recommendations import changes
 from orchestrator.phrases.run import (
     INCOMPLETE,
+    conditions_sentence,
     environment_facts,
     failure_lines,
     noise_floor_sentence,
@@ -80,7 +81,7 @@ def render(run: Run, findings: Findings) -> str:
         reason=reason,
         warnings=[warning_text(each) for each in findings.warnings],
         figure=_figure,
-        noise_floor=noise_floor_sentence(findings),
+        noise_floor=f"{noise_floor_sentence(findings)} {conditions_sentence(findings)}".rstrip(),
         conclusions=changes(findings),
         tables={
             f"{stage} {work}".strip(): table_rows(run.of_work(stage, work), findings)

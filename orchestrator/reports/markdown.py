@@ -9,7 +9,7 @@ from orchestrator.model.runs import CellResult, Run
 from orchestrator.phrases.cells import cell_name, image_sizes
 from orchestrator.phrases.numbers import NONE, count, interval, number, seconds, spread, times
 from orchestrator.phrases.recommendations import conclusions
-from orchestrator.phrases.run import INCOMPLETE, noise_floor_sentence
+from orchestrator.phrases.run import INCOMPLETE, conditions_sentence, noise_floor_sentence
 from orchestrator.phrases.verdicts import reason
 from orchestrator.phrases.warnings import warning_text
 from orchestrator.reports.escaping import in_code, in_markdown
@@ -40,6 +40,7 @@ def render(run: Run, findings: Findings) -> str:
             lines += ["", f"### {in_markdown(f'{stage} {work}'.strip())}", "", HEAD, RULE]
             lines += [_row(result, findings) for result in run.of_work(stage, work)]
     lines += ["", noise_floor_sentence(findings)] if findings.noise_floor else []
+    lines += ["", said] if (said := conditions_sentence(findings)) else []
     lines += [""] if findings.warnings else []  # or Markdown takes them for rows of the table
     for warning in map(warning_text, findings.warnings):
         lines.append(f"- warning: {in_markdown(warning.message)}; {in_markdown(warning.remedy)}")

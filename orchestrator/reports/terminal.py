@@ -20,7 +20,14 @@ from orchestrator.phrases.cells import cell_name
 from orchestrator.phrases.load import load_sentences
 from orchestrator.phrases.numbers import NONE, interval, level, number, seconds, spread, times
 from orchestrator.phrases.recommendations import conclusions
-from orchestrator.phrases.run import events_differ, failure_lines, heading, noise_floor_sentence, table_legend
+from orchestrator.phrases.run import (
+    conditions_sentence,
+    events_differ,
+    failure_lines,
+    heading,
+    noise_floor_sentence,
+    table_legend,
+)
 from orchestrator.phrases.verdicts import short_reason
 from orchestrator.phrases.warnings import warning_text
 from orchestrator.reports.load import load_report
@@ -76,6 +83,7 @@ def report(run: Run, findings: Findings, width: int) -> RenderableType:
     parts += [Text(), Text("\n".join(table_legend(run, findings)), style="dim")]
     parts += _problems(run, findings)
     parts += [Text(), Text(noise_floor_sentence(findings))] if findings.noise_floor else []
+    parts += [Text(said)] if (said := conditions_sentence(findings)) else []
     parts += _conclusions(conclusions(findings))
     parts += _verdicts(findings.verdicts)
     return Group(*parts)

@@ -20,6 +20,8 @@ CHECKS: Final[tuple[Check, ...]] = (
     timing.too_few_rounds,
     timing.aa_differs,
     timing.spread,
+    timing.dependent_rounds,
+    timing.stepped,
     timing.drift,
     timing.timer,
     machine.other_load,
@@ -35,6 +37,7 @@ CHECKS: Final[tuple[Check, ...]] = (
 # Those that may have come from outside the run, so that another run may not have them.
 DISTURBANCES: Final[tuple[Check, ...]] = (
     tasks.disturbed,
+    timing.stepped,
     timing.drift,
     machine.other_load,
     machine.steal_time,

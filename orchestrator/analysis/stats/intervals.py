@@ -1,7 +1,7 @@
 """Points with intervals: of a cell's times, and of the ratio of two cells.
 
-All are distribution-free and computed on logarithms, because times are positive and skewed, and a ratio is a
-difference of logarithms. docs/explanation/verdicts.md has their measured coverage.
+All come from rank tests of logarithms, because times are positive and skewed, and a ratio is a difference of
+logarithms; where rounds depend on each other they are wider. docs/measurements/statistics.md has their coverage.
 Sources: Hodges & Lehmann, "Estimates of location based on rank tests", Ann. Math. Statist. 34, 1963; Wilcoxon,
 "Individual comparisons by ranking methods", Biometrics Bulletin 1, 1945; Hollander, Wolfe & Chicken, "Nonparametric
 Statistical Methods", 3rd ed., 2014, sec. 3.2, 3.3 (signed ranks), 3.5, 3.6 (signs) and 4.2, 4.3 (unpaired).
@@ -11,21 +11,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from math import exp, log
+from math import exp, expm1, inf, log
 from typing import Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from orchestrator.analysis.stats import exact_tests
+from orchestrator.analysis.stats.dependence import inflation, stretches
 from orchestrator.model.findings import Estimate
 from orchestrator.model.runs import CellResult
 
 Floats: TypeAlias = NDArray[np.float64]
 
-ASKED_LEVEL: Final = 0.95  # intervals come as close to this level as their number of rounds allows
-CLEARANCE: Final = 0.2  # how far from 1 the interval of a difference must stay, as a share of its own width
-FEWEST_ROUNDS: Final = 5  # fewer give no interval: at 4 even the widest one covers only 87.5 %
+ASKED_LEVEL: Final = (
+    0.95  # intervals have the lowest level from this one on that their number of rounds allows
+)
+CLEARANCE: Final = 0.25  # how far from 1 the interval of a difference must stay, as a share of its own width
+FEWEST_ROUNDS: Final = 6  # fewer give no interval: at 5 even the widest one covers only 93.75 %
+VERDICT_ROUNDS: Final = 7  # fewer give no verdict: choosing the best of several cells takes one round
 
 # Below this many rounds the point is Hodges and Lehmann's pseudo-median, and the interval is the ordered Walsh
 # averages that Wilcoxon's signed-rank test does not reject. Its level is exact if logarithms lie symmetrically about
@@ -39,12 +43,25 @@ MANY_ROUNDS: Final = 17
 def estimate(values: Sequence[float]) -> Estimate | None:
     """Return the middle of positive values, one a round, with its interval; `None` of no values.
 
-    Below `FEWEST_ROUNDS` values there is no interval.
+    Args:
+        values: in the order of their rounds. Below `FEWEST_ROUNDS` of them there is no interval.
+
+    The rank test's interval is `inflation` times as wide as for independent rounds. If the rounds change during the run
+    (`stretches`), it reaches to the middles of the highest and the lowest stretch.
     """
     if not values:
         return None
-    enough = len(values) >= FEWEST_ROUNDS
-    return _interval(walsh_averages(_logarithms(values)), rank_test(len(values)) if enough else None)
+    logarithms = _logarithms(values)
+    independent = _interval(
+        walsh_averages(logarithms), rank_test(len(values)) if len(values) >= FEWEST_ROUNDS else None
+    )
+    if independent.low is None or independent.high is None:
+        return independent
+    wider, middle = inflation(logarithms), independent.point
+    middles = [exp(float(np.median(logarithms[each]))) for each in stretches(logarithms)]
+    low = min(middle * (independent.low / middle) ** wider, *middles)
+    high = max(middle * (independent.high / middle) ** wider, *middles)
+    return Estimate(middle, low, high, independent.level)
 
 
 def makespan(result: CellResult) -> Estimate | None:
@@ -84,8 +101,8 @@ def beyond_one(ratio: Estimate, margin: float) -> int:
 
     Significant: the interval must not merely exclude 1, but stay clear of it by `CLEARANCE` of its own width, on the
     logarithmic scale. At 95 %, one in twenty pairs of identical cells would be called different wherever the noise
-    exceeds the margin; with the clearance it is about one in a hundred from 7 rounds on, and one in fifty at 5 and 6
-    (benchmarks/statistics/clearance.py). The exact test has no level that strict at 7 rounds.
+    exceeds the margin; with the clearance it is at most one in fifty, also where rounds depend on each other
+    (benchmarks/statistics/clearance.py, coverage.py). The exact test has no level that strict at 7 rounds.
     """
     if ratio.low is None or ratio.high is None:
         return 0
@@ -95,6 +112,13 @@ def beyond_one(ratio: Estimate, margin: float) -> int:
     if log(ratio.low) > clearance and ratio.point > 1 + margin:
         return 1
     return 0
+
+
+def half_width(estimate: Estimate | None) -> float:
+    """Return how far, relative to its middle, an interval reaches up; infinite if there is none."""
+    if estimate is None or estimate.low is None or estimate.high is None:
+        return inf
+    return expm1(log(estimate.high / estimate.low) / 2)
 
 
 def centre(logarithms: Floats) -> float:
@@ -124,10 +148,10 @@ def rank_test(rounds: int) -> Floats:
 def critical_value(cumulated: Floats) -> tuple[int, float]:
     """Return how many ordered averages to leave out at either end, and the level of what is left.
 
-    It is the possible level closest to `ASKED_LEVEL`; of two equally close, the higher.
+    It is the lowest possible level that is at least `ASKED_LEVEL`, or the highest if none is.
     """
     levels = 1 - 2 * cumulated[: max(1, len(cumulated) // 2)]
-    k = int(np.argmin(np.abs(levels - ASKED_LEVEL)))
+    k = max(0, int(np.count_nonzero(levels >= ASKED_LEVEL)) - 1)
     return k, float(levels[k])
 
 

@@ -10,13 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import replace
-from math import expm1, log
 from typing import Final
 
 from orchestrator.analysis.scaling.sweep import OF_WORK, sweeps
-from orchestrator.analysis.stats.intervals import makespan
+from orchestrator.analysis.stats.intervals import half_width, makespan
 from orchestrator.analysis.verdicts.verdict import verdicts
-from orchestrator.model.findings import Estimate
 from orchestrator.model.runs import Run
 
 # Rounds after which widths are checked; the last ends the run.
@@ -50,13 +48,6 @@ def narrow(run: Run, target: float) -> bool:
         return all(half_width(each) <= target for each in (*ratios, *(point.ratio for point in points)))
     measured = [result for result in run.cells if result.samples]
     return all(half_width(makespan(result)) <= target for result in measured)
-
-
-def half_width(estimate: Estimate | None) -> float:
-    """Return how far, relative to its middle, an interval reaches up; infinite if there is none."""
-    if estimate is None or estimate.low is None or estimate.high is None:
-        return float("inf")
-    return expm1(log(estimate.high / estimate.low) / 2)
 
 
 def _only(run: Run, rounds: Collection[int]) -> Run:

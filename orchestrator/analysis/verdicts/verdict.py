@@ -7,17 +7,22 @@ many cells has no advantage.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from math import ceil, log
+from math import exp, log, log1p
 from typing import Final
+
+import numpy as np
 
 from orchestrator.analysis.hops import bound
 from orchestrator.analysis.queueing.service_demands import cores_by_machine
-from orchestrator.analysis.stats.intervals import CLEARANCE, FEWEST_ROUNDS, beyond_one, paired
+from orchestrator.analysis.stats.dependence import stretches
+from orchestrator.analysis.stats.intervals import CLEARANCE, VERDICT_ROUNDS, beyond_one, paired
+from orchestrator.analysis.stats.power import rounds_to_decide, smallest_difference
 from orchestrator.analysis.verdicts.comparability import obstacle
+from orchestrator.analysis.verdicts.noise import other_load
 from orchestrator.analysis.verdicts.selection import Selection, compare_best, select_best
-from orchestrator.model.findings import Against, Estimate, Observation, Verdict, VerdictWord
+from orchestrator.model.findings import Against, Estimate, Observation, Stretch, Verdict, VerdictWord
 from orchestrator.model.runs import Cell, CellResult, Run
 
 Side = Callable[[Cell], bool]
@@ -33,7 +38,7 @@ BASELINES: Final[dict[Against, Side]] = {
     "serial": lambda cell: cell.strategy == "serial",
 }
 
-MOST_ROUNDS: Final = 1000  # if a decision takes more, the number of rounds is not what prevents it
+TINY: Final = 1e-9  # a distance to the margin, so that it can be divided by
 
 
 def verdicts(run: Run) -> tuple[Verdict, ...]:
@@ -53,7 +58,7 @@ def verdicts(run: Run) -> tuple[Verdict, ...]:
                     _disturbed(stage, against, run, is_baseline)
                     or judge(stage, against, celery, versus, run.plan.margin)
                 )
-    return tuple(replace(each, shares=unlike_shares(run)) for each in found)
+    return tuple(replace(each, shares=unlike_shares(run), load=other_load(run)) for each in found)
 
 
 def unlike_shares(run: Run) -> tuple[float, float] | None:
@@ -90,16 +95,45 @@ def judge(
     ours, theirs = select_best(celery), select_best(versus)
     if ours is None or theirs is None:
         return _unmeasured(stage, against, ours, theirs, margin)
-    prevents = obstacle(ours, theirs)
-    estimate = None if prevents else compare_best(ours, theirs)
-    rounds = len(paired(ours.best.makespans_s, theirs.best.makespans_s))
-    selected = len(paired(ours.by_round, theirs.by_round))
-    word = "invalid" if prevents else classify(estimate, margin)
-    needed = rounds_needed(estimate, min(rounds, selected), margin) if word == "inconclusive" else None
-    if estimate is None and prevents is None:
-        prevents = Observation("no round in common", {"cell": ours.best.cell, "other": theirs.best.cell})
     cells = ours.best.cell, theirs.best.cell
-    return Verdict(stage, word, against, *cells, estimate, margin, rounds, prevents, bound(ours.best), needed)
+    rounds = len(paired(ours.best.makespans_s, theirs.best.makespans_s))
+    prevents = obstacle(ours, theirs)
+    if prevents is not None:
+        return Verdict(stage, "invalid", against, *cells, None, margin, rounds, prevents, bound(ours.best))
+    estimate = compare_best(ours, theirs)
+    if estimate is None:
+        prevents = Observation("no round in common", {"cell": cells[0], "other": cells[1]})
+        return Verdict(
+            stage,
+            "inconclusive",
+            against,
+            *cells,
+            None,
+            margin,
+            0,
+            prevents,
+            bound(ours.best),
+            VERDICT_ROUNDS,
+        )
+    changes = changed(ours.makespans_s, theirs.makespans_s)
+    judged = min(rounds, 1 + len(paired(ours.by_round, theirs.by_round)))  # choosing takes one round
+    word = classify(estimate, margin) if judged >= VERDICT_ROUNDS else "inconclusive"
+    lacks = what_lacks(estimate, judged, margin, changes) if word == "inconclusive" else None
+    needed = rounds_needed(estimate, judged, margin) if word == "inconclusive" else None
+    return Verdict(
+        stage,
+        word,
+        against,
+        *cells,
+        estimate,
+        margin,
+        rounds,
+        bound=bound(ours.best),
+        rounds_needed=needed,
+        lacks=lacks,
+        smallest=smallest_difference(estimate, margin),
+        stretches=changes,
+    )
 
 
 def classify(ratio: Estimate | None, margin: float) -> VerdictWord:
@@ -117,21 +151,47 @@ def classify(ratio: Estimate | None, margin: float) -> VerdictWord:
     return "inconclusive"
 
 
-def rounds_needed(ratio: Estimate | None, rounds: int, margin: float) -> int | None:
-    """Return how many more rounds would decide, if the point stays and the interval narrows as 1 / sqrt(rounds).
+def changed(ours: Mapping[int, float], theirs: Mapping[int, float]) -> tuple[Stretch, ...]:
+    """Return the stretches of a ratio that changed during the run; nothing if it did not."""
+    rounds = paired(ours, theirs)
+    logs = np.array([log(ours[each] / theirs[each]) for each in rounds])
+    parts = stretches(logs)
+    if len(parts) < 2:
+        return ()
+    return tuple(
+        Stretch(rounds[part.start], rounds[part.stop - 1], exp(float(np.median(logs[part]))))
+        for part in parts
+    )
 
-    For a difference, the half width and the clearance beyond it must fall below the point's distance from 1; for a
-    tie, the half width below the point's distance from the margin; both on the logarithmic scale. `None` if that
-    takes more than `MOST_ROUNDS`: the truth lies too near the margin, or the times vary too much.
+
+def what_lacks(ratio: Estimate, rounds: int, margin: float, changes: Sequence[Stretch]) -> Observation:
+    """Return which condition an inconclusive ratio does not meet.
+
+    `excess` is how much too wide the interval is, as a share: so much narrower about the same point, it would decide.
     """
-    if ratio is None or ratio.low is None or ratio.high is None:
-        return max(1, FEWEST_ROUNDS - rounds)
-    half_width = log(ratio.high / ratio.low) / 2
-    distance, limit = abs(log(ratio.point)), log(1 + margin)
-    to_reach = distance / (1 + 2 * CLEARANCE) if distance > limit else limit - distance
-    if to_reach <= 0 or rounds * (half_width / to_reach) ** 2 > MOST_ROUNDS:
-        return None
-    return max(1, ceil(rounds * (half_width / to_reach) ** 2) - rounds)
+    if rounds < VERDICT_ROUNDS or ratio.low is None or ratio.high is None:
+        return Observation("too few rounds", {"rounds": rounds, "needed": VERDICT_ROUNDS})
+    point, low, high, limit = log(ratio.point), log(ratio.low), log(ratio.high), log1p(margin)
+    tie = abs(point) <= limit
+    if tie:
+        used = max((high - point) / max(limit - point, TINY), (point - low) / max(limit + point, TINY))
+    else:
+        near = point - low if point > 0 else high - point
+        used = (near + CLEARANCE * (high - low)) / abs(point)
+    kind = "changed" if changes else "too wide for a tie" if tie else "too wide"
+    return Observation(
+        kind, {"ratio": ratio, "margin": margin, "excess": used - 1, "changes": tuple(changes)}
+    )
+
+
+def rounds_needed(ratio: Estimate, rounds: int, margin: float) -> int | None:
+    """Return how many more rounds would decide; `None` if more rounds are not what is needed.
+
+    At fewer than `VERDICT_ROUNDS` it is what lacks to those; after them, `power.rounds_to_decide`.
+    """
+    if rounds < VERDICT_ROUNDS or ratio.low is None:
+        return max(1, VERDICT_ROUNDS - rounds)
+    return rounds_to_decide(ratio, rounds, margin)
 
 
 def _disturbed(stage: str, against: Against, run: Run, is_baseline: Side) -> Verdict | None:
@@ -151,5 +211,5 @@ def _unmeasured(
     celery, versus = ours.best.cell if ours else None, theirs.best.cell if theirs else None
     prevents = Observation("unmeasured", {"stage": stage, "side": "Celery" if ours is None else against})
     return Verdict(
-        stage, "inconclusive", against, celery, versus, None, margin, 0, prevents, None, FEWEST_ROUNDS
+        stage, "inconclusive", against, celery, versus, None, margin, 0, prevents, None, VERDICT_ROUNDS
     )

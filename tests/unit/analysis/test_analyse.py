@@ -101,7 +101,7 @@ def test_a_single_round_gives_points_alone() -> None:
     findings = analyse(run_at({SERIAL: 1.0, SERIAL_AGAIN: 1.0, THREADS: 0.5, REDIS: 2.0}, STEADY[:1]))
     assert all(each.level is None for each in findings.makespans.values())
     assert {each.verdict for each in findings.verdicts} == {"inconclusive"}
-    assert [each.rounds_needed for each in findings.verdicts] == [5, 4]
+    assert [each.rounds_needed for each in findings.verdicts] == [6, 6]
 
 
 def test_the_same_run_gives_the_same_findings() -> None:

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from orchestrator.model.findings import Estimate, Observation, Verdict
+from orchestrator.model.findings import Estimate, Observation, OtherLoad, Stretch, Verdict
 from orchestrator.model.runs import Cell
-from orchestrator.phrases.verdicts import reason, short_reason
+from orchestrator.phrases.verdicts import load_sentence, reason, short_reason, smallest_sentence
 
 CELERY = Cell("decode", "asarray", "celery", 2, "redis", 4, "local")
 THREADS = Cell("decode", "asarray", "threads", 2)
@@ -35,18 +35,51 @@ def test_below_celery_s_cell_the_figure_is_enough() -> None:
     assert short_reason(FASTER) == "2.00 times as fast as threads with asarray on 2 slots (1.25 to 2.50)"
 
 
+WIDE = {"ratio": SLOWER.ratio, "margin": 0.05, "excess": 0.09, "changes": ()}
+THREE = (Stretch(0, 9, 1.2), Stretch(10, 19, 0.9), Stretch(20, 48, 1.1))
+
+
 @pytest.mark.parametrize(
-    ("ratio", "needed", "end"),
+    ("lacks", "needed", "end"),
     [
-        (Estimate(1.5), 4, "(7 rounds): too few for an interval, 4 more rounds would give one"),
-        (SLOWER.ratio, 9, ": too wide to decide, about 9 more rounds would"),
-        (SLOWER.ratio, None, "or the difference is too close to the margin of 5 %"),
+        (
+            Observation("too few rounds", {"rounds": 3, "needed": 7}),
+            4,
+            ": an interval needs 6 rounds and a verdict 7; 4 more rounds would do",
+        ),
+        (
+            Observation("too wide", WIDE),
+            9,
+            ": the interval is 9 % too wide for a verdict; about 9 more rounds would decide it in 8 of 10 cases",
+        ),
+        (
+            Observation("too wide", WIDE),
+            None,
+            ": the interval is 9 % too wide for a verdict, and no reasonable number of rounds would decide it",
+        ),
+        (
+            Observation("too wide for a tie", {**WIDE, "excess": 1.4}),
+            30,
+            ": less than 5 % apart so far, but the interval is 140 % too wide to call it a tie; about 30 more rounds "
+            "would decide it in 8 of 10 cases",
+        ),
+        (
+            Observation("changed", {**WIDE, "changes": THREE[1:]}),
+            9,
+            ": the ratio changed during the run, from 0.900 in rounds 11 to 20 to 1.10 in rounds 21 to 49; run again "
+            "on a quieter machine",
+        ),
+        (
+            Observation("changed", {**WIDE, "changes": THREE}),
+            9,
+            ": the ratio changed 2 times during the run, between 0.900 and 1.20; run again on a quieter machine",
+        ),
     ],
 )
-def test_an_inconclusive_verdict_says_what_would_decide_it(
-    ratio: Estimate, needed: int | None, end: str
+def test_an_inconclusive_verdict_says_which_condition_it_lacks_and_what_would_decide_it(
+    lacks: Observation, needed: int | None, end: str
 ) -> None:
-    undecided = replace(SLOWER, verdict="inconclusive", ratio=ratio, rounds_needed=needed)
+    undecided = replace(SLOWER, verdict="inconclusive", lacks=lacks, rounds_needed=needed)
     assert reason(undecided).startswith(TOOK)
     assert reason(undecided).endswith(end)
     assert short_reason(undecided) == reason(undecided)
@@ -64,3 +97,12 @@ def test_unlike_sides_are_said_beside_the_verdict() -> None:
         assert say(replace(SLOWER, shares=(0.25, 1.0))).endswith(
             "; the sides are unlike: a worker's slot has 0.25 of a processor, a slot here 1"
         )
+
+
+def test_a_run_says_under_what_load_it_was_measured_and_what_it_could_have_found() -> None:
+    assert load_sentence(OtherLoad(0.03, 0.12)) == (
+        "Measured while other processes took 3 % of the CPU time, up to 12 % in a round."
+    )
+    assert smallest_sentence(0.09) == (
+        "A difference of 9 % would have been found in every stage, in 8 of 10 such runs."
+    )

@@ -47,16 +47,21 @@ def test_every_verdict_of_an_older_result_stays(command):
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_every_ratio_of_an_older_result_stays(command):
+def test_every_figure_of_an_older_result_stays_within_an_interval_no_narrower(command):
     path = DATA / f"{command}.json"
     before = dict(estimates(json.loads(path.read_text())))
     now = dict(estimates(results.to_json(results.read(path))))
     assert before.keys() == now.keys()
     for name, was in before.items():
         assert (now[name] is None) == (was is None), name
-        for figure in ("point", "low", "high", "level") if was is not None else ():
-            expected = None if was[figure] is None else pytest.approx(was[figure], rel=1e-4)
-            assert now[name][figure] == expected, f"{name}.{figure}"
+        if was is None:
+            continue
+        assert now[name]["point"] == pytest.approx(was["point"], rel=1e-4), name
+        assert (now[name]["level"] is None) == (was["level"] is None), name
+        if was["level"] is not None:  # intervals of today allow for rounds that depend on each other
+            assert now[name]["low"] <= was["low"] * 1.0001, name
+            assert now[name]["high"] >= was["high"] / 1.0001, name
+            assert now[name]["level"] >= 0.95, name
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -43,7 +43,7 @@ def test_tasks_per_second_are_of_all_rounds_and_not_only_of_the_last():
 
 
 @pytest.mark.parametrize(
-    ("rounds", "said"), [(7, "± is the 95 % interval."), (5, "± is the 94 % interval."), (3, None)]
+    ("rounds", "said"), [(7, "± is the 95 % interval."), (6, "± is the 97 % interval."), (5, None)]
 )
 def test_the_legend_has_the_level_of_intervals_that_the_rounds_allow(rounds: int, said: str | None):
     run = example_run()

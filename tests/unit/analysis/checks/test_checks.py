@@ -21,6 +21,8 @@ from tests.unit.analysis.made_runs import (
 
 QUIET = [Load(round_, other=0.02, steal=0.0, throttled_s=0.0, mhz=3000.0) for round_ in range(7)]
 RISING = [1.0, 1.03, 1.06, 1.09, 1.12, 1.15, 1.18]
+SLOWED = [1.0, 1.01, 0.99] * 7 + [1.15, 1.16, 1.14] * 7
+WAVES = [1.0, 1.01, 1.02, 1.01, 1.11, 1.12, 1.13, 1.11, 1.05, 1.04, 1.06, 1.05] * 2
 
 
 def kinds(run: Run) -> list[str]:
@@ -67,10 +69,14 @@ FIRES: list[tuple[str, Run]] = [
     ("failed tasks", failing()),
     ("not compared", run_of(result(SERIAL, STEADY), result(REDIS, STEADY, ok=7, failed=1))),
     ("not compared", run_of(result(SERIAL, STEADY, ok=0, failed=8))),
-    ("too few rounds", run_of(result(SERIAL, STEADY[:4]))),
+    ("too few rounds", run_of(result(SERIAL, STEADY[:6]))),
     ("A/A differs", run_at({SERIAL: 1.0, SERIAL_AGAIN: 1.06})),
     ("A/A differs", run_at({SERIAL: 1.0, SERIAL_AGAIN: 0.94})),
     ("spread", run_of(result(SERIAL, [1.0, 1.2, 0.8, 1.1, 0.9, 1.3, 0.7]))),
+    ("spread", run_of(result(SERIAL, [1.0] * 7), result(REDIS, [1.0, 1.2, 0.8, 1.1, 0.9, 1.3, 0.7]))),
+    ("dependent rounds", run_of(result(SERIAL, [1.0] * 24), result(REDIS, WAVES))),
+    ("step change", run_of(result(SERIAL, SLOWED), result(REDIS, SLOWED))),
+    ("step change", run_of(result(SERIAL, SLOWED[::-1]))),
     ("drift", run_of(result(SERIAL, RISING), result(THREADS, RISING))),
     ("drift", run_of(result(SERIAL, RISING[::-1]))),
     ("timer", run_of(result(SERIAL, STEADY), preflight=Preflight(timer_resolution_s=0.001))),
@@ -91,11 +97,26 @@ QUIET_RUNS: list[tuple[str, Run]] = [
     ("disturbed", run_of(result(SERIAL, STEADY))),
     ("failed tasks", run_of(result(SERIAL, STEADY))),
     ("not compared", failing()),
-    ("too few rounds", run_of(result(SERIAL, STEADY[:5]))),
+    ("too few rounds", run_of(result(SERIAL, STEADY))),
     ("too few rounds", run_of(complete=False, planned=[SERIAL])),
     ("A/A differs", run_at({SERIAL: 1.0, SERIAL_AGAIN: 1.04})),
     ("A/A differs", run_at({SERIAL: 1.0, THREADS: 9.0})),
-    ("spread", run_of(result(SERIAL, [1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 9.0]))),
+    (
+        "spread",
+        run_of(result(SERIAL, [1.0 + 0.01 * (7 * round_ % 41) for round_ in range(41)])),
+    ),  # far apart, but many
+    (
+        "spread",
+        run_of(result(SERIAL, [1.0] * 7), result(REDIS, [9.0, 12, 8, 11, 9, 13, 7])),
+    ),  # wide, and decided
+    ("dependent rounds", run_of(result(SERIAL, [1.0] * 24), result(REDIS, [1.0, 1.1] * 12))),
+    (
+        "dependent rounds",
+        run_of(result(SERIAL, [1.0] * 7), result(REDIS, [1.0, 1.1, 1.1, 1.0, 1.0, 1.1, 1.0])),
+    ),
+    ("step change", run_of(result(SERIAL, SLOWED), result(REDIS, SLOWED[::-1]))),  # not everything
+    ("step change", run_of(result(SERIAL, [1.0 + 0.02 * round_ for round_ in range(40)]))),  # a drift
+    ("drift", run_of(result(SERIAL, SLOWED))),  # a step
     ("spread", run_of(result(SERIAL, [1.0]))),
     ("drift", run_of(result(SERIAL, [1.0 + 0.001 * round_ for round_ in range(7)]))),  # sure, and small
     ("drift", run_of(result(SERIAL, [1.3, 1.0, 1.2, 0.9, 1.1, 1.4, 0.8]))),  # large, and chance

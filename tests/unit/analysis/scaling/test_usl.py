@@ -86,7 +86,7 @@ def test_slots_beyond_the_cores_are_left_out() -> None:
 
 
 def test_a_valley_is_refused() -> None:
-    found = fit({n: dict.fromkeys(range(5), x) for n, x in ((1, 10.0), (2, 5.0), (4, 20.0), (8, 40.0))})
+    found = fit({n: dict.fromkeys(range(6), x) for n, x in ((1, 10.0), (2, 5.0), (4, 20.0), (8, 40.0))})
     assert isinstance(found, Refusal)
     assert (found.kind, found.figures) == ("valley", {"slots": 2, "before": 1, "after": 4})
     assert "lower on 2 slots than on 1 and on 4" in law_sentence(found)

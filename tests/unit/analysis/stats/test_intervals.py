@@ -1,3 +1,4 @@
+from collections.abc import Sequence
 from math import exp, log
 from time import perf_counter
 
@@ -6,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from orchestrator.analysis.stats.dependence import inflation
 from orchestrator.analysis.stats.intervals import FEWEST_ROUNDS, estimate, makespan, ratio, unpaired_ratio
 from orchestrator.model.findings import Estimate
 from tests.unit.analysis.made_runs import SERIAL, result
@@ -23,10 +25,10 @@ def test_point_is_the_median_of_the_geometric_means_of_two() -> None:
 
 @pytest.mark.parametrize(
     ("n", "level", "cut"),
-    [(5, 0.9375, 0), (6, 0.9375, 1), (7, 0.953125, 2), (8, 0.9453125, 4), (9, 0.9453125, 6)],
+    [(6, 0.96875, 0), (7, 0.953125, 2), (8, 0.9609375, 3), (9, 0.9609375, 5), (10, 0.951171875, 8)],
 )
-def test_interval_is_the_achievable_one_closest_to_95_percent(n: int, level: float, cut: int) -> None:
-    logarithms = [2.0**i / 100 for i in range(n)]
+def test_interval_has_the_lowest_achievable_level_from_95_percent_on(n: int, level: float, cut: int) -> None:
+    logarithms = up_and_down([2.0**i / 100 for i in range(n)])
     averages = sorted((a + b) / 2 for i, a in enumerate(logarithms) for b in logarithms[i:])
     found = estimate([exp(each) for each in logarithms])
     assert found is not None
@@ -35,11 +37,34 @@ def test_interval_is_the_achievable_one_closest_to_95_percent(n: int, level: flo
     assert found.high == pytest.approx(exp(averages[-1 - cut]))
 
 
-def test_interval_at_5_rounds_reaches_from_the_least_to_the_largest() -> None:
-    assert Estimate(pytest.approx(4), 1.0, pytest.approx(16), 0.9375) == estimate([1.0, 2.0, 4.0, 8.0, 16.0])
+def test_interval_at_6_rounds_reaches_from_the_least_to_the_largest() -> None:
+    times = up_and_down([1.0, 2.0, 4.0, 8.0, 16.0, 32.0])
+    assert Estimate(pytest.approx(2**2.5), pytest.approx(1), pytest.approx(32), 0.96875) == estimate(times)
 
 
-@pytest.mark.parametrize("n", [1, 2, 4])
+def test_rounds_that_depend_on_each_other_give_a_wider_interval_about_the_same_point() -> None:
+    times = [1.0, 1.1, 1.2, 1.3, 1.4, 1.5, 1.6, 1.7, 1.8, 1.9]
+    independent, dependent = estimate(up_and_down(times)), estimate(times)
+    assert independent is not None
+    assert dependent is not None
+    assert dependent.point == independent.point
+    wider = log((dependent.high or 0) / (dependent.low or 1)) / log(
+        (independent.high or 0) / (independent.low or 1)
+    )
+    assert wider == pytest.approx(inflation(times))
+    assert wider > 2
+
+
+def test_a_ratio_that_changes_during_a_run_has_an_interval_that_reaches_both_values() -> None:
+    noise = np.random.default_rng(1).normal(0, 0.02, 40)
+    times = [exp(each) * (1.0 if round_ < 15 else 1.3) for round_, each in enumerate(noise)]
+    found = estimate(times)
+    assert found is not None
+    assert (found.low or 9) <= np.median(times[:15])
+    assert (found.high or 0) >= np.median(times[15:])
+
+
+@pytest.mark.parametrize("n", [1, 2, 5])
 def test_too_few_rounds_give_a_point_and_no_interval(n: int) -> None:
     assert Estimate(pytest.approx(3.0)) == estimate([3.0] * n)
 
@@ -57,32 +82,32 @@ def test_a_time_that_is_not_positive_is_refused() -> None:
 
 
 def test_makespan_is_in_seconds() -> None:
-    found = makespan(result(SERIAL, [2.0, 2.1, 1.9, 2.05, 1.95]))
+    found = makespan(result(SERIAL, up_and_down([1.9, 1.95, 1.99, 2.01, 2.05, 2.1])))
     assert found is not None
     assert (found.low, found.high) == (pytest.approx(1.9), pytest.approx(2.1))
     assert found.point == pytest.approx(2.0, rel=1e-3)
 
 
 def test_ratio_pairs_rounds_and_leaves_out_those_that_lack_one() -> None:
-    numerator = {round_: 2.0 * 10**round_ for round_ in range(7)}
-    denominator = {round_: 1.0 * 10**round_ for round_ in range(2, 9)}
+    numerator = {round_: 2.0 * 10**round_ for round_ in range(8)}
+    denominator = {round_: 1.0 * 10**round_ for round_ in range(2, 10)}
     found = ratio(numerator, denominator)
     assert found is not None
-    assert found.level == 0.9375
+    assert found.level == 0.96875
     assert (found.point, found.low, found.high) == (pytest.approx(2), pytest.approx(2), pytest.approx(2))
 
 
 def test_unpaired_ratio_cuts_the_ordered_differences_at_mann_and_whitneys() -> None:
-    # at 5 against 5: P(U <= 3) = 7 / 252, so 1 - 14 / 252 is the level closest to 95 %
-    new, old = [exp(2.0**i) for i in range(5)], [exp(0.1 * i) for i in range(5)]
+    # at 6 against 6: P(U <= 5) = 19 / 924, so 1 - 38 / 924 is the lowest level from 95 % on
+    new, old = [exp(2.0**i) for i in range(6)], [exp(0.1 * i) for i in range(6)]
     differences = sorted(log(a / b) for a in new for b in old)
     found = unpaired_ratio(new, old)
     assert found is not None
-    assert found.level == pytest.approx(1 - 14 / 252)
-    assert log(found.point) == pytest.approx(differences[12])
+    assert found.level == pytest.approx(1 - 38 / 924)
+    assert log(found.point) == pytest.approx((differences[17] + differences[18]) / 2)
     assert (log(found.low or 0), log(found.high or 0)) == (
-        pytest.approx(differences[3]),
-        pytest.approx(differences[21]),
+        pytest.approx(differences[5]),
+        pytest.approx(differences[30]),
     )
 
 
@@ -99,12 +124,14 @@ def test_hundreds_of_rounds_take_no_time() -> None:
     assert found.level == pytest.approx(0.95, abs=0.01)
 
 
-@pytest.mark.parametrize(("n", "level", "cut"), [(17, 0.9510, 4), (30, 0.9572, 9), (40, 0.9615, 13)])
+@pytest.mark.parametrize(
+    ("n", "level", "cut"), [(17, 0.9510, 4), (30, 0.9572, 9), (40, 0.9615, 13), (42, 0.9564, 14)]
+)
 def test_many_rounds_give_the_median_and_the_values_that_the_sign_test_leaves(
     n: int, level: float, cut: int
 ) -> None:
-    logarithms = [2.0**i / 1e9 for i in range(n)]
-    found = estimate([exp(each) for each in np.random.default_rng(1).permutation(logarithms)])
+    logarithms = [1.1**i / 100 for i in range(n)]
+    found = estimate([exp(each) for each in up_and_down(logarithms)])
     assert found is not None
     assert found.level == pytest.approx(level, abs=1e-4)
     assert log(found.point) == pytest.approx(np.median(logarithms))
@@ -112,7 +139,7 @@ def test_many_rounds_give_the_median_and_the_values_that_the_sign_test_leaves(
     assert log(found.high or 0) == pytest.approx(logarithms[-1 - cut])
 
 
-@given(st.lists(times, min_size=5, max_size=12), st.floats(1e-3, 1e3))
+@given(st.lists(st.integers(1, 10**6).map(float), min_size=5, max_size=20), st.floats(1e-3, 1e3))
 def test_estimate_scales_with_its_values(values: list[float], factor: float) -> None:
     plain, scaled = estimate(values), estimate([value * factor for value in values])
     assert plain is not None
@@ -139,26 +166,41 @@ def test_swapping_the_sides_inverts_the_unpaired_ratio(one: list[float], other: 
 
 
 @given(st.lists(times, min_size=1, max_size=12), st.data())
-def test_a_longer_time_never_lowers_an_estimate(values: list[float], data: st.DataObject) -> None:
+def test_a_longer_time_never_lowers_a_point_nor_an_unpaired_interval(
+    values: list[float], data: st.DataObject
+) -> None:
     index = data.draw(st.integers(0, len(values) - 1))
     longer = [*values]
     longer[index] *= data.draw(st.floats(1, 100))
     before, after = estimate(values), estimate(longer)
     assert before is not None
     assert after is not None
-    for less, more in zip(_figures(before), _figures(after), strict=True):
+    assert before.point <= after.point * (1 + 1e-12)
+    others = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0]
+    unpaired_before, unpaired_after = unpaired_ratio(values, others), unpaired_ratio(longer, others)
+    assert unpaired_before is not None
+    assert unpaired_after is not None
+    for less, more in zip(_figures(unpaired_before), _figures(unpaired_after), strict=True):
         assert less is None or more is None or less <= more * (1 + 1e-12)
 
 
-@given(st.lists(times, min_size=5, max_size=30))
-def test_point_lies_within_its_interval_and_that_within_the_values(values: list[float]) -> None:
+@given(st.lists(times, min_size=6, max_size=30))
+def test_point_lies_within_its_interval_and_that_reaches_no_further_than_the_dependence(
+    values: list[float],
+) -> None:
     found = estimate(values)
     assert found is not None
     assert found.low is not None
     assert found.high is not None
-    assert min(values) <= found.low * (1 + 1e-12)
     assert found.low <= found.point <= found.high
-    assert found.high <= max(values) * (1 + 1e-12)
+    wider = inflation([log(value) for value in values])
+    assert found.point * (min(values) / found.point) ** wider <= found.low * (1 + 1e-9)
+    assert found.high <= found.point * (max(values) / found.point) ** wider * (1 + 1e-9)
+
+
+def up_and_down(values: Sequence[float]) -> list[float]:
+    """Return ascending values from both ends inwards, so that nothing carries over from a round to the next."""
+    return [values[-1 - place // 2] if place % 2 == 0 else values[place // 2] for place in range(len(values))]
 
 
 def _figures(found: Estimate) -> tuple[float | None, float | None, float | None]:

@@ -54,14 +54,14 @@ def test_levels_show_the_rounds_in_which_every_cell_was_slow() -> None:
 
 def test_contest_of_single_cells_is_their_paired_ratio() -> None:
     ours, theirs = (
-        select_best([result(REDIS, [2, 4, 6, 8, 10])]),
-        select_best([result(SERIAL, [1, 2, 3, 4, 5])]),
+        select_best([result(REDIS, [2, 4, 6, 8, 10, 12])]),
+        select_best([result(SERIAL, [1, 2, 3, 4, 5, 6])]),
     )
     assert ours is not None
     assert theirs is not None
     found = compare_best(ours, theirs)
     assert found is not None
-    assert (found.point, found.low, found.high, found.level) == (2, 2, 2, 0.9375)
+    assert (found.point, found.low, found.high, found.level) == (2, 2, 2, 0.96875)
 
 
 def test_the_interval_contains_that_of_the_selected_cells_and_that_of_the_best_ones() -> None:
@@ -77,11 +77,11 @@ def test_the_interval_contains_that_of_the_selected_cells_and_that_of_the_best_o
     assert found.point == pytest.approx(1)
     assert found.low == pytest.approx(1)
     assert (found.high or 0) > 1.5
-    assert found.level == 0.9375
+    assert found.level == 0.953125
 
 
-def test_picking_needs_a_sixth_round_before_there_is_an_interval() -> None:
-    for rounds, level in ((5, None), (6, 0.9375)):
+def test_picking_needs_a_seventh_round_before_there_is_an_interval() -> None:
+    for rounds, level in ((6, None), (7, 0.953125)):
         ours = select_best([result(REDIS, [1.0] * rounds), result(INLINE, [2.0] * rounds)])
         theirs = select_best([result(SERIAL, [1.0] * rounds)])
         assert ours is not None
