@@ -55,6 +55,14 @@ def environment(
     )
 
 
+def free_memory() -> int | None:
+    """Return the bytes that processes may still take; `None` if this host does not let us read that."""
+    try:
+        return int(psutil.virtual_memory().available)
+    except OSError:
+        return None
+
+
 @cache
 def _cpu_model() -> str | None:
     """The processor's name: from the kernel if it has one, else from py-cpuinfo, which takes a second."""

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 
-import psutil
 import redis
 
 from orchestrator.errors import UnavailableError, UsageError
@@ -22,7 +21,7 @@ from orchestrator.fleet.run_lock import RunLock
 from orchestrator.inputs.provisioning import Inputs, prepared_inputs
 from orchestrator.inputs.source import Source
 from orchestrator.measurement.example_output import example_output
-from orchestrator.measurement.machine import environment
+from orchestrator.measurement.machine import environment, free_memory
 from orchestrator.measurement.open_loop import sending_rate_per_s
 from orchestrator.measurement.preflight import preflight, task_overheads
 from orchestrator.measurement.recorder import Recorder, now
@@ -71,8 +70,7 @@ def measured(
             else None
         )
         plan = resolve(options, source, slots, watcher.note)
-        free_bytes = psutil.virtual_memory().available
-        if crowded := oversubscription(plan, options.broker is None, usable_cpus(), free_bytes):
+        if crowded := oversubscription(plan, options.broker is None, usable_cpus(), free_memory()):
             watcher.note(crowded)
         inputs = prepared_inputs(plan, source, processes, options.broker, watcher.step)
         stack.enter_context(allowing(inputs.origins))

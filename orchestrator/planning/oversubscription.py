@@ -13,7 +13,7 @@ SLOTS_PER_PROCESSOR: Final = (
 SLOT_BYTES: Final = 100 * 10**6  # about what an embedded worker of one slot and its pool process take
 
 
-def oversubscription(plan: Plan, embedded: bool, processors: float, free_bytes: int) -> str | None:
+def oversubscription(plan: Plan, embedded: bool, processors: float, free_bytes: int | None) -> str | None:
     """Return a warning if the plan's slots are too many for the usable processors and the free memory."""
     cells = [cell for cell in plan.cells if STRATEGIES[cell.strategy].own_processes]
     workers = max((cell.slots for cell in cells if cell.distributed and embedded), default=0)
@@ -22,11 +22,12 @@ def oversubscription(plan: Plan, embedded: bool, processors: float, free_bytes: 
     slots = max([workers, *(pool_slots for pool_slots, *_ in pools)])
     processes = workers + sum(pool_slots for pool_slots, *_ in pools)
     needed = processes * SLOT_BYTES
-    if slots <= SLOTS_PER_PROCESSOR * processors and needed <= free_bytes:
+    if slots <= SLOTS_PER_PROCESSOR * processors and (free_bytes is None or needed <= free_bytes):
         return None
+    free = "" if free_bytes is None else f" ({free_bytes / 1e9:,.1f} GB are free)"
     where = f"{processors:g} processor{'' if processors == 1 else 's'}"
     return (
         f"warning: {slots} slots on {where} are {processes} processes, which start slowly and need about "
-        f"{needed / 1e9:,.1f} GB of memory ({free_bytes / 1e9:,.1f} GB are free); fewer --slots tell more, unless "
+        f"{needed / 1e9:,.1f} GB of memory{free}; fewer --slots tell more, unless "
         "tasks mostly wait"
     )

@@ -11,7 +11,9 @@ from tests.unit.planning.planned import planned
 PLENTY = 10**12
 
 
-def warning(slots: int, *strategies: str, embedded: bool = True, free_bytes: int = PLENTY) -> str | None:
+def warning(
+    slots: int, *strategies: str, embedded: bool = True, free_bytes: int | None = PLENTY
+) -> str | None:
     return oversubscription(planned(Options(slots=slots, strategies=strategies)), embedded, 2.0, free_bytes)
 
 
@@ -33,6 +35,8 @@ def test_a_few_slots_per_processor_cause_no_warning(slots, warned):
 def test_too_little_memory_causes_a_warning_even_with_few_slots():
     assert warning(4, free_bytes=1_600_000_000) is None
     assert warning(4, free_bytes=1_599_000_000) is not None
+    assert warning(4, free_bytes=None) is None
+    assert "about 400.0 GB of memory; fewer" in str(warning(1000, free_bytes=None))
 
 
 def test_each_pool_of_a_sweep_counts_and_workers_serve_every_row() -> None:
