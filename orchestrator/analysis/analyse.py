@@ -98,6 +98,18 @@ class Findings:
         """The verdicts of every stage; a sweep of the work or of the arrival rate has none."""
         return () if self.run.plan.axis in WITHOUT_VERDICTS else verdicts(self.run)
 
+    @property
+    def distinct_verdicts(self) -> tuple[Verdict, ...]:
+        """The verdicts, each opponent once: a serial cell may also be the best in-process one."""
+        best = {(each.celery, each.versus) for each in self.verdicts if each.against == "best in-process"}
+        return tuple(
+            each
+            for each in self.verdicts
+            if each.against == "best in-process"
+            or each.versus is None
+            or (each.celery, each.versus) not in best
+        )
+
     @cached_property
     def answer(self) -> Answer:
         """What to use for each stage, whether Celery pays in it, and from how many slots elsewhere it would."""

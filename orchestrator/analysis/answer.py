@@ -115,7 +115,9 @@ def _because(run: Run, verdict: Verdict, ledgers: Mapping[Cell, HopLedger], dema
     if verdict.verdict in ("helps", "inconclusive", "invalid"):
         kinds: dict[str, Reason] = {"helps": "fastest", "inconclusive": "undecided", "invalid": "invalid"}
         return Observation(kinds[verdict.verdict])
-    ours = next(each for each in run.cells if each.cell == verdict.celery)
+    ours = next((each for each in run.cells if each.cell == verdict.celery), None)
+    if ours is None:
+        return Observation("unknown")
     if (station := _busy_station(demands, ours.cell)) is not None:
         name, limit_per_s = station
         return Observation(name, {"limit_per_s": limit_per_s})

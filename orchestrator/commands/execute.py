@@ -49,7 +49,7 @@ def run_and_report(options: Options) -> int:
         try:
             saver.flush()
         except BreakevenError:
-            show(run)  # the user sees the figures although no file has them
+            show(run, table=True)  # the user sees the figures although no file has them
             raise
         _report(run, options)
         if options.flower:
@@ -66,14 +66,17 @@ def exit_code(run: Run) -> int:
     return 0 if sound and not any(sample.lost or sample.wrong for sample in disturbed) else 1
 
 
-def show(run: Run) -> None:
-    """Print the report: in colour and as wide as a terminal, plain and 80 columns wide elsewhere."""
+def show(run: Run, table: bool) -> None:
+    """Print the answer, with `table` after every row.
+
+    In colour and as wide as a terminal; plain and 80 columns wide elsewhere.
+    """
     findings = analyse(run)
     console = terminal.screen()
     if console.is_terminal:
-        console.print(terminal.report(run, findings, console.width))
+        console.print(terminal.report(run, findings, console.width, table))
     else:
-        sys.stdout.write(terminal.render(run, findings))
+        sys.stdout.write(terminal.render(run, findings, table))
 
 
 class Saver:
@@ -160,7 +163,7 @@ def _report(run: Run, options: Options) -> None:
             if options.json == STDOUT:
                 sys.stdout.write(results.dumps(run))
             else:
-                show(run)
+                show(run, options.table)
         except OSError as error:
             unwritten = error
         sys.stderr.write(f"{incomplete}result: {escape_control(str(path))}\n")

@@ -39,6 +39,12 @@ def report(
             default=False,
         ),
     ] = None,
+    table: Annotated[
+        bool,
+        option(
+            "--table", "On a terminal: print every row and every warning before the answer.", default=False
+        ),
+    ] = False,
 ) -> int:
     """Render a saved result again."""
     # Imported here: they load NumPy, altair and pydantic, which --help can do without.
@@ -63,7 +69,7 @@ def report(
     elif output is not None:
         _write(Path(output), REPORTS[format_](run, analyse(run)).encode())
     elif format_ == "terminal":
-        show(run)
+        show(run, table)
     elif format_ == "html" and sys.stdout.isatty():
         raise UsageError("--format html is a page for a browser: name a file for it with --output")
     else:

@@ -4,14 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from math import ceil
 from typing import Final
 
-from orchestrator.model.findings import AddedTime, Answer, Estimate, Reason, StageAnswer, VerdictWord
-from orchestrator.model.runs import Cell
+from orchestrator.model.findings import (
+    AddedTime,
+    Answer,
+    Elsewhere,
+    Estimate,
+    Reason,
+    StageAnswer,
+    VerdictWord,
+)
+from orchestrator.model.runs import Cell, Run
 from orchestrator.phrases.cells import cell_name
-from orchestrator.phrases.numbers import TIMES, count, listed, number, seconds
-from orchestrator.phrases.verdicts import reason
+from orchestrator.phrases.numbers import TIMES, count, interval, level, listed, number, seconds
+from orchestrator.phrases.verdicts import lacking, reason, unlike
 
+AS_FAST: Final = 1.005  # a speedup that rounds to 1.00
 CHOICES: Final = {"serial": "one thread", "vectorized": "NumPy batch", "celery": "Celery"}
 
 
@@ -46,56 +56,74 @@ def choice(cell: Cell | None) -> str:
     return "nothing measured" if cell is None else CHOICES.get(cell.strategy, cell.strategy)
 
 
-def faster(speedup: Estimate | None) -> str:
-    """Return a speedup in words: `1.9× faster`, `38× slower`, `1,000× slower`, `as fast`."""
+def choice_of_kernel(cell: Cell | None, run: Run) -> str:
+    """Return what a user would use, with the kernel if the stage has several: `threads, session`."""
+    several = cell and len({each.cell.kernel for each in run.of_stage(cell.stage)}) > 1
+    return f"{choice(cell)}, {cell.kernel}" if cell and several else choice(cell)
+
+
+def here(run: Run, answer: Answer) -> str:
+    """Return where the figures of an answer hold, what they are over, and how sure they are."""
+    workers, broker = run.environment.workers, run.environment.broker
+    processors = f"{count(ceil(run.environment.cpu.usable), 'processor')}"
+    if broker is None or broker.embedded:
+        where = f"On this machine ({processors}, {count(run.plan.slots, 'slot')})"
+    else:
+        slots = count(sum(each.slots for each in workers), "slot")
+        where = f"Here ({processors}) and on {count(len(workers), 'worker')} ({slots})"
+    speedups = [each for stage in answer.stages for each in (stage.fastest_speedup, stage.celery_speedup)]
+    over = ", against one thread" if any(speedups) else ""
+    of_intervals = level(*speedups)
+    return f"{where}{over}{f' ({of_intervals} intervals)' if of_intervals else ''}:"
+
+
+def faster(speedup: Estimate | None, intervals: bool = False) -> str:
+    """Return a speedup in words: `1.90× faster`, `38× slower (36–40)`, `1,000× slower`, `as fast`."""
     if speedup is None:
         return ""
-    times = max(speedup.point, 1 / speedup.point)
-    if times < 1.005:
-        return "as fast"
-    return f"{number(times, 3 if times < 2 else 2)}{TIMES} {'faster' if speedup.point > 1 else 'slower'}"
+    shown = speedup if speedup.point > 1 else speedup.inverse
+    within = interval(shown, _times) if intervals else ""
+    does = f"{_times(shown.point)}{TIMES} {'faster' if speedup.point > 1 else 'slower'}"
+    return f"{does if shown.point >= AS_FAST else 'as fast'}{f' ({within})' if within else ''}"
+
+
+def _times(ratio: float) -> str:
+    return number(ratio, 3 if ratio < 2 else 2)
+
+
+def versus_fastest(stage: StageAnswer) -> str:
+    """Return Celery against the fastest in-process cell, unless that is one thread: `38× slower than threads`."""
+    verdict = stage.verdict
+    if verdict.ratio is None or verdict.versus is None or verdict.versus.strategy == "serial":
+        return ""
+    speedup = verdict.ratio.inverse
+    return f"{faster(speedup)} {'as' if 1 / AS_FAST < speedup.point < AS_FAST else 'than'} {choice(verdict.versus)}"
 
 
 def because(stage: StageAnswer) -> str:
-    """Return the one reason for a stage's verdict, as a sentence without its full stop."""
+    """Return the one reason for a stage's verdict, as a clause."""
     if stage.because.kind in ("undecided", "invalid"):
-        return reason(stage.verdict)
+        return reason(stage.verdict) if stage.verdict.lacks is None else lacking(stage.verdict)
     text: Reason = stage.because.kind  # type: ignore[assignment]  # as analysis/answer makes it
-    return REASONS[text](**stage.because.figures)
-
-
-def elsewhere(stage: StageAnswer) -> str:
-    """Return what slots on other machines would do, as a sentence without its full stop."""
-    slots = stage.wins_from_slots_elsewhere
-    if stage.elsewhere == "predicted" and slots is not None:
-        return f"Celery would be the fastest from {count(slots, 'slot')} on other machines (predicted)"
-    return {
-        "never": "No number of slots on other machines would make it the fastest (predicted)",
-        "too short": "The batch is too short for slots on other machines to help; more --images may change that",
-        "unknown": "Whether slots on other machines would help is not known",
-    }.get(stage.elsewhere, "")
+    return f"{REASONS[text](**stage.because.figures)}{unlike(stage.verdict)}"
 
 
 REASONS: Final[Mapping[Reason, Callable[..., str]]] = {
     "fastest": lambda: "Celery is the fastest choice here",
     "publishing": lambda limit_per_s: (
-        f"Publishing and collecting limits Celery to {number(limit_per_s)} tasks/s"
+        f"publishing and collecting limits Celery to {number(limit_per_s)} tasks/s"
     ),
-    "broker": lambda limit_per_s: f"The broker limits Celery to {number(limit_per_s)} tasks/s",
-    "payloads": lambda limit_per_s: f"Moving the data limits Celery to {number(limit_per_s)} tasks/s",
+    "broker": lambda limit_per_s: f"the broker limits Celery to {number(limit_per_s)} tasks/s",
+    "payloads": lambda limit_per_s: f"moving data limits Celery to {number(limit_per_s)} tasks/s",
     "window": lambda limit_per_s: (
-        f"The limit on messages in flight keeps Celery at {number(limit_per_s)} tasks/s"
+        f"the limit on messages in flight keeps Celery at {number(limit_per_s)} tasks/s"
     ),
-    "moving": lambda moving_s, work_s: (
-        f"Moving a task's data takes {seconds(moving_s)}, its work {seconds(work_s)}"
-    ),
+    "moving": lambda moving_s, work_s: f"moving data takes {seconds(moving_s)}, the work {seconds(work_s)}",
     "cores": lambda alone_s, work_s: (
-        f"Workers share the processors with the broker: a task takes {seconds(work_s)} instead of {seconds(alone_s)}"
+        f"on shared processors the work takes {seconds(work_s)} instead of {seconds(alone_s)}"
     ),
-    "overhead": lambda added_s, work_s: (
-        f"Celery adds {seconds(added_s)} to a task that works for {seconds(work_s)}"
-    ),
-    "unknown": lambda: "What holds it back was not measured",
+    "overhead": lambda added_s, work_s: f"Celery adds {seconds(added_s)} to {seconds(work_s)} of work",
+    "unknown": lambda: "what holds it back was not measured",
 }
 
 
@@ -109,23 +137,37 @@ def added_sentence(added: Iterable[AddedTime]) -> str:
     alone = "" if (first.cell.chunk or 1) == 1 else f" with {first.cell.chunk} tasks a message"
     return (
         f"Celery adds about {seconds(first.added_s)} to a task here{alone}{f' ({also})' if also else ''}, estimated "
-        f"from {first.cell.stage}: it is less than half efficient where a task works for less than that."
+        f"from {first.cell.stage}: with shorter tasks it is less than half efficient."
     )
 
 
 def lead(answer: Answer) -> str:
-    """Return what to use for each stage, and where slots on other machines would make Celery the fastest."""
+    """Return what to use for each stage, and what slots on other machines would do."""
     chosen: dict[str, list[str]] = {}
     for stage in answer.stages:
-        speedup = (
-            "" if stage.fastest_speedup in (None, Estimate(1.0)) else f" ({faster(stage.fastest_speedup)})"
-        )
-        chosen.setdefault(choice(stage.fastest), []).append(f"{stage.stage}{speedup}")
+        speedup = stage.fastest_speedup
+        shown = "" if speedup in (None, Estimate(1.0)) else f" ({faster(speedup)})"
+        chosen.setdefault(choice(stage.fastest), []).append(f"{stage.stage}{shown}")
     use = "; ".join(f"{name} for {listed(stages)}" for name, stages in chosen.items())
-    there = [
-        f"{each.stage} from {each.wins_from_slots_elsewhere} slots"
+    return " ".join(filter(None, (f"Use {use}." if use else "", elsewhere_sentence(answer))))
+
+
+def elsewhere_sentence(answer: Answer) -> str:
+    """Return for which stages slots on other machines would make Celery the fastest; empty if it is that here."""
+    of_kinds = {kind: [s.stage for s in answer.stages if s.elsewhere == kind] for kind in ELSEWHERE}
+    clauses = [words.format(listed(of_kinds[kind])) for kind, words in ELSEWHERE.items() if of_kinds[kind]]
+    predicted = [
+        f"{each.stage} from {count(each.wins_from_slots_elsewhere, 'slot')}"
         for each in answer.stages
         if each.wins_from_slots_elsewhere is not None
     ]
-    said = f" On other machines Celery would be the fastest in {listed(there)} (predicted)." if there else ""
-    return f"Use {use}.{said}" if use else ""
+    if predicted:
+        clauses.insert(0, f"Celery would be the fastest for {listed(predicted)} (predicted)")
+    return f"On other machines: {'; '.join(clauses)}." if clauses else ""
+
+
+ELSEWHERE: Final[Mapping[Elsewhere, str]] = {
+    "never": "no number of slots would be enough for {} (predicted)",
+    "too short": "the batch is too short for more slots to help {}, but more --images may change that",
+    "unknown": "whether more slots would help {} is not known",
+}

@@ -61,7 +61,9 @@ def speed(verdict: Verdict) -> str:
 
 def speedup_caption(versus_serial: bool, left_out: Sequence[Cell]) -> str:
     """Return what a chart of speedups is compared with, if not with serial work, and which cells it leaves out."""
-    versus = "" if versus_serial else "No serial cell was measured; compared with the best in-process cell."
+    versus = (
+        "" if versus_serial else "No serial cell was measured; compared with the fastest in-process cell."
+    )
     names = "; ".join(cell_name(cell, "long") for cell in left_out)
     missing = f"Not shown, because they have no valid figure: {names}." if names else ""
     return f"{versus} {missing}".strip()
@@ -69,7 +71,7 @@ def speedup_caption(versus_serial: bool, left_out: Sequence[Cell]) -> str:
 
 def speedup_description(stage: str, versus_serial: bool, shown: Mapping[Cell, Estimate]) -> str:
     """Return what a chart of speedups shows."""
-    baseline = "serial work with the same kernel" if versus_serial else "the best in-process cell"
+    baseline = "serial work with the same kernel" if versus_serial else "the fastest in-process cell"
     celery = {cell: each for cell, each in shown.items() if cell.distributed}
     fastest = f"Celery's fastest: {_largest(celery)}." if celery else "There is no Celery cell."
     return f"Speedup in {stage} over {baseline}, {len(shown)} cells. Fastest: {_largest(shown)}. {fastest}"

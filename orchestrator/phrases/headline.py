@@ -87,7 +87,7 @@ def _answer_of_slots(cost: Cost) -> str:
 
 
 def _beats(cost: Cost) -> str:
-    name = "one thread" if cost.against == "serial" else "the best in-process cell"
+    name = "one thread" if cost.against == "serial" else "the fastest in-process cell"
     if cost.kind == "unknown":
         there = "with slots on other machines it is unclear"
         return there if cost.elsewhere else f"it is unclear whether Celery beats {name}"
@@ -125,7 +125,7 @@ def _of_sweep(findings: Findings) -> Headline:
 
 def _beats_where(sweep: Sweep, run: Run) -> str:
     found = sweep.found
-    who = "serial work" if sweep.against == "serial" else "the best in-process cell"
+    who = "serial work" if sweep.against == "serial" else "the fastest in-process cell"
     if found.kind == "crosses":
         return f"Celery beats {who} {near(sweep, run, found.crossovers[0])}"
     if found.kind == "perhaps":

@@ -6,11 +6,13 @@ import math
 from collections.abc import Callable, Iterable
 from typing import Final
 
+from orchestrator.analysis.stats.intervals import ASKED_LEVEL
 from orchestrator.model.findings import Estimate
 
 NONE: Final = "\u2013"  # for a figure that does not exist
 TO: Final = "\u2013"  # between the ends of an interval
 TIMES: Final = "\u00d7"
+LEAST_DECIMAL: Final = 0.1  # smaller ratios are told as one over a number
 
 
 def number(value: float, significant: int = 3) -> str:
@@ -62,8 +64,18 @@ def listed(words: Iterable[str]) -> str:
 
 
 def times(ratio: Estimate | None) -> str:
-    """Return a speedup with a multiplication sign: 1.84×, 0.0210×, 348×."""
-    return NONE if ratio is None else f"{number(ratio.point)}{TIMES}"
+    """Return a speedup with a multiplication sign: 1.84×, 1/47.6×, 348×."""
+    return NONE if ratio is None else f"{fraction(ratio.point)}{TIMES}"
+
+
+def fraction(ratio: float) -> str:
+    """Return a ratio as a reader would say it: 1.84, 0.51, and below a tenth 1/47.6."""
+    return number(ratio) if ratio >= LEAST_DECIMAL else f"1/{number(1 / ratio)}"
+
+
+def ratio_interval(ratio: Estimate | None) -> str:
+    """Return the interval of a ratio: 1.71–1.96, 1/50–1/45."""
+    return interval(ratio, fraction)
 
 
 def interval(estimate: Estimate | None, show: Callable[[float], str] = number, to: str = TO) -> str:
@@ -89,10 +101,14 @@ def spread(estimate: Estimate | None) -> str:
 
 
 def level(*estimates: Estimate | None) -> str:
-    """Return how often such intervals hold the truth: `95 %`, or `94 to 95 %` of several; empty without any."""
-    known = sorted(each.level for each in estimates if each is not None and each.level is not None)
-    ends = dict.fromkeys(f"{100 * each:.0f}" for each in (*known[:1], *known[-1:]))
-    return f"{' to '.join(ends)} %" if ends else ""
+    """Return how often such intervals hold the truth, at least: `95 %`; empty without an interval."""
+    known = [each.level for each in estimates if each is not None and each.level is not None]
+    return f"{100 * min(*known, ASKED_LEVEL):.0f} %" if known else ""
+
+
+def exact_level(estimate: Estimate | None) -> str:
+    """Return the level of one interval, which its number of rounds decides: `96.9 %`."""
+    return "" if estimate is None or estimate.level is None else f"{100 * estimate.level:.1f} %"
 
 
 def evidence(ratio: Estimate, rounds: int | str, show: Callable[[float], str] = number) -> str:

@@ -10,23 +10,28 @@ from orchestrator.analysis.analyse import Findings
 from orchestrator.model.runs import Cell, Run
 from orchestrator.phrases.cells import cell_name, image_sizes, origin_latencies
 from orchestrator.phrases.charts import in_stage
-from orchestrator.phrases.numbers import count, interval, level, rate, seconds, size, times
+from orchestrator.phrases.numbers import count, interval, level, rate, seconds, size
 from orchestrator.phrases.verdicts import load_sentence, smallest_sentence
 from orchestrator.strategies import STRATEGIES
 
 INCOMPLETE: Final = "the run ended before all rounds were measured"
-SPEEDUPS: Final = "vs serial: over serial of the same kernel; vs best: over the best in-process."
+SPEEDUPS: Final = "serial: times as fast as serial of the same kernel; in-process: as the fastest in-process."
 STAYS: Final = "stays: inputs and outputs stay in the payload store, as between stages."
 AGAIN: Final = "again: the A/A pair, the same cell measured twice."
 EVENTS: Final = "events: workers sent task events, which Flower reads; in other celery rows not."
 
 
-def heading(run: Run) -> list[str]:
-    """Return what was measured and on what, in a few short lines."""
-    plan, cpu, broker, ahead = run.plan, run.environment.cpu, run.environment.broker, run.preflight
+def workload(run: Run) -> str:
+    """Return what was measured: the images and the rounds."""
+    plan = run.plan
     of = f" of {image_sizes(run)}" if plan.source == "origin" else ""
+    return f"{count(plan.images, 'image')}{of} from {plan.source}, {count(plan.rounds, 'round')}"
+
+
+def machines(run: Run) -> list[str]:
+    """Return what it was measured on, in a few short lines."""
+    cpu, broker, ahead = run.environment.cpu, run.environment.broker, run.preflight
     lines = [
-        f"{count(plan.images, 'image')}{of} from {plan.source}, {count(plan.rounds, 'round')}",
         f"{cpu.model or 'unknown processor'}, {cpu.usable:g} of {cpu.logical} processors, "
         f"Python {run.environment.python}",
     ]
@@ -43,7 +48,7 @@ def heading(run: Run) -> list[str]:
             f"round trip {seconds(ahead.broker_rtt_s)}, empty task {seconds(ahead.noop_task_s)}, payloads "
             f"{rate(ahead.payload_put_bytes_per_s)} in, {rate(ahead.payload_get_bytes_per_s)} out"
         )
-    return [*lines, *([] if run.complete else [f"INCOMPLETE: {INCOMPLETE}"])]
+    return lines
 
 
 def _quota(run: Run) -> str:
@@ -99,13 +104,24 @@ def _idioms(cells: Sequence[Cell]) -> Iterator[str]:
             yield f"{cell_name(cell)}: as its documentation shows it, {idiom.summary}."
 
 
-def noise_floor_sentence(findings: Findings) -> str:
-    """Return how much two measurements of one identical cell differ."""
+def noise_sentence(findings: Findings) -> str:
+    """Return how much two measurements of one identical row differ."""
     floor = findings.noise_floor
     if floor is None:
-        return "Noise floor: unknown, because no cell was measured twice."
-    within = f" ({interval(floor)}, {level(floor)} interval)" if interval(floor) else ""
-    return f"Noise floor: the same cell measured twice differs by {times(floor)}{within}."
+        return "Noise: unknown, because no row was measured twice."
+    within = interval(floor, _apart, " to ")
+    apart = _apart(max(floor.point, 1 / floor.point))
+    return f"Noise: the same row measured twice differs by {apart} %{f' ({within} %)' if within else ''}."
+
+
+def _apart(ratio: float) -> str:
+    return f"{round(100 * (ratio - 1), 1) + 0.0:.2g}"
+
+
+def warning_count(findings: Findings) -> str:
+    """Return how many warnings there are, and where."""
+    weaken = "weakens" if len(findings.warnings) == 1 else "weaken"
+    return f"{count(len(findings.warnings), 'warning')} {weaken} these figures: --table and the report have them."
 
 
 def conditions_sentence(findings: Findings) -> str:

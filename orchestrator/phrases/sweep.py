@@ -28,7 +28,7 @@ def sweep_sentence(sweep: Sweep, run: Run) -> str:
 
 def _answer(sweep: Sweep, run: Run) -> str:
     found = sweep.found
-    who = "the best in-process cell" if sweep.against == "best in-process" else "serial"
+    who = "the fastest in-process cell" if sweep.against == "best in-process" else "serial"
     tested = f"from {span_name(sweep, run, found.low, found.high)}"
     if len(found.points) < FEWEST_POINTS:
         return f"It is unclear where Celery beats {who}: {_too_few_points(sweep, run)}."

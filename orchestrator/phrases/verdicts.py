@@ -66,7 +66,7 @@ def reason(verdict: Verdict) -> str:
     celery, versus = cell_name(verdict.celery, "prose"), cell_name(verdict.versus, "prose")
     margin = percent(verdict.margin)
     took_so_long = took(verdict.ratio, verdict.rounds, than=versus)
-    compared = f"{celery} {took_so_long}{_unlike(verdict)}{_loaded(verdict)}"
+    compared = f"{celery} {took_so_long}{unlike(verdict)}{_loaded(verdict)}"
     if verdict.verdict == "ties":
         return f"{compared}: less than {margin} apart, so neither is worth choosing for speed"
     return compared if verdict.lacks is None else f"{compared}: {lacking(verdict)}"
@@ -118,7 +118,7 @@ def short_reason(verdict: Verdict) -> str:
     within = interval(shown, to=" to ")
     return (
         f"{number(shown.point)} times as {'fast' if ratio.point < 1 else 'long'} as "
-        f"{cell_name(verdict.versus, 'prose')}{f' ({within})' if within else ''}{_unlike(verdict)}{_loaded(verdict)}"
+        f"{cell_name(verdict.versus, 'prose')}{f' ({within})' if within else ''}{unlike(verdict)}{_loaded(verdict)}"
     )
 
 
@@ -139,7 +139,8 @@ def _loaded(verdict: Verdict) -> str:
     return f"; measured while other processes took {percent(verdict.load.usual)} of the CPU time"
 
 
-def _unlike(verdict: Verdict) -> str:
+def unlike(verdict: Verdict) -> str:
+    """Return how the processors of a slot differ between the sides; empty if they do not."""
     if verdict.shares is None:
         return ""
     there, here = verdict.shares

@@ -294,6 +294,9 @@ class Options:
         value=False,
         default=False,
     )
+    table: bool = _option(
+        "--table", "Print every row and every warning before the answer.", value=False, default=False
+    )
     output: str = _option("--output", "Folder for the result file and its report.", "FOLDER", value="results")
     json: str | None = _option(
         "--json",

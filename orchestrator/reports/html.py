@@ -25,14 +25,14 @@ from orchestrator.model.findings import Verdict
 from orchestrator.model.runs import Cell, CellResult, Run
 from orchestrator.phrases.cells import cell_name
 from orchestrator.phrases.headline import headline
-from orchestrator.phrases.numbers import NONE, interval, number, seconds, times
+from orchestrator.phrases.numbers import NONE, interval, number, ratio_interval, seconds, times
 from orchestrator.phrases.recommendations import changes
 from orchestrator.phrases.run import (
     INCOMPLETE,
     conditions_sentence,
     environment_facts,
     failure_lines,
-    noise_floor_sentence,
+    noise_sentence,
     plan_facts,
 )
 from orchestrator.phrases.verdicts import reason
@@ -81,7 +81,7 @@ def render(run: Run, findings: Findings) -> str:
         reason=reason,
         warnings=[warning_text(each) for each in findings.warnings],
         figure=_figure,
-        noise_floor=f"{noise_floor_sentence(findings)} {conditions_sentence(findings)}".rstrip(),
+        noise_floor=f"{noise_sentence(findings)} {conditions_sentence(findings)}".rstrip(),
         conclusions=changes(findings),
         tables={
             f"{stage} {work}".strip(): table_rows(run.of_work(stage, work), findings)
@@ -129,9 +129,9 @@ def table_rows(results: Sequence[CellResult], findings: Findings) -> list[TableR
                 makespan_interval=interval(makespan, seconds),
                 throughput=number(done.point) if done else NONE,
                 versus_serial=times(serial),
-                versus_serial_interval=interval(serial),
+                versus_serial_interval=ratio_interval(serial),
                 versus_best=times(best),
-                versus_best_interval=interval(best),
+                versus_best_interval=ratio_interval(best),
                 startup=seconds(result.startup_s),
                 verified=result.verified,
                 correct=result.correct,

@@ -1,50 +1,110 @@
-"""Markdown: the verdicts and tables, for issues and pull requests."""
+"""Markdown: the answer, with the tables folded, for issues and pull requests."""
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from orchestrator.analysis.analyse import Findings
+from orchestrator.model.findings import Answer, Estimate
 from orchestrator.model.runs import CellResult, Run
+from orchestrator.phrases.answer import (
+    added_sentence,
+    because,
+    choice_of_kernel,
+    elsewhere_sentence,
+    faster,
+    here,
+    versus_fastest,
+)
 from orchestrator.phrases.cells import cell_name, image_sizes
-from orchestrator.phrases.numbers import NONE, count, interval, number, seconds, spread, times
-from orchestrator.phrases.recommendations import conclusions
-from orchestrator.phrases.run import INCOMPLETE, conditions_sentence, noise_floor_sentence
+from orchestrator.phrases.headline import headline
+from orchestrator.phrases.numbers import NONE, count, number, ratio_interval, seconds, spread, times
+from orchestrator.phrases.recommendations import answers, changes
+from orchestrator.phrases.run import INCOMPLETE, conditions_sentence, noise_sentence
 from orchestrator.phrases.verdicts import reason
 from orchestrator.phrases.warnings import warning_text
 from orchestrator.reports.escaping import in_code, in_markdown
 from orchestrator.reports.load import load_markdown
 
-HEAD: Final = "| kernel | strategy | slots | makespan | tasks/s | vs serial | vs best in-process |"
+HEAD: Final = "| kernel | strategy | slots | makespan | tasks/s | vs serial | vs in-process |"
 RULE: Final = "| --- | --- | ---: | ---: | ---: | ---: | ---: |"
 
 
 def render(run: Run, findings: Findings) -> str:
-    """Return the report as Markdown."""
-    plan, environment = run.plan, run.environment
-    of = f"of {image_sizes(run)}" if plan.source == "origin" else f"from {in_code(plan.source)}"
-    lines = [
-        f"**Breakeven** {in_code(run.command)}, profile {in_code(plan.profile)}: {count(plan.images, 'image')} "
-        f"{of}, {count(plan.rounds, 'round')}, {environment.cpu.usable:g} processors, "
-        f"Python {in_markdown(environment.python)}",
-        "",
-    ]
+    """Return the report as Markdown: the answer, and every row folded below it."""
+    said, answer = headline(findings), findings.answer
+    lines = [f"### {in_markdown(said.text)}", ""]
     lines += [] if run.complete else [f"**Incomplete**: {INCOMPLETE}.", ""]
-    for verdict in findings.verdicts:
-        stage, why = in_markdown(verdict.stage), in_markdown(reason(verdict))
-        lines.append(f"- **{stage}: {verdict.verdict}** against {verdict.against}: {why}")
-    lines += [f"- {in_markdown(sentence)}" for sentence in conclusions(findings)]
-    lines += load_markdown(findings)
-    for stage in run.stages if run.plan.axis != "rate" else ():
-        for work in run.works(stage):
-            lines += ["", f"### {in_markdown(f'{stage} {work}'.strip())}", "", HEAD, RULE]
-            lines += [_row(result, findings) for result in run.of_work(stage, work)]
-    lines += ["", noise_floor_sentence(findings)] if findings.noise_floor else []
-    lines += ["", said] if (said := conditions_sentence(findings)) else []
-    lines += [""] if findings.warnings else []  # or Markdown takes them for rows of the table
+    if run.plan.axis == "rate":
+        lines += load_markdown(findings)
+    elif run.plan.axis is not None:
+        lines += [f"- {in_markdown(sentence)}" for sentence in answers(findings)]
+    elif answer.stages:
+        lines += [
+            in_markdown(here(run, answer)),
+            "",
+            *_answer(run, answer),
+            "",
+            in_markdown(elsewhere_sentence(answer)),
+        ]
+    added = added_sentence(answer.added) if answer.stages else ""
+    lines += [
+        "",
+        in_markdown(
+            " ".join(
+                filter(
+                    None,
+                    (
+                        added,
+                        noise_sentence(findings) if findings.noise_floor else "",
+                        conditions_sentence(findings),
+                    ),
+                )
+            )
+        ),
+    ]
+    lines += [""] if findings.warnings else []
     for warning in map(warning_text, findings.warnings):
         lines.append(f"- warning: {in_markdown(warning.message)}; {in_markdown(warning.remedy)}")
-    return "\n".join(lines) + "\n"
+    if run.plan.axis == "rate":
+        return "\n".join(lines) + "\n"
+    lines += ["", "<details><summary>Every row</summary>"]
+    for stage in run.stages:
+        for work in run.works(stage):
+            lines += ["", f"#### {in_markdown(f'{stage} {work}'.strip())}", "", HEAD, RULE]
+            lines += [_row(result, findings) for result in run.of_work(stage, work)]
+    lines.append("")
+    for verdict in findings.distinct_verdicts:
+        stage, why = in_markdown(verdict.stage), in_markdown(reason(verdict))
+        lines.append(f"- {stage} **{verdict.verdict}** against {verdict.against}: {why}")
+    lines += [f"- {in_markdown(sentence)}" for sentence in changes(findings)]
+    lines += ["", "</details>", "", f"{in_code(run.command)} by Breakeven: {_measured(run)}"]
+    return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)) + "\n"
+
+
+def _answer(run: Run, answer: Answer) -> list[str]:
+    lines = ["| stage | use | | Celery | verdict | because |", "| --- | --- | --- | --- | --- | --- |"]
+    for each in answer.stages:
+        speedup = "" if each.fastest_speedup == Estimate(1.0) else faster(each.fastest_speedup, True)
+        than = versus_fastest(each)
+        celery = faster(each.celery_speedup, True)
+        word = f"**{each.verdict.verdict}**{in_markdown(than and f', {than}')}"
+        row = (each.stage, choice_of_kernel(each.fastest, run), speedup)
+        lines.append(
+            f"| {' | '.join(map(in_markdown, row))} | {celery} | {word} | {in_markdown(because(each))} |"
+        )
+    return lines
+
+
+def _measured(run: Run) -> str:
+    cpu = run.environment.cpu
+    source = "" if run.plan.source == "origin" else f" from {in_code(run.plan.source)}"
+    of = f" of {image_sizes(run)}" if run.plan.source == "origin" else source
+    return (
+        f"{count(run.plan.images, 'image')}{of}, {count(run.plan.rounds, 'round')}, {cpu.usable:g} processors, Python "
+        f"{in_markdown(run.environment.python)}"
+    )
 
 
 def _row(result: CellResult, findings: Findings) -> str:
@@ -56,5 +116,5 @@ def _row(result: CellResult, findings: Findings) -> str:
     done = findings.throughputs.get(cell)
     cells += [f"{seconds(makespan.point)} {spread(makespan)}".strip(), number(done.point) if done else NONE]
     for ratio in (findings.versus_serial.get(cell), findings.versus_best.get(cell)):
-        cells.append(f"{times(ratio)} {interval(ratio)}".strip())
+        cells.append(f"{times(ratio)} {ratio_interval(ratio)}".strip())
     return f"| {' | '.join(cells)} |"

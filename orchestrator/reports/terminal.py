@@ -1,4 +1,4 @@
-"""The terminal: a table per stage, then what weakens the figures; the verdicts last, so that they stay in view."""
+"""The terminal: the answer, within a screen; on request after the table of every stage and what weakens its figures."""
 
 from __future__ import annotations
 
@@ -14,19 +14,33 @@ from rich.table import Table
 from rich.text import Text
 
 from orchestrator.analysis.analyse import Findings
-from orchestrator.model.findings import Estimate, Verdict, VerdictWord
+from orchestrator.model.findings import Estimate, StageAnswer, Verdict, VerdictWord
 from orchestrator.model.runs import CellResult, Run
+from orchestrator.phrases.answer import (
+    added_sentence,
+    because,
+    choice_of_kernel,
+    elsewhere_sentence,
+    faster,
+    here,
+    versus_fastest,
+)
 from orchestrator.phrases.cells import cell_name
+from orchestrator.phrases.headline import headline
 from orchestrator.phrases.load import load_sentences
-from orchestrator.phrases.numbers import NONE, interval, level, number, seconds, spread, times
-from orchestrator.phrases.recommendations import conclusions
+from orchestrator.phrases.numbers import NONE, level, number, ratio_interval, seconds, spread, times
+from orchestrator.phrases.recommendations import answers, changes
 from orchestrator.phrases.run import (
+    INCOMPLETE,
+    FailureLine,
     conditions_sentence,
     events_differ,
     failure_lines,
-    heading,
-    noise_floor_sentence,
+    machines,
+    noise_sentence,
     table_legend,
+    warning_count,
+    workload,
 )
 from orchestrator.phrases.verdicts import short_reason
 from orchestrator.phrases.warnings import warning_text
@@ -45,12 +59,13 @@ WIDE_COLUMNS: Final = 110  # from here on, intervals are written out
 DRAWN_COLUMNS: Final = 136  # from here on, speedups are also drawn
 MIN_AXIS: Final = 20  # characters
 MAX_AXIS: Final = 60
-MAX_FAILURES: Final = 20  # the result file has all of them
+MAX_PROBLEMS: Final = 20  # in the table; the result file has all of them
+SHOWN_PROBLEMS: Final = 3  # beside the answer
 
 
-def render(run: Run, findings: Findings) -> str:
+def render(run: Run, findings: Findings, table: bool = False) -> str:
     """Return the report as plain text of 80 columns."""
-    return plain(report(run, findings, PLAIN_COLUMNS))
+    return plain(report(run, findings, PLAIN_COLUMNS, table))
 
 
 def plain(content: RenderableType) -> str:
@@ -70,23 +85,70 @@ def screen(file: IO[str] | None = None, width: int | None = None, colour: bool =
     return console
 
 
-def report(run: Run, findings: Findings, width: int) -> RenderableType:
-    """Return the report for a console of `width` columns."""
-    parts: list[RenderableType] = [Text("\n".join(heading(run)), style="dim")]
+def report(run: Run, findings: Findings, width: int, table: bool = False) -> RenderableType:
+    """Return the report for a console of `width` columns: the answer, and with `table` the rest before it.
+
+    A run that has nothing to compare has figures alone, so they are shown.
+    """
+    table = table or not (findings.answer.stages or run.plan.axis)
+    return Group(*(_rest(run, findings, width) if table else ()), *_answer(run, findings, width, table))
+
+
+def _answer(run: Run, findings: Findings, width: int, table: bool) -> list[RenderableType]:
+    """Return the answer to the command's question, what it costs, and how sure it is."""
+    stages, lines = findings.answer.stages, failure_lines(run)
+    parts: list[RenderableType] = [] if table else [Text(workload(run), style="dim")]
+    parts += [] if run.complete else [Text(f"INCOMPLETE: {INCOMPLETE}", style="yellow")]
+    parts.append(Text(headline(findings).text, style="bold"))
     if run.plan.axis == "rate":
-        parts += load_report(findings, width >= WIDE_COLUMNS)
-        parts += _problems(run, findings)
-        return Group(*parts, *_conclusions(load_sentences(findings)))
+        parts += [*load_report(findings, width >= WIDE_COLUMNS), *_conclusions(load_sentences(findings))]
+    elif run.plan.axis is not None:
+        parts += _conclusions(answers(findings))
+    elif stages:
+        parts += [Text(), Text(here(run, findings.answer)), *_stages(run, stages)]
+        parts += [Text(there)] if (there := elsewhere_sentence(findings.answer)) else []
+    parts += [Text()]
+    parts += [Text(added)] if (added := added_sentence(findings.answer.added)) and stages else []
+    parts += [Text(noise_sentence(findings))] if findings.noise_floor else []
+    if not table:
+        parts += _problems(lines, SHOWN_PROBLEMS)
+        parts += [Text(warning_count(findings), style="yellow")] if findings.warnings else []
+    return parts
+
+
+def _stages(run: Run, stages: Sequence[StageAnswer]) -> list[RenderableType]:
+    """Return a line for each stage with its reason below, in columns that all of them share."""
+    rows = [("", "use", "", "Celery")]
+    for each in stages:
+        speedup = "" if each.fastest_speedup == Estimate(1.0) else faster(each.fastest_speedup, True)
+        celery = faster(each.celery_speedup, True) or NONE
+        rows.append((each.stage, choice_of_kernel(each.fastest, run), speedup, celery))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = [" ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
+    parts: list[RenderableType] = [Text(lines[0], style="dim")]
+    for each, line in zip(stages, lines[1:], strict=True):
+        word = Text(each.verdict.verdict, style=VERDICT_COLOURS[each.verdict.verdict])
+        than = versus_fastest(each)
+        parts += [
+            Text(line, style="bold"),
+            Padding(word + Text(f"{than and f', {than}'}: {because(each)}."), (0, 0, 0, 2)),
+        ]
+    return parts
+
+
+def _rest(run: Run, findings: Findings, width: int) -> list[RenderableType]:
+    parts: list[RenderableType] = [Text("\n".join((workload(run), *machines(run))), style="dim")]
     for stage in run.stages:
         for work in run.works(stage):
             parts += [Text(), _table(run, findings, stage, work, width)]
     parts += [Text(), Text("\n".join(table_legend(run, findings)), style="dim")]
-    parts += _problems(run, findings)
-    parts += [Text(), Text(noise_floor_sentence(findings))] if findings.noise_floor else []
-    parts += [Text(said)] if (said := conditions_sentence(findings)) else []
-    parts += _conclusions(conclusions(findings))
-    parts += _verdicts(findings.verdicts)
-    return Group(*parts)
+    problems = _problems(failure_lines(run), MAX_PROBLEMS)
+    texts = map(warning_text, findings.warnings)
+    warnings = [Text(f"warning: {each.message}; {each.remedy}", style="yellow") for each in texts]
+    parts += [*((Text(), *problems) if problems else ()), *((Text(), *warnings) if warnings else ())]
+    parts += [Text(), Text(said)] if (said := conditions_sentence(findings)) else []
+    parts += _conclusions(changes(findings))
+    return [*parts, *_verdicts(findings.distinct_verdicts), Text()]
 
 
 def _table(run: Run, findings: Findings, stage: str, work: str, width: int) -> Table:
@@ -97,8 +159,10 @@ def _table(run: Run, findings: Findings, stage: str, work: str, width: int) -> T
     table.add_column(work, no_wrap=wide, min_width=25 if wide else 22)
     table.add_column("slots" if wide else "", justify="right", no_wrap=True, min_width=2)
     # A figure and its uncertainty are two columns under one heading.
-    for name, least in (("makespan", 8), ("per s", 5), ("vs serial", 6), ("vs best", 6)):
-        table.add_column(name if wide else name.removeprefix("vs "), justify="right", min_width=least)
+    for name, least in (("makespan", 8), ("per s", 5), ("vs serial", 6), ("vs in-process", 6)):
+        table.add_column(
+            name if wide else name.removeprefix("vs ").replace("-", "-\n"), justify="right", min_width=least
+        )
         if name != "per s":
             table.add_column("", no_wrap=True, min_width=12 if wide and " " in name else 4)
     results = run.of_work(stage, work)
@@ -132,19 +196,17 @@ def _row(result: CellResult, findings: Findings, wide: bool) -> list[str]:
     row = [str(cell.slots), seconds(makespan.point), spread(makespan)]
     row.append(number(done.point) if done else NONE)
     for ratio in (findings.versus_serial.get(cell), findings.versus_best.get(cell)):
-        row += [times(ratio), interval(ratio) if wide else spread(ratio)]
+        row += [times(ratio), ratio_interval(ratio) if wide else spread(ratio)]
     return row
 
 
-def _problems(run: Run, findings: Findings) -> list[RenderableType]:
-    lines = failure_lines(run)
+def _problems(lines: Sequence[FailureLine], most: int) -> list[RenderableType]:
+    """Return what went wrong: at most so many failures of tasks, and every row that is invalid."""
     failed = [line for line in lines if line.kind == "failed"]
     invalid = [line for line in lines if line.kind == "invalid"]
-    shown = [Text(f"failed: {line.message} ({line.where})", style="red") for line in failed[:MAX_FAILURES]]
-    shown += [Text(f"invalid: {line.where}: {line.message}", style="bold red") for line in invalid]
-    texts = map(warning_text, findings.warnings)
-    warnings = [Text(f"warning: {each.message}; {each.remedy}", style="yellow") for each in texts]
-    return [*((Text(), *shown) if shown else ()), *((Text(), *warnings) if warnings else ())]
+    shown = [Text(f"failed: {line.message} ({line.where})", style="red") for line in failed[:most]]
+    shown += [Text(f"invalid: {line.where}: {line.message}", style="bold red") for line in invalid[:most]]
+    return [*shown]
 
 
 def _conclusions(sentences: Sequence[str]) -> list[RenderableType]:
@@ -172,7 +234,6 @@ def _verdicts(verdicts: Sequence[Verdict]) -> list[RenderableType]:
         lines.add_column(min_width=1)
         lines.add_column(no_wrap=True, min_width=5)
         lines.add_column()
-        # Serial may be the best in-process cell: then both verdicts are the same.
         for word, text in dict.fromkeys((each.verdict, short_reason(each)) for each in theirs):
             lines.add_row("", Text(word, style=VERDICT_COLOURS[word]), text)
         parts += [Text.assemble((stage, "bold"), f": {celery}" if celery else ""), lines]

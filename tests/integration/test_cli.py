@@ -61,7 +61,7 @@ def test_run_compares_everything_and_exits_0(tmp_path):
     assert {cell["strategy"] for cell in result["cells"]} == set(STRATEGIES)
     assert all(cell["verified"] for cell in result["cells"])
     for stage in ("download", "decode", "grayscale", "pipeline"):
-        assert f"\n{stage}: " in done.stdout
+        assert f"\n{stage} " in done.stdout
     assert max(map(len, done.stdout.splitlines())) <= 80
     assert "\x1b" not in done.stdout + done.stderr
     assert "result: results/" in done.stderr

@@ -13,7 +13,7 @@ from orchestrator.analysis.scaling.sweep import AXES, Axis, Sweep, distinct
 from orchestrator.model.runs import Run
 from orchestrator.phrases.cells import cell_name
 from orchestrator.phrases.charts import BREAKEVEN_LEGEND
-from orchestrator.phrases.numbers import interval, level, number, times
+from orchestrator.phrases.numbers import exact_level, number, ratio_interval, times
 from orchestrator.phrases.sweep import sweep_sentence
 from orchestrator.reports.charts.chart import (
     Chart,
@@ -61,7 +61,7 @@ def _of_sweep(run: Run, sweep: Sweep) -> Chart:
     rows = []
     for point, celery, versus in zip(sweep.found.points, sweep.celery, sweep.versus, strict=True):
         speed = None if point.ratio is None else point.ratio.inverse
-        figures = (_label(sweep.axis, point.at), times(speed), interval(speed), level(speed))
+        figures = (_label(sweep.axis, point.at), times(speed), ratio_interval(speed), exact_level(speed))
         rows.append((*figures, cell_name(celery, "long"), cell_name(versus, "long")))
     return Chart(
         name=f"breakeven-{slug(sweep.stage)}-{slug(sweep.against)}",

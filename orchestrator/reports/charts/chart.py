@@ -16,7 +16,7 @@ from orchestrator.analysis.analyse import Findings
 from orchestrator.model.findings import Estimate
 from orchestrator.model.runs import Cell, Run
 from orchestrator.phrases.cells import cell_name
-from orchestrator.phrases.numbers import NONE, TIMES, interval, level, times
+from orchestrator.phrases.numbers import NONE, TIMES, level, ratio_interval, times
 
 VEGA_LITE: Final = "6.4"  # the release that altair writes and vl-convert bundles
 
@@ -279,7 +279,7 @@ def ends(estimate: Estimate | None) -> dict[str, float]:
 
 def ratio_text(ratio: Estimate | None) -> dict[str, str]:
     """Return what the tooltip of a ratio shows."""
-    span = interval(ratio)
+    span = ratio_interval(ratio)
     return {"times": times(ratio), "interval": f"{span} ({level(ratio)})" if span else NONE}
 
 

@@ -15,7 +15,7 @@ from orchestrator.model.runs import Cell, Run
 from orchestrator.phrases.cells import cell_name
 from orchestrator.phrases.charts import SCALING_LEGEND
 from orchestrator.phrases.cost import cost_sentences
-from orchestrator.phrases.numbers import NONE, interval, level, listed, number, times
+from orchestrator.phrases.numbers import NONE, exact_level, interval, listed, number, times
 from orchestrator.phrases.scaling import curve_sentences, gains_sentence
 from orchestrator.reports.charts.chart import (
     Chart,
@@ -64,7 +64,7 @@ def _of_stage(found: ScalingFindings, stage: str) -> Chart:
                 str(point.slots),
                 number(point.throughput_per_s.point),
                 interval(point.throughput_per_s) or NONE,
-                level(point.throughput_per_s),
+                exact_level(point.throughput_per_s),
                 times(point.speedup),
             )
             for curve in curves

@@ -7,7 +7,7 @@ from orchestrator.model.findings import Estimate
 from orchestrator.model.runs import Cell, Run
 from orchestrator.phrases.cells import cell_name
 from orchestrator.phrases.charts import NOISE_LEGEND, SPEEDUP_LEGEND, speedup_caption, speedup_description
-from orchestrator.phrases.numbers import interval, level, seconds, times
+from orchestrator.phrases.numbers import exact_level, ratio_interval, seconds, times
 from orchestrator.reports.charts.chart import (
     Chart,
     Row,
@@ -45,10 +45,12 @@ def _of_stage(run: Run, findings: Findings, stage: str) -> Chart | None:
         description=speedup_description(stage, versus_serial, shown),
         head=("kernel", "cell", "speedup", "interval", "level"),
         rows=tuple(
-            (*names, times(shown[cell]), interval(shown[cell]), level(shown[cell]))
+            (*names, times(shown[cell]), ratio_interval(shown[cell]), exact_level(shown[cell]))
             for cell, names in named(shown).items()
         ),
-        spec=_spec(shown, findings, f"← slower · {'serial' if versus_serial else 'best'} = 1 · faster →"),
+        spec=_spec(
+            shown, findings, f"← slower · {'serial' if versus_serial else 'in-process'} = 1 · faster →"
+        ),
     )
 
 
@@ -74,9 +76,9 @@ def _spec(shown: dict[Cell, Estimate], findings: Findings, title: str) -> Spec:
             "cell": cell_name(cell, "long"),
             **ratio_text(each),
             "makespan": seconds(makespans.get(cell)),
-            "versus best": times(findings.versus_best.get(cell)),
+            "versus in-process": times(findings.versus_best.get(cell)),
         }
         for cell, each in shown.items()
     ]
-    fields = ("cell", "times", "interval", "makespan", "versus best")
+    fields = ("cell", "times", "interval", "makespan", "versus in-process")
     return ratio_rows(data, grouped(rows.values()), title, noise_band(findings), *fields)

@@ -9,7 +9,7 @@ from orchestrator.model.findings import Estimate, Verdict
 from orchestrator.model.runs import Run
 from orchestrator.phrases.cells import cell_name
 from orchestrator.phrases.charts import speed, verdicts_description, verdicts_legend
-from orchestrator.phrases.numbers import NONE, interval, level
+from orchestrator.phrases.numbers import NONE, exact_level, ratio_interval
 from orchestrator.reports.charts.chart import Chart, Row, Spec, colour, ends, grouped, ratio_rows, ratio_text
 
 SHAPES: Final = {
@@ -35,7 +35,14 @@ def draw(run: Run, findings: Findings) -> tuple[Chart, ...]:
             description=verdicts_description([verdict for verdict, _ in shown]),
             head=("stage", "against", "verdict", "Celery's speed", "interval", "level"),
             rows=tuple(
-                (each.stage, each.against, each.verdict, speed(each), interval(ratio), level(ratio))
+                (
+                    each.stage,
+                    each.against,
+                    each.verdict,
+                    speed(each),
+                    ratio_interval(ratio),
+                    exact_level(ratio),
+                )
                 for each, ratio in shown
             ),
             spec=_spec(shown, run.plan.margin),

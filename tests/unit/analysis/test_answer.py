@@ -11,7 +11,7 @@ import pytest
 from orchestrator.analysis.analyse import analyse
 from orchestrator.model.findings import Answer, Estimate, Reason, StageAnswer
 from orchestrator.model.runs import CellResult, Run
-from orchestrator.phrases.answer import REASONS, because, elsewhere
+from orchestrator.phrases.answer import REASONS, because, elsewhere_sentence
 from tests.unit.analysis.made_fleets import CELERY, SERIAL, celery_result, fleet_run, plain_result
 from tests.unit.analysis.made_runs import HOPS, STEADY
 
@@ -138,44 +138,33 @@ def cost_run(kind: str) -> Run:
     ("kind", "here", "there", "where", "said"),
     [
         ("measured", 2, None, "here already", ""),
-        (
-            "predicted",
-            6,
-            6,
-            "predicted",
-            "Celery would be the fastest from 6 slots on other machines (predicted)",
-        ),
+        ("predicted", 6, 6, "predicted", "Celery would be the fastest for download from 6 slots (predicted)"),
         (
             "predicted elsewhere",
             None,
             3,
             "predicted",
-            "Celery would be the fastest from 3 slots on other machines (predicted)",
+            "Celery would be the fastest for download from 3 slots (predicted)",
         ),
-        (
-            "never",
-            None,
-            None,
-            "never",
-            "No number of slots on other machines would make it the fastest (predicted)",
-        ),
+        ("never", None, None, "never", "no number of slots would be enough for download (predicted)"),
         (
             "too short",
             None,
             None,
             "too short",
-            "The batch is too short for slots on other machines to help; more --images may change that",
+            "the batch is too short for more slots to help download, but more --images may change that",
         ),
-        ("unknown", None, None, "unknown", "Whether slots on other machines would help is not known"),
+        ("unknown", None, None, "unknown", "whether more slots would help download is not known"),
     ],
 )
 def test_the_slots_that_win_follow_from_the_cost(
     kind: str, here: int | None, there: int | None, where: str, said: str
 ) -> None:
-    (stage,) = analyse(cost_run(kind)).answer.stages
+    answer = analyse(cost_run(kind)).answer
+    (stage,) = answer.stages
     assert (stage.wins_from_slots_here, stage.wins_from_slots_elsewhere) == (here, there)
     assert stage.elsewhere == where
-    assert elsewhere(stage) == said
+    assert elsewhere_sentence(answer) == (said and f"On other machines: {said}.")
 
 
 def test_what_celery_adds_is_what_a_slot_spends_beyond_computing() -> None:

@@ -21,7 +21,7 @@ def saved(tmp_path):
 @pytest.mark.parametrize(
     ("name", "begins"),
     [
-        ("r.md", "**Breakeven**"),
+        ("r.md", "### Celery hurts in grayscale"),
         ("r.html", "<!DOCTYPE html>"),
         ("r.CSV", "stage,kernel,strategy"),
         ("r.txt", "8 images of"),
@@ -35,7 +35,7 @@ def test_the_suffix_of_a_file_chooses_its_format(saved, tmp_path, name, begins):
 
 def test_a_given_format_precedes_the_suffix(saved, tmp_path):
     report(saved, "markdown", str(tmp_path / "r.html"))
-    assert (tmp_path / "r.html").read_text(encoding="utf-8").startswith("**Breakeven**")
+    assert (tmp_path / "r.html").read_text(encoding="utf-8").startswith("### Celery hurts in grayscale")
 
 
 def test_the_name_of_a_picture_is_refused_because_there_are_several(saved, tmp_path):

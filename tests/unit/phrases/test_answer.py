@@ -41,7 +41,7 @@ def test_the_lead_says_what_to_use_and_where_more_slots_would_win() -> None:
     said = answer_text(analyse(run))
     assert said.headline == "Celery hurts in download"
     assert said.lead == (
-        "Use threads for download (4.8× faster). On other machines Celery would be the fastest in download from 6 "
+        "Use threads for download (4.8× faster). On other machines: Celery would be the fastest for download from 6 "
         "slots (predicted)."
     )
 
@@ -58,7 +58,7 @@ def test_the_result_file_has_the_answer_in_words() -> None:
         "verdict": "hurts",
         "wins_from_slots_here": 6,
         "wins_from_slots_elsewhere": 6,
-        "because": "Celery adds 5.43 ms to a task that works for 100 ms",
+        "because": "Celery adds 5.43 ms to 100 ms of work",
     }
 
 

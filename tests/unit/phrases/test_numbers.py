@@ -7,6 +7,7 @@ import pytest
 from orchestrator.model.findings import Estimate
 from orchestrator.phrases.numbers import (
     evidence,
+    exact_level,
     interval,
     level,
     number,
@@ -80,5 +81,9 @@ def test_the_evidence_for_a_ratio_is_its_interval_level_and_rounds() -> None:
     assert spread(SPEEDUP) == "±7%"
 
 
-def test_levels_of_several_intervals_are_shown_from_the_lowest_to_the_highest() -> None:
-    assert level(SPEEDUP, None, Estimate(2.0, 1.0, 3.0, 0.94)) == "94 to 95 %"
+def test_one_level_is_shown_and_the_exact_one_on_request() -> None:
+    assert level(SPEEDUP, None, Estimate(2.0, 1.0, 3.0, 0.969)) == "95 %"
+    assert level(Estimate(2.0, 1.0, 3.0, 0.9)) == "90 %"
+    assert level(Estimate(2.0), None) == ""
+    assert exact_level(Estimate(2.0, 1.0, 3.0, 0.96875)) == "96.9 %"
+    assert exact_level(Estimate(2.0)) == exact_level(None) == ""

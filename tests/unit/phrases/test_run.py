@@ -9,7 +9,7 @@ from orchestrator.model.runs import TaskFailure
 from orchestrator.phrases.run import (
     environment_facts,
     failure_lines,
-    noise_floor_sentence,
+    noise_sentence,
     plan_facts,
     table_legend,
 )
@@ -39,9 +39,9 @@ def test_a_run_in_which_nothing_went_wrong_has_no_failure_lines():
 
 def test_the_noise_floor_is_unknown_without_an_a_a_pair():
     run = example_run()
-    assert noise_floor_sentence(analyse(run)).endswith("differs by 1.00× (0.975–1.03, 95 % interval).")
+    assert noise_sentence(analyse(run)).endswith("differs by 0.1 % (-2.5 to 2.6 %).")
     alone = replace(run, cells=run.cells[:3])
-    assert noise_floor_sentence(analyse(alone)) == "Noise floor: unknown, because no cell was measured twice."
+    assert noise_sentence(analyse(alone)) == "Noise: unknown, because no row was measured twice."
 
 
 def test_the_legend_takes_what_a_transport_does_from_the_registry():

@@ -19,7 +19,7 @@ from orchestrator.reports import PICTURES, REPORTS
 DATA = Path(__file__).parents[2] / "data"
 COMMANDS = ("run", "scale", "breakeven")
 FIGURES = {  # what that release printed: Celery's makespan over the baseline's
-    "run": ("7.93", "8.09", "53.4", "49.9"),
+    "run": ("7.93", "53.4", "49.9"),  # one opponent of decode, which it told twice: as 8.09 too
     "scale": ("90.7", "78.5"),
     "breakeven": ("172", "4.19", "128", "4.23"),
 }
@@ -68,7 +68,8 @@ def test_every_figure_of_an_older_result_stays_within_an_interval_no_narrower(co
 @pytest.mark.parametrize("name", ["terminal", "markdown", "html"])
 def test_every_report_of_an_older_result_has_its_figures(command, name):
     run = results.read(DATA / f"{command}.json")
-    text = REPORTS[name](run, analyse(run))
+    more = {"table": True} if name == "terminal" else {}
+    text = REPORTS[name](run, analyse(run), **more)
     assert [figure for figure in FIGURES[command] if figure not in text] == []
 
 

@@ -9,7 +9,7 @@ from orchestrator.analysis.verdicts.verdict import classify, verdicts, what_lack
 from orchestrator.model.environment import Broker, Load, Worker
 from orchestrator.model.findings import Estimate, Observation, OtherLoad, Verdict
 from orchestrator.model.runs import Cell, CellResult, Run
-from orchestrator.phrases.run import heading
+from orchestrator.phrases.run import machines
 from orchestrator.phrases.verdicts import reason
 from tests.unit.analysis.made_runs import (
     HOPS,
@@ -294,7 +294,7 @@ def test_a_side_with_a_smaller_share_of_a_processor_makes_the_sides_unlike(
     cpu = replace(run.environment.cpu, logical=2, usable=usable)
     where = replace(run.environment, cpu=cpu, broker=Broker("redis", "8.0", embedded), workers=workers)
     assert {each.shares for each in verdicts(replace(run, environment=where))} == {shares}
-    assert (" of 0.25 processors, 2 slots" in "\n".join(heading(replace(run, environment=where)))) == (
+    assert (" of 0.25 processors, 2 slots" in "\n".join(machines(replace(run, environment=where)))) == (
         cpus < 1
     )
 
