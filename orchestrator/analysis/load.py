@@ -112,13 +112,14 @@ def load_row(result: CellResult, objective: Objective | None = None) -> LoadRow 
         return None
     times = [Times.of(trace) for _, trace in samples]
     latencies = np.concatenate([each.latency for each in times])
-    latency_s = latency_quantiles(times, [trace.duration_s for _, trace in samples])
+    durations_s = [trace.duration_s for _, trace in samples]
+    latency_s = latency_quantiles(list(zip(times, durations_s, strict=True)))
     growth = backlog_growth([trace for _, trace in samples])
     largest = float(latencies.max(initial=0.0))
     return LoadRow(
         cell=result.cell,
         rate_per_s=result.cell.rate_per_s,
-        duration_s=max(trace.duration_s for _, trace in samples),
+        duration_s=max(durations_s),
         rounds=len(samples),
         offered=sum(each.tasks for each, _ in samples),
         ended=sum(each.ok + each.failed for each, _ in samples),
@@ -151,17 +152,14 @@ def promise_missed(run: Run, rows: Sequence[LoadRow]) -> bool:
     )
 
 
-def latency_quantiles(times: Sequence[Times], durations_s: Sequence[float]) -> dict[float, Estimate | None]:
-    """Return each quantile of the latency over all rounds, with the interval of its resampled blocks."""
-    latencies = np.concatenate([each.latency for each in times])
-    blocks = np.concatenate(
-        [
-            number * BLOCKS + np.minimum(BLOCKS - 1, each.planned * (BLOCKS / duration_s)).astype(np.int64)
-            for number, (each, duration_s) in enumerate(zip(times, durations_s, strict=True))
-        ]
-    )
-    drawn = resampled_quantiles(latencies, blocks, BLOCKS * len(times))
-    ordered = np.sort(latencies)
+def latency_quantiles(times: Sequence[tuple[Times, float]]) -> dict[float, Estimate | None]:
+    """Return each quantile of the latency over all rounds, with the interval of its resampled blocks.
+
+    Args:
+        times: of each sample, with its duration in seconds.
+    """
+    ordered = np.sort(np.concatenate([each.latency for each, _ in times]))
+    drawn = resampled_latencies(times)
     found: dict[float, Estimate | None] = {}
     for quantile, fewest in QUANTILES.items():
         point = _order_statistic(ordered, quantile) if len(ordered) >= fewest else np.inf
@@ -173,13 +171,26 @@ def latency_quantiles(times: Sequence[Times], durations_s: Sequence[float]) -> d
     return found
 
 
-def resampled_quantiles(latencies: Floats, blocks: NDArray[np.int64], count: int) -> dict[float, Floats]:
+def resampled_latencies(times: Sequence[tuple[Times, float]], seed: int = SEED) -> dict[float, Floats]:
+    """Return the quantiles of the latency in `RESAMPLES` draws of blocks, over all rounds."""
+    blocks = [
+        number * BLOCKS + np.minimum(BLOCKS - 1, each.planned * (BLOCKS / duration_s)).astype(np.int64)
+        for number, (each, duration_s) in enumerate(times)
+    ]
+    latencies = np.concatenate([each.latency for each, _ in times])
+    return resampled_quantiles(latencies, np.concatenate(blocks), BLOCKS * len(times), seed)
+
+
+def resampled_quantiles(
+    latencies: Floats, blocks: NDArray[np.int64], count: int, seed: int = SEED
+) -> dict[float, Floats]:
     """Return the quantiles of `RESAMPLES` draws of `count` blocks, with replacement.
 
     Args:
         latencies: seconds, of shape (tasks,).
         blocks: the block of each task, below `count`.
         count: how many blocks there are.
+        seed: of the draws.
     """
     order = np.argsort(latencies, kind="stable")
     # Where there are more tasks than the grid has places, each place stands for several neighbours in order.
@@ -188,7 +199,7 @@ def resampled_quantiles(latencies: Floats, blocks: NDArray[np.int64], count: int
     tasks = np.zeros((count, places))
     np.add.at(tasks, (blocks[order], place), 1)
     highest = latencies[order][np.searchsorted(place, np.arange(places), side="right") - 1]
-    draws = np.random.default_rng(SEED).multinomial(count, [1 / count] * count, RESAMPLES)
+    draws = np.random.default_rng(seed).multinomial(count, [1 / count] * count, RESAMPLES)
     cumulated = np.cumsum(draws @ tasks, axis=1)
     drawn = {}
     for quantile in QUANTILES:

@@ -51,10 +51,10 @@ def compare(
     comparison = compare_runs(before, after)
     if (reason := refusal(comparison, across)) is not None:
         raise UsageError(reason)
-    if not comparison.changes:
+    if not comparison.changes and not comparison.latencies:
         raise UsageError(
             f"{old} and {new} have no measured cell in common; measure both with the same --stage, --kernel, "
-            "--strategy, --slots, --transport and --chunk"
+            "--strategy, --slots, --transport and --chunk, or the same --rate"
         )
     console = screen()
     if chosen == "terminal" and console.is_terminal:

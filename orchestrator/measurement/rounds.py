@@ -28,7 +28,8 @@ from orchestrator.measurement.recorder import Recorder
 from orchestrator.model.environment import Load
 from orchestrator.model.runs import MAX_TRACED, Cell, Run, Sample
 from orchestrator.phrases.cells import cell_name
-from orchestrator.phrases.load import open_loop_progress, per_second
+from orchestrator.phrases.load import open_loop_progress
+from orchestrator.phrases.numbers import per_second
 from orchestrator.strategies.base import Strategy
 
 REPEATS: Final = 2  # times a disturbed sample is taken again at once, before the round goes on without it

@@ -9,6 +9,7 @@ from typing import Any, Literal, TypeAlias
 from orchestrator.model.runs import Cell
 
 VerdictWord: TypeAlias = Literal["helps", "ties", "hurts", "inconclusive", "invalid"]
+ChangeWord: TypeAlias = Literal["regression", "improvement", "same", "inconclusive", "invalid"]
 Against: TypeAlias = Literal["best in-process", "serial"]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final, Literal, TypeAlias
 
 from orchestrator.model.runs import DEFAULT_POOL, Cell, Run
-from orchestrator.phrases.numbers import count
+from orchestrator.phrases.numbers import count, per_second
 from orchestrator.strategies import STRATEGIES
 
 Detail: TypeAlias = Literal["short", "long", "prose"]
@@ -37,7 +37,13 @@ def cell_name(cell: Cell, detail: Detail = "short") -> str:
     short = " ".join(parts)
     if detail == "short":
         return short
-    return ", ".join(part for part in (short, cell.kernel, cell.work, count(cell.slots, "slot")) if part)
+    parts = [short, cell.kernel, cell.work, count(cell.slots, "slot"), arrival_rate(cell)]
+    return ", ".join(part for part in parts if part)
+
+
+def arrival_rate(cell: Cell) -> str:
+    """Return the rate at which tasks arrive, such as `40/s`; empty where they are released at once."""
+    return "" if cell.rate_per_s is None else per_second(cell.rate_per_s)
 
 
 def verb(cell: Cell, singular: str, plural: str) -> str:

@@ -10,14 +10,13 @@ from typing import Final
 from orchestrator.analysis.stats.intervals import FEWEST_ROUNDS
 from orchestrator.analysis.verdicts.regressions import (
     Change,
-    ChangeWord,
     Comparison,
     Difference,
     Group,
 )
-from orchestrator.model.findings import Estimate
+from orchestrator.model.findings import ChangeWord, Estimate
 from orchestrator.model.runs import Cell, Run
-from orchestrator.phrases.cells import cell_name
+from orchestrator.phrases.cells import arrival_rate, cell_name
 from orchestrator.phrases.numbers import NONE, count, evidence, interval, level, number, percent
 from orchestrator.phrases.warnings import warning_text
 
@@ -29,6 +28,11 @@ MOST_NAMED: Final = 6  # more cells are counted rather than named
 MEANING: Final = (
     "The change is that of the makespan, apart from what everything changed by: +10 % takes 10 % longer. "
     "Same means that no change was found; inconclusive, that one is likely but not sure: measure both again."
+)
+
+LATENCY_MEANING: Final = (
+    "The change is that of a quantile of the latency at an arrival rate, by the blocks of time of both runs. "
+    "Same means that no change was found; inconclusive, that one is likely but not sure, or that a run has no figure."
 )
 
 OBSTACLES: Final[Mapping[str, Callable[..., str]]] = {
@@ -53,6 +57,11 @@ def refusal(comparison: Comparison, across: bool) -> str | None:
 def marked(comparison: Comparison, line: str) -> str:
     """Return the line, marked if the runs are of different machines or versions."""
     return f"{line} (across)" if comparison.differences and "across" not in line else line
+
+
+def meaning(comparison: Comparison) -> str:
+    """Return what the words of a comparison mean."""
+    return LATENCY_MEANING if comparison.latencies else MEANING
 
 
 def of_run(which: str, run: Run) -> str:
@@ -123,6 +132,7 @@ def of_group(each: Group) -> str:
 def summary(comparison: Comparison) -> str:
     """Return how many cells changed how: `1 regression, 3 same`."""
     words = Counter(each.change for each in comparison.changes)
+    words.update(each.change for each in comparison.latencies)
     return ", ".join(f"{words[word]} {word}" for word in ORDER if words[word])
 
 
@@ -134,12 +144,13 @@ def only_in_one(comparison: Comparison) -> Iterator[str]:
                 yield f"only in the {which} run: {stage}: {count(cells_of_stage, 'cell')}"
         else:
             for cell in cells:
-                yield f"only in the {which} run: {cell.stage}: {cell_name(cell, 'prose')} {cell.work}".rstrip()
+                more = " ".join((cell.work, arrival_rate(cell))).strip()
+                yield f"only in the {which} run: {cell.stage}: {cell_name(cell, 'prose')} {more}".rstrip()
 
 
 def label(cell: Cell) -> str:
     """Return the cell's name in a table, with its work where a sweep varies it: `celery redis/4 64x64`."""
-    return f"{cell_name(cell)} {cell.work}".strip()
+    return " ".join(part for part in (cell_name(cell), cell.work, arrival_rate(cell)) if part)
 
 
 def reason(change: Change, comparison: Comparison) -> str:

@@ -10,12 +10,21 @@ from orchestrator.analysis.analyse import Findings
 from orchestrator.analysis.load import DRAIN_S, GROWTH_MARGIN, WARMUP_S, LoadRow
 from orchestrator.model.findings import Estimate
 from orchestrator.model.runs import Cell, Objective, Run
-from orchestrator.phrases.cells import cell_name
-from orchestrator.phrases.numbers import count, interval, level, listed, number, percent, seconds
+from orchestrator.phrases.cells import PROPER_NAMES, cell_name
+from orchestrator.phrases.numbers import count, interval, level, listed, number, per_second, percent, seconds
 
 SUSTAINED: Final[Mapping[bool | None, str]] = {True: "yes", False: "no", None: "cannot tell"}
 MOST_PARTS: Final = 3  # of a mean task's time that a sentence names
 LEAST_PART: Final = 0.02  # a smaller share is not named
+
+LATENCY_LEGEND: Final = (
+    "Latency from a task's planned arrival to its output, on a logarithmic scale, with its interval. Where a line "
+    "ends, too few tasks arrived or too many were unfinished for a figure."
+)
+TIMELINE_LEGEND: Final = (
+    "Each point is the longest latency of the tasks that arrived then; the faint line is their median. Arrivals go on "
+    "during a stall, so a stall shows as a peak that runs out as the backlog is worked off."
+)
 
 PART_NAMES: Final = {
     "lag": "sent late",
@@ -107,11 +116,6 @@ def quantile_name(quantile: float) -> str:
     return f"p{100 * quantile:.0f}"
 
 
-def per_second(rate_per_s: float) -> str:
-    """Return an arrival rate: `40/s`, `2.5/s`."""
-    return f"{rate_per_s:,.6g}/s"
-
-
 def promise(objective: Objective) -> str:
     """Return a promise: `p95 within 500 ms`."""
     return f"{quantile_name(objective.quantile)} within {seconds(objective.latency_s)}"
@@ -136,9 +140,13 @@ def by_strategy(rows: Iterable[LoadRow]) -> dict[str, list[LoadRow]]:
     """Return the rows of each cell in rising order of their rates, under its name without the rate."""
     found: dict[str, list[LoadRow]] = {}
     for row in sorted(rows, key=lambda each: each.rate_per_s):
-        name = f"{row.cell.stage}: {cell_name(row.cell)}, {row.cell.kernel}, {count(row.cell.slots, 'slot')}"
-        found.setdefault(name, []).append(row)
+        found.setdefault(row_name(row.cell), []).append(row)
     return found
+
+
+def row_name(cell: Cell) -> str:
+    """Return the name of a cell without its rate: `decode: celery redis/1, asarray, 2 slots`."""
+    return f"{cell.stage}: {cell_name(cell)}, {cell.kernel}, {count(cell.slots, 'slot')}"
 
 
 def where_time_went(row: LoadRow) -> str:
@@ -179,17 +187,16 @@ def load_sentences(findings: Findings) -> list[str]:
         if objective is not None:
             sentences.append(f"{name}: {_of_promise(rows, objective)}")
         sentences.append(f"{name}: {_of_backlog(rows)}")
-        gone = [
-            f"{row.lost} lost and {row.unfinished} unfinished at {per_second(row.rate_per_s)}"
-            for row in rows
-            if row.lost or row.unfinished
-        ]
+        gone = [f"{_gone(row)} at {per_second(row.rate_per_s)}" for row in rows if row.lost or row.unfinished]
         if gone:
-            sentences.append(
-                f"{name}: of the tasks, {listed(gone)}; unfinished ones were withdrawn {DRAIN_S:g} s after the last "
-                "arrival"
-            )
+            sentences.append(f"{name}: {listed(gone)}")
     return sentences
+
+
+def _gone(row: LoadRow) -> str:
+    lost = f"{count(row.lost, 'task')} lost" if row.lost else ""
+    unfinished = f"{count(row.unfinished, 'task')} unfinished {DRAIN_S:g} s after the last arrival"
+    return " and ".join(filter(None, (lost, unfinished if row.unfinished else "")))
 
 
 def load_headline(findings: Findings) -> tuple[str, str]:
@@ -198,27 +205,36 @@ def load_headline(findings: Findings) -> tuple[str, str]:
     if not found:
         return "Nothing was measured", "No sample was taken at any arrival rate."
     best = {
-        name: max(
-            (row.rate_per_s for row in rows if (row.kept if objective else row.sustained)), default=None
-        )
+        name: max((row.rate_per_s for row in rows if _held(row)), default=None)
         for name, rows in found.items()
     }
     cells = {name: rows[0].cell for name, rows in found.items()}
-    many = len({cell.stage for cell in cells.values()}) > 1
-    called = {
-        name: f"{cells[name].stage} by {cell_name(cells[name])}" if many else cell_name(cells[name])
-        for name in found
-    }
-    able = [f"{called[name]} up to {per_second(rate)}" for name, rate in best.items() if rate is not None]
-    what = f"Keeps {promise(objective)}" if objective else "Sustains its arrivals"
+    called = _short_names(list(cells.values()))
+    lead = f"{heading_of_load(findings.run)}. {' '.join(f'{_at_most(rows)}.' for rows in found.values())}"
+    what = f"{promise(objective)} kept" if objective else "Sustained"
+    able = {name: rate for name, rate in best.items() if rate is not None}
     if not able:
-        text = f"No strategy keeps {promise(objective)}" if objective else "No rate was shown to be sustained"
-    else:
-        text = f"{what}: {', '.join(able)}"
-    return (
-        text,
-        f"{heading_of_load(findings.run)}. {' '.join(f'{_at_most(rows)}.' for rows in found.values())}",
-    )
+        none = f"Nothing keeps {promise(objective)}" if objective else "No rate was shown to be sustained"
+        return none, lead
+    if len(able) == len(found) and len(set(able.values())) == 1:
+        (rate,) = set(able.values())
+        who = "" if len(found) == 1 else f" by {listed(called.values())}"
+        return f"{what} at {per_second(rate)}{who}", lead
+    rates = ", ".join(f"{called[name]} up to {per_second(rate)}" for name, rate in able.items())
+    unable = [called[name] for name in found if name not in able]
+    return f"{what}: {rates}{f'; not {listed(unable)}' if unable else ''}", lead
+
+
+def _short_names(cells: Sequence[Cell]) -> dict[str, str]:
+    """Return the shortest name that tells each cell from the others, by its name in the table."""
+    strategies = [(cell.stage, cell.strategy) for cell in cells]
+    stages = {cell.stage for cell in cells}
+    names = {}
+    for cell in cells:
+        alone = strategies.count((cell.stage, cell.strategy)) == 1
+        name = PROPER_NAMES.get(cell.strategy, cell.strategy) if alone else cell_name(cell)
+        names[row_name(cell)] = name if len(stages) == 1 else f"{name} in {cell.stage}"
+    return names
 
 
 def _held(row: LoadRow) -> bool:
@@ -262,12 +278,14 @@ def _with_latency(row: LoadRow, objective: Objective) -> str:
 
 
 def _of_backlog(rows: Sequence[LoadRow]) -> str:
-    words = {True: "sustains {}", False: "does not sustain {}", None: "cannot be told to sustain {}, or not"}
+    rates = {word: [row.rate_per_s for row in rows if row.sustained is word] for word in (True, False, None)}
     parts = []
-    for sustained, text in words.items():
-        rates = [per_second(row.rate_per_s) for row in rows if row.sustained is sustained]
-        if rates:
-            parts.append(text.format(listed(rates)))
+    if rates[True]:
+        parts.append(f"sustains {_rates(rates[True], rates[False] + rates[None])}")
+    if rates[False]:
+        parts.append(f"does not sustain {_rates(rates[False], ())}")
+    if rates[None]:
+        parts.append(f"it cannot be told whether it sustains {_rates(rates[None], ())}")
     growing = next((row for row in rows if row.sustained is False and row.growth is not None), None)
     if growing is not None and growing.growth is not None:
         done = number(growing.achieved_per_s)
@@ -276,3 +294,10 @@ def _of_backlog(rows: Sequence[LoadRow]) -> str:
             f"{percent(growing.growth.point)} of the tasks were added to the backlog"
         )
     return "; ".join(parts)
+
+
+def _rates(rates: Sequence[float], others: Sequence[float]) -> str:
+    """Return rates as a list, or as `up to 40/s` if there are several and no other is lower than the highest."""
+    if len(rates) > 1 and others and max(rates) < min(others):
+        return f"up to {per_second(max(rates))}"
+    return listed(map(per_second, rates))

@@ -47,6 +47,11 @@ def rate(value: float | None) -> str:
     return NONE if value is None else f"{number(value / 1e6)} MB/s"
 
 
+def per_second(rate: float) -> str:
+    """Return an arrival rate: 40/s, 2.5/s, 1,000/s."""
+    return f"{rate:,.6g}/s"
+
+
 def percent(share: float) -> str:
     """Return a share from 0 to 1 in percent: 3.5 %, 12 %."""
     return f"{100 * share:.2g} %" if share < 0.1 else f"{100 * share:.0f} %"

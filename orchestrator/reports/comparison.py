@@ -12,10 +12,12 @@ from rich.table import Table
 from rich.text import Text
 
 from orchestrator.analysis.stats.intervals import makespan
+from orchestrator.analysis.verdicts.latency_changes import LatencyChange
 from orchestrator.analysis.verdicts.regressions import Change, Comparison
 from orchestrator.model.findings import Estimate
 from orchestrator.model.runs import Cell, Run
 from orchestrator.phrases import comparison as words
+from orchestrator.phrases.load import quantile_name
 from orchestrator.phrases.numbers import level, seconds
 from orchestrator.phrases.warnings import warning_text
 from orchestrator.reports.escaping import in_markdown
@@ -44,8 +46,9 @@ def report(comparison: Comparison, old: Run, new: Run, width: int) -> Renderable
     parts = [*_caution(comparison, old, new), Text("\n".join(heading), style="dim")]
     for stage in dict.fromkeys(each.cell.stage for each in comparison.changes):
         parts += [Text(), _table(comparison, old, new, stage, wide=width >= WIDE_COLUMNS)]
-    shown = level(*(each.rest for each in comparison.changes))
-    meaning = f"{words.MEANING} Intervals: {shown}." if shown else words.MEANING
+    parts += [Text(), _latency_table(comparison.latencies)] if comparison.latencies else []
+    shown = level(*(each.rest for each in comparison.changes), *(each.ratio for each in comparison.latencies))
+    meaning = words.meaning(comparison) + (f" Intervals: {shown}." if shown else "")
     parts += [Text(), Text(meaning, style="dim")]
     only = list(words.only_in_one(comparison))
     if only:
@@ -145,6 +148,50 @@ def _caution(comparison: Comparison, old: Run, new: Run) -> list[RenderableType]
     ]
 
 
+def _latency_table(changes: Sequence[LatencyChange]) -> Table:
+    """Return the quantiles of the latency at each rate, old and new."""
+    table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="bold")
+    table.add_column("")
+    for name in ("", "old", "new", "change"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("")
+    table.add_column("", no_wrap=True)
+    for each in changes:
+        table.add_row(
+            f"{each.cell.stage} {words.label(each.cell)}",
+            quantile_name(each.quantile),
+            _point(each.old),
+            _point(each.new),
+            words.change(each.ratio),
+            words.change_interval(each.ratio),
+            Text(each.change, style=COLOURS[each.change]),
+        )
+    return table
+
+
+def _latency_rows(comparison: Comparison) -> list[str]:
+    """Return the same as lines of Markdown."""
+    lines = [LATENCY_HEAD, LATENCY_RULE] if comparison.latencies else []
+    for each in comparison.latencies:
+        word = words.marked(comparison, each.change)
+        cells = [
+            f"**{word}**" if each.change in ("regression", "invalid") else word,
+            in_markdown(each.cell.stage),
+            in_markdown(words.label(each.cell)),
+            quantile_name(each.quantile),
+            *(
+                _point(each.old),
+                _point(each.new),
+                words.change(each.ratio),
+                words.change_interval(each.ratio),
+            ),
+        ]
+        lines.append(f"| {' | '.join(cells)} |")
+    return ["", *lines] if lines else []
+
+
+LATENCY_HEAD: Final = "| | stage | cell | quantile | old | new | change | interval |"
+LATENCY_RULE: Final = "| --- | --- | --- | --- | ---: | ---: | ---: | --- |"
 HEAD: Final = "| | stage | kernel | cell | slots | old | new | change | interval |"
 RULE: Final = "| --- | --- | --- | --- | ---: | ---: | ---: | ---: | --- |"
 FOLDED: Final = ("inconclusive", "same")
@@ -169,12 +216,13 @@ def render_markdown(comparison: Comparison, old: Run, new: Run) -> str:
         lines += ["", HEAD, RULE, *changed]
     invalid = [each for each in ordered if each.change == "invalid"]
     lines += _items([f"{each.cell.stage}: {words.reason(each, comparison)}" for each in invalid])
+    lines += _latency_rows(comparison)
     folded = [row for each, row in rows.items() if each.change in FOLDED]
     if folded:  # GitHub needs the blank line to see the table
         summary = f"<details><summary>{len(folded)} without a significant change</summary>"
         lines += ["", summary, "", HEAD, RULE, *folded, "", "</details>"]
     lines += _items([words.marked(comparison, line) for line in words.only_in_one(comparison)])
-    return "\n".join([*lines, "", words.MEANING]) + "\n"
+    return "\n".join([*lines, "", words.meaning(comparison)]) + "\n"
 
 
 def _markdown_row(comparison: Comparison, each: Change, old: Estimate | None, new: Estimate | None) -> str:
@@ -234,6 +282,7 @@ def to_json(comparison: Comparison, old: Run, new: Run) -> dict[str, Any]:
             }
             for each in comparison.changes
         ],
+        "latencies": [asdict(each) for each in comparison.latencies],
         "disturbances": {
             which: [asdict(warning_text(each)) for each in found]
             for which, found in comparison.disturbances.items()

@@ -19,11 +19,10 @@ from orchestrator.phrases.load import (
     heading_of_load,
     load_legend,
     load_sentences,
-    per_second,
     quantile_name,
     where_time_went,
 )
-from orchestrator.phrases.numbers import NONE, interval, number, seconds, spread
+from orchestrator.phrases.numbers import NONE, interval, number, per_second, seconds, spread
 from orchestrator.reports.escaping import in_markdown
 
 MEDIAN: Final = 0.5

@@ -25,11 +25,11 @@ from orchestrator.analysis.verdicts.common_shift import (
     shift,
 )
 from orchestrator.analysis.verdicts.comparability import failed_share
+from orchestrator.analysis.verdicts.latency_changes import LatencyChange, latency_changes
 from orchestrator.model.environment import Environment, Worker
-from orchestrator.model.findings import Estimate, Observation
+from orchestrator.model.findings import ChangeWord, Estimate, Observation
 from orchestrator.model.runs import Cell, CellResult, Run
 
-ChangeWord: TypeAlias = Literal["regression", "improvement", "same", "inconclusive", "invalid"]
 Which: TypeAlias = Literal["old", "new"]
 
 # Packages whose versions must be the same for two runs to be compared.
@@ -40,7 +40,10 @@ FALSE_ALARMS: Final = 0.01  # of comparisons of the same code, the share that ma
 UNKNOWN: Final = "unknown"  # an older result does not have this fact, which is no difference
 
 # What two plans must have in common for the runs to have done the same work.
-WORKLOAD: Final = ("seed", "images", "width", "height", "source", "latency_ms", "bandwidth_mbit")
+WORKLOAD: Final = (
+    *("seed", "images", "width", "height", "source", "latency_ms", "bandwidth_mbit"),
+    *("arrivals", "duration_s"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,18 +111,24 @@ class Comparison:
     shift: Estimate | None
     smallest: float | None
     disturbances: Mapping[Which, tuple[Observation, ...]]
+    latencies: tuple[LatencyChange, ...] = ()  # of runs under load
 
     @property
     def regression(self) -> bool:
         """Whether a row, a kernel or a strategy became slower, or its outcomes wrong."""
         words = [*(each.change for each in self.changes), *(each.change for each in self.groups)]
+        words += [each.change for each in self.latencies]
         return "regression" in words or "invalid" in words
 
 
 def compare(old: Run, new: Run) -> Comparison:
     """Return what changed from one run to another."""
     olds, news = _measured(old), _measured(new)
-    pairs = {cell: (olds[cell], news[cell]) for cell in olds if cell in news}
+    pairs = {
+        cell: (olds[cell], news[cell])
+        for cell in olds
+        if cell in news and olds[cell].samples and news[cell].samples
+    }
     obstacles = {cell: _obstacle(*pair) for cell, pair in pairs.items()}
     rounds = {
         cell: (list(a.makespans_s.values()), list(b.makespans_s.values()))
@@ -140,6 +149,7 @@ def compare(old: Run, new: Run) -> Comparison:
         shift=judged.shift,
         smallest=judged.smallest,
         disturbances={"old": warnings(old, DISTURBANCES), "new": warnings(new, DISTURBANCES)},
+        latencies=latency_changes(old, new, new.plan.margin, FALSE_ALARMS),
     )
 
 
@@ -234,7 +244,7 @@ def _obstacle(old: CellResult, new: CellResult) -> Observation | None:
 
 
 def _measured(run: Run) -> dict[Cell, CellResult]:
-    return {result.cell: result for result in run.cells if result.samples and not result.cell.replica}
+    return {result.cell: result for result in run.cells if result.counted and not result.cell.replica}
 
 
 def _differing(old: Mapping[str, object], new: Mapping[str, object]) -> tuple[Difference, ...]:

@@ -7,13 +7,15 @@ from typing import Final
 
 from orchestrator.analysis.analyse import Findings
 from orchestrator.model.runs import Run
-from orchestrator.reports.charts import breakeven, hops, samples, scaling, speedup, verdicts
+from orchestrator.reports.charts import breakeven, hops, load, samples, scaling, speedup, verdicts
 from orchestrator.reports.charts.chart import Chart, Draw
 
 CHARTS: Final[Mapping[str, Draw]] = {
     "verdicts": verdicts.draw,
     "scaling": scaling.draw,
     "breakeven": breakeven.draw,
+    "latency": load.draw,
+    "latency_over_time": load.draw_over_time,
     "speedup": speedup.draw,
     "hops": hops.draw,
     "samples": samples.draw,

@@ -128,7 +128,7 @@ def test_the_interval_of_a_quantile_is_wide_where_latencies_come_in_bursts():
     alike = [0.1 + 0.1 * (number % 10) for number in range(1000)]
     in_bursts = sorted(alike)  # the same latencies, each in a block of its own
     calm, bursts = (
-        latency_quantiles([Times.of(trace(planned, each))], [10.0])[0.5] for each in (alike, in_bursts)
+        latency_quantiles([(Times.of(trace(planned, each)), 10.0)])[0.5] for each in (alike, in_bursts)
     )
     assert calm.point == pytest.approx(bursts.point)
     assert calm.high - calm.low < 0.11

@@ -1,0 +1,97 @@
+"""Two runs under load: whether p95 and p99 at a rate became slower, by the blocks of both."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import exp, log, log1p, sqrt
+from typing import Final
+
+import numpy as np
+
+from orchestrator.analysis.load import BLOCKS, Times, load_row, resampled_latencies
+from orchestrator.analysis.stats.bootstrap import SEED
+from orchestrator.analysis.stats.intervals import ASKED_LEVEL
+from orchestrator.analysis.stats.student_t import quantile as student_quantile
+from orchestrator.analysis.stats.student_t import two_sided_p
+from orchestrator.analysis.verdicts.common_shift import holm
+from orchestrator.model.findings import ChangeWord, Estimate
+from orchestrator.model.runs import Cell, CellResult, Run
+
+JUDGED: Final = (0.95, 0.99)
+
+
+@dataclass(frozen=True, slots=True)
+class LatencyChange:
+    """A quantile of the latency of one cell at one rate, in both runs.
+
+    `ratio` is new over old, above 1 if it became slower; `None` where a run has no figure. `p_value` is adjusted for
+    how many are judged.
+    """
+
+    cell: Cell
+    quantile: float
+    change: ChangeWord
+    old: Estimate | None
+    new: Estimate | None
+    ratio: Estimate | None = None
+    p_value: float | None = None
+
+
+def latency_changes(old: Run, new: Run, margin: float, false_alarms: float) -> tuple[LatencyChange, ...]:
+    """Return how each quantile changed at each rate that both runs have.
+
+    Args:
+        old: the run to compare with.
+        new: the run that is judged.
+        margin: the change that counts, as a share.
+        false_alarms: of comparisons of the same code, the share that may show any change.
+    """
+    olds, news = ({each.cell: each for each in run.cells if each.open_loops} for run in (old, new))
+    judged = [_ratios(olds[cell], news[cell]) for cell in olds if cell in news]
+    found = {(each.cell, each.quantile): each for of_cell in judged for each in of_cell}
+    adjusted = holm({key: each.p_value for key, each in found.items() if each.p_value is not None})
+    return tuple(
+        _judged(each, adjusted[key], margin, false_alarms) if key in adjusted else each
+        for key, each in found.items()
+    )
+
+
+def _ratios(old: CellResult, new: CellResult) -> list[LatencyChange]:
+    before, after = load_row(old), load_row(new)
+    assert before is not None and after is not None  # noqa: S101, PT018 - both have samples
+    # Different seeds, or both runs would draw the same blocks.
+    drawn = [resampled_latencies(_times(each), seed) for each, seed in ((old, SEED), (new, SEED + 1))]
+    freedom = BLOCKS * min(len(old.open_loops), len(new.open_loops)) - 1
+    changes = []
+    for quantile in JUDGED:
+        a, b = before.latency_s[quantile], after.latency_s[quantile]
+        if a is None and b is None:
+            continue
+        word: ChangeWord = "invalid" if after.lost > before.lost else "inconclusive"
+        change = LatencyChange(old.cell, quantile, word, a, b)
+        if a is not None and b is not None and word != "invalid":
+            logarithms = [np.log(each[quantile]) for each in drawn]
+            error = sqrt(sum(float(np.var(each)) for each in logarithms)) or 1e-12
+            ratio = log(b.point / a.point)
+            half = student_quantile(ASKED_LEVEL, freedom) * error
+            estimate = Estimate(exp(ratio), exp(ratio - half), exp(ratio + half), ASKED_LEVEL)
+            p_value = two_sided_p(ratio / error, freedom)
+            change = LatencyChange(old.cell, quantile, word, a, b, estimate, p_value)
+        changes.append(change)
+    return changes
+
+
+def _times(result: CellResult) -> list[tuple[Times, float]]:
+    traces = [each.trace for each in result.open_loops if each.trace is not None]
+    return [(Times.of(trace), trace.duration_s) for trace in traces]
+
+
+def _judged(change: LatencyChange, adjusted: float, margin: float, false_alarms: float) -> LatencyChange:
+    assert change.ratio is not None and change.p_value is not None  # noqa: S101, PT018 - it was judged
+    beyond = abs(log(change.ratio.point)) > log1p(margin)
+    word: ChangeWord = "same"
+    if beyond and adjusted <= false_alarms:
+        word = "regression" if change.ratio.point > 1 else "improvement"
+    elif beyond and change.p_value <= 1 - ASKED_LEVEL:
+        word = "inconclusive"
+    return LatencyChange(change.cell, change.quantile, word, change.old, change.new, change.ratio, adjusted)
