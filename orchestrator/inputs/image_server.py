@@ -37,7 +37,7 @@ from tornado.netutil import bind_sockets
 from tornado.web import Application, HTTPError, RequestHandler
 
 from orchestrator.errors import BreakevenError, UnavailableError, UsageError
-from orchestrator.inputs.source import file_path, files_of, synthetic_path
+from orchestrator.inputs.source import file_path, files_of, pictures_of, synthetic_path
 from orchestrator.inputs.synthetic import check_size, encode, photograph
 
 PROGRAM: Final = "orchestrator.inputs.image_server"
@@ -107,7 +107,7 @@ class ImageServer:
         if self.on_demand:
             return {}
         if self.directory is not None:
-            files = files_of(self.directory)[: self.images]
+            files = pictures_of(files_of(self.directory))[: self.images]
             return {file_path(i, file.name): partial(read_picture, file) for i, file in enumerate(files)}
         make = partial(partial, synthetic_picture, self.seed, width=self.width, height=self.height)
         return {synthetic_path(i): make(i) for i in range(self.images or 0)}

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
 from urllib.parse import urlsplit
 
+from PIL import Image
+
 from orchestrator.errors import UnavailableError, UsageError
+from worker.stages.decode import FORMATS
 
 Kind: TypeAlias = Literal["origin", "directory", "template"]
 
 ORIGIN: Final = "origin"
 INDEX: Final = "{i}"
+FOLDER_IMAGES: Final = 50  # pictures of a directory that are used unless --images asks for more
 PLAIN_SUFFIX: Final = re.compile(r"\.[A-Za-z0-9]{1,8}")
 
 
@@ -23,7 +28,8 @@ class Source:
 
     kind: Kind
     option: str  # as the user wrote it
-    files: tuple[str, ...] = ()  # of a directory, in name order
+    files: tuple[str, ...] = ()  # the pictures of a directory, in name order
+    others: int = 0  # files of the directory that are no pictures
 
     @property
     def directory(self) -> Path | None:
@@ -43,24 +49,34 @@ class Source:
         """Return how many pictures there are where `images` are asked for: a directory may have fewer."""
         return min(images, len(self.files)) if self.kind == "directory" else images
 
-    def left_out(self, images: int) -> str | None:
-        """Return which files of a directory a run of `images` leaves out; `None` if none."""
-        others = self.files[images:]
-        if self.kind != "directory" or not others:
+    @property
+    def usual_count(self) -> int | None:
+        """How many pictures of a directory are used unless the user says; `None` for the other kinds."""
+        return min(FOLDER_IMAGES, len(self.files)) if self.kind == "directory" else None
+
+    def skipped(self) -> str | None:
+        """Return how many files of a directory are no pictures; `None` if all are."""
+        if not self.others:
             return None
-        which = others[0] if len(others) == 1 else f"{others[0]} to {others[-1]}"
-        return (
-            f"source {self.option}: {len(others)} of its {len(self.files)} files left out ({which}); "
-            f"--images {len(self.files)} takes all"
+        files = (
+            "1 file that is no picture" if self.others == 1 else f"{self.others} files that are no pictures"
         )
+        return f"source {self.option}: skipped {files}"
+
+    def left_out(self, images: int) -> str | None:
+        """Return that a run of `images` leaves out pictures of a directory; `None` if it leaves out none."""
+        if self.kind != "directory" or images >= len(self.files):
+            return None
+        has = len(self.files)
+        return f"source {self.option}: using {images} of its {has} pictures; --images {has} uses all"
 
     def lacking(self, images: int) -> str | None:
         """Return that a directory has fewer files than `images`; `None` if it has enough."""
         has = self.count(images)
         if has == images:
             return None
-        files = "1 file" if has == 1 else f"{has} files"
-        return f"source {self.option} has {files}: each batch has {has} images, not {images}"
+        pictures = "1 picture" if has == 1 else f"{has} pictures"
+        return f"source {self.option} has {pictures}: each batch has {has} images, not {images}"
 
     def urls(self, base_url: str, images: int) -> tuple[str, ...]:
         """Return the URLs of up to `images` pictures, on the image server at `base_url` unless it is a template."""
@@ -86,8 +102,15 @@ def parse(option: str) -> Source:
     kind = kind_of(option)
     if kind == "template":
         _check_template(option)
-    files = files_of(Path(option).expanduser()) if kind == "directory" else ()
-    return Source(kind, option, tuple(file.name for file in files))
+    if kind != "directory":
+        return Source(kind, option)
+    files = files_of(Path(option).expanduser())
+    pictures = pictures_of(files)
+    if not pictures:
+        raise UnavailableError(
+            f"source directory {option} holds no pictures; put files of {', '.join(FORMATS)} directly into it"
+        )
+    return Source(kind, option, tuple(file.name for file in pictures), len(files) - len(pictures))
 
 
 def kind_of(option: str) -> Kind:
@@ -115,6 +138,23 @@ def files_of(directory: Path) -> tuple[Path, ...]:
     if not files:
         raise UnavailableError(f"source directory {directory} holds no files; put pictures directly into it")
     return files
+
+
+def pictures_of(files: Iterable[Path]) -> tuple[Path, ...]:
+    """Return the files that are pictures, by the suffix of their name or by their content.
+
+    What has the suffix of a picture counts as one although it may be broken: its task will name the file.
+    """
+    suffixes = {suffix for suffix, format_ in Image.registered_extensions().items() if format_ in FORMATS}
+    return tuple(file for file in files if file.suffix.lower() in suffixes or _looks_like_a_picture(file))
+
+
+def _looks_like_a_picture(file: Path) -> bool:
+    try:
+        with Image.open(file, formats=FORMATS):
+            return True
+    except Exception:  # noqa: BLE001 - Pillow raises anything at a file that is none
+        return False
 
 
 def synthetic_path(index: int) -> str:

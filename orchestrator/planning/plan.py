@@ -50,11 +50,13 @@ def resolve(
         fleet_slots: of an external fleet, `None` where there is none.
         note: takes what a user may not expect of the plan, in a sentence.
     """
+    if options.images is None and options.command in (RUN, SCALE):
+        options = replace(options, images=source.usual_count)
     layout = LAYOUTS[options.command](options, fleet_slots)
     options, cells = layout.options, layout.cells
     profile = PROFILES[options.profile]
     images = _first(options.images, profile.images)
-    for about_files in (source.left_out(images), source.lacking(images)):
+    for about_files in (source.skipped(), source.left_out(images), source.lacking(images)):
         if about_files is not None:
             note(about_files)
     if layout.axis == "tasks" and source.count(images) < images:

@@ -109,7 +109,7 @@ def test_a_picture_that_does_not_decode_fails_and_the_others_go_on(tmp_path):
     (folder / "2.jpg").write_bytes(b"GIF89a, or so it says")
     done = orchestrator("run", *FEW, "--images", "5", "--source", str(folder), cwd=tmp_path)
     assert done.returncode == 1
-    assert f"source {folder} has 3 files: each batch has 3 images, not 5\n" in done.stderr
+    assert f"source {folder} has 3 pictures: each batch has 3 images, not 5\n" in done.stderr
     assert done.stdout.startswith("3 images from")
     cells = only_result(tmp_path)["cells"]
     types = {

@@ -80,7 +80,7 @@ class TestImageServer:
         assert [download.kept_alive(url) for url in urls] == expected
 
     def test_serves_the_files_of_a_directory(self, tmp_path: Path) -> None:
-        for name in ("b.png", "a.jpg", "c"):
+        for name in ("b.png", "a.jpg", "c.jpg"):
             (tmp_path / name).write_bytes(name.encode() * 1000)
         urls = parse(str(tmp_path)).urls
         with served(ImageServer(directory=tmp_path, images=2)) as up:

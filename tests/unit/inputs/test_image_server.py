@@ -264,15 +264,24 @@ def test_a_synthetic_picture_is_the_photograph_of_its_number() -> None:
 
 
 def test_files_are_offered_in_name_order_with_their_suffix(tmp_path: Path) -> None:
-    for name, content in {"b.PNG": b"2", "a.jpg": b"1", "c": b"3", "d.bin": b"4", "e.webp": b"5"}.items():
+    picture = encode(photograph(5, 1, 16, 8))
+    contents = {
+        "b.PNG": b"2",
+        "a.jpg": b"1",
+        "c": picture,
+        "d.bin": picture,
+        "e.webp": b"5",
+        "notes.txt": b"6",
+    }
+    for name, content in contents.items():
         (tmp_path / name).write_bytes(content)
     offered = ImageServer(directory=tmp_path, images=None).set
     assert list(offered) == ["/images/0.jpg", "/images/1.PNG", "/images/2", "/images/3.bin", "/images/4.webp"]
     assert [
         Picture(b"1", "image/jpeg"),
         Picture(b"2", "image/png"),
-        Picture(b"3", "application/octet-stream"),
-        Picture(b"4", "application/octet-stream"),
+        Picture(picture, "application/octet-stream"),
+        Picture(picture, "application/octet-stream"),
         Picture(b"5", "image/webp"),
     ] == [read() for read in offered.values()]
 

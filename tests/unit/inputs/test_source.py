@@ -5,17 +5,21 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from orchestrator.errors import UnavailableError, UsageError
 from orchestrator.inputs.image_server import ImageServer
-from orchestrator.inputs.source import Source, file_path, files_of, parse
+from orchestrator.inputs.source import FOLDER_IMAGES, Source, file_path, files_of, parse
 
 BASE = "http://127.0.0.1:8000"
 
 
 @pytest.fixture
 def pictures(tmp_path: Path) -> Path:
-    for name in ("b.png", "a.jpg", "c"):
+    for name in ("b.png", "a.JPG"):
+        (tmp_path / name).write_bytes(b"x")
+    Image.new("L", (2, 2)).save(tmp_path / "c", "PNG")
+    for name in ("notes.txt", "clip.mp4"):
         (tmp_path / name).write_bytes(b"x")
     return tmp_path
 
@@ -30,29 +34,49 @@ def test_origin_serves_the_synthetic_photographs() -> None:
 
 def test_directory_is_served_in_name_order(pictures: Path) -> None:
     source = parse(str(pictures))
-    assert Source("directory", str(pictures), ("a.jpg", "b.png", "c")) == source
+    assert Source("directory", str(pictures), ("a.JPG", "b.png", "c"), others=2) == source
     assert source.served
     assert pictures == source.directory
-    assert (f"{BASE}/images/0.jpg", f"{BASE}/images/1.png") == source.urls(BASE, 2)
+    assert (f"{BASE}/images/0.JPG", f"{BASE}/images/1.png") == source.urls(BASE, 2)
 
 
 def test_directory_with_fewer_files_than_asked_for_gives_what_it_has(pictures: Path) -> None:
     source = parse(str(pictures))
     assert (source.count(20), source.count(2)) == (3, 2)
-    assert (f"{BASE}/images/0.jpg", f"{BASE}/images/1.png", f"{BASE}/images/2") == source.urls(BASE, 20)
+    assert (f"{BASE}/images/0.JPG", f"{BASE}/images/1.png", f"{BASE}/images/2") == source.urls(BASE, 20)
 
 
-def test_files_that_a_run_leaves_out_are_named(pictures: Path) -> None:
+def test_how_many_pictures_a_run_leaves_out_is_said_with_the_option_that_uses_all(pictures: Path) -> None:
     source = parse(str(pictures))
-    said = f"source {pictures}: %s; --images 3 takes all"
-    assert source.left_out(1) == said % "2 of its 3 files left out (b.png to c)"
-    assert source.left_out(2) == said % "1 of its 3 files left out (c)"
+    assert source.left_out(2) == f"source {pictures}: using 2 of its 3 pictures; --images 3 uses all"
     assert source.left_out(3) is None
+
+
+def test_files_that_are_no_pictures_are_skipped_and_counted(pictures: Path) -> None:
+    assert parse(str(pictures)).skipped() == f"source {pictures}: skipped 2 files that are no pictures"
+    (pictures / "notes.txt").unlink()
+    assert parse(str(pictures)).skipped() == f"source {pictures}: skipped 1 file that is no picture"
+    (pictures / "clip.mp4").unlink()
+    assert parse(str(pictures)).skipped() is None
+
+
+def test_a_directory_is_used_as_a_whole_up_to_a_limit(pictures: Path) -> None:
+    assert parse(str(pictures)).usual_count == 3
+    for number in range(60):
+        (pictures / f"{number}.jpg").touch()
+    assert parse(str(pictures)).usual_count == FOLDER_IMAGES == 50
+    assert parse("origin").usual_count is None
+
+
+def test_a_directory_without_pictures_is_unavailable(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_bytes(b"x")
+    with pytest.raises(UnavailableError, match="holds no pictures; put files of JPEG, PNG"):
+        parse(str(tmp_path))
 
 
 def test_a_directory_with_too_few_files_says_how_many_a_batch_has(pictures: Path) -> None:
     source = parse(str(pictures))
-    assert source.lacking(4) == f"source {pictures} has 3 files: each batch has 3 images, not 4"
+    assert source.lacking(4) == f"source {pictures} has 3 pictures: each batch has 3 images, not 4"
     assert source.lacking(3) is None
     assert source.lacking(2) is None
 
