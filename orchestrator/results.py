@@ -23,6 +23,7 @@ from orchestrator.analysis.analyse import Findings, analyse
 from orchestrator.errors import UnavailableError, UsageError
 from orchestrator.model.findings import Estimate
 from orchestrator.model.runs import DEFAULT_POOL, MAX_CELLS, CellResult, Run
+from orchestrator.phrases.granularity import GranularityText, granularity_text
 from orchestrator.phrases.headline import AnswerText, answer_text
 from orchestrator.phrases.load import LoadText, load_text
 from orchestrator.phrases.verdicts import VerdictText, verdict_text
@@ -114,6 +115,7 @@ def to_json(run: Run, findings: Findings | None = None) -> dict[str, Any]:
     document["answer"] = _plain(answer_text(found))
     document["verdicts"] = [_plain(verdict_text(verdict)) for verdict in found.verdicts]
     document["load"] = [_plain(load_text(row, run)) for row in found.load]
+    document["granularity"] = [_plain(granularity_text(each)) for each in found.granularities]
     document["noise_floor"] = _plain(found.noise_floor)
     document["warnings"] = [_plain(warning_text(warning)) for warning in found.warnings]
     return document
@@ -166,6 +168,7 @@ def json_schema() -> dict[str, Any]:
     defs.update(estimate.pop("$defs"))
     kinds: dict[str, Any] = {
         "Answer": AnswerText,
+        "Granularity": GranularityText,
         "LatencyUnderLoad": LoadText,
         "Verdict": VerdictText,
         "Warning": WarningText,
@@ -198,6 +201,7 @@ def json_schema() -> dict[str, Any]:
     properties["schema"] = {"const": SCHEMA}
     properties["answer"] = {"$ref": "#/$defs/Answer"}
     properties["verdicts"] = {"type": "array", "items": {"$ref": "#/$defs/Verdict"}}
+    properties["granularity"] = {"type": "array", "items": {"$ref": "#/$defs/Granularity"}}
     properties["load"] = {"type": "array", "items": {"$ref": "#/$defs/LatencyUnderLoad"}}
     properties["noise_floor"] = estimate
     properties["warnings"] = {"type": "array", "items": {"$ref": "#/$defs/Warning"}}

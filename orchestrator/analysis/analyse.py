@@ -14,6 +14,7 @@ from orchestrator.analysis.load import LoadRow, load_rows
 from orchestrator.analysis.queueing.service_demands import Demands, demands_of
 from orchestrator.analysis.scaling.cost import Cost, costs
 from orchestrator.analysis.scaling.curves import ScalingFindings, scaling
+from orchestrator.analysis.scaling.granularity import Granularity, granularities
 from orchestrator.analysis.scaling.sweep import OF_WORK, Sweep, SweepLimit, distinct, sweep_limits, sweeps
 from orchestrator.analysis.stats.intervals import makespan, ratio, throughput
 from orchestrator.analysis.verdicts.comparability import comparable, eligible, noise_floor
@@ -172,6 +173,11 @@ class Findings:
     def sweeps(self) -> tuple[Sweep, ...]:
         """Where Celery wins along a swept axis; empty without one."""
         return sweeps(self.run)
+
+    @cached_property
+    def granularities(self) -> tuple[Granularity, ...]:
+        """How long a task must be for each cell with several slots; empty unless the work was swept."""
+        return granularities(self.run)
 
     @cached_property
     def sweep_limits(self) -> tuple[SweepLimit, ...]:

@@ -15,6 +15,13 @@ BREAKEVEN_LEGEND: Final = (
     "How many times as fast Celery's best cell is as its opponent, with the interval at each point; both axes are "
     "logarithmic. Above the line Celery pays. Dashed and shaded: where the curve crosses the line, with the interval."
 )
+GRANULARITY_LEGEND: Final = (
+    "The share of the slots' time that is work, with the interval at each length of a task; 100 % is what the same "
+    "slots would do without any overhead. Thick on the line: the length at which a strategy reaches it, with the "
+    "interval. METG, the minimum effective task granularity, is the time of a slot for such a task, overhead included "
+    "(Slaughter et al., SC 2020). A central scheduler's grows with the slots that it serves, so the table also has it "
+    "per slot."
+)
 HOPS_LEGEND: Final = (
     "How the latency of a task divides into hops, from publishing the task to the return of its output. On the right: "
     "the latency of one task. Queue includes the wait behind other tasks of the batch, and return the wait for the "

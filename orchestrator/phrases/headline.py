@@ -14,6 +14,7 @@ from orchestrator.model.findings import Verdict, VerdictWord
 from orchestrator.model.runs import Run
 from orchestrator.phrases.answer import StageAnswerText, lead, stage_text
 from orchestrator.phrases.cost import only_here, winning_slots
+from orchestrator.phrases.granularity import granularity_headline
 from orchestrator.phrases.load import load_headline
 from orchestrator.phrases.numbers import count
 from orchestrator.phrases.sweep import near, no_further, paying, significant
@@ -53,6 +54,9 @@ def answer_text(findings: Findings) -> AnswerText:
 def headline(findings: Findings) -> Headline:
     """Say whether Celery helps, and what to use; of a sweep, from where on it does."""
     axis = findings.run.plan.axis
+    if axis == "work" and (said := granularity_headline(findings.granularities)) is not None:
+        pays = "; ".join(_beats_where(each, findings.run) for each in distinct(findings.sweeps))
+        return Headline(said[0], f"{said[1]} {_sentence_of(pays)}".strip() if pays else said[1])
     if axis in AXES:
         return _of_sweep(findings)
     if axis == "rate":

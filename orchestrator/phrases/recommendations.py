@@ -14,6 +14,7 @@ from orchestrator.analysis.verdicts.recommendations import Advice, Change, Event
 from orchestrator.model.runs import Run
 from orchestrator.phrases.cells import cell_name
 from orchestrator.phrases.cost import cost_sentences
+from orchestrator.phrases.granularity import granularity_sentence
 from orchestrator.phrases.numbers import count, evidence, number
 from orchestrator.phrases.scaling import bounds_sentence, curve_sentences, uneven_slots_sentence
 from orchestrator.phrases.sweep import sweep_sentence, value_name
@@ -33,7 +34,9 @@ def answers(findings: Findings) -> tuple[str, ...]:
     """Return from where on Celery pays on a swept axis, or the curves over slots with their COST."""
     run = findings.run
     if run.plan.axis in AXES:
-        return tuple(f"{each.stage}: {sweep_sentence(each, run)}" for each in distinct(findings.sweeps))
+        lengths = tuple(f"spin: {granularity_sentence(each)}" for each in findings.granularities)
+        where = tuple(f"{each.stage}: {sweep_sentence(each, run)}" for each in distinct(findings.sweeps))
+        return (*lengths, *where)
     return tuple(_of_slots(findings)) if run.plan.axis == "slots" else ()
 
 

@@ -83,7 +83,7 @@ def granularities(run: Run) -> tuple[Granularity, ...]:
         if result.cell.strategy == "serial" and result.samples
     }
     series: dict[Cell, list[WorkPoint]] = {}
-    for result in sorted(run.cells, key=lambda each: each.cell.work_s or 0.0):
+    for result in run.cells:
         cell = result.cell
         alone = serial.get((cell.kernel, cell.work_s))
         if alone is None or cell.strategy == "serial" or cell.replica or not comparable(result, alone):
@@ -91,7 +91,10 @@ def granularities(run: Run) -> tuple[Granularity, ...]:
         point = WorkPoint(cell, _task_s(alone), _task_s(result))
         if point.rounds:
             series.setdefault(replace(cell, work_s=None), []).append(point)
-    return tuple(granularity(cell, points, run.plan.efficiency) for cell, points in series.items())
+    return tuple(
+        granularity(cell, sorted(points, key=lambda each: each.cell.work_s or 0.0), run.plan.efficiency)
+        for cell, points in series.items()
+    )
 
 
 def granularity(cell: Cell, points: Sequence[WorkPoint], threshold: float) -> Granularity:

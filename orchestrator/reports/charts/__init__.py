@@ -7,7 +7,16 @@ from typing import Final
 
 from orchestrator.analysis.analyse import Findings
 from orchestrator.model.runs import Run
-from orchestrator.reports.charts import breakeven, hops, load, samples, scaling, speedup, verdicts
+from orchestrator.reports.charts import (
+    breakeven,
+    granularity,
+    hops,
+    load,
+    samples,
+    scaling,
+    speedup,
+    verdicts,
+)
 from orchestrator.reports.charts.chart import Chart, Draw
 
 CHARTS: Final[Mapping[str, Draw]] = {
@@ -16,6 +25,7 @@ CHARTS: Final[Mapping[str, Draw]] = {
     "breakeven": breakeven.draw,
     "latency": load.draw,
     "latency_over_time": load.draw_over_time,
+    "granularity": granularity.draw,
     "speedup": speedup.draw,
     "hops": hops.draw,
     "samples": samples.draw,
