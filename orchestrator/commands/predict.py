@@ -19,7 +19,16 @@ def predict(
             show_default=False,
         ),
     ],
-    slots: Annotated[int, option("--slots", "Slots of the fleet that is not here.", "N", default=False)],
+    slots: Annotated[
+        int | None,
+        option(
+            "--slots",
+            "Slots of the fleet that is not here; with --rate and --objective, without it, the fewest that keep the "
+            "promise.",
+            "N",
+            default=False,
+        ),
+    ] = None,
     rtt_ms: Annotated[
         float | None,
         option(
@@ -49,24 +58,67 @@ def predict(
         ),
     ] = None,
     tasks: Annotated[
-        int | None, option("--tasks", "Tasks in the batch; without it, as measured.", "N", default=False)
+        int | None,
+        option(
+            "--tasks",
+            "Tasks in the batch; without it, as measured. With --rate, tasks in the run, 5,000 without it.",
+            "N",
+            default=False,
+        ),
     ] = None,
-    stage: Annotated[str | None, option("--stage", "Only this stage.", "NAME", default=False)] = None,
+    stage: Annotated[
+        str | None,
+        option("--stage", "Only this stage; with --rate, the last one without it.", "NAME", default=False),
+    ] = None,
+    rates: Annotated[
+        str | None,
+        option(
+            "--rate",
+            "Predict the latency of tasks that arrive so many times a second, such as 10,20,40.",
+            "N,N,...",
+            default=False,
+        ),
+    ] = None,
+    objective: Annotated[
+        str | None,
+        option(
+            "--objective",
+            "A promise, such as p95=0.5: how many slots keep 95 % of the tasks within 0.5 s.",
+            "pNN=SECONDS",
+            default=False,
+        ),
+    ] = None,
+    arrivals: Annotated[
+        str, option("--arrivals", "How tasks arrive, with --rate.", "poisson|constant")
+    ] = "poisson",
     json: Annotated[bool, option("--json", "Print JSON and nothing else.")] = False,
 ) -> int:
     """Predict what a fleet that is not here would make of the measured work, and say on what assumptions.
 
     Of each stage the best Celery cell is predicted, on other slots, machines and networks; every figure has an
-    interval. Example: orchestrator predict results/RUN.json --slots 64 --hosts 16 --tasks 1000 --rtt-ms 1
+    interval. With --rate, the latency of tasks that arrive is predicted, and how many slots keep a promise.
+    Examples: orchestrator predict results/RUN.json --slots 64 --hosts 16 --tasks 1000 --rtt-ms 1;
+    orchestrator predict results/RUN.json --hosts 8 --rate 40 --objective p95=0.5
     """
     # Imported here: they load NumPy, pydantic and simpy, which --help can do without.
     from pathlib import Path  # noqa: PLC0415
 
     from orchestrator import results  # noqa: PLC0415
-    from orchestrator.commands.prediction import fleet_of, predictions  # noqa: PLC0415
-    from orchestrator.reports.prediction import as_document, render  # noqa: PLC0415
+    from orchestrator.commands.prediction import fleet_of, latencies, predictions  # noqa: PLC0415
+    from orchestrator.reports.prediction import (  # noqa: PLC0415
+        as_document,
+        latency_document,
+        render,
+        render_latency,
+    )
 
-    fleet = fleet_of(slots, rtt_ms, bandwidth_mbit, hosts)
-    found = predictions(results.read(Path(result)), fleet, tasks, stage)
-    typer.echo(json_.dumps(as_document(found), indent=1) if json else render(found))
+    run = results.read(Path(result))
+    if rates is not None:
+        fleet = fleet_of(slots or 1, rtt_ms, bandwidth_mbit, hosts)
+        latency = latencies(run, fleet, rates, slots, objective, arrivals, tasks, stage)
+        text = json_.dumps(latency_document(latency), indent=1) if json else render_latency(latency)
+    else:
+        found = predictions(run, fleet_of(slots, rtt_ms, bandwidth_mbit, hosts), tasks, stage)
+        text = json_.dumps(as_document(found), indent=1) if json else render(found)
+    typer.echo(text)
     return 0

@@ -2,23 +2,42 @@
 
 from __future__ import annotations
 
+from collections.abc import Container, Sequence
+from typing import cast, get_args
+
+from orchestrator.analysis.queueing.open_loop import (
+    DEFAULT_TASKS,
+    LatencyPredictions,
+    Predictor,
+    latency_predictions,
+)
 from orchestrator.analysis.queueing.prediction import (
     HypotheticalFleet,
     MissingDemandsError,
     StagePrediction,
     stage_predictions,
 )
+from orchestrator.analysis.verdicts.comparability import eligible
+from orchestrator.analysis.verdicts.selection import select_best
 from orchestrator.errors import UsageError
-from orchestrator.model.runs import Run
+from orchestrator.model.runs import ArrivalProcess, Run
 from orchestrator.phrases.prediction import missing_demands
+from orchestrator.planning.load import objective_in, rates_in
 from orchestrator.planning.option_checks import check_known, check_number
 from orchestrator.planning.options import MAX_IMAGES, MAX_SLOTS
 
+MIN_TASKS, MAX_TASKS = 100, 1_000_000  # of a run whose latency is predicted
+
 
 def fleet_of(
-    slots: int, rtt_ms: float | None = None, bandwidth_mbit: float | None = None, hosts: int | None = None
+    slots: int | None,
+    rtt_ms: float | None = None,
+    bandwidth_mbit: float | None = None,
+    hosts: int | None = None,
 ) -> HypotheticalFleet:
     """Return the fleet that the options describe, each within its range."""
+    if slots is None:
+        raise UsageError("predict needs --slots, or --rate with --objective to find out how many")
     check_number("--slots", slots, 1, MAX_SLOTS)
     rtt_s = bytes_per_s = None
     if rtt_ms is not None:
@@ -44,3 +63,45 @@ def predictions(
     if not found:
         raise UsageError(f"{run.id} has no Celery cell to predict from; measure one with 'orchestrator run'")
     return found
+
+
+def latencies(
+    run: Run,
+    fleet: HypotheticalFleet,
+    rates: str,
+    slots: int | None = None,
+    objective: str | None = None,
+    arrivals: str = "poisson",
+    tasks: int | None = None,
+    stage: str | None = None,
+) -> LatencyPredictions:
+    """Predict the latency of a stage's tasks at each rate; refuse a result that has not enough for that."""
+    arriving = rates_in(rates)
+    promised = None if objective is None else objective_in(objective)
+    if slots is None and promised is None:
+        raise UsageError("--rate needs --objective, such as p95=0.5, to find the fewest slots, or --slots")
+    process = check_known("arrivals", arrivals, get_args(ArrivalProcess))
+    count = DEFAULT_TASKS if tasks is None else int(check_number("--tasks", tasks, MIN_TASKS, MAX_TASKS))
+    chosen = check_known("stage", stage, run.stages) if stage is not None else None
+    cells = [
+        each
+        for each in eligible(run.cells)
+        if each.cell.distributed and each.cell.chunk == 1 and chosen in (None, each.cell.stage)
+    ]
+    stages = {each.cell.stage for each in cells}
+    best = select_best([each for each in cells if each.cell.stage == (chosen or last_of(run.stages, stages))])
+    if best is None:
+        raise UsageError(
+            f"{run.id} has no Celery cell with one task a message, which tasks that arrive need; measure one with "
+            "'orchestrator run --chunk 1'"
+        )
+    try:
+        predictor = Predictor(run, best.best.cell, fleet, count, cast("ArrivalProcess", process))
+    except MissingDemandsError as error:
+        raise UsageError(missing_demands(run.id, error.cell)) from error
+    return latency_predictions(predictor, arriving, slots, promised)
+
+
+def last_of(stages: Sequence[str], known: Container[str]) -> str | None:
+    """Return the last of the stages that is known, such as the pipeline; `None` if none is."""
+    return next((each for each in reversed(stages) if each in known), None)

@@ -2,43 +2,169 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Final
 
+from orchestrator.analysis.queueing.open_loop import LatencyPrediction, LatencyPredictions
 from orchestrator.analysis.queueing.prediction import Prediction, StagePrediction, round_trips
+from orchestrator.model.findings import Estimate
 from orchestrator.model.runs import Cell
 from orchestrator.phrases.cells import cell_name
-from orchestrator.phrases.numbers import count, number, seconds
-from orchestrator.phrases.scaling import demand_phrase, station_name, with_interval
+from orchestrator.phrases.load import promise
+from orchestrator.phrases.numbers import (
+    NONE,
+    count,
+    interval,
+    level,
+    number,
+    per_second,
+    percent,
+    seconds,
+    spread,
+    times,
+)
+from orchestrator.phrases.scaling import SHORT_STATIONS, station_name, with_interval
 
 
 def missing_demands(run_id: str, cell: Cell) -> str:
     """Explain why nothing can be predicted from a cell, and the remedy."""
     return (
-        f"{run_id} has no station times of {cell_name(cell, 'prose')}, so nothing can be predicted from it; measure it "
-        "with this release, with a Celery strategy whose tasks succeed"
+        f"{run_id} has no station and service times of {cell_name(cell, 'prose')}, so nothing can be "
+        "predicted from it; measure it with this release, with a Celery strategy whose tasks succeed"
     )
 
 
-def prediction_sentence(found: StagePrediction) -> str:
-    """Say what a stage's best Celery cell would do, and how that compares with the best in-process cell."""
-    predicted = f"{found.name}: {_batch_sentence(found.prediction)}"
-    if found.versus is None or found.versus_per_s is None or found.speedup is None:
-        return predicted
+PREDICTION_HEAD: Final = (
+    "stage",
+    "takes",
+    "interval",
+    "tasks/s",
+    "long batch",
+    "limited by",
+    "faster",
+)
+
+
+def prediction_title(found: Sequence[StagePrediction]) -> str:
+    """Return what the table of predictions is about."""
+    first = found[0].prediction
+    fleet = [count(first.fleet.slots, "slot")]
+    fleet += [] if first.fleet.hosts is None else [count(first.fleet.hosts, "machine")]
+    return f"Predicted, not measured: {count(first.tasks, 'task')} by Celery on {', '.join(fleet)}"
+
+
+def prediction_row(found: StagePrediction) -> tuple[str, ...]:
+    """Return a stage's figures in the order of `PREDICTION_HEAD`; a long batch has no end."""
+    made = found.prediction
+    figures = (
+        seconds(made.makespan_s.point),
+        interval(made.makespan_s, seconds, " to ") or NONE,
+        number(made.throughput_per_s.point),
+        f"{number(made.sustained_per_s)}/s",
+        SHORT_STATIONS[made.bottleneck.name],
+    )
+    return found.name, *figures, times(found.speedup)
+
+
+def cells_sentence(found: StagePrediction) -> str:
+    """Return which cells a row is about, and what more slots would give it."""
+    made = found.prediction
+    celery = f"{found.name}: {cell_name(made.cell, 'prose')}"
+    if found.versus is not None and found.versus_per_s is not None and found.speedup is not None:
+        versus = f"{cell_name(found.versus, 'prose')} ({number(found.versus_per_s)}/s)"
+        compared = f"{times(found.speedup)} as fast as {versus} here"
+        celery += f" would be {compared} ({interval(found.speedup, to=' to ') or 'no interval'})"
+    ceiling, chunk = f"about {number(made.ceiling_per_s)} tasks/s", count(made.measured.chunk, "task")
+    return f"{celery}; with {chunk} a message, any number of slots gives a long batch {ceiling} by the model."
+
+
+LATENCY_HEAD: Final = ("rate", "slots", "busy", "p50", "p95", "p99", "promise", "breaks at")
+PROMISE: Final = {True: "kept", False: "missed", None: NONE}
+
+
+def latency_title(found: LatencyPredictions) -> str:
+    """Return what the table of latencies is about."""
+    arrivals = {"poisson": "Poisson arrivals", "constant": "arrivals at even steps"}[found.arrivals]
+    promised = "" if found.objective is None else f"; the promise is {promise(found.objective)}"
     return (
-        f"{predicted} In-process, {cell_name(found.versus, 'prose')} did {number(found.versus_per_s)} tasks/s here; "
-        f"Celery would do {with_interval(found.speedup)} times that."
+        f"Predicted, not measured: latency of {found.cell.stage} by Celery with {found.cell.kernel}, "
+        f"{arrivals}{promised}"
     )
 
 
-def _batch_sentence(found: Prediction) -> str:
-    station = found.bottleneck
-    limit = station_name(station.name, found.network.publishing_share)
+def latency_row(row: LatencyPrediction) -> tuple[str, ...]:
+    """Return a row's figures in the order of `LATENCY_HEAD`."""
+    median = row.latency_s[0.5]
     return (
-        f"{cell_name(found.cell, 'prose')} would take {with_interval(found.makespan_s, seconds)} for "
-        f"{count(found.tasks, 'task')}, {number(found.throughput_per_s.point)} tasks/s (predicted, not measured). "
-        f"A long batch is limited by {limit} ({demand_phrase(station)}) to "
-        f"{number(found.sustained_per_s)} tasks/s; with unlimited slots it would reach {number(found.ceiling_per_s)}."
+        per_second(row.rate_per_s),
+        f"{row.slots:,}",
+        percent(row.utilisation),
+        seconds(None if median is None else median.point),
+        *(_latency(row.latency_s[quantile]) for quantile in (0.95, 0.99)),
+        PROMISE[row.keeps],
+        f"{number(row.breaks_at_per_s)}/s",
     )
+
+
+def _latency(found: Estimate | None) -> str:
+    return NONE if found is None else f"{seconds(found.point)} {spread(found)}"
+
+
+def fewest_sentences(found: LatencyPredictions) -> Iterator[str]:
+    """Yield for each rate how many slots keep the promise, and the command that would confirm it."""
+    if found.objective is None:
+        return
+    quantile = found.objective.quantile
+    for rate, fewest in found.fewest.items():
+        rows = [row for row in found.rows if row.rate_per_s == rate]
+        if fewest is None:
+            best = rows[-1]
+            latency = best.latency_s[quantile]
+            why = (
+                f"beyond {number(best.breaks_at_per_s)} tasks/s, "
+                f"{station_name(best.limited_by.name, best.publishing_share)}, cannot keep up"
+                if latency is None
+                else f"even {count(best.slots, 'slot')} give {with_interval(latency, seconds)}"
+            )
+            yield f"At {per_second(rate)}, no number of slots keeps {promise(found.objective)}: {why}."
+            continue
+        row = next(row for row in rows if row.slots == fewest)
+        latency = row.latency_s[quantile]
+        if latency is not None:
+            yield (
+                f"At {per_second(rate)}, {count(fewest, 'slot')} keep {promise(found.objective)}: "
+                f"{with_interval(latency, seconds)}, {level(latency)} interval. Beyond {number(row.breaks_at_per_s)} "
+                f"tasks/s {station_name(row.limited_by.name, row.publishing_share)} cannot keep up. To confirm: "
+                "orchestrator load "
+                f"--stage {found.cell.stage} --slots {fewest} --rate {rate:g} "
+                f"--objective p{100 * quantile:.0f}={found.objective.latency_s:g}"
+            )
+
+
+def latency_assumptions(found: LatencyPredictions) -> tuple[str, ...]:
+    """List what predicted latencies assume, each in a clause."""
+    measured = found.measured
+    kept = [each for each in measured.samples if each.service_times_s]
+    drawn_from = count(sum(len(each.service_times_s) for each in kept), "measured one")
+    slots = ", ".join(map(str, measured.slots))
+    listed = [
+        f"tasks need as much of each station as they did when measured, on {slots} slots, "
+        f"and their service times are drawn from {drawn_from}, "
+        "each independently of the last",
+        f"a run has {found.tasks:,} tasks; the interval is that of its quantile, widened by 5 % for the model's error",
+        "each slot has its own worker process, and takes one task a message; nothing else uses the machines",
+        "payloads do not wait for each other on their way",
+    ]
+    if any(len(each.service_times_s) < each.tasks for each in kept):
+        listed.append(
+            "a batch of more than 64 tasks keeps means of groups, so its longest tasks are evened out"
+        )
+    if found.fleet.hosts is None and measured.shared and measured.cores is not None:
+        listed.append(
+            f"all slots, the orchestrator and the broker share {measured.cores:g} cores as measured; --hosts N gives "
+            "the slots machines of their own"
+        )
+    return tuple(listed)
 
 
 def assumptions(found: Prediction) -> tuple[str, ...]:

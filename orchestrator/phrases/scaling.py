@@ -21,6 +21,15 @@ STATIONS: Final[dict[StationName, str]] = {
     "window": "the number of messages that may be in flight",
 }
 
+SHORT_STATIONS: Final[dict[StationName, str]] = {
+    "slots": "slots",
+    "orchestrator": "publishing",
+    "broker": "broker",
+    "payload": "payloads",
+    "cpu": "cores",
+    "window": "window",
+}  # in a table
+
 REMEDIES: Final[dict[StationName, str]] = {
     "slots": "more slots",
     "orchestrator": "a larger --chunk, or --data resident if the data may stay in the payload store",

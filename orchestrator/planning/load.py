@@ -34,25 +34,29 @@ def load_layout(options: Options, slots: int) -> Layout:
 
 def rates_of(options: Options) -> tuple[float, ...]:
     """Return the arrival rates that were asked for, in rising order; none for `auto`."""
-    if options.rates == AUTO:
-        return ()
-    return tuple(sorted({_rate(part.strip()) for part in options.rates.split(",")}))
+    return () if options.rates == AUTO else rates_in(options.rates)
+
+
+def rates_in(text: str) -> tuple[float, ...]:
+    """Return the arrival rates in `--rate 10,20,40`, in rising order."""
+    return tuple(sorted({_rate(part.strip()) for part in text.split(",")}))
 
 
 def objective_of(options: Options) -> Objective | None:
+    """Return the promise that was given, or `None`."""
+    return None if options.objective is None else objective_in(options.objective)
+
+
+def objective_in(text: str) -> Objective:
     """Return the promise in `--objective p95=0.5`."""
-    if options.objective is None:
-        return None
-    match = re.fullmatch(r"p(\d\d)\s*=\s*([0-9.eE+-]{1,20})\s*s?", options.objective.strip())
+    match = re.fullmatch(r"p(\d\d)\s*=\s*([0-9.eE+-]{1,20})\s*s?", text.strip())
     latency_s = _number(match[2]) if match else None
     if match is None or latency_s is None or not 1e-6 <= latency_s <= 86_400:
-        raise UsageError(
-            f"--objective {options.objective!r} is not a quantile and its seconds, such as p95=0.5"
-        )
+        raise UsageError(f"--objective {text!r} is not a quantile and its seconds, such as p95=0.5")
     quantile = int(match[1]) / 100
     if quantile not in QUANTILES:
         shown = ", ".join(f"p{100 * each:.0f}" for each in QUANTILES)
-        raise UsageError(f"--objective {options.objective!r}: there is no p{match[1]}; choose from {shown}")
+        raise UsageError(f"--objective {text!r}: there is no p{match[1]}; choose from {shown}")
     return Objective(quantile, latency_s)
 
 

@@ -7,22 +7,51 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any, Final
 
+from orchestrator.analysis.queueing.open_loop import LatencyPredictions
 from orchestrator.analysis.queueing.prediction import StagePrediction
-from orchestrator.phrases.prediction import assumptions, prediction_sentence
+from orchestrator.phrases.prediction import (
+    LATENCY_HEAD,
+    PREDICTION_HEAD,
+    assumptions,
+    cells_sentence,
+    fewest_sentences,
+    latency_assumptions,
+    latency_row,
+    latency_title,
+    prediction_row,
+    prediction_title,
+)
 
 WIDTH: Final = 80  # columns
 
 
 def render(found: Sequence[StagePrediction]) -> str:
-    """Return the predictions as sentences, then the common assumptions, then those of single stages."""
-    sentences = (textwrap.fill(prediction_sentence(each), WIDTH) for each in found)
+    """Return a row a stage, then which cells these are, then the common assumptions and those of single stages."""
     of_each = {each.name: assumptions(each.prediction) for each in found}
     first, *others = of_each.values()
     common = [text for text in first if all(text in other for other in others)]
-    lines = ["\n\n".join(sentences), "", "Assumptions:", *_bullets(common)]
+    lines = [prediction_title(found), "", *_table([PREDICTION_HEAD, *map(prediction_row, found)]), ""]
+    lines += _bullets([cells_sentence(each) for each in found])
+    lines += ["", "Assumptions:", *_bullets(common)]
     for names, own in _own(of_each, common).items():
         lines += [*textwrap.wrap(f"and for {', '.join(names)}:", WIDTH), *_bullets(own)]
     return "\n".join(lines)
+
+
+def render_latency(found: LatencyPredictions) -> str:
+    """Return how many slots keep the promise, a row for each rate and number of slots, then the assumptions."""
+    lines = textwrap.wrap(latency_title(found), WIDTH)
+    lines += ["", *_table([LATENCY_HEAD, *map(latency_row, found.rows)]), ""]
+    for sentence in fewest_sentences(found):
+        lines += textwrap.wrap(sentence, WIDTH)
+    return "\n".join([*lines, "", "Assumptions:", *_bullets(latency_assumptions(found))])
+
+
+def _table(rows: Sequence[Sequence[str]]) -> list[str]:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    ]
 
 
 def _own(
@@ -57,3 +86,31 @@ def as_document(found: Sequence[StagePrediction]) -> list[dict[str, Any]]:
         }
         for each in found
     ]
+
+
+def latency_document(found: LatencyPredictions) -> dict[str, Any]:
+    """Return predicted latencies as JSON values."""
+    return {
+        "stage": found.cell.stage,
+        "cell": asdict(found.cell),
+        "tasks": found.tasks,
+        "arrivals": found.arrivals,
+        "objective": None if found.objective is None else asdict(found.objective),
+        "fewest_slots": [{"rate_per_s": rate, "slots": slots} for rate, slots in found.fewest.items()],
+        "rows": [
+            {
+                "rate_per_s": row.rate_per_s,
+                "slots": row.slots,
+                "utilisation": row.utilisation,
+                "latency_s": {
+                    f"p{100 * quantile:.0f}": None if each is None else asdict(each)
+                    for quantile, each in row.latency_s.items()
+                },
+                "keeps": row.keeps,
+                "breaks_at_per_s": row.breaks_at_per_s,
+                "limited_by": row.limited_by.name,
+            }
+            for row in found.rows
+        ],
+        "assumptions": list(latency_assumptions(found)),
+    }

@@ -70,6 +70,7 @@ class LatencyPredictions:
     """Predictions for one cell: for each rate the fewest slots that keep the promise, and their neighbours."""
 
     cell: Cell
+    fleet: HypotheticalFleet  # its number of slots is that of each row
     measured: CellDemands
     tasks: int
     arrivals: ArrivalProcess
@@ -156,7 +157,7 @@ class Predictor:
         if measured is None or not len(pool):
             raise MissingDemandsError(cell)
         self.measured, self.tasks, self.arrivals = measured, tasks, arrivals
-        self._run, self._fleet, self._pool = run, fleet, pool
+        self.fleet, self._run, self._pool = fleet, run, pool
         replicates = min(REPLICATES, max(FEWEST_REPLICATES, SIMULATED_TASKS // tasks))
         self._drawn = resamples(measured.rounds, replicates) or [measured.rounds] * replicates
         self._found: dict[tuple[float, int], dict[float, Estimate | None]] = {}
@@ -191,7 +192,7 @@ class Predictor:
         return high
 
     def _network(self, slots: int, rounds: Sequence[int]) -> QueueingNetwork:
-        fleet = replace(self._fleet, slots=slots)
+        fleet = replace(self.fleet, slots=slots)
         network = fleet_network(self._run, self.measured, fleet, self.measured.resampled(rounds))
         # As many messages may be in flight as have arrived; unequal tasks are drawn here.
         return replace(network, window=UNLIMITED, unequal=())
@@ -237,6 +238,7 @@ def latency_predictions(
         rows += [predictor.predict(rate, each, objective) for each in counts]
     return LatencyPredictions(
         predictor.measured.cell,
+        predictor.fleet,
         predictor.measured,
         predictor.tasks,
         predictor.arrivals,

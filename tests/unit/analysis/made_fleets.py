@@ -60,6 +60,13 @@ def celery_result(
     return CellResult(replace(cell, slots=slots), 0.1, samples)
 
 
+def with_times(result: CellResult) -> CellResult:
+    """The cell with the service times of its tasks, all alike."""
+    times_s = (HELD_S,) * result.samples[0].tasks
+    samples = tuple(replace(each, service_times_s=times_s) for each in result.samples)
+    return replace(result, samples=samples)
+
+
 def plain_result(
     cell: Cell, makespan_s: float, tasks: int = 24, factors: Sequence[float] = STEADY
 ) -> CellResult:

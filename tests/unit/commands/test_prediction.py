@@ -1,8 +1,10 @@
+from dataclasses import replace
+
 import pytest
 
-from orchestrator.commands.prediction import fleet_of, predictions
+from orchestrator.commands.prediction import fleet_of, latencies, predictions
 from orchestrator.errors import UsageError
-from tests.unit.analysis.made_fleets import SERIAL, celery_result, fleet_run, plain_result
+from tests.unit.analysis.made_fleets import CELERY, SERIAL, celery_result, fleet_run, plain_result
 from tests.unit.reports.made_runs import every_run
 
 FOUR = fleet_of(4)
@@ -42,6 +44,34 @@ def test_a_result_without_celery_is_refused():
 
 def test_a_result_in_which_no_message_was_answered_is_refused():
     with pytest.raises(
-        UsageError, match=r"has no station times of Celery with .*; measure it with this release"
+        UsageError, match=r"has no station and service times of Celery with .*; measure it with this release"
     ):
         predictions(every_run()["no message was answered"], FOUR)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"rates": "40"}, "--rate needs --objective"),
+        ({"rates": "0", "slots": 2}, "--rate '0' is not a number"),
+        ({"rates": "40", "objective": "p95"}, "not a quantile and its seconds"),
+        ({"rates": "40", "slots": 2, "arrivals": "bursts"}, "unknown arrivals 'bursts'"),
+        ({"rates": "40", "slots": 2, "tasks": 5}, "--tasks 5 is out of range"),
+        ({"rates": "40", "slots": 2, "stage": "decode"}, "unknown stage 'decode'"),
+        ({"rates": "40", "slots": 2}, "has no station and service times"),
+    ],
+)
+def test_a_latency_that_cannot_be_predicted_is_refused(options, message):
+    with pytest.raises(UsageError, match=message):
+        latencies(fleet_run(celery_result(1)), fleet_of(1), **options)
+
+
+def test_a_result_whose_messages_all_have_several_tasks_is_refused():
+    run = fleet_run(celery_result(1, cell=replace(CELERY, chunk=4)))
+    with pytest.raises(UsageError, match="no Celery cell with one task a message"):
+        latencies(run, fleet_of(1), "40", slots=2)
+
+
+def test_a_prediction_without_slots_is_refused():
+    with pytest.raises(UsageError, match="predict needs --slots"):
+        fleet_of(None)

@@ -11,17 +11,12 @@ from orchestrator.analysis.queueing.open_loop import (
 from orchestrator.analysis.queueing.prediction import HypotheticalFleet, MissingDemandsError
 from orchestrator.analysis.queueing.stations import QueueingNetwork
 from orchestrator.analysis.queueing.waits import waits_s
-from orchestrator.model.runs import CellResult, Objective, Run
-from tests.unit.analysis.made_fleets import CELERY, HELD_S, celery_result, fleet_run
+from orchestrator.model.runs import Objective, Run
+from tests.unit.analysis.made_fleets import CELERY, HELD_S, celery_result, fleet_run, with_times
 
 FREE = QueueingNetwork(chunk=1, slots=3, publish_s=0.0, collect_s=0.0, slot_s=1.0)
 FLEET = HypotheticalFleet(1, hosts=100)
 RNG = np.random.default_rng(1)
-
-
-def with_times(result: CellResult) -> CellResult:
-    times_s = (HELD_S,) * 24
-    return replace(result, samples=tuple(replace(each, service_times_s=times_s) for each in result.samples))
 
 
 def run() -> Run:
