@@ -39,11 +39,11 @@ def all_workers_killed(world: World) -> Trial:
 
 
 def worker_stopped(world: World) -> Trial:
-    """SIGSTOP of a worker for 5 s"""
+    """SIGSTOP of a worker for 8 s"""
 
     def stop(_: Celery) -> None:
-        world.pause(slot_process(world.pid("worker1")), 5.0)
-        world.pause(world.pid("worker1"), 5.0)
+        world.pause(slot_process(world.pid("worker1")), 8.0)
+        world.pause(world.pid("worker1"), 8.0)
 
     return world.trial(stop)
 

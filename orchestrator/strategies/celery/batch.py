@@ -33,6 +33,7 @@ OUTPUT_BUFFER_OVERFLOWED: Final = (
     "the broker closed a connection, because its client-output-buffer-limit is too small for these payloads; set it "
     "with CONFIG SET client-output-buffer-limit 'pubsub 0 0 0', or use --transport redis"
 )
+REDELIVERED: Final = "a message was delivered a second time"
 MAX_RECONNECTS: Final = 10  # in one batch; then the broker is given up
 MIN_BYTES_PER_S: Final = 100_000  # a broker that moves payloads more slowly is disturbed
 MAX_INLINE_BYTES: Final = MAX_MESSAGE_BYTES * 3 // 4 - (
@@ -210,7 +211,7 @@ class Batch:
         self._finish(id_, reply)
         self._note_if_slow(started_at, _output_bytes(reply))
         if reply.repeated:
-            self.note(f"a message was delivered a second time, to worker {reply.worker}")
+            self.note(f"{REDELIVERED}, to worker {reply.worker}")
         for result in reply.results:
             if result.failure is not None and result.failure.type == STORE_FAILED:
                 self.note(f"worker {reply.worker} could not use the payload store: {result.failure.message}")

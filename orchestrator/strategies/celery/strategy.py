@@ -22,7 +22,7 @@ from orchestrator.fleet.processor_time import ProcessorTime, processor_wait_s
 from orchestrator.model.runs import DEFAULT_POOL, Cell, Data, Events, Pool, Stations
 from orchestrator.strategies.arrivals import Arrivals
 from orchestrator.strategies.base import Strategy
-from orchestrator.strategies.celery.batch import Batch
+from orchestrator.strategies.celery.batch import REDELIVERED, Batch
 from orchestrator.strategies.celery.cleanup import Cleanup
 from orchestrator.strategies.celery.connection import Connection, Publisher, ResultSubscription
 from orchestrator.strategies.celery.outcomes import failed
@@ -171,7 +171,9 @@ class Celery(Strategy):
                 self._fleet.disturbance()
             )  # always asked, so that the change is not blamed on the next sample
             self._cleanup.delete()
-            disturbance = disturbance or changed
+            # What happened to a worker says more than that its message went to another one.
+            if disturbance is None or (changed is not None and disturbance.startswith(REDELIVERED)):
+                disturbance = changed
             if disturbance is not None:
                 self._fleet.use_slots(self.slots, self._pool)
                 self._fleet.discard_orphans()
