@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from collections.abc import Callable, Sequence
+from typing import Final
 
 from worker.contract import Failure, Hops, Outcome, Task
 from worker.stages import kernel_of
+
+TERMINATED: Final = (
+    signal.SIGTERM - 256
+)  # with this code billiard ends a slot process whose task took too long
 
 
 def execute(
@@ -20,7 +26,9 @@ def execute(
     cpu_started, started = cpu_clock(), clock()
     try:
         output = kernel_of(task.stage, task.kernel)(task.payload)
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a kernel raises is that task's failure
+    except (Exception, SystemExit) as error:
+        if isinstance(error, SystemExit) and error.code == TERMINATED:
+            raise
         failure = describe(error)
     elapsed = clock() - started
     # The CPU clock is read outside the two readings of the wall clock, so it may count a little more.

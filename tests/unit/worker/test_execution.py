@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
+from billiard import common
 
 from worker.contract import Failure, Hops, Task
 from worker.execution import chunks_of, execute, execute_in_pool
@@ -39,6 +42,18 @@ def test_a_kernel_that_would_end_its_slot_fails_its_task_alone(monkeypatch: pyte
     outcome = execute_in_pool(Task(3, "diagnostics", "noop", "text"), "here")
     assert (outcome.task_id, outcome.failure, outcome.slot) == (3, Failure("SystemExit", "enough"), "here")
     assert outcome.hops is not None
+
+
+def test_a_slot_that_is_ended_for_a_task_over_its_limit_gives_no_outcome(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its worker has reported the task already; an outcome would be a second reply."""
+    monkeypatch.setattr(common, "_should_have_exited", [False])
+    monkeypatch.setattr(common, "maybe_setsignal", lambda *_: None)
+    ended = partial(common._shutdown_cleanup, signal.SIGTERM)
+    monkeypatch.setattr("worker.execution.kernel_of", lambda *_: ended)
+    with pytest.raises(SystemExit):
+        execute(Task(3, "diagnostics", "noop", "text"))
 
 
 @pytest.mark.parametrize(
