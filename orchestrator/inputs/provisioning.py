@@ -19,10 +19,10 @@ from orchestrator.fleet.child_processes import ChildProcesses
 from orchestrator.inputs import source, spin
 from orchestrator.inputs.image_server import ImageServer, file_url, pace_query, synthetic_url
 from orchestrator.inputs.source import Source
-from orchestrator.inputs.workload import Expectation, Workload, prepare
+from orchestrator.inputs.workload import Expectation, Workload, prepare, verify
 from orchestrator.model.runs import Cell, Plan, TaskFailure
 from worker.allowed_origins import of_url
-from worker.contract import LOST, Task
+from worker.contract import LOST, Outcome, Task
 from worker.redaction import redact_url
 from worker.settings import allowing, settings
 
@@ -60,6 +60,7 @@ class Inputs:
     origins: tuple[str, ...]
     names: tuple[str, ...] = ()
     speeds: Mapping[str, float] = field(default_factory=dict)
+    matches: Callable[[Expectation, Outcome], bool] = verify  # whether an outcome is as expected
 
     def tasks(self, cell: Cell) -> tuple[Task, ...]:
         """Return the cell's batch."""

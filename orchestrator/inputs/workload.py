@@ -15,6 +15,7 @@ from worker.contract import Failure, Outcome, Payload, Task
 from worker.execution import describe
 from worker.redaction import redact
 from worker.stages import DEFAULT_STAGES, STAGES, Kernel, Kind, stage_giving
+from worker.values import same
 
 THREADS: Final = 8  # that fetch URLs, so that their latencies do not add up
 
@@ -100,6 +101,16 @@ def verify(expected: Expectation, outcome: Outcome) -> bool:
             and np.array_equal(output, expected)
         )
     return output == expected
+
+
+def matches(expected: Expectation, outcome: Outcome, tolerance: float = 0.0) -> bool:
+    """Return whether an outcome of a user's function is as expected.
+
+    Floats may differ by `tolerance`, relatively. Failures agree in type: a message may quote a time or an address.
+    """
+    if isinstance(expected, Failure):
+        return outcome.failure is not None and outcome.failure.type == expected.type
+    return outcome.failure is None and same(expected, outcome.output, tolerance)
 
 
 def _attempt(kernel: Kernel, payload: Payload) -> Expectation:

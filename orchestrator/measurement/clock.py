@@ -37,6 +37,7 @@ def measure(
     expected: Mapping[int, Payload | Failure],
     place: SamplePosition,
     clock: Clock = time.perf_counter,
+    matches: Callable[[Payload | Failure, Outcome], bool] = verify,
 ) -> tuple[Sample, tuple[TaskFailure, ...]]:
     """Time a batch, then compare every output with what it should be.
 
@@ -49,9 +50,10 @@ def measure(
         expected: task id to the right output, or to the failure that is right for this input.
         place: kept in the sample.
         clock: seconds of wall time.
+        matches: whether an outcome is as expected.
     """
     with _no_collection():
-        sample, failures = _measure_batch(strategy, tasks, expected, place, clock)
+        sample, failures = _measure_batch(strategy, tasks, expected, place, clock, matches)
     return replace(sample, disturbed=strategy.disturbance() or disordered(sample, failures)), failures
 
 
@@ -69,6 +71,7 @@ def _measure_batch(
     expected: Mapping[int, Payload | Failure],
     place: SamplePosition,
     clock: Clock,
+    matches: Callable[[Payload | Failure, Outcome], bool],
 ) -> tuple[Sample, tuple[TaskFailure, ...]]:
     strategy.prepare(tasks)
     outcomes: list[Outcome] = []
@@ -84,7 +87,7 @@ def _measure_batch(
     for task in tasks:
         outcome = strategy.fetch(first.get(task.id) or Outcome(task.id, failure=MISSING))
         ended[outcome.status] += 1
-        wrong += outcome.status != "lost" and not verify(expected[outcome.task_id], outcome)
+        wrong += outcome.status != "lost" and not matches(expected[outcome.task_id], outcome)
         if outcome.failure is not None:
             failures.append(TaskFailure(outcome.task_id, outcome.failure.type, outcome.failure.message))
     sample = Sample(

@@ -21,6 +21,7 @@ from orchestrator.analysis.verdicts.stopping import enough
 from orchestrator.fleet.fleet import Fleet
 from orchestrator.inputs.provisioning import Inputs
 from orchestrator.measurement.clock import SamplePosition, all_kept, measure
+from orchestrator.measurement.function_process import ContainedRow
 from orchestrator.measurement.machine import LoadMeter, time_reference_loop
 from orchestrator.measurement.open_loop import OpenLoop, arrival_times_s, sending_rate_per_s
 from orchestrator.measurement.rate_search import RateSearch
@@ -133,7 +134,11 @@ class Rounds:
         tasks, expected = self._inputs.tasks(cell), self._inputs.expected(cell)
         if cell.rate_per_s is not None:
             return self._open_loop(cell, cell.rate_per_s, at)
-        sample, failures = measure(self._strategies[cell], tasks, expected, at)
+        strategy = self._strategies[cell]
+        if isinstance(strategy, ContainedRow):
+            sample, failures = strategy.take(at)
+        else:
+            sample, failures = measure(strategy, tasks, expected, at, matches=self._inputs.matches)
         if counts or sample.disturbed is not None:  # a task lost in a warm-up counts as lost, too
             self._recorder.add(cell, sample, tuple(map(self._inputs.named, failures)))
         return sample

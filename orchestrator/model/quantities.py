@@ -26,6 +26,7 @@ Bytes = Annotated[int, Field(strict=True, ge=0, le=2**63)]
 Rate = Annotated[float, Field(strict=True, ge=1e-9, le=1e18)]  # per second
 LoadShare = Annotated[float, Field(strict=True, ge=-1000, le=1000)]  # of the processors' time
 Efficiency = Annotated[float, Field(strict=True, ge=0.01, le=0.99)]
+Share = Annotated[float, Field(strict=True, ge=0, le=1)]
 Margin = Annotated[float, Field(strict=True, ge=1e-6, le=100)]
 Megahertz = Annotated[float, Field(strict=True, ge=0, le=1e9)]
 Megabits = Annotated[float, Field(strict=True, ge=1e-9, le=1e12)]  # per second

@@ -27,6 +27,7 @@ from orchestrator.model.quantities import (
     Rate,
     Round,
     Seconds,
+    Share,
     SignedSeconds,
     Slots,
     Text,
@@ -43,6 +44,7 @@ ArrivalProcess = Literal["poisson", "constant"]
 
 MAX_CELLS = 10_000
 MAX_TRACED = 100_000  # tasks of one sample whose times a result file keeps
+WAITS = 0.5  # the share of its time that a function must wait for more slots than processors to be tried
 MAX_SERVICE_TIMES = 64  # kept a sample: of more tasks, the means of as many groups of equal size
 DEFAULT_POOL: Pool = "prefork"  # Celery's own default
 
@@ -283,6 +285,39 @@ class Objective:
 
 
 @dataclass(frozen=True, slots=True)
+class Function:
+    """A user's function, as serial calls showed it before the clock started.
+
+    `inputs` is what `--inputs` names, `count` how many there are; the answer is for `tasks` of them. A call takes
+    `call_s`, of which it waits the share `waiting`; `in_bytes` and `out_bytes` cross with each. `calls` and `about_s`
+    are how often it was to be called, and in what time. Floats of outputs are equal within `tolerance`; `None` where
+    outputs were not compared. `many_slots` is a number of slots that suits waiting, and
+    `remembers` says that it was three times as fast on inputs that it had seen.
+    """
+
+    name: Text
+    inputs: Text
+    count: PositiveCount
+    tasks: PositiveCount
+    call_s: Seconds
+    waiting: Share
+    in_bytes: Bytes
+    out_bytes: Bytes
+    asynchronous: bool = False
+    version: Text | None = None
+    tolerance: Share | None = None
+    many_slots: Slots | None = None
+    calls: Count = 0
+    about_s: Seconds = 0.0
+    remembers: bool = False
+
+    @property
+    def waits(self) -> bool:
+        """Whether it waits so much that more slots than processors may help."""
+        return self.waiting >= WAITS
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """What is to be measured, settled before the first sample.
 
@@ -316,6 +351,7 @@ class Plan:
     searched: bool = False
     efficiency: Efficiency = 0.5
     extra_rounds: Count = 0
+    function: Function | None = None
 
 
 @dataclass(frozen=True, slots=True)

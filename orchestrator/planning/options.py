@@ -7,7 +7,7 @@ from dataclasses import Field, dataclass, field, fields
 from typing import Any, Final
 
 from orchestrator.errors import UsageError
-from orchestrator.model.runs import DEFAULT_POOL, ArrivalProcess, SweptAxis
+from orchestrator.model.runs import DEFAULT_POOL, ArrivalProcess, Function, SweptAxis
 
 RUN, SCALE, BREAKEVEN, LOAD, DOCTOR = "run", "scale", "breakeven", "load", "doctor"
 MEASURING: Final = (RUN, SCALE, BREAKEVEN, LOAD)
@@ -17,6 +17,8 @@ AUTO: Final = "auto"  # the value of --rounds that lets a target and a budget en
 TARGET_OF_MARGIN: Final = 0.5  # of the margin, within which intervals must be for --rounds auto to stop
 BUDGET_S: Final = 300.0  # seconds within which --rounds auto may begin a round
 EFFICIENCY: Final = 0.5  # the share of its slots' time from which METG counts a task as long enough
+TOLERANCE: Final = 1e-9  # relative, of floats in the outputs of a user's function
+FUNCTION_BUDGET_S: Final = 60.0  # seconds that measuring a user's function may take
 EMBEDDED: Final = "embedded"  # the value of --broker that starts one here although another is configured
 
 MAX_IMAGES: Final = 100_000
@@ -177,6 +179,46 @@ class Options:
         value="quick",
         choices="profile",
     )
+    function: str | None = _option(
+        "--function",
+        "A function of yours to measure in place of the stages: it takes one input and returns one output. It is called "
+        "thousands of times.",
+        "PKG.MOD:NAME",
+        default=False,
+    )
+    inputs: str | None = _option(
+        "--inputs",
+        "Its inputs: a .jsonl file, a text file (a line each), a folder (a path each), PKG.MOD:NAME of an iterable, "
+        "range(N), or - for JSON lines on standard input.",
+        "SPEC",
+        default=False,
+    )
+    tasks: int | None = _option(
+        "--tasks",
+        "With --function: how many inputs the answer is for; without it, as many as there are.",
+        "N",
+        default=False,
+        limits=(1, 10**9),
+    )
+    tolerance: float = _option(
+        "--tolerance",
+        "With --function: relative difference within which floats of its outputs are equal.",
+        "SHARE",
+        value=TOLERANCE,
+        limits=(0.0, 1.0),
+    )
+    no_verify: bool = _option(
+        "--no-verify",
+        "With --function: do not compare outputs, as of a function that returns something else each time.",
+        value=False,
+        default=False,
+    )
+    dry_run: bool = _option(
+        "--dry-run",
+        "With --function: call it on a few inputs, say what would be measured, and stop.",
+        value=False,
+        default=False,
+    )
     stages: tuple[str, ...] = _names("stage", f"Only this stage (repeatable); {LISTED}")
     kernels: tuple[str, ...] = _names("kernel", f"Only this kernel (repeatable); {LISTED}")
     strategies: tuple[str, ...] = _names("strategy", f"Only this strategy (repeatable); {LISTED}")
@@ -304,6 +346,7 @@ class Options:
         "in --output are written all the same.",
         "FILE",
     )
+    tried: Function | None = None  # the function, as it was tried before the plan is made
     arguments: tuple[str, ...] = ()  # the whole command line without its secrets, for the result file
 
 

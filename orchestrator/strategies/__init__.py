@@ -37,6 +37,7 @@ class StrategyKind:
     implementation: str  # the class, as `module:name`
     many_slots: bool = False  # it can use more than one slot
     batched: bool = False  # it needs a kernel that does a whole batch
+    asynchronous: bool = False  # it runs coroutines, and so only functions of the user's that are `async def`
     distributed: bool = False  # its tasks go to the workers of a fleet
     own_processes: bool = False  # each of its slots is a process
     open_loop: bool = False  # it can take tasks as they arrive
@@ -89,6 +90,13 @@ STRATEGIES: Mapping[str, StrategyKind] = {
         "NumPy over the whole stacked batch",
         "orchestrator.strategies.vectorized:Vectorized",
         batched=True,
+    ),
+    "asyncio": StrategyKind(
+        "coroutines on one event loop, of an async def",
+        "orchestrator.strategies.asyncio:Asyncio",
+        many_slots=True,
+        asynchronous=True,
+        in_default_run=False,
     ),
     "celery": StrategyKind(
         "Celery workers behind a Redis broker",

@@ -1,0 +1,103 @@
+"""The inputs of a user's function, from what `--inputs` names. It runs where the function runs, not in the orchestrator."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any, Final
+
+from orchestrator.inputs.source import files_of
+from orchestrator.errors import BreakevenError
+from worker.functions import NAME, find
+from worker.redaction import escape_control
+from worker.values import UncrossableError, check, decode, encode
+
+MAX_INPUTS: Final = 100_000  # of which a batch takes its own
+RANGE: Final = re.compile(r"range\(\s*(-?\d{1,18})\s*(?:,\s*(-?\d{1,18})\s*)?\)", re.ASCII)
+STDIN: Final = "-"
+FORMS: Final = (
+    "a .jsonl file, a text file, a folder, PKG.MOD:NAME of an iterable or of a function that returns one, range(N), "
+    "or - for JSON lines on standard input"
+)
+
+
+class InputsError(ValueError):
+    """The inputs cannot be read; the message says why and what to do."""
+
+
+def read_inputs(spec: str, folders: Sequence[str]) -> list[Any]:
+    """Return up to `MAX_INPUTS` inputs, each as it is after crossing a process.
+
+    Args:
+        spec: what `--inputs` names; paths are relative to the current folder.
+        folders: where modules are looked for, last of all.
+
+    Raises:
+        InputsError: there is no such thing, it is empty, or an input cannot cross.
+        FunctionError: a module cannot be imported.
+    """
+    inputs = []
+    for number, value in enumerate(islice(_values(spec, folders), MAX_INPUTS), start=1):
+        try:
+            check(value)
+        except UncrossableError as error:
+            raise InputsError(f"input {number} of --inputs {spec} is {error}") from None
+        inputs.append(decode(encode(value)))
+    if not inputs:
+        raise InputsError(f"--inputs {spec} has no inputs; give at least one")
+    return inputs
+
+
+def _values(spec: str, folders: Sequence[str]) -> Iterator[Any]:
+    """The inputs as the source has them."""
+    if ends := RANGE.fullmatch(spec.strip()):
+        first, last = (0, int(ends[1])) if ends[2] is None else (int(ends[1]), int(ends[2]))
+        return iter(range(first, last))
+    path = Path(spec).expanduser()
+    try:
+        if path.is_dir():
+            return (str(path / file.name) for file in files_of(path))
+        if path.exists():
+            return _json_lines(path) if path.suffix == ".jsonl" else _text_lines(path)
+    except (OSError, ValueError, BreakevenError) as error:
+        raise InputsError(f"--inputs {spec} cannot be read: {error}") from None
+    if NAME.fullmatch(spec):
+        return _iterated(spec, find(spec, folders))
+    raise InputsError(f"--inputs {escape_control(spec, longest=200)} is not there; give {FORMS}")
+
+
+def _json_lines(path: Path) -> Iterator[Any]:
+    for number, line in _lines(path):
+        try:
+            yield json.loads(line)
+        except ValueError as error:
+            raise InputsError(f"line {number} of {path} is not JSON ({error}); write one JSON value a line") from None
+
+
+def _text_lines(path: Path) -> Iterator[str]:
+    return (line for _, line in _lines(path))
+
+
+def _lines(path: Path) -> Iterator[tuple[int, str]]:
+    """The numbered lines that are not blank, without their ends."""
+    try:
+        with path.open(encoding="utf-8") as file:
+            for number, line in enumerate(file, start=1):
+                if line.strip():
+                    yield number, line.rstrip("\r\n")
+    except (OSError, ValueError) as error:
+        raise InputsError(f"{path} cannot be read: {error}; give a text file in UTF-8") from None
+
+
+def _iterated(spec: str, named: Any) -> Iterator[Any]:
+    try:
+        values: Iterable[Any] = named() if callable(named) else named
+        yield from values
+    except InputsError:
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever the user's code raises is told to them
+        text = escape_control(f"{type(error).__name__}: {error}", longest=300)
+        raise InputsError(f"--inputs {spec} gives no inputs ({text}); name an iterable, or a function that returns one") from None

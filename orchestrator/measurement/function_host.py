@@ -1,0 +1,198 @@
+"""The child process in which a user's function runs in-process, so that it can hurt that process alone.
+
+`python -m orchestrator.measurement.function_host SOCKET INPUTS` connects to the orchestrator's socket and obeys:
+each request is the name of a method of `Host` with its arguments, each answer what it returned. Requests and answers
+are values as `worker.values` writes them.
+"""
+
+from __future__ import annotations
+
+import gc
+import mmap
+import resource
+import socket
+import sys
+import time
+from collections.abc import Generator, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict
+from functools import partial
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any, Final
+
+from orchestrator.errors import BreakevenError
+from orchestrator.inputs.function_inputs import InputsError, read_inputs
+from orchestrator.inputs.workload import Expectation, matches
+from orchestrator.measurement.clock import SamplePosition, measure
+from orchestrator.model.runs import Cell, Stations
+from orchestrator.strategies.base import Strategy, make_strategy
+from worker import functions
+from worker.allocator import keep_freed_memory
+from worker.contract import Failure, Outcome, Task
+from worker.execution import execute_in_pool
+from worker.functions import FunctionError, allowed
+from worker.redaction import escape_control
+from worker.settings import settings
+from worker.values import UncrossableError, check, decode, encode
+
+OK, FAILED: Final = 1, 2  # marks of tasks that have ended
+
+
+class Host:
+    """What the orchestrator asks of this process."""
+
+    def __init__(self, inputs: str) -> None:
+        self._spec = inputs
+        self._inputs: list[Any] = []
+        self._tasks: list[Task] = []
+        self._expected: dict[int, Expectation] = {}
+        self._matches = matches
+        self._marks: mmap.mmap | None = None
+        self._rows: dict[int, Strategy] = {}
+        self._open = ExitStack()
+        self._name = settings().functions[0]
+
+    def load(self) -> dict[str, Any]:
+        """Import the function; return whether it is a coroutine, and its version."""
+        function = allowed(self._name)
+        return {"asynchronous": function.coroutine is not None, "version": function.version}
+
+    def read_inputs(self) -> dict[str, Any]:
+        """Read the inputs; return their number."""
+        self._inputs = read_inputs(self._spec, settings().function_folders)
+        return {"count": len(self._inputs)}
+
+    def attempt(self, index: int) -> dict[str, Any]:
+        """Call the function on one input; return what it took, its output or failure, and why that cannot cross."""
+        value = self._inputs[index]
+        cpu_s, started = _cpu_s(), time.perf_counter()
+        outcome = execute_in_pool(Task(index, "function", self._name, value), "")
+        seconds = time.perf_counter() - started
+        if outcome.hops is not None:
+            seconds = outcome.hops.compute_s
+        said: dict[str, Any] = {"seconds": seconds, "cpu_s": _cpu_s() - cpu_s, "input": value, "fault": None}
+        said["failure"] = outcome.failure and [outcome.failure.type, outcome.failure.message]
+        try:
+            check(outcome.output)
+            said["output"] = outcome.output
+            said["bytes"] = [len(encode(value)), len(encode(outcome.output))]
+        except UncrossableError as error:
+            said["fault"] = str(error)
+        return said
+
+    def clear(self, marks: str, tolerance: float, verified: bool) -> None:
+        """Forget the batch, and prepare for another.
+
+        Args:
+            marks: a file of a byte a task, in which each task that ends is marked.
+            tolerance: within which floats of outputs are equal.
+            verified: whether outputs are compared at all.
+        """
+        self._tasks, self._expected = [], {}
+        self._matches = partial(matches, tolerance=tolerance) if verified else _anything
+        with Path(marks).open("r+b") as file:
+            self._marks = mmap.mmap(file.fileno(), 0)
+
+    def add(self, task: int, value: Any, output: Any, failure: Sequence[str] | None) -> None:
+        """Add a task to the batch, with its right output or failure."""
+        self._tasks.append(Task(task, "function", self._name, value))
+        self._expected[task] = output if failure is None else Failure(*failure)
+
+    def enter(self, row: int, cell: dict[str, Any]) -> dict[str, Any]:
+        """Start a row's strategy; return the seconds that it took."""
+        started = time.perf_counter()
+        self._rows[row] = self._open.enter_context(make_strategy(Cell(**cell), None))
+        gc.collect()
+        gc.freeze()  # so that collecting before a sample is short
+        return {"seconds": time.perf_counter() - started}
+
+    def measure(self, row: int, round_: int, position: int, at_s: float) -> dict[str, Any]:
+        """Take a sample of a row; return it, and the tasks that failed."""
+        if self._marks is None:
+            raise BreakevenError("a row is measured before its batch is there")
+        marked = _Marked(self._rows[row], self._marks)
+        place = SamplePosition(round_, position, at_s)
+        sample, failures = measure(marked, self._tasks, self._expected, place, matches=self._matches)
+        return {"sample": asdict(sample), "failures": [[each.task, each.type, each.message] for each in failures]}
+
+    def close(self) -> None:
+        """End the strategies."""
+        self._open.close()
+
+
+class _Marked(Strategy):
+    """A strategy that marks each task that ends, for the case that this process does not live to tell."""
+
+    def __init__(self, strategy: Strategy, marks: mmap.mmap) -> None:
+        super().__init__(strategy.slots)
+        self._strategy, self._marks = strategy, marks
+
+    def prepare(self, tasks: Sequence[Task]) -> None:
+        self._marks[:] = bytes(len(self._marks))
+        self._strategy.prepare(tasks)
+
+    def run(self, tasks: Sequence[Task]) -> Generator[Outcome, None, None]:
+        marks = self._marks
+        for outcome in self._strategy.run(tasks):
+            marks[outcome.task_id] = OK if outcome.failure is None else FAILED
+            yield outcome
+
+    def fetch(self, outcome: Outcome) -> Outcome:
+        return self._strategy.fetch(outcome)
+
+    def disturbance(self) -> str | None:
+        return self._strategy.disturbance()
+
+    @property
+    def duplicated(self) -> int:
+        return self._strategy.duplicated
+
+    @property
+    def stations(self) -> Stations | None:
+        return self._strategy.stations
+
+
+def _anything(expected: object, outcome: Outcome) -> bool:
+    return True
+
+
+def _cpu_s() -> float:
+    """CPU seconds of this process, and of those that it has waited for."""
+    children = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return time.process_time() + children.ru_utime + children.ru_stime
+
+
+def serve(connection: Connection, host: Host) -> None:
+    """Obey requests until the orchestrator is gone."""
+    while True:
+        try:
+            request = decode(connection.recv_bytes())
+        except EOFError:
+            return
+        try:
+            answer = {"value": getattr(host, request["do"])(**request["with"])}
+        except (FunctionError, InputsError) as error:
+            answer = {"refused": str(error)}
+        except Exception as error:  # noqa: BLE001 - told to the orchestrator, which has the user's ear
+            answer = {"error": escape_control(f"{type(error).__name__}: {error}", longest=1000)}
+        connection.send_bytes(encode(answer))
+
+
+def main(address: str, inputs: str) -> None:
+    """Connect, and serve from the folder in which functions run."""
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(address)
+        connection = Connection(client.detach())
+    keep_freed_memory()
+    functions.enter_folder()
+    functions.drop_output()
+    host = Host(inputs)
+    try:
+        serve(connection, host)
+    finally:
+        host.close()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,103 @@
+"""How many inputs and rounds a budget allows for a user's function, from what serial calls took."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from math import floor
+from typing import Final
+
+from orchestrator.errors import UsageError
+from orchestrator.model.runs import Cell, Function
+from orchestrator.phrases.function import too_slow
+from orchestrator.planning.cells import Layout
+from orchestrator.planning.options import AUTO, FUNCTION_BUDGET_S, RUN, Options
+from orchestrator.strategies import STRATEGIES
+from worker.remote_control import usable_cpus
+
+FEWEST_ROUNDS: Final = 7  # a verdict needs as many
+USUAL_ROUNDS: Final = 11
+MOST_ROUNDS: Final = 25
+WARM_UPS: Final = 1
+STARTUP_S: Final = 9.0  # seconds until a broker, workers and pools of a run are up, about
+TRIAL_SHARE: Final = 0.1  # of the budget, for calls before the clock starts
+MOST_TASKS: Final = 20_000  # in a batch
+MANY_SLOTS: Final = (32, 16, 8)  # tried where a function waits: as many as leave two turns
+THREAD_S, CALL_S, MESSAGE_S: Final = 60e-6, 250e-6, 2e-3  # what a task costs beside the function, at most, by strategy
+BYTES_PER_S: Final = 100e6  # at which payloads cross to other processes, at least
+
+
+def fitted(options: Options, layout: Layout, tried: Function) -> Options:
+    """Return the options with as many inputs and rounds as the budget allows, and the function as it was tried.
+
+    Raises:
+        UsageError: not even the fewest fit; the message names the least budget that would do.
+    """
+    budget_s = options.budget_s or FUNCTION_BUDGET_S
+    room_s = max(budget_s * 0.3, budget_s * (1 - TRIAL_SHARE) - STARTUP_S)
+    asked = None if options.rounds in (None, AUTO) else int(options.rounds or 0)
+    rounds = asked or USUAL_ROUNDS
+    cells = layout.cells
+    warm_ups = WARM_UPS if options.warmup is None else options.warmup
+    tasks = _tasks_within(room_s / (rounds + warm_ups), cells, tried)
+    fewest = min(tried.tasks, max(cell.slots * (cell.chunk or 1) for cell in cells))
+    if tasks < fewest:
+        tasks = fewest
+        allowed = floor(room_s / round_s(cells, tried, tasks)) - warm_ups
+        if asked is None and allowed < FEWEST_ROUNDS:
+            tasks = min(tried.tasks, layout.slots)
+            allowed = floor(room_s / round_s(cells, tried, tasks)) - warm_ups
+        if asked is None and allowed < FEWEST_ROUNDS:
+            needed_s = (FEWEST_ROUNDS + warm_ups) * round_s(cells, tried, tasks)
+            raise UsageError(too_slow(tried, budget_s, (needed_s + STARTUP_S) / (1 - TRIAL_SHARE), len(cells), tasks))
+        rounds = asked or min(rounds, allowed)
+    many = _many_slots(options, tried, tasks)
+    whole = many or layout.slots
+    if tasks < tried.tasks:
+        tasks = max(tasks // whole * whole, min(tasks, whole))
+    per_round_s = round_s(cells, tried, tasks)
+    if asked is None:
+        rounds = max(rounds, min(MOST_ROUNDS, floor(room_s / per_round_s) - warm_ups))
+    calls = tasks * ((len(cells) + 1) * (rounds + warm_ups) + 1)
+    known = replace(
+        tried,
+        many_slots=many,
+        calls=calls,
+        about_s=STARTUP_S + tasks * tried.call_s + (rounds + warm_ups) * per_round_s,
+    )
+    return replace(options, images=tasks, rounds=options.rounds or str(rounds), warmup=warm_ups, tried=known)
+
+
+def round_s(cells: Sequence[Cell], tried: Function, tasks: int) -> float:
+    """Return about how long a round takes, the repeated row of the A/A pair in it."""
+    each = [makespan_s(cell, tried, tasks) for cell in cells]
+    return sum(each) + each[-1]
+
+
+def makespan_s(cell: Cell, tried: Function, tasks: int) -> float:
+    """Return about how long a batch takes; a function that computes is assumed to hold the GIL."""
+    kind = STRATEGIES[cell.strategy]
+    busy_s = tried.call_s * (1 - tried.waiting)
+    own_s = max(tried.call_s / cell.slots, busy_s / (min(cell.slots, usable_cpus()) if kind.own_processes else 1))
+    chunk = cell.chunk or 1
+    moved_s = (tried.in_bytes + tried.out_bytes) / BYTES_PER_S
+    if kind.distributed:
+        return tasks * (own_s + MESSAGE_S / chunk + MESSAGE_S / 4 + 2 * moved_s)
+    if kind.own_processes:
+        return tasks * (own_s + CALL_S / chunk + moved_s)
+    return tasks * (own_s + (THREAD_S if kind.many_slots else 0.0))
+
+
+def _tasks_within(seconds: float, cells: Sequence[Cell], tried: Function) -> int:
+    per_task_s = round_s(cells, tried, MOST_TASKS) / MOST_TASKS
+    return max(0, min(tried.tasks, MOST_TASKS, floor(seconds / max(per_task_s, 1e-9))))
+
+
+def _many_slots(options: Options, tried: Function, tasks: int) -> int | None:
+    """Return how many slots suit waiting: more than processors, and with two turns each in a batch."""
+    if options.command != RUN or not tried.waits:
+        return None
+    usual = options.slots or usable_cpus()
+    return next((many for many in MANY_SLOTS if 2 * many <= tasks and many > usual), None)
+
+
