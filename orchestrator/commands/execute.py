@@ -17,7 +17,7 @@ from orchestrator.errors import BreakevenError, NothingMeasuredError, UsageError
 from orchestrator.fleet.flower import USER
 from orchestrator.measurement import session
 from orchestrator.model.runs import Run
-from orchestrator.planning.option_checks import check
+from orchestrator.planning.option_checks import check, of_function
 from orchestrator.planning.options import Options
 from orchestrator.reports import html, terminal
 from worker.redaction import escape_control
@@ -33,6 +33,11 @@ def run_and_report(options: Options) -> int:
     if options.json is not None and options.json != STDOUT:
         _check_writable("--json", options.json, Path(options.json).parent)
     source = check(options)
+    options = of_function(options)
+    if options.dry_run:
+        with progress() as watcher, session.tried(options, watcher) as introduction:
+            sys.stdout.write(f"{introduction}\n")
+        return 0
     saver = Saver(Path(options.output))
     with ExitStack() as stack:
         try:

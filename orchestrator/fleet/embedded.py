@@ -45,6 +45,7 @@ def embedded_fleet(
     events: bool,
     origins: tuple[str, ...],
     more: Sequence[tuple[Pool, int]] = (),
+    function: str = "",
 ) -> Iterator[Fleet]:
     """Start a fleet of workers of our own; it ends with `processes`.
 
@@ -54,6 +55,7 @@ def embedded_fleet(
         events: whether they send what Flower reads: task events and heartbeats.
         origins: from which they may download.
         more: the pool and the slots of each further worker.
+        function: of the user's, which they may call.
 
     Raises:
         UnavailableError: the broker or a worker does not start.
@@ -61,7 +63,7 @@ def embedded_fleet(
     check_semaphores()
     url = start_broker(processes)
     pools: list[tuple[Pool, int]] = [*[(DEFAULT_POOL, 1)] * slots, *more]
-    start_workers(processes, url, pools, events, origins)
+    start_workers(processes, url, pools, events, origins, function)
     settings = Settings(broker_url=url, payload_dir=str(payload_folder(processes)), allowed_origins=origins)
     app = connect_app(settings)
     try:
@@ -250,6 +252,7 @@ def start_workers(
     pools: Sequence[tuple[Pool, int]],
     events: bool,
     origins: tuple[str, ...],
+    function: str = "",
 ) -> None:
     """Start workers, each with a pool and its slots.
 
@@ -259,6 +262,7 @@ def start_workers(
         "BREAKEVEN_BROKER_URL": broker_url,
         "BREAKEVEN_PAYLOAD_DIR": str(payload_folder(processes)),
         "BREAKEVEN_ALLOWED_ORIGINS": ",".join(origins),
+        "BREAKEVEN_FUNCTIONS": function,
         # A slot is meant to use one processor: a numerical library's own threads would take the share of others.
         "OMP_NUM_THREADS": "1",
         "OPENBLAS_NUM_THREADS": "1",

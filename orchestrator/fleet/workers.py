@@ -311,6 +311,29 @@ def _payload_fault(name: str, answer: Any) -> str | None:
     return f"cannot use its payload store: {lookup.error}"
 
 
+def check_function(workers: Iterable[WorkerInfo], function: str, version: str | None) -> None:
+    """Check that every worker may call a user's function, and has the orchestrator's version of its module.
+
+    Raises:
+        UnavailableError: one may not, cannot, or has another.
+    """
+    for worker in workers:
+        name = escape_control(worker.name, longest=250)
+        known = next((each for each in worker.functions if each.name == function), None)
+        if known is None:
+            raise UnavailableError(
+                f"worker {name} does not allow {function}; start it with BREAKEVEN_FUNCTIONS={function}"
+            )
+        if known.error is not None:
+            reason = escape_control(known.error, longest=1000)
+            raise UnavailableError(f"worker {name} cannot call {function}: {reason}; then start it again")
+        if known.version != version:
+            raise UnavailableError(
+                f"worker {name} has another version of the module {function.partition(':')[0]}; bring the same file to "
+                "both sides, and start the worker again"
+            )
+
+
 def throttled_s(app: Celery, workers: Collection[WorkerInfo]) -> float | None:
     """Return the seconds that CPU quotas have held workers back; `None` if one does not answer."""
     name = "breakeven_describe"

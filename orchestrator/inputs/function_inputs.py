@@ -1,4 +1,4 @@
-"""The inputs of a user's function, from what `--inputs` names. It runs where the function runs, not in the orchestrator."""
+"""The inputs of a user's function, from what `--inputs` names; read in the process that calls the function."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
-from orchestrator.inputs.source import files_of
 from orchestrator.errors import BreakevenError
+from orchestrator.inputs.source import files_of
 from worker.functions import NAME, find
 from worker.redaction import escape_control
 from worker.values import UncrossableError, check, decode, encode
@@ -74,7 +74,9 @@ def _json_lines(path: Path) -> Iterator[Any]:
         try:
             yield json.loads(line)
         except ValueError as error:
-            raise InputsError(f"line {number} of {path} is not JSON ({error}); write one JSON value a line") from None
+            raise InputsError(
+                f"line {number} of {path} is not JSON ({error}); write one JSON value a line"
+            ) from None
 
 
 def _text_lines(path: Path) -> Iterator[str]:
@@ -100,4 +102,6 @@ def _iterated(spec: str, named: Any) -> Iterator[Any]:
         raise
     except Exception as error:  # noqa: BLE001 - whatever the user's code raises is told to them
         text = escape_control(f"{type(error).__name__}: {error}", longest=300)
-        raise InputsError(f"--inputs {spec} gives no inputs ({text}); name an iterable, or a function that returns one") from None
+        raise InputsError(
+            f"--inputs {spec} gives no inputs ({text}); name an iterable, or a function that returns one"
+        ) from None

@@ -13,18 +13,19 @@ import resource
 import socket
 import sys
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict
 from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from orchestrator.errors import BreakevenError
 from orchestrator.inputs.function_inputs import InputsError, read_inputs
 from orchestrator.inputs.workload import Expectation, matches
 from orchestrator.measurement.clock import SamplePosition, measure
+from orchestrator.measurement.function_process import FAILED, OK
 from orchestrator.model.runs import Cell, Stations
 from orchestrator.strategies.base import Strategy, make_strategy
 from worker import functions
@@ -36,8 +37,6 @@ from worker.redaction import escape_control
 from worker.settings import settings
 from worker.values import UncrossableError, check, decode, encode
 
-OK, FAILED: Final = 1, 2  # marks of tasks that have ended
-
 
 class Host:
     """What the orchestrator asks of this process."""
@@ -47,7 +46,7 @@ class Host:
         self._inputs: list[Any] = []
         self._tasks: list[Task] = []
         self._expected: dict[int, Expectation] = {}
-        self._matches = matches
+        self._matches: Callable[[Expectation, Outcome], bool] = matches
         self._marks: mmap.mmap | None = None
         self._rows: dict[int, Strategy] = {}
         self._open = ExitStack()
@@ -114,7 +113,10 @@ class Host:
         marked = _Marked(self._rows[row], self._marks)
         place = SamplePosition(round_, position, at_s)
         sample, failures = measure(marked, self._tasks, self._expected, place, matches=self._matches)
-        return {"sample": asdict(sample), "failures": [[each.task, each.type, each.message] for each in failures]}
+        return {
+            "sample": asdict(sample),
+            "failures": [[each.task, each.type, each.message] for each in failures],
+        }
 
     def close(self) -> None:
         """End the strategies."""

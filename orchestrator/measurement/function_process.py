@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import socket
 import sys
@@ -12,7 +11,6 @@ from contextlib import suppress
 from dataclasses import asdict
 from functools import cache
 from multiprocessing.connection import Connection
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -25,9 +23,11 @@ from orchestrator.inputs.workload import Expectation
 from orchestrator.measurement.clock import SamplePosition
 from orchestrator.model.runs import Cell, Sample, TaskFailure
 from orchestrator.strategies.base import Strategy
-from worker.contract import LOST, Failure, Outcome, Task
+from worker.contract import LOST, Failure
 from worker.values import decode, encode
 
+OK: Final = 1  # the mark of a task that gave an output
+FAILED: Final = 2  # of one that failed
 NAME: Final = "function"  # of the child process
 START_S: Final = 30.0  # seconds it may take to connect
 LOAD_S: Final = 60.0  # seconds that importing the function, and reading its inputs, may take
@@ -89,7 +89,7 @@ class FunctionProcess:
                 signals.check()
                 if time.monotonic() >= deadline:
                     self._end()
-                    raise LostProcessError(f"had not ended after {limit_s:.3g} s, and was ended with its process")
+                    raise LostProcessError(f"did not end within {limit_s:.3g} s")
             answer = decode(self._connected.recv_bytes())
         except (EOFError, OSError):
             raise LostProcessError(self._how_it_ended()) from None
@@ -112,7 +112,12 @@ class FunctionProcess:
             self.ask("read_inputs", LOAD_S)
 
     def set_batch(
-        self, values: Mapping[int, Any], expected: Mapping[int, Expectation], *, tolerance: float, verified: bool
+        self,
+        values: Mapping[int, Any],
+        expected: Mapping[int, Expectation],
+        *,
+        tolerance: float,
+        verified: bool,
     ) -> None:
         """Give the process its tasks by id, each with its right output or failure."""
         self._batch = (values, expected, {"tolerance": tolerance, "verified": verified})
@@ -121,7 +126,9 @@ class FunctionProcess:
         for task, value in values.items():
             right = expected[task]
             failure = [right.type, right.message] if isinstance(right, Failure) else None
-            self.ask("add", LOAD_S, task=task, value=value, output=None if failure else right, failure=failure)
+            self.ask(
+                "add", LOAD_S, task=task, value=value, output=None if failure else right, failure=failure
+            )
 
     def marked(self) -> bytes:
         """Return the mark of each task of the last sample: 1 for an output, 2 for a failure, 0 for neither."""
@@ -193,14 +200,18 @@ class ContainedRow(Strategy):
         try:
             self._enter()
         except LostProcessError as error:
-            raise UnavailableError(f"{self._process.function} {error}; see if it starts processes of its own") from None
+            raise UnavailableError(
+                f"{self._process.function} {error}; see if it starts processes of its own"
+            ) from None
         return self
 
     def run(self, tasks: object) -> Any:
         """Refuse: tasks are in the process."""
         raise NotImplementedError("a contained row is measured by `take`")
 
-    def take(self, at: SamplePosition, clock: Callable[[], float] = time.perf_counter) -> tuple[Sample, tuple[TaskFailure, ...]]:
+    def take(
+        self, at: SamplePosition, clock: Callable[[], float] = time.perf_counter
+    ) -> tuple[Sample, tuple[TaskFailure, ...]]:
         """Take a sample; if it costs the process, its unfinished tasks are lost and a new process goes on."""
         started = clock()
         try:
@@ -208,7 +219,12 @@ class ContainedRow(Strategy):
                 raise LostProcessError("did so before, so this row was given up")
             self._enter()
             answer = self._process.ask(
-                "measure", self._process.limit_s, row=self._row, round_=at.round, position=at.position, at_s=at.at_s
+                "measure",
+                self._process.limit_s,
+                row=self._row,
+                round_=at.round,
+                position=at.position,
+                at_s=at.at_s,
             )
         except LostProcessError as error:
             return self._lost(at, clock() - started, str(error))
@@ -234,8 +250,8 @@ class ContainedRow(Strategy):
             at.at_s,
             max(took_s, 1e-9),
             len(tasks),
-            ok=sum(marks[task] == 1 for task in tasks),
-            failed=sum(marks[task] == 2 for task in tasks),
+            ok=sum(marks[task] == OK for task in tasks),
+            failed=sum(marks[task] == FAILED for task in tasks),
             lost=len(lost),
             disturbed=f"{self._process.function} {why}",
         )

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import islice
+from pathlib import Path
 from statistics import fmean
 from typing import Any, Final
 
 from orchestrator.errors import BreakevenError, UsageError
 from orchestrator.fleet.child_processes import ChildProcesses
+from orchestrator.inputs.function_inputs import MAX_INPUTS, STDIN
 from orchestrator.inputs.provisioning import Inputs, Work
 from orchestrator.inputs.workload import Expectation, Workload, matches
 from orchestrator.measurement.function_process import LOAD_S, FunctionProcess, LostProcessError
-from orchestrator.model.runs import Function, Plan, TaskFailure
+from orchestrator.model.runs import Cell, Function, Plan, TaskFailure
 from orchestrator.phrases import function as phrases
 from orchestrator.planning.options import FUNCTION_BUDGET_S, Options
 from worker.contract import LOST, Failure, Outcome
@@ -49,7 +53,9 @@ class Trial:
         Raises:
             BreakevenError: it raised on every one.
         """
-        tolerance = 0.0 if plan.function is None or plan.function.tolerance is None else plan.function.tolerance
+        tolerance = (
+            0.0 if plan.function is None or plan.function.tolerance is None else plan.function.tolerance
+        )
         values: dict[int, Any] = {}
         expected: dict[int, Expectation] = {}
         for task in range(plan.images):
@@ -73,16 +79,19 @@ class Trial:
         (stage,) = {cell.stage for cell in plan.cells}
         works = {Work.of(cell, plan) for cell in plan.cells}
         workload = Workload({stage: values}, {stage: expected})
-        return Inputs(plan, dict.fromkeys(works, workload), (), names, compare)
+        return Inputs(plan, dict.fromkeys(works, workload), (), names, matches=compare)
 
-    def failures(self, plan: Plan) -> tuple[TaskFailure, ...]:
-        """Return the tasks that no row can do, because their inputs cost the process."""
+    def failures(self, plan: Plan) -> dict[Cell, dict[int, TaskFailure]]:
+        """Return the tasks that no cell can do, because their inputs cost the process."""
         tasks = [task for task in range(plan.images) if task % self.tried.count in self.lost]
-        return tuple(TaskFailure(task, LOST, self.lost[task % self.tried.count]) for task in tasks)
+        lost = {task: TaskFailure(task, LOST, self.lost[task % self.tried.count]) for task in tasks}
+        return {cell: dict(lost) for cell in plan.cells}
 
 
 @contextmanager
-def trial(options: Options, processes: ChildProcesses, say: Callable[[str], None], note: Callable[[str], None]) -> Iterator[Trial]:
+def trial(
+    options: Options, processes: ChildProcesses, say: Callable[[str], None], note: Callable[[str], None]
+) -> Iterator[Trial]:
     """Call a user's function serially on a few inputs, twice, in a process of its own.
 
     Raises:
@@ -90,18 +99,37 @@ def trial(options: Options, processes: ChildProcesses, say: Callable[[str], None
         BreakevenError: it raised on every input.
     """
     name, spec = options.function or "", options.inputs or ""
+    if spec == STDIN:
+        spec = str(_standard_input(processes.folder))
     budget_s = options.budget_s or FUNCTION_BUDGET_S
     with FunctionProcess(processes, name, spec) as process:
         say(f"Importing {name}")
         loaded, count = _loaded(process, spec)
         tried = Function(
-            name, spec, count, options.tasks or count, 0.0, 0.0, 0, 0, loaded["asynchronous"], loaded["version"]
+            name,
+            options.inputs or "",
+            count,
+            options.tasks or count,
+            0.0,
+            0.0,
+            0,
+            0,
+            loaded["asynchronous"],
+            loaded["version"],
         )
-        found = Trial(process, replace(tried, tolerance=None if options.no_verify else options.tolerance), not options.no_verify)
+        found = Trial(
+            process,
+            replace(tried, tolerance=None if options.no_verify else options.tolerance),
+            not options.no_verify,
+        )
         say(f"Trying {name}")
         indices = _first_pass(found, budget_s)
         if not any(found.attempts[index]["failure"] is None for index in indices if index in found.attempts):
-            _check_any(name, {i: Failure(*found.attempts[i]["failure"]) for i in indices if i in found.attempts}, found.lost)
+            _check_any(
+                name,
+                {i: Failure(*found.attempts[i]["failure"]) for i in indices if i in found.attempts},
+                found.lost,
+            )
         again = _second_pass(found, indices, budget_s)
         found.tried = _seen(found, again)
         if found.tried.remembers:
@@ -111,11 +139,22 @@ def trial(options: Options, processes: ChildProcesses, say: Callable[[str], None
         yield found
 
 
+def _standard_input(folder: Path) -> Path:
+    """Copy standard input to a file, because the process that calls the function has none."""
+    path = folder / "standard input.jsonl"
+    with path.open("wb") as file:
+        for line in islice(sys.stdin.buffer, MAX_INPUTS):
+            file.write(line)
+    return path
+
+
 def _loaded(process: FunctionProcess, spec: str) -> tuple[dict[str, Any], int]:
     try:
         loaded = process.ask("load", LOAD_S)
     except LostProcessError as error:
-        raise UsageError(f"importing {process.function.partition(':')[0]} {error}; mend what it does when it is imported") from None
+        raise UsageError(
+            f"importing {process.function.partition(':')[0]} {error}; mend what it does when it is imported"
+        ) from None
     try:
         return loaded, int(process.ask("read_inputs", LOAD_S)["count"])
     except LostProcessError as error:
@@ -143,10 +182,12 @@ def _attempt(found: Trial, index: int, limit_s: float) -> None:
     except LostProcessError as error:
         found.lost[index] = f"{name} {error}"
         if not found.attempts and len(found.lost) >= FEWEST_TRIED:
-            raise BreakevenError(f"{name} {error}, on each of the first {len(found.lost)} inputs; nothing can be measured") from None
-        if not found.attempts and "had not ended" in str(error):
+            raise BreakevenError(
+                f"{name} {error}, on each of the first {len(found.lost)} inputs; nothing can be measured"
+            ) from None
+        if not found.attempts and "did not end" in str(error):
             raise UsageError(
-                f"{name} {error} on input {index + 1}, which is the whole --budget; raise it, or see whether it ends"
+                f"{name} {error} on input {index + 1}, the whole --budget; raise it, or see whether the function ends"
             ) from None
         found.process.restart()
         return
@@ -198,7 +239,7 @@ def _check_any(name: str, expected: Mapping[int, Expectation], lost: Mapping[int
         return
     reason = f"{failures[0].type}: {failures[0].message}" if failures else next(iter(lost.values()), "")
     raise BreakevenError(
-        f"{name} failed on all of the {len(expected) + len(lost)} inputs that were tried; the first: {redact(reason)}; "
+        f"{name} failed on every input that was tried ({len(expected) + len(lost)}); the first: {redact(reason)}; "
         "mend it, or give other --inputs"
     )
 

@@ -33,6 +33,7 @@ from orchestrator.phrases.load import open_loop_progress
 from orchestrator.phrases.numbers import per_second
 from orchestrator.strategies.base import Strategy
 
+FEWEST_ROUNDS: Final = 7  # that a verdict needs, and a budget alone does not end before
 REPEATS: Final = 2  # times a disturbed sample is taken again at once, before the round goes on without it
 
 
@@ -224,6 +225,7 @@ class Rounds:
         return replace(load, other=None) if external else load
 
     def _enough(self, run: Run, elapsed_s: float) -> bool:
+        over = elapsed_s > (self._plan.budget_s or float("inf"))
         if self._plan.target is None:
-            return False
-        return enough(run, self._plan.target) or elapsed_s > (self._plan.budget_s or float("inf"))
+            return over and len(run.loads) >= FEWEST_ROUNDS
+        return enough(run, self._plan.target) or over

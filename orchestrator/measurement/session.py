@@ -18,9 +18,13 @@ from orchestrator.fleet.external import external_fleet, inspect_broker, settings
 from orchestrator.fleet.fleet import Fleet
 from orchestrator.fleet.flower import start_flower
 from orchestrator.fleet.run_lock import RunLock
+from orchestrator.fleet.workers import check_function
 from orchestrator.inputs.provisioning import Inputs, prepared_inputs
-from orchestrator.inputs.source import Source
+from orchestrator.inputs.source import ORIGIN, Source, parse
 from orchestrator.measurement.example_output import example_output
+from orchestrator.measurement.function_process import ContainedRow, FunctionProcess
+from orchestrator.measurement.function_trial import Trial
+from orchestrator.measurement.function_trial import trial as function_trial
 from orchestrator.measurement.machine import environment, free_memory
 from orchestrator.measurement.open_loop import sending_rate_per_s
 from orchestrator.measurement.preflight import preflight, task_overheads
@@ -28,11 +32,13 @@ from orchestrator.measurement.recorder import Recorder, now
 from orchestrator.measurement.rounds import Rounds, Watcher
 from orchestrator.model.runs import Cell, Plan, Run
 from orchestrator.phrases.cells import cell_name
+from orchestrator.phrases.function import introduction
 from orchestrator.phrases.numbers import count
 from orchestrator.planning.cells import embedded_workers, pools_of_fleet
+from orchestrator.planning.function_plan import fitted
 from orchestrator.planning.options import Options
 from orchestrator.planning.oversubscription import oversubscription
-from orchestrator.planning.plan import needs_fleet, resolve
+from orchestrator.planning.plan import layout_of, needs_fleet, resolve
 from orchestrator.planning.sweeps import points_of, with_lengths
 from orchestrator.strategies.base import Strategy, make_strategy
 from worker.allocator import keep_freed_memory
@@ -69,19 +75,26 @@ def measured(
             if fleet
             else None
         )
+        trial = None
+        if options.function is not None:
+            trial = stack.enter_context(function_trial(options, processes, watcher.step, watcher.note))
+            check_function(fleet.workers if fleet else (), trial.tried.name, trial.tried.version)
+            options = fitted(options, layout_of(options, slots), trial.tried)
         plan = resolve(options, source, slots, watcher.note)
         if crowded := oversubscription(plan, options.broker is None, usable_cpus(), free_memory()):
             watcher.note(crowded)
-        inputs = prepared_inputs(plan, source, processes, options.broker, watcher.step)
+        inputs = _inputs(options, plan, source, processes, watcher, trial)
         stack.enter_context(allowing(inputs.origins))
         if options.broker is None and needs_fleet(options):
             fleet, startup_s = _started_fleet(stack, options, plan, processes, inputs, watcher)
         recorder = _recorder(options.command, plan, fleet, inputs)
+        recorder.failures = {} if trial is None else trial.failures(plan)
         watcher.step("Preflight")
         before = preflight(fleet)
-        strategies = stack.enter_context(_strategies(recorder, fleet, startup_s, watcher))
+        process = None if trial is None else trial.process
+        strategies = stack.enter_context(_strategies(recorder, fleet, startup_s, watcher, process))
         watcher.step("Timing empty tasks")
-        before = replace(before, overheads=task_overheads(strategies, plan.slots))
+        before = replace(before, overheads=task_overheads(_here(strategies), plan.slots))
         recorder.run = replace(recorder.run, preflight=before)
         if plan.axis == "work" and not points_of(options):
             plan = with_lengths(plan, before, options.points)
@@ -96,6 +109,25 @@ def measured(
         run = recorder.as_run(complete=True)
         save(run)
         yield run
+
+
+def _inputs(
+    options: Options,
+    plan: Plan,
+    source: Source,
+    processes: ChildProcesses,
+    watcher: Watcher,
+    trial: Trial | None,
+) -> Inputs:
+    if trial is None or plan.function is None:
+        return prepared_inputs(plan, source, processes, options.broker, watcher.step)
+    watcher.note(introduction(plan, plan.function))
+    return trial.inputs(plan, watcher.step)
+
+
+def _here(strategies: Mapping[Cell, Strategy]) -> Mapping[Cell, Strategy]:
+    """Return the strategies that run in this process."""
+    return {cell: each for cell, each in strategies.items() if not isinstance(each, ContainedRow)}
 
 
 def check_rates(
@@ -144,7 +176,8 @@ def _started_fleet(
     watcher.step(f"Starting a broker and {count(single + len(more), 'worker')}")
     started = time.perf_counter()
     events = options.flower or any(cell.events == "on" for cell in plan.cells)
-    fleet = stack.enter_context(embedded_fleet(processes, single, events, inputs.origins, more))
+    function = options.function or ""
+    fleet = stack.enter_context(embedded_fleet(processes, single, events, inputs.origins, more, function))
     fleet.measure_clock_offsets()
     startup_s = time.perf_counter() - started
     if options.flower:
@@ -152,6 +185,21 @@ def _started_fleet(
         access = start_flower(processes, fleet.settings.broker_url, len(fleet.workers))
         watcher.note(f"Flower: {access.url} (user {access.user}, password {access.password})")
     return fleet, startup_s
+
+
+@contextmanager
+def tried(options: Options, watcher: Watcher) -> Iterator[str]:
+    """Try a user's function, and say what would be measured.
+
+    Raises:
+        UsageError: the function or its inputs cannot be used, or the budget is too small.
+    """
+    with (
+        ChildProcesses() as processes,
+        function_trial(options, processes, watcher.step, watcher.note) as trial,
+    ):
+        options = fitted(options, layout_of(options), trial.tried)
+        yield introduction(resolve(options, parse(ORIGIN)), options.tried or trial.tried)
 
 
 @contextmanager
@@ -226,7 +274,11 @@ def without_work(cell: Cell) -> Cell:
 
 @contextmanager
 def _strategies(
-    recorder: Recorder, fleet: Fleet | None, fleet_startup_s: float, watcher: Watcher
+    recorder: Recorder,
+    fleet: Fleet | None,
+    fleet_startup_s: float,
+    watcher: Watcher,
+    process: FunctionProcess | None,
 ) -> Iterator[Mapping[Cell, Strategy]]:
     """A strategy for every cell, entered and timed; cells that differ only in the work share one."""
     entered: dict[Cell, tuple[Strategy, float]] = {}
@@ -237,7 +289,9 @@ def _strategies(
             if shared not in entered:
                 watcher.step(f"Starting {cell_name(cell)}")
                 started = time.perf_counter()
-                strategy = stack.enter_context(make_strategy(cell, fleet))
+                contained = None if cell.distributed else process
+                made = make_strategy(cell, fleet) if contained is None else ContainedRow(cell, contained)
+                strategy = stack.enter_context(made)
                 entered[shared] = strategy, time.perf_counter() - started
             by_cell[cell], startup_s = entered[shared]
             recorder.startups[cell] = startup_s + (fleet_startup_s if cell.distributed else 0.0)

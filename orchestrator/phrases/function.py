@@ -23,8 +23,8 @@ def too_slow(function: Function, budget_s: float, needed_s: float, rows: int, ta
     least = 10 * ceil(needed_s / 10)
     return (
         f"{function.name} takes {seconds(function.call_s)} an input, too long for --budget {budget_s:g}: 7 rounds of "
-        f"{count(tasks, 'input')} in {count(rows + 1, 'row')} take about {least} s; give --budget {least}, or fewer rows "
-        "with --strategy"
+        f"{count(tasks, 'input')} in {count(rows + 1, 'row')} take about {least} s; give --budget {least}, or "
+        "fewer rows with --strategy"
     )
 
 

@@ -22,10 +22,8 @@ EVENTS: Final = "events: workers sent task events, which Flower reads; in other 
 
 
 def workload(run: Run) -> str:
-    """Return what was measured: the images and the rounds."""
-    plan = run.plan
-    of = f" of {image_sizes(run)}" if plan.source == "origin" else ""
-    return f"{count(plan.images, 'image')}{of} from {plan.source}, {count(plan.rounds, 'round')}"
+    """Return what was measured: the batch and the rounds."""
+    return f"{_batch(run)}, {count(run.plan.rounds, 'round')}"
 
 
 def machines(run: Run) -> list[str]:
@@ -49,6 +47,16 @@ def machines(run: Run) -> list[str]:
             f"{rate(ahead.payload_put_bytes_per_s)} in, {rate(ahead.payload_get_bytes_per_s)} out"
         )
     return lines
+
+
+def _batch(run: Run) -> str:
+    """Return what a batch is: `8 images of 128x96 from origin`, `64 inputs of photos/`."""
+    plan = run.plan
+    if plan.function is not None:
+        of_all = f" of the {plan.function.tasks:,}" if plan.function.tasks != plan.images else ""
+        return f"{count(plan.images, 'input')}{of_all} in {plan.function.inputs}"
+    of = f" of {image_sizes(run)}" if plan.source == "origin" else ""
+    return f"{count(plan.images, 'image')}{of} from {plan.source}"
 
 
 def _quota(run: Run) -> str:
@@ -136,15 +144,17 @@ def plan_facts(run: Run) -> list[tuple[str, str]]:
     """Return what was measured, as names and values."""
     plan, cpu = run.plan, run.environment.cpu
     images, source = str(plan.images), plan.source
-    if plan.source == "origin":
+    if plan.function is not None:
+        source = f"{plan.function.count:,} in {plan.function.inputs}"
+    elif plan.source == "origin":
         images = f"{plan.images} of {image_sizes(run)}"
         source = f"origin, {origin_latencies(run)} latency"
         source += "" if plan.bandwidth_mbit is None else f", {plan.bandwidth_mbit:g} Mbit/s"
     swept = sorted({cell.slots for cell in plan.cells}) if plan.axis == "slots" else [plan.slots]
     measured = max((len(result.samples) for result in run.cells), default=0)
     return [
-        ("images", images),
-        ("source", source),
+        ("images" if plan.function is None else "inputs in a batch", images),
+        ("source" if plan.function is None else "inputs", source),
         ("slots", ", ".join(map(str, swept))),
         ("rounds", str(plan.rounds) if run.complete else f"{measured} of {plan.rounds}"),
         ("processors", f"{cpu.usable:g} of {cpu.logical}"),

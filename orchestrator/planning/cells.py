@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, get_args
+from typing import Any, Final, get_args
 
 from orchestrator.errors import UnavailableError
 from orchestrator.inputs import spin
@@ -17,6 +17,8 @@ from worker.stages import DEFAULT_STAGES, STAGES
 DATA: tuple[Data, ...] = ("local", "resident")
 EVENTS: tuple[Events, ...] = ("on", "off")
 POOLS: tuple[Pool, ...] = get_args(Pool)
+SMALL_BYTES: Final = 32_768  # in and out of a user's function, up to which they travel in Celery's messages
+LONG_S: Final = 0.05  # seconds of a user's function beyond which several tasks in a message save nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,18 +34,27 @@ class Layout:
 
 def cells_of(options: Options, slots: int) -> Iterator[Cell]:
     """Yield every combination that can be run on `slots` slots, in the order of the registries."""
-    usual = [name for name, kind in STRATEGIES.items() if kind.in_default_run]
+    coroutines = options.tried is not None and options.tried.asynchronous
+    usual = [
+        name for name, kind in STRATEGIES.items() if kind.in_default_run or (kind.asynchronous and coroutines)
+    ]
     for stage in dict.fromkeys(options.stages or DEFAULT_STAGES):
         work_s = (options.work_ms or spin.DEFAULT_WORK_MS) / 1000 if stage == spin.STAGE else None
-        for kernel in STAGES[stage].kernels:
+        for kernel in options.kernels if STAGES[stage].of_user else STAGES[stage].kernels:
             if options.kernels and kernel not in options.kernels:
                 continue
             for strategy in dict.fromkeys(options.strategies or usual):
                 kind = STRATEGIES[strategy]
                 if kind.batched and kernel not in STAGES[stage].batch_kernels:
                     continue
-                plain = Cell(stage, kernel, strategy, slots if kind.many_slots else 1, work_s=work_s)
-                yield from _variants(options, plain)
+                if (
+                    kind.asynchronous
+                    and not coroutines
+                    and (options.tried is not None or options.function is None)
+                ):
+                    continue
+                for each in _slot_counts(options, kind, slots):
+                    yield from _variants(options, Cell(stage, kernel, strategy, each, work_s=work_s))
 
 
 def more_cells(options: Options, slots: int) -> Iterator[Cell]:
@@ -98,6 +109,14 @@ def pools_of_fleet(options: Options, slots: Mapping[Pool, int]) -> Options:
     return replace(options, pools=options.pools or (usual,))
 
 
+def _slot_counts(options: Options, kind: StrategyKind, slots: int) -> Iterator[int]:
+    """The slots asked for, and many more where a user's function waits and a slot costs next to nothing."""
+    yield slots if kind.many_slots else 1
+    cheap = kind.many_slots and not kind.own_processes
+    if cheap and options.tried is not None and options.tried.many_slots is not None:
+        yield options.tried.many_slots
+
+
 def _variants(options: Options, cell: Cell) -> Iterator[Cell]:
     kind, profile = STRATEGIES[cell.strategy], PROFILES[options.profile]
     for transport in _transports(options, kind):
@@ -117,7 +136,12 @@ def _variants(options: Options, cell: Cell) -> Iterator[Cell]:
 
 
 def _transports(options: Options, kind: StrategyKind) -> Sequence[Any]:
-    for names in (options.transports, PROFILES[options.profile].transports, tuple(kind.transports)):
+    usual = PROFILES[options.profile].transports
+    if options.function is not None:  # as its user would: pickled, and in the message if it is small
+        tried = options.tried
+        small = tried is not None and max(tried.in_bytes, tried.out_bytes) <= SMALL_BYTES
+        usual = ("pickle", *(("inline",) if small else usual))
+    for names in (options.transports, usual, tuple(kind.transports)):
         chosen = [name for name in dict.fromkeys(names) if name in kind.transports]
         if chosen:
             return chosen
@@ -129,6 +153,8 @@ def _chunks(options: Options, kind: StrategyKind, slots: int) -> Iterable[int | 
     if not kind.chunks:
         return (None,)
     profile = PROFILES[options.profile]
+    if kind.distributed and not options.chunks and options.tried and options.tried.call_s > LONG_S:
+        return (1,)
     if options.chunks or kind.distributed:
         return dict.fromkeys(options.chunks or profile.chunks)
     images = options.images or profile.images

@@ -22,8 +22,14 @@ WARM_UPS: Final = 1
 STARTUP_S: Final = 9.0  # seconds until a broker, workers and pools of a run are up, about
 TRIAL_SHARE: Final = 0.1  # of the budget, for calls before the clock starts
 MOST_TASKS: Final = 20_000  # in a batch
-MANY_SLOTS: Final = (32, 16, 8)  # tried where a function waits: as many as leave two turns
-THREAD_S, CALL_S, MESSAGE_S: Final = 60e-6, 250e-6, 2e-3  # what a task costs beside the function, at most, by strategy
+MANY_SLOTS: Final = (
+    32,
+    16,
+    8,
+)  # tried where a function waits: as many as leave two turns, or one of the fewest
+THREAD_S: Final = 60e-6  # what a task costs beside the function, at most: in a pool of threads,
+CALL_S: Final = 250e-6  # in a call of a pool of processes,
+MESSAGE_S: Final = 2e-3  # in a message of Celery's
 BYTES_PER_S: Final = 100e6  # at which payloads cross to other processes, at least
 
 
@@ -40,6 +46,9 @@ def fitted(options: Options, layout: Layout, tried: Function) -> Options:
     cells = layout.cells
     warm_ups = WARM_UPS if options.warmup is None else options.warmup
     tasks = _tasks_within(room_s / (rounds + warm_ups), cells, tried)
+    if asked is None and tasks < 2 * MANY_SLOTS[0]:
+        rounds = FEWEST_ROUNDS
+        tasks = _tasks_within(room_s / (rounds + warm_ups), cells, tried)
     fewest = min(tried.tasks, max(cell.slots * (cell.chunk or 1) for cell in cells))
     if tasks < fewest:
         tasks = fewest
@@ -49,7 +58,9 @@ def fitted(options: Options, layout: Layout, tried: Function) -> Options:
             allowed = floor(room_s / round_s(cells, tried, tasks)) - warm_ups
         if asked is None and allowed < FEWEST_ROUNDS:
             needed_s = (FEWEST_ROUNDS + warm_ups) * round_s(cells, tried, tasks)
-            raise UsageError(too_slow(tried, budget_s, (needed_s + STARTUP_S) / (1 - TRIAL_SHARE), len(cells), tasks))
+            raise UsageError(
+                too_slow(tried, budget_s, (needed_s + STARTUP_S) / (1 - TRIAL_SHARE), len(cells), tasks)
+            )
         rounds = asked or min(rounds, allowed)
     many = _many_slots(options, tried, tasks)
     whole = many or layout.slots
@@ -78,7 +89,9 @@ def makespan_s(cell: Cell, tried: Function, tasks: int) -> float:
     """Return about how long a batch takes; a function that computes is assumed to hold the GIL."""
     kind = STRATEGIES[cell.strategy]
     busy_s = tried.call_s * (1 - tried.waiting)
-    own_s = max(tried.call_s / cell.slots, busy_s / (min(cell.slots, usable_cpus()) if kind.own_processes else 1))
+    own_s = max(
+        tried.call_s / cell.slots, busy_s / (min(cell.slots, usable_cpus()) if kind.own_processes else 1)
+    )
     chunk = cell.chunk or 1
     moved_s = (tried.in_bytes + tried.out_bytes) / BYTES_PER_S
     if kind.distributed:
@@ -98,6 +111,7 @@ def _many_slots(options: Options, tried: Function, tasks: int) -> int | None:
     if options.command != RUN or not tried.waits:
         return None
     usual = options.slots or usable_cpus()
-    return next((many for many in MANY_SLOTS if 2 * many <= tasks and many > usual), None)
-
-
+    turns = (
+        many for many in MANY_SLOTS if many > usual and (2 if many > MANY_SLOTS[-1] else 1) * many <= tasks
+    )
+    return next(turns, None)

@@ -6,10 +6,12 @@ import difflib
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, TypeVar, get_args
+from dataclasses import replace
+from typing import Any, Final, TypeVar, get_args
 
 from orchestrator.errors import UsageError
 from orchestrator.inputs import source, spin
+from orchestrator.inputs.function_inputs import FORMS
 from orchestrator.inputs.source import Source, kind_of
 from orchestrator.inputs.synthetic import MAX_SIDE, MIN_SIDE, check_size
 from orchestrator.model.runs import ArrivalProcess
@@ -26,9 +28,21 @@ from orchestrator.planning.options import (
     options_of,
 )
 from orchestrator.strategies import STRATEGIES, StrategyKind
+from worker.functions import NAME
 from worker.redaction import redact_url
 from worker.stages import DEFAULT_STAGES, STAGES
 
+OF_FUNCTIONS: Final = ("--inputs", "--tasks", "--tolerance", "--no-verify", "--dry-run")
+OF_PICTURES: Final = (
+    "--stage",
+    "--kernel",
+    "--profile",
+    "--images",
+    "--size",
+    "--source",
+    "--latency-ms",
+    "--bandwidth-mbit",
+)
 Number = TypeVar("Number", int, float)
 
 
@@ -38,6 +52,7 @@ def check(options: Options) -> Source:
         check_sweep(options)
     check_effects(options)
     check_values(options)
+    options = of_function(options)
     if options.command == BREAKEVEN:
         sweeps.points_of(options)
     chosen = options if options.command == RUN else sweeps.with_defaults(options)
@@ -93,11 +108,14 @@ def check_values(options: Options) -> None:
 def check_effects(options: Options) -> None:
     """Check that every option makes a difference to what is measured."""
     stopping = {"--target": options.target, "--budget": options.budget_s}
+    if options.function is not None:
+        del stopping["--budget"]
     for flag, value in stopping.items():
         if options.rounds != AUTO and value is not None:
             raise UsageError(
                 f"{flag} {value:g} has no effect without --rounds auto; add that, or leave {flag} out"
             )
+    _check_function(options)
     _check_source(options)
     _check_spin(options)
     _check_strategies(options)
@@ -169,7 +187,46 @@ def parse_size(text: str) -> tuple[int, int]:
     return width, height
 
 
+def of_function(options: Options) -> Options:
+    """Return the options with the stage of `--function` and the function as its kernel, if there is one."""
+    if options.function is None:
+        return options
+    stage = next(name for name, stage in STAGES.items() if stage.of_user)
+    return replace(options, stages=(stage,), kernels=(options.function,))
+
+
+def _check_function(options: Options) -> None:
+    """Check that options of a function come with one, and that those of pictures do not."""
+    known = options_of(options.command).items()
+    given = {option.flag for name, (field, option) in known if getattr(options, name) != field.default}
+    if options.function is None:
+        for flag in OF_FUNCTIONS:
+            if flag in given:
+                raise UsageError(f"{flag} has no effect without --function; add that, or leave {flag} out")
+        return
+    _check_function_name(options.function, options.inputs)
+    for flag in OF_PICTURES:
+        if flag in given:
+            raise UsageError(f"{flag} is for pictures, and has no effect with --function; leave it out")
+    if options.command == BREAKEVEN and options.axis != "chunk":
+        raise UsageError(
+            f"--axis {options.axis} sweeps pictures, and --function {options.function} takes none; give --axis chunk"
+        )
+
+
+def _check_function_name(function: str, inputs: str | None) -> None:
+    if NAME.fullmatch(function) is None:
+        raise UsageError(
+            f"--function {function!r:.200} is not PKG.MOD:NAME; write the module and the function, such as "
+            "jobs:thumbnail"
+        )
+    if inputs is None:
+        raise UsageError(f"--function {function} needs --inputs: {FORMS}")
+
+
 def _check_kernels(options: Options) -> None:
+    if options.function is not None:
+        return
     stages = options.stages or DEFAULT_STAGES
     theirs = dict.fromkeys(kernel for stage in stages for kernel in STAGES[stage].kernels)
     for name in options.kernels:
@@ -238,6 +295,15 @@ def _check_swept_work(options: Options) -> None:
 def _check_strategies(options: Options) -> None:
     if not options.strategies or not all(name in STRATEGIES for name in options.strategies):
         return
+    for name in options.strategies:
+        if STRATEGIES[name].asynchronous and options.function is None:
+            raise UsageError(
+                f"--strategy {name} runs coroutines alone; name an async def of yours with --function"
+            )
+        if STRATEGIES[name].batched and options.function is not None:
+            raise UsageError(
+                f"--strategy {name} does not apply to --function, which takes one input at a time"
+            )
     known = choices()["transport"]
     having: dict[str, tuple[tuple[Any, ...], Callable[[StrategyKind, Any], bool]]] = {
         # An unknown name is reported later, unless no strategy has transports at all.

@@ -181,9 +181,9 @@ class Options:
     )
     function: str | None = _option(
         "--function",
-        "A function of yours to measure in place of the stages: it takes one input and returns one output. It is called "
-        "thousands of times.",
+        "A function of yours to measure in place of the stages: one input, one output. It is called often.",
         "PKG.MOD:NAME",
+        commands=BATCHES,
         default=False,
     )
     inputs: str | None = _option(
@@ -191,12 +191,14 @@ class Options:
         "Its inputs: a .jsonl file, a text file (a line each), a folder (a path each), PKG.MOD:NAME of an iterable, "
         "range(N), or - for JSON lines on standard input.",
         "SPEC",
+        commands=BATCHES,
         default=False,
     )
     tasks: int | None = _option(
         "--tasks",
         "With --function: how many inputs the answer is for; without it, as many as there are.",
         "N",
+        commands=BATCHES,
         default=False,
         limits=(1, 10**9),
     )
@@ -204,18 +206,21 @@ class Options:
         "--tolerance",
         "With --function: relative difference within which floats of its outputs are equal.",
         "SHARE",
+        commands=BATCHES,
         value=TOLERANCE,
         limits=(0.0, 1.0),
     )
     no_verify: bool = _option(
         "--no-verify",
         "With --function: do not compare outputs, as of a function that returns something else each time.",
+        commands=BATCHES,
         value=False,
         default=False,
     )
     dry_run: bool = _option(
         "--dry-run",
         "With --function: call it on a few inputs, say what would be measured, and stop.",
+        commands=BATCHES,
         value=False,
         default=False,
     )

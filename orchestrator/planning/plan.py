@@ -18,6 +18,7 @@ from orchestrator.planning.options import (
     BREAKEVEN,
     BUDGET_S,
     EFFICIENCY,
+    FUNCTION_BUDGET_S,
     LOAD,
     PROFILES,
     RUN,
@@ -36,6 +37,11 @@ def needs_fleet(options: Options) -> bool:
     return any(cell.distributed for cell in cells_of(options, 1))
 
 
+def layout_of(options: Options, fleet_slots: int | None = None) -> Layout:
+    """Return the cells that the options ask for, with the command's own defaults."""
+    return LAYOUTS[options.command](options, fleet_slots)
+
+
 def resolve(
     options: Options,
     source: Source,
@@ -52,7 +58,7 @@ def resolve(
     """
     if options.images is None and options.command in (RUN, SCALE):
         options = replace(options, images=source.usual_count)
-    layout = LAYOUTS[options.command](options, fleet_slots)
+    layout = layout_of(options, fleet_slots)
     options, cells = layout.options, layout.cells
     profile = PROFILES[options.profile]
     images = _first(options.images, profile.images)
@@ -82,10 +88,11 @@ def resolve(
         margin=options.margin,
         arguments=options.arguments,
         target=_first(options.target, TARGET_OF_MARGIN * options.margin) if auto else None,
-        budget_s=_first(options.budget_s, BUDGET_S) if auto else None,
+        budget_s=_first(options.budget_s, BUDGET_S) if auto else _function_budget_s(options),
         axis=layout.axis,
         efficiency=_first(options.efficiency, EFFICIENCY),
         extra_rounds=EXTRA_ROUNDS if layout.axis == "work" else 0,
+        function=options.tried,
     )
     if options.command == LOAD:
         # Each sample warms up by itself. The A/A pair is for makespans.
@@ -100,6 +107,10 @@ def resolve(
             searched=options.rates == AUTO,
         )
     return plan
+
+
+def _function_budget_s(options: Options) -> float | None:
+    return None if options.tried is None else _first(options.budget_s, FUNCTION_BUDGET_S)
 
 
 def _comparison_layout(options: Options, fleet_slots: int | None) -> Layout:

@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-import time
 from collections.abc import Callable, Coroutine, Generator, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self, TypeAlias
 
 from orchestrator.errors import UsageError
 from orchestrator.strategies.base import Strategy
-from worker.contract import Failure, Hops, Outcome, Task
+from worker.contract import Failure, Outcome, Task
 from worker.execution import describe
 from worker.functions import allowed
 
@@ -54,7 +53,10 @@ class Asyncio(Strategy):
 
 
 async def _slot(
-    waiting: Iterator[Task], coroutines: Mapping[str, CoroutineFunction], name: str, ended: asyncio.Queue[Outcome]
+    waiting: Iterator[Task],
+    coroutines: Mapping[str, CoroutineFunction],
+    name: str,
+    ended: asyncio.Queue[Outcome],
 ) -> None:
     """Do one task after the other until none is waiting."""
     for task in waiting:
@@ -62,10 +64,9 @@ async def _slot(
 
 
 async def _execute(task: Task, coroutine: CoroutineFunction, slot: str) -> Outcome:
-    """Run and time one task's coroutine. Coroutines share the thread, so the processor's time is not known of one."""
+    """Run one task's coroutine; it has no hops, because coroutines share the thread and its processor time."""
     output = None
     failure: Failure | None = None
-    started = time.perf_counter()
     try:
         output = await coroutine(task.payload)
     except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever it raises is that task's failure

@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 
 from orchestrator import signals
+from orchestrator.inputs.workload import verify
 from orchestrator.measurement import rounds
 from orchestrator.measurement.recorder import Recorder
 from orchestrator.measurement.rounds import REPEATS, Rounds
@@ -38,6 +39,8 @@ class Upset(Strategy):
 
 class OneTask:
     """Inputs of one task for every cell."""
+
+    matches = staticmethod(verify)
 
     def tasks(self, _: Cell) -> tuple[Task, ...]:
         return (Task(0, "grayscale", "numpy", b""),)

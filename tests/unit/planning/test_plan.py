@@ -26,7 +26,9 @@ def test_every_profile_contains_every_stage_kernel_and_strategy(profile):
     }
     for stage in STAGES.values():
         assert stage.of_user or stage.best in stage.kernels
-    assert {cell.strategy for cell in cells} == set(STRATEGIES)
+    assert {cell.strategy for cell in cells} == {
+        name for name, kind in STRATEGIES.items() if not kind.asynchronous
+    }
 
 
 def test_a_cell_is_distributed_where_its_strategy_needs_a_fleet():
@@ -122,7 +124,10 @@ def test_choices_narrow_the_cells():
         (Options("scale", kernels=("numpy",)), "^pipeline has no kernel numpy; it has best$"),
         (Options("scale", stages=("grey",)), "unknown stage 'grey'"),
         (Options(kernels=("nunpy",)), r"did you mean 'numpy'\?"),
-        (Options(strategies=("celry",)), "choose from serial, threads, processes, vectorized, celery"),
+        (
+            Options(strategies=("celry",)),
+            "choose from serial, threads, processes, vectorized, asyncio, celery",
+        ),
         (Options(transports=("http",)), "choose from pickle, shared-memory, inline, redis, files"),
         (Options(data=("remote",)), "choose from local, resident"),
         (Options(images=0), "--images 0 is out of range; give a whole number from 1"),

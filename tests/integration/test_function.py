@@ -1,0 +1,147 @@
+"""A user's function through the command line: measured in every strategy, and contained whatever it does."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+JOBS = """
+import os, sys, time
+from pathlib import Path
+
+def pair(x): return {"twice": (2 * x, float("nan")), "text": Path("here.txt").read_text()}
+async def later(x):
+    import asyncio
+    await asyncio.sleep(0.002)
+    return x
+def some(x):
+    if x == 3: raise ValueError(f"{x} at {time.time()}")
+    if x == 4: sys.exit(4)
+    if x == 5: os._exit(5)
+    if x == 6: time.sleep(1000)
+    print("loud" * 100_000)
+    os.chdir("/")
+    return sys.stdin.read()
+def all_raise(x): raise ValueError("no")
+def random(x): return os.urandom(4)
+def picture(x):
+    from PIL import Image
+    return Image.new("RGB", (1, 1))
+def sleeps(x): time.sleep(1000)
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "fn_cli.py").write_text(JOBS)
+    (tmp_path / "here.txt").write_text("found")
+    return tmp_path
+
+
+def run(folder: Path, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "orchestrator", *arguments]
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    return subprocess.run(
+        command,
+        cwd=folder,
+        env=environment,
+        input=stdin,
+        capture_output=True,
+        text=True,
+        timeout=150,
+        check=False,
+    )
+
+
+def cells_of(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
+    document = json.loads(done.stdout)
+    return {cell["strategy"]: cell for cell in document["cells"]}
+
+
+def test_every_strategy_gives_what_serial_calls_give_from_the_users_folder(folder: Path) -> None:
+    done = run(
+        folder,
+        "run",
+        "--function",
+        "fn_cli:pair",
+        "--inputs",
+        "-",
+        "--rounds",
+        "1",
+        "--json",
+        "-",
+        stdin="1\n2\n3\n",
+    )
+    assert done.returncode == 0, done.stderr
+    cells = cells_of(done)
+    assert set(cells) == {"serial", "threads", "processes", "celery"}
+    assert all(cell["samples"][0]["ok"] == 3 and not cell["samples"][0]["wrong"] for cell in cells.values())
+    assert "fn_cli:pair: " in done.stderr
+    assert "will be called about" in done.stderr
+
+
+def test_a_function_that_does_its_worst_hurts_its_own_tasks_alone(folder: Path) -> None:
+    done = run(
+        folder,
+        "run",
+        "--function",
+        "fn_cli:some",
+        "--inputs",
+        "range(8)",
+        "--rounds",
+        "1",
+        "--budget",
+        "5",
+        "--json",
+        "-",
+    )
+    assert done.returncode == 1, done.stderr
+    for cell in cells_of(done).values():
+        (sample,) = cell["samples"]
+        assert (sample["ok"], sample["failed"], sample["lost"], sample["wrong"]) == (4, 2, 0, 0), cell
+        kinds = {failure["task"]: failure["type"] for failure in cell["failures"]}
+        assert kinds == {3: "ValueError", 4: "SystemExit", 5: "Lost", 6: "Lost"}
+
+
+def test_a_coroutine_is_run_by_asyncio_too(folder: Path) -> None:
+    done = run(
+        folder, "run", "--function", "fn_cli:later", "--inputs", "range(20)", "--rounds", "1", "--json", "-",
+        "--strategy", "serial", "--strategy", "asyncio",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert cells_of(done)["asyncio"]["samples"][0]["ok"] == 20
+
+
+@pytest.mark.parametrize(
+    ("function", "more", "code", "says"),
+    [
+        ("fn_cli:pari", [], 2, "fn_cli has no pari; did you mean fn_cli:pair?"),
+        ("fn_cli:all_raise", [], 1, "failed on every input that was tried (3); the first: ValueError: no"),
+        ("fn_cli:random", [], 2, "does not repeat itself"),
+        ("fn_cli:picture", [], 2, "fn_cli:picture returns a PIL.Image; use its bytes or an array (input 1)"),
+        ("fn_cli:sleeps", ["--budget", "1"], 2, "did not end within 1 s on input 1, the whole --budget"),
+    ],
+)
+def test_what_cannot_be_measured_is_refused_in_one_line_before_anything_is_started(
+    folder: Path, function: str, more: list[str], code: int, says: str
+) -> None:
+    done = run(folder, "run", "--function", function, "--inputs", "range(3)", *more)
+    assert done.returncode == code
+    assert says in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
+
+
+def test_a_dry_run_says_what_it_would_do_and_stops(folder: Path) -> None:
+    done = run(
+        folder, "run", "--function", "fn_cli:random", "--inputs", "range(3)", "--no-verify", "--dry-run"
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("fn_cli:random: ")
+    assert not (folder / "results").exists()

@@ -1,0 +1,112 @@
+"""A budget decides how many inputs and rounds there are; the cells follow what the function was seen to do."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from orchestrator.errors import UsageError
+from orchestrator.inputs.source import ORIGIN, parse
+from orchestrator.model.runs import Function, Plan
+from orchestrator.planning.function_plan import fitted, round_s
+from orchestrator.planning.option_checks import check, of_function
+from orchestrator.planning.options import BREAKEVEN, RUN, SCALE, Options
+from orchestrator.planning.plan import layout_of, resolve
+
+SLEEP = Function("jobs:nap", "range(10000)", 10_000, 10_000, 0.1, 0.99, 10, 10)
+SPIN = replace(SLEEP, call_s=0.001, waiting=0.0)
+OPTIONS = Options(function="jobs:nap", inputs="range(10000)", slots=2)
+
+
+def planned(options: Options, tried: Function) -> Plan:
+    options = of_function(options)
+    return resolve(fitted(options, layout_of(replace(options, tried=tried)), tried), parse(ORIGIN))
+
+
+@pytest.mark.parametrize("tried", [SLEEP, SPIN, replace(SPIN, call_s=1e-6), replace(SLEEP, call_s=0.5)])
+@pytest.mark.parametrize("budget_s", [60.0, 600.0])
+def test_a_plan_keeps_to_the_budget_with_rounds_enough_for_a_verdict(
+    tried: Function, budget_s: float
+) -> None:
+    plan = planned(replace(OPTIONS, budget_s=budget_s), tried)
+    assert plan.rounds >= 7
+    cells = plan.cells[:-1]
+    assert (plan.rounds + plan.warmup) * round_s(cells, tried, plan.images) <= 1.2 * budget_s
+    assert plan.function is not None
+    assert plan.function.about_s <= 1.3 * budget_s
+
+
+def test_a_larger_budget_takes_more_inputs() -> None:
+    few, many = (planned(replace(OPTIONS, budget_s=s), SPIN).images for s in (30.0, 300.0))
+    assert many > 2 * few
+
+
+def test_a_function_slower_than_the_budget_is_refused_with_the_least_that_would_do() -> None:
+    slow = replace(SLEEP, call_s=20.0)
+    with pytest.raises(
+        UsageError, match=r"jobs:nap takes 20\.0 s an input, too long for --budget 60: .* give --budget "
+    ) as refused:
+        planned(replace(OPTIONS, budget_s=60.0), slow)
+    least = float(str(refused.value).partition("give --budget ")[2].partition(",")[0])
+    assert planned(replace(OPTIONS, budget_s=least), slow).rounds >= 7
+
+
+def test_a_function_that_waits_is_tried_with_more_slots_than_processors() -> None:
+    plan = planned(OPTIONS, SLEEP)
+    assert plan.function is not None
+    many = plan.function.many_slots
+    assert many in (8, 16, 32)
+    assert {(cell.strategy, cell.slots) for cell in plan.cells} >= {("threads", 2), ("threads", many)}
+    assert plan.images % many == 0
+    assert {cell.slots for cell in planned(OPTIONS, SPIN).cells} == {1, 2}
+
+
+def test_only_a_coroutine_is_run_by_asyncio() -> None:
+    strategies = {cell.strategy for cell in planned(OPTIONS, SLEEP).cells}
+    assert strategies == {"serial", "threads", "processes", "celery"}
+    coroutine = planned(OPTIONS, replace(SLEEP, asynchronous=True)).cells
+    assert {cell.slots for cell in coroutine if cell.strategy == "asyncio"} > {2}
+    with pytest.raises(UsageError, match="name an async def of yours with --function"):
+        check(Options(strategies=("asyncio",)))
+
+
+def test_small_values_travel_in_the_message_and_large_ones_do_not() -> None:
+    def transports(tried: Function) -> set[str | None]:
+        return {cell.transport for cell in planned(OPTIONS, tried).cells}
+
+    assert transports(SPIN) == {None, "pickle", "inline"}
+    assert transports(replace(SPIN, out_bytes=1_000_000)) == {None, "pickle", "redis"}
+
+
+@pytest.mark.parametrize("command", [RUN, SCALE])
+def test_no_batch_has_more_inputs_than_the_answer_is_for(command: str) -> None:
+    assert planned(replace(OPTIONS, command=command), replace(SPIN, tasks=5)).images == 5
+
+
+def test_a_sweep_of_the_chunk_has_inputs_for_its_largest() -> None:
+    plan = planned(replace(OPTIONS, command=BREAKEVEN, axis="chunk"), SPIN)
+    assert {cell.chunk for cell in plan.cells if cell.distributed} >= {1, 64}
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (Options(inputs="range(3)"), "--inputs has no effect without --function"),
+        (Options(dry_run=True), "--dry-run has no effect without --function"),
+        (
+            Options(function="jobs:f"),
+            "--function jobs:f needs --inputs: a .jsonl file, a text file, a folder",
+        ),
+        (Options(function="jobs", inputs="a"), "--function 'jobs' is not PKG.MOD:NAME"),
+        (replace(OPTIONS, images=3), "--images is for pictures, and has no effect with --function"),
+        (replace(OPTIONS, stages=("decode",)), "--stage is for pictures, and has no effect with --function"),
+        (replace(OPTIONS, strategies=("vectorized",)), "vectorized does not apply to --function"),
+        (replace(OPTIONS, command=BREAKEVEN), "--axis size sweeps pictures"),
+        (replace(OPTIONS, tasks=0), "--tasks 0 is out of range"),
+    ],
+)
+def test_options_without_effect_are_refused(options: Options, says: str) -> None:
+    with pytest.raises(UsageError) as refused:
+        check(options)
+    assert says in str(refused.value)
