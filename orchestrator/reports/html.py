@@ -7,11 +7,14 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import os
 import re
 import shlex
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
@@ -37,7 +40,7 @@ from orchestrator.phrases.run import (
 )
 from orchestrator.phrases.verdicts import reason
 from orchestrator.phrases.warnings import warning_text
-from orchestrator.reports.charts import CHARTS
+from orchestrator.reports.charts import draw_kinds
 from orchestrator.reports.charts.chart import DARK, LIGHT, VEGA_LITE
 
 TEMPLATES: Final = Path(__file__).parent / "templates"
@@ -68,7 +71,7 @@ class TableRow:
 
 def render(run: Run, findings: Findings) -> str:
     """Return the report as one HTML page."""
-    charts = {name: draw(run, findings) for name, draw in CHARTS.items()}
+    charts = draw_kinds(run, findings)
     scripts = (_library(), _template_text("report.js"))
     template = _environment().get_template("report.html")
     stages = dict.fromkeys(each.stage for each in findings.verdicts)
@@ -149,9 +152,24 @@ def _command(run: Run) -> str:
 
 @cache
 def _library() -> str:
-    """Return Vega, Vega-Lite and vega-embed as one script that defines `vegaEmbed` and ends no element early."""
+    """Return Vega, Vega-Lite and vega-embed as one script that defines `vegaEmbed` and ends no element early.
+
+    Bundling takes seconds and is the same for each release, so the script is kept in the user's cache folder.
+    """
+    folder = Path(
+        os.environ.get("XDG_CACHE_HOME") or Path(os.environ.get("HOME", "/"), ".cache"), "breakeven"
+    )
+    kept = folder / f"vega-lite-{VEGA_LITE}-{version('vl-convert-python')}.js"
+    with suppress(OSError, UnicodeError):
+        return kept.read_text(encoding="utf-8")
     bundle: str = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;", VEGA_LITE)
-    return _normal(bundle).replace("</script", "<\\/script").replace("<!--", "<\\!--")
+    script = _normal(bundle).replace("</script", "<\\/script").replace("<!--", "<\\!--")
+    part = kept.with_suffix(f".{os.getpid()}")
+    with suppress(OSError):  # a folder that cannot be written costs time, and nothing else
+        folder.mkdir(parents=True, exist_ok=True)
+        part.write_text(script, encoding="utf-8")
+        part.replace(kept)
+    return script
 
 
 @cache

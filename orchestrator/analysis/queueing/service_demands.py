@@ -87,6 +87,8 @@ class CellDemands:
         """Return the queueing network of a message on `slots` slots, with typical demands or with these."""
         machine = _Machine(self.chunk, self.cores, self.shared)
         network = machine.network(demands or self.typical, replace(self.cell, slots=slots))
+        if not self.unequal:
+            return network
         return replace(network, unequal=_with_overhead(self.unequal, machine, self.typical))
 
     def with_tasks(self, tasks: int) -> CellDemands:

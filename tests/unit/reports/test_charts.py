@@ -51,7 +51,7 @@ def test_the_example_has_every_kind_of_chart_that_a_comparison_has():
 @pytest.mark.parametrize("name", RUNS)
 def test_every_chart_of_every_run_compiles_and_has_its_text(name):
     run = RUNS[name]
-    for drawing in draw_all(run, analyse(run)):
+    for drawing in (each for draw in CHARTS.values() for each in draw(run, analyse(run))):
         vl_convert.vegalite_to_vega(json.dumps({**drawing.spec, "width": 300}), chart.VEGA_LITE)
         assert all((drawing.title, drawing.short, drawing.legend, drawing.description, drawing.rows))
         assert {len(row) for row in drawing.rows} == {len(drawing.head)}
@@ -162,7 +162,7 @@ def cost(slots: float, against: str, elsewhere: bool = False) -> Cost:
 
 def test_the_chart_of_this_fleet_leaves_out_a_cost_on_other_machines(monkeypatch):
     found = (cost(3, "serial"), cost(6, "best in-process", elsewhere=True))
-    monkeypatch.setattr("orchestrator.analysis.analyse.costs", lambda run, stage: found)
+    monkeypatch.setattr("orchestrator.analysis.analyse.costs", lambda *_: found)
     run = RUNS["sweep of the slots"]
     (chart,) = [each for each in draw_all(run, analyse(run)) if each.name.startswith("scaling")]
     names = [datum["name"] for datum in data_of(chart.spec) if "COST" in str(datum.get("name"))]
@@ -171,7 +171,7 @@ def test_the_chart_of_this_fleet_leaves_out_a_cost_on_other_machines(monkeypatch
 
 def test_labels_of_costs_stay_within_the_chart_and_do_not_overlap(monkeypatch):
     found = (cost(2, "serial"), cost(12, "best in-process"))
-    monkeypatch.setattr("orchestrator.analysis.analyse.costs", lambda run, stage: found)
+    monkeypatch.setattr("orchestrator.analysis.analyse.costs", lambda *_: found)
     run = RUNS["sweep of the slots"]
     (chart,) = [each for each in draw_all(run, analyse(run)) if each.name.startswith("scaling")]
     labels = [mark for each in chart.spec["layer"] if (mark := each["mark"]).get("fontWeight") == "bold"]
