@@ -16,6 +16,7 @@ from orchestrator.analysis.scaling.cost import Cost, costs
 from orchestrator.analysis.scaling.curves import ScalingFindings, scaling
 from orchestrator.analysis.scaling.granularity import Granularity, granularities
 from orchestrator.analysis.scaling.sweep import OF_WORK, Sweep, SweepLimit, distinct, sweep_limits, sweeps
+from orchestrator.analysis.scaling.task_map import TaskMap, task_maps
 from orchestrator.analysis.stats.intervals import makespan, ratio, throughput
 from orchestrator.analysis.verdicts.comparability import comparable, eligible, noise_floor
 from orchestrator.analysis.verdicts.noise import dependence, other_load, step_change
@@ -178,6 +179,11 @@ class Findings:
     def granularities(self) -> tuple[Granularity, ...]:
         """How long a task must be for each cell with several slots; empty unless the work was swept."""
         return granularities(self.run)
+
+    @cached_property
+    def task_maps(self) -> tuple[TaskMap, ...]:
+        """What finishes a batch first, by the length of a task and the slots on other machines."""
+        return task_maps(self.run, self.granularities, self.demands)
 
     @cached_property
     def sweep_limits(self) -> tuple[SweepLimit, ...]:

@@ -22,6 +22,11 @@ GRANULARITY_LEGEND: Final = (
     "(Slaughter et al., SC 2020). A central scheduler's grows with the slots that it serves, so the table also has it "
     "per slot."
 )
+MAP_LEGEND: Final = (
+    "The colour is what finishes a long batch first; both axes are logarithmic. Below the line that is the best of "
+    "this machine; above it, by the model from the measured overheads, it is Celery with so many slots on other "
+    "machines, each with a processor of its own. Shaded: the line's interval."
+)
 HOPS_LEGEND: Final = (
     "How the latency of a task divides into hops, from publishing the task to the return of its output. On the right: "
     "the latency of one task. Queue includes the wait behind other tasks of the batch, and return the wait for the "

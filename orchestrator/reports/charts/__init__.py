@@ -17,6 +17,7 @@ from orchestrator.reports.charts import (
     samples,
     scaling,
     speedup,
+    task_map,
     verdicts,
 )
 from orchestrator.reports.charts.chart import Chart, Draw
@@ -28,6 +29,7 @@ CHARTS: Final[Mapping[str, Draw]] = {
     "latency": load.draw,
     "latency_over_time": load.draw_over_time,
     "granularity": granularity.draw,
+    "map": task_map.draw,
     "speedup": speedup.draw,
     "hops": hops.draw,
     "samples": samples.draw,

@@ -1,0 +1,38 @@
+"""The sentence below the map."""
+
+from __future__ import annotations
+
+from math import ceil
+
+from orchestrator.analysis.scaling.task_map import Border, TaskMap
+from orchestrator.phrases.answer import CHOICES
+from orchestrator.phrases.numbers import count, seconds
+
+
+def map_sentence(found: TaskMap) -> str:
+    """Say from how many slots elsewhere Celery finishes first, for the stage's own tasks or for the lengths swept."""
+    if found.work_s is not None:
+        own_s = found.work_s
+        nearest = min(found.borders, key=lambda each: max(each.length_s / own_s, own_s / each.length_s))
+        return f"A task of {found.stage} takes {seconds(found.work_s)}: {_here(nearest)}, {_celery(nearest)}."
+    reached = [each for each in found.borders if each.slots is not None]
+    if not reached:
+        return "Celery finishes first at no length of a task and with no number of slots."
+    return (
+        f"With tasks of {seconds(reached[0].length_s)} or more, enough slots make Celery the first; with tasks of "
+        f"{seconds(found.borders[-1].length_s)}, {_celery(found.borders[-1])}."
+    )
+
+
+def _here(border: Border) -> str:
+    return f"{CHOICES.get(border.here, border.here)} finishes first on this machine".replace(
+        "threads finishes", "threads finish"
+    ).replace("processes finishes", "processes finish")
+
+
+def _celery(border: Border) -> str:
+    slots = border.slots
+    if slots is None:
+        return "and no number of slots elsewhere would make Celery the first"
+    within = "" if slots.low is None or slots.high is None else f" ({ceil(slots.low)} to {ceil(slots.high)})"
+    return f"Celery does from {count(ceil(slots.point), 'slot')} on other machines{within}, by the model"
