@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NoReturn
 
-from orchestrator.fleet.sealed_environment import restart_sealed
+from worker.sealed_environment import restart_sealed
 
 
 def main() -> NoReturn:

@@ -6,6 +6,7 @@ Every setting has its reason beside it; `docs/decisions/celery.md` has the measu
 from __future__ import annotations
 
 import math
+import os
 import sys
 from typing import Any, Final
 
@@ -20,6 +21,8 @@ from worker.settings import Settings, SettingsError, settings
 
 PREFIX: Final = "breakeven"  # of the name of every queue, task and key of ours
 HEALTH_CHECK_S: Final = 10  # seconds between a worker's checks of its connections to the broker
+# Variables that a worker sets itself for its slot processes (celery/app/log.py)
+OF_CELERY: Final = frozenset(f"CELERY_LOG_{name}" for name in ("LEVEL", "FILE", "REDIRECT", "REDIRECT_LEVEL"))
 INVALID_SETTING, ACCESS_DENIED = 2, 3  # exit codes
 
 
@@ -136,6 +139,12 @@ app = _configured_app()
 @worker_init.connect
 def _prepare_worker(**_: Any) -> None:
     """Check access and set what every slot inherits, before the pool forks."""
+    if others := sorted(name for name in os.environ if name.startswith("CELERY_") and name not in OF_CELERY):
+        raise _exit(
+            f"{', '.join(others)} would change this worker (BROKER_URL, LOADER and such, and options before 'worker', "
+            "set some of them); unset them, or start it with 'python -m worker', which leaves them out",
+            INVALID_SETTING,
+        )
     reason = find_access_error(settings())
     if reason is not None:
         raise _exit(reason, ACCESS_DENIED)

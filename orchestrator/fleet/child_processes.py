@@ -18,7 +18,7 @@ from typing import IO, Any, Final, Self
 from orchestrator import signals
 from orchestrator.errors import UnavailableError
 from orchestrator.fleet import supervisor
-from orchestrator.fleet.sealed_environment import minimal, sealed
+from worker.sealed_environment import minimal, sealed
 
 START_S: Final = 10.0  # seconds a child may take to be started
 MIN_FREE_BYTES: Final = 4 << 20  # for logs, and what Celery and Pillow keep in files for a while

@@ -16,10 +16,11 @@ import pytest
 from orchestrator.fleet.child_processes import ChildProcesses
 from orchestrator.fleet.embedded import embedded_fleet
 from orchestrator.fleet.flower import start_flower
-from orchestrator.fleet.sealed_environment import KEPT, NEEDED, NEEDED_PREFIXES, sealed
 from orchestrator.inputs.image_server import ImageServer
 from orchestrator.inputs.provisioning import start_image_server
+from tests.faults.fleets import own_broker
 from tests.security.foreign_variables import of_all, of_python
+from worker.sealed_environment import KEPT, NEEDED, NEEDED_PREFIXES, sealed
 
 FOREIGN = {
     "AWS_SECRET_ACCESS_KEY": "s3cret",
@@ -125,3 +126,41 @@ def test_wrong_values_of_all_of_them_change_no_run_and_send_nothing_to_the_redis
             watched.accept()
     assert all(verified for *_, verified in polluted["cells"])
     assert polluted == measured(path, tmp_path / "empty")  # as under `env -i PATH=$PATH`
+
+
+WORKER_OF_ANOTHER_PROJECT = {
+    "CELERY_BROKER_URL": "redis://127.0.0.1:1/0",
+    "CELERY_WORKER_AUTOSCALE": "4,2",
+    "CELERY_LOADER": "shop.loader",
+    "LOADER": "shop.loader",
+}
+
+
+def test_a_worker_started_with_celery_refuses_variables_that_would_change_it_by_name() -> None:
+    """Celery has read its options from them by then, so they cannot be left out."""
+    given = {
+        name: WORKER_OF_ANOTHER_PROJECT[name] for name in ("CELERY_BROKER_URL", "CELERY_WORKER_AUTOSCALE")
+    }
+    done = subprocess.run(
+        [sys.executable, "-m", "celery", "-A", "worker.app", "worker"],
+        cwd=Path(__file__).parents[2],
+        env={**os.environ, **given},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 2, done.stderr
+    assert done.stderr.splitlines()[-1].startswith(
+        "breakeven: CELERY_BROKER_URL, CELERY_WORKER_AUTOSCALE would change this worker"
+    )
+
+
+def test_a_worker_started_as_ours_leaves_them_out() -> None:
+    with own_broker() as broker:
+        environment = {**WORKER_OF_ANOTHER_PROJECT, "BREAKEVEN_BROKER_URL": broker.url()}
+        broker.processes.start(
+            "mine", [sys.executable, "-m", "worker", "--hostname", "mine@here"], environment
+        )
+        with broker.fleet(1) as fleet:
+            assert [(worker.name, worker.slots) for worker in fleet.workers] == [("mine@here", 1)]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import sys
 import tempfile
 from collections import namedtuple
 from pathlib import Path
@@ -11,6 +13,10 @@ import pytest
 from orchestrator.errors import UnavailableError
 from orchestrator.fleet import child_processes
 from orchestrator.fleet.child_processes import ChildProcesses
+
+STARTED = (
+    "import os, sys; print(__import__('json').dumps([sys.flags.safe_path, os.getcwd(), dict(os.environ)]))"
+)
 
 
 def start_in(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -51,3 +57,19 @@ def test_a_missing_temporary_folder_is_an_error_with_the_remedy(tmp_path, monkey
         UnavailableError, match=r"none cannot be used \(No such file or directory\); .*TMPDIR"
     ):
         start_in(tmp_path / "none", monkeypatch)
+
+
+def test_a_child_starts_in_a_folder_of_the_run_with_a_sealed_environment(tmp_path, monkeypatch) -> None:
+    foreign = {"CELERY_BROKER_URL": "redis://shop:6379/0", "PYTHONPATH": "shop", "PYTHONOPTIMIZE": "2"}
+    for name, value in foreign.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("SHOP_NAME", "corner")
+    with ChildProcesses() as processes:
+        processes.start("asked", [sys.executable, "-c", STARTED], is_worker=True)
+        while "asked" not in processes.ended:
+            processes.poll(timeout_s=0.1)
+        safe_path, folder, environment = json.loads(processes.log("asked"))
+        assert safe_path
+        assert Path(folder).is_relative_to(processes.folder.resolve())
+    assert environment["SHOP_NAME"] == "corner"
+    assert not (foreign.keys() - {"PYTHONPATH"}) & environment.keys()

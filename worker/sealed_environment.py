@@ -130,7 +130,7 @@ def _home(environment: Mapping[str, str]) -> dict[str, str]:
 
 def _python_path() -> dict[str, str]:
     """Return `PYTHONPATH` with the folders of our package and of Celery, unless Python looks there anyway."""
-    ours = Path(__file__).resolve().parents[2]
+    ours = Path(__file__).resolve().parents[1]
     celery = [
         Path(entry) for entry in sys.path if entry and (Path(entry) / "celery" / "app" / "base.py").exists()
     ]

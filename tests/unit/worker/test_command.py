@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from worker.__main__ import DEFAULTS, celery_arguments, node_name, touch_on_heartbeat
+from worker.command import DEFAULTS, celery_arguments, node_name, touch_on_heartbeat
 
 
 @pytest.mark.parametrize(("slots", "name"), [(1, "slot1@bench1"), (4, "slots1-4@bench1")])
@@ -34,7 +34,7 @@ def test_arguments_come_after_the_defaults_and_so_override_them(arguments: list[
 def test_every_heartbeat_touches_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     connected: list[object] = []
     monkeypatch.setattr(
-        "worker.__main__.heartbeat_sent.connect", lambda receiver, weak: connected.append(receiver)
+        "worker.command.heartbeat_sent.connect", lambda receiver, weak: connected.append(receiver)
     )
     touch_on_heartbeat(tmp_path / "alive")
     assert not (tmp_path / "alive").exists()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
@@ -10,9 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.fleet import sealed_environment
-from orchestrator.fleet.child_processes import ChildProcesses
-from orchestrator.fleet.sealed_environment import minimal, sealed
+from worker import sealed_environment
+from worker.sealed_environment import minimal, sealed
 
 ROOT = str(Path(__file__).parents[3])
 FOREIGN = {
@@ -27,9 +25,6 @@ FOREIGN = {
     "PYTHONPATH": "shop",
     "REDIS_URL": "redis://shop:6379/0",
 }
-STARTED = (
-    "import os, sys; print(__import__('json').dumps([sys.flags.safe_path, os.getcwd(), dict(os.environ)]))"
-)
 
 
 @pytest.mark.parametrize("name", sorted(FOREIGN))
@@ -88,18 +83,3 @@ def test_modules_in_the_current_folder_and_in_python_path_are_not_imported(tmp_p
         check=False,
     )
     assert (done.returncode, done.stdout[:10]) == (0, "breakeven "), done.stderr
-
-
-def test_a_child_starts_in_a_folder_of_the_run_with_a_sealed_environment(tmp_path, monkeypatch) -> None:
-    for name, value in FOREIGN.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.setenv("SHOP_NAME", "corner")
-    with ChildProcesses() as processes:
-        processes.start("asked", [sys.executable, "-c", STARTED], is_worker=True)
-        while "asked" not in processes.ended:
-            processes.poll(timeout_s=0.1)
-        safe_path, folder, environment = json.loads(processes.log("asked"))
-        assert safe_path
-        assert Path(folder).is_relative_to(processes.folder.resolve())
-    assert environment["SHOP_NAME"] == "corner"
-    assert not (FOREIGN.keys() - {"PYTHONPATH"}) & environment.keys()
