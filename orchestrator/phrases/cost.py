@@ -8,8 +8,9 @@ from typing import Final
 from orchestrator.analysis.queueing.stations import StationName
 from orchestrator.analysis.scaling.cost import Cost
 from orchestrator.model.findings import Estimate
+from orchestrator.model.runs import Cell
 from orchestrator.phrases.cells import cell_name, verb
-from orchestrator.phrases.numbers import count, evidence, level, number, seconds
+from orchestrator.phrases.numbers import count, evidence, level, number, percent, seconds
 
 LIMITS: Final[dict[StationName, str]] = {
     "orchestrator": "publishing and collecting limits",
@@ -61,7 +62,10 @@ def _here(cost: Cost) -> str:
             f"{versus} already {do} {number(cost.versus_per_s)}"
         )
     if cost.possible_slots is None:
-        return f"This result cannot tell with how many slots Celery would be {does}: it has no station times"
+        why = "it has no station times"
+        if cost.other_load is not None:
+            why = f"other processes took {percent(cost.other_load)} of the processors, which lengthens every task"
+        return f"This result cannot tell with how many slots Celery would be {does}: {why}"
     fewest = count(round(cost.possible_slots), "slot")
     if cost.possible_slots <= cost.most_measured:
         return (
@@ -99,6 +103,8 @@ def _elsewhere(cost: Cost) -> str:
         return f"{_slots(cost.slots)} {where} would be enough (predicted)"
     if cost.kind == "never":
         return f"Slots {where} would not be enough either: {_limit(cost)}"
+    if cost.limited_by is None:
+        return f"Whether slots {where} would be enough is unclear"
     return f"Whether slots {where} would be enough is unclear: {_limit(cost)}, about as much"
 
 
@@ -119,4 +125,8 @@ def _limit(cost: Cost) -> str:
             f"{batch} takes at least as long as its slowest message, {seconds(cost.tasks / cost.limit_per_s)}, and may "
             f"pay with more --images; that limits it to {number(cost.limit_per_s)} tasks/s"
         )
-    return f"{LIMITS[cost.limited_by]} {batch} to {number(cost.limit_per_s)} tasks/s"
+    return f"{LIMITS[cost.limited_by]} {batch} to about {number(cost.limit_per_s)} tasks/s{_with_chunk(cost.celery)}"
+
+
+def _with_chunk(cell: Cell) -> str:
+    return "" if cell.chunk is None else f" with {count(cell.chunk, 'task')} a message"

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from math import ceil
 from typing import Final
 
 from orchestrator.analysis.analyse import Findings
+from orchestrator.analysis.scaling.ceiling import Ceiling
 from orchestrator.analysis.scaling.cost import Cost
 from orchestrator.analysis.scaling.sweep import AXES, distinct
 from orchestrator.analysis.stats.intervals import beyond_one
@@ -16,7 +18,13 @@ from orchestrator.phrases.cells import cell_name
 from orchestrator.phrases.cost import cost_sentences
 from orchestrator.phrases.granularity import granularity_sentence
 from orchestrator.phrases.numbers import count, evidence, number
-from orchestrator.phrases.scaling import bounds_sentence, curve_sentences, uneven_slots_sentence
+from orchestrator.phrases.scaling import (
+    bounds_sentence,
+    ceiling_sentence,
+    curve_sentences,
+    other_load_sentence,
+    uneven_slots_sentence,
+)
 from orchestrator.phrases.sweep import sweep_sentence, value_name
 
 CAVEATS: Final[dict[Change, str]] = {
@@ -61,11 +69,22 @@ def _of_slots(findings: Findings) -> Iterator[str]:
         uneven = found.uneven_slots.get(stage)
         said = (
             *curve_sentences(found.curves_of(stage)),
+            *(
+                f"{_kind(each)}: {ceiling_sentence(each)}"
+                for each in found.ceilings_of(stage)
+                if each.any_chunk
+            ),
+            *([other_load_sentence(found.other_load)] if found.other_load is not None else []),
             *([uneven_slots_sentence(run.plan.images, uneven)] if uneven else []),
             *cost_sentences(found.costs_of(stage)),
             *_more_workers(run, found.costs_of(stage)),
         )
         yield from (f"{stage}: {text}" for text in said)
+
+
+def _kind(ceiling: Ceiling) -> str:
+    """The name of the cells of a ceiling, which differ in slots and chunk."""
+    return cell_name(replace(ceiling.cell, slots=1, chunk=None), "prose")
 
 
 def _more_workers(run: Run, costs: Sequence[Cost]) -> Iterator[str]:

@@ -7,6 +7,7 @@ from typing import Final
 
 from orchestrator.analysis.queueing.service_demands import Bounds
 from orchestrator.analysis.queueing.stations import Station, StationName
+from orchestrator.analysis.scaling.ceiling import Ceiling
 from orchestrator.analysis.scaling.curves import ScalingCurve
 from orchestrator.analysis.scaling.usl import FEWEST_POINTS, Refusal, RefusalKind, Scalability
 from orchestrator.model.findings import Estimate
@@ -72,23 +73,52 @@ def station_name(name: StationName, publishing_share: float) -> str:
 
 
 def bounds_sentence(bounds: Bounds) -> str:
-    """Say what limits a cell now, what would limit it with more slots, and its highest throughput."""
+    """Say what limits a cell now, whether more slots would help, and about how far by the model."""
     now, later = (
         station_name(each, bounds.publishing_share) for each in (bounds.bottleneck, bounds.next_bottleneck)
     )
-    limit = f"on {count(bounds.slots, 'slot')} Celery is limited by {now}"
     demand = demand_phrase(next(each for each in bounds.stations if each.name == bounds.bottleneck))
-    most = f"the model gives a long batch at most {with_interval(bounds.ceiling_per_s)} tasks/s on any number of slots"
-    if bounds.bottleneck == "slots":
-        knee = with_interval(bounds.knee_slots, _whole)
-        return f"{limit} ({demand}); more help up to about {knee}, then {later} would be the limit; {most}."
-    return f"{limit} ({demand}), so more slots do not help: {most}. What would help: {REMEDIES[bounds.bottleneck]}."
+    limit = f"on {count(bounds.slots, 'slot')} Celery is limited by {now} ({demand})"
+    most = (
+        f"with {count(bounds.chunk, 'task')} a message, any number of slots gives a long batch about "
+        f"{with_interval(bounds.ceiling_per_s)} tasks/s by the model"
+    )
+    if bounds.bottleneck != "slots":
+        return f"{limit}, so more slots would hardly help: {most}. What would help: {REMEDIES[bounds.bottleneck]}."
+    if round(bounds.knee_slots.point) <= bounds.slots:
+        return f"{limit}, but more would hardly help: {most}, where the limit is {later}."
+    knee = with_interval(bounds.knee_slots, _whole)
+    return f"{limit}; more would help up to about {knee}: {most}, where the limit is {later}."
+
+
+def ceiling_sentence(ceiling: Ceiling) -> str:
+    """Say the most that any number of slots gives, and whether that was tried or follows from the model alone."""
+    most, limit = with_interval(ceiling.per_s), station_name(ceiling.limited_by, ceiling.publishing_share)
+    cell = ceiling.cell
+    if ceiling.tried:
+        return (
+            f"no more than {most} tasks/s, whatever the slots and the chunk, because of {limit}: with up to "
+            f"{count(cell.slots, 'slot')} and {count(cell.chunk or 1, 'task')} a message nothing gave more."
+        )
+    chunk = "any chunk" if ceiling.any_chunk else f"{count(cell.chunk or 1, 'task')} a message"
+    return (
+        f"about {most} tasks/s at most by the model, on any number of slots with {chunk}, because of {limit}; "
+        "more slots and a chunk four times as large would test that."
+    )
+
+
+def other_load_sentence(share: float) -> str:
+    """Say why no bound is stated."""
+    return (
+        f"no bound is stated, because other processes took {percent(share)} of the processors, which lengthens every "
+        "task; measure again on a quiet machine."
+    )
 
 
 def law_sentence(law: Scalability | Refusal) -> str:
     """Give the parameters of the Universal Scalability Law, or the reason why it is not fitted."""
     if isinstance(law, Refusal):
-        return f"no scalability law is fitted: {_refusal(law)}."
+        return f"no scalability law is fitted to Celery: {_refusal(law)}."
     parameters = (
         f"one slot does {with_interval(law.lambda_per_s)} tasks/s; contention {with_interval(law.sigma)}, "
         f"coherency {with_interval(law.kappa)}"

@@ -32,6 +32,7 @@ from orchestrator.model.environment import Worker
 from orchestrator.model.findings import Estimate
 from orchestrator.model.runs import Cell, CellResult, Run, Sample, Stations
 
+OTHER_LOAD: Final = 0.10  # share of the processors that other work may take before bounds mean nothing
 SATURATED: Final = 0.8  # busy share of a batch from which others may have waited for a station
 CONTENDED: Final = 0.7  # busy share of the cores from which tasks take longer because they wait for one
 MAX_CALIBRATED_MESSAGES: Final = 3000  # more take long to simulate, and their ends and bursts hardly count
@@ -66,6 +67,9 @@ class CellDemands:
     shared: bool  # whether the orchestrator and the broker use the same cores
     overhead_known: bool  # whether the slots were busy; else it is an empty task's, or an upper limit
     broker_known: bool
+    other_load: float | None = (
+        None  # share of the processors that other work took, if that is too much for bounds
+    )
     samples: tuple[Sample, ...] = ()  # whose tasks' service times are used
     unequal: Batches = ()  # how long each message holds its slot, relative to the mean; none of equal tasks
 
@@ -162,12 +166,15 @@ class Bounds:
     throughput_per_s: Estimate  # the most on these slots
     next_bottleneck: StationName  # what limits the cell from `knee_slots` on
     knee_slots: Estimate
-    ceiling_per_s: Estimate  # the most on any number of slots
+    ceiling_per_s: Estimate  # the most on any number of slots, with as many tasks a message
+    chunk: int
     publishing_share: float  # of the orchestrator's time; the rest is collecting
 
 
-def bounds(measured: CellDemands, slots: int) -> Bounds:
-    """Return the bounds of a cell on `slots` slots."""
+def bounds(measured: CellDemands, slots: int) -> Bounds | None:
+    """Return the bounds of a cell on `slots` slots; `None` beside other load, which lengthens every demand."""
+    if measured.other_load is not None:
+        return None
     network = measured.network(slots)
 
     def over_rounds(figure: Callable[[QueueingNetwork], float]) -> Estimate:
@@ -181,8 +188,15 @@ def bounds(measured: CellDemands, slots: int) -> Bounds:
         limiting_station(stations_besides_slots(network), network).name,
         over_rounds(knee_slots),
         over_rounds(ceiling_per_s),
+        measured.chunk,
         network.publishing_share,
     )
+
+
+def _other_load(run: Run) -> float | None:
+    """Return the median share of the processors that other work took, if that is more than `OTHER_LOAD`."""
+    shares = [load.other for load in run.loads if load.other is not None]
+    return median(shares) if shares and median(shares) > OTHER_LOAD else None
 
 
 def slot_series(run: Run, cell: Cell) -> tuple[CellResult, ...]:
@@ -232,6 +246,7 @@ def service_demands(results: Sequence[CellResult], run: Run) -> CellDemands | No
         shared=shared,
         overhead_known=any(_slots_busy(each) for each in free),
         broker_known=all(each.broker_cpu_s is not None for each in times),
+        other_load=_other_load(run),
         samples=samples,
         unequal=unequal_batches(samples, machine.chunk, tasks),
     )

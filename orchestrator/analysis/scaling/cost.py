@@ -18,8 +18,6 @@ from orchestrator.analysis.queueing.service_demands import CellDemands, Demands,
 from orchestrator.analysis.queueing.stations import (
     QueueingNetwork,
     StationName,
-    limiting_station,
-    stations_besides_slots,
 )
 from orchestrator.analysis.stats.bootstrap import bootstrapped, resamples
 from orchestrator.analysis.stats.intervals import FEWEST_ROUNDS, beyond_one, estimate, paired
@@ -42,7 +40,8 @@ class Cost:
 
     `kind` is `measured`: with `slots` slots it did, and so did Celery's best cell of all numbers of slots;
     `predicted`: by the queueing model, with an interval over rounds; `never`: `limited_by` keeps Celery at
-    `limit_per_s`, with any slots; `unknown`: resamples disagree, or measured slots did not win.
+    `limit_per_s`, with any slots; `unknown`: resamples disagree, measured slots did not win, or other work on the
+    machine lengthened every task.
     """
 
     stage: str
@@ -61,6 +60,9 @@ class Cost:
     possible_slots: float | None = None  # if unknown, the fewest by the model
     limited_by: Limit | None = None
     limit_per_s: float | None = None
+    other_load: float | None = (
+        None  # share of the processors that other work took, so that no limit is stated
+    )
     elsewhere: bool = False  # whether every slot has a core of its own on another machine
 
 
@@ -165,6 +167,8 @@ def _predicted(match: _Match, elsewhere: bool) -> Cost:
     drawn = _resampled_slots(measured, match.theirs.best.makespans_s, elsewhere, least)
     name, limit_per_s = _limit(network, measured.tasks)
     limited = replace(unknown, limited_by=name, limit_per_s=limit_per_s)
+    if measured.other_load is not None and fewest == inf:
+        return replace(unknown, other_load=measured.other_load)
     if fewest == inf and (not drawn or min(drawn) == inf):
         return replace(limited, kind="never")
     spread = bootstrapped(fewest, drawn, len(measured.rounds)) if fewest < inf else None
@@ -197,16 +201,21 @@ def _resampled_slots(
 
 
 def _limit(network: QueueingNetwork, tasks: int) -> tuple[Limit, float]:
-    """Return what limits a batch with unlimited slots, and its tasks a second.
+    """Return what holds a batch with unlimited slots, and its tasks a second.
 
-    Cores that limit a long batch do not limit this one if it would be no faster with a core for every slot.
+    That is the station without which the batch would be fastest: a station may be busy for most of the makespan and
+    still not be what the batch waits for.
     """
-    least_s = _least_s(network, tasks)
-    station = limiting_station(stations_besides_slots(network), network)
-    if station.name == "cpu" and _least_s(_on_other_machines(network), tasks) >= least_s:
-        return _limit(_on_other_machines(network), tasks)
-    name: Limit = station.name if 2 * tasks / station.limit_per_s > least_s else "latency"
-    return name, tasks / least_s
+    without: dict[Limit, QueueingNetwork] = {
+        "orchestrator": replace(network, publish_s=0.0, collect_s=0.0, flush_s=0.0),
+        "latency": replace(network, slot_s=0.0, flight_s=0.0),
+        "broker": replace(network, broker_s=0.0),
+        "payload": replace(network, payload_s=0.0),
+        "cpu": _on_other_machines(network),
+    }
+    least_s = {name: _least_s(each, tasks) for name, each in without.items()}
+    holder = min(least_s, key=lambda name: least_s[name])
+    return holder, tasks / _least_s(network, tasks)
 
 
 def _least_s(network: QueueingNetwork, tasks: int) -> float:

@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import Final
 
 from orchestrator.analysis.queueing.service_demands import Bounds, Demands, bounds, cores_by_machine
+from orchestrator.analysis.scaling.ceiling import Ceiling, ceilings
 from orchestrator.analysis.scaling.cost import Cost
 from orchestrator.analysis.scaling.usl import Refusal, Scalability, fit
 from orchestrator.analysis.stats.intervals import ratio, throughput
@@ -54,6 +55,8 @@ class ScalingFindings:
     """Everything that a run shows about slots."""
 
     curves: tuple[ScalingCurve, ...]
+    ceilings: tuple[Ceiling, ...]
+    other_load: float | None  # beside which no bound is stated
     costs: tuple[Cost, ...]
     uneven_slots: Mapping[
         str, tuple[int, ...]
@@ -62,6 +65,10 @@ class ScalingFindings:
     def curves_of(self, stage: str) -> tuple[ScalingCurve, ...]:
         """Return the stage's curves, in the plan's order."""
         return tuple(curve for curve in self.curves if curve.cell.stage == stage)
+
+    def ceilings_of(self, stage: str) -> tuple[Ceiling, ...]:
+        """Return the ceiling of each kind of Celery cell of the stage."""
+        return tuple(each for each in self.ceilings if each.cell.stage == stage)
 
     def costs_of(self, stage: str) -> tuple[Cost, ...]:
         """Return the stage's COST against each baseline."""
@@ -78,8 +85,13 @@ def scaling(run: Run, demands: Demands, costs: Mapping[str, Sequence[Cost]] = NO
         _curve(run, results, demands) for each in series.values() if len(results := eligible(each)) > 1
     )
     stages = dict.fromkeys(curve.cell.stage for curve in curves if curve.cell.distributed)
+    measured = [each for curve in curves if (each := demands(curve.cell)) is not None]
     return ScalingFindings(
-        curves, tuple(cost for stage in stages for cost in costs.get(stage, ())), _uneven_slots(run, curves)
+        curves=curves,
+        ceilings=ceilings(run, demands) if curves else (),
+        other_load=next((each.other_load for each in measured), None),
+        costs=tuple(cost for stage in stages for cost in costs.get(stage, ())),
+        uneven_slots=_uneven_slots(run, curves),
     )
 
 

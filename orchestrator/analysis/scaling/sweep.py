@@ -84,8 +84,9 @@ def sweep_limits(found: Sequence[Sweep], demands: Demands) -> tuple[SweepLimit, 
     for sweep in of_stage.values():
         cell = sweep.celery[0]
         measured = demands(cell)
-        if measured is not None:
-            limits.append(SweepLimit(sweep, bounds(measured, cell.slots)))
+        limit = None if measured is None else bounds(measured, cell.slots)
+        if limit is not None:
+            limits.append(SweepLimit(sweep, limit))
     return tuple(limits)
 
 

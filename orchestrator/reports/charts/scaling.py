@@ -155,7 +155,8 @@ def _family(cell: Cell) -> str:
 
 
 def _law(curve: ScalingCurve, end: float, top: float) -> list[dict[str, Any]]:
-    if not isinstance(curve.law, Scalability):
+    # The sentences give the law of Celery's curves alone.
+    if not isinstance(curve.law, Scalability) or not curve.cell.distributed:
         return []
     data = []
     for step in range(STEPS + 1):
@@ -182,7 +183,11 @@ def _ceiling(curve: ScalingCurve, top: float) -> list[dict[str, Any]]:
         return []
     ceiling = curve.bounds.ceiling_per_s.point
     return [
-        {"rate": ceiling, "family": _family(curve.cell), "name": f"Celery's bound, {number(ceiling)} tasks/s"}
+        {
+            "rate": ceiling,
+            "family": _family(curve.cell),
+            "name": f"by the model, about {number(ceiling)} tasks/s",
+        }
     ]
 
 

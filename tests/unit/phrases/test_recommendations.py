@@ -41,12 +41,12 @@ def test_advice_names_the_station_that_limits_the_best_cell() -> None:
     text = said(fleet_run(celery_result(1), celery_result(2)))
     assert text[0].startswith("2 slots instead of 1 saves 52")
     assert text[-1].startswith(
-        "on 2 slots Celery is limited by the slots (105 ms a task); more help up to about 25"
+        "on 2 slots Celery is limited by the slots (105 ms a task); more would help up to about 25"
     )
     slow = fleet_run(celery_result(4, publish_s=0.08, makespan_s=24 * 0.0805 + 0.105))
     text = said(slow)[-1:]
     assert (
-        "the orchestrator's one thread, which mostly publishes (80.5 ms a task), so more slots do not help"
+        "the orchestrator's one thread, which mostly publishes (80.5 ms a task), so more slots would hardly help"
         in text[0]
     )
     assert "What would help: a larger --chunk" in text[0]

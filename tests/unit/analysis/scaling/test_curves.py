@@ -1,11 +1,13 @@
 from dataclasses import replace
+from math import ceil
 
 import pytest
 
 from orchestrator.analysis.analyse import analyse
+from orchestrator.analysis.queueing.service_demands import bounds
 from orchestrator.analysis.scaling.curves import servable_slots
 from orchestrator.analysis.scaling.usl import Refusal, Scalability
-from orchestrator.model.environment import Worker
+from orchestrator.model.environment import Load, Worker
 from orchestrator.phrases.recommendations import conclusions
 from orchestrator.phrases.scaling import bounds_sentence, curve_sentences, law_sentence
 from tests.unit.analysis.made_fleets import (
@@ -76,7 +78,7 @@ def test_sentences_name_the_current_limit_and_the_next() -> None:
     assert curve.bounds is not None
     text = bounds_sentence(curve.bounds)
     assert text.startswith("on 4 slots Celery is limited by the slots (10")
-    assert "then the cores that all slots share would be the limit" in text
+    assert "where the limit is the cores that all slots share" in text
     assert "one slot does" in law_sentence(curve.law)
     gains, law, limit = curve_sentences([curve])
     assert gains.startswith(
@@ -93,15 +95,37 @@ def test_with_several_celery_curves_each_law_names_its_cell() -> None:
     assert said[3].startswith("Celery with session (redis, chunk 4): no scalability law is fitted")
 
 
+def test_slots_beyond_the_knee_are_not_advised() -> None:
+    run = fleet_run(*(celery_result(n, held_s=0.003, cpu_s=0.001) for n in (1, 2, 4)))
+    (curve,) = analyse(run).scaling.curves
+    assert curve.bounds is not None
+    slots = ceil(curve.bounds.knee_slots.point)
+    found = bounds(analyse(run).demands(CELERY), slots)
+    assert found is not None
+    text = bounds_sentence(found)
+    assert "would help up to" not in text
+    assert "more would hardly help" in text or "more slots would hardly help" in text
+
+
+def test_beside_other_load_no_bound_is_stated() -> None:
+    run = fleet_run(*(celery_result(n) for n in (1, 2, 4)))
+    loaded = replace(run, loads=tuple(Load(number, other=0.4) for number in range(7)))
+    found = analyse(loaded).scaling
+    assert [curve.bounds for curve in found.curves] == [None]
+    assert found.ceilings == ()
+    assert found.other_load == 0.4
+    assert analyse(run).scaling.other_load is None
+
+
 def test_if_more_slots_do_not_help_the_sentence_names_a_remedy() -> None:
     slow = [celery_result(n, publish_s=0.08, makespan_s=24 * 0.0805 + 0.105) for n in (2, 4)]
     (curve,) = analyse(fleet_run(*slow)).scaling.curves
     assert curve.bounds is not None
     text = bounds_sentence(curve.bounds)
-    assert "so more slots do not help" in text
+    assert "so more slots would hardly help" in text
     assert "a larger --chunk" in text
     assert law_sentence(curve.law).startswith(
-        "no scalability law is fitted: it was measured on 2 numbers of slots"
+        "no scalability law is fitted to Celery: it was measured on 2 numbers of slots"
     )
 
 
