@@ -107,7 +107,7 @@ def _fastest(run: Run, stage: str) -> tuple[Cell | None, Estimate | None]:
 
 def _best(run: Run, stage: str, against: str) -> Selection | None:
     is_baseline = next(side for name, side in BASELINES.items() if name == against)
-    return select_best(eligible(candidates(run.of_stage(stage), is_baseline)))
+    return select_best(eligible(candidates(run.compared(stage), is_baseline)))
 
 
 def _because(run: Run, verdict: Verdict, ledgers: Mapping[Cell, HopLedger], demands: Demands) -> Observation:

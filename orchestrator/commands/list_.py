@@ -42,6 +42,12 @@ def list_() -> None:
     lines += _text(
         "  ", "without --chunk, threads take one task a call, and processes one chunk that suits --slots"
     )
+    whole = " and ".join(name for name, stage in STAGES.items() if stage.end_to_end)
+    lines += _text(
+        "  ",
+        f"run has more rows for {whole}: on more slots than processors without --slots, and as the documentation shows "
+        "it; --transport, --chunk, --data and --events leave them out",
+    )
     typer.echo("\n".join(lines))
 
 
@@ -62,13 +68,13 @@ def _options(plan: Plan) -> Iterator[str]:
     from orchestrator.strategies import STRATEGIES  # noqa: PLC0415 - as above
     from worker.stages import DEFAULT_STAGES  # noqa: PLC0415
 
-    cells = plan.cells
+    cells = [cell for cell in plan.cells if cell.style == "tuned" and cell.slots <= plan.slots]
     stages = dict.fromkeys(cell.stage for cell in cells)
     if tuple(stages) != DEFAULT_STAGES:
         yield from _repeated("stage", stages)
         yield from _repeated("kernel", (cell.kernel for cell in cells))
     yield f"--images {plan.images}"
-    sides = [cell.width for cell in cells if cell.width is not None]
+    sides = [cell.width for cell in cells if cell.width is not None and plan.axis is not None]
     yield f"--from {min(sides)} --to {max(sides)}" if sides else f"--size {plan.width}x{plan.height}"
     yield f"--latency-ms {plan.latency_ms:g}"
     if plan.bandwidth_mbit is not None:

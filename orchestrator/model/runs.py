@@ -389,8 +389,12 @@ class Run:
         return tuple(result for result in self.of_stage(stage) if result.cell.work == work)
 
     def works(self, stage: str) -> tuple[str, ...]:
-        """The work of the stage's cells: one entry a point of a sweep, one empty entry without a sweep."""
-        return tuple(dict.fromkeys(result.cell.work for result in self.of_stage(stage)))
+        """The work of the stage's cells: the plan's own, which is empty, first; then each point of a sweep."""
+        return tuple(sorted(dict.fromkeys(result.cell.work for result in self.of_stage(stage)), key=bool))
+
+    def compared(self, stage: str) -> tuple[CellResult, ...]:
+        """The stage's cells with the plan's own work; all of them if none has that, as in a sweep."""
+        return self.of_work(stage, "") or self.of_stage(stage)
 
     @property
     def stages(self) -> tuple[str, ...]:

@@ -68,8 +68,10 @@ def _in_prose(cell: Cell) -> str:
 def image_sizes(run: Run) -> str:
     """Return the size of the images, or the range of a sweep of it: `128x96`, `64x64 to 2048x2048`."""
     swept = [(cell.width, cell.height) for cell in run.plan.cells if cell.width and cell.height]
-    if not swept:
-        return f"{run.plan.width}x{run.plan.height}"
+    usual = f"{run.plan.width}x{run.plan.height}"
+    if not swept or run.plan.axis is None:
+        smaller = "".join(f" ({width}x{height} for slow kernels)" for width, height in dict.fromkeys(swept))
+        return f"{usual}{smaller}"
     return " to ".join(f"{width}x{height}" for width, height in dict.fromkeys((min(swept), max(swept))))
 
 

@@ -30,6 +30,7 @@ class Layout:
     cells: tuple[Cell, ...]
     axis: Axis | None = None
     more: tuple[Cell, ...] = ()  # beside the comparison itself
+    note: str | None = None  # what a user may not expect of the cells
 
 
 def cells_of(options: Options, slots: int) -> Iterator[Cell]:
@@ -57,16 +58,50 @@ def cells_of(options: Options, slots: int) -> Iterator[Cell]:
                     yield from _variants(options, Cell(stage, kernel, strategy, each, work_s=work_s))
 
 
-def more_cells(options: Options, slots: int) -> Iterator[Cell]:
-    """Yield the rows that a stage has beside its comparison: as the documentation shows it.
+def comparison_layout(
+    options: Options, slots: int, most_slots: int | None, small: tuple[int, int] | None, own_sizes: bool
+) -> Layout:
+    """Lay out every combination on `slots` slots, and more rows for an end-to-end stage.
 
-    Only what an end-to-end task does is worth them, and only where the user did not ask for certain ways.
+    Args:
+        options: as the user gave them.
+        slots: how many.
+        most_slots: of rows with more slots than processors; `None` for no such rows.
+        small: the size of the pictures of slow kernels; `None` where they are like the others.
+        own_sizes: whether the pictures have sizes of their own: slow kernels are left out then.
+    """
+    cells, note = tuple(cells_of(options, slots)), None
+    slow = [cell for cell in cells if cell.kernel in STAGES[cell.stage].slow and not options.kernels]
+    if small is not None and slow and own_sizes:
+        cells = tuple(cell for cell in cells if cell not in slow)
+        kernels = dict.fromkeys(cell.kernel for cell in slow)
+        note = (
+            f"{' and '.join(kernels)} are left out, because a picture may take them seconds; measure them with "
+            f"{' '.join(f'--kernel {kernel}' for kernel in kernels)}"
+        )
+    elif small is not None:
+        width, height = small
+        cells = tuple(replace(cell, width=width, height=height) if cell in slow else cell for cell in cells)
+    return Layout(options, slots, cells, more=tuple(_more_cells(options, slots, most_slots)), note=note)
+
+
+def _more_cells(options: Options, slots: int, most_slots: int | None) -> Iterator[Cell]:
+    """Yield the rows of end-to-end stages on more slots, and as the documentation shows it.
+
+    There are none where the user asks for certain ways.
     """
     if options.transports or options.chunks or options.data or options.events:
         return
-    for cell in dict.fromkeys(replace(cell, transport=None, chunk=None) for cell in cells_of(options, slots)):
+    cells = [cell for cell in cells_of(options, slots) if STAGES[cell.stage].end_to_end]
+    for cell in cells:
+        kind = STRATEGIES[cell.strategy]
+        # Processes have nothing to gain: what waits without a processor waits as well in a thread.
+        gains = kind.many_slots and (kind.distributed or not kind.own_processes)
+        if most_slots is not None and gains and cell.chunk == 1 and cell.pool in (None, DEFAULT_POOL):
+            yield replace(cell, slots=most_slots)
+    for cell in dict.fromkeys(replace(cell, transport=None, chunk=None) for cell in cells):
         idiom = STRATEGIES[cell.strategy].idiom
-        if STAGES[cell.stage].end_to_end and idiom is not None:
+        if idiom is not None:
             yield replace(cell, transport=idiom.transport, chunk=1, style="idiomatic")
 
 

@@ -383,15 +383,18 @@ class Profile:
     transports: tuple[str, ...]
     chunks: tuple[int, ...]
     data: tuple[str, ...]
+    small: tuple[int, int] | None = (
+        None  # width and height for kernels that take a second for a larger picture
+    )
 
 
 PROFILES: Mapping[str, Profile] = {
     "quick": Profile(
-        description="every stage, kernel and strategy on small pictures, within a minute on two cores",
+        description="every stage, kernel and strategy within a minute on two cores, slow kernels on small pictures",
         images=8,
-        width=128,
-        height=96,
-        latency_ms=3.0,
+        width=800,
+        height=800,
+        latency_ms=10.0,
         bandwidth_mbit=None,
         slots=None,
         rounds=49,
@@ -399,6 +402,7 @@ PROFILES: Mapping[str, Profile] = {
         transports=("redis",),
         chunks=(1, 4),
         data=("local",),
+        small=(128, 96),
     ),
     "notebook": Profile(
         description="the notebook's workload: 20 pictures of 800x800 on 4 slots, every row of it",

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import TypeVar
+from math import prod
+from typing import Final, TypeVar
 
 from orchestrator.analysis.verdicts.stopping import LOOKS
 from orchestrator.errors import UsageError
-from orchestrator.inputs.source import Source
+from orchestrator.inputs.source import Source, kind_of
 from orchestrator.model.runs import Plan
-from orchestrator.planning.cells import Layout, cells_of, more_cells, repeated
+from orchestrator.planning.cells import Layout, cells_of, comparison_layout, repeated
 from orchestrator.planning.load import load_layout, objective_of
 from orchestrator.planning.option_checks import parse_size
 from orchestrator.planning.options import (
@@ -30,6 +31,8 @@ from orchestrator.planning.sweeps import EXTRA_ROUNDS, breakeven_layout, scale_l
 from worker.remote_control import usable_cpus
 
 T = TypeVar("T")
+
+SLOTS_PER_PROCESSOR: Final = 4  # of the rows with more slots than processors, which suit tasks that wait
 
 
 def needs_fleet(options: Options) -> bool:
@@ -59,6 +62,8 @@ def resolve(
     if options.images is None and options.command in (RUN, SCALE):
         options = replace(options, images=source.usual_count)
     layout = layout_of(options, fleet_slots)
+    if layout.note is not None:
+        note(layout.note)
     options, cells = layout.options, layout.cells
     profile = PROFILES[options.profile]
     images = _first(options.images, profile.images)
@@ -70,7 +75,7 @@ def resolve(
             f"--axis tasks goes up to {images} tasks, and the source has {source.count(images)} pictures; give "
             f"--to {source.count(images)}"
         )
-    width, height = parse_size(options.size) if options.size else (profile.width, profile.height)
+    width, height = _size_of(options)
     auto = options.rounds == AUTO
     plan = Plan(
         profile=options.profile,
@@ -115,7 +120,19 @@ def _function_budget_s(options: Options) -> float | None:
 
 def _comparison_layout(options: Options, fleet_slots: int | None) -> Layout:
     slots = _slots_of(options, fleet_slots)
-    return Layout(options, slots, tuple(cells_of(options, slots)), more=tuple(more_cells(options, slots)))
+    profile = PROFILES[options.profile]
+    # Each slot has two tasks: where it has one, a slot that is not quick to take it gets none.
+    most = min(_first(options.images, profile.images) // 2, SLOTS_PER_PROCESSOR * usable_cpus())
+    asked = options.slots or fleet_slots
+    most_slots = most if most > max(slots, usable_cpus()) and not asked else None
+    width, height = _size_of(options)
+    small = profile.small if profile.small and width * height > prod(profile.small) else None
+    return comparison_layout(options, slots, most_slots, small, kind_of(options.source) != "origin")
+
+
+def _size_of(options: Options) -> tuple[int, int]:
+    profile = PROFILES[options.profile]
+    return parse_size(options.size) if options.size else (profile.width, profile.height)
 
 
 def _load_layout(options: Options, fleet_slots: int | None) -> Layout:

@@ -31,6 +31,7 @@ class Stage:
     )
     batch_kernels: Mapping[str, BatchKernel] = field(default_factory=dict)  # take a whole batch at once
     in_default_run: bool = True
+    slow: tuple[str, ...] = ()  # kernels that take a second or so for a photograph
     end_to_end: bool = False  # all that a user's task would do, so a comparison has more rows for it
 
     @property
@@ -46,9 +47,15 @@ class Stage:
 
 STAGES: Final[Mapping[str, Stage]] = {
     "download": Stage("url", "encoded", download.KERNELS, "session", download.reference),
-    "decode": Stage("encoded", "pixels", decode.KERNELS, "asarray", decode.reference),
+    "decode": Stage("encoded", "pixels", decode.KERNELS, "asarray", decode.reference, slow=("getdata",)),
     "grayscale": Stage(
-        "pixels", "gray", grayscale.KERNELS, "numpy", grayscale.reference, grayscale.BATCH_KERNELS
+        "pixels",
+        "gray",
+        grayscale.KERNELS,
+        "numpy",
+        grayscale.reference,
+        grayscale.BATCH_KERNELS,
+        slow=("loop",),
     ),
     "pipeline": Stage("url", "gray", pipeline.KERNELS, "best", pipeline.reference, end_to_end=True),
     "function": Stage("value", "value", function.KERNELS, None, function.reference, in_default_run=False),

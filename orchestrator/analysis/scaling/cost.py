@@ -223,7 +223,7 @@ def _least_s(network: QueueingNetwork, tasks: int) -> float:
 
 
 def _comparable_cells(run: Run, stage: str, belongs: Callable[[Cell], bool]) -> tuple[CellResult, ...]:
-    return eligible(candidates(run.of_stage(stage), belongs))
+    return eligible(candidates(run.compared(stage), belongs))
 
 
 def _on_other_machines(network: QueueingNetwork) -> QueueingNetwork:

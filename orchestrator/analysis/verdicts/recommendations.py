@@ -48,7 +48,7 @@ def advice(run: Run, stage: str, demands: Demands, costs: Sequence[Cost] = ()) -
     Savings are of the best cell's kernel, which is the verdict's: a chunk that saves another kernel time may cost
     this one some. A run over slots has neither limits nor savings by slots, because its curves have both.
     """
-    celery = eligible(each for each in run.of_stage(stage) if each.cell.distributed and not each.cell.replica)
+    celery = eligible(each for each in run.compared(stage) if each.cell.distributed and not each.cell.replica)
     best = select_best(candidates(celery, is_celery))
     if best is None:
         return None
@@ -116,7 +116,7 @@ def events_costs(run: Run) -> tuple[EventsCost, ...]:
     Their share is largest there, because a message's events take the same time whatever its tasks do. The fastest
     cell is that with the least product of both times, so that neither side is selected for its luck.
     """
-    fastest = (min(_pairs(run.of_stage(stage)), key=_product, default=None) for stage in run.stages)
+    fastest = (min(_pairs(run.compared(stage)), key=_product, default=None) for stage in run.stages)
     costs = (_cost(*pair) for pair in fastest if pair is not None)
     return tuple(cost for cost in costs if cost is not None)
 

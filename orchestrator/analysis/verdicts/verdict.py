@@ -52,8 +52,8 @@ def verdicts(run: Run) -> tuple[Verdict, ...]:
         asked = [cell for cell in planned if cell.stage == stage]
         for against, is_baseline in BASELINES.items():
             if any(cell.distributed for cell in asked) and any(map(is_baseline, asked)):
-                celery = candidates(run.of_stage(stage), is_celery)
-                versus = candidates(run.of_stage(stage), is_baseline)
+                celery = candidates(run.compared(stage), is_celery)
+                versus = candidates(run.compared(stage), is_baseline)
                 found.append(
                     _disturbed(stage, against, run, is_baseline)
                     or judge(stage, against, celery, versus, run.plan.margin)
@@ -197,7 +197,7 @@ def rounds_needed(ratio: Estimate, rounds: int, margin: float) -> int | None:
 def _disturbed(stage: str, against: Against, run: Run, is_baseline: Side) -> Verdict | None:
     """Return the verdict if every sample of a side was disturbed; `None` if both have an undisturbed one."""
     for belongs in (is_celery, is_baseline):
-        taken = [each for each in run.of_stage(stage) if belongs(each.cell) and each.taken]
+        taken = [each for each in run.compared(stage) if belongs(each.cell) and each.taken]
         if taken and not any(each.samples for each in taken):
             figures = {"cell": taken[0].cell, "cause": taken[0].disturbed[0].disturbed}
             prevents = Observation("all disturbed", figures)

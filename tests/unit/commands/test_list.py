@@ -53,14 +53,14 @@ def test_the_listed_options_are_what_a_command_does_by_default(profile, command,
     options = listed(profile, command, capsys)
     assert options
     listed_plan = planned(command, *options, "--profile", profile)
-    assert without_executor_chunks(listed_plan) == without_executor_chunks(
-        planned(command, "--profile", profile)
-    )
+    assert comparison(listed_plan) == comparison(planned(command, "--profile", profile))
 
 
-def without_executor_chunks(plan: Plan) -> Plan:
-    """The plan without the chunks of executors, which follow --slots until --chunk sets them with Celery's."""
-    cells = dict.fromkeys(cell if cell.distributed else replace(cell, chunk=None) for cell in plan.cells)
+def comparison(plan: Plan) -> Plan:
+    """The plan without what no option asks for: the chunks of executors, which follow --slots until --chunk sets them
+    with Celery's, and the rows beside the comparison."""
+    usual = [cell for cell in plan.cells if cell.style == "tuned" and cell.slots <= plan.slots]
+    cells = dict.fromkeys(cell if cell.distributed else replace(cell, chunk=None) for cell in usual)
     return replace(plan, cells=tuple(cells))
 
 

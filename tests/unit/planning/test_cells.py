@@ -8,7 +8,9 @@ import pytest
 
 from orchestrator.errors import UnavailableError
 from orchestrator.planning.cells import cells_of, embedded_workers, pools_of_fleet, repeated
+from orchestrator.planning.option_checks import check
 from orchestrator.planning.options import Options
+from orchestrator.planning.plan import resolve
 from orchestrator.strategies import STRATEGIES
 from tests.unit.planning.planned import planned
 
@@ -83,3 +85,34 @@ def test_only_an_end_to_end_stage_has_idiomatic_rows_and_none_where_ways_are_ask
     assert idiomatic(stages=("decode",)) == idiomatic(chunks=(2,)) == idiomatic(transports=("redis",)) == []
     assert idiomatic(strategies=("serial", "celery")) == [("pipeline", "celery", "inline", 1)]
     assert not any(each.style == "idiomatic" and each.replica for each in planned(Options()).cells)
+
+
+def test_slow_kernels_of_the_quick_profile_have_small_pictures_unless_they_are_asked_for():
+    def sizes(**asked) -> dict[str, tuple]:
+        plan = planned(Options(stages=("decode", "grayscale"), **asked))
+        return {each.kernel: (each.width, each.height) for each in plan.cells}
+
+    small, usual = (128, 96), (None, None)
+    assert sizes() == {"getdata": small, "asarray": usual, "loop": small, "numpy": usual}
+    assert sizes(kernels=("loop",)) == {"loop": usual}
+    assert sizes(size="64x48") == sizes(profile="notebook") == dict.fromkeys(sizes(), usual)
+
+
+def test_slow_kernels_are_left_out_of_pictures_that_have_their_own_size(tmp_path):
+    (tmp_path / "a.jpg").touch()
+    options, notes = Options(source=str(tmp_path)), []
+    plan = resolve(options, check(options), None, notes.append)
+    assert {each.kernel for each in plan.cells}.isdisjoint({"getdata", "loop"})
+    assert "getdata and loop are left out, because a picture may take them seconds" in notes[0]
+    assert "--kernel getdata --kernel loop" in notes[0]
+
+
+def test_what_waits_is_also_compared_on_more_slots_than_processors(monkeypatch):
+    def many(**asked) -> list[tuple]:
+        cells = planned(Options(**asked)).cells
+        return [(each.stage, each.strategy, each.slots, each.chunk) for each in cells if each.slots > 2]
+
+    monkeypatch.setattr("orchestrator.planning.plan.usable_cpus", lambda: 2)
+    assert many() == [("pipeline", "threads", 4, 1), ("pipeline", "celery", 4, 1)]
+    assert many(slots=2) == many(chunks=(1,)) == []
+    assert embedded_workers(planned(Options())) == (2, [("prefork", 2)])

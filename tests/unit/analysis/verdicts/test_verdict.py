@@ -303,3 +303,11 @@ def _narrower(ratio: Estimate, by: float) -> Estimate:
     """Return a ratio with an interval so many times narrower about the same point."""
     low, high = ((ratio.point * (end / ratio.point) ** (1 / by)) for end in (ratio.low or 0, ratio.high or 0))
     return Estimate(ratio.point, low, high, ratio.level)
+
+
+def test_neither_another_size_nor_an_idiomatic_cell_is_a_sides_best() -> None:
+    small = replace(SERIAL, kernel="loop", width=128, height=96)
+    idiomatic = replace(INLINE, style="idiomatic")
+    run = run_at({SERIAL: 2.0, REDIS: 1.0, small: 0.1, idiomatic: 0.5})
+    found = against_best(run)
+    assert (found.celery, found.versus, found.verdict) == (REDIS, SERIAL, "helps")
