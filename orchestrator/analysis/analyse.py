@@ -9,6 +9,7 @@ from typing import Final
 
 from orchestrator.analysis.answer import answer
 from orchestrator.analysis.checks import warnings
+from orchestrator.analysis.function import FunctionFindings, function_findings
 from orchestrator.analysis.hops import HopLedger, hop_ledger
 from orchestrator.analysis.load import LoadRow, load_rows
 from orchestrator.analysis.queueing.service_demands import Demands, demands_of
@@ -203,6 +204,12 @@ class Findings:
             for stage in self.run.stages
         }
         return {stage: each for stage, each in found.items() if each is not None}
+
+    @cached_property
+    def function(self) -> FunctionFindings | None:
+        """How long all inputs of a user's function would take by each row; `None` without one."""
+        elsewhere = [each.wins_from_slots_elsewhere for each in self.answer.stages]
+        return function_findings(self.run, next(iter(elsewhere), None))
 
     @cached_property
     def events_costs(self) -> tuple[EventsCost, ...]:

@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from math import ceil
+from typing import Final
 
+from orchestrator.analysis.function import FunctionFindings, FunctionRow, Trait
+from orchestrator.model.findings import Estimate
 from orchestrator.model.runs import Function, Plan
-from orchestrator.phrases.numbers import count, percent, seconds, size
+from orchestrator.phrases.answer import faster
+from orchestrator.phrases.cells import cell_name
+from orchestrator.phrases.numbers import count, number, percent, seconds, size
+
+TRAITS: Final[Mapping[Trait, str]] = {
+    "holds the GIL": "{} computes and holds the GIL, so threads do not help; processes do, up to the processors.",
+    "releases the GIL": "{} computes with the GIL released, so threads help as processes do, and cost less.",
+    "computes": "{} mostly computes, so more slots than processors do not help.",
+}
 
 
 def introduction(plan: Plan, function: Function) -> str:
@@ -16,6 +28,36 @@ def introduction(plan: Plan, function: Function) -> str:
         f"{_about(function.calls):,} times in about {_about_s(function.about_s)} "
         f"({count(plan.rounds, 'round')} of {count(plan.images, 'input')})"
     )
+
+
+def rows_heading(found: FunctionFindings) -> str:
+    """Return what the times of the rows are for, and what they come from."""
+    all_inputs = f"Time for all {count(found.function.tasks, 'input')} of {found.function.name}"
+    extrapolated = found.batch < found.function.tasks
+    return f"{all_inputs}{f', extrapolated from batches of {found.batch:,}' if extrapolated else ''}:"
+
+
+def row_texts(row: FunctionRow) -> tuple[str, str, str, str]:
+    """Return a row in words: who does it, on how many slots, in what time, how much faster than serial."""
+    name = "Celery on other machines (predicted)" if row.predicted else cell_name(row.cell)
+    speedup = "" if row.speedup is None or row.cell.strategy == "serial" else faster(Estimate(row.speedup))
+    return name, count(row.cell.slots, "slot"), duration(row.total_s), speedup
+
+
+def duration(value: float) -> str:
+    """Return a time that may be long: `3.4 s`, `12 min`, `5.2 h`."""
+    if value < 120:
+        return seconds(value)
+    return f"{number(value / 60, 2)} min" if value < 7200 else f"{number(value / 3600, 2)} h"
+
+
+def trait_sentence(found: FunctionFindings) -> str:
+    """Return what the function was seen to do, and what follows for threads."""
+    name = found.function.name
+    if found.trait == "waits":
+        share = percent(found.function.waiting)
+        return f"{name} waits {share} of its time, so more slots than processors help, and threads cost the least."
+    return TRAITS[found.trait].format(name)
 
 
 def too_slow(function: Function, budget_s: float, needed_s: float, rows: int, tasks: int) -> str:

@@ -6,6 +6,7 @@ import re
 from typing import Final
 
 from orchestrator.analysis.analyse import Findings
+from orchestrator.analysis.function import FunctionFindings
 from orchestrator.model.findings import Answer, Estimate
 from orchestrator.model.runs import CellResult, Run
 from orchestrator.phrases.answer import (
@@ -18,6 +19,7 @@ from orchestrator.phrases.answer import (
     versus_fastest,
 )
 from orchestrator.phrases.cells import cell_name, image_sizes
+from orchestrator.phrases.function import row_texts, rows_heading, trait_sentence
 from orchestrator.phrases.headline import headline
 from orchestrator.phrases.numbers import NONE, count, number, ratio_interval, seconds, spread, times
 from orchestrator.phrases.recommendations import answers, changes
@@ -48,6 +50,7 @@ def render(run: Run, findings: Findings) -> str:
             "",
             in_markdown(elsewhere_sentence(answer)),
         ]
+    lines += [] if findings.function is None else _function(findings.function)
     added = added_sentence(answer.added) if answer.stages else ""
     lines += [
         "",
@@ -81,6 +84,14 @@ def render(run: Run, findings: Findings) -> str:
     lines += [f"- {in_markdown(sentence)}" for sentence in changes(findings)]
     lines += ["", "</details>", "", f"{in_code(run.command)} by Breakeven: {_measured(run)}"]
     return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)) + "\n"
+
+
+def _function(found: FunctionFindings) -> list[str]:
+    """Return the time for all inputs by each row."""
+    rows = [" | ".join(map(in_markdown, row_texts(each))) for each in found.rows]
+    head = ["| row | slots | time | vs serial |", "| --- | ---: | ---: | --- |"]
+    said = in_markdown(rows_heading(found)), in_markdown(trait_sentence(found))
+    return ["", said[0], "", *head, *(f"| {row} |" for row in rows), "", said[1]]
 
 
 def _answer(run: Run, answer: Answer) -> list[str]:

@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from orchestrator.analysis.analyse import Findings
+from orchestrator.analysis.function import FunctionFindings
 from orchestrator.model.findings import Estimate, StageAnswer, Verdict, VerdictWord
 from orchestrator.model.runs import CellResult, Run
 from orchestrator.phrases.answer import (
@@ -26,6 +27,7 @@ from orchestrator.phrases.answer import (
     versus_fastest,
 )
 from orchestrator.phrases.cells import cell_name
+from orchestrator.phrases.function import row_texts, rows_heading, trait_sentence
 from orchestrator.phrases.headline import headline
 from orchestrator.phrases.load import load_sentences
 from orchestrator.phrases.numbers import NONE, level, number, ratio_interval, seconds, spread, times
@@ -107,6 +109,7 @@ def _answer(run: Run, findings: Findings, width: int, table: bool) -> list[Rende
     elif stages:
         parts += [Text(), Text(here(run, findings.answer)), *_stages(run, stages)]
         parts += [Text(there)] if (there := elsewhere_sentence(findings.answer)) else []
+    parts += [] if findings.function is None else _function(findings.function)
     parts += [Text()]
     parts += [Text(added)] if (added := added_sentence(findings.answer.added)) and stages else []
     parts += [Text(noise_sentence(findings))] if findings.noise_floor else []
@@ -114,6 +117,17 @@ def _answer(run: Run, findings: Findings, width: int, table: bool) -> list[Rende
         parts += _problems(lines, SHOWN_PROBLEMS)
         parts += [Text(warning_count(findings), style="yellow")] if findings.warnings else []
     return parts
+
+
+def _function(found: FunctionFindings) -> list[RenderableType]:
+    """Return the time for all inputs by each row, and what the function was seen to do."""
+    rows = [row_texts(each) for each in found.rows]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = [
+        f"  {name.ljust(widths[0])}  {slots.rjust(widths[1])}  {time.rjust(widths[2])}  {speedup}".rstrip()
+        for name, slots, time, speedup in rows
+    ]
+    return [Text(), Text(rows_heading(found)), *map(Text, lines), Text(trait_sentence(found))]
 
 
 def _stages(run: Run, stages: Sequence[StageAnswer]) -> list[RenderableType]:
