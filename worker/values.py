@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from typing import IO, Any, Final
 
 import msgpack
 import numpy as np
@@ -96,6 +96,11 @@ def decode(raw: bytes | memoryview) -> Any:
         raise
     except Exception as error:  # noqa: BLE001 - msgpack raises its own kinds, and what hashing or decoding raises
         raise ValueError(f"not a value: {error}") from None
+
+
+def decode_all(file: IO[bytes]) -> Iterator[Any]:
+    """Yield the values in a file of them, one behind the other."""
+    yield from msgpack.Unpacker(file, ext_hook=_unpacked, strict_map_key=False, max_buffer_size=MAX_BYTES)
 
 
 def faults(value: Any, where: str = "", depth: int = 0) -> Iterator[UncrossableError]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 import time
@@ -21,6 +22,7 @@ from orchestrator.phrases.cells import cell_name
 from worker.redaction import escape_control
 
 LINE_S: Final = 10.0  # seconds between lines where a log takes them
+LINES_EVERY: Final = "BREAKEVEN_PROGRESS_S"  # the variable with which another program asks for other lines
 LATE_S: Final = 2.0  # seconds after which a line that is due does not wait for the next step or sample
 
 
@@ -29,7 +31,8 @@ class Lines:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._due_at = clock() + LINE_S
+        self._line_s = float(os.environ.get(LINES_EVERY) or LINE_S)
+        self._due_at = clock() + self._line_s
         self._now = ""
         self._time_left = TimeLeft(clock)
 
@@ -37,7 +40,7 @@ class Lines:
         """Write what the session does now, if a line is due."""
         self._now = what
         if self._clock() >= self._due_at:
-            self._due_at = self._clock() + LINE_S
+            self._due_at = self._clock() + self._line_s
             self.note(what)
 
     def repeat(self, over: threading.Event) -> None:

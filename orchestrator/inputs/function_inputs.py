@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any, Final
@@ -13,11 +13,12 @@ from orchestrator.errors import BreakevenError
 from orchestrator.inputs.source import files_of
 from worker.functions import NAME, find
 from worker.redaction import escape_control
-from worker.values import UncrossableError, check, decode, encode
+from worker.values import UncrossableError, check, decode, decode_all, encode
 
 MAX_INPUTS: Final = 100_000  # of which a batch takes its own
 RANGE: Final = re.compile(r"range\(\s*(-?\d{1,18})\s*(?:,\s*(-?\d{1,18})\s*)?\)", re.ASCII)
 STDIN: Final = "-"
+FROM_PYTHON: Final = ".msgpack"  # the suffix of a file that `orchestrator.api` writes
 FORMS: Final = (
     "a .jsonl file, a text file, a folder, PKG.MOD:NAME of an iterable or of a function that returns one, range(N), "
     "or - for JSON lines on standard input"
@@ -61,7 +62,7 @@ def _values(spec: str, folders: Sequence[str]) -> Iterator[Any]:
         if path.is_dir():
             return (str(path / file.name) for file in files_of(path))
         if path.exists():
-            return _json_lines(path) if path.suffix == ".jsonl" else _text_lines(path)
+            return READERS.get(path.suffix, _text_lines)(path)
     except (OSError, ValueError, BreakevenError) as error:
         raise InputsError(f"--inputs {spec} cannot be read: {error}") from None
     if NAME.fullmatch(spec):
@@ -81,6 +82,15 @@ def _json_lines(path: Path) -> Iterator[Any]:
 
 def _text_lines(path: Path) -> Iterator[str]:
     return (line for _, line in _lines(path))
+
+
+def _packed(path: Path) -> Iterator[Any]:
+    """Values as `orchestrator.api` writes them."""
+    with path.open("rb") as file:
+        yield from decode_all(file)
+
+
+READERS: Final[Mapping[str, Callable[[Path], Iterator[Any]]]] = {".jsonl": _json_lines, FROM_PYTHON: _packed}
 
 
 def _lines(path: Path) -> Iterator[tuple[int, str]]:

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from orchestrator.errors import BreakevenError, UsageError
 from orchestrator.fleet.child_processes import ChildProcesses
-from orchestrator.inputs.function_inputs import MAX_INPUTS, STDIN
+from orchestrator.inputs.function_inputs import FROM_PYTHON, MAX_INPUTS, STDIN
 from orchestrator.inputs.provisioning import Inputs, Work
 from orchestrator.inputs.workload import Expectation, Workload, matches
 from orchestrator.measurement.function_process import LOAD_S, FunctionProcess, LostProcessError
@@ -107,7 +107,7 @@ def trial(
         loaded, count = _loaded(process, spec)
         tried = Function(
             name,
-            options.inputs or "",
+            "Python" if spec.endswith(FROM_PYTHON) else options.inputs or "",
             count,
             options.tasks or count,
             0.0,

@@ -24,7 +24,7 @@ FLOORS = [
     ("orchestrator.planning",),
     ("orchestrator.measurement",),
     ("orchestrator.commands",),
-    ("orchestrator.cli", "orchestrator.__main__"),
+    ("orchestrator.api", "orchestrator.cli", "orchestrator.__main__"),
 ]
 
 
