@@ -133,7 +133,7 @@ def _curve(run: Run, results: Sequence[CellResult], demands: Demands) -> Scaling
     measured = demands(ordered[0].cell) if ordered[0].cell.distributed else None
     return ScalingCurve(
         points=tuple(_point(run, each) for each in ordered),
-        law=fit(throughputs, servable_slots(ordered, run)),
+        law=fit(throughputs, servable_slots(ordered, run), run.plan.margin),
         bounds=None if measured is None else bounds(measured, ordered[-1].cell.slots),
     )
 

@@ -11,15 +11,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
-from math import exp, inf, sqrt
-from statistics import fmean
+from math import comb, exp, inf, log, log1p, sqrt
+from statistics import fmean, stdev
 from typing import Final, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from orchestrator.analysis.stats.bootstrap import bootstrapped, resamples
-from orchestrator.analysis.stats.intervals import centre, ratio
+from orchestrator.analysis.stats.intervals import FEWEST_ROUNDS, centre, paired
+from orchestrator.analysis.stats.student_t import quantile as student_quantile
 from orchestrator.model.findings import Estimate
 
 Floats: TypeAlias = NDArray[np.float64]
@@ -30,6 +31,7 @@ RefusalKind: TypeAlias = Literal[
 ]
 
 FEWEST_POINTS: Final = 4  # any three points fit three parameters exactly, so the law could not be wrong
+VALLEY_LEVEL: Final = 0.05  # share of plateaus that may be taken for a valley
 WORST_FIT: Final = 0.15  # typical relative distance from the curve of points that still follow the law
 WIDEST_SIGMA: Final = 0.5  # width of an interval of sigma that neither excludes nor shows contention
 ROUNDING: Final = 1e-9  # a coherency below it is a rounding error
@@ -82,19 +84,22 @@ def peak_slots(curve: Curve) -> float:
     return max(1.0, sqrt(max(0.0, 1 - sigma) / kappa))
 
 
-def fit(throughputs: Throughputs, servable: float | None = None) -> Scalability | Refusal:
+def fit(
+    throughputs: Throughputs, servable: float | None = None, margin: float = 0.05
+) -> Scalability | Refusal:
     """Fit the law to measured throughputs, if they identify it.
 
-    Points beyond the slots that the cores can run at once (`servable`) are left out.
+    Points beyond the slots that the cores can run at once (`servable`) are left out. Differences up to `margin` do not
+    matter.
     """
     kept = {slots: throughputs[slots] for slots in sorted(throughputs) if slots <= (servable or inf)}
     left_out = tuple(slots for slots in sorted(throughputs) if slots not in kept)
     if len(kept) < FEWEST_POINTS:
         figures = {"points": len(kept), "measured": len(throughputs), "servable": servable or 0.0}
         return Refusal("more slots than cores" if left_out else "too few points", figures)
-    valley = _valley(kept)
-    if valley is not None:
-        return valley
+    refusal = valley(kept, margin)
+    if refusal is not None:
+        return refusal
     rounds = sorted(set.intersection(*(set(by_round) for by_round in kept.values())))
     if not rounds:
         return Refusal("no common round")
@@ -121,6 +126,9 @@ def _curve(throughputs: Throughputs, rounds: Sequence[int]) -> Curve:
 
     N / X = a + b (N - 1) + c N (N - 1) is linear in a = 1 / lambda, b = sigma / lambda, c = kappa / lambda, and a
     relative error of 1 / X is one of X, to first order. Trying each set of active bounds finds the optimum exactly.
+
+    Published fits minimise absolute errors of X, to which the few slots that show contention hardly matter; but on a
+    shared machine noise grows with the throughput. docs/explanation/scaling.md compares both.
     """
     slots = np.array(list(throughputs), dtype=np.float64)
     logarithms = [np.log([of[round_] for round_ in rounds]) for of in throughputs.values()]
@@ -145,20 +153,34 @@ def _nonnegative_least_squares(columns: Floats, target: Floats) -> tuple[float, 
     return weights
 
 
-def _valley(kept: Throughputs) -> Refusal | None:
-    """Refuse if throughput significantly falls and rises again: the law has one peak and no valley."""
-    slots = list(kept)
+def valley(throughputs: Throughputs, margin: float = 0.05) -> Refusal | None:
+    """Refuse if throughput falls and rises again, significantly and by more than `margin`: the law has no valley.
+
+    Student's t test on the logarithms of each pair of points, at a level divided by the number of pairs (Bonferroni),
+    so that a plateau of any number of points is refused in at most 5 % of cases.
+    """
+    slots = sorted(throughputs)
+    level = 1 - VALLEY_LEVEL / max(1, comb(len(slots), 2))
     for index, middle in enumerate(slots[1:-1], start=1):
-        higher_before = [each for each in slots[:index] if _below(kept[middle], kept[each])]
-        higher_after = [each for each in slots[index + 1 :] if _below(kept[middle], kept[each])]
-        if higher_before and higher_after:
-            return Refusal("valley", {"slots": middle, "before": higher_before[-1], "after": higher_after[0]})
+        higher = [
+            each
+            for each in slots
+            if each != middle and _below(throughputs[middle], throughputs[each], level, log1p(margin))
+        ]
+        before, after = (
+            [each for each in higher if each in part] for part in (slots[:index], slots[index + 1 :])
+        )
+        if before and after:
+            return Refusal("valley", {"slots": middle, "before": before[-1], "after": after[0]})
     return None
 
 
-def _below(one: Mapping[int, float], other: Mapping[int, float]) -> bool:
-    found = ratio(one, other)
-    return found is not None and found.high is not None and found.high < 1
+def _below(one: Mapping[int, float], other: Mapping[int, float], level: float, least: float) -> bool:
+    logarithms = [log(one[round_] / other[round_]) for round_ in paired(one, other)]
+    if len(logarithms) < FEWEST_ROUNDS or fmean(logarithms) > -least:
+        return False
+    error = stdev(logarithms) / sqrt(len(logarithms))
+    return -fmean(logarithms) > student_quantile(level, len(logarithms) - 1) * error
 
 
 def _misfit(kept: Throughputs, rounds: Sequence[int], curve: Curve) -> float:

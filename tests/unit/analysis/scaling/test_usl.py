@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orchestrator.analysis.scaling.usl import Curve, Refusal, Scalability, fit, law, peak_slots
+from orchestrator.analysis.scaling.usl import Curve, Refusal, Scalability, fit, law, peak_slots, valley
 from orchestrator.phrases.scaling import law_sentence
 from tests.unit.analysis.made_runs import STEADY
 
@@ -90,6 +90,21 @@ def test_a_valley_is_refused() -> None:
     assert isinstance(found, Refusal)
     assert (found.kind, found.figures) == ("valley", {"slots": 2, "before": 1, "after": 4})
     assert "lower on 2 slots than on 1 and on 4" in law_sentence(found)
+
+
+def test_a_dip_within_the_margin_is_no_valley() -> None:
+    dip = ((1, 10.0), (2, 19.0), (4, 18.9), (8, 30.0))
+    assert valley({n: dict.fromkeys(range(7), x) for n, x in dip}) is None
+
+
+@pytest.mark.parametrize(("rounds", "noise"), [(7, 0.05), (7, 0.3), (20, 0.3)])
+def test_a_plateau_is_hardly_ever_taken_for_a_valley(rounds: int, noise: float) -> None:
+    rng = np.random.default_rng(91)
+    refused = 0
+    for _ in range(200):
+        rates = np.exp(rng.normal(0, noise, (10, rounds)))
+        refused += valley({n + 1: dict(enumerate(each)) for n, each in enumerate(rates.tolist())}) is not None
+    assert refused <= 200 * 0.02
 
 
 def test_points_far_off_any_curve_are_refused() -> None:
