@@ -23,16 +23,21 @@ Places: TypeAlias = NDArray[np.intp]
 
 FEWEST_TO_CORRELATE: Final = 4  # rounds; fewer give no correlation of neighbours
 BIAS: Final = 1.0  # rounds of correlation r show r - (1 + 3 r) / rounds on average
-CAUTION: Final = (
-    2.0  # added to the bias: a correlation that few rounds hide must not make intervals too narrow
-)
+# Added to the bias, so that a correlation that few rounds hide does not make intervals too narrow; the second is
+# divided by the rounds, for many.
+CAUTION: Final = 2.0
+CAUTION_OF_MANY: Final = 28.0
 SHORTEST: Final = 4  # rounds of a stretch that can be told from the others
 SHORTEST_SHARE: Final = 1 / 12  # of all rounds; a shorter stretch moves the middle by little
 SAME: Final = 9  # digits of a logarithm; what differs beyond them is a rounding error
 MOST_PLACES: Final = 128  # ends of stretches that are tried; of more rounds, only some
-# The largest standardised rank sum of any stretch exceeds this in at most 4 % of undisturbed runs (simulated).
-LIMIT_OF_ONE: Final = 2.0
-LIMIT_GROWTH: Final = 0.36  # times the logarithm of the number of rounds
+FEWEST_TO_SPLIT: Final = 10  # rounds; fewer give a stretch no chance to differ significantly
+# The largest standardised rank sum of any stretch of n rounds exceeds 2.2 + 0.36 log n - 75 / n^2 in about 3 % of
+# undisturbed runs (simulated). A part of a run must exceed `LEAST_LIMIT`, too.
+LIMIT: Final = 2.2
+LIMIT_GROWTH: Final = 0.36
+LIMIT_OF_FEW: Final = 75.0
+LEAST_LIMIT: Final = 2.1
 
 
 def autocorrelation(values: Sequence[float] | Floats) -> float | None:
@@ -48,20 +53,20 @@ def inflation(values: Sequence[float] | Floats) -> float:
     """Return how many times as wide as for independent rounds an interval of these values must be.
 
     That is sqrt((1 + r) / (1 - r)) for rounds of which each carries over the share r of the one before. r is estimated
-    with caution, and is at most 1 - 3 / rounds, because so few rounds cannot show more.
+    with caution, and is at most 1 - 2 / rounds, because so few rounds cannot show more.
     """
     rounds = len(values)
     raw = _neighbours(_scores(np.asarray(values)))
     if rounds < FEWEST_TO_CORRELATE or raw is None:
         return 1.0
-    carried = (rounds * raw + BIAS + CAUTION) / (rounds - 3)
-    carried = max(0.0, min(carried, 1 - 3 / rounds))
+    carried = (rounds * raw + BIAS + min(CAUTION, CAUTION_OF_MANY / rounds)) / (rounds - 3)
+    carried = max(0.0, min(carried, 1 - 2 / rounds))
     return sqrt((1 + carried) / (1 - carried))
 
 
 def effective_rounds(rounds: int, correlation: float) -> float:
     """Return how many independent rounds say as much as rounds of which neighbours correlate so."""
-    carried = max(0.0, min(correlation, 1 - 3 / rounds))
+    carried = max(0.0, min(correlation, 1 - 2 / rounds))
     return rounds * (1 - carried) / (1 + carried)
 
 
@@ -71,6 +76,8 @@ def stretches(values: Sequence[float] | Floats) -> tuple[slice, ...]:
     The stretch whose ranks differ most from those of all others is cut out if it differs by more than chance would
     allow, and the parts are split again.
     """
+    if len(values) < FEWEST_TO_SPLIT:
+        return (slice(0, len(values)),)
     shortest = max(SHORTEST, int(SHORTEST_SHARE * len(values)))
     return tuple(_split(np.asarray(values, dtype=np.float64), 0, shortest))
 
@@ -83,7 +90,7 @@ def step(values: Sequence[float] | Floats) -> int | None:
     """
     logs = np.asarray(values, dtype=np.float64)
     rounds = len(logs)
-    if rounds < 2 * SHORTEST:
+    if rounds < FEWEST_TO_SPLIT:
         return None
     scores = _scores(logs)
     sizes = np.arange(SHORTEST, rounds - SHORTEST + 1)
@@ -128,7 +135,7 @@ def _deviations(sizes: Places, rounds: int) -> Floats:
 
 
 def _limit(rounds: int) -> float:
-    return LIMIT_OF_ONE + LIMIT_GROWTH * log(rounds)
+    return max(LEAST_LIMIT, LIMIT + LIMIT_GROWTH * log(rounds) - LIMIT_OF_FEW / rounds**2)
 
 
 def _scores(values: Floats) -> Floats:

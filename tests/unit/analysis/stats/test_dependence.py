@@ -58,7 +58,7 @@ def test_a_wider_interval_is_that_of_the_effective_rounds() -> None:
 
 def test_dependence_makes_few_rounds_at_most_as_much_wider_as_they_can_show() -> None:
     rising = np.arange(10.0)
-    assert inflation(rising) == pytest.approx(sqrt((1 + 0.7) / (1 - 0.7)))
+    assert inflation(rising) == pytest.approx(sqrt((1 + 0.8) / (1 - 0.8)))
 
 
 @pytest.mark.parametrize("rounds", [12, 49, 112, 500])
