@@ -1,31 +1,36 @@
 """How often are two identical cells called different, measured for real?
 
-    python benchmarks/statistics/pairs_alike.py [--quick] [--update-docs]
+    python benchmarks/statistics/pairs_alike.py [--quick] [--alone] [--update-docs]
 
-Runs of 49 rounds (the default), each of 14 cells, each cell twice per round in one shuffled order. Every pair
-goes through the functions that judge a verdict, with the margin of 5 %. Fast kernels work on 8 pictures of
-320x240, slow ones (`loop`, `getdata`) on 4 of 128x96. Goal: at most 1 % of the pairs called different, 2 of
-200. Takes about ten minutes on two cores, with --quick half a minute.
+Runs of 49 rounds, each of 14 cells, each cell twice per round in one shuffled order, while a second process works
+in bursts of a tenth of a second to twenty seconds, half of the time (not with --alone). Every pair goes through
+the functions that judge a verdict, with the margin of 5 %. Fast kernels work on 8 pictures of 320x240, slow ones
+(`loop`, `getdata`) on 4 of 128x96. "Depends" is the median rank correlation of a ratio with the next round's.
+Goal: at most 2 % of the pairs called different, 4 of 200. Takes about fifteen minutes on two cores, with --quick
+a minute.
 """
 
 from __future__ import annotations
 
 import random
+import subprocess
 import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
+from math import log
 from pathlib import Path
 
 import numpy as np
 
+from orchestrator.analysis.stats.dependence import autocorrelation
 from orchestrator.analysis.stats.intervals import ratio
 from orchestrator.analysis.verdicts.verdict import classify
 from orchestrator.inputs.synthetic import encode, photograph
 from orchestrator.model.findings import Estimate, VerdictWord
 from orchestrator.model.runs import Cell
 from orchestrator.phrases.cells import cell_name
-from orchestrator.planning.options import PROFILES
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
@@ -33,10 +38,10 @@ from benchmarks.shared.page import Page, parser
 from benchmarks.shared.real_rounds import Batch, batch, entered, fleet_of, makespans
 
 SLOTS = 2
-ROUNDS = PROFILES["quick"].rounds
+ROUNDS = 49
 MARGIN = 0.05
 RUNS, QUICK_RUNS = 15, 1
-ALLOWED = 0.01
+ALLOWED = 0.02
 DIFFERENT: tuple[VerdictWord, ...] = ("helps", "hurts")
 
 CELLS = (
@@ -57,6 +62,29 @@ CELLS = (
 )
 
 
+# Busy and idle for as long as each other on average, evenly on a logarithmic scale; ends when its input does.
+BURSTS = """
+import random, select, sys, time
+while not select.select([sys.stdin], [], [], 0.1 * 200 ** random.random())[0]:
+    until = time.monotonic() + 0.1 * 200 ** random.random()
+    while time.monotonic() < until:
+        sum(range(10_000))
+"""
+
+
+@contextmanager
+def neighbour(busy: bool) -> Iterator[None]:
+    """Let a second process work in bursts until the block ends, if `busy`."""
+    if not busy:
+        yield
+        return
+    with subprocess.Popen([sys.executable, "-c", BURSTS], stdin=subprocess.PIPE) as process:
+        try:
+            yield
+        finally:
+            process.kill()
+
+
 def work() -> dict[tuple[str, str], Batch]:
     """Return a batch for each stage and kernel."""
     small = [photograph(1, index, 128, 96) for index in range(4)]
@@ -69,19 +97,20 @@ def work() -> dict[tuple[str, str], Batch]:
     }
 
 
-def pairs(runs: int) -> Iterator[tuple[Cell, Estimate, VerdictWord, float]]:
-    """Yield the cell, ratio, verdict and median makespan of every pair."""
+def pairs(runs: int, alone: bool) -> Iterator[tuple[Cell, Estimate, VerdictWord, float, float]]:
+    """Yield the cell, ratio, verdict, median makespan and correlation of rounds of every pair."""
     batches = work()
     twins = {cell: replace(cell, replica=1) for cell in CELLS}
     every = {cell: batches[cell.stage, cell.kernel] for cell in (*CELLS, *twins.values())}
-    with fleet_of(SLOTS) as fleet, entered(list(every), fleet) as strategies:
+    with neighbour(not alone), fleet_of(SLOTS) as fleet, entered(list(every), fleet) as strategies:
         for number in range(runs):
             found = makespans(strategies, every, fleet, random.Random(number), ROUNDS)  # noqa: S311 - an order
             for cell, twin in twins.items():
                 estimate = ratio(found[twin], found[cell])
                 assert estimate is not None
                 seconds = float(np.median([*found[cell].values(), *found[twin].values()]))
-                yield cell, estimate, classify(estimate, MARGIN), seconds
+                logs = [log(found[twin][each] / found[cell][each]) for each in sorted(found[cell])]
+                yield cell, estimate, classify(estimate, MARGIN), seconds, autocorrelation(logs) or 0.0
             print(f"run {number + 1} of {runs}", file=sys.stderr, flush=True)
 
 
@@ -89,20 +118,28 @@ def main() -> int:
     """Print the pairs by cell and the distribution of ratios; return 1 if too many are called different."""
     arguments = parser(__doc__)
     arguments.add_argument("--runs", type=int, default=RUNS, help=f"runs of {len(CELLS)} pairs each")
+    arguments.add_argument("--alone", action="store_true", help="without the second process")
     options = arguments.parse_args()
     runs = QUICK_RUNS if options.quick else options.runs
     page = Page(__file__, options, "statistics.md")
-    found = list(pairs(runs))
-    page.head("cell", "makespan", "pairs", "different", "excludes 1", "ties", "median off by", "worst")
-    by_cell: dict[Cell, list[tuple[Estimate, VerdictWord, float]]] = defaultdict(list)
-    for cell, estimate, word, seconds in found:
-        by_cell[cell].append((estimate, word, seconds))
+    found = list(pairs(runs, options.alone))
+    page.head(
+        "cell", "makespan", "depends", "pairs", "different", "excludes 1", "ties", "median off by", "worst"
+    )
+    by_cell: dict[Cell, list[tuple[Estimate, VerdictWord, float, float]]] = defaultdict(list)
+    for cell, *judged in found:
+        by_cell[cell].append((*judged,))
     for cell, each in by_cell.items():
-        milliseconds = 1e3 * float(np.median([seconds for _, _, seconds in each]))
+        seconds, depends = np.median([(seconds, depends) for _, _, seconds, depends in each], axis=0)
         name = f"{cell.stage}, {cell_name(cell, 'long')}"
-        page.row(name, f"{milliseconds:.1f} ms", *_figures([(e, w) for e, w, _ in each]))
-    page.row("**all**", "", *_figures([(estimate, word) for _, estimate, word, _ in found]))
-    points = np.array([estimate.point for _, estimate, _, _ in found])
+        page.row(
+            name, f"{1e3 * seconds:.1f} ms", f"{depends:.2f}", *_figures([(e, w) for e, w, _, _ in each])
+        )
+    depends = float(np.median([depends for *_, depends in found]))
+    page.row(
+        "**all**", "", f"{depends:.2f}", *_figures([(estimate, word) for _, estimate, word, _, _ in found])
+    )
+    points = np.array([estimate.point for _, estimate, *_ in found])
     page.say()
     quantiles = np.quantile(points, [0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99])
     page.say(
@@ -110,7 +147,7 @@ def main() -> int:
         + ", ".join(f"{value:.3f}" for value in quantiles)
         + "."
     )
-    different = sum(word in DIFFERENT for _, _, word, _ in found)
+    different = sum(word in DIFFERENT for _, _, word, _, _ in found)
     return page.verdict(
         different <= ALLOWED * len(found),
         f"{different} of {len(found)} identical pairs called different; at most {ALLOWED:.0%} may be.",

@@ -26,7 +26,6 @@ from orchestrator.inputs.synthetic import photograph
 from orchestrator.model.findings import Estimate, VerdictWord
 from orchestrator.model.runs import Cell
 from orchestrator.phrases.cells import cell_name
-from orchestrator.planning.options import PROFILES
 from worker.stages.grayscale import BLOCK_PAIRS
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
@@ -35,7 +34,7 @@ from benchmarks.shared.page import Page, parser
 from benchmarks.shared.real_rounds import Batch, batch, entered, fleet_of, makespans
 
 SLOTS = 2
-ROUNDS = PROFILES["quick"].rounds
+ROUNDS = 49
 MARGIN = 0.05
 RUNS, QUICK_RUNS = 10, 1
 NEEDED = 0.9

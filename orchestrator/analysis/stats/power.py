@@ -3,7 +3,7 @@
 More rounds are expected to narrow an interval with the root of their number, and to move its point as the rounds so far
 allow: the truth is as uncertain as the interval says, and so is each further round.
 Source: Spiegelhalter, Abrams & Myles, "Bayesian Approaches to Clinical Trials and Health-Care Evaluation", 2004,
-sec. 6.6 (predictive power). benchmarks/statistics/power_told.py shows that it holds.
+sec. 6.6 (predictive power). benchmarks/statistics/rounds_asked.py shows that it holds.
 """
 
 from __future__ import annotations
