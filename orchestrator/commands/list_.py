@@ -24,6 +24,7 @@ def list_() -> None:
     lines = ["stages and their kernels"]
     for name, stage in STAGES.items():
         if stage.of_user:
+            lines.append(f"  {name:<12}yours: --function PKG.MOD:NAME --inputs SPEC")
             continue
         lines.append(f"  {name:<12}{', '.join(stage.kernels)}")
     lines += ["strategies"]

@@ -271,6 +271,9 @@ def window(cell: Cell, plan: Plan, payload_bytes: float, chunk: int) -> int:
     input_bytes = 0.0
     if stage is not None and stage.takes == "encoded":
         input_bytes = max(0.0, moved - pixel_bytes)
+    elif plan.function is not None:
+        sizes = plan.function.in_bytes + plan.function.out_bytes
+        input_bytes = moved * plan.function.in_bytes / max(1, sizes)
     elif stage is not None and stage.takes == "pixels":
         input_bytes = min(moved, float(pixel_bytes))
     return int(min(MAX_IN_FLIGHT_MESSAGES, MAX_IN_FLIGHT_BYTES / max(1.0, chunk * input_bytes) + 1))

@@ -16,8 +16,9 @@ MANIFESTS = ROOT / "deploy" / "kubernetes"
 FILES = sorted(path for path in MANIFESTS.glob("*.yaml") if path.name != "kustomization.yaml")
 
 # What differs on purpose: pods of different nodes share no folder, so payloads go through Redis alone.
-NOT_ON_KUBERNETES = {"BREAKEVEN_PAYLOAD_DIR"}
-SHARED_FOLDERS = {"/payloads"}
+# A user's functions come with an image of their own.
+NOT_ON_KUBERNETES = {"BREAKEVEN_PAYLOAD_DIR", "BREAKEVEN_FUNCTIONS", "BREAKEVEN_FUNCTION_PATH"}
+SHARED_FOLDERS = {"/payloads", "/jobs"}
 # Folders that Compose declares elsewhere (tmpfs, shm_size), or that a secret fills file by file.
 PRIVATE_FOLDERS = {"/tmp", "/data", "/dev/shm", "/flower/password"}  # noqa: S108 - a container's own
 PASSED_ON_IF_SET = re.compile(r"BREAKEVEN_(DOWNLOAD|CONNECT|READ|TASK|VISIBILITY)_\w+")
