@@ -175,10 +175,13 @@ def _slots(cost: Cost | None) -> int | None:
 
 
 def _added(run: Run, ledgers: Mapping[Cell, HopLedger]) -> tuple[AddedTime, ...]:
-    """Return what Celery adds to a task of the stage and kernel where that is least, by the tasks in a message.
+    """Return what Celery adds to a task, by the tasks in a message: to an empty one, where the preflight timed those.
 
-    There the payloads are smallest and the slots wait least, so it is the closest to Celery's own work.
+    Otherwise it is that of the stage and kernel where it is least. There the payloads are smallest and the slots wait
+    least, so it is the closest to Celery's own work.
     """
+    if empty := _added_to_empty_tasks(run):
+        return empty
     found = {
         result.cell: added_s
         for result in run.cells
@@ -191,6 +194,18 @@ def _added(run: Run, ledgers: Mapping[Cell, HopLedger]) -> tuple[AddedTime, ...]
     least = min((cell for cell in found if (cell.chunk or 1) == smallest), key=found.__getitem__)
     alike = [cell for cell in found if replace(cell, chunk=least.chunk) == least]
     return tuple(AddedTime(cell, found[cell]) for cell in sorted(alike, key=lambda cell: cell.chunk or 1))
+
+
+def _added_to_empty_tasks(run: Run) -> tuple[AddedTime, ...]:
+    """Return what the preflight found for the first Celery cell with each number of tasks in a message."""
+    if run.preflight is None:
+        return ()
+    by_chunk: dict[int, AddedTime] = {}
+    for result in run.cells:
+        added_s = run.preflight.overhead_s(result.cell)
+        if result.cell.distributed and added_s:
+            by_chunk.setdefault(result.cell.chunk or 1, AddedTime(result.cell, added_s, of_empty_tasks=True))
+    return tuple(by_chunk[chunk] for chunk in sorted(by_chunk))
 
 
 def _added_s(result: CellResult, ledgers: Mapping[Cell, HopLedger]) -> float | None:

@@ -152,10 +152,11 @@ class StageAnswer:
 
 @dataclass(frozen=True, slots=True)
 class AddedTime:
-    """The seconds of a slot that Celery adds to a task, estimated from one cell's makespan and compute hop."""
+    """The seconds of a slot that Celery adds to a task, estimated from empty tasks or from one cell's own."""
 
     cell: Cell
     added_s: float
+    of_empty_tasks: bool = False  # timed before the run; else the cell's makespan without its compute hop
 
 
 @dataclass(frozen=True, slots=True)

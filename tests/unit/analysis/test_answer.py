@@ -9,10 +9,11 @@ from typing import get_args
 import pytest
 
 from orchestrator.analysis.analyse import analyse
+from orchestrator.model.environment import TaskOverhead
 from orchestrator.model.findings import Answer, Estimate, Reason, StageAnswer
 from orchestrator.model.runs import CellResult, Run
 from orchestrator.phrases.answer import REASONS, because, elsewhere_sentence
-from tests.unit.analysis.made_fleets import CELERY, SERIAL, celery_result, fleet_run, plain_result
+from tests.unit.analysis.made_fleets import CELERY, PREFLIGHT, SERIAL, celery_result, fleet_run, plain_result
 from tests.unit.analysis.made_runs import HOPS, STEADY
 
 THREADS = replace(SERIAL, strategy="threads", slots=2)
@@ -178,3 +179,15 @@ def test_a_sweep_of_the_work_has_no_stages() -> None:
     run = fleet_run(plain_result(SERIAL, 2.4), hopped(3.0))
     swept = replace(run, plan=replace(run.plan, axis="size"))
     assert analyse(swept).answer.stages == ()
+
+
+def test_what_celery_adds_is_that_of_the_empty_tasks_that_the_preflight_timed() -> None:
+    four = celery_result(2, cell=replace(CELERY, chunk=4))
+    run = fleet_run(plain_result(SERIAL, 2.4), four, celery_result(2))
+    overheads = tuple(TaskOverhead("celery", 2, "redis", chunk, None, 0.0017 / chunk) for chunk in (1, 4))
+    known = replace(run, preflight=replace(PREFLIGHT, overheads=overheads))
+    added = analyse(known).answer.added
+    assert [(each.cell.chunk, each.added_s, each.of_empty_tasks) for each in added] == [
+        (1, 0.0017, True),
+        (4, 0.0017 / 4, True),
+    ]
