@@ -13,7 +13,8 @@ from orchestrator.phrases.numbers import NONE, number, percent, seconds, times
 
 BREAKEVEN_LEGEND: Final = (
     "How many times as fast Celery's best cell is as its opponent, with the interval at each point; both axes are "
-    "logarithmic. Above the line Celery pays. Dashed and shaded: where the curve crosses the line, with the interval."
+    "logarithmic. Above the line Celery pays. Dashed: where the curve crosses it, with the interval on the line. "
+    "Shaded: differences too small to matter."
 )
 GRANULARITY_LEGEND: Final = (
     "The share of the slots' time that is work, with the interval at each length of a task; 100 % is what the same "
@@ -43,13 +44,14 @@ SCALING_LEGEND: Final = (
     "Level: the most that any number of slots can give Celery. COST: the fewest slots with which Celery beats the "
     "opponent."
 )
-SPEEDUP_LEGEND: Final = (
-    "How many times as fast each cell is as serial work with the same kernel, on a logarithmic scale. Right of the "
-    "line is faster; the bar is the interval."
-)
-NOISE_LEGEND: Final = (
-    " Shaded: how much two measurements of one identical cell differ; smaller differences mean nothing."
-)
+
+
+def speedup_legend(margin: float) -> str:
+    """Return how to read a chart of speedups."""
+    return (
+        "How many times as fast each cell is as one thread with the same kernel, with the interval. Shaded: "
+        f"differences too small to matter, {percent(margin)} either way."
+    )
 
 
 def verdicts_legend(margin: float) -> str:
@@ -114,10 +116,10 @@ def in_stage(cell: Cell) -> str:
     return f"{cell.stage}, {cell_name(cell, 'long')}"
 
 
-def samples_caption(reach: float) -> str:
+def samples_caption(reach: float, clipped: bool) -> str:
     """Return the scale of a chart of samples: `reach` times the median is half a row."""
-    factor = number(reach, 2)
-    return f"Half a row up is {factor} times the median; half a row down is the median over {factor}."
+    factor, arrows = number(reach, 2), " An arrow marks a sample beyond that." if clipped else ""
+    return f"Half a row up is {factor} times the median; half a row down is the median over {factor}.{arrows}"
 
 
 def samples_description(stage: str, cell: Cell, round_number: int, factor: float) -> str:

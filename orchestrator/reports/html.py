@@ -24,8 +24,17 @@ from markupsafe import Markup
 
 from orchestrator import results
 from orchestrator.analysis.analyse import Findings
-from orchestrator.model.findings import Verdict
+from orchestrator.model.findings import Estimate, StageAnswer, VerdictWord
 from orchestrator.model.runs import Cell, CellResult, Run
+from orchestrator.phrases.answer import (
+    added_sentence,
+    because,
+    choice_of_kernel,
+    elsewhere_sentence,
+    faster,
+    here,
+    versus_fastest,
+)
 from orchestrator.phrases.cells import cell_name
 from orchestrator.phrases.headline import headline
 from orchestrator.phrases.numbers import NONE, interval, number, ratio_interval, seconds, times
@@ -47,6 +56,18 @@ TEMPLATES: Final = Path(__file__).parent / "templates"
 
 # So that colour is not the only difference between verdicts.
 SIGNS: Final = {"helps": "\u25b2", "hurts": "\u25bc", "ties": "=", "inconclusive": "?", "invalid": "\u2715"}
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """The answer for a stage, as text."""
+
+    stage: str
+    use: str
+    speedup: str
+    verdict: VerdictWord
+    celery: str
+    why: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,16 +95,19 @@ def render(run: Run, findings: Findings) -> str:
     charts = draw_kinds(run, findings)
     scripts = (_library(), _template_text("report.js"))
     template = _environment().get_template("report.html")
-    stages = dict.fromkeys(each.stage for each in findings.verdicts)
+    answer = findings.answer
     return template.render(
         run=run,
         incomplete=INCOMPLETE,
         headline=headline(findings),
-        verdicts={stage: [each for each in findings.verdicts if each.stage == stage] for stage in stages},
+        stages=[_card(run, each) for each in answer.stages],
+        here=here(run, answer),
+        elsewhere=elsewhere_sentence(answer) if run.plan.axis else "",  # else it is in the lead
+        added=added_sentence(answer.added) if answer.stages else "",
+        verdicts=findings.distinct_verdicts,
         signs=SIGNS,
         reason=reason,
         warnings=[warning_text(each) for each in findings.warnings],
-        figure=_figure,
         noise_floor=f"{noise_sentence(findings)} {conditions_sentence(findings)}".rstrip(),
         conclusions=changes(findings),
         tables={
@@ -107,13 +131,19 @@ def render(run: Run, findings: Findings) -> str:
     )
 
 
-def _figure(verdict: Verdict) -> str:
-    """Return the figure of a verdict: `1.84× as fast`, `2.10× as long`; empty without a ratio."""
-    if verdict.ratio is None:
-        return ""
-    if verdict.ratio.point < 1:
-        return f"{times(verdict.ratio.inverse)} as fast"
-    return f"{times(verdict.ratio)} as long"
+def _card(run: Run, stage: StageAnswer) -> Card:
+    alone = stage.fastest_speedup == Estimate(1.0)
+    speedup = "nothing is significantly faster" if alone else faster(stage.fastest_speedup, intervals=True)
+    celery = ", ".join(filter(None, (faster(stage.celery_speedup, intervals=True), versus_fastest(stage))))
+    why = because(stage)
+    return Card(
+        stage.stage,
+        choice_of_kernel(stage.fastest, run),
+        speedup,
+        stage.verdict.verdict,
+        f"Celery: {celery or NONE}",
+        f"{why[:1].upper()}{why[1:]}",
+    )
 
 
 def table_rows(results: Sequence[CellResult], findings: Findings) -> list[TableRow]:

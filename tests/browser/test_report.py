@@ -72,6 +72,15 @@ def open_page(browser: Browser, files: Callable[[str], Path]) -> Iterator[Open]:
         context.close()
 
 
+def unfolded(page: Page) -> Page:
+    """The page with every folded part open, and what is in it drawn."""
+    page.evaluate("document.querySelectorAll('details').forEach(each => { each.open = true })")
+    page.wait_for_function(
+        "[...document.querySelectorAll('[data-chart]')].every(each => each.querySelector('svg'))"
+    )
+    return page
+
+
 def marks(page: Page) -> dict[str, int]:
     """The number of marks of each chart."""
     found: dict[str, int] = page.evaluate(
@@ -87,8 +96,8 @@ def test_every_chart_is_drawn_without_a_complaint_a_request_or_an_overflow(open_
     opened = open_page("quick", SIZES[size], scheme)
     assert opened.complaints == []
     assert [url for url in opened.requests if not url.startswith("data:")] == [opened.page.url]
-    drawn = marks(opened.page)
-    assert len(drawn) == 1 + 4 + 1 + 4
+    drawn = marks(unfolded(opened.page))
+    assert len(drawn) == 4 + 1 + 4
     assert all(drawn.values()), drawn
     assert opened.page.evaluate("document.documentElement.scrollWidth") == SIZES[size]
     widths = opened.page.evaluate(
@@ -101,7 +110,7 @@ def test_every_chart_is_drawn_without_a_complaint_a_request_or_an_overflow(open_
 @pytest.mark.parametrize("size", SIZES)
 def test_no_text_of_a_chart_is_cut_off(open_page: Open, size):
     for name in ("quick", "sweep of the slots"):
-        cut = open_page(name, SIZES[size]).page.evaluate(
+        cut = unfolded(open_page(name, SIZES[size]).page).evaluate(
             """() => [...document.querySelectorAll("[data-chart] svg")].flatMap(svg => {
                 const whole = svg.getBoundingClientRect();
                 return [...svg.querySelectorAll("text")].filter(text => {
@@ -120,7 +129,39 @@ def test_every_run_opens_without_a_complaint_or_a_request(open_page: Open, name)
     assert opened.complaints == []
     assert [url for url in opened.requests if not url.startswith("data:")] == [opened.page.url]
     assert opened.page.evaluate("document.documentElement.scrollWidth") == SIZES["phone"]
-    assert all(marks(opened.page).values())
+    assert all(marks(unfolded(opened.page)).values())
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_every_axis_of_ratios_labels_1(open_page: Open, size):
+    page = open_page("quick", SIZES[size]).page
+    labels = page.evaluate(
+        """() => [...document.querySelectorAll("[data-chart^=speedup]")].map(chart =>
+            [...chart.querySelectorAll("svg .role-axis-label text")].map(text => text.textContent))"""
+    )
+    assert len(labels) == 4
+    assert all(each.count("1×") == 1 for each in labels)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_the_answer_is_the_first_thing_and_the_rest_is_folded(open_page: Open, size):
+    page = open_page("quick", SIZES[size]).page
+    assert page.locator("main > section").first.get_attribute("id") == "answer"
+    assert page.locator("#answer .cards > li").count() == 4
+    assert page.locator("#appendix details[open]").count() == 0
+    assert not page.locator("[data-chart=samples-decode]").is_visible()
+
+
+def test_on_a_phone_the_table_keeps_its_speedup_columns_and_scrolls_within(open_page: Open):
+    page = unfolded(open_page("quick", SIZES["phone"]).page)
+    table = page.locator("#table .scroll").first
+    assert [each for each in table.locator("thead th").all_inner_texts() if "vs " in each] == [
+        "vs serial",
+        "vs in-process",
+    ]
+    assert all(each.is_visible() for each in table.locator("tbody tr").first.locator("td.number").all()[:2])
+    assert table.evaluate("each => each.scrollWidth > each.clientWidth")
+    assert page.evaluate("document.documentElement.scrollWidth") == SIZES["phone"]
 
 
 def test_a_quick_run_s_charts_are_drawn_within_2_seconds(open_page: Open):
@@ -187,8 +228,7 @@ def test_a_script_that_got_into_the_page_would_not_run(open_page: Open):
 @pytest.mark.parametrize("name", ["quick", "outputs differ"])
 def test_axe_finds_nothing_serious(open_page: Open, axe: str, name, size, scheme):
     page = open_page(name, SIZES[size], scheme).page
-    page.evaluate("document.querySelectorAll('details').forEach(each => { each.open = true })")
-    page.evaluate(axe)
+    unfolded(page).evaluate(axe)
     found = page.evaluate("axe.run()")
     grave = [
         f"{each['id']}: {each['help']}: {each['nodes'][0]['html'][:200]}"

@@ -98,7 +98,7 @@ def _spec(sweep: Sweep, margin: float) -> Spec:
     ticks = [float(f"{_x(sweep.axis, point.at):.4g}") for point in sweep.found.points]
     bottom = alt.Axis(title=TITLES[sweep.axis], values=ticks, format="~r", grid=False)
     x = alt.X("x:Q", scale=x_scale, axis=bottom)
-    y = alt.Y("speed:Q", scale=y_scale, axis=ratio_axis("Celery's speed", low, high))
+    y = alt.Y("speed:Q", scale=y_scale, axis=ratio_axis("Celery's speed", low, high, "height", 18))
     across = {"x": alt.X("from:Q", scale=x_scale), "x2": "to:Q"}
     upright = {"y": alt.Y("low:Q", scale=y_scale), "y2": "high:Q"}
     tie = alt.Chart(values([{"from": left, "to": right, "low": 1 / (1 + margin), "high": 1 + margin}]))
@@ -108,8 +108,10 @@ def _spec(sweep: Sweep, margin: float) -> Spec:
     tooltip = tooltips("at", "times", "interval", "Celery", "against")
     chart = alt.layer(
         tie.mark_rect(color=colour("band"), opacity=1).encode(**across, **upright),
-        crossovers.mark_rect(color=paint, opacity=0.15).encode(**across, **upright),
         alt.Chart(values([{"speed": 1}])).mark_rule(color=colour("ink"), strokeWidth=1.5).encode(y=y),
+        crossovers.mark_rule(color=paint, strokeWidth=6, opacity=0.5).encode(
+            **across, y=alt.datum(1, scale=y_scale)
+        ),
         base.mark_line(color=paint, opacity=0.5).encode(x=x, y=y),
         base.mark_rule(color=paint, strokeWidth=2.5, strokeCap="round").encode(
             x=x, **upright, tooltip=tooltip

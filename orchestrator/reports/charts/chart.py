@@ -17,7 +17,7 @@ from orchestrator.analysis.analyse import Findings
 from orchestrator.model.findings import Estimate
 from orchestrator.model.runs import Cell, Run
 from orchestrator.phrases.cells import cell_name
-from orchestrator.phrases.numbers import NONE, TIMES, level, ratio_interval, times
+from orchestrator.phrases.numbers import LEAST_DECIMAL, NONE, TIMES, level, ratio_interval, times
 
 VEGA_LITE: Final = "6.4"  # the release that altair writes and vl-convert bundles
 
@@ -290,19 +290,19 @@ def ratio_text(ratio: Estimate | None) -> dict[str, str]:
 
 
 def ratio_rows(
-    data: Sequence[dict[str, Any]], rows: Sequence[Row], title: str, band: Any, *shown: str
+    data: Sequence[dict[str, Any]], rows: Sequence[Row], title: str, margin: float, *shown: str
 ) -> Spec:
     """Return a chart with a row per ratio: its point and interval on a logarithmic axis, around a line at 1.
 
     `data` has `row` (the key of one of `rows`), `ratio`, `low`, `high`, `colour`, `shape` and the tooltip's fields
-    `shown`; between the ratios of `band` the chart is shaded.
+    `shown`; differences within `margin` are shaded.
     """
     low, high = ratio_domain([each[end] for each in data for end in ("low", "ratio", "high")])
     scale = alt.Scale(type="log", domain=[low, high], nice=False)
     x = alt.X("ratio:Q", scale=scale, axis=ratio_axis(title, low, high))
     base = alt.Chart(values(data))
     common = {"color": alt.Color("colour:N", scale=None), "tooltip": tooltips(*shown)}
-    shaded = [] if band is None else [{"from": max(band[0], low), "to": min(band[1], high)}]
+    shaded = [{"from": max(1 / (1 + margin), low), "to": min(1 + margin, high)}]
     chart = alt.layer(
         alt.Chart(values(shaded))
         .mark_rect(color=colour("band"), opacity=1)
@@ -323,12 +323,24 @@ def ratio_domain(ends: Sequence[float]) -> tuple[float, float]:
     return min(*ends, 0.8) / 1.06, max(*ends, 1.25) * 1.06
 
 
-def ratio_axis(title: str, low: float, high: float) -> alt.Axis:
-    """Return an axis of ratios, labelled 0.5×, 1×, 2×."""
+def ratio_axis(title: str, low: float, high: float, along: str = "width", label_px: int = 44) -> alt.Axis:
+    """Return an axis of ratios from `low` to `high`, labelled 1/20×, 0.5×, 1×, 2×.
+
+    1× is labelled at any size of the chart; another tick only if it is `label_px` away from those before it.
+    """
+    ticks = ratio_ticks(low, high)
+    # The size of the chart, in pixels, from which each tick has room, the most important first.
+    room = {1.0: 0.0}
+    for tick in sorted((each for each in ticks if each != 1), key=lambda each: -abs(math.log(each))):
+        nearest = min(abs(math.log(tick / other)) for other in room)
+        room[tick] = label_px * math.log(high / low) / nearest
+    shown = " : ".join(f"datum.value === {tick:g} ? {along} >= {px:.0f}" for tick, px in room.items())
+    text = f"datum.value < {LEAST_DECIMAL} ? '1/' + format(1 / datum.value, '~r') : format(datum.value, '~g')"
     return alt.Axis(
         title=title,
-        values=ratio_ticks(low, high),
-        labelExpr=f"format(datum.value, '~g') + '{TIMES}'",
+        values=ticks,
+        labelExpr=f"({shown} : false) ? ({text}) + '{TIMES}' : ''",
+        labelOverlap=False,
         gridDash=[2, 3],
     )
 

@@ -31,6 +31,9 @@ from orchestrator.reports.charts.chart import (
 )
 
 MAX_REACH: Final = 2.0  # a sample further from its median than this factor is drawn at the edge of its row
+POINT_SIZE: Final = 34  # square pixels
+ARROW_SIZE: Final = 150
+ROUNDING: Final = 1.001  # the furthest sample of a chart that reaches to it is not beyond the edge
 MAX_ROUNDS_WITH_POINTS: Final = 40  # more rounds are drawn as lines only
 MAX_ROUNDS_IN_TABLE: Final = 12  # of more rounds, the table has the shortest, median and longest only
 
@@ -54,7 +57,7 @@ def _of_stage(run: Run, findings: Findings, stage: str) -> Chart | None:
         title=f"{stage.capitalize()}, round by round",
         short=stage,
         legend=SAMPLES_LEGEND,
-        caption=samples_caption(reach),
+        caption=samples_caption(reach, clipped=max(factor, 1 / factor) > reach * ROUNDING),
         description=samples_description(stage, worst.cell, round_index + 1, factor),
         head=_head(shown),
         rows=tuple(_row(result, names[result.cell], _head(shown)) for result in shown),
@@ -118,16 +121,24 @@ def _spec(
     chart = alt.layer(
         medians.mark_rule(color=colour("line")).encode(y=alt.Y("row:Q", scale=scale, axis=left)),
         base.mark_line(strokeWidth=1.5, interpolate="linear").encode(y=alt.Y("y:Q", scale=scale, axis=right)),
-        base.mark_point(
-            filled=True, size=34 if len(rounds) <= MAX_ROUNDS_WITH_POINTS else 0, opacity=1
-        ).encode(
+        base.mark_point(filled=True, opacity=1).encode(
             y=alt.Y("y:Q", scale=scale, axis=None),
             shape=alt.Shape("shape:N", scale=None),
+            size=alt.Size("size:Q", scale=None),
+            angle=alt.Angle("angle:Q", scale=None),
             tooltip=tooltips("cell", "round", "makespan", "of its median"),
         ),
     ).resolve_axis(y="independent")
     chart = chart.properties(height=(ROW_PX + 4) * len(rows))
     return {**with_config(chart), "params": [{"name": "rows", "value": keys}]}
+
+
+def _mark(result: CellResult, factor: float, reach: float) -> dict[str, Any]:
+    """Return the mark of a sample: an arrow for one beyond the edge of its row."""
+    if max(factor, 1 / factor) > reach * ROUNDING:
+        return {"shape": "arrow", "size": ARROW_SIZE, "angle": 0 if factor > 1 else 180}
+    size = POINT_SIZE if len(result.samples) <= MAX_ROUNDS_WITH_POINTS else 0
+    return {"shape": shape(result.cell.strategy), "size": size, "angle": 0}
 
 
 def _data(result: CellResult, number: int, row: Row, reach: float) -> list[dict[str, Any]]:
@@ -143,7 +154,7 @@ def _data(result: CellResult, number: int, row: Row, reach: float) -> list[dict[
                 "round": sample.round + 1,
                 "y": round(number - 0.42 * up, 4),
                 "colour": colour(result.cell.strategy),
-                "shape": shape(result.cell.strategy),
+                **_mark(result, factor, reach),
                 "cell": f"{row.heading} {row.name}",
                 "makespan": seconds(sample.makespan_s),
                 "of its median": f"{factor:.2f}{TIMES}",

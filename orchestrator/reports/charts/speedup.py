@@ -6,7 +6,7 @@ from orchestrator.analysis.analyse import Findings
 from orchestrator.model.findings import Estimate
 from orchestrator.model.runs import Cell, Run
 from orchestrator.phrases.cells import cell_name
-from orchestrator.phrases.charts import NOISE_LEGEND, SPEEDUP_LEGEND, speedup_caption, speedup_description
+from orchestrator.phrases.charts import speedup_caption, speedup_description, speedup_legend
 from orchestrator.phrases.numbers import exact_level, ratio_interval, seconds, times
 from orchestrator.reports.charts.chart import (
     Chart,
@@ -40,7 +40,7 @@ def _of_stage(run: Run, findings: Findings, stage: str) -> Chart | None:
         name=f"speedup-{slug(stage)}",
         title=f"Speedup in {stage}",
         short=stage,
-        legend=SPEEDUP_LEGEND + (NOISE_LEGEND if findings.noise_floor else ""),
+        legend=speedup_legend(run.plan.margin),
         caption=speedup_caption(versus_serial, [cell for cell in cells if cell not in shown]),
         description=speedup_description(stage, versus_serial, shown),
         head=("kernel", "cell", "speedup", "interval", "level"),
@@ -52,15 +52,6 @@ def _of_stage(run: Run, findings: Findings, stage: str) -> Chart | None:
             shown, findings, f"← slower · {'serial' if versus_serial else 'in-process'} = 1 · faster →"
         ),
     )
-
-
-def noise_band(findings: Findings) -> tuple[float, float] | None:
-    """Return between which ratios two measurements of one cell may lie; `None` without an A/A pair."""
-    floor = findings.noise_floor
-    if floor is None:
-        return None
-    furthest = max(max(each, 1 / each) for each in (floor.point, *ends(floor).values()))
-    return 1 / furthest, furthest
 
 
 def _spec(shown: dict[Cell, Estimate], findings: Findings, title: str) -> Spec:
@@ -81,4 +72,4 @@ def _spec(shown: dict[Cell, Estimate], findings: Findings, title: str) -> Spec:
         for cell, each in shown.items()
     ]
     fields = ("cell", "times", "interval", "makespan", "versus in-process")
-    return ratio_rows(data, grouped(rows.values()), title, noise_band(findings), *fields)
+    return ratio_rows(data, grouped(rows.values()), title, findings.run.plan.margin, *fields)

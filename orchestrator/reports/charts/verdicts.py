@@ -67,6 +67,5 @@ def _spec(shown: list[tuple[Verdict, Estimate]], margin: float) -> Spec:
         }
         for (each, ratio), row in zip(shown, rows, strict=True)
     ]
-    band = 1 / (1 + margin), 1 + margin
     fields = ("stage", "verdict", "Celery", "against", "times", "interval")
-    return ratio_rows(data, grouped(rows), "← Celery slower · faster →", band, *fields)
+    return ratio_rows(data, grouped(rows), "← Celery slower · faster →", margin, *fields)

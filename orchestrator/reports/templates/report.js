@@ -3,10 +3,12 @@
   const data = (id) => JSON.parse(document.getElementById(id).textContent);
   const root = document.documentElement;
 
-  const draw = async () => {
+  // A chart in a folded part of the page has no width yet, so it is drawn when that is opened.
+  const draw = async (within) => {
     const specs = data("specs");
     const began = performance.now();
-    for (const element of document.querySelectorAll("[data-chart]")) {
+    for (const element of within.querySelectorAll("[data-chart]:empty")) {
+      if (element.closest("details:not([open])")) continue;
       const spec = { ...specs[element.dataset.chart], width: "container" };
       spec.autosize = { type: "fit-x", contains: "padding", resize: true };
       try {
@@ -21,6 +23,8 @@
     }
     root.dataset.drawn = String(Math.round(performance.now() - began));
   };
+  for (const folded of document.querySelectorAll("details:has([data-chart])"))
+    folded.addEventListener("toggle", () => draw(folded));
 
   // The pictures are taken from the result in the page, so that the page has them once.
   const show = () => {
@@ -52,5 +56,5 @@
   document.getElementById("download").addEventListener("click", save);
   document.getElementById("copy").addEventListener("click", copy);
   show();
-  draw();
+  draw(document);
 })();

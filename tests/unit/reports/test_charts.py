@@ -177,3 +177,24 @@ def test_labels_of_costs_stay_within_the_chart_and_do_not_overlap(monkeypatch):
     labels = [mark for each in chart.spec["layer"] if (mark := each["mark"]).get("fontWeight") == "bold"]
     assert [mark["align"] for mark in labels] == ["left", "right"]
     assert len({mark["y"] for mark in labels}) == 2
+
+
+def test_1_is_labelled_at_any_width_and_other_ratios_where_there_is_room():
+    axis = chart.ratio_axis("speed", 0.004, 2.0).to_dict()
+    assert "datum.value === 1 ? width >= 0" in axis["labelExpr"]
+    assert "'1/' + format(1 / datum.value" in axis["labelExpr"]
+    assert axis["labelOverlap"] is False
+
+
+def test_a_sample_beyond_the_edge_of_its_row_is_an_arrow():
+    run = example_run()
+    first = run.cells[0]
+    slow, *others = first.samples
+    upset = replace(
+        run, cells=(replace(first, samples=(replace(slow, makespan_s=0.1), *others)), *run.cells[1:])
+    )
+    for each, arrows in ((run, 0), (upset, 1)):
+        (drawing,) = samples.draw(each, analyse(each))
+        marks = [datum["shape"] for datum in data_of(drawing.spec) if "shape" in datum]
+        assert marks.count("arrow") == arrows
+        assert ("arrow" in drawing.caption) == bool(arrows)
