@@ -7,6 +7,7 @@ import platform
 import socket
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Annotated, Any, Final
 
 import redis
@@ -102,9 +103,19 @@ class ControlNode(pidbox.Node):  # type: ignore[misc]  # kombu publishes no type
 
 
 class ControlMailbox(pidbox.Mailbox):  # type: ignore[misc]
-    """Makes `ControlNode`s, and keeps no replies that came too late."""
+    """Makes `ControlNode`s, sends each command once, and keeps no replies that came too late."""
 
     node_cls = ControlNode
+
+    def _publish(self, *arguments: Any, channel: Any = None, producer: Any = None, **options: Any) -> None:
+        """Send a command; if the broker is gone, raise at once: kombu would try again for as long as it is."""
+
+        def publish_once(*body: Any, **properties: Any) -> None:
+            acquired.publish(*body, **{**properties, "retry": False})
+
+        with self.producer_or_acquire(producer, channel) as acquired:
+            once = SimpleNamespace(publish=publish_once)
+            super()._publish(*arguments, channel=channel, producer=once, **options)
 
     def _collect(self, *arguments: Any, **options: Any) -> Any:
         self.unclaimed.clear()  # kombu keeps every reply with a ticket of somebody else's, for good

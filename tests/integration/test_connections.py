@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Iterator
 
 import pytest
 import redis
-from kombu import Connection, Consumer, Exchange, Message, Producer, Queue
+from kombu import Connection, Consumer, Exchange, Message, Producer, Queue, pidbox
 from redis.client import Pipeline
 
+from orchestrator.fleet.connections import CONNECTION_ERRORS, connect_app
+from orchestrator.fleet.workers import ask
 from orchestrator.strategies.celery.connection import Publisher
 from tests.faults.fleets import OwnBroker, own_broker
 from tests.faults.proxy import Proxy
@@ -123,6 +127,24 @@ def test_what_is_published_after_a_drop_goes_out_on_a_new_connection(broker: Own
         assert client.llen(QUEUE) == 1
 
 
+def test_a_broker_that_dies_before_messages_are_sent_is_a_broken_connection(broker: OwnBroker) -> None:
+    app = make_app(broker.settings())
+    publisher = Publisher(app, Queue(QUEUE, Exchange(QUEUE, type="direct"), routing_key=QUEUE))
+    publisher.open()
+
+    def publish_too_late() -> None:
+        with publisher.burst() as flush:
+            publisher.add("breakeven.diagnostics", "id", {}, "json", "")
+            os.kill(broker.processes.pids["broker"], signal.SIGKILL)
+            broker.wait_for_end("broker")
+            flush()
+
+    with pytest.raises(CONNECTION_ERRORS):
+        publish_too_late()
+    publisher.drop()
+    app.close()
+
+
 def test_a_payload_whose_reply_is_lost_can_be_taken_again(
     broker: OwnBroker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -143,3 +165,22 @@ def test_a_payload_whose_reply_is_lost_can_be_taken_again(
     with broker.client() as client:
         assert client.keys("*") == []
     transport.close()
+
+
+@pytest.mark.timeout(30)
+def test_a_command_to_workers_fails_at_once_if_the_broker_dies_before_it_is_sent(
+    broker: OwnBroker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """kombu would publish it again, every second, for as long as the broker stays away."""
+    declare = pidbox.maybe_declare
+
+    def declare_and_die(queue: Queue) -> None:
+        declare(queue)
+        os.kill(broker.processes.pids["broker"], signal.SIGKILL)
+        broker.wait_for_end("broker")
+
+    app = connect_app(broker.settings())
+    assert ask(app, "ping", None, 0.1) == {}
+    monkeypatch.setattr(pidbox, "maybe_declare", declare_and_die)
+    with pytest.raises(CONNECTION_ERRORS):
+        ask(app, "ping", None, 0.1)

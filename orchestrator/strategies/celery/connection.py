@@ -16,6 +16,7 @@ import redis
 from celery import Celery
 from celery.states import READY_STATES
 from kombu import Queue
+from kombu.exceptions import BatchPublishError
 
 from orchestrator import signals
 from orchestrator.errors import UnavailableError
@@ -72,9 +73,16 @@ class Publisher:
 
     @contextmanager
     def burst(self) -> Iterator[Callable[[], None]]:
-        """Collect messages; the function that it yields sends them together."""
-        with self._producer.batch(max_size=MAX_IN_FLIGHT_MESSAGES) as batch:
-            yield batch.flush
+        """Collect messages; the function that it yields sends them together.
+
+        Raises:
+            redis.RedisError: the connection broke or the broker is out of memory, and some may have been sent.
+        """
+        try:
+            with self._producer.batch(max_size=MAX_IN_FLIGHT_MESSAGES) as batch:
+                yield batch.flush
+        except BatchPublishError as error:
+            raise error.__cause__ or error from None
 
     def add(self, name: str, task_id: str, message: dict[str, Any], serializer: str, summary: str) -> None:
         """Add a message to the burst, made by the two functions that `apply_async` makes it with.
