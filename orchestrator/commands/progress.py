@@ -14,7 +14,7 @@ from statistics import fmean
 from typing import Final
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.progress import BarColumn, Progress, TextColumn
 
 from orchestrator.measurement.rounds import Watcher
 from orchestrator.model.runs import Cell
@@ -91,7 +91,7 @@ class Bar(Lines):
     def __init__(self, bar: Progress) -> None:
         super().__init__()
         self._bar = bar
-        self._task = bar.add_task("Starting", total=None, left="")
+        self._task = bar.add_task("Starting", total=None, done="", left="")
 
     def step(self, what: str) -> None:
         """Show what the session does now."""
@@ -103,7 +103,13 @@ class Bar(Lines):
         seconds = self._time_left.sample(total, cell)
         left = "" if seconds is None else f"{timedelta(seconds=ceil(seconds))} left"
         self._bar.update(
-            self._task, description=f"{what:<42.42}", completed=done, total=total, left=left, refresh=True
+            self._task,
+            description=f"{what:<42.42}",
+            completed=done,
+            total=total,
+            done=f"{done} of {total} samples",
+            left=left,
+            refresh=True,
         )
 
 
@@ -122,7 +128,7 @@ def progress() -> Iterator[Watcher]:
     columns = (
         TextColumn("{task.description}", markup=False),
         BarColumn(None),
-        MofNCompleteColumn(),
+        TextColumn("{task.fields[done]}"),
         TextColumn("{task.fields[left]}"),
     )
     with Progress(*columns, console=console, auto_refresh=False, transient=True) as bar:

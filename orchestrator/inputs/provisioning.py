@@ -64,7 +64,7 @@ class Inputs:
 
     def tasks(self, cell: Cell) -> tuple[Task, ...]:
         """Return the cell's batch."""
-        return self._workload(cell).tasks(cell.stage, cell.kernel)[: cell.tasks]
+        return self._workload(cell).tasks(cell.stage, cell.kernel)[: cell.tasks or self.plan.images]
 
     def expected(self, cell: Cell) -> Mapping[int, Expectation]:
         """Return the expected result of each task id."""

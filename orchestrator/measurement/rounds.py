@@ -17,6 +17,7 @@ from typing import Final, Protocol
 from orchestrator import signals
 from orchestrator.analysis.load import FEWEST_TASKS, WARMUP_S, load_row
 from orchestrator.analysis.scaling.granularity import nearest
+from orchestrator.analysis.stats.intervals import VERDICT_ROUNDS
 from orchestrator.analysis.verdicts.stopping import enough
 from orchestrator.fleet.fleet import Fleet
 from orchestrator.inputs.provisioning import Inputs
@@ -31,9 +32,10 @@ from orchestrator.model.runs import MAX_TRACED, Cell, Run, Sample
 from orchestrator.phrases.cells import cell_name
 from orchestrator.phrases.load import open_loop_progress
 from orchestrator.phrases.numbers import per_second
+from orchestrator.phrases.schedule import schedule_sentence
+from orchestrator.planning.schedule import Limits, schedule
 from orchestrator.strategies.base import Strategy
 
-FEWEST_ROUNDS: Final = 7  # that a verdict needs, and a budget alone does not end before
 REPEATS: Final = 2  # times a disturbed sample is taken again at once, before the round goes on without it
 
 
@@ -72,8 +74,10 @@ class Rounds:
         inputs: Inputs,
         fleet: Fleet | None,
         watcher: Watcher,
+        limits: Limits = Limits(),  # noqa: B008 - frozen
     ) -> None:
         self._recorder = recorder
+        self._limits = limits
         self._plan = recorder.run.plan
         self._strategies = strategies
         self._inputs = inputs
@@ -90,13 +94,18 @@ class Rounds:
         A sweep of the work goes on with the task lengths nearest to the one that it looks for.
         """
         cells = self._plan.cells
-        self._total = (self._plan.warmup + self._plan.rounds) * len(cells)
+        self._total = self._plan.warmup * len(cells)
         with all_kept():
             if self._plan.searched:
                 self._search_rates(save)
                 return
+            started = round_began = time.perf_counter()
             for number in range(-self._plan.warmup, 0):
-                self._round(number, cells, began=time.perf_counter(), counts=False)
+                round_began = time.perf_counter()
+                self._round(number, cells, round_began, counts=False)
+            if self._plan.warmup and self._plan.function is None:
+                self._settle(time.perf_counter() - round_began, time.perf_counter() - started)
+            self._done, self._total = 0, self._plan.rounds * len(cells)
             self._throttled_s = self._fleet.throttled_s() if self._fleet else None
             meter = LoadMeter(lambda: [os.getpid()])
             began = time.perf_counter()
@@ -106,7 +115,8 @@ class Rounds:
                 self._recorder.loads.append(self._load(meter, number))
                 run = self._recorder.as_run(complete=False)
                 save(run)
-                if self._enough(run, time.perf_counter() - began):
+                if self._enough(run, time.perf_counter() - started):
+                    self._change(rounds=len(run.loads))
                     break
             cells = nearest(run) if self._plan.extra_rounds else ()
             self._done, self._total = 0, self._plan.extra_rounds * len(cells)
@@ -114,6 +124,18 @@ class Rounds:
                 self._round(number + 1 + extra, cells, began, counts=True)
                 self._recorder.loads.append(self._load(meter, number + 1 + extra))
                 save(self._recorder.as_run(complete=False))
+
+    def _settle(self, round_s: float, spent_s: float) -> None:
+        """Settle how many rounds and images there are, and say what will be measured in what time."""
+        found, about_s, verdict_s = schedule(self._plan, self._limits, round_s, spent_s)
+        self._watcher.note(schedule_sentence(self._plan, found, about_s, verdict_s))
+        if found.images < self._plan.images:
+            self._inputs = replace(self._inputs, plan=found)
+        self._change(rounds=found.rounds, images=found.images)
+
+    def _change(self, **fields: int) -> None:
+        self._plan = replace(self._plan, **fields)  # type: ignore[arg-type]
+        self._recorder.run = replace(self._recorder.run, plan=self._plan)
 
     def _round(self, number: int, cells: Sequence[Cell], began: float, counts: bool) -> None:
         if self._fleet is not None:
@@ -227,5 +249,5 @@ class Rounds:
     def _enough(self, run: Run, elapsed_s: float) -> bool:
         over = elapsed_s > (self._plan.budget_s or float("inf"))
         if self._plan.target is None:
-            return over and len(run.loads) >= FEWEST_ROUNDS
+            return over and len(run.loads) >= VERDICT_ROUNDS  # fewer were settled before
         return enough(run, self._plan.target) or over

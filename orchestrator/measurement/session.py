@@ -38,7 +38,7 @@ from orchestrator.planning.cells import embedded_workers, pools_of_fleet
 from orchestrator.planning.function_plan import fitted
 from orchestrator.planning.options import Options
 from orchestrator.planning.oversubscription import oversubscription
-from orchestrator.planning.plan import layout_of, needs_fleet, resolve
+from orchestrator.planning.plan import layout_of, limits_of, needs_fleet, resolve
 from orchestrator.planning.sweeps import points_of, with_lengths
 from orchestrator.strategies.base import Strategy, make_strategy
 from worker.allocator import keep_freed_memory
@@ -102,7 +102,7 @@ def measured(
         recorder.run = replace(recorder.run, proof=example_output(plan.cells, strategies, inputs))
         check_rates(plan.cells, strategies, inputs, watcher)
         try:
-            Rounds(recorder, strategies, inputs, fleet, watcher).take(save)
+            Rounds(recorder, strategies, inputs, fleet, watcher, limits_of(options, plan)).take(save)
         except BaseException:
             save(recorder.as_run(complete=False))
             raise

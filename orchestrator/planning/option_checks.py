@@ -107,14 +107,10 @@ def check_values(options: Options) -> None:
 
 def check_effects(options: Options) -> None:
     """Check that every option makes a difference to what is measured."""
-    stopping = {"--target": options.target, "--budget": options.budget_s}
-    if options.function is not None:
-        del stopping["--budget"]
-    for flag, value in stopping.items():
-        if options.rounds != AUTO and value is not None:
-            raise UsageError(
-                f"{flag} {value:g} has no effect without --rounds auto; add that, or leave {flag} out"
-            )
+    if options.rounds != AUTO and options.target is not None:
+        raise UsageError(
+            f"--target {options.target:g} has no effect without --rounds auto; add that, or leave --target out"
+        )
     _check_function(options)
     _check_source(options)
     _check_spin(options)

@@ -15,7 +15,7 @@ BATCHES: Final = (RUN, SCALE, BREAKEVEN)  # those that time a whole batch
 
 AUTO: Final = "auto"  # the value of --rounds that lets a target and a budget end the run
 TARGET_OF_MARGIN: Final = 0.5  # of the margin, within which intervals must be for --rounds auto to stop
-BUDGET_S: Final = 300.0  # seconds within which --rounds auto may begin a round
+BUDGET_S: Final = 300.0  # seconds that measuring may take
 EFFICIENCY: Final = 0.5  # the share of its slots' time from which METG counts a task as long enough
 TOLERANCE: Final = 1e-9  # relative, of floats in the outputs of a user's function
 FUNCTION_BUDGET_S: Final = 60.0  # seconds that measuring a user's function may take
@@ -307,10 +307,10 @@ class Options:
     )
     budget_s: float | None = _option(
         "--budget",
-        "With --rounds auto: begin no round after this many seconds.",
+        "Seconds that measuring may take; fewer rounds, then fewer images, make it fit.",
         "SECONDS",
         commands=BATCHES,
-        default=f"{BUDGET_S:g}",
+        default="the profile's, without --rounds",
         limits=(1.0, 86_400.0),
     )
     warmup: int | None = _by_profile(
@@ -383,9 +383,8 @@ class Profile:
     transports: tuple[str, ...]
     chunks: tuple[int, ...]
     data: tuple[str, ...]
-    small: tuple[int, int] | None = (
-        None  # width and height for kernels that take a second for a larger picture
-    )
+    budget_s: float = BUDGET_S  # that measuring may take, the warm-up included
+    small: tuple[int, int] | None = None  # width and height for slow kernels
 
 
 PROFILES: Mapping[str, Profile] = {
@@ -402,6 +401,7 @@ PROFILES: Mapping[str, Profile] = {
         transports=("redis",),
         chunks=(1, 4),
         data=("local",),
+        budget_s=40.0,
         small=(128, 96),
     ),
     "notebook": Profile(

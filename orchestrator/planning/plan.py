@@ -27,6 +27,7 @@ from orchestrator.planning.options import (
     TARGET_OF_MARGIN,
     Options,
 )
+from orchestrator.planning.schedule import Limits
 from orchestrator.planning.sweeps import EXTRA_ROUNDS, breakeven_layout, scale_layout
 from worker.remote_control import usable_cpus
 
@@ -59,6 +60,7 @@ def resolve(
         fleet_slots: of an external fleet, `None` where there is none.
         note: takes what a user may not expect of the plan, in a sentence.
     """
+    budget_s = _budget_s(options)
     if options.images is None and options.command in (RUN, SCALE):
         options = replace(options, images=source.usual_count)
     layout = layout_of(options, fleet_slots)
@@ -93,7 +95,7 @@ def resolve(
         margin=options.margin,
         arguments=options.arguments,
         target=_first(options.target, TARGET_OF_MARGIN * options.margin) if auto else None,
-        budget_s=_first(options.budget_s, BUDGET_S) if auto else _function_budget_s(options),
+        budget_s=budget_s,
         axis=layout.axis,
         efficiency=_first(options.efficiency, EFFICIENCY),
         extra_rounds=EXTRA_ROUNDS if layout.axis == "work" else 0,
@@ -103,6 +105,7 @@ def resolve(
         # Each sample warms up by itself. The A/A pair is for makespans.
         return replace(
             plan,
+            budget_s=None,
             cells=cells,
             rounds=options.load_rounds,
             warmup=0,
@@ -114,8 +117,22 @@ def resolve(
     return plan
 
 
-def _function_budget_s(options: Options) -> float | None:
-    return None if options.tried is None else _first(options.budget_s, FUNCTION_BUDGET_S)
+def _budget_s(options: Options) -> float | None:
+    """The budget that was given, else the usual one unless the rounds were given."""
+    if options.tried is not None:
+        return _first(options.budget_s, FUNCTION_BUDGET_S)
+    if options.budget_s is not None or options.rounds not in (None, AUTO):
+        return options.budget_s
+    return (
+        PROFILES[options.profile].budget_s if options.command == RUN and options.rounds is None else BUDGET_S
+    )
+
+
+def limits_of(options: Options, plan: Plan) -> Limits:
+    """Return what a budget may change of a plan: the images, unless the user or a sweep sets their number."""
+    fixed = options.images is not None or options.command != RUN
+    fewest = max(cell.slots * (cell.chunk or 1) for cell in plan.cells)
+    return Limits(None if fixed else min(plan.images, fewest), strict=options.budget_s is not None)
 
 
 def _comparison_layout(options: Options, fleet_slots: int | None) -> Layout:

@@ -57,6 +57,8 @@ class Silent:
 
     def sample(self, done: int, total: int, cell: Cell) -> None: ...
 
+    def note(self, message: str) -> None: ...
+
 
 def measured(strategy: Strategy, rounds: int = 2, warmup: int = 0) -> Run:
     run = example_run()

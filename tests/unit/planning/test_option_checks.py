@@ -18,7 +18,6 @@ TEMPLATE = "http://host/{i}.jpg"
     [
         (Options(target=0.1), "^--target 0.1 has no effect without --rounds auto; add that"),
         (Options(target=0.05, rounds="7"), "--target 0.05 has no effect without --rounds auto"),
-        (Options(budget_s=20), "--budget 20 has no effect without --rounds auto"),
         (Options(source="pictures", size="64x64"), "^--size 64x64 has no effect on --source pictures: "),
         (Options(source=TEMPLATE, size="64x64"), r"--size 64x64 has no effect on --source http://host/\{i\}"),
         (Options(source=TEMPLATE, latency_ms=0.0), "^--latency-ms 0 has no effect on --source http"),
