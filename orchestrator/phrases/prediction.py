@@ -7,6 +7,7 @@ from typing import Final
 
 from orchestrator.analysis.queueing.open_loop import LatencyPrediction, LatencyPredictions
 from orchestrator.analysis.queueing.prediction import Prediction, StagePrediction, round_trips
+from orchestrator.analysis.queueing.service_demands import CellDemands
 from orchestrator.model.findings import Estimate
 from orchestrator.model.runs import Cell
 from orchestrator.phrases.cells import cell_name
@@ -132,13 +133,25 @@ def fewest_sentences(found: LatencyPredictions) -> Iterator[str]:
         latency = row.latency_s[quantile]
         if latency is not None:
             yield (
-                f"At {per_second(rate)}, {count(fewest, 'slot')} keep {promise(found.objective)}: "
+                f"At {per_second(rate)}, {count(fewest, 'slot')} {'keeps' if fewest == 1 else 'keep'} "
+                f"{promise(found.objective)}: "
                 f"{with_interval(latency, seconds)}, {level(latency)} interval. Beyond {number(row.breaks_at_per_s)} "
                 f"tasks/s {station_name(row.limited_by.name, row.publishing_share)} cannot keep up. To confirm: "
                 "orchestrator load "
                 f"--stage {found.cell.stage} --slots {fewest} --rate {rate:g} "
                 f"--objective p{100 * quantile:.0f}={found.objective.latency_s:g}"
             )
+
+
+def other_load(measured: CellDemands) -> list[str]:
+    """Return what other load meanwhile means for a prediction; nothing without any."""
+    if measured.other_load is None:
+        return []
+    share = percent(measured.other_load)
+    return [
+        f"other processes took {share} of the processors when tasks were measured; waits for a processor were taken "
+        "out, but tasks also computed more slowly"
+    ]
 
 
 def latency_assumptions(found: LatencyPredictions) -> tuple[str, ...]:
@@ -159,6 +172,7 @@ def latency_assumptions(found: LatencyPredictions) -> tuple[str, ...]:
         listed.append(
             "a batch of more than 64 tasks keeps means of groups, so its longest tasks are evened out"
         )
+    listed += other_load(measured)
     if found.fleet.hosts is None and measured.shared and measured.cores is not None:
         listed.append(
             f"all slots, the orchestrator and the broker share {measured.cores:g} cores as measured; --hosts N gives "
@@ -180,6 +194,7 @@ def _assumptions(found: Prediction) -> Iterator[str]:
         f"{', '.join(map(str, measured.slots))} slots"
     )
     yield "each slot has its own worker process, and nothing else uses the machines, the broker or the links"
+    yield from other_load(measured)
     if fleet.rtt_s is not None:
         trips = round_trips(measured.cell, measured.chunk)
         yield (
