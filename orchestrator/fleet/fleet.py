@@ -127,6 +127,14 @@ class Fleet:
         if self._consumers.assign(chosen, names) and not self.liveness.any_answered:
             self.liveness.track(names)
 
+    def use_worker(self, name: str) -> None:
+        """Have one worker alone consume the run's queue, until `use_slots` chooses again.
+
+        Raises:
+            UnavailableError: a worker did not follow.
+        """
+        self._consumers.assign({name}, [worker.name for worker in self.workers])
+
     def _choose(self, slots: int) -> list[WorkerInfo]:
         """Choose the workers that consume; after a loss, wait until there are enough again."""
         if not self.recovery.is_needed:

@@ -13,8 +13,9 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any, Final
 
-from orchestrator.errors import BreakevenError, UsageError
+from orchestrator.errors import BreakevenError, UnavailableError, UsageError
 from orchestrator.fleet.child_processes import ChildProcesses
+from orchestrator.fleet.fleet import Fleet
 from orchestrator.inputs.function_inputs import FROM_PYTHON, MAX_INPUTS, STDIN
 from orchestrator.inputs.provisioning import Inputs, Work
 from orchestrator.inputs.workload import Expectation, Workload, matches
@@ -22,8 +23,9 @@ from orchestrator.measurement.function_process import LOAD_S, FunctionProcess, L
 from orchestrator.model.runs import Cell, Function, Plan, TaskFailure
 from orchestrator.phrases import function as phrases
 from orchestrator.planning.options import FUNCTION_BUDGET_S, Options
+from orchestrator.strategies.base import Strategy
 from worker.contract import LOST, Failure, Outcome
-from worker.redaction import redact
+from worker.redaction import escape_control, redact
 from worker.settings import settings
 from worker.values import same
 
@@ -137,6 +139,33 @@ def trial(
         for index, why in found.lost.items():
             note(f"input {index + 1}: {why}; it is left out of every row, and counts as lost")
         yield found
+
+
+def try_workers(fleet: Fleet | None, strategies: Mapping[Cell, Strategy], inputs: Inputs) -> None:
+    """Have every worker that is not ours call the function on a few inputs, if there is a function.
+
+    Raises:
+        UnavailableError: one of them gives another outcome than serial calls here, as where it lacks a file.
+    """
+    cell = next((cell for cell in strategies if cell.distributed and cell.data == "local"), None)
+    if inputs.plan.function is None or cell is None or fleet is None or fleet.broker.embedded:
+        return
+    tasks, expected = inputs.tasks(cell)[:FEWEST_TRIED], inputs.expected(cell)
+    for worker in fleet.workers:
+        fleet.use_worker(worker.name)
+        for outcome in strategies[cell].run(tasks):
+            if inputs.matches(expected[outcome.task_id], outcome):
+                continue
+            said = (
+                "another output"
+                if outcome.failure is None
+                else f"{outcome.failure.type}: {outcome.failure.message}"
+            )
+            raise UnavailableError(
+                f"worker {escape_control(worker.name, longest=250)} does not do input {outcome.task_id + 1} as this "
+                f"machine does ({said}); bring the same files and packages to it, and run again"
+            )
+    fleet.use_slots(cell.slots)
 
 
 def _standard_input(folder: Path) -> Path:

@@ -23,7 +23,7 @@ from orchestrator.inputs.provisioning import Inputs, prepared_inputs
 from orchestrator.inputs.source import ORIGIN, Source, parse
 from orchestrator.measurement.example_output import example_output
 from orchestrator.measurement.function_process import ContainedRow, FunctionProcess
-from orchestrator.measurement.function_trial import Trial
+from orchestrator.measurement.function_trial import Trial, try_workers
 from orchestrator.measurement.function_trial import trial as function_trial
 from orchestrator.measurement.machine import environment, free_memory
 from orchestrator.measurement.open_loop import sending_rate_per_s
@@ -93,6 +93,7 @@ def measured(
         before = preflight(fleet)
         process = None if trial is None else trial.process
         strategies = stack.enter_context(_strategies(recorder, fleet, startup_s, watcher, process))
+        try_workers(fleet, strategies, inputs)
         watcher.step("Timing empty tasks")
         before = replace(before, overheads=task_overheads(_here(strategies), plan.slots))
         recorder.run = replace(recorder.run, preflight=before)

@@ -6,10 +6,14 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from orchestrator.fleet.child_processes import ChildProcesses
+from orchestrator.fleet.embedded import start_broker
 
 JOBS = """
 import os, sys, time
@@ -145,3 +149,76 @@ def test_a_dry_run_says_what_it_would_do_and_stops(folder: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("fn_cli:random: ")
     assert not (folder / "results").exists()
+
+
+@pytest.fixture(scope="module")
+def workers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[ChildProcesses, str, Path]]:
+    """A broker that other people's workers share, and the folder in which those have their functions."""
+    folder = tmp_path_factory.mktemp("theirs")
+    (folder / "fn_cli.py").write_text(JOBS)
+    (folder / "here.txt").write_text("found")
+    with ChildProcesses() as processes:
+        yield processes, start_broker(processes), folder
+
+
+def start_worker(processes: ChildProcesses, broker: str, folder: Path, functions: str) -> None:
+    if "worker1" in processes.pids:
+        processes.stop("worker1")
+        while "worker1" in processes.pids:
+            processes.poll(timeout_s=0.2)
+    processes.start(
+        "worker1",
+        [sys.executable, "-m", "worker"],
+        {
+            "BREAKEVEN_BROKER_URL": broker,
+            "BREAKEVEN_FUNCTIONS": functions,
+            "BREAKEVEN_FUNCTION_PATH": str(folder),
+        },
+        is_worker=True,
+    )
+
+
+@pytest.mark.parametrize(
+    ("allowed", "ours", "theirs", "code", "says"),
+    [
+        ("", JOBS, JOBS, 3, "does not allow fn_cli:pair; start it with BREAKEVEN_FUNCTIONS=fn_cli:pair"),
+        (
+            "fn_cli:pair",
+            f"{JOBS}\n",
+            JOBS,
+            3,
+            "has another version of the module fn_cli; bring the same file",
+        ),
+        (
+            "fn_cli:pair",
+            JOBS,
+            f"import fn_absent\n{JOBS}",
+            3,
+            "cannot call fn_cli:pair: fn_cli fails to import",
+        ),
+        ("fn_cli:pair", JOBS, JOBS, 3, "does not do input 1 as this machine does (FileNotFoundError"),
+        ("os:getcwd,fn_cli:pair", JOBS, JOBS, 0, ""),
+    ],
+)
+def test_workers_of_others_call_only_what_their_operator_allows(
+    folder: Path,
+    workers: tuple[ChildProcesses, str, Path],
+    allowed: str,
+    ours: str,
+    theirs: str,
+    code: int,
+    says: str,
+) -> None:
+    processes, broker, there = workers
+    (folder / "fn_cli.py").write_text(ours)
+    (there / "fn_cli.py").write_text(theirs)
+    (there / "here.txt").unlink(missing_ok=True)
+    if "FileNotFound" not in says:
+        (there / "here.txt").write_text("found")
+    start_worker(processes, broker, there, allowed)
+    done = run(
+        folder, "run", "--function", "fn_cli:pair", "--inputs", "range(3)", "--broker", broker, "--rounds", "1",
+        "--strategy", "serial", "--strategy", "celery", "--json", "-",
+    )  # fmt: skip
+    assert done.returncode == code, done.stderr
+    assert says in done.stderr
