@@ -4,9 +4,9 @@
 
 The work of a task grows along the axis. In-process it takes its work; Celery takes an overhead, a share of the
 work to move payloads, and the work divided by its slots. The true crossing is anywhere in the middle of the
-range. Every sweep goes through the functions that judge real ones. Exits with 1 if coverage is out of 90 to 97
-% by more than two binomial errors, if more than one sweep in twenty of a known kind is called another kind, or if
-more than one in fifty that only reaches 1 is said to cross it.
+range. Every sweep goes through the functions that judge real ones. Exits with 1 if coverage is below 93 % by more
+than two binomial errors, if fewer than nine sweeps in ten of a known kind are called so, or if more than one in fifty
+that only reaches 1 is said to cross it.
 """
 
 from __future__ import annotations
@@ -30,7 +30,8 @@ Floats = NDArray[np.float64]
 Noise = Callable[[np.random.Generator, tuple[int, ...]], Floats]
 
 KINDS = ("never", "always", "undecided", "perhaps", "crosses", "several")
-LEAST, MOST = 0.90, 0.97
+LEAST = 0.93  # with few rounds intervals are wider, in case the rounds depend on each other
+RIGHT = 0.9
 ERROR = 0.02  # how often a verdict may call equal sides different
 RANGE = (1.0, 256.0)
 # True ratios along the axis, and the kind of such a sweep.
@@ -117,7 +118,7 @@ def coverage(page: Page, cases: int, seed: int) -> bool:
     page.head("noise", "points", "rounds", "slots", "covers", "called", "high / low")
     fine = True
     for name, noise in NOISES.items():
-        for points, rounds, slots in ((6, 5, 2), (6, 7, 2), (6, 7, 4), (8, 7, 2), (8, 9, 4)):
+        for points, rounds, slots in ((6, 7, 2), (6, 7, 4), (6, 10, 2), (8, 7, 2), (8, 10, 4)):
             rng = np.random.default_rng([seed, len(name), points, rounds, slots])
             cases_ = [sweep(rng, noise, points, rounds, slots) for _ in range(cases)]
             called = [(truth, found) for truth, found in cases_ if found.kind in ("crosses", "several")]
@@ -125,17 +126,17 @@ def coverage(page: Page, cases: int, seed: int) -> bool:
             widths = [c.high / c.low for _, found in called for c in found.crossovers if c.low and c.high]
             width = float(np.median(widths)) if widths else float("nan")
             error = sqrt(covered * (1 - covered) / len(called))
-            fine &= LEAST - 2 * error <= covered <= MOST + 2 * error
+            fine &= covered >= LEAST - 2 * error
             counts = (str(points), str(rounds), str(slots))
             page.row(name, *counts, f"{covered:.1%}", f"{len(called) / cases:.1%}", f"{width:.2f}")
     return fine
 
 
 def kinds(page: Page, cases: int, seed: int) -> bool:
-    """Print what sweeps without a crossing are called; return whether at most 5 % are called otherwise."""
+    """Print what sweeps without a crossing are called; return whether most are called so."""
     page.say()
     page.say(
-        "What a sweep is called that lies 10 % to one side everywhere, or at 1 (7 rounds, 5 % of noise):"
+        "What a sweep is called that lies 10 % to one side everywhere, or at 1 (10 rounds, 5 % of noise):"
     )
     page.say()
     page.head("ratio everywhere", *KINDS)
@@ -145,16 +146,16 @@ def kinds(page: Page, cases: int, seed: int) -> bool:
     for level, right in ((1.1, "never"), (1 / 1.1, "always"), (1.0, "undecided")):
         counted: Counter[str] = Counter()
         for _ in range(cases):
-            logarithms = log(level) + 0.05 * rng.standard_normal((6, 7))
+            logarithms = log(level) + 0.05 * rng.standard_normal((6, 10))
             rows = zip(axis, np.exp(logarithms), strict=True)
             counted[break_even([SweepPoint(float(at), dict(enumerate(row))) for at, row in rows]).kind] += 1
-        fine &= level == 1.0 or counted[right] >= 0.95 * cases
+        fine &= level == 1.0 or counted[right] >= RIGHT * cases
         page.row(f"{level:.2f}", *(f"{counted[kind] / cases:.1%}" for kind in KINDS))
     return fine
 
 
 def shapes(page: Page, cases: int, seed: int) -> bool:
-    """Print what sweeps of a known shape are called; return whether at most 5 % are called otherwise."""
+    """Print what sweeps of a known shape are called; return whether most are called so."""
     page.say()
     page.say("What a sweep of these true ratios is called (10 rounds, noise on either side's times):")
     page.say()
@@ -172,7 +173,7 @@ def shapes(page: Page, cases: int, seed: int) -> bool:
                     SweepPoint(float(at), dict(enumerate(row))) for at, row in zip(axis, rows, strict=True)
                 ]
                 counted[break_even(points).kind] += 1
-            fine &= counted[right] >= 0.95 * cases
+            fine &= counted[right] >= RIGHT * cases
             shares = (f"{counted[kind] / cases:.1%}" for kind in KINDS)
             page.row(", ".join(map(str, truth)), f"{noise:.0%}", *shares)
     return fine
@@ -219,8 +220,8 @@ def main() -> int:
     fine &= reaching(page, cases, options.seed)
     return page.verdict(
         fine,
-        f"coverage within {LEAST:.0%} to {MOST:.0%} but for chance, a sweep whose kind is known called so in 95 % at "
-        f"least, and a crossing asserted in at most {ERROR:.0%} of the sweeps that only reach 1.",
+        f"coverage at least {LEAST:.0%} but for chance, a sweep whose kind is known called so in {RIGHT:.0%} at least, "
+        f"and a crossing asserted in at most {ERROR:.0%} of the sweeps that only reach 1.",
     )
 
 

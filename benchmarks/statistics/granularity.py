@@ -36,6 +36,7 @@ POINTS = 7
 OVERHEAD_S = 1e-3
 WITHIN = 0.02
 LEAST, MOST = 0.93, 0.97
+FOUND = 0.9
 
 
 def lognormal(rng: np.random.Generator, rounds: int) -> Floats:
@@ -121,7 +122,7 @@ def main() -> int:
         width = median(((each.high or 0) - (each.low or 0)) / 2 / each.point for each in known)
         chance = 2 * (covered * (1 - covered) / len(known)) ** 0.5 if options.quick else 0.0
         fine &= abs(middle - 1) <= WITHIN and LEAST - chance <= covered <= MOST + chance
-        fine &= len(known) >= 0.95 * cases
+        fine &= len(known) >= FOUND * cases
         page.row(
             name,
             f"{threshold:.0%}",

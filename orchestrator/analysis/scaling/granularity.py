@@ -18,6 +18,9 @@ from orchestrator.model.findings import Estimate
 from orchestrator.model.runs import Cell, CellResult, Run
 
 GranularityKind: TypeAlias = Literal["found", "never", "always", "unclear"]
+UNDECIDED: Final = (
+    1.2  # times the threshold that the longest tasks' efficiency may be, if none is to reach it
+)
 LEAST_SHARE: Final = 0.1  # of the shorter length: a round's task length is no less, whatever its noise
 
 
@@ -54,8 +57,9 @@ class WorkPoint:
 class Granularity:
     """How long tasks must be for a cell to reach `threshold`, from points of rising length.
 
-    `found` with the function's own time there, `work_s`; `never` significantly above the threshold in the tested range;
-    `always`, even with the shortest tasks; or `unclear`: too few rounds, or significant on one side alone.
+    `found` with the function's own time there, `work_s`; `never` significantly above the threshold, and with the
+    longest tasks not far above it; `always`, even with the shortest tasks; or `unclear`: too few rounds, or too much
+    noise.
     """
 
     cell: Cell  # without a length
@@ -108,7 +112,8 @@ def granularity(cell: Cell, points: Sequence[WorkPoint], threshold: float) -> Gr
     sides = [point.side(threshold) for point in points]
     plain = Granularity(cell, "unclear", threshold, tuple(points))
     if not any(side > 0 for side in sides):
-        known = all(each.efficiency is not None and each.efficiency.low is not None for each in points)
+        longest = points[-1].efficiency
+        known = longest is not None and longest.high is not None and longest.high <= UNDECIDED * threshold
         return replace(plain, kind="never") if known else plain
     first_above = next(index for index, side in enumerate(sides) if side > 0)
     if not any(side < 0 for side in sides[:first_above]):

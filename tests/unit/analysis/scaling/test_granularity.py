@@ -72,6 +72,20 @@ def test_two_threads_that_take_turns_are_never_half_efficient() -> None:
     )
 
 
+def test_noise_that_hides_an_efficiency_well_above_the_threshold_is_unclear_and_not_never() -> None:
+    run = swept(CELERY, 1e-2, efficiency=0.8)
+    wild = tuple(
+        replace(
+            each,
+            samples=tuple(replace(s, makespan_s=s.makespan_s * 2 ** (s.round % 3)) for s in each.samples),
+        )
+        if each.cell.distributed
+        else each
+        for each in run.cells
+    )
+    assert only(replace(run, cells=wild)).kind == "unclear"
+
+
 def test_a_strategy_that_is_efficient_throughout_has_no_length() -> None:
     found = only(swept(CELERY, 1e-6))
     assert (found.kind, granularity_text(found).never, granularity_text(found).work_s) == (
