@@ -84,6 +84,8 @@ def _options(plan: Plan) -> Iterator[str]:
     yield f"--slots {','.join(map(str, slots))}"
     yield f"--rounds {plan.rounds}"
     yield f"--warmup {plan.warmup}"
+    if plan.budget_s is not None:
+        yield f"--budget {plan.budget_s:g}"
     yield from _repeated("transport", (cell.transport for cell in cells))
     yield from _repeated("chunk", (cell.chunk for cell in cells if cell.distributed))
     yield from _repeated("data", (cell.data for cell in cells))

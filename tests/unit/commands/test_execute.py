@@ -119,7 +119,7 @@ def test_pictures_of_the_source_that_are_left_out_are_mentioned_once(monkeypatch
         yield
 
     monkeypatch.setattr(session, "measured", measured)
-    options = Options(source=str(pictures), images=8, output=str(tmp_path / "results"))
+    options = Options(stages=("download",), source=str(pictures), images=8, output=str(tmp_path / "results"))
     with pytest.raises(NothingMeasuredError):
         run_and_report(options)
     assert capsys.readouterr().err.splitlines() == [
