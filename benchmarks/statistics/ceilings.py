@@ -17,7 +17,7 @@ from pathlib import Path
 
 from orchestrator.analysis.analyse import analyse
 from orchestrator.analysis.stats.intervals import throughput
-from orchestrator.commands.progress import Silent
+from orchestrator.commands.progress import Lines
 from orchestrator.measurement import session
 from orchestrator.model.runs import Cell, Run
 from orchestrator.phrases.numbers import number
@@ -47,7 +47,7 @@ def measured(
         images=64,
         rounds=str(rounds),
     )
-    with session.measured(options, check(options), Silent(), lambda _: None) as run:
+    with session.measured(options, check(options), Lines(), lambda _: None) as run:
         return run
 
 

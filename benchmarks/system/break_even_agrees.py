@@ -16,7 +16,7 @@ from pathlib import Path
 from orchestrator.analysis.analyse import analyse
 from orchestrator.analysis.scaling.crossover import BreakEven, side_of
 from orchestrator.analysis.scaling.sweep import Sweep, smallest_difference
-from orchestrator.commands.progress import Silent
+from orchestrator.commands.progress import Lines
 from orchestrator.measurement import session
 from orchestrator.model.runs import Run
 from orchestrator.phrases.headline import headline
@@ -34,7 +34,7 @@ def measured(quick: bool) -> Run:
     """Sweep the size, as `breakeven --slots 2` does; a quick one stops at small pictures."""
     small = {"high": 256.0, "points": 6, "rounds": "6"} if quick else {}
     asked = Options("breakeven", slots=2, **small)  # type: ignore[arg-type]
-    with session.measured(asked, check(asked), Silent(), lambda _: None) as run:
+    with session.measured(asked, check(asked), Lines(), lambda _: None) as run:
         return run
 
 

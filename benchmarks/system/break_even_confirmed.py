@@ -14,7 +14,7 @@ from pathlib import Path
 
 from orchestrator.analysis.scaling.sweep import sweeps
 from orchestrator.analysis.verdicts.verdict import verdicts
-from orchestrator.commands.progress import Silent
+from orchestrator.commands.progress import Lines
 from orchestrator.measurement import session
 from orchestrator.model.findings import Verdict
 from orchestrator.model.runs import Run
@@ -46,7 +46,7 @@ def options(command: str, rounds: int, size: str | None = None) -> Options:
 
 def measured(asked: Options) -> Run:
     """Measure without showing progress."""
-    with session.measured(asked, check(asked), Silent(), lambda _: None) as run:
+    with session.measured(asked, check(asked), Lines(), lambda _: None) as run:
         return run
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from orchestrator.analysis.queueing.prediction import HypotheticalFleet, predict
 from orchestrator.analysis.stats.intervals import makespan
-from orchestrator.commands.progress import Silent
+from orchestrator.commands.progress import Lines
 from orchestrator.measurement import session
 from orchestrator.model.runs import CellResult, Run
 from orchestrator.planning.option_checks import check
@@ -43,7 +43,7 @@ def measured(slots: tuple[int, ...], rounds: int, images: int) -> Run:
         latency_ms=100.0,
         rounds=str(rounds),
     )
-    with session.measured(options, check(options), Silent(), lambda _: None) as run:
+    with session.measured(options, check(options), Lines(), lambda _: None) as run:
         return run
 
 

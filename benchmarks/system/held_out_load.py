@@ -17,7 +17,7 @@ from pathlib import Path
 from orchestrator.analysis.analyse import analyse
 from orchestrator.analysis.queueing.open_loop import Predictor
 from orchestrator.analysis.queueing.prediction import HypotheticalFleet
-from orchestrator.commands.progress import Silent
+from orchestrator.commands.progress import Lines
 from orchestrator.measurement import session
 from orchestrator.model.runs import Run
 from orchestrator.phrases.load import quantile_name
@@ -37,7 +37,7 @@ LARGEST_MEDIAN, FEWEST_COVERED = 0.15, 0.9
 
 def measured(options: Options) -> Run:
     """Measure on a fresh fleet."""
-    with session.measured(options, check(options), Silent(), lambda _: None) as run:
+    with session.measured(options, check(options), Lines(), lambda _: None) as run:
         return run
 
 

@@ -17,7 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from orchestrator.analysis.scaling.granularity import Granularity, granularities
-from orchestrator.commands.progress import Silent
+from orchestrator.commands.progress import Lines
 from orchestrator.measurement import session
 from orchestrator.model.runs import Cell, Run
 from orchestrator.phrases.cells import cell_name
@@ -41,7 +41,7 @@ LEAST_RIGHT = 0.95
 
 def measured(asked: Options) -> Run:
     """Measure without showing progress."""
-    with session.measured(asked, check(asked), Silent(), lambda _: None) as run:
+    with session.measured(asked, check(asked), Lines(), lambda _: None) as run:
         return run
 
 
