@@ -8,6 +8,7 @@ benchmarks/statistics/queueing_theory.py compares it with the formulas that exis
 from __future__ import annotations
 
 import heapq
+from math import inf
 from typing import TypeAlias
 
 import numpy as np
@@ -30,7 +31,7 @@ def waits_s(arrivals_s: Floats, services_s: Floats, slots: int) -> Floats:
         waits: Floats = np.maximum.accumulate(arrivals_s - before_s) + before_s - arrivals_s
         return np.maximum(waits, 0.0)
     begins_s = np.empty(len(arrivals_s))
-    free_at = [0.0] * min(slots, max(1, len(arrivals_s)))  # when each slot is free again, as a heap
+    free_at = [-inf] * min(slots, max(1, len(arrivals_s)))  # when each slot is free again, as a heap
     for task, (arrival_s, service_s) in enumerate(zip(arrivals_s.tolist(), services_s.tolist(), strict=True)):
         begin_s = max(arrival_s, free_at[0])
         begins_s[task] = begin_s

@@ -60,3 +60,9 @@ def test_no_task_begins_before_it_arrives_or_before_a_slot_is_free(
         busy = np.sum((begins_s[:task] <= begin_s - 1e-9) & (ends_s[:task] > begin_s + 1e-9))
         assert busy < slots
         assert begin_s >= arrivals_s[task] - 1e-9
+
+
+def test_tasks_may_arrive_before_time_zero():
+    arrivals_s, services_s = np.array([-5.0, -4.5, -4.0, 1.0]), np.array([1.0, 1.0, 1.0, 1.0])
+    assert waits_s(arrivals_s, services_s, 1).tolist() == [0.0, 0.5, 1.0, 0.0]
+    assert waits_s(arrivals_s, services_s, 2).tolist() == [0.0, 0.0, 0.0, 0.0]

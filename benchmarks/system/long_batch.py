@@ -1,6 +1,6 @@
 """Does the memory of the orchestrator stay flat in one long batch, and its throughput steady?
 
-    python benchmarks/system/load.py [--quick] [--update-docs] [--tasks N]
+    python benchmarks/system/long_batch.py [--quick] [--update-docs] [--tasks N]
 
 Sends 100,000 empty tasks in one Celery batch to two embedded workers. Goals: resident memory grows by at most 5 %
 from the first tenth to the last, and the throughput of the last tenth is within 10 % of the first's. Takes
