@@ -30,7 +30,10 @@ Floats: TypeAlias = NDArray[np.float64]
 # The quantiles that are shown, and the fewest tasks that each needs: ten beyond it.
 QUANTILES: Final[Mapping[float, int]] = {q: round(10 / (1 - q)) for q in (0.5, 0.9, 0.95, 0.99)}
 FEWEST_TASKS: Final = min(QUANTILES.values())
-BLOCKS: Final = 10  # of a sample, of equal length
+BLOCKS: Final = 15  # of equal length, of all samples, that the interval of a quantile resamples
+GROWTH_BLOCKS: Final = (
+    9  # of all samples: longer ones tell better that a backlog does not grow, shorter ones that it does
+)
 GRID: Final = 4096  # ordered latencies between which resampled quantiles are not told apart
 GROWTH_MARGIN: Final = 0.05  # of the tasks that arrive; a backlog that grows more slowly is sustained
 LATE_S: Final = 0.01  # a task that the generator sends later than this was held up
@@ -165,7 +168,7 @@ def latency_quantiles(times: Sequence[tuple[Times, float]]) -> dict[float, Estim
         point = _order_statistic(ordered, quantile) if len(ordered) >= fewest else np.inf
         found[quantile] = None
         if isfinite(point):
-            estimate = bootstrapped(point, drawn[quantile].tolist(), BLOCKS * len(times))
+            estimate = bootstrapped(point, drawn[quantile].tolist(), ceil(BLOCKS / len(times)) * len(times))
             bounded = estimate.high is None or isfinite(estimate.high)
             found[quantile] = estimate if bounded else Estimate(point)
     return found
@@ -173,12 +176,14 @@ def latency_quantiles(times: Sequence[tuple[Times, float]]) -> dict[float, Estim
 
 def resampled_latencies(times: Sequence[tuple[Times, float]], seed: int = SEED) -> dict[float, Floats]:
     """Return the quantiles of the latency in `RESAMPLES` draws of blocks, over all rounds."""
+    of_sample = ceil(BLOCKS / len(times))
     blocks = [
-        number * BLOCKS + np.minimum(BLOCKS - 1, each.planned * (BLOCKS / duration_s)).astype(np.int64)
+        number * of_sample
+        + np.minimum(of_sample - 1, each.planned * (of_sample / duration_s)).astype(np.int64)
         for number, (each, duration_s) in enumerate(times)
     ]
     latencies = np.concatenate([each.latency for each, _ in times])
-    return resampled_quantiles(latencies, np.concatenate(blocks), BLOCKS * len(times), seed)
+    return resampled_quantiles(latencies, np.concatenate(blocks), of_sample * len(times), seed)
 
 
 def resampled_quantiles(
@@ -226,9 +231,10 @@ def backlog_growth(traces: Sequence[Trace]) -> Estimate | None:
     tasks = sum(sum(each >= 0 for each in trace.planned_us) for trace in traces)
     if tasks < FEWEST_TASKS:
         return None
+    blocks = ceil(GROWTH_BLOCKS / len(traces))
     changes = np.concatenate(
-        [np.diff(backlog(trace, np.linspace(0, trace.duration_s, BLOCKS + 1).tolist())) for trace in traces]
-    ) / (tasks / (BLOCKS * len(traces)))
+        [np.diff(backlog(trace, np.linspace(0, trace.duration_s, blocks + 1).tolist())) for trace in traces]
+    ) / (tasks / (blocks * len(traces)))
     point = float(changes.mean())
     reach = student_quantile(ASKED_LEVEL, len(changes) - 1)
     half = reach * float(changes.std(ddof=1)) / sqrt(len(changes))

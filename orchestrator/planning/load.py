@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from math import isfinite
+from math import ceil, isfinite
 from typing import Final
 
 from orchestrator.analysis.load import FEWEST_TASKS, QUANTILES, WARMUP_S
@@ -96,7 +96,7 @@ def _check_enough(options: Options, rate: float, fewest: int, why: str) -> None:
         raise UsageError(
             f"--rate {rate:g} for {options.duration_s:g} s in each of {options.load_rounds} rounds gives about "
             f"{tasks:,.0f} tasks, and {fewest:,} are needed ({why}); choose --duration "
-            f"{needed / rate / options.load_rounds:,.0f} or more rounds"
+            f"{ceil(needed / rate / options.load_rounds)}, or more --rounds"
         )
 
 

@@ -61,7 +61,7 @@ def _ratios(old: CellResult, new: CellResult) -> list[LatencyChange]:
     assert before is not None and after is not None  # noqa: S101, PT018 - both have samples
     # Different seeds, or both runs would draw the same blocks.
     drawn = [resampled_latencies(_times(each), seed) for each, seed in ((old, SEED), (new, SEED + 1))]
-    freedom = BLOCKS * min(len(old.open_loops), len(new.open_loops)) - 1
+    freedom = BLOCKS - 1
     changes = []
     for quantile in JUDGED:
         a, b = before.latency_s[quantile], after.latency_s[quantile]
