@@ -64,12 +64,12 @@ def reason(verdict: Verdict) -> str:
         return obstacle_sentence(verdict.obstacle)
     assert verdict.ratio and verdict.celery and verdict.versus  # noqa: S101, PT018 - it has no obstacle
     celery, versus = cell_name(verdict.celery, "prose"), cell_name(verdict.versus, "prose")
-    margin = percent(verdict.margin)
-    took_so_long = took(verdict.ratio, verdict.rounds, than=versus)
-    compared = f"{celery} {took_so_long}{unlike(verdict)}{_loaded(verdict)}"
+    compared = f"{celery} {took(verdict.ratio, verdict.rounds, than=versus)}{unlike(verdict)}"
     if verdict.verdict == "ties":
-        return f"{compared}: less than {margin} apart, so neither is worth choosing for speed"
-    return compared if verdict.lacks is None else f"{compared}: {lacking(verdict)}"
+        compared += f": less than {percent(verdict.margin)} apart, so neither is worth choosing for speed"
+    elif verdict.lacks is not None:
+        compared += f": {lacking(verdict)}"
+    return f"{compared}{_loaded(verdict)}"
 
 
 def lacking(verdict: Verdict) -> str:
