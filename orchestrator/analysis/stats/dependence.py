@@ -32,9 +32,9 @@ SHORTEST_SHARE: Final = 1 / 12  # of all rounds; a shorter stretch moves the mid
 SAME: Final = 9  # digits of a logarithm; what differs beyond them is a rounding error
 MOST_PLACES: Final = 128  # ends of stretches that are tried; of more rounds, only some
 FEWEST_TO_SPLIT: Final = 10  # rounds; fewer give a stretch no chance to differ significantly
-# The largest standardised rank sum of any stretch of n rounds exceeds 2.2 + 0.36 log n - 75 / n^2 in about 3 % of
+# The largest standardised rank sum of any stretch of n rounds exceeds 2.4 + 0.36 log n - 75 / n^2 in about 2 % of
 # undisturbed runs (simulated). A part of a run must exceed `LEAST_LIMIT`, too.
-LIMIT: Final = 2.2
+LIMIT: Final = 2.4
 LIMIT_GROWTH: Final = 0.36
 LIMIT_OF_FEW: Final = 75.0
 LEAST_LIMIT: Final = 2.1

@@ -27,7 +27,7 @@ Floats: TypeAlias = NDArray[np.float64]
 ASKED_LEVEL: Final = (
     0.95  # intervals have the lowest level from this one on that their number of rounds allows
 )
-CLEARANCE: Final = 0.3  # how far from 1 the interval of a difference must stay, as a share of its own width
+CLEARANCE: Final = 0.29  # how far from 1 the interval of a difference must stay, as a share of its own width
 FEWEST_ROUNDS: Final = 6  # fewer give no interval: at 5 even the widest one covers only 93.75 %
 VERDICT_ROUNDS: Final = 7  # fewer give no verdict: choosing the best of several cells takes one round
 

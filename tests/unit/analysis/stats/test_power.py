@@ -16,7 +16,7 @@ def ratio(at: float, reach: float) -> Estimate:
 def test_the_smallest_difference_grows_with_the_interval_and_is_at_least_the_margin() -> None:
     narrow, wide = (smallest_difference(ratio(0.0, reach), 0.05) or 0 for reach in (0.001, 0.2))
     assert narrow == pytest.approx(0.05, abs=0.002)
-    assert wide == pytest.approx(exp(1.6 * 0.2 + 0.84 * 2 * 0.2 / 1.96) - 1, rel=0.01)
+    assert wide == pytest.approx(exp(1.58 * 0.2 + 0.84 * 2 * 0.2 / 1.96) - 1, rel=0.01)
     assert smallest_difference(Estimate(1.5), 0.05) is None
 
 
@@ -44,7 +44,7 @@ def test_the_rounds_that_are_asked_for_are_the_fewest_that_decide_in_8_of_10_cas
 
 
 def test_an_interval_that_is_nearly_narrow_enough_needs_few_rounds() -> None:
-    assert (rounds_to_decide(ratio(0.2, 0.2 / 1.6), 49, 0.05) or 0) < 49 * (sqrt(2) - 1) * 2
+    assert (rounds_to_decide(ratio(0.2, 0.2 / 1.58), 49, 0.05) or 0) < 49 * (sqrt(2) - 1) * 2
 
 
 def test_no_number_of_rounds_is_named_beyond_a_thousand() -> None:
