@@ -6,6 +6,7 @@ a dark one, too. Takes about five minutes on two cores; needs Debian's chromium.
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -26,6 +27,7 @@ FLAGS = [
 RUNS = {
     "run": ["run"],
     "breakeven": ["breakeven", "--slots", "2", "--latency-ms", "0"],
+    "task-length": ["breakeven", "--axis", "work", "--slots", "2"],
     "scale": ["scale", "--slots", "1,2,3,4", "--stage", "download", "--latency-ms", "100", "--images", "24"],
 }
 
@@ -35,6 +37,22 @@ def report_of(arguments: list[str], folder: Path) -> Path:
     command = [sys.executable, "-m", "orchestrator", *arguments, "--output", str(folder)]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     return next(folder.glob("*.html"))
+
+
+def draw_map(report: Path) -> None:
+    """Draw the map of a run as a picture of its own."""
+    command = [
+        sys.executable,
+        "-m",
+        "orchestrator",
+        "report",
+        str(report.with_suffix(".json")),
+        "--format",
+        "png",
+    ]
+    with tempfile.TemporaryDirectory() as folder:
+        subprocess.run([*command, "--output", folder], check=True, stdout=subprocess.DEVNULL)
+        shutil.copy(next(Path(folder).glob("map-*.png")), IMAGES / "map.png")
 
 
 def take(page: Page, report: Path, name: str, height: int) -> None:
@@ -50,6 +68,7 @@ def main() -> None:
     IMAGES.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         reports = {name: report_of(arguments, Path(folder) / name) for name, arguments in RUNS.items()}
+        draw_map(reports["run"])
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         for scheme in ("light", "dark"):
             page = browser.new_page(color_scheme=scheme, device_scale_factor=1.5)

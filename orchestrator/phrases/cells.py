@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final, Literal, TypeAlias
 
 from orchestrator.model.runs import DEFAULT_POOL, Cell, Run
-from orchestrator.phrases.numbers import count, per_second
+from orchestrator.phrases.numbers import count, per_second, seconds
 from orchestrator.strategies import STRATEGIES
 
 Detail: TypeAlias = Literal["short", "long", "prose"]
@@ -80,3 +80,12 @@ def origin_latencies(run: Run) -> str:
     swept = [cell.latency_ms for cell in run.plan.cells if cell.latency_ms is not None]
     ends = dict.fromkeys((min(swept), max(swept))) if swept else [run.plan.latency_ms]
     return f"{' to '.join(f'{each:g}' for each in ends)} ms"
+
+
+def task_lengths(run: Run) -> str:
+    """Return the length of the tasks of `spin`, or the range of a sweep of it; empty if a run has other stages."""
+    lengths = [cell.work_s for cell in run.plan.cells]
+    known = [each for each in lengths if each is not None]
+    if len(known) < len(lengths) or not known:
+        return ""
+    return " to ".join(dict.fromkeys(map(seconds, (min(known), max(known)))))

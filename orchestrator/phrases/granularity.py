@@ -57,24 +57,18 @@ def granularity_text(found: Granularity) -> GranularityText:
 def granularity_sentence(found: Granularity) -> str:
     """Say how long a task must be for a cell to reach the efficiency that was asked for."""
     who = f"{cell_name(found.cell)} on {count(found.cell.slots, 'slot')}"
-    share = "half" if found.threshold == 0.5 else percent(found.threshold)
+    reached = _efficient(found.threshold)
     shortest, longest = (seconds(each.typical_s[0]) for each in (found.points[0], found.points[-1]))
     if found.kind == "never":
-        return (
-            f"{who} at no length up to {longest} spends significantly more than {share} of its slots' time on the "
-            "work."
-        )
+        return f"{who} is significantly more than {reached} at no length of a task up to {longest}."
     if found.kind == "always":
-        return f"{who} spends more than {share} of its slots' time on the work even with tasks of {shortest}."
+        return f"{who} is more than {reached} even with tasks of {shortest}."
     if found.work_s is None or found.metg_s is None:
-        return (
-            f"It is unclear from what length of a task on {who} spends {share} of its slots' time on the work; use "
-            "more --rounds, or a wider range with --from and --to."
-        )
+        return f"{who}: it is unclear from where on it is {reached}; use more --rounds, or --from and --to."
     rounds = len(found.bracket[0].rounds) if found.bracket else 0
+    within = evidence(found.work_s, rounds, seconds)
     return (
-        f"{who} spends {share} of its slots' time on the work from tasks of {seconds(found.work_s.point)} on "
-        f"({evidence(found.work_s, rounds, seconds)}); with its overhead such a task takes a slot "
+        f"{who} is {reached} from tasks of {seconds(found.work_s.point)} on ({within}); such a task keeps a slot for "
         f"{seconds(found.metg_s.point)} (METG)."
     )
 
@@ -86,19 +80,21 @@ def granularity_headline(found: Sequence[Granularity]) -> tuple[str, str] | None
         return None
     first = min(celery, key=lambda each: each.cell.chunk or 1)
     others = "; ".join(f"{_name(each.cell)} {_from(each)}" for each in found if each is not first)
-    share = "half" if first.threshold == 0.5 else percent(first.threshold)
-    lead = f"To be {share} efficient, with the function's own time: {others}." if others else ""
+    reached = _efficient(first.threshold)
+    lead = f"To be {reached}: {others}." if others else ""
     if first.kind == "found" and first.work_s is not None:
         within = interval(first.work_s, seconds, " to ")
-        need = f"A task must take {seconds(first.work_s.point)} for Celery to be {share} efficient here"
+        need = f"A task must take {seconds(first.work_s.point)} for Celery to be {reached} here"
         return f"{need} ({within})" if within else need, lead
     text = {
-        "never": f"Celery is never {share} efficient here with the tasks that were measured",
-        "always": f"Celery is more than {share} efficient here even with the shortest tasks",
+        "never": f"Celery is never {reached} here with the tasks that were measured",
+        "always": f"Celery is more than {reached} here even with the shortest tasks",
     }
-    return text.get(
-        first.kind, f"It is unclear how long a task must be for Celery to be {share} efficient"
-    ), lead
+    return text.get(first.kind, f"It is unclear how long a task must be for Celery to be {reached}"), lead
+
+
+def _efficient(threshold: float) -> str:
+    return "half efficient" if threshold == 0.5 else f"{percent(threshold)} efficient"
 
 
 def _name(cell: Cell) -> str:

@@ -8,7 +8,7 @@ from typing import Final, Literal
 
 from orchestrator.analysis.analyse import Findings
 from orchestrator.model.runs import Cell, Run
-from orchestrator.phrases.cells import cell_name, image_sizes, origin_latencies
+from orchestrator.phrases.cells import cell_name, image_sizes, origin_latencies, task_lengths
 from orchestrator.phrases.charts import in_stage
 from orchestrator.phrases.numbers import count, interval, level, rate, seconds, size
 from orchestrator.phrases.verdicts import load_sentence, smallest_sentence
@@ -55,6 +55,8 @@ def _batch(run: Run) -> str:
     if plan.function is not None:
         of_all = f" of the {plan.function.tasks:,}" if plan.function.tasks != plan.images else ""
         return f"{count(plan.images, 'input')}{of_all} in {plan.function.inputs}"
+    if lengths := task_lengths(run):
+        return f"{count(plan.images, 'task')} of {lengths}"
     of = f" of {image_sizes(run)}" if plan.source == "origin" else ""
     return f"{count(plan.images, 'image')}{of} from {plan.source}"
 
@@ -144,7 +146,9 @@ def plan_facts(run: Run) -> list[tuple[str, str]]:
     """Return what was measured, as names and values."""
     plan, cpu = run.plan, run.environment.cpu
     images, source = str(plan.images), plan.source
-    if plan.function is not None:
+    if lengths := task_lengths(run):
+        images, source = f"{plan.images} of {lengths}", "none: stage spin needs no picture"
+    elif plan.function is not None:
         source = f"{plan.function.count:,} in {plan.function.inputs}"
     elif plan.source == "origin":
         images = f"{plan.images} of {image_sizes(run)}"

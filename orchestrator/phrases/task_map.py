@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from math import ceil
+from typing import Final
 
 from orchestrator.analysis.scaling.task_map import Border, TaskMap
+from orchestrator.model.findings import Estimate
 from orchestrator.phrases.answer import CHOICES
 from orchestrator.phrases.numbers import count, seconds
+
+MOST_SLOTS: Final = 1000  # more are as good as none
 
 
 def map_sentence(found: TaskMap) -> str:
@@ -24,6 +28,12 @@ def map_sentence(found: TaskMap) -> str:
     )
 
 
+def slots_range(slots: Estimate) -> str:
+    """Return the interval of a border in whole slots: `2 to 5`, `2 or more` where no number may be enough."""
+    low, high = ceil(slots.low or slots.point), ceil(slots.high or slots.point)
+    return f"{low} or more" if high > MOST_SLOTS else f"{low} to {high}"
+
+
 def _here(border: Border) -> str:
     return f"{CHOICES.get(border.here, border.here)} finishes first on this machine".replace(
         "threads finishes", "threads finish"
@@ -34,5 +44,5 @@ def _celery(border: Border) -> str:
     slots = border.slots
     if slots is None:
         return "and no number of slots elsewhere would make Celery the first"
-    within = "" if slots.low is None or slots.high is None else f" ({ceil(slots.low)} to {ceil(slots.high)})"
+    within = "" if slots.low is None or slots.high is None else f" ({slots_range(slots)})"
     return f"Celery does from {count(ceil(slots.point), 'slot')} on other machines{within}, by the model"

@@ -19,6 +19,8 @@ from orchestrator.analysis.queueing.stations import stations_besides_slots
 from orchestrator.analysis.scaling.granularity import Granularity
 from orchestrator.analysis.stats.intervals import estimate
 from orchestrator.analysis.verdicts.comparability import eligible
+from orchestrator.analysis.verdicts.selection import select_best
+from orchestrator.analysis.verdicts.verdict import candidates, is_celery
 from orchestrator.model.findings import Estimate
 from orchestrator.model.runs import DEFAULT_POOL, Cell, CellResult, Run
 
@@ -71,13 +73,15 @@ def task_maps(run: Run, found: Sequence[Granularity], demands: Demands) -> tuple
     if run.plan.axis is not None or stage is None:
         return ()
     able = eligible(run.of_stage(stage))
-    for alone in (each for each in able if each.cell.strategy == "serial"):
-        beside = [_Measured(each, alone) for each in able if each.cell.kernel == alone.cell.kernel]
-        made = _task_map(run, beside, demands)
-        if made is not None:
-            own_s = estimate([each / alone.samples[0].tasks for each in alone.makespans_s.values()])
-            return (replace(made, work_s=None if own_s is None else own_s.point),)
-    return ()
+    best = select_best([each for each in candidates(able, is_celery) if _is_plain(each.cell, run.plan.slots)])
+    kernel = None if best is None else best.best.cell.kernel
+    alone = next((e for e in able if e.cell.strategy == "serial" and e.cell.kernel == kernel), None)
+    if best is None or alone is None:
+        return ()
+    beside = [e for e in able if e.cell.kernel == kernel and (not e.cell.distributed or e is best.best)]
+    made = _task_map(run, [_Measured(each, alone) for each in beside], demands)
+    own_s = estimate([each / alone.samples[0].tasks for each in alone.makespans_s.values()])
+    return () if made is None or own_s is None else (replace(made, work_s=own_s.point),)
 
 
 def _of_sweep(
@@ -85,7 +89,9 @@ def _of_sweep(
 ) -> TaskMap | None:
     """Return the map of a kernel from each strategy's longest tasks below its threshold, which show its overhead."""
     measured = []
-    for each in found:
+    celery = [each for each in found if each.cell.distributed]
+    shortest = min(celery, key=lambda each: each.work_s.point if each.work_s else float("inf"), default=None)
+    for each in (each for each in found if each not in celery or each is shortest):
         cell = (each.bracket[0] if each.bracket else each.points[-1]).cell
         alone = replace(
             cell, strategy="serial", slots=1, transport=None, chunk=None, data=None, pool=None, events=None
@@ -96,7 +102,7 @@ def _of_sweep(
 
 
 def _task_map(run: Run, measured: Sequence[_Measured], demands: Demands) -> TaskMap | None:
-    """Return the map of cells that run one kernel; `None` without a Celery cell whose demands are known."""
+    """Return the map of one Celery cell and those beside it, of one kernel; `None` if its demands are not known."""
     lengths = np.array(LENGTHS_S)
     plain = [each for each in measured if _is_plain(each.result.cell, run.plan.slots)]
     here = {
@@ -104,18 +110,10 @@ def _task_map(run: Run, measured: Sequence[_Measured], demands: Demands) -> Task
         for each in plain
         if each.result.cell.strategy in ("threads", "processes")
     }
-    there = {
-        each.result.cell: made
-        for each in plain
-        if each.result.cell.distributed
-        if (made := _slots_there(each, lengths, demands)) is not None
-    }
-    if not there:
-        return None
-    first = next(iter(there))
-    known = [set(each) for each in here.values()] + [set(each) for each in there.values()]
-    rounds = sorted(set.intersection(*known))
-    if not rounds:
+    celery = next((each for each in plain if each.result.cell.distributed), None)
+    there = {} if celery is None else _slots_there(celery, lengths, demands)
+    rounds = sorted(set(there).intersection(*here.values()))
+    if celery is None or not rounds:
         return None
     strategies = ["serial", *(cell.strategy for cell in here)]
     times = np.stack(
@@ -125,13 +123,10 @@ def _task_map(run: Run, measured: Sequence[_Measured], demands: Demands) -> Task
     winners = np.median(times, axis=1).argmin(axis=0)
     borders = []
     for index, length_s in enumerate(LENGTHS_S):
-        reached = [
-            estimate([_border(made[r], index, quickest[row, index]) for row, r in enumerate(rounds)])
-            for made in there.values()
-        ]
-        best = min((each for each in reached if each is not None), key=lambda each: each.point)
-        borders.append(Border(length_s, strategies[winners[index]], best if best.point < FAR / 2 else None))
-    return TaskMap(first.stage, first.kernel, run.plan.slots, None, tuple(borders))
+        slots = estimate([_border(there[r], index, quickest[row, index]) for row, r in enumerate(rounds)])
+        reached = slots is not None and slots.point < FAR / 2
+        borders.append(Border(length_s, strategies[winners[index]], slots if reached else None))
+    return TaskMap(celery.result.cell.stage, celery.result.cell.kernel, run.plan.slots, None, tuple(borders))
 
 
 def _is_plain(cell: Cell, slots: int) -> bool:
@@ -168,12 +163,12 @@ class _There:
     most_per_s: float
 
 
-def _slots_there(measured: _Measured, lengths: Floats, demands: Demands) -> dict[int, _There] | None:
+def _slots_there(measured: _Measured, lengths: Floats, demands: Demands) -> dict[int, _There]:
     """Return what a cell would need of slots that have processors of their own, by round."""
     known = demands(measured.result.cell)
+    found: dict[int, _There] = {}
     if known is None:
-        return None
-    found = {}
+        return found
     for sample in measured.result.samples:
         needed = known.by_round.get(sample.round)
         if needed is None or sample.stations is None or sample.hops is None:
@@ -183,7 +178,7 @@ def _slots_there(measured: _Measured, lengths: Floats, demands: Demands) -> dict
         moving_s = max(0.0, sample.stations.slot_s / sample.tasks - sample.hops.compute_s)
         slot_s = lengths + moving_s + needed.overhead_s / known.chunk
         found[sample.round] = _There(slot_s, min(limits, default=float("inf")))
-    return found or None
+    return found
 
 
 def _border(there: _There, index: int, quickest_s: float) -> float:

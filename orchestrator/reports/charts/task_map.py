@@ -12,8 +12,8 @@ from orchestrator.analysis.scaling.task_map import Border, TaskMap
 from orchestrator.model.runs import Run
 from orchestrator.phrases.answer import CHOICES
 from orchestrator.phrases.charts import MAP_LEGEND
-from orchestrator.phrases.numbers import NONE, interval, level, number, seconds
-from orchestrator.phrases.task_map import map_sentence
+from orchestrator.phrases.numbers import NONE, level, number, seconds
+from orchestrator.phrases.task_map import map_sentence, slots_range
 from orchestrator.reports.charts.chart import (
     Chart,
     Spec,
@@ -54,7 +54,7 @@ def _of_map(found: TaskMap) -> Chart:
                 seconds(each.length_s),
                 CHOICES.get(each.here, each.here),
                 NONE if each.slots is None else number(each.slots.point),
-                interval(each.slots) or NONE,
+                NONE if each.slots is None or each.slots.low is None else slots_range(each.slots),
                 level(each.slots),
             )
             for each in found.borders[::ROWS]

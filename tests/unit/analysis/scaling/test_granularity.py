@@ -66,9 +66,8 @@ def test_two_threads_that_take_turns_are_never_half_efficient() -> None:
     found = only(swept(THREADS, 1e-5, parallel=1.0))
     assert (found.kind, found.work_s, found.metg_s) == ("never", None, None)
     assert granularity_text(found).never
-    assert (
-        "threads on 2 slots at no length up to 72.9 ms spends significantly more than half"
-        in granularity_sentence(found)
+    assert granularity_sentence(found) == (
+        "threads on 2 slots is significantly more than half efficient at no length of a task up to 72.9 ms."
     )
 
 
@@ -99,7 +98,7 @@ def test_too_few_rounds_for_an_interval_are_unclear_and_not_never() -> None:
     run = swept(THREADS, 1e-5, parallel=1.0)
     few = replace(run, cells=tuple(replace(each, samples=each.samples[:3]) for each in run.cells))
     assert only(few).kind == "unclear"
-    assert "It is unclear from what length" in granularity_sentence(only(few))
+    assert "it is unclear from where on it is half efficient" in granularity_sentence(only(few))
 
 
 def test_the_lengths_on_either_side_are_measured_again_with_their_serial_cells() -> None:
