@@ -66,14 +66,14 @@ def wrong_values(url: str, folder: Path) -> dict[str, str]:
     python = {
         "PYTHONPATH": str(folder),
         "PYTHONSTARTUP": str(folder / "startup.py"),
-        "PYTHONPYCACHEPREFIX": str(folder / "cache"),
         "PYTHONMALLOC": "debug",
         "PYTHONINTMAXSTRDIGITS": "640",
         "PYTHONIOENCODING": "ascii",
         "PYTHONOPTIMIZE": "2",
         "PYTHONWARNINGS": "error",
     }
-    return {**dict.fromkeys(of_all(), url), **dict.fromkeys(of_python(), "1"), **python}
+    wrong = {**dict.fromkeys(of_all(), url), **dict.fromkeys(of_python(), "1"), **python}
+    return {name: value for name, value in wrong.items() if name not in KEPT}
 
 
 def measured(environment: Mapping[str, str], folder: Path, *options: str) -> dict[str, Any]:
