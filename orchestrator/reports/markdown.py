@@ -50,7 +50,7 @@ def render(run: Run, findings: Findings) -> str:
             "",
             in_markdown(elsewhere_sentence(answer)),
         ]
-    lines += [] if findings.function is None else _function(findings.function)
+    lines += _function(findings.function) if findings.function and run.plan.axis is None else []
     added = added_sentence(answer.added) if answer.stages else ""
     lines += [
         "",

@@ -109,7 +109,7 @@ def _answer(run: Run, findings: Findings, width: int, table: bool) -> list[Rende
     elif stages:
         parts += [Text(), Text(here(run, findings.answer)), *_stages(run, stages)]
         parts += [Text(there)] if (there := elsewhere_sentence(findings.answer)) else []
-    parts += [] if findings.function is None else _function(findings.function)
+    parts += _function(findings.function) if findings.function and run.plan.axis is None else []
     parts += [Text()]
     parts += [Text(added)] if (added := added_sentence(findings.answer.added)) and stages else []
     parts += [Text(noise_sentence(findings))] if findings.noise_floor else []

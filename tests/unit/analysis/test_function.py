@@ -1,0 +1,102 @@
+"""How long all inputs of a function take by each row, and what the function was seen to do."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from orchestrator.analysis.analyse import analyse
+from orchestrator.analysis.function import FunctionFindings, function_findings
+from orchestrator.model.runs import Cell, CellResult, Function, Run, Sample
+from orchestrator.phrases.function import duration, introduction, row_texts, rows_heading, trait_sentence
+from orchestrator.reports import markdown, terminal
+from tests.examples import example_run
+
+COMPUTES = Function(
+    "jobs:f", "range(1000)", 1_000, 1_000, 0.01, 0.02, 1_000, 2_000, calls=4_217, about_s=58.0
+)
+WAITS = replace(COMPUTES, waiting=0.96, many_slots=16)
+
+
+def made(function: Function, **makespans_s: float) -> Run:
+    """A run of ten tasks a batch, by strategy."""
+    run = example_run()
+    cells = tuple(
+        CellResult(
+            Cell("function", function.name, strategy, 1 if strategy == "serial" else 2),
+            0.1,
+            tuple(Sample(round_, 0, 0.0, makespan_s, 10, ok=10) for round_ in range(7)),
+        )
+        for strategy, makespan_s in makespans_s.items()
+    )
+    plan = replace(run.plan, images=10, function=function, cells=tuple(each.cell for each in cells))
+    return replace(run, plan=plan, cells=cells, proof=None)
+
+
+def found(function: Function, **makespans_s: float) -> FunctionFindings:
+    findings = function_findings(made(function, **makespans_s), None)
+    assert findings is not None
+    return findings
+
+
+def test_each_row_is_extrapolated_to_all_inputs_the_shortest_first() -> None:
+    rows = found(COMPUTES, serial=0.1, threads=0.1, processes=0.05).rows
+    assert [(row.cell.strategy, row.total_s, row.speedup) for row in rows] == [
+        ("processes", pytest.approx(5.0), pytest.approx(2.0)),
+        ("serial", pytest.approx(10.0), 1.0),
+        ("threads", pytest.approx(10.0), 1.0),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("function", "threads_s", "trait"),
+    [
+        (COMPUTES, 0.1, "holds the GIL"),
+        (COMPUTES, 0.055, "releases the GIL"),
+        (COMPUTES, 0.08, "computes"),
+        (WAITS, 0.05, "waits"),
+        (replace(COMPUTES, waiting=0.4), 0.1, "computes"),
+    ],
+)
+def test_what_it_was_seen_to_do_follows_from_its_waiting_and_from_threads(
+    function: Function, threads_s: float, trait: str
+) -> None:
+    assert found(function, serial=0.1, threads=threads_s).trait == trait
+
+
+def test_there_is_nothing_without_a_function() -> None:
+    assert analyse(example_run()).function is None
+
+
+def test_the_rows_and_what_follows_are_said() -> None:
+    run = made(WAITS, serial=0.1, threads=0.05)
+    findings = analyse(run)
+    assert findings.function is not None
+    assert rows_heading(findings.function) == (
+        "Time for all 1,000 inputs of jobs:f, extrapolated from batches of 10:"
+    )
+    assert [row_texts(row) for row in findings.function.rows] == [
+        ("threads", "2 slots", "5.00 s", "2.0× faster"),
+        ("serial", "1 slot", "10.0 s", ""),
+    ]
+    assert "waits 96 % of its time, so more slots than processors help" in trait_sentence(findings.function)
+    for text in (terminal.render(run, findings), markdown.render(run, findings)):
+        assert "Time for all 1,000 inputs" in text
+
+
+def test_a_function_is_introduced_with_how_often_it_will_be_called() -> None:
+    plan = replace(made(WAITS, serial=0.1).plan, rounds=11)
+    assert introduction(plan, WAITS) == (
+        "jobs:f: 10.0 ms an input, 96 % waiting, 1.00 kB in, 2.00 kB out; will be called about 4,200 times in about "
+        "58 s (11 rounds of 10 inputs)"
+    )
+
+
+def test_long_times_have_long_units() -> None:
+    assert [duration(value) for value in (3.4, 119, 720, 7200 * 2.6)] == [
+        "3.40 s",
+        "119 s",
+        "12 min",
+        "5.2 h",
+    ]
