@@ -80,10 +80,13 @@ def measured(
             trial = stack.enter_context(function_trial(options, processes, watcher.step, watcher.note))
             check_function(fleet.workers if fleet else (), trial.tried.name, trial.tried.version)
             options = fitted(options, layout_of(options, slots), trial.tried)
-        plan = resolve(options, source, slots, watcher.note)
+        notes: list[str] = []  # shown once the source is known to work
+        plan = resolve(options, source, slots, notes.append)
         if crowded := oversubscription(plan, options.broker is None, usable_cpus(), free_memory()):
             watcher.note(crowded)
         inputs = _inputs(options, plan, source, processes, watcher, trial)
+        for each in notes:
+            watcher.note(each)
         stack.enter_context(allowing(inputs.origins))
         if options.broker is None and needs_fleet(options):
             fleet, startup_s = _started_fleet(stack, options, plan, processes, inputs, watcher)
