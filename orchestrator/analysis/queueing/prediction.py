@@ -33,7 +33,6 @@ from orchestrator.model.flow_control import (
     ROUND_TRIPS_PER_MESSAGE,
 )
 from orchestrator.model.runs import Cell, CellResult, Plan, Run
-from worker.payloads import TRANSPORTS
 from worker.stages import STAGES
 
 MODEL_MARGIN: Final = 0.05  # the model's error beyond noise; docs/measurements/prediction.md
@@ -254,6 +253,9 @@ def round_trips(cell: Cell, chunk: int) -> RoundTrips:
     its outputs in one (`get_many`); a worker gets and stores task by task (worker/tasks.py). Other transports need
     none. URLs travel in the message. Resident data is neither put nor fetched on the clock.
     """
+    # Imported here: it loads the client of Redis, which no other analysis needs.
+    from worker.payloads import TRANSPORTS  # noqa: PLC0415
+
     transport = TRANSPORTS.get(cell.transport or "")
     if transport is None or not transport.in_broker:
         return RoundTrips(ROUND_TRIPS_PER_MESSAGE, 0, 0)
