@@ -36,7 +36,6 @@ GROWTH_BLOCKS: Final = (
 )
 GRID: Final = 4096  # ordered latencies between which resampled quantiles are not told apart
 GROWTH_MARGIN: Final = 0.05  # of the tasks that arrive; a backlog that grows more slowly is sustained
-LATE_S: Final = 0.01  # a task that the generator sends later than this was held up
 
 WARMUP_S: Final = 2.0  # seconds at the start of a sample whose tasks do not count
 DRAIN_S: Final = 5.0  # seconds after the last arrival in which outputs still count
@@ -73,7 +72,7 @@ class LoadRow:
     lag_s: Mapping[float, float | None]  # how late the generator sent, by quantile
     backlog_at_end: int  # in the round with the largest
     growth: Estimate | None
-    sustained: bool | None
+    sustained: bool | None  # `None` also where tasks were lost, which ended the backlog
     parts: tuple[Part, ...]
     kept: bool | None  # whether the plan's promise is kept; `None` without one, and with too few tasks
     disturbances: tuple[str, ...]
@@ -135,7 +134,7 @@ def load_row(result: CellResult, objective: Objective | None = None) -> LoadRow 
         lag_s=MappingProxyType(_lags(np.concatenate([each.lag for each in times]))),
         backlog_at_end=int(max(backlog(trace, [trace.duration_s])[0] for _, trace in samples)),
         growth=growth,
-        sustained=_sustained(growth),
+        sustained=None if any(each.lost for each, _ in samples) else _sustained(growth),
         parts=_parts([each for each, _ in samples], times),
         kept=None if objective is None else _kept(latency_s[objective.quantile], len(latencies), objective),
         disturbances=tuple(each.disturbed for each, _ in samples if each.disturbed is not None),

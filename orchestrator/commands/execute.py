@@ -67,7 +67,7 @@ def exit_code(run: Run) -> int:
     sound = all(result.correct and not result.failures for result in run.cells)
     sound = sound and all(result.counted or not result.disturbed for result in run.cells)
     sound = sound and not promise_missed(run, analyse(run).load)
-    disturbed = [sample for result in run.cells for sample in result.disturbed]
+    disturbed = [sample for result in run.cells for sample in (*result.disturbed, *result.open_loops)]
     return 0 if sound and not any(sample.lost or sample.wrong for sample in disturbed) else 1
 
 

@@ -108,6 +108,8 @@ class OpenLoop:
                     show_at = now + SHOW_EVERY_S
                     latency_s = now - planned_s[outcome.task_id]
                     self.progress(now - begins_at, latency_s, len(arrivals.sent_s) - len(self.ended_s))
+            if self.clock() < arrivals.ends_at:  # the strategy gave up, so what was never sent is lost, too
+                self.lost.update(range(len(arrivals.sent_s), len(tasks)))
         except KeyboardInterrupt:
             measured_s = self.clock() - begins_at
             if measured_s <= 0:

@@ -262,8 +262,9 @@ class CellResult:
 
     @property
     def correct(self) -> bool:
-        """Whether every sample that counts is correct."""
-        return all(sample.correct for sample in self.counted)
+        """Whether every batch that counts is correct; under load, lost tasks leave the latency of the others right."""
+        wrong = any(sample.wrong or sample.duplicated for sample in self.open_loops)
+        return not wrong and all(sample.correct for sample in self.samples)
 
     @property
     def usable(self) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from orchestrator.analysis.analyse import Findings
-from orchestrator.analysis.load import DRAIN_S, GROWTH_MARGIN, WARMUP_S, LoadRow
+from orchestrator.analysis.load import GROWTH_MARGIN, WARMUP_S, LoadRow
 from orchestrator.model.findings import Estimate
 from orchestrator.model.runs import Cell, Objective, Run
 from orchestrator.phrases.cells import PROPER_NAMES, cell_name
@@ -195,7 +195,7 @@ def load_sentences(findings: Findings) -> list[str]:
 
 def _gone(row: LoadRow) -> str:
     lost = f"{count(row.lost, 'task')} lost" if row.lost else ""
-    unfinished = f"{count(row.unfinished, 'task')} unfinished {DRAIN_S:g} s after the last arrival"
+    unfinished = f"{count(row.unfinished, 'task')} unfinished when the sample ended"
     return " and ".join(filter(None, (lost, unfinished if row.unfinished else "")))
 
 

@@ -155,7 +155,7 @@ def plan_facts(run: Run) -> list[tuple[str, str]]:
         source = f"origin, {origin_latencies(run)} latency"
         source += "" if plan.bandwidth_mbit is None else f", {plan.bandwidth_mbit:g} Mbit/s"
     swept = sorted({cell.slots for cell in plan.cells}) if plan.axis == "slots" else [plan.slots]
-    measured = max((len(result.samples) for result in run.cells), default=0)
+    measured = max((len(result.counted) for result in run.cells), default=0)
     return [
         ("images" if plan.function is None else "inputs in a batch", images),
         ("source" if plan.function is None else "inputs", source),
@@ -214,7 +214,7 @@ def failure_lines(run: Run) -> tuple[FailureLine, ...]:
     for result in run.cells:
         if not result.correct:
             totals = {
-                name: sum(getattr(sample, name) for sample in result.samples)
+                name: sum(getattr(sample, name) for sample in result.counted)
                 for name in ("lost", "duplicated", "wrong")
             }
             counts = ", ".join(f"{total} {name}" for name, total in totals.items() if total)

@@ -9,8 +9,8 @@ from typing import Final, TypeAlias
 from orchestrator.analysis.stats.intervals import VERDICT_ROUNDS
 from orchestrator.model.findings import Observation
 from orchestrator.model.runs import Cell, TaskFailure
-from orchestrator.phrases.cells import cell_name
-from orchestrator.phrases.numbers import count, evidence, number, percent
+from orchestrator.phrases.cells import arrival_rate, cell_name
+from orchestrator.phrases.numbers import count, evidence, number, percent, seconds
 from orchestrator.phrases.verdicts import ROUNDS_RULE
 
 Texts: TypeAlias = tuple[str, str]
@@ -124,6 +124,18 @@ WORDS: Final[Mapping[str, Callable[..., Texts]]] = {
     "incomplete": _incomplete,
     "unsound": _unsound,
     "disturbed": _disturbed,
+    "open loops disturbed": lambda samples, first, cause, lost: (
+        f"{count(samples, 'sample')} disturbed ({'first ' if samples > 1 else ''}{first.stage}, "
+        f"{cell_name(first, 'prose')}, {arrival_rate(first)}: {cause})",
+        "the latencies count all the same"
+        + (
+            f"; {count(lost, 'task')} were lost: find out what broke" if lost else ", so run again without it"
+        ),
+    ),
+    "late generator": lambda cell, late_s: (
+        f"5 % of the tasks were sent {seconds(late_s)} late or more ({cell_name(cell, 'prose')}, {arrival_rate(cell)})",
+        "latencies include it; leave the orchestrator a processor of its own, or lower the rate",
+    ),
     "failed tasks": _failed_tasks,
     "not compared": lambda cells: (
         f"{_cells(cells)} failed other tasks than cells that did the same work, or all of them",

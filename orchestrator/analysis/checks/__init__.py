@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Final, TypeAlias
 
-from orchestrator.analysis.checks import machine, tasks, timing
+from orchestrator.analysis.checks import machine, open_loops, tasks, timing
 from orchestrator.model.findings import Observation
 from orchestrator.model.runs import Run
 
@@ -15,6 +15,8 @@ CHECKS: Final[tuple[Check, ...]] = (
     tasks.incomplete,
     tasks.unsound,
     tasks.disturbed,
+    open_loops.disturbed_loops,
+    open_loops.late_generator,
     tasks.failed_tasks,
     tasks.not_compared,
     timing.too_few_rounds,

@@ -16,28 +16,10 @@ from orchestrator.analysis.load import (
     resampled_quantiles,
 )
 from orchestrator.analysis.queueing.waits import waits_s
-from orchestrator.model.runs import Cell, CellResult, MeanHops, Objective, Sample, Trace
+from orchestrator.model.runs import Cell, CellResult, MeanHops, Objective, Trace
+from tests.load_examples import sample, trace
 
 CELL = Cell("decode", "asarray", "threads", 2, rate_per_s=100.0)
-
-
-def trace(planned_s, latencies_s, duration_s=10.0, lag_s=0.001, lost=()) -> Trace:
-    """A trace of tasks; a latency of `None` is one without an end."""
-    ends = [None if late is None else at + late for at, late in zip(planned_s, latencies_s, strict=True)]
-    return Trace(
-        duration_s,
-        tuple(round(at * 1e6) for at in planned_s),
-        tuple(round((at + lag_s) * 1e6) for at in planned_s),
-        tuple(None if end is None else round(end * 1e6) for end in ends),
-        tuple(None if end is None else 500 for end in ends),
-        tuple(lost),
-    )
-
-
-def sample(of: Trace, number: int = 0, **more) -> Sample:
-    tasks = sum(at >= 0 for at in of.planned_us)
-    ended = sum(at >= 0 and end is not None for at, end in zip(of.planned_us, of.ended_us, strict=True))
-    return Sample(number, 0, 20.0 * number, of.duration_s, tasks, ended, trace=of, **more)
 
 
 def result(*traces: Trace, **more) -> CellResult:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from itertools import islice
+
 import numpy as np
 import pytest
 
@@ -123,6 +125,17 @@ def test_lost_failed_wrong_and_repeated_outcomes_are_told_apart():
     assert sample.trace.ended_us[0] is None
     assert [(each.task, each.type) for each in failures] == [(5, LOST), (6, "ValueError")]
     assert sample.disturbed == "1 task lost (the broker went away)"
+
+
+def test_what_is_never_sent_because_the_strategy_gave_up_is_lost():
+    class GivesUp(OneSlot):
+        def serve(self, arrivals):
+            yield from islice(super().serve(arrivals), 10)
+
+    sample, _ = measured(GivesUp(Time()), [0.1 * number for number in range(40)])
+    assert (sample.ok, sample.lost) == (10, 30)
+    assert sample.trace.lost == tuple(range(10, 40))
+    assert sample.disturbed == "30 tasks lost"
 
 
 def interrupting(at: int):

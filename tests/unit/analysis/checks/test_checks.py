@@ -7,6 +7,7 @@ from orchestrator.analysis.checks import CHECKS, warnings
 from orchestrator.model import runs
 from orchestrator.model.environment import Broker, Load, Preflight
 from orchestrator.model.runs import CellResult, Run, TaskFailure
+from tests.load_examples import at_rate, load_run
 from tests.unit.analysis.made_runs import (
     HOPS,
     REDIS,
@@ -66,6 +67,8 @@ FIRES: list[tuple[str, Run]] = [
     ("unsound", run_of(result(SERIAL, STEADY, duplicated=1))),
     ("unsound", run_of(result(SERIAL, STEADY, wrong=1))),
     ("disturbed", upset(0, 1, 2, 3, 4, 5, 6)),
+    ("open loops disturbed", load_run(at_rate(THREADS, 20.0, 0.02, disturbed="a worker died"))),
+    ("late generator", load_run(at_rate(THREADS, 20.0, 0.02, lag_s=0.011))),
     ("failed tasks", failing()),
     ("not compared", run_of(result(SERIAL, STEADY), result(REDIS, STEADY, ok=7, failed=1))),
     ("not compared", run_of(result(SERIAL, STEADY, ok=0, failed=8))),
@@ -95,6 +98,8 @@ QUIET_RUNS: list[tuple[str, Run]] = [
     ("incomplete", run_of(result(SERIAL, STEADY))),
     ("unsound", run_of(result(SERIAL, STEADY, ok=7, failed=1))),
     ("disturbed", run_of(result(SERIAL, STEADY))),
+    ("open loops disturbed", load_run()),
+    ("late generator", load_run(at_rate(THREADS, 20.0, 0.02, lag_s=0.009))),
     ("failed tasks", run_of(result(SERIAL, STEADY))),
     ("not compared", failing()),
     ("too few rounds", run_of(result(SERIAL, STEADY))),

@@ -1,0 +1,106 @@
+"""Runs under load, as every report shows them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from orchestrator import results
+from orchestrator.analysis.analyse import analyse
+from orchestrator.analysis.verdicts.regressions import compare
+from orchestrator.commands.execute import exit_code
+from orchestrator.model.runs import Objective
+from orchestrator.phrases.headline import headline
+from orchestrator.reports import REPORTS
+from orchestrator.reports.charts import draw_all
+from orchestrator.reports.comparison import COMPARISON_REPORTS
+from tests.examples import CELERY, THREADS
+from tests.load_examples import at_rate, load_run
+
+PROMISE = Objective(0.95, 0.04)
+
+
+def test_the_terminal_has_a_row_a_rate_within_80_columns():
+    text = REPORTS["terminal"](load_run(), analyse(load_run()))
+    assert max(map(len, text.splitlines())) <= 80
+    rows = [line.split() for line in text.splitlines() if line.strip().startswith(("20/s ", "40/s "))]
+    assert [(row[0], row[-1]) for row in rows] == [("20/s", "yes"), ("40/s", "yes")] * 2
+    assert "mean at 40/s 50.0 ms" not in text  # the mean is of the trace
+    assert "% computing" in text
+
+
+def test_every_other_report_has_each_row():
+    run = load_run(objective=PROMISE)
+    for name in ("markdown", "html"):
+        text = REPORTS[name](run, analyse(run))
+        assert "20/s" in text
+        assert "celery" in text
+    lines = REPORTS["csv"](run, analyse(run)).splitlines()
+    assert len(lines) == 1 + 3 * 2 * (200 + 400)
+    assert lines[0].endswith("round,position,planned_us,sent_us,ended_us,service_us,lost")
+
+
+def test_the_result_file_keeps_every_task_and_reads_it_again():
+    run = load_run(objective=PROMISE)
+    text = results.dumps(run)
+    assert text.count("\n") < 2_000  # a list of times is a line
+    assert results.from_json(results.json.loads(text)) == run
+    (row, *_) = results.json.loads(text)["load"]
+    assert (row["strategy"], row["rate_per_s"], row["offered"], row["sustained"]) == (
+        "threads",
+        20.0,
+        600,
+        True,
+    )
+    assert row["latency_s"]["p99"] is None
+    assert 0.015 < row["latency_s"]["p95"]["point"] < 0.026
+
+
+def test_a_missed_promise_makes_the_exit_code_1_and_is_in_the_headline():
+    kept = load_run(at_rate(THREADS, 40.0, 0.02), objective=PROMISE)
+    missed = load_run(objective=PROMISE)
+    assert (exit_code(kept), exit_code(missed)) == (0, 1)
+    assert headline(analyse(kept)).text == "p95 within 40.0 ms kept at 40/s"
+    assert headline(analyse(missed)).text == "p95 within 40.0 ms kept: threads up to 40/s; not Celery"
+
+
+def test_a_search_misses_its_promise_only_if_no_rate_keeps_it():
+    rates = (at_rate(THREADS, 20.0, 0.02), at_rate(THREADS, 40.0, 0.09))
+    assert exit_code(load_run(*rates, objective=PROMISE)) == 1
+    assert exit_code(load_run(*rates, objective=PROMISE, searched=True)) == 0
+    assert exit_code(load_run(at_rate(CELERY, 20.0, 0.09), objective=PROMISE, searched=True)) == 1
+
+
+def test_lost_tasks_and_disturbances_are_said_and_leave_the_latency_of_the_others():
+    run = load_run(at_rate(CELERY, 40.0, 0.02, disturbed="the broker went away", lost=9))
+    text = REPORTS["terminal"](run, analyse(run))
+    assert "9 tasks lost" not in text.split("\n", maxsplit=1)[0]
+    assert "27 tasks lost at 40/s" in text
+    assert exit_code(run) == 1
+    (row,) = analyse(run).load
+    assert row.latency_s[0.95] is not None
+    assert row.sustained is None
+
+
+def test_the_page_draws_latency_over_the_rate_with_the_promise_and_over_time_at_a_chosen_rate():
+    run = load_run(objective=PROMISE)
+    over_rate, over_time = draw_all(run, analyse(run))
+    assert over_rate.name == "latency-grayscale"
+    assert "p95 within 40.0 ms" in str(over_rate.spec)
+    assert len(over_rate.rows) == 4
+    assert [each["value"] for each in over_time.spec["params"]] == [40.0]
+    assert {row[1] for row in over_time.rows} == {"20/s", "40/s"}
+
+
+def test_compare_judges_p95_at_each_rate_that_both_runs_have():
+    old = load_run()
+    slower = load_run(at_rate(THREADS, 20.0, 0.03), at_rate(THREADS, 40.0, 0.02))
+    found = {(each.cell.rate_per_s, each.quantile): each.change for each in compare(old, slower).latencies}
+    assert found[20.0, 0.95] == "regression"
+    assert found[40.0, 0.95] == "same"
+    assert compare(old, slower).regression
+    assert not compare(old, replace(old, id="4567cdef")).regression
+    text = COMPARISON_REPORTS["terminal"](compare(old, slower), old, slower)
+    assert "+50" in text
+    assert "only in the old run: grayscale: Celery" in text
+    assert "40/s" in text
+    assert max(map(len, text.splitlines())) <= 80
