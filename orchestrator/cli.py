@@ -35,15 +35,17 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 COMMANDS: dict[str, Callable[..., Any]] = {
-    "run": measuring_command("run", "Compare every stage, kernel and strategy, and say where Celery helps."),
+    "run": measuring_command("run", "Say what to use for each stage, and whether Celery pays."),
     "scale": measuring_command(
-        "scale", "Measure the same work on more and more slots: the curve, what bounds it, and the COST."
+        "scale",
+        "Measure throughput on more and more slots. Says what bounds it, and from how many slots Celery wins.",
     ),
     "breakeven": measuring_command(
-        "breakeven", "Sweep the work of a task and find where Celery starts to pay, with an interval."
+        "breakeven",
+        "Find from what size or length of a task Celery pays. Or from what latency, chunk or number of tasks.",
     ),
     "load": measuring_command(
-        "load", "Measure what latency tasks see at an arrival rate, and whether a promise is kept."
+        "load", "Measure the latency that tasks see at an arrival rate. Says whether a promise is kept."
     ),
     "compare": compare,
     "predict": predict,

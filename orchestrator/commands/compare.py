@@ -29,7 +29,7 @@ def compare(
         str | None, option("--format", "terminal (the default), markdown or json.", "NAME")
     ] = None,
 ) -> int:
-    """Say what became slower or faster from one result to another; exit 1 on a regression."""
+    """Say what became slower or faster between two results. The exit code is 1 on a regression."""
     # Imported here: they load NumPy and pydantic, which --help can do without.
     from orchestrator import results  # noqa: PLC0415
     from orchestrator.analysis.verdicts.regressions import compare as compare_runs  # noqa: PLC0415

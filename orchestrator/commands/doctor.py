@@ -26,7 +26,7 @@ def doctor(
         ),
     ] = None,
 ) -> int:
-    """Check broker, workers, versions, clocks and Flower, and say what to do about what is missing."""
+    """Check that everything a run needs is there. Says what to do about what is missing."""
     # Imported here: they load Celery and psutil, which --help can do without.
     from orchestrator.measurement.doctor import run_checks  # noqa: PLC0415
 

@@ -43,7 +43,7 @@ def origin(
         bool, option("--on-demand", "Serve whatever image, size, latency and bandwidth a URL asks for.")
     ] = False,
 ) -> int:
-    """Serve the benchmark's images over HTTP with a set latency and bandwidth, until Ctrl-C."""
+    """Serve the benchmark's images over HTTP. With a set latency and bandwidth, until Ctrl-C."""
     # Imported here: they load tornado and NumPy, which --help can do without.
     from pathlib import Path  # noqa: PLC0415
 

@@ -93,7 +93,7 @@ def predict(
     ] = "poisson",
     json: Annotated[bool, option("--json", "Print JSON and nothing else.")] = False,
 ) -> int:
-    """Predict what a fleet that is not here would make of the measured work, and say on what assumptions.
+    """Predict what a fleet that is not here would do. Says on what assumptions.
 
     Of each stage the best Celery cell is predicted, on other slots, machines and networks; every figure has an
     interval. With --rate, the latency of tasks that arrive is predicted, and how many slots keep a promise.

@@ -16,6 +16,9 @@ BATCHES: Final = (RUN, SCALE, BREAKEVEN)  # those that time a whole batch
 AUTO: Final = "auto"  # the value of --rounds that lets a target and a budget end the run
 TARGET_OF_MARGIN: Final = 0.5  # of the margin, within which intervals must be for --rounds auto to stop
 BUDGET_S: Final = 300.0  # seconds that measuring may take
+SWEEP_ROUNDS: Final = (
+    10  # of a sweep: its points support each other, so each needs fewer than a cell of `run`
+)
 EFFICIENCY: Final = 0.5  # the share of its slots' time from which METG counts a task as long enough
 TOLERANCE: Final = 1e-9  # relative, of floats in the outputs of a user's function
 FUNCTION_BUDGET_S: Final = 60.0  # seconds that measuring a user's function may take
@@ -26,7 +29,6 @@ MAX_SLOTS: Final = 10_000
 MAX_ROUNDS: Final = 4_000  # as many as a result file may have samples of a cell
 MIN_POINTS, MAX_POINTS = 6, 50
 
-PROFILE_DEFAULT: Final = "the profile's"
 LISTED: Final = "'orchestrator list' names them."
 OPTION: Final = "option"  # the key of an `Option` in a field's metadata
 
@@ -78,14 +80,83 @@ def broker_url(given: str | None) -> str | None:
     return settings.broker_url if "broker_url" in settings.model_fields_set else None
 
 
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """Defaults that belong together; `slots` is `None` where it follows the usable processors."""
+
+    description: str
+    images: int
+    width: int
+    height: int
+    latency_ms: float
+    bandwidth_mbit: float | None
+    slots: int | None
+    rounds: int
+    warmup: int
+    transports: tuple[str, ...]
+    chunks: tuple[int, ...]
+    data: tuple[str, ...]
+    budget_s: float = BUDGET_S  # that measuring may take, the warm-up included
+    small: tuple[int, int] | None = None  # width and height for slow kernels
+
+
+PROFILES: Mapping[str, Profile] = {
+    "quick": Profile(
+        description="every stage, kernel and strategy within a minute on two cores, slow kernels on small pictures",
+        images=8,
+        width=800,
+        height=800,
+        latency_ms=10.0,
+        bandwidth_mbit=None,
+        slots=None,
+        rounds=49,
+        warmup=1,
+        transports=("redis",),
+        chunks=(1, 4),
+        data=("local",),
+        budget_s=40.0,
+        small=(128, 96),
+    ),
+    "notebook": Profile(
+        description="the notebook's workload: 20 pictures of 800x800 on 4 slots, every row of it",
+        images=20,
+        width=800,
+        height=800,
+        latency_ms=100.0,
+        bandwidth_mbit=100.0,
+        slots=4,
+        rounds=7,
+        warmup=1,
+        transports=("redis",),
+        chunks=(1, 5),
+        data=("local",),
+    ),
+}
+
+
+def of_profiles(value: Callable[[Profile], object]) -> str:
+    """Return a default as help shows it, for each profile that has another: `8; notebook: 20`."""
+    first, *others = ((name, str(value(each))) for name, each in PROFILES.items())
+    return "; ".join((first[1], *(f"{name}: {text}" for name, text in others if text != first[1])))
+
+
 def _option(flag: str, help_: str, metavar: str | None = None, *, value: Any = None, **more: Any) -> Any:
     """A field whose default is `value`, with its `Option`."""
     return field(default=value, metadata={OPTION: Option(flag, help_, metavar, **more)})
 
 
-def _by_profile(flag: str, help_: str, metavar: str, limits: Any = None, **more: Any) -> Any:
-    """A field whose default the profile decides."""
-    return _option(flag, help_, metavar, default=PROFILE_DEFAULT, limits=limits, **more)
+def _by_profile(
+    flag: str,
+    help_: str,
+    metavar: str,
+    value: Callable[[Profile], object],
+    limits: Any = None,
+    sweep: str | None = None,
+    **more: Any,
+) -> Any:
+    """A field whose default is `value` of the profile; in `scale` and `breakeven`, `sweep`."""
+    shown = of_profiles(value) + (f"; scale and breakeven: {sweep}" if sweep else "")
+    return _option(flag, help_, metavar, default=shown, limits=limits, **more)
 
 
 def _names(kind: str, help_: str, metavar: str = "NAME", default: str | bool = True, **more: Any) -> Any:
@@ -100,7 +171,7 @@ class Options:
     command: str = RUN
     slot_counts: tuple[int, ...] = _option(
         "--slots",
-        "Numbers of slots, such as 1,2,4.",
+        "Numbers of slots to measure, such as 1,2,4.",
         "N,N,...",
         value=(1, 2, 3, 4),
         commands=(SCALE,),
@@ -123,10 +194,12 @@ class Options:
         commands=(BREAKEVEN,),
         default=False,
     )
-    high: float | None = _option("--to", "Where it ends.", "NUMBER", commands=(BREAKEVEN,), default=False)
+    high: float | None = _option(
+        "--to", "Where the sweep ends, in the same unit.", "NUMBER", commands=(BREAKEVEN,), default=False
+    )
     points: int = _option(
         "--points",
-        "How many points, at even steps of the logarithm.",
+        "Points of the sweep, at even steps of the logarithm.",
         "N",
         value=7,
         commands=(BREAKEVEN,),
@@ -188,8 +261,8 @@ class Options:
     )
     inputs: str | None = _option(
         "--inputs",
-        "Its inputs: a .jsonl file, a text file (a line each), a folder (a path each), PKG.MOD:NAME of an iterable, "
-        "range(N), or - for JSON lines on standard input.",
+        "Inputs of --function: a .jsonl file, a text file (a line each), a folder (a path each), PKG.MOD:NAME of an "
+        "iterable, range(N), or - for JSON lines on standard input.",
         "SPEC",
         commands=BATCHES,
         default=False,
@@ -230,7 +303,7 @@ class Options:
     transports: tuple[str, ...] = _names(
         "transport",
         f"How payloads reach Celery workers, or processes (repeatable); {LISTED}",
-        default=PROFILE_DEFAULT,
+        default=of_profiles(lambda profile: ", ".join(profile.transports)),
     )
     chunks: tuple[int, ...] = _option(
         "--chunk",
@@ -238,14 +311,14 @@ class Options:
         "N",
         value=(),
         commands=BATCHES,
-        default=PROFILE_DEFAULT,
+        default=f"{of_profiles(lambda profile: ', '.join(map(str, profile.chunks)))}; scale and breakeven: 1",
         limits=(1, MAX_IMAGES),
     )
     data: tuple[str, ...] = _names(
         "data",
         "Where Celery's data is: local or resident (repeatable).",
         "local|resident",
-        PROFILE_DEFAULT,
+        of_profiles(lambda profile: ", ".join(profile.data)),
         commands=BATCHES,
     )
     events: tuple[str, ...] = _names(
@@ -257,8 +330,15 @@ class Options:
         "prefork|solo|threads",
         default=f"{DEFAULT_POOL}; of --broker, what its workers have",
     )
-    images: int | None = _by_profile("--images", "Images in a batch.", "N", (1, MAX_IMAGES))
-    size: str | None = _by_profile("--size", "Size of the synthetic images, WIDTHxHEIGHT.", "WIDTHxHEIGHT")
+    images: int | None = _by_profile(
+        "--images", "Images in a batch.", "N", lambda profile: profile.images, (1, MAX_IMAGES)
+    )
+    size: str | None = _by_profile(
+        "--size",
+        "Size of the synthetic images.",
+        "WIDTHxHEIGHT",
+        lambda profile: f"{profile.width}x{profile.height}",
+    )
     source: str = _option(
         "--source",
         "Where images come from: origin, a directory, or a URL with {i} in it.",
@@ -266,10 +346,18 @@ class Options:
         value="origin",
     )
     latency_ms: float | None = _by_profile(
-        "--latency-ms", "Latency of every request to the origin.", "MS", (0.0, 60_000.0)
+        "--latency-ms",
+        "Latency of every request to the origin.",
+        "MS",
+        lambda profile: f"{profile.latency_ms:g}",
+        (0.0, 60_000.0),
     )
     bandwidth_mbit: float | None = _by_profile(
-        "--bandwidth-mbit", "Bandwidth of every connection to the origin.", "MBIT", (0.001, 1_000_000.0)
+        "--bandwidth-mbit",
+        "Bandwidth of every connection to the origin.",
+        "MBIT",
+        lambda profile: "unlimited" if profile.bandwidth_mbit is None else f"{profile.bandwidth_mbit:g}",
+        (0.001, 1_000_000.0),
     )
     work_ms: float | None = _option(
         "--work-ms", "Length of a spin task.", "MS", default="10", limits=(0.001, 60_000.0)
@@ -279,7 +367,7 @@ class Options:
         "Threads, processes and Celery slots to use.",
         "N",
         commands=(RUN, BREAKEVEN, LOAD),
-        default="the fleet's of --broker, else the profile's",
+        default=f"{of_profiles(lambda profile: profile.slots or 'as processors, 2 to 4')}; with --broker, its workers'",
         limits=(1, MAX_SLOTS),
         parser=parse_slot_count,
     )
@@ -287,6 +375,8 @@ class Options:
         "--rounds",
         "Rounds that count, each with every cell once; auto goes on until the intervals are narrow.",
         "N|auto",
+        lambda profile: profile.rounds,
+        sweep=f"at most {SWEEP_ROUNDS}",
         commands=BATCHES,
     )
     load_rounds: int = _option(
@@ -310,14 +400,19 @@ class Options:
         "Seconds that measuring may take; fewer rounds, then fewer images, make it fit.",
         "SECONDS",
         commands=BATCHES,
-        default="the profile's, without --rounds",
+        default=f"{of_profiles(lambda profile: f'{profile.budget_s:g}')}; with --rounds N: none",
         limits=(1.0, 86_400.0),
     )
     warmup: int | None = _by_profile(
-        "--warmup", "Rounds before them that do not count.", "N", (0, MAX_ROUNDS), commands=BATCHES
+        "--warmup",
+        "Warm-up rounds, which do not count.",
+        "N",
+        lambda profile: profile.warmup,
+        (0, MAX_ROUNDS),
+        commands=BATCHES,
     )
     seed: int = _option(
-        "--seed", "Of the images and of the order within rounds.", "N", value=1, limits=(0, 2**32 - 1)
+        "--seed", "Seed of the images and of the order within rounds.", "N", value=1, limits=(0, 2**32 - 1)
     )
     margin: float = _option(
         "--margin",
@@ -365,57 +460,3 @@ def options_of(command: str) -> Mapping[str, tuple[Field[Any], Option]]:
     """Return the fields that are options of a command, in the order of its help."""
     found = ((each, option_of(each)) for each in fields(Options))
     return {each.name: (each, option) for each, option in found if option and command in option.commands}
-
-
-@dataclass(frozen=True, slots=True)
-class Profile:
-    """Defaults that belong together; `slots` is `None` where it follows the usable processors."""
-
-    description: str
-    images: int
-    width: int
-    height: int
-    latency_ms: float
-    bandwidth_mbit: float | None
-    slots: int | None
-    rounds: int
-    warmup: int
-    transports: tuple[str, ...]
-    chunks: tuple[int, ...]
-    data: tuple[str, ...]
-    budget_s: float = BUDGET_S  # that measuring may take, the warm-up included
-    small: tuple[int, int] | None = None  # width and height for slow kernels
-
-
-PROFILES: Mapping[str, Profile] = {
-    "quick": Profile(
-        description="every stage, kernel and strategy within a minute on two cores, slow kernels on small pictures",
-        images=8,
-        width=800,
-        height=800,
-        latency_ms=10.0,
-        bandwidth_mbit=None,
-        slots=None,
-        rounds=49,
-        warmup=1,
-        transports=("redis",),
-        chunks=(1, 4),
-        data=("local",),
-        budget_s=40.0,
-        small=(128, 96),
-    ),
-    "notebook": Profile(
-        description="the notebook's workload: 20 pictures of 800x800 on 4 slots, every row of it",
-        images=20,
-        width=800,
-        height=800,
-        latency_ms=100.0,
-        bandwidth_mbit=100.0,
-        slots=4,
-        rounds=7,
-        warmup=1,
-        transports=("redis",),
-        chunks=(1, 5),
-        data=("local",),
-    ),
-}

@@ -15,14 +15,11 @@ from orchestrator.model.environment import Preflight
 from orchestrator.model.runs import Cell, Plan, SweptAxis
 from orchestrator.phrases.numbers import count
 from orchestrator.planning.cells import Layout, cells_of, repeated
-from orchestrator.planning.options import BREAKEVEN, MAX_IMAGES, PROFILES, Options
+from orchestrator.planning.options import BREAKEVEN, MAX_IMAGES, PROFILES, SWEEP_ROUNDS, Options
 from orchestrator.strategies import STRATEGIES
 from worker.stages import STAGES
 
 DEFAULT_STAGE: Final = "pipeline"
-SWEEP_ROUNDS: Final = (
-    10  # rounds of a sweep: its points support each other, so each needs fewer than a cell of `run`
-)
 MAX_TIMES: Final = 10  # times the profile's images that a sweep may take to fill every slot's last turn
 MIN_TURNS: Final = 4  # turns of the most slots, where no number of images fills them all
 

@@ -10,6 +10,8 @@ from importlib.metadata import version
 import pytest
 
 from orchestrator import cli, signals
+from orchestrator.cli import COMMANDS
+from orchestrator.planning.options import PROFILES, SWEEP_ROUNDS
 
 
 @pytest.fixture(autouse=True)
@@ -70,12 +72,29 @@ def test_the_usage_names_files_in_words_of_users(monkeypatch, capsys, command, u
     assert "<str>" not in said
 
 
-def test_the_help_shows_which_defaults_are_those_of_the_profile(monkeypatch, capsys):
+def test_the_help_shows_the_defaults_of_each_profile(monkeypatch, capsys):
     assert exit_code(monkeypatch, "run", "--help") == 0
     said = " ".join(capsys.readouterr().out.split())
-    for option in ("--images N", "--size WIDTHxHEIGHT", "--rounds N|auto", "--warmup N", "--chunk N"):
+    quick, notebook = PROFILES["quick"], PROFILES["notebook"]
+    rounds = f"{quick.rounds}; notebook: {notebook.rounds}; scale and breakeven: at most {SWEEP_ROUNDS}"
+    shown = {
+        "--images N": f"({quick.images}; notebook: {notebook.images})",
+        "--size WIDTHxHEIGHT": f"({quick.width}x{quick.height})",
+        "--rounds N|auto": f"({rounds})",
+        "--warmup N": f"({quick.warmup})",
+    }
+    for option, default in shown.items():
         _, _, rest = said.partition(option)
-        assert rest.partition(" --")[0].endswith("[default: (the profile's)]"), option
+        assert rest.partition(" --")[0].endswith(f"[default: {default}]"), option
+    assert "the profile's" not in said
+
+
+def test_the_summary_of_every_command_is_a_whole_sentence(monkeypatch, capsys):
+    assert exit_code(monkeypatch, "--help") == 0
+    lines = capsys.readouterr().out.split("Commands:")[1].splitlines()
+    assert len([line for line in lines if line.strip()]) == len(COMMANDS)
+    assert [line for line in lines if line.strip() and not line.endswith(".")] == []
+    assert not any(line.endswith("...") for line in lines)
 
 
 @pytest.mark.parametrize("command", ["run", "breakeven"])
