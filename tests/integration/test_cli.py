@@ -52,6 +52,23 @@ def left_behind(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         assert (children() - before, [entry.name for entry in Path(folder).iterdir()]) == (set(), [])
 
 
+def test_a_sweep_of_the_work_chooses_its_lengths_and_measures_again_near_the_crossing(tmp_path):
+    few = ["--images", "8", "--rounds", "6", "--warmup", "0", "--kernel", "waiting"]
+    strategies = ["--strategy", "serial", "--strategy", "threads"]
+    done = orchestrator("breakeven", "--axis", "work", *few, *strategies, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    result = only_result(tmp_path)
+    (overhead,) = result["preflight"]["overheads"]
+    threads = [cell for cell in result["cells"] if cell["strategy"] == "threads" and not cell["replica"]]
+    lengths = sorted(cell["work_s"] for cell in threads)
+    assert lengths[0] <= overhead["task_s"] <= lengths[-1]
+    assert sorted(cell["work_s"] for cell in result["cells"] if cell["strategy"] == "serial") == lengths
+    (found,) = result["granularity"]
+    again = [cell for cell in threads if len(cell["samples"]) > 6]
+    assert len(again) in ((2,) if found["work_s"] else (0,))
+    assert "threads on 2 slots" in done.stdout
+
+
 @pytest.mark.usefixtures("left_behind")
 def test_run_compares_everything_and_exits_0(tmp_path):
     done = orchestrator("run", *SMALL, cwd=tmp_path)

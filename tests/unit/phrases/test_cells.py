@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from orchestrator.model.runs import Cell
-from orchestrator.phrases.cells import cell_name
+from orchestrator.phrases.cells import cell_name, task_lengths
+from tests.examples import example_run
 
 SERIAL = Cell("grayscale", "numpy", "serial", 1)
 CELERY = Cell("grayscale", "numpy", "celery", 2, "redis", 4, "local")
@@ -40,3 +41,13 @@ def test_a_name_in_prose_can_stand_in_a_sentence() -> None:
     assert cell_name(resident, "prose") == (
         "Celery with numpy on 2 slots (redis, chunk 4, data resident, task events on, again)"
     )
+
+
+def test_a_batch_of_spin_tasks_is_named_by_their_lengths() -> None:
+    run = example_run()
+    cells = tuple(
+        replace(SERIAL, stage="spin", kernel="held", work_s=work_s) for work_s in (0.0001, 0.02, 0.002)
+    )
+    assert task_lengths(replace(run, plan=replace(run.plan, cells=cells))) == "100 µs to 20.0 ms"
+    assert task_lengths(replace(run, plan=replace(run.plan, cells=cells[1:2]))) == "20.0 ms"
+    assert task_lengths(replace(run, plan=replace(run.plan, cells=(*cells, SERIAL)))) == ""

@@ -186,6 +186,20 @@ def test_a_latency_of_0_is_left_off_the_logarithmic_axis() -> None:
     assert "ms of latency" in sweep_sentence(sweep, run)
 
 
+def test_a_break_even_in_tasks_is_a_whole_number_of_them() -> None:
+    results = []
+    for turn, tasks in enumerate((2, 4, 8, 16, 32, 64)):
+        results.append(plain_result(replace(SERIAL, tasks=tasks), 0.01 * tasks, factors=turned(turn)))
+        results.append(
+            plain_result(replace(CELERY, tasks=tasks), 0.1 + 0.005 * tasks, factors=turned(6 - turn))
+        )
+    run = swept("tasks", *results)
+    sweep = against_serial(run)
+    assert (sweep.axis, sweep.found.kind) == ("tasks", "crosses")
+    assert sweep.found.crossovers[0].at == pytest.approx(20.0, rel=0.05)
+    assert re.match(r"In decode Celery pays from (20|21) tasks( \(20 to 21\))?$", headline(analyse(run)).text)
+
+
 def test_choosing_the_best_of_several_cells_costs_a_round() -> None:
     run = by_size(200)
     threads = [
