@@ -8,9 +8,10 @@ from typing import Final
 
 from orchestrator.analysis.scaling.crossover import FEWEST_POINTS, BreakEven, Crossover, SweepPoint
 from orchestrator.analysis.scaling.sweep import Axis, Sweep, axis_value
-from orchestrator.analysis.stats.intervals import FEWEST_ROUNDS
+from orchestrator.analysis.stats.intervals import FEWEST_ROUNDS, VERDICT_ROUNDS
 from orchestrator.model.runs import Run
 from orchestrator.phrases.numbers import count, number
+from orchestrator.phrases.verdicts import ROUNDS_RULE
 
 UNITS: Final[dict[Axis, str]] = {"pixels": "pixels", "latency_ms": "ms of latency", "work_ms": "ms a task"}
 WHOLE: Final[dict[Axis, str]] = {"chunk": " a message", "tasks": ""}  # axes of whole tasks
@@ -181,8 +182,8 @@ def _why_undecided(found: BreakEven) -> str:
     rounds = len(set.intersection(*(set(point.ratios) for point in found.points)))
     if rounds < FEWEST_ROUNDS:
         return (
-            f"an interval needs {FEWEST_ROUNDS} rounds that measured both, and choosing the best cell needs one more, "
-            f"but there {'is' if rounds == 1 else 'are'} {count(rounds, 'round')}; use more --rounds"
+            f"{ROUNDS_RULE} (choosing the best cell takes one), but only {count(rounds, 'round')} can be compared; use "
+            f"--rounds {VERDICT_ROUNDS} or more"
         )
     return (
         "the margin or the noise is larger than the difference everywhere; use more --rounds or a wider range"

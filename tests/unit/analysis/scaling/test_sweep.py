@@ -218,7 +218,7 @@ def test_too_few_rounds_are_given_as_the_reason() -> None:
     few = replace(run, cells=tuple(replace(each, samples=each.samples[:4]) for each in run.cells))
     text = sweep_sentence(against_serial(few), few)
     assert text.startswith("Celery and serial do not differ significantly from 32x32 to 1024x1024 pixels: ")
-    assert "there are 4 rounds; use more --rounds" in text
+    assert "but only 4 rounds can be compared; use --rounds 7 or more" in text
 
 
 def test_too_few_points_are_given_as_the_reason_instead_of_noise() -> None:
