@@ -204,13 +204,13 @@ def judge(
     )
 
 
-def changed(rest: Rest, p_value: float, margin: float) -> ChangeWord:
+def changed(rest: Rest, p_value: float, margin: float, false_alarms: float = FALSE_ALARMS) -> ChangeWord:
     """Return what a rest means whose adjusted p-value is this, if changes count from `margin` on.
 
     `inconclusive` is what would be a change by itself, but happens among so many rows of the same code; `same` is
     that no change was found.
     """
-    if p_value <= FALSE_ALARMS and abs(rest.log_ratio) > log1p(margin):
+    if p_value <= false_alarms and abs(rest.log_ratio) > log1p(margin):
         return "regression" if rest.log_ratio > 0 else "improvement"
     perhaps = rest.p_value <= 1 - LEVEL and abs(rest.log_ratio) > log1p(margin)
     return "inconclusive" if perhaps else "same"
