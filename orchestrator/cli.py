@@ -19,6 +19,7 @@ from typer.core import TyperCommand
 from orchestrator import signals
 from orchestrator.commands.compare import compare
 from orchestrator.commands.doctor import doctor
+from orchestrator.commands.gate import gate
 from orchestrator.commands.list_ import list_
 from orchestrator.commands.origin import origin
 from orchestrator.commands.predict import predict
@@ -48,6 +49,7 @@ COMMANDS: dict[str, Callable[..., Any]] = {
         "load", "Measure the latency that tasks see at an arrival rate. Says whether a promise is kept."
     ),
     "compare": compare,
+    "gate": gate,
     "predict": predict,
     "report": report,
     "doctor": doctor,

@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
 from orchestrator.measurement.rounds import Watcher
-from orchestrator.model.runs import Cell
+from orchestrator.model.runs import Cell, Plan
 from orchestrator.phrases.cells import cell_name
 from worker.redaction import escape_control
 
@@ -35,6 +35,9 @@ class Lines:
         self._due_at = clock() + self._line_s
         self._now = ""
         self._time_left = TimeLeft(clock)
+
+    def planned(self, plan: Plan) -> None:
+        """Take no note of it: the samples tell how many there are."""
 
     def step(self, what: str) -> None:
         """Write what the session does now, if a line is due."""

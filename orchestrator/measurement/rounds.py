@@ -28,7 +28,7 @@ from orchestrator.measurement.open_loop import OpenLoop, arrival_times_s, sendin
 from orchestrator.measurement.rate_search import RateSearch
 from orchestrator.measurement.recorder import Recorder
 from orchestrator.model.environment import Load
-from orchestrator.model.runs import MAX_TRACED, Cell, Run, Sample
+from orchestrator.model.runs import MAX_TRACED, Cell, Plan, Run, Sample
 from orchestrator.phrases.cells import cell_name
 from orchestrator.phrases.load import open_loop_progress
 from orchestrator.phrases.numbers import per_second
@@ -41,6 +41,9 @@ REPEATS: Final = 2  # times a disturbed sample is taken again at once, before th
 
 class Watcher(Protocol):
     """Follows the progress of a session."""
+
+    def planned(self, plan: Plan) -> None:
+        """Take note of what will be measured."""
 
     def step(self, what: str) -> None:
         """Show what the session does now."""

@@ -82,6 +82,7 @@ def measured(
             options = fitted(options, layout_of(options, slots), trial.tried)
         notes: list[str] = []  # shown once the source is known to work
         plan = resolve(options, source, slots, notes.append)
+        watcher.planned(plan)
         if crowded := oversubscription(plan, options.broker is None, usable_cpus(), free_memory()):
             watcher.note(crowded)
         inputs = _inputs(options, plan, source, processes, watcher, trial)

@@ -39,7 +39,7 @@ def fitted(options: Options, layout: Layout, tried: Function) -> Options:
     Raises:
         UsageError: not even the fewest fit; the message names the least budget that would do.
     """
-    budget_s = options.budget_s or FUNCTION_BUDGET_S
+    budget_s = (options.budget_s or FUNCTION_BUDGET_S) / options.sides
     room_s = max(budget_s * 0.3, budget_s * (1 - TRIAL_SHARE) - STARTUP_S)
     asked = None if options.rounds in (None, AUTO) else int(options.rounds or 0)
     rounds = asked or USUAL_ROUNDS
@@ -62,6 +62,7 @@ def fitted(options: Options, layout: Layout, tried: Function) -> Options:
                 too_slow(tried, budget_s, (needed_s + STARTUP_S) / (1 - TRIAL_SHARE), len(cells), tasks)
             )
         rounds = asked or min(rounds, allowed)
+    tasks = tasks if options.images is None else min(options.images, tried.tasks)  # the other side of a gate's
     many = _many_slots(options, tried, tasks)
     whole = many or layout.slots
     if tasks < tried.tasks:

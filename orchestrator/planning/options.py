@@ -446,6 +446,7 @@ class Options:
         "in --output are written all the same.",
         "FILE",
     )
+    sides: int = 1  # of a gate: as many runs share the budget
     tried: Function | None = None  # the function, as it was tried before the plan is made
     arguments: tuple[str, ...] = ()  # the whole command line without its secrets, for the result file
 

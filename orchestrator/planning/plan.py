@@ -119,6 +119,8 @@ def resolve(
 
 def _budget_s(options: Options) -> float | None:
     """The budget that was given, else the usual one unless the rounds were given."""
+    if options.sides > 1:  # both sides of a gate have as many rounds
+        return None
     if options.tried is not None:
         return _first(options.budget_s, FUNCTION_BUDGET_S)
     if options.budget_s is not None or options.rounds not in (None, AUTO):

@@ -18,8 +18,8 @@ from orchestrator.analysis.stats.dependence import inflation
 from orchestrator.analysis.stats.intervals import paired
 from orchestrator.analysis.verdicts.common_shift import NORMAL, Rest, holm
 from orchestrator.analysis.verdicts.comparability import failed_share
-from orchestrator.analysis.verdicts.regressions import ChangeWord, changed
-from orchestrator.model.findings import Estimate, Observation
+from orchestrator.analysis.verdicts.regressions import changed
+from orchestrator.model.findings import ChangeWord, Estimate, Observation
 from orchestrator.model.runs import Cell, CellResult, Run
 
 FEWEST_ROUNDS: Final = 20  # fewer show too little of how rounds depend on each other
@@ -53,19 +53,23 @@ class Gate:
         return any(each.change in ("regression", "invalid") for each in self.rows)
 
 
-def gate(run: Run) -> Gate:
-    """Return the rows of a run whose cells are base, and head as their replicas."""
-    heads = {result.cell.original: result for result in run.cells if result.cell.replica}
-    pairs = {result.cell: (result, heads[result.cell]) for result in run.cells if result.cell in heads}
+def gate(base: Run, head: Run) -> Gate:
+    """Return what became of each row from base to head, whose rounds were taken side by side."""
+    heads = {result.cell: result for result in head.cells}
+    pairs = {
+        result.cell: (result, heads[result.cell])
+        for result in base.cells
+        if result.cell in heads and not result.cell.replica
+    }
     obstacles = {cell: _obstacle(*pair) for cell, pair in pairs.items()}
     logs = {
-        cell: [log(head.makespans_s[each] / base.makespans_s[each]) for each in rounds]
-        for cell, (base, head) in pairs.items()
-        if obstacles[cell] is None and (rounds := paired(base.makespans_s, head.makespans_s))
+        cell: [log(new.makespans_s[each] / old.makespans_s[each]) for each in rounds]
+        for cell, (old, new) in pairs.items()
+        if obstacles[cell] is None and (rounds := paired(old.makespans_s, new.makespans_s))
     }
     rests = {cell: rest_of(each) for cell, each in logs.items() if len(each) >= FEWEST_ROUNDS}
     adjusted = holm({cell: rest.p_value for cell, rest in rests.items()})
-    margin = run.plan.margin
+    margin = head.plan.margin
     rows = []
     for cell in pairs:
         if cell in rests:
@@ -92,7 +96,7 @@ def rest_of(logs: list[float]) -> Rest:
 
 
 def _obstacle(base: CellResult, head: CellResult) -> Observation | None:
-    for result, which in ((base, "old"), (head, "new")):
+    for result, which in ((base, "base"), (head, "head")):
         if not result.correct:
             return Observation("incorrect", {"which": which})
     return Observation("unequal failures") if failed_share(base) != failed_share(head) else None

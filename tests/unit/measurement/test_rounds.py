@@ -13,7 +13,7 @@ from orchestrator.inputs.workload import verify
 from orchestrator.measurement import rounds
 from orchestrator.measurement.recorder import Recorder
 from orchestrator.measurement.rounds import REPEATS, Rounds
-from orchestrator.model.runs import Cell, Run, TaskFailure
+from orchestrator.model.runs import Cell, Plan, Run, TaskFailure
 from orchestrator.strategies.base import Strategy
 from tests.examples import example_run
 from worker.contract import Outcome, Task
@@ -53,6 +53,8 @@ class OneTask:
 
 
 class Silent:
+    def planned(self, plan: Plan) -> None: ...
+
     def step(self, what: str) -> None: ...
 
     def sample(self, done: int, total: int, cell: Cell) -> None: ...

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from orchestrator.analysis.verdicts.gate import FEWEST_ROUNDS, gate, rest_of
-from orchestrator.model.runs import Cell, Run
+from orchestrator.model.runs import Cell, Run, Sample
 from tests.unit.analysis.made_runs import REDIS, SERIAL, result, run_of
 
 ROUNDS = 40
@@ -14,23 +14,28 @@ def times(seed: int, level: float = 1.0, rounds: int = ROUNDS) -> list[float]:
     return list(level * np.exp(0.03 * np.random.default_rng(seed).standard_normal(rounds)))
 
 
-def gated(slower: dict[Cell, float], rounds: int = ROUNDS) -> Run:
-    results = []
-    for seed, cell in enumerate((SERIAL, REDIS)):
-        results.append(result(cell, times(2 * seed, rounds=rounds)))
-        head = replace(cell, replica=1)
-        results.append(result(head, times(2 * seed + 1, slower.get(cell, 1.0), rounds)))
-    return run_of(*results)
+def version(seed: int, slower: dict[Cell, float] | None = None, rounds: int = ROUNDS) -> Run:
+    factors = slower or {}
+    cells = (SERIAL, REDIS, replace(REDIS, replica=1))
+    return run_of(
+        *(
+            result(cell, times(10 * seed + number, factors.get(cell, 1.0), rounds))
+            for number, cell in enumerate(cells)
+        )
+    )
+
+
+BASE = version(0)
 
 
 def test_equal_versions_are_the_same() -> None:
-    found = gate(gated({}))
+    found = gate(BASE, version(1))
     assert [each.change for each in found.rows] == ["same", "same"]
     assert not found.regression
 
 
 def test_a_slower_head_is_a_regression_of_its_row() -> None:
-    found = gate(gated({REDIS: 1.2}))
+    found = gate(BASE, version(1, {REDIS: 1.2}))
     assert [each.change for each in found.rows] == ["same", "regression"]
     assert found.regression
     ratio = found.rows[1].ratio
@@ -39,43 +44,38 @@ def test_a_slower_head_is_a_regression_of_its_row() -> None:
 
 
 def test_a_faster_head_is_an_improvement() -> None:
-    found = gate(gated({REDIS: 0.8}))
+    found = gate(BASE, version(1, {REDIS: 0.8}))
     assert found.rows[1].change == "improvement"
     assert not found.regression
 
 
 def test_a_change_within_the_margin_does_not_count() -> None:
-    run = gated({REDIS: 1.2})
-    assert not gate(replace(run, plan=replace(run.plan, margin=0.3))).regression
+    head = version(1, {REDIS: 1.2})
+    assert not gate(BASE, replace(head, plan=replace(head.plan, margin=0.3))).regression
+
+
+def slowed_halfway(run: Run) -> Run:
+    def slowed(sample: Sample) -> Sample:
+        return replace(sample, makespan_s=sample.makespan_s * (3 if sample.round >= ROUNDS // 2 else 1))
+
+    cells = tuple(replace(each, samples=tuple(map(slowed, each.samples))) for each in run.cells)
+    return replace(run, cells=cells)
 
 
 def test_what_slows_both_versions_is_no_regression() -> None:
-    run = gated({})
-    slow = replace(
-        run,
-        cells=tuple(
-            replace(
-                each,
-                samples=tuple(
-                    replace(sample, makespan_s=sample.makespan_s * (3 if sample.round >= ROUNDS // 2 else 1))
-                    for sample in each.samples
-                ),
-            )
-            for each in run.cells
-        ),
-    )
-    assert [each.change for each in gate(slow).rows] == ["same", "same"]
+    found = gate(slowed_halfway(BASE), slowed_halfway(version(1)))
+    assert [each.change for each in found.rows] == ["same", "same"]
 
 
 def test_too_few_rounds_decide_nothing() -> None:
-    found = gate(gated({REDIS: 3.0}, rounds=FEWEST_ROUNDS - 1))
+    few = FEWEST_ROUNDS - 1
+    found = gate(version(0, rounds=few), version(1, {REDIS: 3.0}, rounds=few))
     assert {each.change for each in found.rows} == {"inconclusive"}
     assert found.smallest is None
 
 
 def test_wrong_outputs_of_head_are_invalid_and_count_as_a_regression() -> None:
-    head = replace(SERIAL, replica=1)
-    found = gate(run_of(result(SERIAL, times(1)), result(head, times(2), wrong=1)))
+    found = gate(run_of(result(SERIAL, times(1))), run_of(result(SERIAL, times(2), wrong=1)))
     assert (found.rows[0].change, found.regression) == ("invalid", True)
 
 
@@ -85,5 +85,6 @@ def test_dependent_rounds_say_less_than_independent_ones() -> None:
     assert rest_of(dependent).error > 1.5 * rest_of(independent).error
 
 
-def test_a_cell_without_a_head_is_left_out() -> None:
-    assert gate(run_of(result(SERIAL, times(1)))).rows == ()
+def test_a_row_of_one_version_and_the_a_a_pair_are_left_out() -> None:
+    assert [each.cell for each in gate(BASE, version(1)).rows] == [SERIAL, REDIS]
+    assert gate(BASE, run_of(result(replace(SERIAL, slots=3), times(1)))).rows == ()

@@ -1,0 +1,106 @@
+"""`gate`: is one version of a project slower than another, both measured in one run."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Final
+
+from orchestrator.commands.signature import option
+from orchestrator.errors import UsageError
+from orchestrator.planning.options import TOLERANCE
+
+BUDGET_S: Final = 90.0  # seconds that a gate takes, about
+ROUNDS: Final = 40  # planned; as many pairs of samples in each row
+STRATEGIES: Final = ("serial", "celery")
+
+
+def gate(
+    base: Annotated[Path, option("--base", "Folder of the version to compare with.", "DIR")],
+    head: Annotated[Path, option("--head", "Folder of the version that is judged.", "DIR")],
+    function: Annotated[
+        str, option("--function", "The function, in both; it is called often.", "PKG.MOD:NAME")
+    ],
+    inputs: Annotated[
+        str, option("--inputs", "Its inputs, as in 'run'; a path is the same one for both versions.", "SPEC")
+    ],
+    strategy: Annotated[
+        list[str] | None,
+        option(
+            "--strategy", f"Only this strategy (repeatable); by default {' and '.join(STRATEGIES)}.", "NAME"
+        ),
+    ] = None,
+    slots: Annotated[int | None, option("--slots", "Celery slots of each version.", "N")] = None,
+    budget: Annotated[float, option("--budget", "Seconds that it may take, about.", "SECONDS")] = BUDGET_S,
+    rounds: Annotated[int, option("--rounds", "Rounds, each with every row of both once.", "N")] = ROUNDS,
+    margin: Annotated[
+        float, option("--margin", "Changes smaller than this share do not matter (0.05 is 5 %).", "SHARE")
+    ] = 0.05,
+    tolerance: Annotated[
+        float,
+        option("--tolerance", "Relative difference within which floats of its outputs are equal.", "SHARE"),
+    ] = TOLERANCE,
+    no_verify: Annotated[bool, option("--no-verify", "Do not compare outputs with serial ones.")] = False,
+    format_: Annotated[
+        str, option("--format", "terminal, markdown (for a pull request) or json.", "NAME")
+    ] = "terminal",
+    output: Annotated[str, option("--output", "Folder for both result files.", "FOLDER")] = "results",
+) -> int:
+    """Say whether a function of yours is slower in one checkout than in another; exit 1 if it is."""
+    # Imported here: they load Celery, NumPy and pydantic, which --help can do without.
+    from orchestrator import results  # noqa: PLC0415
+    from orchestrator.analysis.verdicts.gate import gate as judged  # noqa: PLC0415
+    from orchestrator.commands.progress import progress  # noqa: PLC0415
+    from orchestrator.measurement.gate import GateOptions, take_turns  # noqa: PLC0415
+    from orchestrator.reports import gate as reports  # noqa: PLC0415
+    from orchestrator.reports.terminal import screen  # noqa: PLC0415
+
+    if format_ not in reports.GATE_REPORTS:
+        raise UsageError(f"unknown format {format_!r}; choose from {', '.join(reports.GATE_REPORTS)}")
+    folders = {"base": base, "head": head}
+    for name, folder in folders.items():
+        if not folder.is_dir():
+            raise UsageError(f"--{name} {folder} is not a folder; give a checkout of your project")
+    options = {
+        "function": function,
+        "inputs": _same_path(inputs),
+        "strategies": list(strategy or STRATEGIES),
+        "slots": slots,
+        "budget_s": budget,
+        "sides": len(folders),
+        "rounds": str(rounds),
+        "margin": margin,
+        "tolerance": tolerance,
+        "no_verify": no_verify,
+    }
+    results.make_folder(Path(output))
+    with tempfile.TemporaryDirectory(prefix="breakeven-gate-") as temporary:
+        files = {name: Path(temporary) / f"{name}.json" for name in folders}
+        asked = GateOptions({name: folder.resolve() for name, folder in folders.items()}, options)
+        code = 0
+        try:
+            with progress() as watcher:
+                take_turns(asked, files, watcher)
+        finally:
+            runs = [replace(results.read(path), command="gate") for path in files.values() if path.exists()]
+            for run in runs:
+                results.write(run, Path(output) / results.file_name(run))
+            if len(runs) == len(files):
+                found = judged(*runs)
+                code = int(found.regression)
+                console = screen()
+                if format_ == "terminal" and console.is_terminal:
+                    console.print(reports.report(found, *runs))
+                else:
+                    sys.stdout.write(reports.GATE_REPORTS[format_](found, *runs))
+        return code
+
+
+def _same_path(inputs: str) -> str:
+    """The inputs with a path of the current folder made absolute, so that both versions read the same."""
+    if inputs == "-":
+        raise UsageError("--inputs - can be read once, and a gate has two versions; save it to a file first")
+    path = Path(inputs)
+    return str(path.absolute()) if path.exists() else inputs
