@@ -13,11 +13,9 @@ a minute.
 from __future__ import annotations
 
 import random
-import subprocess
 import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from math import log
 from pathlib import Path
@@ -34,6 +32,7 @@ from orchestrator.phrases.cells import cell_name
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
+from benchmarks.shared.neighbour import neighbour
 from benchmarks.shared.page import Page, parser
 from benchmarks.shared.real_rounds import Batch, batch, entered, fleet_of, makespans
 
@@ -60,29 +59,6 @@ CELLS = (
     Cell("decode", "asarray", "serial", 1),
     Cell("decode", "asarray", "celery", SLOTS, "redis", 4, "local"),
 )
-
-
-# Busy and idle for as long as each other on average, evenly on a logarithmic scale; ends when its input does.
-BURSTS = """
-import random, select, sys, time
-while not select.select([sys.stdin], [], [], 0.1 * 200 ** random.random())[0]:
-    until = time.monotonic() + 0.1 * 200 ** random.random()
-    while time.monotonic() < until:
-        sum(range(10_000))
-"""
-
-
-@contextmanager
-def neighbour(busy: bool) -> Iterator[None]:
-    """Let a second process work in bursts until the block ends, if `busy`."""
-    if not busy:
-        yield
-        return
-    with subprocess.Popen([sys.executable, "-c", BURSTS], stdin=subprocess.PIPE) as process:
-        try:
-            yield
-        finally:
-            process.kill()
 
 
 def work() -> dict[tuple[str, str], Batch]:

@@ -23,9 +23,9 @@ from typing import IO, Any, Final, Self
 
 from orchestrator import signals
 from orchestrator.errors import BreakevenError, UnavailableError, UsageError
-from orchestrator.fleet.sealed_environment import FUNCTION_PATH
 from orchestrator.measurement.gate_side import GO
 from orchestrator.measurement.rounds import Watcher
+from worker.sealed_environment import FUNCTION_PATH
 
 SIDES: Final = ("base", "head")
 SILENCE_S: Final = 300.0  # seconds without a word from a side, after which it is taken for hung

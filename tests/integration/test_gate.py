@@ -15,6 +15,7 @@ import pytest
 
 from orchestrator import results
 
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
 JOBS = """
 def work(x):
     total = 0
@@ -40,11 +41,57 @@ def command_of(*arguments: str) -> list[str]:
 
 
 def gate(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    given = ("--base", "base", "--head", "head", *arguments)
+    return subprocess.run(
+        command_of(*given),
+        cwd=folder,
+        env=ENVIRONMENT,
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+
+
+def test_a_slower_head_exits_1_and_both_results_are_saved(folder: Path) -> None:
+    few = ("--strategy", "serial", "--rounds", "20", "--budget", "10", "--format", "json")
+    done = gate(folder, "--function", "gated:work", "--inputs", "range(20)", *few)
+    assert done.returncode == 1, done.stderr
+    document = json.loads(done.stdout)
+    (row,) = document["rows"]
+    assert (document["regression"], row["change"], row["strategy"]) == (True, "regression", "serial")
+    assert 2 < row["ratio"]["point"] < 4
+    runs = [results.read(path) for path in (folder / "results").glob("*.json")]
+    assert [run.command for run in runs] == ["gate", "gate"]
+    assert len({run.plan.images for run in runs}) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--function", "gated:work", "--inputs", "-"), "save it to a file first"),
+        (("--function", "gated:none", "--inputs", "range(3)"), "base ("),
+        (("--function", "gated:work", "--inputs", "range(3)", "--format", "pdf"), "choose from terminal"),
+        (
+            ("--function", "gated:work", "--inputs", "range(3)", "--head", "nowhere"),
+            "--head nowhere is not a",
+        ),
+        (("--function", "gated:work", "--inputs", "none.txt"), "none.txt"),
+    ],
+)
+def test_a_mistake_gets_one_line_and_exits_2(folder: Path, arguments: tuple[str, ...], words: str) -> None:
+    done = gate(folder, *arguments)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert words in done.stderr.splitlines()[-1]
+    assert "Traceback" not in done.stderr
+
+
+def test_an_interrupted_gate_ends_both_sides_and_exits_130(folder: Path) -> None:
     given = ("--function", "gated:work", "--inputs", "range(8)", "--strategy", "serial", "--rounds", "4000")
     started = subprocess.Popen(
         command_of("--base", "base", "--head", "base", *given),
         cwd=folder,
-        env=environment,
+        env=ENVIRONMENT,
         stderr=subprocess.PIPE,
         text=True,
     )
