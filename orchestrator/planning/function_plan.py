@@ -62,7 +62,8 @@ def fitted(options: Options, layout: Layout, tried: Function) -> Options:
                 too_slow(tried, budget_s, (needed_s + STARTUP_S) / (1 - TRIAL_SHARE), len(cells), tasks)
             )
         rounds = asked or min(rounds, allowed)
-    tasks = tasks if options.images is None else min(options.images, tried.tasks)  # the other side of a gate's
+    if options.images is not None:  # the other side of a gate has as many
+        tasks = min(options.images, tried.tasks)
     many = _many_slots(options, tried, tasks)
     whole = many or layout.slots
     if tasks < tried.tasks:
