@@ -57,9 +57,12 @@ def choice(cell: Cell | None) -> str:
 
 
 def choice_of_kernel(cell: Cell | None, run: Run) -> str:
-    """Return what a user would use, with the kernel if the stage has several: `threads, session`."""
-    several = cell and len({each.cell.kernel for each in run.of_stage(cell.stage)}) > 1
-    return f"{choice(cell)}, {cell.kernel}" if cell and several else choice(cell)
+    """Return what a user would use: with the kernel if the stage has several, the slots if they are more than usual."""
+    if cell is None:
+        return choice(cell)
+    several = len({each.cell.kernel for each in run.of_stage(cell.stage)}) > 1
+    more = f", {count(cell.slots, 'slot')}" if cell.slots > run.plan.slots else ""
+    return f"{choice(cell)}{f', {cell.kernel}' if several else ''}{more}"
 
 
 def here(run: Run, answer: Answer) -> str:

@@ -24,6 +24,7 @@ from markupsafe import Markup
 
 from orchestrator import results
 from orchestrator.analysis.analyse import Findings
+from orchestrator.analysis.function import FunctionFindings
 from orchestrator.model.findings import Estimate, StageAnswer, VerdictWord
 from orchestrator.model.runs import Cell, CellResult, Run
 from orchestrator.phrases.answer import (
@@ -36,6 +37,7 @@ from orchestrator.phrases.answer import (
     versus_fastest,
 )
 from orchestrator.phrases.cells import cell_name
+from orchestrator.phrases.function import row_texts, rows_heading, trait_sentence
 from orchestrator.phrases.headline import headline
 from orchestrator.phrases.numbers import NONE, interval, number, ratio_interval, seconds, times
 from orchestrator.phrases.recommendations import changes
@@ -102,6 +104,7 @@ def render(run: Run, findings: Findings) -> str:
         headline=headline(findings),
         stages=[_card(run, each) for each in answer.stages],
         here=here(run, answer),
+        function=_function(findings.function) if findings.function and run.plan.axis is None else None,
         elsewhere=elsewhere_sentence(answer) if run.plan.axis else "",  # else it is in the lead
         added=added_sentence(answer.added) if answer.stages else "",
         verdicts=findings.distinct_verdicts,
@@ -129,6 +132,12 @@ def render(run: Run, findings: Findings) -> str:
         light=LIGHT,
         dark=DARK,
     )
+
+
+def _function(found: FunctionFindings) -> dict[str, Any]:
+    """Return the time for all inputs of a user's function by each row, as text."""
+    rows = [row_texts(each) for each in found.rows]
+    return {"heading": rows_heading(found), "rows": rows, "trait": trait_sentence(found)}
 
 
 def _card(run: Run, stage: StageAnswer) -> Card:
