@@ -66,7 +66,7 @@ def main() -> int:
     rounds, runs = 7, [(STAGES, "redis"), (INLINE, "inline")]
     if options.quick:
         known_slots, tried_slots, tried_chunks = (1, 2), (2, 8), (1, 16)
-        rounds, runs = 5, [(("decode",), "redis"), (INLINE, "redis")]
+        rounds, runs = 6, [(("decode",), "redis"), (INLINE, "redis")]
     page.head("cell", "stated", "its interval", "limited by", "best measured", "on slots", "chunk", "beaten")
     beaten, stated, cells = 0, 0, 0
     for stages, transport in runs:

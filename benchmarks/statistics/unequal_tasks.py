@@ -87,7 +87,7 @@ def main() -> int:
     """Measure, predict, measure; return 1 if the goal is missed."""
     options = parser(__doc__).parse_args()
     page = Page(__file__, options, "prediction.md")
-    rounds, known, held_out = (5, (2,), (4, 8)) if options.quick else (7, KNOWN, HELD_OUT)
+    rounds, known, held_out = (6, (2,), (4, 8)) if options.quick else (7, KNOWN, HELD_OUT)
     page.head("tasks", "number", "slots", "predicted", "its interval", "measured", "error", "covered")
     errors, covered = [], []
     rng = np.random.default_rng(SEED)

@@ -56,8 +56,8 @@ def main() -> int:
     """Measure, predict, measure; return 1 if the goal is missed."""
     options = parser(__doc__).parse_args()
     page = Page(__file__, options, "prediction.md")
-    # An interval needs at least five rounds.
-    rounds, images = (5, 8) if options.quick else (7, 24)
+    # An interval needs at least six rounds.
+    rounds, images = (6, 8) if options.quick else (7, 24)
     known = measured(KNOWN, rounds, images)
     cells = {result.cell.kernel: result.cell for result in celery(known)}
     page.head("kernel", "slots", "predicted", "its interval", "measured", "its interval", "error", "covered")
