@@ -219,7 +219,7 @@ def test_a_disk_that_fills_up_keeps_the_last_result_and_the_report_and_ends_with
         check=False,
     )
     assert done.returncode == 3, done.stderr
-    assert "make room there, or choose another --output" in done.stderr
+    assert "free some space there, or choose another --output" in done.stderr
     assert "Traceback" not in done.stderr
     assert "serial" in done.stdout
     assert [path.name for path in (tmp_path / "results").glob(".*")] == []
