@@ -193,7 +193,8 @@ def sending_rate_per_s(strategy: Strategy, tasks: Sequence[Task], clock: Clock =
             break
     outcomes.close()
     strategy.disturbance()
-    return (len(arrivals.sent_s) - 1) / max(1e-9, arrivals.sent_s[-1] - arrivals.sent_s[0])
+    sent_s = arrivals.sent_s
+    return (len(sent_s) - 1) / max(1e-9, sent_s[-1] - sent_s[0]) if sent_s else 0.0
 
 
 def _us(seconds: float | None) -> int | None:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from orchestrator import results
 from orchestrator.analysis.analyse import analyse
 from orchestrator.analysis.verdicts.regressions import compare
 from orchestrator.commands.execute import exit_code
+from orchestrator.errors import UsageError
 from orchestrator.model.runs import Objective
 from orchestrator.phrases.headline import headline
 from orchestrator.reports import REPORTS
@@ -104,3 +107,10 @@ def test_compare_judges_p95_at_each_rate_that_both_runs_have():
     assert "only in the old run: grayscale: Celery" in text
     assert "40/s" in text
     assert max(map(len, text.splitlines())) <= 80
+
+
+def test_a_result_whose_times_are_not_of_the_same_tasks_is_refused():
+    document = results.json.loads(results.dumps(load_run()))
+    document["cells"][0]["samples"][0]["trace"]["ended_us"].pop()
+    with pytest.raises(UsageError, match="the times of a trace are not of the same tasks"):
+        results.from_json(document)
