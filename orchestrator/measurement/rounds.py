@@ -124,6 +124,8 @@ class Rounds:
             cells = nearest(run) if self._plan.extra_rounds else ()
             self._done, self._total = 0, self._plan.extra_rounds * len(cells)
             for extra in range(self._plan.extra_rounds if cells else 0):
+                if self._is_over_budget(time.perf_counter() - started):
+                    break
                 self._round(number + 1 + extra, cells, began, counts=True)
                 self._recorder.loads.append(self._load(meter, number + 1 + extra))
                 save(self._recorder.as_run(complete=False))
@@ -249,8 +251,11 @@ class Rounds:
         external = self._fleet is not None and not self._fleet.broker.embedded
         return replace(load, other=None) if external else load
 
+    def _is_over_budget(self, elapsed_s: float) -> bool:
+        return elapsed_s > (self._plan.budget_s or float("inf"))
+
     def _enough(self, run: Run, elapsed_s: float) -> bool:
-        over = elapsed_s > (self._plan.budget_s or float("inf"))
+        over = self._is_over_budget(elapsed_s)
         if self._plan.target is None:
             return over and len(run.loads) >= VERDICT_ROUNDS  # fewer were settled before
         return enough(run, self._plan.target) or over

@@ -326,7 +326,7 @@ class Plan:
     `budget_s` the time after which no further round begins. `axis` is what a sweep sweeps. Of an open loop, `arrivals`
     is how tasks arrive, `duration_s` how long in each sample, and `searched` whether its rates were found by a search
     for the largest. A sweep of the work looks for the task length at which cells reach `efficiency`, with
-    `extra_rounds` of the lengths nearest to it.
+    up to `extra_rounds` of the lengths nearest to it.
     """
 
     profile: Text
