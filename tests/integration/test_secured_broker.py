@@ -15,7 +15,7 @@ from orchestrator.fleet.child_processes import ChildProcesses
 from orchestrator.fleet.embedded import start_broker
 from orchestrator.fleet.external import external_fleet
 from orchestrator.fleet.flower import start_flower
-from orchestrator.strategies.celery import Celery
+from orchestrator.strategies.celery import Celery, IdiomaticCelery
 from tests.integration.secured import (
     ROOT,
     Secured,
@@ -89,6 +89,17 @@ def test_dead_slots_and_tasks_given_up_need_no_other_rights(secured: Secured, wo
         given_up = strategy.run([Task(number, "diagnostics", "sleep", "0.2") for number in range(6)])
         next(given_up)
         given_up.close()
+    assert secured.denied() == []
+
+
+def test_delay_and_get_need_no_other_rights(secured: Secured, workers: list[str]):
+    with (
+        external_fleet(secured.settings("orchestrator")) as fleet,
+        IdiomaticCelery(2, fleet, "inline", 1, "local") as strategy,
+    ):
+        tasks = [Task(number, "diagnostics", "noop", "x") for number in range(4)]
+        strategy.prepare(tasks)
+        assert [outcome.status for outcome in strategy.run(tasks)] == ["ok"] * 4
     assert secured.denied() == []
 
 
