@@ -9,7 +9,7 @@ from typing import Final
 from orchestrator.analysis.scaling.granularity import Granularity
 from orchestrator.model.findings import Estimate
 from orchestrator.model.runs import Cell
-from orchestrator.phrases.cells import cell_name
+from orchestrator.phrases.cells import cell_name, verb
 from orchestrator.phrases.numbers import count, evidence, interval, percent, seconds
 
 
@@ -75,22 +75,22 @@ def granularity_sentence(found: Granularity) -> str:
 
 def granularity_headline(found: Sequence[Granularity]) -> tuple[str, str] | None:
     """Return the headline and the sentence below it: Celery's with the smallest chunk, then the others."""
-    celery = [each for each in found if each.cell.distributed]
-    if not celery:
+    if not found:
         return None
-    first = min(celery, key=lambda each: each.cell.chunk or 1)
+    first = min(found, key=lambda each: (not each.cell.distributed, each.cell.chunk or 1))
+    who = "Celery" if first.cell.distributed else cell_name(first.cell)
     others = "; ".join(f"{_name(each.cell)} {_from(each)}" for each in found if each is not first)
     reached = _efficient(first.threshold)
     lead = f"To be {reached}: {others}." if others else ""
     if first.kind == "found" and first.work_s is not None:
         within = interval(first.work_s, seconds, " to ")
-        need = f"A task must take {seconds(first.work_s.point)} for Celery to be {reached} here"
+        need = f"A task must take {seconds(first.work_s.point)} for {who} to be {reached} here"
         return f"{need} ({within})" if within else need, lead
     text = {
-        "never": f"Celery is never {reached} here with the tasks that were measured",
-        "always": f"Celery is more than {reached} here even with the shortest tasks",
+        "never": f"{who} {verb(first.cell, 'is', 'are')} never {reached} here with the tasks that were measured",
+        "always": f"{who} {verb(first.cell, 'is', 'are')} more than {reached} here even with the shortest tasks",
     }
-    return text.get(first.kind, f"It is unclear how long a task must be for Celery to be {reached}"), lead
+    return text.get(first.kind, f"It is unclear how long a task must be for {who} to be {reached}"), lead
 
 
 def _efficient(threshold: float) -> str:

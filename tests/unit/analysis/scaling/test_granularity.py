@@ -121,6 +121,14 @@ def test_the_headline_says_how_long_a_task_must_be() -> None:
     assert "for Celery to be half efficient here (1.4" in said[0]
 
 
+def test_the_headline_without_celery_is_about_what_was_measured() -> None:
+    assert granularity_headline(granularities(swept(THREADS, 1e-5, parallel=1.0))) == (
+        "threads are never half efficient here with the tasks that were measured",
+        "",
+    )
+    assert granularity_headline(()) is None
+
+
 def test_the_preflight_knows_the_overhead_of_a_cell_whatever_its_work() -> None:
     preflight = Preflight(1e-7, overheads=(TaskOverhead("celery", 2, "redis", 1, "prefork", 1e-3),))
     assert preflight.overhead_s(replace(CELERY, work_s=0.1)) == 1e-3
