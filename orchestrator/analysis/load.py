@@ -77,10 +77,11 @@ class LoadRow:
     kept: bool | None  # whether the plan's promise is kept; `None` without one, and with too few tasks
     disturbances: tuple[str, ...]
 
-    @property
-    def holds(self) -> bool | None:
-        """Whether the rate is sustained and the promise, if there is one, is kept."""
-        return False if self.kept is False else self.sustained
+    def holds(self, objective: Objective | None) -> bool | None:
+        """Return whether the rate is sustained and the promise, if there is one, is kept; `None` if unknown."""
+        if objective is None or self.kept is False or self.sustained is False:
+            return False if self.kept is False else self.sustained
+        return None if self.kept is None else self.sustained
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +150,11 @@ def promise_missed(run: Run, rows: Sequence[LoadRow]) -> bool:
         return any(row.kept is False for row in rows)
     strategies = {replace(row.cell, rate_per_s=None) for row in rows}
     return any(
-        not any(row.holds for row in rows if replace(row.cell, rate_per_s=None) == each)
+        not any(
+            row.kept and row.sustained is not False
+            for row in rows
+            if replace(row.cell, rate_per_s=None) == each
+        )
         for each in strategies
     )
 

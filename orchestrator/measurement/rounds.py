@@ -15,7 +15,7 @@ from statistics import median
 from typing import Final, Protocol
 
 from orchestrator import signals
-from orchestrator.analysis.load import FEWEST_TASKS, WARMUP_S, load_row
+from orchestrator.analysis.load import FEWEST_TASKS, QUANTILES, WARMUP_S, load_row
 from orchestrator.analysis.scaling.granularity import nearest
 from orchestrator.analysis.stats.intervals import VERDICT_ROUNDS
 from orchestrator.analysis.verdicts.stopping import enough
@@ -194,10 +194,11 @@ class Rounds:
         self._watcher.step(f"Estimating the capacity of {cell_name(cell)}")
         strategy, tasks = self._strategies[cell], self._inputs.tasks(cell)
         sample, _ = measure(strategy, tasks, self._inputs.expected(cell), SamplePosition(-1, 0, 0.0))
-        duration_s = self._plan.duration_s or 1.0
+        duration_s, promised = self._plan.duration_s or 1.0, self._plan.objective
+        fewest = FEWEST_TASKS if promised is None else QUANTILES[promised.quantile]
         return RateSearch(
             start=sample.tasks / sample.makespan_s,
-            lowest=FEWEST_TASKS / duration_s,
+            lowest=fewest / duration_s / self._plan.rounds,
             highest=min(sending_rate_per_s(strategy, tasks), MAX_TRACED / (duration_s + WARMUP_S)),
         )
 
@@ -216,7 +217,7 @@ class Rounds:
             self._open_loop(probed, probed.rate_per_s or 0.0, at)
             self._done += 1
             row = load_row(self._recorder.result(probed), plan.objective)
-            if row is not None and (holds := row.holds) is not None:
+            if row is not None and (holds := row.holds(plan.objective)) is not None:
                 return holds
         return None
 

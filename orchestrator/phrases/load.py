@@ -205,7 +205,7 @@ def load_headline(findings: Findings) -> tuple[str, str]:
     if not found:
         return "Nothing was measured", "No sample was taken at any arrival rate."
     best = {
-        name: max((row.rate_per_s for row in rows if _held(row)), default=None)
+        name: max((row.rate_per_s for row in rows if _held(row, objective)), default=None)
         for name, rows in found.items()
     }
     cells = {name: rows[0].cell for name, rows in found.items()}
@@ -214,7 +214,10 @@ def load_headline(findings: Findings) -> tuple[str, str]:
     what = f"{promise(objective)} kept" if objective else "Sustained"
     able = {name: rate for name, rate in best.items() if rate is not None}
     if not able:
-        none = f"Nothing keeps {promise(objective)}" if objective else "No rate was shown to be sustained"
+        none = "No rate was shown to be sustained"
+        if objective is not None:
+            missed = all(row.kept is False for row in findings.load)
+            none = f"{'Nothing keeps' if missed else 'No rate is known to keep'} {promise(objective)}"
         return none, lead
     if len(able) == len(found) and len(set(able.values())) == 1:
         (rate,) = set(able.values())
@@ -237,9 +240,9 @@ def _short_names(cells: Sequence[Cell]) -> dict[str, str]:
     return names
 
 
-def _held(row: LoadRow) -> bool:
+def _held(row: LoadRow, objective: Objective | None) -> bool:
     """Whether a rate counts in the headline: a promise that is kept does while nobody can tell of the backlog."""
-    return bool(row.sustained) if row.kept is None else row.kept and row.sustained is not False
+    return bool(row.sustained) if objective is None else bool(row.kept) and row.sustained is not False
 
 
 def _at_most(rows: Sequence[LoadRow]) -> str:

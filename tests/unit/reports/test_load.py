@@ -66,6 +66,14 @@ def test_a_missed_promise_makes_the_exit_code_1_and_is_in_the_headline():
     assert headline(analyse(missed)).text == "p95 within 40.0 ms kept: threads up to 40/s; not Celery"
 
 
+def test_the_headline_tells_a_missed_promise_from_one_that_too_few_tasks_leave_open():
+    missed = load_run(at_rate(THREADS, 40.0, 0.09), objective=PROMISE)
+    assert headline(analyse(missed)).text == "Nothing keeps p95 within 40.0 ms"
+    few = at_rate(THREADS, 10.0, 0.09, rounds=1)
+    open_ = load_run(few, at_rate(THREADS, 40.0, 0.09), objective=PROMISE)
+    assert headline(analyse(open_)).text == "No rate is known to keep p95 within 40.0 ms"
+
+
 def test_a_search_misses_its_promise_only_if_no_rate_keeps_it():
     rates = (at_rate(THREADS, 20.0, 0.02), at_rate(THREADS, 40.0, 0.09))
     assert exit_code(load_run(*rates, objective=PROMISE)) == 1
