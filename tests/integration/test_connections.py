@@ -5,14 +5,18 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import redis
 from kombu import Connection, Consumer, Exchange, Message, Producer, Queue, pidbox
 from redis.client import Pipeline
 
+from orchestrator.errors import UnavailableError
 from orchestrator.fleet.connections import CONNECTION_ERRORS, connect_app
 from orchestrator.fleet.workers import ask
+from orchestrator.strategies.celery import connection as celery_connection
 from orchestrator.strategies.celery.connection import Publisher
 from tests.faults.fleets import OwnBroker, own_broker
 from tests.faults.proxy import Proxy
@@ -125,6 +129,28 @@ def test_what_is_published_after_a_drop_goes_out_on_a_new_connection(broker: Own
     app.close()
     with broker.client() as client:
         assert client.llen(QUEUE) == 1
+
+
+def test_a_server_that_was_waited_for_in_vain_is_tried_once_more_and_not_waited_for_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now, tries = [0.0], [0]
+    monkeypatch.setattr(celery_connection.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(celery_connection.time, "sleep", lambda seconds: now.__setitem__(0, now[0] + seconds))
+
+    def disconnect() -> None:
+        tries[0] += 1
+        raise ConnectionError("refused")
+
+    fleet: Any = SimpleNamespace(is_unreachable=False, check=lambda: None, disconnect=disconnect)
+    others: Any = None
+    for waited_s in (30.0, 0.0):
+        began, tried = now[0], tries[0]
+        made = celery_connection.Connection(fleet, "redis", others, others, others, others, 0)
+        with pytest.raises(UnavailableError, match="did not come back within 30 s"):
+            made.reconnect(ConnectionError("reset"))
+        assert now[0] - began == pytest.approx(waited_s, abs=0.2)
+    assert (tries[0] - tried, fleet.is_unreachable) == (1, True)
 
 
 def test_a_broker_that_dies_before_messages_are_sent_is_a_broken_connection(broker: OwnBroker) -> None:

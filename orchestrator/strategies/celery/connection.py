@@ -248,8 +248,9 @@ class Connection:
         Raises:
             UnavailableError: they did not come back in time.
         """
-        deadline = time.monotonic() + RECOVERY_S
-        while time.monotonic() < deadline:
+        # One deadline for one loss: another strategy may have waited for the same server in vain.
+        deadline = time.monotonic() + (0.0 if self.fleet.is_unreachable else RECOVERY_S)
+        while True:
             signals.check()
             try:
                 self.fleet.check()
@@ -258,8 +259,11 @@ class Connection:
                 self.renew()
             except CONNECTION_ERRORS as again:
                 error = again
+                if time.monotonic() >= deadline:
+                    break
                 time.sleep(0.1)
             else:
+                self.fleet.is_unreachable = False
                 return
         self.fleet.is_unreachable = True
         raise UnavailableError(
