@@ -1,7 +1,7 @@
 """Take the pictures in docs/images from runs made now: `make images`.
 
 Runs `run`, `breakeven` and `scale`, opens their reports in headless Chromium and takes a picture of each; of `run`
-a dark one, too. Takes about five minutes on two cores; needs Debian's chromium.
+also a dark one and both on a phone. Takes about five minutes on two cores; needs Debian's chromium.
 """
 
 from __future__ import annotations
@@ -55,9 +55,12 @@ def draw_map(report: Path) -> None:
         shutil.copy(next(Path(folder).glob("map-*.png")), IMAGES / "map.png")
 
 
-def take(page: Page, report: Path, name: str, height: int) -> None:
-    """Take a picture of the top of a report, as wide as the window of a laptop."""
-    page.set_viewport_size({"width": 1200, "height": height})
+SIZES = {"": (1400, 1120), "-phone": (360, 1120)}  # of the window, which shows the answer
+
+
+def take(page: Page, report: Path, name: str, size: tuple[int, int]) -> None:
+    """Take a picture of the top of a report."""
+    page.set_viewport_size({"width": size[0], "height": size[1]})
     page.goto(report.as_uri())
     page.wait_for_selector("html[data-drawn]", timeout=20_000)
     page.screenshot(path=IMAGES / f"{name}.png")
@@ -71,10 +74,11 @@ def main() -> None:
         draw_map(reports["run"])
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         for scheme in ("light", "dark"):
-            page = browser.new_page(color_scheme=scheme, device_scale_factor=1.5)
+            page = browser.new_page(color_scheme=scheme)
             for name, report in reports.items():
-                if scheme == "light" or name == "run":
-                    take(page, report, f"{name}-{scheme}", 1100)
+                for suffix, size in SIZES.items():
+                    if name == "run" or (scheme, suffix) == ("light", ""):
+                        take(page, report, f"{name}-{scheme}{suffix}", size)
             page.close()
         browser.close()
 
