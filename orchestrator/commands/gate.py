@@ -48,7 +48,7 @@ def gate(
     ] = "terminal",
     output: Annotated[str, option("--output", "Folder for both result files.", "FOLDER")] = "results",
 ) -> int:
-    """Say whether a function of yours is slower in one checkout than in another; exit 1 if it is."""
+    """Say if a function is slower in one checkout than in another."""
     # Imported here: they load Celery, NumPy and pydantic, which --help can do without.
     from orchestrator import results  # noqa: PLC0415
     from orchestrator.analysis.verdicts.gate import gate as judged  # noqa: PLC0415
