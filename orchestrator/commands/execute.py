@@ -29,15 +29,13 @@ WRITING_SHARE: Final = 0.02  # of the time, at most, that is spent on writing th
 
 def run_and_report(options: Options) -> int:
     """Measure, save as it goes, report, and return the exit code."""
+    if options.dry_run:
+        return _say_what_would_run(options)
     _check_writable("--output", options.output, Path(options.output))
     if options.json is not None and options.json != STDOUT:
         _check_writable("--json", options.json, Path(options.json).parent)
     source = check(options)
     options = of_function(options)
-    if options.dry_run:
-        with progress() as watcher, session.tried(options, watcher) as introduction:
-            sys.stdout.write(f"{introduction}\n")
-        return 0
     saver = Saver(Path(options.output))
     with ExitStack() as stack:
         try:
@@ -60,6 +58,13 @@ def run_and_report(options: Options) -> int:
         if options.flower:
             _wait_for_enter()
     return exit_code(run)
+
+
+def _say_what_would_run(options: Options) -> int:
+    check(options)
+    with progress() as watcher, session.tried(of_function(options), watcher) as introduction:
+        sys.stdout.write(f"{introduction}\n")
+    return 0
 
 
 def exit_code(run: Run) -> int:
