@@ -88,7 +88,7 @@ def resolve(
         slots=layout.slots,
         rounds=LOOKS[-1] if auto else int(options.rounds or profile.rounds),
         warmup=_first(options.warmup, profile.warmup),
-        source=options.source,
+        source=options.source if options.tried is None else options.tried.inputs,
         latency_ms=_first(options.latency_ms, profile.latency_ms),
         bandwidth_mbit=profile.bandwidth_mbit if options.bandwidth_mbit is None else options.bandwidth_mbit,
         cells=(*cells, *layout.more, repeated(cells)),

@@ -112,8 +112,9 @@ def _measured(run: Run) -> str:
     cpu = run.environment.cpu
     source = "" if run.plan.source == "origin" else f" from {in_code(run.plan.source)}"
     of = f" of {image_sizes(run)}" if run.plan.source == "origin" else source
+    batch = count(run.plan.images, "image" if run.plan.function is None else "input")
     return (
-        f"{count(run.plan.images, 'image')}{of}, {count(run.plan.rounds, 'round')}, {cpu.usable:g} processors, Python "
+        f"{batch}{of}, {count(run.plan.rounds, 'round')}, {cpu.usable:g} processors, Python "
         f"{in_markdown(run.environment.python)}"
     )
 
