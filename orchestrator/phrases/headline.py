@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -16,7 +15,7 @@ from orchestrator.phrases.answer import StageAnswerText, lead, stage_text
 from orchestrator.phrases.cost import only_here, winning_slots
 from orchestrator.phrases.granularity import granularity_headline
 from orchestrator.phrases.load import load_headline
-from orchestrator.phrases.numbers import count
+from orchestrator.phrases.numbers import listed
 from orchestrator.phrases.sweep import near, no_further, paying, significant
 
 ANSWERS: Final[dict[VerdictWord, str]] = {
@@ -164,16 +163,22 @@ def _where(sweep: Sweep, run: Run) -> str:
 def _answer(verdicts: Sequence[Verdict]) -> str:
     if len(verdicts) == 1:
         return ANSWERS[verdicts[0].verdict].format(verdicts[0].stage)
-    counted = Counter(each.verdict for each in verdicts)
-    helps, unclear, invalid = (counted[word] for word in ("helps", "inconclusive", "invalid"))
-    decided = len(verdicts) - unclear - invalid
-    if invalid == len(verdicts):
-        return f"Outputs were missing or wrong in all {invalid} stages"
-    if helps == len(verdicts):
-        return f"Celery helps in all {helps} stages"
-    wrong = f"; outputs were missing or wrong in {invalid}" if invalid else ""
-    if not decided:
-        which = count(unclear, "stage") if invalid else f"any of {unclear} stages"
-        return f"It is unclear whether Celery helps in {which}{wrong}"
-    rest = f", and it is unclear in {unclear}" if unclear else ""
-    return f"Celery helps in {helps or 'none'} of {count(decided, 'stage')}{rest}{wrong}"
+    words: dict[str, tuple[VerdictWord, ...]] = {
+        "helps": ("helps",),
+        "not": ("hurts", "ties"),
+        "unclear": ("inconclusive",),
+        "wrong": ("invalid",),
+    }
+    stages = {name: [v.stage for v in verdicts if v.verdict in of_kind] for name, of_kind in words.items()}
+    clauses = []
+    if stages["helps"]:
+        clauses.append(f"Celery helps in {listed(stages['helps'])}")
+    if stages["not"]:
+        clauses.append(f"{'not' if clauses else 'Celery does not help'} in {listed(stages['not'])}")
+    if stages["unclear"]:
+        unclear = "unclear" if clauses else "It is unclear whether Celery helps"
+        clauses.append(f"{unclear} in {listed(stages['unclear'])}")
+    if stages["wrong"]:
+        wrong = "outputs" if clauses else "Outputs"
+        clauses.append(f"{wrong} were missing or wrong in {listed(stages['wrong'])}")
+    return "; ".join(clauses)
