@@ -56,7 +56,8 @@ def trait_sentence(found: FunctionFindings) -> str:
     name = found.function.name
     if found.trait == "waits":
         share = percent(found.function.waiting)
-        return f"{name} waits {share} of its time, so more slots than processors help, and threads cost the least."
+        least = "asyncio costs" if found.function.asynchronous else "threads cost"
+        return f"{name} waits {share} of its time, so more slots than processors help, and {least} the least."
     return TRAITS[found.trait].format(name)
 
 
