@@ -130,7 +130,8 @@ def load_sentence(load: OtherLoad) -> str:
 
 def smallest_sentence(share: float) -> str:
     """Return the smallest difference that a run could have found in every stage."""
-    return f"A difference of {percent(share)} would have been found in every stage, in 8 of 10 such runs."
+    size = percent(share) if share < 1 else f"{number(1 + share, 2)} times"
+    return f"A difference of {size} would have been found in every stage, in 8 of 10 such runs."
 
 
 def _loaded(verdict: Verdict) -> str:
