@@ -30,7 +30,7 @@ from worker.redaction import escape_control, redact_url
 
 app = typer.Typer(
     name="orchestrator",
-    help="Would a task queue make this faster, from what size on, and what stands in the way?",
+    help="Measure whether Celery makes your work faster, from what size on, and what holds it back.",
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},

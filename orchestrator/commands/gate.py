@@ -21,10 +21,15 @@ def gate(
     base: Annotated[Path, option("--base", "Folder of the version to compare with.", "DIR")],
     head: Annotated[Path, option("--head", "Folder of the version that is judged.", "DIR")],
     function: Annotated[
-        str, option("--function", "The function, in both; it is called often.", "PKG.MOD:NAME")
+        str,
+        option(
+            "--function",
+            "The function to measure, by the same name in both; it is called often.",
+            "PKG.MOD:NAME",
+        ),
     ],
     inputs: Annotated[
-        str, option("--inputs", "Its inputs, as in 'run'; a path is the same one for both versions.", "SPEC")
+        str, option("--inputs", "Its inputs, as in 'run'; both versions read the same path.", "SPEC")
     ],
     strategy: Annotated[
         list[str] | None,
@@ -32,9 +37,16 @@ def gate(
             "--strategy", f"Only this strategy (repeatable); by default {' and '.join(STRATEGIES)}.", "NAME"
         ),
     ] = None,
-    slots: Annotated[int | None, option("--slots", "Celery slots of each version.", "N")] = None,
+    slots: Annotated[
+        int | None, option("--slots", "Celery slots of each version; by default as in 'run'.", "N")
+    ] = None,
     budget: Annotated[float, option("--budget", "Seconds that it may take, about.", "SECONDS")] = BUDGET_S,
-    rounds: Annotated[int, option("--rounds", "Rounds, each with every row of both once.", "N")] = ROUNDS,
+    rounds: Annotated[
+        int,
+        option(
+            "--rounds", "Rounds, each with every row of both versions once; 20 or more for a decision.", "N"
+        ),
+    ] = ROUNDS,
     margin: Annotated[
         float, option("--margin", "Changes smaller than this share do not matter (0.05 is 5 %).", "SHARE")
     ] = 0.05,

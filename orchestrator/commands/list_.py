@@ -15,7 +15,7 @@ WIDTH = 80
 
 
 def list_() -> None:
-    """List what there is to choose from, and every default. Of each profile, with what each command makes of it."""
+    """List what there is to choose from, and every default. For each profile, shows the options of each command."""
     # Imported here: the registries load Celery and NumPy, which --help can do without.
     from orchestrator.planning.options import PROFILES  # noqa: PLC0415
     from orchestrator.strategies import STRATEGIES  # noqa: PLC0415

@@ -23,8 +23,7 @@ def predict(
         int | None,
         option(
             "--slots",
-            "Slots of the fleet that is not here; with --rate and --objective, without it, the fewest that keep the "
-            "promise.",
+            "Slots of the predicted fleet; with --rate and --objective, by default the fewest that keep the promise.",
             "N",
             default=False,
         ),
@@ -33,7 +32,7 @@ def predict(
         float | None,
         option(
             "--rtt-ms",
-            "Round trip in ms between the broker and those who use it; without it, as measured.",
+            "Round trip in ms between the broker and each machine; by default, as measured.",
             "MS",
             default=False,
         ),
@@ -42,7 +41,7 @@ def predict(
         float | None,
         option(
             "--bandwidth-mbit",
-            "What each machine's link carries each way, in Mbit/s; without it, as measured.",
+            "What each machine's link carries each way, in Mbit/s; by default, as measured.",
             "MBIT",
             default=False,
         ),
@@ -51,8 +50,8 @@ def predict(
         int | None,
         option(
             "--hosts",
-            "Machines like the measured one that the slots are spread over, beside the orchestrator's; without it, the "
-            "slots share the measured ones.",
+            "Machines like the measured one for the slots, beside the orchestrator's; by default, the slots share the "
+            "measured ones.",
             "N",
             default=False,
         ),
@@ -61,20 +60,20 @@ def predict(
         int | None,
         option(
             "--tasks",
-            "Tasks in the batch; without it, as measured. With --rate, tasks in the run, 5,000 without it.",
+            "Tasks in the batch; by default, as measured. With --rate, tasks in each simulated run; by default, 5,000.",
             "N",
             default=False,
         ),
     ] = None,
     stage: Annotated[
         str | None,
-        option("--stage", "Only this stage; with --rate, the last one without it.", "NAME", default=False),
+        option("--stage", "Only this stage; with --rate, by default the last one.", "NAME", default=False),
     ] = None,
     rates: Annotated[
         str | None,
         option(
             "--rate",
-            "Predict the latency of tasks that arrive so many times a second, such as 10,20,40.",
+            "Predict the latency at these arrival rates, in tasks a second, such as 10,20,40.",
             "N,N,...",
             default=False,
         ),
@@ -83,7 +82,7 @@ def predict(
         str | None,
         option(
             "--objective",
-            "A promise, such as p95=0.5: how many slots keep 95 % of the tasks within 0.5 s.",
+            "With --rate, a promise, such as p95=0.5: says how many slots finish 95 % of the tasks within 0.5 s.",
             "pNN=SECONDS",
             default=False,
         ),
@@ -93,10 +92,10 @@ def predict(
     ] = "poisson",
     json: Annotated[bool, option("--json", "Print JSON and nothing else.")] = False,
 ) -> int:
-    """Predict what a fleet that is not here would do. Says on what assumptions.
+    """Predict what a fleet that is not here would do. Lists its assumptions.
 
-    Of each stage the best Celery cell is predicted, on other slots, machines and networks; every figure has an
-    interval. With --rate, the latency of tasks that arrive is predicted, and how many slots keep a promise.
+    Predicts the best Celery cell of each stage on other slots, machines and networks; every figure has an interval.
+    With --rate, predicts the latency of tasks that arrive one by one, and how many slots keep a promise.
     Examples: orchestrator predict results/RUN.json --slots 64 --hosts 16 --tasks 1000 --rtt-ms 1;
     orchestrator predict results/RUN.json --hosts 8 --rate 40 --objective p95=0.5
     """

@@ -189,7 +189,7 @@ class Options:
     )
     low: float | None = _option(
         "--from",
-        "Where the sweep begins: in pixels a side, ms, tasks a message, tasks, or ms of work.",
+        "Where the sweep begins: in pixels a side (size), ms (latency, work) or tasks (chunk, tasks).",
         "NUMBER",
         commands=(BREAKEVEN,),
         default=False,
@@ -269,7 +269,7 @@ class Options:
     )
     tasks: int | None = _option(
         "--tasks",
-        "With --function: how many inputs the answer is for; without it, as many as there are.",
+        "With --function: how many inputs the answer is for; by default, all of --inputs.",
         "N",
         commands=BATCHES,
         default=False,
@@ -285,7 +285,7 @@ class Options:
     )
     no_verify: bool = _option(
         "--no-verify",
-        "With --function: do not compare outputs, as of a function that returns something else each time.",
+        "With --function: do not compare outputs. For a function whose output differs from call to call.",
         commands=BATCHES,
         value=False,
         default=False,
@@ -297,7 +297,11 @@ class Options:
         value=False,
         default=False,
     )
-    stages: tuple[str, ...] = _names("stage", f"Only this stage (repeatable); {LISTED}")
+    stages: tuple[str, ...] = _names(
+        "stage",
+        f"Only this stage (repeatable); {LISTED}",
+        default="all but spin; scale, breakeven and load: pipeline; --axis work: spin",
+    )
     kernels: tuple[str, ...] = _names("kernel", f"Only this kernel (repeatable); {LISTED}")
     strategies: tuple[str, ...] = _names("strategy", f"Only this strategy (repeatable); {LISTED}")
     transports: tuple[str, ...] = _names(
@@ -326,9 +330,9 @@ class Options:
     )
     pools: tuple[str, ...] = _names(
         "pool",
-        "How Celery's workers run tasks: prefork, solo or threads (repeatable); of --broker, as they were started.",
+        "How Celery's workers run tasks: prefork, solo or threads (repeatable).",
         "prefork|solo|threads",
-        default=f"{DEFAULT_POOL}; of --broker, what its workers have",
+        default=f"{DEFAULT_POOL}; with --broker, the pools of its workers",
     )
     images: int | None = _by_profile(
         "--images", "Images in a batch.", "N", lambda profile: profile.images, (1, MAX_IMAGES)
@@ -341,7 +345,7 @@ class Options:
     )
     source: str = _option(
         "--source",
-        "Where images come from: origin, a directory, or a URL with {i} in it.",
+        "Where images come from: origin (synthetic ones), a folder, or a URL with {i} in it.",
         "SOURCE",
         value="origin",
     )
@@ -360,14 +364,15 @@ class Options:
         (0.001, 1_000_000.0),
     )
     work_ms: float | None = _option(
-        "--work-ms", "Length of a spin task.", "MS", default="10", limits=(0.001, 60_000.0)
+        "--work-ms", "How long a task of stage spin is busy.", "MS", default="10", limits=(0.001, 60_000.0)
     )
     slots: int | None = _option(
         "--slots",
         "Threads, processes and Celery slots to use.",
         "N",
         commands=(RUN, BREAKEVEN, LOAD),
-        default=f"{of_profiles(lambda profile: profile.slots or 'as processors, 2 to 4')}; with --broker, its workers'",
+        default=f"{of_profiles(lambda profile: profile.slots or 'as processors, 2 to 4')}; breakeven: 2; with --broker, "
+        "its workers'",
         limits=(1, MAX_SLOTS),
         parser=parse_slot_count,
     )
@@ -400,7 +405,8 @@ class Options:
         "Seconds that measuring may take; fewer rounds, then fewer images, make it fit.",
         "SECONDS",
         commands=BATCHES,
-        default=f"{of_profiles(lambda profile: f'{profile.budget_s:g}')}; with --rounds N: none",
+        default=f"{of_profiles(lambda profile: f'{profile.budget_s:g}')}; scale, breakeven and --rounds auto: "
+        f"{BUDGET_S:g}; --function: {FUNCTION_BUDGET_S:g}; with --rounds N: none",
         limits=(1.0, 86_400.0),
     )
     warmup: int | None = _by_profile(
@@ -423,7 +429,7 @@ class Options:
     )
     broker: str | None = _option(
         "--broker",
-        f"URL of a Redis whose workers to use, instead of embedded ones; '{EMBEDDED}' if one is set.",
+        f"URL of a Redis whose workers to use, instead of embedded ones; '{EMBEDDED}' ignores the variable.",
         "URL",
         commands=(*MEASURING, DOCTOR),
         default=False,
@@ -442,8 +448,8 @@ class Options:
     output: str = _option("--output", "Folder for the result file and its report.", "FOLDER", value="results")
     json: str | None = _option(
         "--json",
-        "Write the result to this file too; - is standard output, which then has it instead of the table. The files "
-        "in --output are written all the same.",
+        "Write the result to this file too; - writes it to standard output instead of the answer. The files in "
+        "--output are written in any case.",
         "FILE",
     )
     sides: int = 1  # of a gate: as many runs share the budget
