@@ -371,8 +371,8 @@ class Options:
         "Threads, processes and Celery slots to use.",
         "N",
         commands=(RUN, BREAKEVEN, LOAD),
-        default=f"{of_profiles(lambda profile: profile.slots or 'as processors, 2 to 4')}; breakeven: 2; with --broker, "
-        "its workers'",
+        default=f"{of_profiles(lambda profile: profile.slots or 'as processors, 2 to 4')}; breakeven: 2; with "
+        "--broker, its workers'",
         limits=(1, MAX_SLOTS),
         parser=parse_slot_count,
     )
