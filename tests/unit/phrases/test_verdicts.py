@@ -106,3 +106,7 @@ def test_a_run_says_under_what_load_it_was_measured_and_what_it_could_have_found
     assert smallest_sentence(0.09) == (
         "A difference of 9 % would have been found in every stage, in 8 of 10 such runs."
     )
+
+
+def test_a_large_difference_is_a_factor() -> None:
+    assert smallest_sentence(1.2).startswith("A difference of 2.2 times would have been found")
