@@ -2,7 +2,7 @@
 
 It adds to the asymptotic bounds what a batch has and a bound leaves out: an end (the last message still has its way
 to go when its station is free of all others) and turns (M messages on s slots take ceil(M / s) whole turns, if each
-takes about as long). `simulation` checks it: docs/explanation/scaling.md.
+takes about as long). `simulation` checks it: docs/explanation/prediction.md.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Tasks that arrive at a Celery fleet at a given rate: their latency, simulated task by task.
 
 One thread publishes and collects in the order in which work comes; broker, slots and cores serve in order of arrival.
-Service times are drawn from those that were measured. docs/explanation/scaling.md lists what this leaves out.
+Service times are drawn from those that were measured. docs/explanation/prediction.md lists what this leaves out.
 """
 
 from __future__ import annotations
