@@ -32,8 +32,11 @@ class RateSearch:
 
     def next_rate(self) -> float | None:
         """Return the rate to try next; `None` at the end."""
-        if self.probes >= MAX_PROBES:
-            return None
+        rate = None if self.probes >= MAX_PROBES else self._next()
+        # A limit that is rounded to the rate that was just tried is reached.
+        return None if rate in (self.sustained, self.failed) else rate
+
+    def _next(self) -> float | None:
         if self.sustained is not None and self.failed is not None:
             if self.failed <= self.sustained * PRECISION:
                 return None

@@ -35,3 +35,14 @@ def test_a_rate_that_cannot_be_told_counts_as_not_sustained():
     search = RateSearch(50.0, 1.0, 1000.0)
     search.found(50.0, None)
     assert search.next_rate() == 25.0
+
+
+@pytest.mark.parametrize(("capacity", "end"), [(1e9, 12_300.0), (0.0, 0.667)])
+def test_a_limit_with_more_digits_than_a_rate_ends_the_search_where_it_is_reached(capacity, end):
+    search = RateSearch(50.0, 2 / 3, 12_345.0)
+    tried = []
+    while (rate := search.next_rate()) is not None:
+        tried.append(rate)
+        search.found(rate, rate <= capacity)
+    assert tried[-1] == end
+    assert len(set(tried)) == len(tried)
