@@ -118,11 +118,14 @@ def granularity(cell: Cell, points: Sequence[WorkPoint], threshold: float) -> Gr
     first_above = next(index for index, side in enumerate(sides) if side > 0)
     if not any(side < 0 for side in sides[:first_above]):
         return replace(plain, kind="always") if first_above == 0 else plain
-    above = next(
+    passing = (
         index
         for index in range(first_above, 0, -1)
         if _share(points[index - 1]) < threshold <= _share(points[index])
     )
+    above = next(passing, None)
+    if above is None:  # the medians do not follow the ratios of the rounds
+        return plain
     one, other = points[above - 1], points[above]
     return replace(plain, kind="found", work_s=crossing(one, other, threshold), bracket=(one, other))
 

@@ -8,7 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.analysis.scaling.granularity import Granularity, granularities, nearest
+from orchestrator.analysis.scaling.granularity import (
+    Granularity,
+    WorkPoint,
+    granularities,
+    granularity,
+    nearest,
+)
 from orchestrator.model.environment import Preflight, TaskOverhead
 from orchestrator.model.runs import Cell, CellResult, Run
 from orchestrator.phrases.granularity import granularity_headline, granularity_sentence, granularity_text
@@ -133,3 +139,18 @@ def test_the_preflight_knows_the_overhead_of_a_cell_whatever_its_work() -> None:
     preflight = Preflight(1e-7, overheads=(TaskOverhead("celery", 2, "redis", 1, "prefork", 1e-3),))
     assert preflight.overhead_s(replace(CELERY, work_s=0.1)) == 1e-3
     assert preflight.overhead_s(replace(CELERY, chunk=4)) is None
+
+
+def test_medians_that_do_not_follow_the_ratios_of_the_rounds_are_unclear() -> None:
+    below = WorkPoint(
+        replace(THREADS, work_s=1.0),
+        dict(enumerate((3.4, 0.5, 0.5, 0.8, 0.4, 2.3, 1.4, 2.8, 0.3, 0.8))),
+        dict(enumerate((12.8, 1.2, 1.4, 2.0, 2.3, 5.8, 4.9, 5.8, 0.8, 1.7))),
+    )
+    above = WorkPoint(
+        replace(THREADS, work_s=3.0),
+        dict(enumerate((5.1, 0.2, 0.5, 2.4, 0.5, 4.6, 2.2, 0.3, 0.1, 1.4))),
+        dict(enumerate((7.8, 0.3, 0.5, 3.9, 0.6, 5.3, 3.7, 0.3, 0.1, 4.2))),
+    )
+    assert (below.side(0.5), above.side(0.5)) == (-1, 1)
+    assert granularity(THREADS, (below, above), 0.5).kind == "unclear"
