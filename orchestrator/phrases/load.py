@@ -260,6 +260,7 @@ def _at_most(rows: Sequence[LoadRow]) -> str:
 def _of_promise(rows: Sequence[LoadRow], objective: Objective) -> str:
     kept = [row for row in rows if row.kept]
     missed = [row for row in rows if row.kept is False]
+    unknown = [row.rate_per_s for row in rows if row.kept is None]
     parts = []
     if kept:
         parts.append(
@@ -269,6 +270,8 @@ def _of_promise(rows: Sequence[LoadRow], objective: Objective) -> str:
         parts.append(
             f"misses {promise(objective)} at {listed(_with_latency(each, objective) for each in missed)}"
         )
+    if unknown:
+        parts.append(f"too few tasks arrived to judge {promise(objective)} at {_rates(unknown, ())}")
     return "; ".join(parts)
 
 

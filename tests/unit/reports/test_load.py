@@ -13,6 +13,7 @@ from orchestrator.commands.execute import exit_code
 from orchestrator.errors import UsageError
 from orchestrator.model.runs import Objective
 from orchestrator.phrases.headline import headline
+from orchestrator.phrases.load import load_sentences
 from orchestrator.reports import REPORTS
 from orchestrator.reports.charts import draw_all
 from orchestrator.reports.comparison import COMPARISON_REPORTS
@@ -122,3 +123,9 @@ def test_a_result_whose_times_are_not_of_the_same_tasks_is_refused():
     document["cells"][0]["samples"][0]["trace"]["ended_us"].pop()
     with pytest.raises(UsageError, match="the times of a trace are not of the same tasks"):
         results.from_json(document)
+
+
+def test_a_promise_that_too_few_tasks_leave_open_is_said_to_be_open():
+    run = load_run(at_rate(THREADS, 10.0, 0.09, rounds=1), objective=PROMISE)
+    (promised, _) = load_sentences(analyse(run))
+    assert promised.endswith(": too few tasks arrived to judge p95 within 40.0 ms at 10/s")
