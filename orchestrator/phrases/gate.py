@@ -5,7 +5,7 @@ from __future__ import annotations
 from orchestrator.analysis.verdicts.gate import FEWEST_ROUNDS, Gate, GateRow
 from orchestrator.phrases.cells import cell_name
 from orchestrator.phrases.comparison import OBSTACLES, change, change_interval
-from orchestrator.phrases.numbers import count, percent
+from orchestrator.phrases.numbers import count, listed, percent
 
 
 def headline(gate: Gate, function: str) -> str:
@@ -18,11 +18,18 @@ def headline(gate: Gate, function: str) -> str:
     if slower:
         rows = ", ".join(f"{change(each.ratio)} in {cell_name(each.cell)}" for each in slower)
         return f"{function} is slower in head: {rows}"
-    if gate.rows and all(each.change == "inconclusive" for each in gate.rows):
-        return f"{function}: nothing could be decided; {reason(gate.rows[0])}"
+    undecided = [each for each in gate.rows if each.change == "inconclusive"]
+    if len(undecided) == len(gate.rows):
+        return f"{function}: nothing could be decided; {reason(gate.rows[0]) if gate.rows else 'nothing was measured'}"
     if faster:
         rows = ", ".join(f"{change(each.ratio)} in {cell_name(each.cell)}" for each in faster)
         return f"{function} is faster in head: {rows}"
+    if undecided:
+        same, open_ = (
+            listed(cell_name(each.cell) for each in gate.rows if (each in undecided) is part)
+            for part in (False, True)
+        )
+        return f"{function} is not slower in head in {same}, and undecided in {open_}{limits(gate)}"
     return f"{function} is not slower in head{limits(gate)}"
 
 
@@ -38,6 +45,6 @@ def reason(row: GateRow) -> str:
     if row.ratio is None:
         return (
             f"{cell_name(row.cell, 'prose')} has {count(row.rounds, 'round')} of both, and {FEWEST_ROUNDS} are "
-            "needed; give a larger --budget or faster --inputs"
+            "needed; give a larger --budget, more --rounds or faster --inputs"
         )
     return f"{cell_name(row.cell, 'prose')}: {change(row.ratio)} ({change_interval(row.ratio)})"

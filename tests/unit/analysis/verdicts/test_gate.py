@@ -5,6 +5,7 @@ import pytest
 
 from orchestrator.analysis.verdicts.gate import FEWEST_ROUNDS, gate, rest_of
 from orchestrator.model.runs import Cell, Run, Sample
+from orchestrator.phrases.gate import headline
 from tests.unit.analysis.made_runs import REDIS, SERIAL, result, run_of
 
 ROUNDS = 40
@@ -88,3 +89,20 @@ def test_dependent_rounds_say_less_than_independent_ones() -> None:
 def test_a_row_of_one_version_and_the_a_a_pair_are_left_out() -> None:
     assert [each.cell for each in gate(BASE, version(1)).rows] == [SERIAL, REDIS]
     assert gate(BASE, run_of(result(replace(SERIAL, slots=3), times(1)))).rows == ()
+
+
+def test_the_headline_names_a_row_that_is_undecided() -> None:
+    found = gate(BASE, version(1))
+    undecided = replace(found, rows=(found.rows[0], replace(found.rows[1], change="inconclusive")))
+    assert headline(found, "jobs:f").startswith("jobs:f is not slower in head; a change of ")
+    assert headline(undecided, "jobs:f").startswith(
+        "jobs:f is not slower in head in serial, and undecided in celery redis/4; a change of "
+    )
+    assert headline(replace(found, rows=()), "jobs:f").endswith("nothing was measured")
+
+
+def test_too_few_rounds_are_undecided_and_more_are_the_remedy() -> None:
+    found = gate(version(0, rounds=8), version(1, rounds=8))
+    assert "has 8 rounds of both, and 20 are needed; give a larger --budget, more --rounds" in headline(
+        found, "jobs:f"
+    )
