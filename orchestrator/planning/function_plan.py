@@ -37,8 +37,14 @@ def fitted(options: Options, layout: Layout, tried: Function) -> Options:
     """Return the options with as many inputs and rounds as the budget allows, and the function as it was tried.
 
     Raises:
-        UsageError: not even the fewest fit; the message names the least budget that would do.
+        UsageError: not even the fewest fit; the message names the least budget that would do. Or it is no coroutine
+            function, and a strategy was asked for that runs no other.
     """
+    for name in () if tried.asynchronous else options.strategies:
+        if STRATEGIES[name].asynchronous:
+            raise UsageError(
+                f"{tried.name} is no async def, so --strategy {name} cannot run it; leave that strategy out"
+            )
     budget_s = (options.budget_s or FUNCTION_BUDGET_S) / options.sides
     room_s = max(budget_s * 0.3, budget_s * (1 - TRIAL_SHARE) - STARTUP_S)
     asked = None if options.rounds in (None, AUTO) else int(options.rounds or 0)

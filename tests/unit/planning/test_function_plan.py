@@ -110,3 +110,10 @@ def test_options_without_effect_are_refused(options: Options, says: str) -> None
     with pytest.raises(UsageError) as refused:
         check(options)
     assert says in str(refused.value)
+
+
+def test_asyncio_is_refused_for_a_function_that_is_no_coroutine() -> None:
+    with pytest.raises(UsageError, match="jobs:nap is no async def, so --strategy asyncio cannot run it"):
+        planned(replace(OPTIONS, strategies=("serial", "asyncio")), SLEEP)
+    cells = planned(replace(OPTIONS, strategies=("asyncio",)), replace(SLEEP, asynchronous=True)).cells
+    assert {cell.strategy for cell in cells} == {"asyncio"}
