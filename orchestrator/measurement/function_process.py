@@ -100,16 +100,26 @@ class FunctionProcess:
         return answer["value"]
 
     def restart(self) -> None:
-        """Start a new process in place of one that was lost, with the function and the batch."""
+        """Start a new process in place of one that was lost, with the function and the batch.
+
+        Raises:
+            UnavailableError: the new one is lost before it can go on.
+        """
         self._disconnect()
         self._end()
         self._processes.restart(NAME)
         self._accept()
-        self.ask("load", LOAD_S)
-        if self._batch is not None:
-            self.set_batch(*self._batch[:2], **self._batch[2])
-        else:
-            self.ask("read_inputs", LOAD_S)
+        try:
+            self.ask("load", LOAD_S)
+            if self._batch is not None:
+                self.set_batch(*self._batch[:2], **self._batch[2])
+            else:
+                self.ask("read_inputs", LOAD_S)
+        except LostProcessError as error:
+            raise UnavailableError(
+                f"{self.function} cost its process; started again, it {error} before it was called; see what its "
+                "module does on import"
+            ) from None
 
     def set_batch(
         self,

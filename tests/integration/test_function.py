@@ -142,6 +142,27 @@ def test_what_cannot_be_measured_is_refused_in_one_line_before_anything_is_start
     assert done.stdout == ""
 
 
+def test_a_module_that_cannot_be_imported_again_after_its_function_cost_the_process_is_named(
+    folder: Path,
+) -> None:
+    (folder / "fn_once.py").write_text("""
+import os
+from pathlib import Path
+
+if Path("begun").exists(): os._exit(4)
+
+def work(x):
+    Path("begun").touch()
+    os._exit(3)
+""")
+    done = run(folder, "run", "--function", "fn_once:work", "--inputs", "range(3)")
+    assert done.returncode == 3
+    assert (
+        "fn_once:work cost its process; started again, it ended its process with exit code 4" in done.stderr
+    )
+    assert "Traceback" not in done.stderr
+
+
 def test_a_dry_run_says_what_it_would_do_and_stops(folder: Path) -> None:
     done = run(
         folder, "run", "--function", "fn_cli:random", "--inputs", "range(3)", "--no-verify", "--dry-run"
