@@ -18,15 +18,15 @@ BREAKEVEN_LEGEND: Final = (
 )
 GRANULARITY_LEGEND: Final = (
     "The share of the slots' time that is work, with the interval at each length of a task; 100 % is what the same "
-    "slots would do without any overhead. Thick on the line: the length at which a strategy reaches it, with the "
-    "interval. METG, the minimum effective task granularity, is the time of a slot for such a task, overhead included "
-    "(Slaughter et al., SC 2020). A central scheduler's grows with the slots that it serves, so the table also has it "
-    "per slot."
+    "slots would do without any overhead. Thick on the line: the length at which a strategy reaches the efficiency "
+    "asked for, with the interval. METG, the minimum effective task granularity, is a slot's time for such a task, "
+    "overhead included (Slaughter et al., SC 2020). METG grows with the slots that a central scheduler serves, so the "
+    "table also shows it per slot."
 )
 MAP_LEGEND: Final = (
-    "The colour is what finishes a long batch first; both axes are logarithmic. Below the line that is the best of "
-    "this machine; above it, by the model from the measured overheads, it is Celery with so many slots on other "
-    "machines, each with a processor of its own. Shaded: the line's interval."
+    "The colour shows what finishes a long batch first; both axes are logarithmic. Below the line the best choice on "
+    "this machine is first. Above it Celery is, with so many slots on other machines, each with a processor of its "
+    "own: the model computes this from the measured overheads. Shaded: the line's interval."
 )
 HOPS_LEGEND: Final = (
     "How the latency of a task divides into hops, from publishing the task to the return of its output. On the right: "

@@ -26,7 +26,7 @@ ORDER: Final[tuple[ChangeWord, ...]] = ("invalid", "regression", "improvement", 
 MOST_NAMED: Final = 6  # more cells are counted rather than named
 
 MEANING: Final = (
-    "The change is that of the makespan, apart from what everything changed by: +10 % takes 10 % longer. "
+    "The change is that of the makespan, without what all rows changed by: +10 % takes 10 % longer. "
     "Same means that no change was found; inconclusive, that one is likely but not sure: measure both again."
 )
 

@@ -69,7 +69,7 @@ def _here(cost: Cost) -> str:
     fewest = count(round(cost.possible_slots), "slot")
     if cost.possible_slots <= cost.most_measured:
         return (
-            f"With no measured number of slots is Celery significantly {does}{_against_model(cost, fewest)}"
+            f"Celery is not significantly {does} with any measured number of slots{_against_model(cost, fewest)}"
         )
     return (
         f"Celery may be {does} from {fewest} on, or with no number of slots{only_here(cost)} (COST, predicted): "

@@ -75,15 +75,15 @@ def remembers(function: Function) -> str:
     """Return that a function was much faster on inputs that it had seen."""
     return (
         f"{function.name} is at least three times as fast on inputs that it has seen, so it seems to remember them "
-        "(lru_cache?), and batches repeat nothing real; measure the function behind the cache"
+        "(lru_cache?), and every batch would time that memory; measure the function behind the cache"
     )
 
 
 def unrepeated(name: str, number: int) -> str:
     """Return that a function gave something else for an input that it had seen."""
     return (
-        f"{name} does not repeat itself: input {number} gave another output the second time, so outputs cannot be "
-        "compared; give --no-verify, or make it depend on its input alone"
+        f"{name} gave another output for input {number} the second time, so outputs cannot be compared; give "
+        "--no-verify, or make the output depend on the input alone"
     )
 
 

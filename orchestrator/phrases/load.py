@@ -170,7 +170,8 @@ def load_legend(rows: Sequence[LoadRow]) -> list[str]:
         "Latency: from a task's planned arrival to its output in the orchestrator.",
         *([f"± is the {shown} interval, by blocks of time."] if shown else []),
         "done: outputs a second. backlog: tasks not done when the last had arrived, in the worst round.",
-        f"sustained: the backlog grows by less than {percent(GROWTH_MARGIN)} of the tasks, or it grows (95 % test).",
+        f"sustained: yes if the backlog grows by less than {percent(GROWTH_MARGIN)} of the tasks, no if it grows, each "
+        "by a 95 % test.",
         "–: too few tasks (a quantile q needs 10/(1-q)), or too many unfinished.",
     ]
     late = [row.lag_s[0.99] for row in rows if row.lag_s[0.99] is not None]

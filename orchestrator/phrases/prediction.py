@@ -76,7 +76,7 @@ def cells_sentence(found: StagePrediction) -> str:
         compared = f"{times(found.speedup)} as fast as {versus} here"
         celery += f" would be {compared} ({interval(found.speedup, to=' to ') or 'no interval'})"
     ceiling, chunk = f"about {number(made.ceiling_per_s)} tasks/s", count(made.measured.chunk, "task")
-    return f"{celery}; with {chunk} a message, any number of slots gives a long batch {ceiling} by the model."
+    return f"{celery}; with {chunk} a message, no number of slots gives a long batch more than {ceiling}, by the model."
 
 
 LATENCY_HEAD: Final = ("rate", "slots", "busy", "p50", "p95", "p99", "promise", "breaks at")

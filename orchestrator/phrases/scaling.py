@@ -80,15 +80,15 @@ def bounds_sentence(bounds: Bounds) -> str:
     demand = demand_phrase(next(each for each in bounds.stations if each.name == bounds.bottleneck))
     limit = f"on {count(bounds.slots, 'slot')} Celery is limited by {now} ({demand})"
     most = (
-        f"with {count(bounds.chunk, 'task')} a message, any number of slots gives a long batch about "
-        f"{with_interval(bounds.ceiling_per_s)} tasks/s by the model"
+        f"with {count(bounds.chunk, 'task')} a message, no number of slots gives a long batch more than about "
+        f"{with_interval(bounds.ceiling_per_s)} tasks/s, by the model"
     )
     if bounds.bottleneck != "slots":
         return f"{limit}, so more slots would hardly help: {most}. What would help: {REMEDIES[bounds.bottleneck]}."
     if round(bounds.knee_slots.point) <= bounds.slots:
-        return f"{limit}, but more would hardly help: {most}, where the limit is {later}."
+        return f"{limit}, but more would hardly help: {most}; then the limit is {later}."
     knee = with_interval(bounds.knee_slots, _whole)
-    return f"{limit}; more would help up to about {knee}: {most}, where the limit is {later}."
+    return f"{limit}; more would help up to about {knee}: {most}; then the limit is {later}."
 
 
 def ceiling_sentence(ceiling: Ceiling) -> str:

@@ -18,12 +18,12 @@ def map_sentence(found: TaskMap) -> str:
     if found.work_s is not None:
         own_s = found.work_s
         nearest = min(found.borders, key=lambda each: max(each.length_s / own_s, own_s / each.length_s))
-        return f"A task of {found.stage} takes {seconds(found.work_s)}: {_here(nearest)}, {_celery(nearest)}."
+        return f"A task of {found.stage} takes {seconds(found.work_s)}: {_here(nearest)}; {_celery(nearest)}."
     reached = [each for each in found.borders if each.slots is not None]
     if not reached:
         return "Celery finishes first at no length of a task and with no number of slots."
     return (
-        f"With tasks of {seconds(reached[0].length_s)} or more, enough slots make Celery the first; with tasks of "
+        f"With tasks of {seconds(reached[0].length_s)} or more, Celery finishes first with enough slots; with tasks of "
         f"{seconds(found.borders[-1].length_s)}, {_celery(found.borders[-1])}."
     )
 
@@ -43,6 +43,6 @@ def _here(border: Border) -> str:
 def _celery(border: Border) -> str:
     slots = border.slots
     if slots is None:
-        return "and no number of slots elsewhere would make Celery the first"
+        return "no number of slots on other machines would make Celery first"
     within = "" if slots.low is None or slots.high is None else f" ({slots_range(slots)})"
-    return f"Celery does from {count(ceil(slots.point), 'slot')} on other machines{within}, by the model"
+    return f"Celery would finish first from {count(ceil(slots.point), 'slot')} on other machines{within}, by the model"

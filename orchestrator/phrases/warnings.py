@@ -85,12 +85,12 @@ def _failed_tasks(cells: Sequence[Cell], failed: int, first: TaskFailure | None)
     cause = "" if first is None else f", first with {first.type}: {first.message}"
     return (
         f"{count(failed, 'task')} failed in {_cells(cells)}{cause}",
-        "mend the source or the kernel; until then the times are partly those of failing",
+        "repair the source or the kernel, and run again; these times include those of failed tasks",
     )
 
 
 def _slots_unseen(cells: Sequence[Cell], seen: int, distributed: bool) -> Texts:
-    workers = "look whether workers are missing ('orchestrator doctor'), or " if distributed else ""
+    workers = "check whether workers are missing ('orchestrator doctor'), or " if distributed else ""
     return (
         f"fewer slots worked than were asked for in {_cells(cells)}: {seen} of {cells[0].slots} in the first",
         f"{workers}give each slot more work with --images",
@@ -139,7 +139,7 @@ WORDS: Final[Mapping[str, Callable[..., Texts]]] = {
     "failed tasks": _failed_tasks,
     "not compared": lambda cells: (
         f"{_cells(cells)} failed other tasks than cells that did the same work, or all of them",
-        "their times are compared only with cells that failed as many tasks; mend what fails, and run again",
+        "their times are compared only with cells that failed as many tasks; repair what fails, and run again",
     ),
     "too few rounds": lambda rounds: (
         f"some cells have only {count(rounds, 'round')}: {ROUNDS_RULE}",
@@ -159,7 +159,7 @@ WORDS: Final[Mapping[str, Callable[..., Texts]]] = {
     "dependent rounds": lambda correlation, rounds, effective: (
         f"noise lasted longer than a round: {count(rounds, 'round')} say as much as about "
         f"{count(round(effective), 'independent round')} (rank correlation of neighbours {correlation:.2f})",
-        "intervals allow for it and are wider; a quieter machine would make them narrower, more rounds do so slowly",
+        "intervals allow for it and are wider; a quieter machine would narrow them, and more rounds slowly",
     ),
     "step change": lambda round_, factor: (
         f"from round {round_ + 1} on, everything {_changed(factor)}",

@@ -117,7 +117,7 @@ def test_every_warning_has_a_remedy() -> None:
         (THREADS, "give each slot more work with --images"),
         (
             REDIS,
-            "look whether workers are missing ('orchestrator doctor'), or give each slot more work with --images",
+            "check whether workers are missing ('orchestrator doctor'), or give each slot more work with --images",
         ),
     ],
 )

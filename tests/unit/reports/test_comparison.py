@@ -48,7 +48,7 @@ def test_the_terminal_report_shows_each_cell_s_change_with_its_interval_and_verd
     ]
     assert lines[9] == "          celery redis/4        2 +30.0 % +23.4 to +36.9 % regression"
     assert lines[-6:] == [
-        "The change is that of the makespan, apart from what everything changed by: +10 %",
+        "The change is that of the makespan, without what all rows changed by: +10 %",
         "takes 10 % longer. Same means that no change was found; inconclusive, that one",
         "is likely but not sure: measure both again. Intervals: 95 %.",
         "",

@@ -136,7 +136,7 @@ def test_a_fleet_that_sent_task_events_all_the_time_is_reported_as_such():
 
 def legend(run: Run) -> str:
     """The lines of the legend below the tables."""
-    return whole(run).split("serial: times as fast as serial of the same kernel")[1].split("Verdicts on")[0]
+    return whole(run).split("serial: times as fast as serial with the same kernel")[1].split("Verdicts on")[0]
 
 
 def test_the_legend_explains_the_rows_that_are_there_and_no_others():

@@ -76,8 +76,8 @@ def test_the_stages_own_tasks_are_the_point_and_the_sentence() -> None:
     found = map_of()
     assert found.work_s == pytest.approx(WORK_S, rel=0.05)
     assert map_sentence(found) == (
-        "A task of download takes 100 ms: one thread finishes first on this machine, Celery does from 2 slots on other "
-        "machines (2 to 2), by the model."
+        "A task of download takes 100 ms: one thread finishes first on this machine; Celery would finish first "
+        "from 2 slots on other machines (2 to 2), by the model."
     )
 
 
