@@ -68,9 +68,7 @@ def _here(cost: Cost) -> str:
         return f"This result cannot tell with how many slots Celery would be {does}: {why}"
     fewest = count(round(cost.possible_slots), "slot")
     if cost.possible_slots <= cost.most_measured:
-        return (
-            f"Celery is not significantly {does} with any measured number of slots{_against_model(cost, fewest)}"
-        )
+        return f"Celery is not significantly {does} with any measured number of slots{_against_model(cost, fewest)}"
     return (
         f"Celery may be {does} from {fewest} on, or with no number of slots{only_here(cost)} (COST, predicted): "
         f"{_limit(cost)}, about as much as {versus} {do} ({number(cost.versus_per_s)})"

@@ -15,7 +15,9 @@ from orchestrator.phrases.verdicts import load_sentence, smallest_sentence
 from orchestrator.strategies import STRATEGIES
 
 INCOMPLETE: Final = "the run ended before all rounds were measured"
-SPEEDUPS: Final = "serial: times as fast as serial with the same kernel; in-process: as the fastest in-process row."
+SPEEDUPS: Final = (
+    "serial: times as fast as serial with the same kernel; in-process: as the fastest in-process row."
+)
 STAYS: Final = "stays: inputs and outputs stay in the payload store, as between stages."
 AGAIN: Final = "again: the A/A pair, the same cell measured twice."
 EVENTS: Final = "events: workers sent task events, which Flower reads; in other Celery rows they did not."
