@@ -54,13 +54,14 @@ def list_() -> None:
 
 def _defaults(profile: str) -> Iterator[str]:
     from orchestrator.inputs import source  # noqa: PLC0415 - as above
-    from orchestrator.planning.options import BATCHES, Options  # noqa: PLC0415 - as above
+    from orchestrator.planning.options import MEASURING, Options, options_of  # noqa: PLC0415 - as above
     from orchestrator.planning.plan import resolve  # noqa: PLC0415 - as above
 
     usual: set[str] = set()
-    for command in BATCHES:
+    for command in MEASURING:
         plan = resolve(Options(command=command, profile=profile), source.parse(source.ORIGIN))
-        options = [option for option in _options(plan) if option not in usual]
+        flags = {option.flag for _, option in options_of(command).values()}
+        options = [each for each in _options(plan) if each not in usual and each.partition(" ")[0] in flags]
         usual = usual or set(options)
         yield from _wrapped(f"    {command:<10}", options)
 
@@ -74,6 +75,8 @@ def _options(plan: Plan) -> Iterator[str]:
     if tuple(stages) != DEFAULT_STAGES:
         yield from _repeated("stage", stages)
         yield from _repeated("kernel", (cell.kernel for cell in cells))
+    if plan.searched:
+        yield f"--rate auto --arrivals {plan.arrivals} --duration {plan.duration_s:g}"
     yield f"--images {plan.images}"
     sides = [cell.width for cell in cells if cell.width is not None and plan.axis is not None]
     yield f"--from {min(sides)} --to {max(sides)}" if sides else f"--size {plan.width}x{plan.height}"

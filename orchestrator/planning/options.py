@@ -307,7 +307,7 @@ class Options:
     transports: tuple[str, ...] = _names(
         "transport",
         f"How payloads reach Celery workers, or processes (repeatable); {LISTED}",
-        default=of_profiles(lambda profile: ", ".join(profile.transports)),
+        default=f"{of_profiles(lambda profile: ', '.join(profile.transports))}; processes: pickle, shared-memory",
     )
     chunks: tuple[int, ...] = _option(
         "--chunk",
@@ -315,7 +315,7 @@ class Options:
         "N",
         value=(),
         commands=BATCHES,
-        default=f"{of_profiles(lambda profile: ', '.join(map(str, profile.chunks)))}; scale and breakeven: 1",
+        default=f"Celery: {of_profiles(lambda profile: ', '.join(map(str, profile.chunks)))}; scale and breakeven: 1",
         limits=(1, MAX_IMAGES),
     )
     data: tuple[str, ...] = _names(

@@ -48,7 +48,7 @@ def planned(monkeypatch, tmp_path):
 
 
 @pytest.mark.parametrize("profile", PROFILES)
-@pytest.mark.parametrize("command", ["run", "scale", "breakeven"])
+@pytest.mark.parametrize("command", ["run", "scale", "breakeven", "load"])
 def test_the_listed_options_are_what_a_command_does_by_default(profile, command, planned, capsys):
     options = listed(profile, command, capsys)
     assert options
