@@ -52,6 +52,12 @@ def compare(
     if (reason := refusal(comparison, across)) is not None:
         raise UsageError(reason)
     if not comparison.changes and not comparison.latencies:
+        loaded = [{each.cell for each in run.cells if each.open_loops} for run in (before, after)]
+        if loaded[0] & loaded[1]:
+            raise UsageError(
+                f"{old} and {new} have no p95 or p99, because too few tasks arrived or too many were unfinished; "
+                "measure both with a longer --duration or more --rounds, or at a lower --rate"
+            )
         raise UsageError(
             f"{old} and {new} have no measured cell in common; measure both with the same --stage, --kernel, "
             "--strategy, --slots, --transport and --chunk, or the same --rate"

@@ -69,7 +69,9 @@ def _ratios(old: CellResult, new: CellResult) -> list[LatencyChange]:
             continue
         word: ChangeWord = "invalid" if after.lost > before.lost else "inconclusive"
         change = LatencyChange(old.cell, quantile, word, a, b)
-        if a is not None and b is not None and word != "invalid":
+        # Draws are infinite where nearly too many tasks were unfinished for a figure.
+        known = all(np.isfinite(each[quantile]).all() for each in drawn)
+        if a is not None and b is not None and known and word != "invalid":
             logarithms = [np.log(each[quantile]) for each in drawn]
             error = sqrt(sum(float(np.var(each)) for each in logarithms)) or 1e-12
             ratio = log(b.point / a.point)

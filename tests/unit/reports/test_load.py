@@ -9,6 +9,7 @@ import pytest
 from orchestrator import results
 from orchestrator.analysis.analyse import analyse
 from orchestrator.analysis.verdicts.regressions import compare
+from orchestrator.commands.compare import compare as compare_command
 from orchestrator.commands.execute import exit_code
 from orchestrator.errors import UsageError
 from orchestrator.model.runs import Objective
@@ -18,7 +19,7 @@ from orchestrator.reports import REPORTS
 from orchestrator.reports.charts import draw_all
 from orchestrator.reports.comparison import COMPARISON_REPORTS
 from tests.examples import CELERY, THREADS
-from tests.load_examples import at_rate, load_run
+from tests.load_examples import at_rate, load_run, sample, trace
 
 PROMISE = Objective(0.95, 0.04)
 
@@ -116,6 +117,24 @@ def test_compare_judges_p95_at_each_rate_that_both_runs_have():
     assert "only in the old run: grayscale: Celery" in text
     assert "40/s" in text
     assert max(map(len, text.splitlines())) <= 80
+
+
+def test_a_quantile_that_unfinished_tasks_may_hide_is_not_judged():
+    planned_s = [number / 40 for number in range(400)]
+    ends = [None if number < 19 else 0.02 for number in range(400)]
+    hidden = replace(at_rate(THREADS, 40.0, 0.02), open_loops=(sample(trace(planned_s, ends)),))
+    compared = compare(load_run(), load_run(hidden))
+    (p95,) = [each for each in compared.latencies if each.quantile == 0.95]
+    assert (p95.change, p95.ratio) == ("inconclusive", None)
+    for report in COMPARISON_REPORTS.values():
+        assert "nan" not in report(compared, load_run(), load_run(hidden))
+
+
+def test_runs_under_load_without_a_quantile_to_compare_are_refused_with_the_reason(tmp_path):
+    path = str(tmp_path / "few.json")
+    results.write(load_run(at_rate(THREADS, 4.0, 0.02, rounds=1)), tmp_path / "few.json")
+    with pytest.raises(UsageError, match="have no p95 or p99, because too few tasks arrived"):
+        compare_command(path, path)
 
 
 def test_a_result_whose_times_are_not_of_the_same_tasks_is_refused():
