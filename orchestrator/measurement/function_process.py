@@ -24,6 +24,7 @@ from orchestrator.measurement.clock import SamplePosition
 from orchestrator.model.runs import Cell, Sample, TaskFailure
 from orchestrator.strategies.base import Strategy
 from worker.contract import LOST, Failure
+from worker.envelope import OversizedMessageError
 from worker.values import decode, encode
 
 OK: Final = 1  # the mark of a task that gave an output
@@ -79,7 +80,7 @@ class FunctionProcess:
 
         Raises:
             LostProcessError: it ended, or was ended because it took longer than `limit_s`.
-            UsageError: the function or its inputs cannot be used.
+            UsageError: the function or its inputs cannot be used, or what it returns is too large.
             BreakevenError: something else went wrong.
         """
         deadline = time.monotonic() + limit_s
@@ -93,6 +94,11 @@ class FunctionProcess:
             answer = decode(self._connected.recv_bytes())
         except (EOFError, OSError):
             raise LostProcessError(self._how_it_ended()) from None
+        except OversizedMessageError as error:
+            raise UsageError(
+                f"an input of {self.function} and its output are too large together: {error}; use arrays, or paths "
+                "of files"
+            ) from None
         if "refused" in answer:
             raise UsageError(answer["refused"])
         if "error" in answer:

@@ -38,6 +38,7 @@ def picture(x):
     from PIL import Image
     return Image.new("RGB", (1, 1))
 def sleeps(x): time.sleep(1000)
+def many(x): return [[0] * 900_000] * 3
 """
 
 
@@ -129,6 +130,7 @@ def test_a_coroutine_is_run_by_asyncio_too(folder: Path) -> None:
         ("fn_cli:all_raise", [], 1, "failed on every input that was tried (3); the first: ValueError: no"),
         ("fn_cli:random", [], 2, "gave another output for input"),
         ("fn_cli:picture", [], 2, "fn_cli:picture returns a PIL.Image; use its bytes or an array (input 1)"),
+        ("fn_cli:many", [], 2, "its output are too large together: more than 2,000,000 values; use arrays"),
         ("fn_cli:sleeps", ["--budget", "1"], 2, "did not end within 1 s on input 1, the whole --budget"),
     ],
 )
