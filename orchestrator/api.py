@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cached_property
 from html import escape
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
@@ -25,7 +26,7 @@ from orchestrator import results
 from orchestrator.analysis.analyse import Findings, analyse
 from orchestrator.commands.progress import LINES_EVERY
 from orchestrator.errors import BreakevenError, UnavailableError, UsageError
-from orchestrator.inputs.function_inputs import FROM_PYTHON
+from orchestrator.inputs.function_inputs import FROM_PYTHON, MAX_INPUTS
 from orchestrator.model.runs import CellResult, Run
 from orchestrator.phrases.function import row_texts, rows_heading
 from orchestrator.phrases.headline import Headline, headline
@@ -204,7 +205,7 @@ def _written(inputs: object, folder: Path) -> str:
         raise UsageError(f"inputs are {type(inputs).__name__}; give a list, or what --inputs takes")
     path = folder / f"inputs{FROM_PYTHON}"
     with path.open("wb") as file:
-        for number, value in enumerate(inputs, start=1):
+        for number, value in enumerate(islice(inputs, MAX_INPUTS), start=1):
             crossing = os.fspath(value) if isinstance(value, os.PathLike) else value
             try:
                 check(crossing)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import orchestrator
 from orchestrator import api
 from orchestrator.api import Result, name_of
 from orchestrator.errors import BreakevenError, UnavailableError, UsageError
-from orchestrator.inputs.function_inputs import read_inputs
+from orchestrator.inputs.function_inputs import MAX_INPUTS, read_inputs
 from tests.examples import example_run
 
 
@@ -92,6 +93,10 @@ def test_inputs_of_every_kind_cross_to_the_command(tmp_path: Path) -> None:
     assert found[:2] == ["photos/a.jpg", b"\x00"]
     np.testing.assert_array_equal(found[2], np.arange(3))
     assert found[3] == {"a": [1, None]}
+
+
+def test_endless_inputs_are_cut_where_the_command_would_cut_them(tmp_path: Path) -> None:
+    assert len(read_inputs(api._written(count(), tmp_path), [])) == MAX_INPUTS
 
 
 def test_a_result_shows_its_answer_as_text_and_as_html_and_can_be_saved(tmp_path: Path) -> None:
