@@ -9,7 +9,7 @@ import socket
 import sys
 import time
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 from urllib.parse import quote
@@ -187,7 +187,8 @@ class WorkerRestarts:
         ended = [child for child in self._processes.pids if worker_name(child) in names]
         for child in ended:
             # Without a chance to return its messages to the queue, where they would run again.
-            os.kill(self._processes.pids[child], signal.SIGKILL)
+            with suppress(ProcessLookupError):
+                os.kill(self._processes.pids[child], signal.SIGKILL)
         deadline = time.monotonic() + START_S
         while time.monotonic() < deadline and not all(child in self._processes.ended for child in ended):
             self._processes.poll(timeout_s=0.1)
