@@ -281,7 +281,7 @@ class CellResult:
 class Objective:
     """A promise: the `quantile` of the latency, such as 0.95, is at most `latency_s`."""
 
-    quantile: Annotated[float, Field(strict=True, gt=0, lt=1)]
+    quantile: Annotated[float, Field(strict=True, ge=1e-6, le=1 - 1e-6)]
     latency_s: PositiveSeconds
 
 

@@ -121,10 +121,10 @@ def test_workers_that_cannot_send_events_are_named_with_the_remedy(fleet: Fleet)
 
 def test_a_run_measures_cells_with_and_without_events_and_reports_their_cost(tmp_path):
     command = [sys.executable, "-m", "orchestrator", "run", "--events", "on", "--events", "off"]
-    small = ["--images", "3", "--size", "32x24", "--rounds", "5", "--warmup", "0", "--slots", "1"]
+    small = ["--images", "3", "--size", "32x24", "--rounds", "7", "--warmup", "0", "--slots", "1"]
     chosen = ["--stage", "decode", "--kernel", "asarray", "--chunk", "1"]
     done = subprocess.run(
-        [*command, *small, *chosen, "--strategy", "celery", "--strategy", "serial"],
+        [*command, *small, *chosen, "--strategy", "celery", "--strategy", "serial", "--table"],
         cwd=tmp_path,
         capture_output=True,
         text=True,

@@ -154,7 +154,8 @@ def test_a_broker_with_no_workers_says_how_to_start_one(monkeypatch):
         url = start_broker(processes)
         with (
             pytest.raises(
-                UnavailableError, match=r"no worker of Breakeven's answered.*docker compose up worker"
+                UnavailableError,
+                match=r"no worker of Breakeven's answered.*--broker embedded.*celery -A worker.app",
             ),
             external_fleet(Settings(broker_url=url)),
         ):

@@ -47,9 +47,9 @@ def test_a_rate_that_cannot_be_sent_is_refused_with_the_rate_that_can(tmp_path: 
     assert (done.returncode, done.stdout) == (2, "")
     assert "a sample, and at most 100,000 are kept" in done.stderr
     rate[1] = "30000"
-    done = orchestrator("load", *rate, "--strategy", "processes", "--arrivals", "constant", cwd=tmp_path)
+    done = orchestrator("load", *rate, "--strategy", "celery", "--arrivals", "constant", cwd=tmp_path)
     assert (done.returncode, done.stdout) == (2, "")
-    assert "--rate 30000 cannot be sent from here: a burst to processes" in done.stderr
+    assert "--rate 30000 cannot be sent from here: a burst to celery" in done.stderr
 
 
 def test_every_task_of_an_open_loop_has_hops_that_add_up_to_less_than_its_latency(fleet) -> None:
