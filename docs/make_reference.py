@@ -21,7 +21,7 @@ Every command and option, as `orchestrator COMMAND --help` shows them. `make doc
 | exit code | meaning |
 | ---: | --- |
 | 0 | done |
-| 1 | done, but an output differed, a task failed or was lost, a promise was missed, or there is a regression |
+| 1 | done, but with wrong outputs, failed or lost tasks, a row without a figure, a missed promise or a regression |
 | 2 | an option or file is invalid; the message says what is allowed |
 | 3 | a broker, worker or source is missing; the message says what to do |
 | 130 | interrupted; what was measured is saved and reported |
