@@ -150,7 +150,7 @@ def row_name(cell: Cell) -> str:
 
 
 def where_time_went(row: LoadRow) -> str:
-    """Return where a mean task's time went: `mean at 40/s 22.5 ms: 71 % queueing, 12 % fetching`."""
+    """Return where a mean task's time went: `mean latency at 40/s 22.5 ms: 71 % queueing, 12 % fetching`."""
     total = sum(part.seconds for part in row.parts)
     if total <= 0:
         return ""
@@ -160,7 +160,7 @@ def where_time_went(row: LoadRow) -> str:
         for part in largest
         if part.seconds >= LEAST_PART * total
     ]
-    return f"mean at {per_second(row.rate_per_s)} {seconds(total)}: {', '.join(named)}"
+    return f"mean latency at {per_second(row.rate_per_s)} {seconds(total)}: {', '.join(named)}"
 
 
 def load_legend(rows: Sequence[LoadRow]) -> list[str]:
@@ -292,13 +292,15 @@ def _of_backlog(rows: Sequence[LoadRow]) -> str:
     if rates[False]:
         parts.append(f"does not sustain {_rates(rates[False], ())}")
     if rates[None]:
-        parts.append(f"it cannot be told whether it sustains {_rates(rates[None], ())}")
+        parts.append(
+            f"more data would tell whether it sustains {_rates(rates[None], ())}: use a longer --duration"
+        )
     growing = next((row for row in rows if row.sustained is False and row.growth is not None), None)
     if growing is not None and growing.growth is not None:
         done = number(growing.achieved_per_s)
         parts.append(
             f"at {per_second(growing.rate_per_s)} it did {done}/s, and "
-            f"{percent(growing.growth.point)} of the tasks were added to the backlog"
+            f"the backlog grew by {percent(growing.growth.point)} of the tasks"
         )
     return "; ".join(parts)
 

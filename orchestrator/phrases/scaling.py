@@ -158,7 +158,7 @@ def gains_sentence(curves: Sequence[ScalingCurve]) -> str:
             f"({number(most)} tasks/s)"
         )
     first, last = curves[0].points[0].slots, curves[0].points[-1].slots
-    return f"from {count(first, 'slot')} to {last}, {number(last / first)} times at best: {'; '.join(gains)}."
+    return f"from {count(first, 'slot')} to {last} ({number(last / first)} times as much at best): {'; '.join(gains)}."
 
 
 def _gain(curve: ScalingCurve) -> float:

@@ -29,7 +29,7 @@ def test_the_terminal_has_a_row_a_rate_within_80_columns():
     assert max(map(len, text.splitlines())) <= 80
     rows = [line.split() for line in text.splitlines() if line.strip().startswith(("20/s ", "40/s "))]
     assert [(row[0], row[-1]) for row in rows] == [("20/s", "yes"), ("40/s", "yes")] * 2
-    assert "mean at 40/s 50.0 ms" not in text  # the mean is of the trace
+    assert "mean latency at 40/s 50.0 ms" not in text  # the mean is of the trace
     assert "% computing" in text
 
 

@@ -78,11 +78,11 @@ def test_sentences_name_the_current_limit_and_the_next() -> None:
     assert curve.bounds is not None
     text = bounds_sentence(curve.bounds)
     assert text.startswith("on 4 slots Celery is limited by the slots (10")
-    assert "where the limit is the cores that all slots share" in text
+    assert "then the limit is the cores that all slots share" in text
     assert "one slot does" in law_sentence(curve.law)
     gains, law, limit = curve_sentences([curve])
     assert gains.startswith(
-        "from 1 slot to 4, 4.00 times at best: Celery with session (redis, chunk 1) does 3.9"
+        "from 1 slot to 4 (4.00 times as much at best): Celery with session (redis, chunk 1) does 3.9"
     )
     assert (law, limit) == (law_sentence(curve.law), text)
 
