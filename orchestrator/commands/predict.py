@@ -113,7 +113,7 @@ def predict(
 
     run = results.read(Path(result))
     if rates is not None:
-        fleet = fleet_of(slots or 1, rtt_ms, bandwidth_mbit, hosts)
+        fleet = fleet_of(1 if slots is None else slots, rtt_ms, bandwidth_mbit, hosts)
         latency = latencies(run, fleet, rates, slots, objective, arrivals, tasks, stage)
         text = json_.dumps(latency_document(latency), indent=1) if json else render_latency(latency)
     else:

@@ -1,6 +1,11 @@
 from dataclasses import replace
 
+import pytest
+
+from orchestrator import results
+from orchestrator.commands.predict import predict
 from orchestrator.commands.prediction import fleet_of, latencies, predictions
+from orchestrator.errors import UsageError
 from orchestrator.phrases.numbers import NONE
 from orchestrator.reports.prediction import as_document, latency_document, render, render_latency
 from tests.unit.analysis.made_fleets import CELERY, SERIAL, celery_result, fleet_run, plain_result, with_times
@@ -69,6 +74,12 @@ def test_predicted_latency_has_a_row_for_the_fewest_slots_and_the_command_that_c
     assert f"--slots {fewest} --rate 40 --objective p95=0.25" in text.replace("\n", " ")
     assert max(map(len, text.splitlines())) <= 80
     assert latency_document(found)["fewest_slots"] == [{"rate_per_s": 40.0, "slots": fewest}]
+
+
+def test_no_slots_are_refused_with_a_rate_too(tmp_path):
+    results.write(LOADED, tmp_path / "run.json")
+    with pytest.raises(UsageError, match="--slots 0 is out of range"):
+        predict(str(tmp_path / "run.json"), slots=0, rates="40")
 
 
 def test_a_promise_that_no_number_of_slots_keeps_is_said_with_its_reason():
