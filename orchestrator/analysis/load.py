@@ -23,12 +23,12 @@ from orchestrator.analysis.stats.bootstrap import RESAMPLES, SEED, bootstrapped
 from orchestrator.analysis.stats.intervals import ASKED_LEVEL
 from orchestrator.analysis.stats.student_t import quantile as student_quantile
 from orchestrator.model.findings import Estimate
-from orchestrator.model.runs import Cell, CellResult, Objective, Run, Sample, Trace
+from orchestrator.model.runs import SHOWN_QUANTILES, Cell, CellResult, Objective, Run, Sample, Trace
 
 Floats: TypeAlias = NDArray[np.float64]
 
 # The quantiles that are shown, and the fewest tasks that each needs: ten beyond it.
-QUANTILES: Final[Mapping[float, int]] = {q: round(10 / (1 - q)) for q in (0.5, 0.9, 0.95, 0.99)}
+QUANTILES: Final[Mapping[float, int]] = {q: round(10 / (1 - q)) for q in SHOWN_QUANTILES}
 FEWEST_TASKS: Final = min(QUANTILES.values())
 BLOCKS: Final = 15  # of equal length, of all samples, that the interval of a quantile resamples
 GROWTH_BLOCKS: Final = (

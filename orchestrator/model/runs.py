@@ -43,6 +43,7 @@ Axis = Literal["slots", "rate", SweptAxis]
 ArrivalProcess = Literal["poisson", "constant"]
 
 MAX_CELLS = 10_000
+SHOWN_QUANTILES = (0.5, 0.9, 0.95, 0.99)  # of the latency under load
 MAX_TRACED = 100_000  # tasks of one sample whose times a result file keeps
 WAITS = 0.5  # the share of its time that a function must wait for more slots than processors to be tried
 MAX_SERVICE_TIMES = 64  # kept a sample: of more tasks, the means of as many groups of equal size
@@ -283,6 +284,10 @@ class Objective:
 
     quantile: Annotated[float, Field(strict=True, ge=1e-6, le=1 - 1e-6)]
     latency_s: PositiveSeconds
+
+    def __post_init__(self) -> None:
+        if self.quantile not in SHOWN_QUANTILES:
+            raise ValueError(f"a promise is of a quantile that is shown: {SHOWN_QUANTILES}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -144,6 +144,13 @@ def test_a_result_whose_times_are_not_of_the_same_tasks_is_refused():
         results.from_json(document)
 
 
+def test_a_result_whose_promise_is_of_another_quantile_is_refused():
+    document = results.json.loads(results.dumps(load_run(objective=PROMISE)))
+    document["plan"]["objective"]["quantile"] = 0.42
+    with pytest.raises(UsageError, match="a promise is of a quantile that is shown"):
+        results.from_json(document)
+
+
 def test_a_promise_that_too_few_tasks_leave_open_is_said_to_be_open():
     run = load_run(at_rate(THREADS, 10.0, 0.09, rounds=1), objective=PROMISE)
     (promised, _) = load_sentences(analyse(run))
