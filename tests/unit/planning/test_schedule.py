@@ -84,3 +84,8 @@ def test_images_are_only_left_out_where_nobody_asked_for_their_number(tmp_path) 
     assert limits_of(folder, planned(folder)).images == 8  # four tasks a message for either slot
     assert limits_of(replace(folder, images=20), planned(replace(folder, images=20))).images is None
     assert limits_of(Options("scale"), planned(Options("scale"))).images is None
+
+
+def test_tasks_of_a_set_length_are_not_called_images() -> None:
+    plan = replace(PLAN, cells=tuple(replace(cell, work_s=0.001) for cell in PLAN.cells))
+    assert " of 20 tasks in 49 rounds" in schedule_sentence(plan, *schedule(plan, STRICT, 1.0, 10.0))
