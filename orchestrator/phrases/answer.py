@@ -159,7 +159,11 @@ def lead(answer: Answer) -> str:
 def elsewhere_sentence(answer: Answer) -> str:
     """Return for which stages slots on other machines would make Celery the fastest; empty if it is that here."""
     of_kinds = {kind: [s.stage for s in answer.stages if s.elsewhere == kind] for kind in ELSEWHERE}
-    clauses = [words.format(listed(of_kinds[kind])) for kind, words in ELSEWHERE.items() if of_kinds[kind]]
+    # A batch of a user's function has as many inputs as the budget allows.
+    more = "a larger --budget" if any(s.stage == "function" for s in answer.stages) else "more --images"
+    clauses = [
+        words.format(listed(of_kinds[kind]), more=more) for kind, words in ELSEWHERE.items() if of_kinds[kind]
+    ]
     predicted = [
         f"{each.stage} from {count(each.wins_from_slots_elsewhere, 'slot')}"
         for each in answer.stages
@@ -172,6 +176,6 @@ def elsewhere_sentence(answer: Answer) -> str:
 
 ELSEWHERE: Final[Mapping[Elsewhere, str]] = {
     "never": "no number of slots would be enough for {} (predicted)",
-    "too short": "the batch is too short for more slots to help {}, but more --images may change that",
+    "too short": "the batch is too short for more slots to help {}, but {more} may change that",
     "unknown": "whether more slots would help {} is not known",
 }

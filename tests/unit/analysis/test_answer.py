@@ -168,6 +168,17 @@ def test_the_slots_that_win_follow_from_the_cost(
     assert elsewhere_sentence(answer) == (said and f"On other machines: {said}.")
 
 
+def test_the_remedy_for_a_short_batch_of_a_users_function_is_a_larger_budget() -> None:
+    answer = analyse(cost_run("too short")).answer
+    of_function = replace(
+        answer,
+        stages=tuple(
+            replace(each, verdict=replace(each.verdict, stage="function")) for each in answer.stages
+        ),
+    )
+    assert elsewhere_sentence(of_function).endswith("help function, but a larger --budget may change that.")
+
+
 def test_what_celery_adds_is_what_a_slot_spends_beyond_computing() -> None:
     # 24 tasks on 2 slots: 1.2 s are 100 ms of a slot each, of which 10 ms are computing; 4 a message, 40 ms
     four = replace(hopped(0.6), cell=replace(TWO, chunk=4))
