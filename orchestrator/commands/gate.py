@@ -102,7 +102,7 @@ def gate(
                 results.write(run, Path(output) / results.file_name(run))
             if len(runs) == len(files):
                 found = judged(*runs)
-                code = int(found.regression)
+                code = int(found.regression or not found.judged)
                 console = screen()
                 if format_ == "terminal" and console.is_terminal:
                     console.print(reports.report(found, *runs))

@@ -52,6 +52,11 @@ class Gate:
         """Whether head is slower in any row, or its outcomes are wrong."""
         return any(each.change in ("regression", "invalid") for each in self.rows)
 
+    @property
+    def judged(self) -> bool:
+        """Whether every row has a figure: a gate that measured too little has let nothing pass."""
+        return bool(self.rows) and all(each.ratio is not None for each in self.rows)
+
 
 def gate(base: Run, head: Run) -> Gate:
     """Return what became of each row from base to head, whose rounds were taken side by side."""

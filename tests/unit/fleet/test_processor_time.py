@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import threading
 from multiprocessing import get_context
+from multiprocessing.queues import SimpleQueue
+from multiprocessing.synchronize import Event
 
 import pytest
 
 from orchestrator.fleet.processor_time import of_workers, processor_wait_s
 
+FORK = get_context("fork")
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="/proc is Linux's")
 
 
 def busy() -> None:
-    sum(range(3_000_000))
+    sum(range(12_000_000))
 
 
 def test_each_thread_has_waits_of_its_own() -> None:
@@ -31,23 +33,28 @@ def test_each_thread_has_waits_of_its_own() -> None:
     assert again >= first
 
 
-def test_a_workers_time_includes_that_of_its_pool_processes() -> None:
-    before = of_workers([os.getpid()])
-    release = get_context("fork").Event()
-    child = get_context("fork").Process(target=lambda: (busy(), release.wait()))
+def work_in_a_pool_process(pid: SimpleQueue[int], release: Event) -> None:
+    child = FORK.Process(target=lambda: (busy(), release.wait()))
     child.start()
-    pid = child.pid
-    assert pid is not None
+    pid.put(child.pid or 0)
+    child.join()
+
+
+def test_a_workers_time_includes_that_of_its_pool_processes() -> None:
+    pids, release = FORK.SimpleQueue(), FORK.Event()
+    worker = FORK.Process(target=work_in_a_pool_process, args=(pids, release))
+    worker.start()
+    assert worker.pid is not None
+    pool_process = pids.get()
     try:
-        while (alone := of_workers([pid])) is None or alone.cpu_s < 0.01:
-            pass
-        both = of_workers([os.getpid()])
-        assert before is not None
+        while (alone := of_workers([pool_process])) is None or alone.cpu_s < 0.1:
+            pass  # the worker itself needs a few milliseconds at most
+        both = of_workers([worker.pid])
         assert both is not None
-        assert both.cpu_s - before.cpu_s >= alone.cpu_s
+        assert both.cpu_s >= alone.cpu_s
     finally:
         release.set()
-        child.join()
+        worker.join()
 
 
 def test_a_worker_that_is_gone_leaves_nothing_to_count() -> None:

@@ -73,6 +73,7 @@ def test_too_few_rounds_decide_nothing() -> None:
     found = gate(version(0, rounds=few), version(1, {REDIS: 3.0}, rounds=few))
     assert {each.change for each in found.rows} == {"inconclusive"}
     assert found.smallest is None
+    assert (found.judged, gate(BASE, version(1)).judged) == (False, True)
 
 
 def test_wrong_outputs_of_head_are_invalid_and_count_as_a_regression() -> None:
