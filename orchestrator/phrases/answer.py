@@ -19,6 +19,7 @@ from orchestrator.model.findings import (
 from orchestrator.model.runs import Cell, Run
 from orchestrator.phrases.cells import cell_name
 from orchestrator.phrases.numbers import TIMES, count, interval, level, listed, number, seconds
+from orchestrator.phrases.run import quota
 from orchestrator.phrases.verdicts import lacking, reason, unlike
 
 AS_FAST: Final = 1.005  # a speedup that rounds to 1.00
@@ -73,7 +74,7 @@ def here(run: Run, answer: Answer) -> str:
         where = f"On this machine ({processors}, {count(run.plan.slots, 'slot')})"
     else:
         slots = count(sum(each.slots for each in workers), "slot")
-        where = f"Here ({processors}) and on {count(len(workers), 'worker')} ({slots})"
+        where = f"Here ({processors}) and on {count(len(workers), 'worker')}{quota(run)} ({slots})"
     speedups = [each for stage in answer.stages for each in (stage.fastest_speedup, stage.celery_speedup)]
     over = ", against one thread" if any(speedups) else ""
     of_intervals = level(*speedups)
@@ -106,7 +107,8 @@ def versus_fastest(stage: StageAnswer) -> str:
 def because(stage: StageAnswer) -> str:
     """Return the one reason for a stage's verdict, as a clause."""
     if stage.because.kind in ("undecided", "invalid"):
-        return reason(stage.verdict) if stage.verdict.lacks is None else lacking(stage.verdict)
+        lacks = stage.verdict.lacks is not None
+        return f"{lacking(stage.verdict)}{unlike(stage.verdict)}" if lacks else reason(stage.verdict)
     text: Reason = stage.because.kind  # type: ignore[assignment]  # as analysis/answer makes it
     return f"{REASONS[text](**stage.because.figures)}{unlike(stage.verdict)}"
 

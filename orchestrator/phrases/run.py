@@ -41,7 +41,7 @@ def machines(run: Run) -> list[str]:
         events = ", task events on" if events_everywhere(run) else ""
         kind = "embedded" if broker.embedded else "external"
         lines.append(
-            f"{kind} {broker.name} {broker.version}, {count(len(workers), 'worker')}{_quota(run)}, {slots}{events}"
+            f"{kind} {broker.name} {broker.version}, {count(len(workers), 'worker')}{quota(run)}, {slots}{events}"
         )
     if ahead is not None and ahead.broker_rtt_s is not None:
         lines.append(
@@ -63,7 +63,7 @@ def _batch(run: Run) -> str:
     return f"{count(plan.images, 'image')}{of} from {plan.source}"
 
 
-def _quota(run: Run) -> str:
+def quota(run: Run) -> str:
     """Return what the workers have if it is less than this machine: ` of 0.25 processors`."""
     has = sorted({worker.usable_cpus for worker in run.environment.workers})
     if not has or has[0] >= run.environment.cpu.logical:

@@ -44,10 +44,10 @@ class TestUp:
         assert all(cell["verified"] for cell in result["cells"])
         assert file.with_suffix(".html").read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
 
-    def test_the_log_shows_the_table_and_where_the_result_is(self, stack: Stack) -> None:
+    def test_the_log_shows_the_answer_and_where_the_result_is(self, stack: Stack) -> None:
         log = stack.compose("logs", "--no-log-prefix", "orchestrator")
-        assert "external redis" in log
-        assert "celery redis/4" in log
+        assert "and on 3 workers" in log
+        assert "Celery adds about" in log
         assert f"result: results/{results(stack)[0].name}" in log
 
     def test_everything_else_stays_up(self, stack: Stack) -> None:
@@ -105,7 +105,9 @@ class TestUp:
             for mount in container["Mounts"]
             if mount["Type"] == "volume"
         }
-        assert names == {f"{stack.name}_{volume}" for volume in ("secrets", "flower", "payloads", "pictures")}
+        assert names == {
+            f"{stack.name}_{volume}" for volume in ("secrets", "flower", "payloads", "pictures", "jobs")
+        }
 
     def test_no_process_is_root(self, stack: Stack) -> None:
         users = {
@@ -224,8 +226,9 @@ class TestScale:
         assert "2 slots, 0.25 processors" in doctor
         done = stack.orchestrator("run", *SMALL, "--stage", "decode")
         assert done.returncode == 0, done.stderr
-        assert "1 worker of 0.25 processors, 2 slots" in done.stdout
-        assert "the sides are unlike: a worker's slot has 0.12 of a processor" in done.stdout
+        said = " ".join(done.stdout.split())
+        assert "and on 1 worker of 0.25 processors (2 slots)" in said
+        assert "the sides are unlike: a worker's slot has 0.12 of a processor" in said
         stack.compose("up", "--detach", "--scale", "worker=2", "worker")
 
 
