@@ -242,7 +242,7 @@ def _short_names(cells: Sequence[Cell]) -> dict[str, str]:
 
 
 def _held(row: LoadRow, objective: Objective | None) -> bool:
-    """Whether a rate counts in the headline: a promise that is kept does while nobody can tell of the backlog."""
+    """Whether a rate counts in the headline: it is sustained, or keeps its promise and may be sustained."""
     return bool(row.sustained) if objective is None else bool(row.kept) and row.sustained is not False
 
 

@@ -106,7 +106,7 @@ def _with_strategies(options: Options) -> Options:
 
 
 def _cells(options: Options, slots: int) -> list[Cell]:
-    """The cells of one rate; of several transports that nobody asked for, each strategy takes its first."""
+    """The cells of one rate; without --transport, each strategy has one row, with its first transport."""
     cells = list(cells_of(replace(options, data=("local",)), slots))
     if options.transports:
         return cells

@@ -81,7 +81,7 @@ CONTROL = {
         "pattern": None,
         "matcher": None,
         "ticket": "t",
-        "reply_to": {"exchange": "reply.celery.pidbox", "routing_key": "nobody"},
+        "reply_to": {"exchange": "reply.celery.pidbox", "routing_key": "no-such-queue"},
     },
     "content-encoding": "utf-8",
     "content-type": "application/json",
