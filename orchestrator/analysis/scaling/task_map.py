@@ -130,9 +130,13 @@ def _task_map(run: Run, measured: Sequence[_Measured], demands: Demands) -> Task
 
 
 def _is_plain(cell: Cell, slots: int) -> bool:
-    """Return whether a cell is one that the map compares: the same slots, nothing given and nothing measured twice."""
+    """Return whether a cell is one that the map compares: nothing given and nothing measured twice.
+
+    In-process cells may have more slots than usual, as where a task waits; Celery's slots are the axis of the map.
+    """
     usual = cell.style == "tuned" and cell.pool in (None, DEFAULT_POOL) and cell.data != "resident"
-    return usual and cell.slots == slots and not cell.replica and cell.events != "on"
+    many = cell.slots > slots and not cell.distributed
+    return usual and (cell.slots == slots or many) and not cell.replica and cell.events != "on"
 
 
 def _noop_s(run: Run, cell: Cell) -> float:
