@@ -128,7 +128,9 @@ REASONS: Final[Mapping[Reason, Callable[..., str]]] = {
     "cores": lambda alone_s, work_s: (
         f"on shared processors the work takes {seconds(work_s)} instead of {seconds(alone_s)}"
     ),
-    "overhead": lambda added_s, work_s: f"Celery adds {seconds(added_s)} to {seconds(work_s)} of work",
+    "overhead": lambda added_s, work_s: (
+        f"a task holds a slot for {seconds(added_s)} beside {seconds(work_s)} of work"
+    ),
     "unknown": lambda: "what holds it back was not measured",
 }
 

@@ -211,7 +211,7 @@ def test_a_card_tells_each_of_its_figures_once():
     card = made.split('<ul class="cards">')[1].split("</ul>")[0]
     assert "<strong>threads</strong>1.67× faster (1.62–1.73)" in card
     assert "Celery: 1.20× slower (1.18–1.23), 2.0× slower than threads" in card
-    assert "Celery adds 2.00 ms to 1.00 ms of work." in card
+    assert "A task holds a slot for 2.00 ms beside 1.00 ms of work." in card
     assert all(card.count(figure) == 1 for figure in ("1.67", "1.20×", "2.0×", "2.00 ms"))
 
 
