@@ -9,8 +9,10 @@ from __future__ import annotations
 import argparse
 import re
 import sys
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from statistics import median
 from typing import Final
 
 from orchestrator.measurement.machine import environment
@@ -77,6 +79,17 @@ class Page:
         if self._update:
             replace_figures(self._document, self._name, "\n".join(self._lines))
         return int(not met)
+
+    def verdict_on_predictions(
+        self, errors: Sequence[float], covered: Sequence[bool], largest_median: float, fewest_covered: float
+    ) -> int:
+        """Print how far predictions were off and how many intervals held, as `verdict` does."""
+        middle = median(map(abs, errors))
+        return self.verdict(
+            middle <= largest_median and sum(covered) >= fewest_covered * len(covered),
+            f"median absolute error {middle:.1%} (at most {largest_median:.0%}), "
+            f"{sum(covered)} of {len(covered)} within the interval (at least {fewest_covered:.0%}).",
+        )
 
 
 def command(script: str) -> str:

@@ -119,12 +119,7 @@ def main() -> int:
                     f"{errors[-1]:+.1%}",
                     "yes" if covered[-1] else "no",
                 )
-    middle = statistics.median(map(abs, errors))
-    return page.verdict(
-        middle <= LARGEST_MEDIAN and sum(covered) >= FEWEST_COVERED * len(covered),
-        f"median absolute error {middle:.1%} (at most {LARGEST_MEDIAN:.0%}), "
-        f"{sum(covered)} of {len(covered)} within the interval (at least {FEWEST_COVERED:.0%}).",
-    )
+    return page.verdict_on_predictions(errors, covered, LARGEST_MEDIAN, FEWEST_COVERED)
 
 
 if __name__ == "__main__":

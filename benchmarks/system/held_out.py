@@ -9,7 +9,6 @@ least 8 of 10. Takes about three minutes on two cores.
 
 from __future__ import annotations
 
-import statistics
 import sys
 from pathlib import Path
 
@@ -81,12 +80,7 @@ def main() -> int:
             f"{errors[-1]:+.1%}",
             "yes" if covered[-1] else "no",
         )
-    middle = statistics.median(map(abs, errors))
-    return page.verdict(
-        middle <= LARGEST_MEDIAN and sum(covered) >= FEWEST_COVERED * len(covered),
-        f"median absolute error {middle:.1%} (at most {LARGEST_MEDIAN:.0%}), "
-        f"{sum(covered)} of {len(covered)} within the interval (at least {FEWEST_COVERED:.0%}).",
-    )
+    return page.verdict_on_predictions(errors, covered, LARGEST_MEDIAN, FEWEST_COVERED)
 
 
 if __name__ == "__main__":
