@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
 
-.PHONY: help run test fuzz test-faults soak bench test-browser test-compose lint format docs images locks clean
+.PHONY: help run test fuzz test-faults soak figures figures-robustness figures-gates test-browser test-compose engine lint format docs images locks clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1: /p' $(MAKEFILE_LIST)
@@ -21,18 +21,26 @@ fuzz: $(VENV)/.dev ## Try over 30,000 bad pictures, messages, results, addresses
 test-browser: $(VENV)/.dev ## Open reports in headless Chromium (needs Debian's chromium, and npm for axe-core)
 	$(BIN)/pytest tests/browser $(ARGS)
 
-test-compose: $(VENV)/.dev ## Bring the stack up in real containers (needs a Docker engine with Compose)
-	@docker info >/dev/null 2>&1 || ! test -x ../shared/docker/engine || ../shared/docker/engine
+test-compose: $(VENV)/.dev engine ## Bring the stack up in real containers (needs a Docker engine with Compose)
 	$(BIN)/pytest tests/compose $(ARGS)
 
-bench: $(VENV)/.bench ## Measure our own figures against peers and limits, and write docs/measurements/performance.md (20 minutes)
-	$(BIN)/python benchmarks/peers/performance.py $(ARGS)
+figures: $(VENV)/.bench engine ## Measure speed and answers, and write docs/measurements (90 minutes; ARGS=--quick for ten, and no docs)
+	$(BIN)/python benchmarks/figures.py $(ARGS)
+
+figures-robustness: $(VENV)/.dev ## The same for faults, bad input, kills, a long batch and half an hour of rounds (an hour and a half)
+	$(BIN)/python benchmarks/figures.py --group robustness $(ARGS)
+
+figures-gates: $(VENV)/.dev ## The same for a hundred real gates of one code (three and a half hours)
+	$(BIN)/python benchmarks/figures.py --group gates $(ARGS)
 
 test-faults: $(VENV)/.dev ## Break brokers, workers and runs in every way, ten times (an hour)
 	FAULT_TIMES=$(or $(FAULT_TIMES),10) $(BIN)/pytest tests/faults -m "slow_fault or not slow_fault" $(ARGS)
 
 soak: $(VENV)/.dev ## Run rounds for half an hour and check that nothing grows
 	$(BIN)/python benchmarks/system/soak.py $(ARGS)
+
+engine:
+	@docker info >/dev/null 2>&1 || ! test -x ../shared/docker/engine || ../shared/docker/engine
 
 lint: $(VENV)/.dev ## Check style and types
 	$(BIN)/ruff check .
@@ -68,8 +76,9 @@ locks: ## Pin what the container images install, with hashes, from constraints.t
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --constraint constraints.txt requirements/worker.txt requirements/orchestrator.txt --output-file requirements/orchestrator.lock
 	sed -n 's/^requires = \["\(setuptools==[0-9.]*\)"\]/\1/p' pyproject.toml | uv pip compile --quiet --generate-hashes --no-header --no-annotate - --output-file requirements/build.lock
 
-docs: $(VENV)/.dev ## Write docs/reference/commands.md and docs/result.schema.json from the code
+docs: $(VENV)/.dev ## Write docs/reference/commands.md, docs/result.schema.json and the list in docs/measurements/README.md
 	$(BIN)/python docs/make_reference.py
+	$(BIN)/python benchmarks/shared/claims.py
 
 images: $(VENV)/.dev ## Measure again and take the pictures of docs/images (needs Debian's chromium)
 	$(BIN)/python docs/make_images.py

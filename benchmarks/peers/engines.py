@@ -1,6 +1,6 @@
 """How do task queues compare? The same tasks through Celery, dramatiq, RQ, huey and taskiq.
 
-    python benchmarks/peers/engines.py [--quick] [--rows FILE]
+    python benchmarks/peers/engines.py [--quick] [--update-docs]
 
 One embedded broker, two worker processes that do one task at a time, started as the documentation of each
 engine does (`engines/` has an app for each; the table shows the settings). In each of 9 rounds every engine is
@@ -40,8 +40,8 @@ from worker.payloads.redis import connect
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from benchmarks.shared.page import command as command_of
-from benchmarks.shared.rows import interval, parser, progress, write_text
+from benchmarks.shared.page import Page, parser
+from benchmarks.shared.rows import DOCUMENT, interval, packages, progress
 from benchmarks.shared.turns import stopwatch
 
 APPS = Path(__file__).parent / "engines"
@@ -219,6 +219,7 @@ def _with_interval(figure: Estimate) -> str:
 def main() -> int:
     """Print the table."""
     options = parser(__doc__).parse_args()
+    page = Page(__file__, options, DOCUMENT)
     with ExitStack() as stack:
         processes = stack.enter_context(ChildProcesses())
         url = start_broker(processes).replace("redis+socket://", "unix://", 1)
@@ -226,13 +227,11 @@ def main() -> int:
         with mock.patch.dict("os.environ", bench.environment):
             clients = {engine: stack.enter_context(Client(app)) for engine, app in ENGINES.items()}
         found = measured(bench, clients, QUICK_ROUNDS if options.quick else ROUNDS)
-        lines = table(found, {engine: client.settings for engine, client in clients.items()})
-    command = f"{command_of(__file__)}{' --quick' if options.quick else ''}"
-    lines += ["", f"`{command}`, {NOOPS} empty tasks and {NAPS} of 10 ms; 95 % intervals in brackets."]
-    print("\n".join(lines))
-    if options.rows is not None:
-        write_text(lines, options.rows)
-    return 0
+        for line in table(found, {engine: client.settings for engine, client in clients.items()}):
+            page.say(line)
+    page.say()
+    page.say(f"{NOOPS} empty tasks and {NAPS} of 10 ms; 95 % intervals in brackets. With {packages()}.")
+    return page.end()
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """What does a Celery task cost with our strategy, against a short script, and what does one fused task save?
 
-    python benchmarks/peers/performance_celery.py [--quick] [--rows FILE]
+    python benchmarks/peers/performance_celery.py [--quick] [--update-docs]
 
 One embedded broker, two slots per side (workers of one process, started by the same command line), one side
 busy at a time, 21 rounds in a fresh order.
@@ -37,8 +37,9 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from benchmarks.shared.celery_sides import measured, nothing, one_broker, ours, script
 from benchmarks.shared.idiomatic_celery import check_noops, noops
+from benchmarks.shared.page import parser
 from benchmarks.shared.real_rounds import Batch
-from benchmarks.shared.rows import Goal, Row, finish, parser, progress, rounds_of
+from benchmarks.shared.rows import Goal, Row, finish, progress, rounds_of
 from benchmarks.shared.turns import Side, turns, typical, versus
 
 SLOTS = 2

@@ -1,6 +1,6 @@
 """How fast are our kernels, against the notebook's code, peers in C, and memory?
 
-    python benchmarks/peers/performance_kernels.py [--quick] [--rows FILE]
+    python benchmarks/peers/performance_kernels.py [--quick] [--update-docs]
 
 Eight synthetic photographs of 800x800, one thread. A sample does all eight for 50 ms; 21 rounds in a fresh
 order; ratios are our paired estimates. All other outputs are compared before the clock starts.
@@ -38,8 +38,9 @@ from worker.stages import decode, grayscale
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
+from benchmarks.shared.page import parser
 from benchmarks.shared.plain_process import PlainProcess
-from benchmarks.shared.rows import Goal, Row, finish, parser, progress, rounds_of
+from benchmarks.shared.rows import Goal, Row, finish, progress, rounds_of
 from benchmarks.shared.turns import Side, each, stopwatch, turns, typical, versus
 
 PICTURES, SIDE = 8, 800

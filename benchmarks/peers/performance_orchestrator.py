@@ -1,6 +1,6 @@
 """What does the orchestrator cost for many tasks, to start, and from a clone to a report?
 
-    python benchmarks/peers/performance_orchestrator.py [--quick] [--rows FILE]
+    python benchmarks/peers/performance_orchestrator.py [--quick] [--update-docs]
 
 - 100,000 empty tasks (with --quick 10,000) against 1,000, by Celery on two embedded slots, with every outcome
 checked. Time   per task in chunks of four, five rounds. Memory in chunks of one, once: the peak resident set
@@ -31,7 +31,8 @@ from orchestrator.phrases.numbers import seconds as shown
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from benchmarks.shared.celery_sides import measured, nothing, one_broker, ours
-from benchmarks.shared.rows import Goal, Row, finish, parser, progress, rounds_of
+from benchmarks.shared.page import parser
+from benchmarks.shared.rows import Goal, Row, finish, progress, rounds_of
 from benchmarks.shared.turns import Side, stopwatch, turns, typical, versus
 
 SLOTS = 2

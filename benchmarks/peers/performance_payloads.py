@@ -1,6 +1,6 @@
 """How fast does a picture get to a Celery worker and its gray one back, by each transport?
 
-    python benchmarks/peers/performance_payloads.py [--quick] [--rows FILE]
+    python benchmarks/peers/performance_payloads.py [--quick] [--update-docs]
 
 1.92 MB there and 0.64 MB back for each of 40 tasks (grayscale `numpy`, 800x800), one embedded broker, two
 slots; 21 rounds in a fresh order. Bytes per second are 2.56 MB over a task's share of the makespan, with the
@@ -32,8 +32,9 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from benchmarks.shared.celery_sides import measured, one_broker, ours, script
 from benchmarks.shared.idiomatic_celery import check_grays, grays
+from benchmarks.shared.page import parser
 from benchmarks.shared.real_rounds import batch
-from benchmarks.shared.rows import Goal, Row, finish, parser, progress, rounds_of
+from benchmarks.shared.rows import Goal, Row, finish, progress, rounds_of
 from benchmarks.shared.turns import Side, stopwatch, turns, typical, versus
 
 SLOTS = 2

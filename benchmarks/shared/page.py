@@ -1,13 +1,17 @@
 """What the scripts share: their options, and their figures as Markdown in `docs/measurements/`.
 
 The figures of a script stand between two comments with its name. Only `--update-docs` writes them, so every
-figure in the docs was printed by the command above it.
+figure in the docs was printed by the command above it, by the code whose trees stand beside it.
 """
 
 from __future__ import annotations
 
 import argparse
+import fcntl
+import os
 import re
+import shlex
+import subprocess
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -19,6 +23,11 @@ from orchestrator.measurement.machine import environment
 
 ROOT: Final = Path(__file__).parents[2]
 MEASUREMENTS: Final = ROOT / "docs" / "measurements"
+TREES: Final = (
+    "worker",
+    "orchestrator",
+    "benchmarks",
+)  # what figures depend on; committing docs changes none
 
 
 def parser(description: str | None) -> argparse.ArgumentParser:
@@ -51,10 +60,9 @@ class Page:
         self._update = bool(options.update_docs)
         self._lines: list[str] = []
         cpu = environment().cpu
-        quick = " --quick" if options.quick else ""
         self.say(
-            f"`{command(script)}{quick}`, {datetime.now(UTC):%Y-%m-%d}, {cpu.model}, "
-            f"{cpu.usable:g} of {cpu.logical} processors, Python {sys.version.split()[0]}:"
+            f"`{command(script)}`, {datetime.now(UTC):%Y-%m-%d}, {cpu.model}, {cpu.usable:g} of {cpu.logical} "
+            f"processors, Python {sys.version.split()[0]}, {measured_trees()}:"
         )
         self.say()
 
@@ -76,9 +84,14 @@ class Page:
         """Print whether the goal was met, update the docs if asked to, and return the exit code."""
         self.say()
         self.say(f"{'Met' if met else '**Missed**'}: {text}")
+        self.end()
+        return int(not met)
+
+    def end(self) -> int:
+        """Update the docs if asked to; return 0, the exit code of figures that have no goal."""
         if self._update:
             replace_figures(self._document, self._name, "\n".join(self._lines))
-        return int(not met)
+        return 0
 
     def verdict_on_predictions(
         self, errors: Sequence[float], covered: Sequence[bool], largest_median: float, fewest_covered: float
@@ -93,8 +106,32 @@ class Page:
 
 
 def command(script: str) -> str:
-    """Return the command that runs a script from the root of the project, given its `__file__`."""
-    return f"python {Path(script).resolve().relative_to(ROOT)}"
+    """Return the command that prints these figures again, given the script's `__file__`."""
+    arguments = [each for each in sys.argv[1:] if each != "--update-docs"]
+    return shlex.join(["python", str(Path(script).resolve().relative_to(ROOT)), *arguments])
+
+
+def trees(root: Path) -> dict[str, str]:
+    """Return the short hashes of the folders that figures depend on, as the last commit has them.
+
+    Raises:
+        CalledProcessError: `root` is not in a Git repository, or a folder is in no commit.
+    """
+    return {each: _git(root, "rev-parse", f"HEAD:{each}")[:8] for each in TREES}
+
+
+def changed(root: Path) -> list[str]:
+    """Return the files in these folders that differ from the last commit, as `git status` lists them."""
+    return _git(root, "status", "--porcelain", "--", *TREES).splitlines()
+
+
+def measured_trees() -> str:
+    """Return what was measured: the trees, and whether files in them were changed."""
+    try:
+        found = ", ".join(f"{each} {tree}" for each, tree in trees(ROOT).items())
+        return f"{found}, with uncommitted changes" if changed(ROOT) else found
+    except (OSError, subprocess.CalledProcessError):
+        return "of no commit"
 
 
 def replace_figures(document: Path, name: str, figures: str) -> None:
@@ -105,9 +142,26 @@ def replace_figures(document: Path, name: str, figures: str) -> None:
     """
     begin, end = f"<!-- figures of {name} -->", f"<!-- end of figures of {name} -->"
     place = re.compile(f"({re.escape(begin)}\n).*?({re.escape(end)})", re.DOTALL)
-    text, found = place.subn(lambda match: f"{match[1]}{figures}\n{match[2]}", document.read_text("utf-8"))
-    if found != 1:
-        sys.exit(
-            f"{document}: expected the lines '{begin}' and '{end}' once, found them {found} times; add them"
-        )
-    document.write_text(text, "utf-8")
+    with document.open("r+", encoding="utf-8") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)  # two scripts that run beside each other may have one page
+        text, found = place.subn(lambda match: f"{match[1]}{figures}\n{match[2]}", file.read())
+        if found != 1:
+            sys.exit(
+                f"{document}: expected the lines '{begin}' and '{end}' once, found them {found} times; add them"
+            )
+        file.seek(0)
+        file.write(text)
+        file.truncate()
+
+
+def _git(root: Path, *arguments: str) -> str:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    done = subprocess.run(
+        ["git", *arguments],  # noqa: S607 - the user's own
+        cwd=root,
+        env=kept,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return done.stdout.rstrip("\n")

@@ -1,23 +1,22 @@
-"""The rows of docs/measurements/performance.md: our figure, a peer's or a limit, their ratio and the goal.
-
-A script prints its rows and, with `--rows FILE`, writes them there for `performance.py`, which makes the page.
-"""
+"""The rows of docs/measurements/performance.md: our figure, a peer's or a limit, their ratio and the goal."""
 
 from __future__ import annotations
 
 import argparse
-import json
+import importlib.metadata
 import sys
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, replace
-from pathlib import Path
-from typing import Any, Literal
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final, Literal
 
-from benchmarks.shared.page import command as command_of
+from benchmarks.shared.page import Page
+from orchestrator.measurement.machine import environment
 from orchestrator.model.findings import Estimate
 from orchestrator.phrases.numbers import number
 
 ROUNDS, QUICK_ROUNDS = 21, 5
+DOCUMENT: Final = "performance.md"
+PEERS: Final = ("opencv-python-headless", "simplejpeg", "dramatiq", "rq", "huey", "taskiq", "taskiq-redis")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +36,7 @@ class Row:
     """One comparison.
 
     `ratio` is the figure of the goal, and `unit` how it reads: "times as fast", "of the time". A row without a
-    goal is for information; a row with an `error` has no figures, because its script failed.
+    goal is for information.
     """
 
     what: str
@@ -48,8 +47,6 @@ class Row:
     unit: str = ""
     goal: Goal | None = None
     note: str = ""
-    error: str = ""
-    command: str = ""
 
     @property
     def missed_by(self) -> float:
@@ -59,8 +56,6 @@ class Row:
     @property
     def verdict(self) -> str:
         """Return whether the goal was met, and whether the interval leaves that open."""
-        if self.error:
-            return f"**not measured**: {self.error}"
         if self.goal is None or self.ratio is None:
             return "no goal"
         ends = [end for end in (self.ratio.low, self.ratio.high) if end is not None]
@@ -70,44 +65,44 @@ class Row:
         return f"**missed**{open_}" if missed else f"met{open_}"
 
 
-def parser(description: str | None) -> argparse.ArgumentParser:
-    """Return a parser of the options that every script with rows has."""
-    made = argparse.ArgumentParser(
-        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    made.add_argument("--quick", action="store_true", help="few rounds: shows that it works, proves nothing")
-    made.add_argument("--rows", type=Path, metavar="FILE", help="also write the rows to this file, as JSON")
-    return made
-
-
 def rounds_of(options: argparse.Namespace) -> int:
     """Return how many rounds to measure."""
     return QUICK_ROUNDS if options.quick else ROUNDS
 
 
 def finish(rows: Iterable[Row], options: argparse.Namespace, script: str) -> int:
-    """Print the rows, write them if asked to, and return the exit code: 1 if a goal was missed."""
-    command = f"{command_of(script)}{' --quick' if options.quick else ''}"
-    found = [replace(row, command=command) for row in rows]
-    print("\n".join(table(found)))
-    if options.rows is not None:
-        write(found, options.rows)
-    return int(any(row.missed_by > 1 for row in found))
-
-
-def table(rows: Sequence[Row]) -> list[str]:
-    """Return the rows as Markdown."""
-    lines = [
-        "| what | against | ours | theirs | ratio | 95 % interval | goal | met? | command |",
-        "| --- | --- | ---: | ---: | --- | ---: | --- | --- | --- |",
-    ]
-    for row in rows:
+    """Print the rows, the one that is missed most first, and return the exit code: 1 if a goal was missed."""
+    found = sorted(rows, key=lambda row: -row.missed_by)
+    page = Page(script, options, DOCUMENT)
+    page.say("| what | against | ours | theirs | ratio | 95 % interval | goal | met? |")
+    page.say("| --- | --- | ---: | ---: | --- | ---: | --- | --- |")
+    for row in found:
         point = f"{number(row.ratio.point)} {row.unit}" if row.ratio else ""
         goal = f"{row.goal.word} {row.goal.figure:g}" if row.goal else ""
         against = f"{row.against} ({row.note})" if row.note else row.against
-        cells = (row.what, against, row.ours, row.theirs, point, interval(row.ratio), goal, row.verdict)
-        lines.append(f"| {' | '.join(cells)} | `{row.command}` |")
-    return lines
+        page.row(row.what, against, row.ours, row.theirs, point, interval(row.ratio), goal, row.verdict)
+    page.say()
+    page.say(f"With {packages()}.")
+    goals = [row for row in found if row.goal is not None]
+    missed = [row for row in goals if row.missed_by > 1]
+    says = f"{len(goals) - len(missed)} of {len(goals)} goals"
+    return page.verdict(not missed, f"{says}; {shortly((missed or goals)[0])}.")
+
+
+def shortly(row: Row) -> str:
+    """Return a row in one sentence."""
+    assert row.goal is not None
+    assert row.ratio is not None
+    point = f"{number(row.ratio.point)} {row.unit}"
+    return f"{row.what}, against {row.against}: {point} ({row.goal.word} {row.goal.figure:g})"
+
+
+def packages() -> str:
+    """Return the releases of the packages that the figures depend on, peers included."""
+    peers = {name: importlib.metadata.version(name) for name in PEERS}
+    return ", ".join(
+        f"{name} {version}" for name, version in sorted((environment().packages | peers).items())
+    )
 
 
 def interval(estimate: Estimate | None) -> str:
@@ -117,28 +112,6 @@ def interval(estimate: Estimate | None) -> str:
     return f"{number(estimate.low)} to {number(estimate.high)}"
 
 
-def write(rows: Sequence[Row], path: Path) -> None:
-    """Write rows to a file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps([asdict(row) for row in rows], indent=1), encoding="utf-8")
-
-
-def write_text(lines: Sequence[str], path: Path) -> None:
-    """Write a table that has no such rows."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
-
-
-def read(path: Path) -> list[Row]:
-    """Read rows that `write` wrote."""
-    return [_row(values) for values in json.loads(path.read_text(encoding="utf-8"))]
-
-
 def progress(text: str) -> None:
     """Print progress to standard error."""
     print(text, file=sys.stderr, flush=True)
-
-
-def _row(values: dict[str, Any]) -> Row:
-    goal, ratio = values.pop("goal"), values.pop("ratio")
-    return Row(**values, goal=goal and Goal(**goal), ratio=ratio and Estimate(**ratio))

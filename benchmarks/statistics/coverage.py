@@ -55,7 +55,7 @@ MOST_CALLED, MOST_CALLED_DISTURBED = 0.02, 0.05
 FOUND = 0.9  # share of the runs that find a true difference of 15 % while a neighbour slows both sides
 MARGIN = 0.05
 NEIGHBOUR_ROUNDS = 10  # that a neighbour stays, and stays away
-QUICK_CASES = 2000
+QUICK_CASES = 400
 
 
 def lognormal(rng: np.random.Generator, shape: tuple[int, ...]) -> Floats:

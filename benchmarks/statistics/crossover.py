@@ -213,7 +213,7 @@ def main() -> int:
     arguments.add_argument("--seed", type=int, default=2026)
     options = arguments.parse_args()
     page = Page(__file__, options, "prediction.md")
-    cases = 100 if options.quick else options.cases
+    cases = 40 if options.quick else options.cases
     fine = coverage(page, cases, options.seed)
     fine &= kinds(page, cases, options.seed)
     fine &= shapes(page, cases, options.seed)

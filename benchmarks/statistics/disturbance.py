@@ -1,6 +1,6 @@
 """What disturbs a measurement here, and for how long?
 
-    python benchmarks/statistics/disturbance.py [--quick] [--update-docs]
+    python benchmarks/statistics/disturbance.py [--quick] [--rounds 400] [--update-docs]
 
 Two identical cells and a third kernel between them, two batches of each in a row, round after round in shuffled
 order. For each cell: how much a makespan varies (1.4826 x MAD of its logarithm), the rank correlation of two
@@ -35,7 +35,7 @@ from benchmarks.shared.page import Page, parser
 from benchmarks.shared.real_rounds import batch, entered, fleet_of
 
 SLOTS = 2
-ROUNDS, QUICK_ROUNDS = 400, 80
+ROUNDS, QUICK_ROUNDS = 400, 40
 WINDOW = 40
 
 CELLS = (
@@ -93,9 +93,11 @@ def half_widths(differences: Logs) -> tuple[float, float]:
 
 def main() -> int:
     """Print the table."""
-    options = parser(__doc__).parse_args()
+    arguments = parser(__doc__)
+    arguments.add_argument("--rounds", type=int, default=ROUNDS, help=f"at least {WINDOW}")
+    options = arguments.parse_args()
     page = Page(__file__, options, "statistics.md")
-    found = logarithms(QUICK_ROUNDS if options.quick else ROUNDS)
+    found = logarithms(QUICK_ROUNDS if options.quick else options.rounds)
     page.head("cell", "makespan", "varies", "in a row", "a round apart", "signed ranks", "signs")
     for cell in CELLS:
         logs, twin = found[cell], found[replace(cell, replica=1)]
@@ -111,8 +113,7 @@ def main() -> int:
             f"±{by_ranks:.1%}",
             f"±{by_signs:.1%}",
         )
-    page.say()
-    return 0
+    return page.end()
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Do the intervals of a latency's quantiles hold the truth, and is it told right whether a rate is sustained?
 
-    python benchmarks/statistics/latency_intervals.py [--quick] [--update-docs]
+    python benchmarks/statistics/latency_intervals.py [--quick] [--runs 300] [--update-docs]
 
 Simulates runs of `load` (three rounds of 15 s, Poisson arrivals, exponential services, two slots) by the
 Kiefer-Wolfowitz recursion, and analyses them as a result file. The truth is the quantile over a million tasks. Goals:
@@ -70,9 +70,11 @@ def true_quantiles_s(rate: float, utilisation: float) -> dict[float, float]:
 
 def main() -> int:
     """Print every case; return 1 if a goal is missed."""
-    options = parser(__doc__).parse_args()
+    arguments = parser(__doc__)
+    arguments.add_argument("--runs", type=int, default=RUNS, help="simulated runs a figure")
+    options = arguments.parse_args()
     page = Page(__file__, options, "load.md")
-    runs = QUICK_RUNS if options.quick else RUNS
+    runs = QUICK_RUNS if options.quick else options.runs
     page.head(
         "utilisation",
         "tasks/s",

@@ -1,6 +1,6 @@
 """How often are two identical cells called different, measured for real?
 
-    python benchmarks/statistics/pairs_alike.py [--quick] [--alone] [--update-docs]
+    python benchmarks/statistics/pairs_alike.py [--quick] [--runs 15] [--rounds 49] [--alone] [--update-docs]
 
 Runs of 49 rounds, each of 14 cells, each cell twice per round in one shuffled order, while a second process works
 in bursts of a tenth of a second to twenty seconds, half of the time (not with --alone). Every pair goes through
@@ -37,7 +37,7 @@ from benchmarks.shared.page import Page, parser
 from benchmarks.shared.real_rounds import Batch, batch, entered, fleet_of, makespans
 
 SLOTS = 2
-ROUNDS = 49
+ROUNDS, QUICK_ROUNDS = 49, 10
 MARGIN = 0.05
 RUNS, QUICK_RUNS = 15, 1
 ALLOWED = 0.02
@@ -73,14 +73,14 @@ def work() -> dict[tuple[str, str], Batch]:
     }
 
 
-def pairs(runs: int, alone: bool) -> Iterator[tuple[Cell, Estimate, VerdictWord, float, float]]:
+def pairs(runs: int, rounds: int, alone: bool) -> Iterator[tuple[Cell, Estimate, VerdictWord, float, float]]:
     """Yield the cell, ratio, verdict, median makespan and correlation of rounds of every pair."""
     batches = work()
     twins = {cell: replace(cell, replica=1) for cell in CELLS}
     every = {cell: batches[cell.stage, cell.kernel] for cell in (*CELLS, *twins.values())}
     with neighbour(not alone), fleet_of(SLOTS) as fleet, entered(list(every), fleet) as strategies:
         for number in range(runs):
-            found = makespans(strategies, every, fleet, random.Random(number), ROUNDS)  # noqa: S311 - an order
+            found = makespans(strategies, every, fleet, random.Random(number), rounds)  # noqa: S311 - an order
             for cell, twin in twins.items():
                 estimate = ratio(found[twin], found[cell])
                 assert estimate is not None
@@ -94,11 +94,12 @@ def main() -> int:
     """Print the pairs by cell and the distribution of ratios; return 1 if too many are called different."""
     arguments = parser(__doc__)
     arguments.add_argument("--runs", type=int, default=RUNS, help=f"runs of {len(CELLS)} pairs each")
+    arguments.add_argument("--rounds", type=int, default=ROUNDS, help="of each run")
     arguments.add_argument("--alone", action="store_true", help="without the second process")
     options = arguments.parse_args()
-    runs = QUICK_RUNS if options.quick else options.runs
+    runs, rounds = (QUICK_RUNS, QUICK_ROUNDS) if options.quick else (options.runs, options.rounds)
     page = Page(__file__, options, "statistics.md")
-    found = list(pairs(runs, options.alone))
+    found = list(pairs(runs, rounds, options.alone))
     page.head(
         "cell", "makespan", "depends", "pairs", "different", "excludes 1", "ties", "median off by", "worst"
     )

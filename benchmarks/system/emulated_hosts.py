@@ -1,6 +1,6 @@
 """Do predictions hold for hosts that were not there? Workers in containers of a quarter of a core each.
 
-    python benchmarks/system/emulated_hosts.py [--quick] [--update-docs]
+    python benchmarks/system/emulated_hosts.py [--quick] [--rounds 9] [--update-docs]
 
 Starts docker-compose.yml with six workers of one slot and 0.25 of a processor and an orchestrator of as much,
 so that two processors suffice for all. Then `scale` runs on work that computes and on the whole pipeline, on
@@ -138,9 +138,11 @@ def say(page: Page, work: Work, run: Run) -> list[float]:
 
 def main() -> int:
     """Start, measure, predict; return 1 if the goal is missed."""
-    options = parser(__doc__).parse_args()
+    arguments = parser(__doc__)
+    arguments.add_argument("--rounds", type=int, default=9)
+    options = arguments.parse_args()
     page = Page(__file__, options, "prediction.md")
-    rounds, images = (5, 12) if options.quick else (9, 60)
+    rounds, images = (5, 12) if options.quick else (options.rounds, 60)
     with hosts_up():
         runs = {work: measured(work, rounds, images) for work in WORKS}
     page.head("work", "hosts", "tasks/s", "its interval", "predicted", "its interval", "error")

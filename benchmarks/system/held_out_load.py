@@ -1,6 +1,6 @@
 """Does the latency that is predicted from a batch hold at an arrival rate? Measures batches, predicts, measures load.
 
-    python benchmarks/system/held_out_load.py [--quick] [--update-docs]
+    python benchmarks/system/held_out_load.py [--quick] [--tasks 5000] [--update-docs]
 
 Downloads with 100 ms of latency by Celery, as batches on 1 and 2 slots. From these quantiles are predicted for six
 rates and numbers of slots up to 80 % utilisation, then each is measured with at least 5,000 tasks, after the same
@@ -54,9 +54,11 @@ def download(command: str, **more: object) -> Options:
 
 def main() -> int:
     """Measure, predict, measure; return 1 if the goal is missed."""
-    options = parser(__doc__).parse_args()
+    arguments = parser(__doc__)
+    arguments.add_argument("--tasks", type=int, default=TASKS, help="of each case; p99 takes 1,000")
+    options = arguments.parse_args()
     page = Page(__file__, options, "prediction.md")
-    tasks, rounds, cases = (500, 1, CASES[1:4:2]) if options.quick else (TASKS, ROUNDS, CASES)
+    tasks, rounds, cases = (500, 1, CASES[1:4:2]) if options.quick else (options.tasks, ROUNDS, CASES)
     batches = measured(download("scale", slot_counts=(1, 2), chunks=(1,), images=24, rounds="7"))
     cell = next(each.cell for each in batches.cells if not each.cell.replica)
     predictor = Predictor(batches, cell, HypotheticalFleet(1), tasks)

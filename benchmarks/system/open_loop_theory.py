@@ -1,6 +1,6 @@
 """Are the waits of tasks that arrive those of queueing theory?
 
-    python benchmarks/system/open_loop_theory.py [--quick] [--update-docs]
+    python benchmarks/system/open_loop_theory.py [--quick] [--duration 30] [--update-docs]
 
 Sleeping tasks of constant and of exponential length arrive by a Poisson process at 1, 2 and 4 slots of threads and of
 Celery, at 30, 60 and 80 % utilisation. The mean of the measured waits is compared with that of the Kiefer-Wolfowitz
@@ -113,7 +113,9 @@ def mean_waits_s(
 
 def main() -> int:
     """Print every case; return 1 if the median error is too large."""
-    options = parser(__doc__).parse_args()
+    arguments = parser(__doc__)
+    arguments.add_argument("--duration", type=float, default=DURATION_S, help="seconds of each case")
+    options = arguments.parse_args()
     page = Page(__file__, options, "load.md")
     quick = options.quick
     page.head(
@@ -125,7 +127,7 @@ def main() -> int:
             with entered(name, slots) as strategy:
                 for lengths in LENGTHS:
                     for utilisation in QUICK_UTILISATIONS if quick else UTILISATIONS:
-                        duration_s = QUICK_DURATION_S if quick else DURATION_S
+                        duration_s = QUICK_DURATION_S if quick else options.duration
                         tasks, found_s, theory_s = mean_waits_s(strategy, utilisation, lengths, duration_s)
                         errors.append(found_s / theory_s - 1 if theory_s else 0.0)
                         page.row(

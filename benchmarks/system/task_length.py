@@ -1,6 +1,6 @@
 """Is METG what it is said to be? Measured again with tasks of half and of twice the length, and foretold.
 
-    python benchmarks/system/task_length.py [--quick] [--update-docs]
+    python benchmarks/system/task_length.py [--quick] [--rounds 10] [--update-docs]
 
 Sweeps the length of `spin` tasks five times with the kernel that holds the GIL, on two embedded slots. Then separate
 runs with tasks of half and of twice the `work_s` that the first sweep found: the efficiency must be below and above
@@ -30,7 +30,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 from benchmarks.shared.page import Page, parser
 
 SLOTS = 2
-SWEEPS = 5
+SWEEPS, ROUNDS = 5, 10
 REPEATS = 4  # runs with tasks of half, and of twice the length
 CHUNKS = (1, 4)
 STRATEGIES = ("serial", "processes", "celery")
@@ -122,9 +122,11 @@ def say_foretold(page: Page, runs: list[Run]) -> bool:
 
 def main() -> int:
     """Sweep, measure again, compare; return 1 if a goal is missed."""
-    options = parser(__doc__).parse_args()
+    arguments = parser(__doc__)
+    arguments.add_argument("--rounds", type=int, default=ROUNDS, help="of each sweep and run")
+    options = arguments.parse_args()
     page = Page(__file__, options, "granularity.md")
-    sweeps, repeats, rounds = (1, 1, 6) if options.quick else (SWEEPS, REPEATS, 10)
+    sweeps, repeats, rounds = (1, 1, 6) if options.quick else (SWEEPS, REPEATS, options.rounds)
     runs = [swept(rounds) for _ in range(sweeps)]
     found = list(granularities(runs[0]))
     narrow = say_lengths(page, found)

@@ -1,6 +1,6 @@
 """Does the map's border hold? Checked with two to six emulated hosts that wait, of a quarter of a processor each.
 
-    python benchmarks/system/task_map.py [--quick] [--update-docs]
+    python benchmarks/system/task_map.py [--quick] [--rounds 9] [--update-docs]
 
 Starts the stack of `emulated_hosts.py`, and runs `scale` with the kernel `waiting` of stage `spin` and three lengths
 of a task. The map is made from the cells with two slots of the middle length alone. For each length and two to six
@@ -76,9 +76,11 @@ def near(border: Border, hosts: int) -> bool:
 
 def main() -> int:
     """Start, measure, compare; return 1 if a winner away from the border is wrong."""
-    options = parser(__doc__).parse_args()
+    arguments = parser(__doc__)
+    arguments.add_argument("--rounds", type=int, default=9)
+    options = arguments.parse_args()
     page = Page(__file__, options, "granularity.md")
-    rounds, tasks = (6, 30) if options.quick else (9, 60)
+    rounds, tasks = (6, 30) if options.quick else (options.rounds, 60)
     with hosts_up():
         runs = {length: measured(work(length), rounds, tasks) for length in LENGTHS_MS}
     found = map_of(runs[LENGTHS_MS[1]])

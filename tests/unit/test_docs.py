@@ -10,6 +10,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 
+from benchmarks.shared import claims
 from orchestrator import results
 from tests.examples import example_run
 from worker.settings import PREFIX, Settings
@@ -45,6 +46,15 @@ def test_a_result_that_lacks_its_cells_does_not_follow_the_schema():
     del document["cells"]
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate(document, json.loads((DOCS / "result.schema.json").read_text()))
+
+
+def test_every_quoted_figure_is_in_the_table_that_it_links_to():
+    faults = [fault for quote in claims.quotes(ROOT) if (fault := claims.wrong(ROOT, quote))]
+    assert not faults, "\n".join(faults)
+
+
+def test_the_list_of_figures_is_up_to_date():
+    assert claims.index(ROOT) in (ROOT / claims.INDEX).read_text(), "run 'make docs'"
 
 
 PAGES = sorted([*ROOT.glob("*.md"), *DOCS.rglob("*.md")])
