@@ -1,6 +1,6 @@
 """Do sweeps of the same thing contradict each other? The same `breakeven --slots 2`, again and again.
 
-    python benchmarks/system/break_even_agrees.py [--quick] [--budget SECONDS] [--update-docs]
+    python benchmarks/system/break_even_agrees.py [--quick] [--rounds N] [--update-docs]
 
 Two sweeps contradict each other if, at a size that both measured, one says that Celery is significantly faster and
 the other that it is significantly slower, or if they assert break-evens whose intervals have nothing in common. No two
@@ -30,10 +30,12 @@ from benchmarks.shared.page import Page, parser
 RUNS = 10
 
 
-def measured(quick: bool, budget_s: float | None) -> Run:
+def measured(quick: bool, rounds: int | None) -> Run:
     """Sweep the size, as `breakeven --slots 2` does; a quick one stops at small pictures."""
-    small = {"high": 256.0, "points": 6, "rounds": "6"} if quick else {}
-    asked = Options("breakeven", slots=2, budget_s=None if quick else budget_s, **small)  # type: ignore[arg-type]
+    small: dict[str, object] = {"high": 256.0, "points": 6, "rounds": "6"} if quick else {}
+    if rounds is not None and not quick:
+        small["rounds"] = str(rounds)
+    asked = Options("breakeven", slots=2, **small)  # type: ignore[arg-type]
     with session.measured(asked, check(asked), Lines(), lambda _: None) as run:
         return run
 
@@ -62,11 +64,11 @@ def main() -> int:
     """Sweep, compare each pair; return 1 if two contradict each other."""
     arguments = parser(__doc__)
     arguments.add_argument(
-        "--budget", type=float, help="seconds for each sweep, in place of the usual five minutes"
+        "--rounds", type=int, help="of each sweep, in place of what fits into five minutes"
     )
     options = arguments.parse_args()
     page = Page(__file__, options, "prediction.md")
-    runs = [measured(options.quick, options.budget) for _ in range(2 if options.quick else RUNS)]
+    runs = [measured(options.quick, options.rounds) for _ in range(2 if options.quick else RUNS)]
     page.head("run", "headline")
     for number, run in enumerate(runs, start=1):
         page.row(str(number), headline(analyse(run)).text)
