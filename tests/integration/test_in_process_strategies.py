@@ -31,7 +31,6 @@ from worker.contract import Outcome, Task
 
 ROOT = Path(__file__).parents[2]
 END_S = 10.0
-SHM = Path("/dev/shm")  # noqa: S108 - looked at only
 
 
 class HoldingServer:
@@ -80,9 +79,10 @@ def dying(id_: int = 100) -> Task:
     return Task(id_, "diagnostics", "die", "")
 
 
-def blocks() -> set[str]:
-    """The blocks of shared memory of this machine."""
-    return {path.name for path in SHM.glob("psm_*")}
+def blocks(pid: int | None = None) -> set[Path]:
+    """The blocks of shared memory that a process has open, this one unless another is named."""
+    paths = [Path(each.path) for each in psutil.Process(pid).open_files()]
+    return {path for path in paths if path.match("/dev/shm/psm_*")}  # noqa: S108 - looked at only
 
 
 def wait_until(is_so: Callable[[], bool]) -> bool:
@@ -332,14 +332,14 @@ def test_outputs_stay_valid_after_the_next_batches(transport: str) -> None:
 
 
 def test_shared_memory_holds_the_calls_in_flight_however_long_the_batch() -> None:
-    before = blocks()
-    picture = pixels(200, 300)
+    picture, seen = pixels(200, 300), set()
     with Processes(1, 1, "shared-memory") as strategy:
         for _ in strategy.run([Task(i, "grayscale", "numpy", picture) for i in range(500)]):
-            assert len(blocks() - before) <= 3
-        held = [(SHM / name).stat().st_size for name in blocks() - before]
-        assert sum(held) < 3 * 3 * picture.nbytes
-    assert blocks() == before
+            assert len(blocks()) <= 3
+            seen |= blocks()
+        assert sum(path.stat().st_size for path in blocks()) < 3 * 3 * picture.nbytes
+    assert seen
+    assert [path for path in seen if path.exists()] == []
 
 
 def test_outputs_larger_than_their_inputs_come_out_right_and_fit_from_then_on() -> None:
@@ -355,7 +355,6 @@ def test_without_room_in_shared_memory_every_task_fails_with_the_remedy(
     def full(fd: int, start: int, nbytes: int) -> None:
         raise OSError(28, "No space left on device")
 
-    before = blocks()
     with Processes(2, 1, "shared-memory") as strategy:
         with monkeypatch.context() as patched:
             patched.setattr(shared_memory.os, "posix_fallocate", full)
@@ -367,7 +366,7 @@ def test_without_room_in_shared_memory_every_task_fails_with_the_remedy(
             assert "No space left on device" in outcome.failure.message
             assert "raise shm_size" in outcome.failure.message
             assert "--transport pickle" in outcome.failure.message
-        assert blocks() == before
+        assert blocks() == set()
         check(strategy, batch("grayscale", "numpy", 5))
 
 
@@ -428,18 +427,18 @@ def python(*arguments: str, stdin: str = "") -> subprocess.Popen[str]:
 
 @every_transport
 def test_no_process_and_no_shared_memory_outlives_an_orchestrator_that_was_killed(transport: str) -> None:
-    before = blocks()
     process = python("-c", textwrap.dedent(ORCHESTRATOR), transport)
     with process:
         assert process.stdout is not None
         pool = [psutil.Process(int(pid)) for pid in process.stdout.readline().split()]
         assert len(pool) == 2
         others = psutil.Process(process.pid).children(recursive=True)
-        assert bool(blocks() - before) == (transport == "shared-memory")
+        held = blocks(process.pid)
+        assert bool(held) == (transport == "shared-memory")
         process.kill()
     _, alive = psutil.wait_procs({*pool, *others}, timeout=END_S)
     assert alive == []
-    assert wait_until(lambda: blocks() <= before)
+    assert wait_until(lambda: not any(path.exists() for path in held))
 
 
 @pytest.mark.parametrize("way", ["command", "stdin", "script"])
