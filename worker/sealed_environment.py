@@ -97,6 +97,11 @@ def restart_sealed(module: str) -> None:
         _restart(module, environment)
 
 
+def imports_ours_only() -> bool:
+    """Return whether no folder of the user's comes before ours when modules are imported."""
+    return not os.environ.get("PYTHONPATH") and not _imports_from_current_folder()
+
+
 def _restart(module: str, environment: Mapping[str, str]) -> NoReturn:
     os.execve(sys.executable, [sys.executable, "-m", module, *sys.argv[1:]], environment)  # noqa: S606 - ourselves
 

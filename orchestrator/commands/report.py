@@ -50,7 +50,6 @@ def report(
     # Imported here: they load NumPy, altair and pydantic, which --help can do without.
     from orchestrator import results  # noqa: PLC0415
     from orchestrator.analysis.analyse import analyse  # noqa: PLC0415
-    from orchestrator.commands.execute import show  # noqa: PLC0415
     from orchestrator.reports import PICTURES, REPORTS  # noqa: PLC0415
 
     formats = (*REPORTS, *PICTURES)
@@ -69,6 +68,8 @@ def report(
     elif output is not None:
         _write(Path(output), REPORTS[format_](run, analyse(run)).encode())
     elif format_ == "terminal":
+        from orchestrator.commands.execute import show  # noqa: PLC0415 - loads Celery
+
         show(run, table)
     elif format_ == "html" and sys.stdout.isatty():
         raise UsageError("--format html is a page for a browser: name a file for it with --output")

@@ -12,7 +12,7 @@ import typer
 from orchestrator.planning.options import Option, Options, options_of
 from worker.redaction import redact_url
 
-HINTS = get_type_hints(Options)
+HINTS = get_type_hints(Options, localns={"Function": Any})  # no option has this type, which loads pydantic
 
 
 def measuring_command(name: str, summary: str) -> Callable[..., int]:

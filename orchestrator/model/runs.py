@@ -6,10 +6,18 @@ Times are seconds, sizes bytes. Absent is `None`, never 0.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field
 
+from orchestrator.model.choices import DEFAULT_POOL as DEFAULT_POOL
+from orchestrator.model.choices import ArrivalProcess as ArrivalProcess
+from orchestrator.model.choices import Axis as Axis
+from orchestrator.model.choices import Data as Data
+from orchestrator.model.choices import Events as Events
+from orchestrator.model.choices import Pool as Pool
+from orchestrator.model.choices import Style as Style
+from orchestrator.model.choices import SweptAxis as SweptAxis
 from orchestrator.model.environment import Environment, Load, Preflight
 from orchestrator.model.quantities import (
     Bytes,
@@ -34,20 +42,11 @@ from orchestrator.model.quantities import (
 )
 from orchestrator.strategies import STRATEGIES
 
-Data = Literal["local", "resident"]
-Events = Literal["on", "off"]
-Pool = Literal["prefork", "solo", "threads"]
-Style = Literal["tuned", "idiomatic"]
-SweptAxis = Literal["size", "latency", "chunk", "tasks", "work"]
-Axis = Literal["slots", "rate", SweptAxis]
-ArrivalProcess = Literal["poisson", "constant"]
-
 MAX_CELLS = 10_000
 SHOWN_QUANTILES = (0.5, 0.9, 0.95, 0.99)  # of the latency under load
 MAX_TRACED = 100_000  # tasks of one sample whose times a result file keeps
 WAITS = 0.5  # the share of its time that a function must wait for more slots than processors to be tried
 MAX_SERVICE_TIMES = 64  # kept a sample: of more tasks, the means of as many groups of equal size
-DEFAULT_POOL: Pool = "prefork"  # Celery's own default
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import Field, dataclass, field, fields
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from orchestrator.errors import UsageError
-from orchestrator.model.runs import DEFAULT_POOL, ArrivalProcess, Function, SweptAxis
+from orchestrator.model.choices import DEFAULT_POOL, ArrivalProcess, SweptAxis
+
+if TYPE_CHECKING:
+    from orchestrator.model.runs import Function
 
 RUN, SCALE, BREAKEVEN, LOAD, DOCTOR = "run", "scale", "breakeven", "load", "doctor"
 MEASURING: Final = (RUN, SCALE, BREAKEVEN, LOAD)

@@ -9,9 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from math import inf
+from statistics import median
 from typing import Final, Literal, TypeAlias
-
-import numpy as np
 
 from orchestrator.analysis.queueing.makespan_model import fewest_slots, makespans_s, useful_slots
 from orchestrator.analysis.queueing.service_demands import CellDemands, Demands, cores_of
@@ -194,7 +193,7 @@ def _resampled_slots(
     found = []
     for drawn in resamples(rounds, DRAWS):
         network = measured.network(1, measured.resampled(drawn))
-        within_s = float(np.median([versus[round_] for round_ in drawn])) / least
+        within_s = median(versus[round_] for round_ in drawn) / least
         network = _on_other_machines(network) if elsewhere else network
         found.append(fewest_slots(network, measured.tasks, within_s, MOST_SLOTS) or inf)
     return found
