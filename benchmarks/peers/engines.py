@@ -3,15 +3,21 @@
     python benchmarks/peers/engines.py [--quick] [--update-docs]
 
 One embedded broker, two worker processes that do one task at a time, started as the documentation of each
-engine does (`engines/` has an app for each; the table shows the settings). In each of 9 rounds every engine is
+engine does (`engines/` has an app for each; the table shows the settings). In each of 7 rounds every engine is
 started, used and ended, in a fresh order, so that no other engine's workers run.
 
 - Start-up: from starting the workers to the first result.
 - No-op: 300 tasks sent one by one, then every result awaited. A task only writes its number down.
-- 10 ms: 100 tasks that sleep for 10 ms. Two run at a time, so whatever exceeds 5 ms per task is the engine's.
+- METG(50 %): a slot's time for a task (wall x slots / tasks) at which half of it is the task's own work. 150 tasks
+compute for as many seconds of processor time as a no-op took of a slot; the rest of the slot's time is the overhead.
+150 tasks of that length measure it again: METG is twice this overhead. The table shows their efficiency, which is one
+half if the overhead does not depend on the length.
+- A second table sends tasks without results (`VARIANTS`), because others who measured dramatiq did. A thousand tasks
+are sent before the workers start, and timed from the first that runs to the last; then a thousand more to the workers
+that wait. What tasks write down tells when they ran. Six rounds.
 
 Every task must have run exactly once, by what the tasks wrote down, and returned its own number; otherwise the
-script ends. Takes three minutes, with --quick one.
+script ends. Takes six minutes, with --quick one and a half.
 """
 
 from __future__ import annotations
@@ -22,9 +28,10 @@ import random
 import sys
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 from types import TracebackType
@@ -53,9 +60,37 @@ ENGINES = {
     "huey": "with_huey",
     "taskiq": "with_taskiq",
 }
-ROUNDS, QUICK_ROUNDS = 9, 2
-NOOPS, NAPS, WARM_UP = 300, 100, 20
-NAP_S, SLOTS = 0.010, 2
+
+
+@dataclass(frozen=True)
+class Variant:
+    """An app that sends tasks without results, and how its workers differ from `COMMANDS`."""
+
+    app: str
+    arguments: tuple[str, ...] = ()
+    workers: int = 1
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+CELERY, DRAMATIQ = "with_celery", "with_dramatiq_plain"
+VARIANTS = {
+    "Celery, prefork pool of 2": Variant(CELERY),
+    "Celery, fetching 50 tasks ahead for a process": Variant(CELERY, ("--prefetch-multiplier", "50")),
+    "Celery, 2 workers of pool solo": Variant(CELERY, ("--pool", "solo"), workers=2),
+    "Celery, threads pool of 2": Variant(CELERY, ("--pool", "threads")),
+    "Celery, threads pool of 10, INFO log": Variant(
+        CELERY, ("--pool", "threads", "--concurrency", "10", "--loglevel", "INFO")
+    ),
+    "dramatiq, 2 processes of 1 thread": Variant(DRAMATIQ),
+    "dramatiq, the same, fetching 100 tasks ahead": Variant(
+        DRAMATIQ, environment={"dramatiq_queue_prefetch": "100"}
+    ),
+    "dramatiq, 2 processes of 8 threads": Variant(DRAMATIQ, ("--threads", "8")),
+    "dramatiq, 1 process of 10 threads": Variant(DRAMATIQ, ("--processes", "1", "--threads", "10")),
+}
+ROUNDS, VARIANT_ROUNDS, QUICK_ROUNDS = 7, 6, 1
+NOOPS, SPINS, WARM_UP, FLOOD = 300, 150, 20, 1000
+SLOTS = 2
 END_S = 30.0
 
 FIRST_S = 60.0  # seconds until an engine without an answer counts as broken
@@ -85,9 +120,9 @@ class Client:
         self._process.kill()
         self._process.join()
 
-    def seconds(self, what: str, count: int) -> float:
-        """Do `noops` or `naps` and return the seconds until every result, which must be its own number."""
-        self._connection.send((what, count))
+    def seconds(self, what: str, count: int, *more: float) -> float:
+        """Do `noops`, `spins` or `sends` and return the seconds; every task must give its own number."""
+        self._connection.send((what, count, more))
         seconds, results = self._answer()
         if results != list(range(count)):
             raise RuntimeError(f"{self._app} gave {results} for {count} {what}")
@@ -106,11 +141,10 @@ def _serve(name: str, connection: Connection) -> None:
     app = importlib.import_module(name)
     connection.send((app.COMMANDS, app.SETTINGS))
     while True:
-        what, count = connection.recv()
+        what, count, more = connection.recv()
         results: list[int] = []
-        seconds = stopwatch(
-            lambda what=what, count=count, kept=results: kept.extend(getattr(app, what)(count))
-        )
+        does = partial(getattr(app, what), count, *more)
+        seconds = stopwatch(lambda does=does, kept=results: kept.extend(does()))
         connection.send((seconds(), results))
 
 
@@ -127,14 +161,13 @@ class Bench:
         """Return the environment of clients and workers."""
         return {"BENCH_URL": self.url, "BENCH_MARKS": str(self.marks), "PYTHONPATH": str(APPS)}
 
-    def start(self, client: Client, prefix: str) -> list[str]:
-        """Start the workers of an engine; return their names."""
+    def start(self, commands: Sequence[Sequence[str]], prefix: str, **more: str) -> list[str]:
+        """Start workers, with more variables in their environment; return their names."""
         names = []
-        for index, command in enumerate(client.commands):
-            program, *arguments = command
+        for index, (program, *arguments) in enumerate(commands):
             names.append(f"{prefix}-{index}")
             path = str(Path(sys.executable).with_name(program))
-            self.processes.start(names[-1], [path, *arguments], self.environment)
+            self.processes.start(names[-1], [path, *arguments], {**self.environment, **more})
         return names
 
     def stop(self, names: Sequence[str]) -> None:
@@ -149,67 +182,148 @@ class Bench:
         with connect(self.url.replace("unix://", "redis+socket://", 1)) as client:
             client.flushall()
 
-    def seconds(self, client: Client, what: str, count: int) -> float:
+    def seconds(self, client: Client, what: str, count: int, *more: float) -> float:
         """Time one batch, every task of which must have run exactly once."""
         self.marks.write_bytes(b"")
-        seconds = client.seconds(what, count)
-        ran = Counter(map(int, self.marks.read_text(encoding="ascii").split()))
-        if ran != Counter(range(count)):
-            raise RuntimeError(f"of {count} {what} some ran never or twice: {ran - Counter(range(count))}")
+        seconds = client.seconds(what, count, *more)
+        self.check(count)
         return seconds
 
+    def check(self, count: int) -> None:
+        """End the script unless every task ran exactly once."""
+        ran = Counter(map(int, self.marks.read_text(encoding="ascii").split()))
+        if ran != Counter(range(count)):
+            raise RuntimeError(f"of {count} tasks some ran never or twice: {ran - Counter(range(count))}")
 
-Samples = dict[str, dict[str, dict[int, float]]]  # seconds by what was timed, engine and round
+    def wait_for(self, size: int) -> float:
+        """Wait until the tasks have written so many bytes; return when that was."""
+        deadline = time.perf_counter() + FIRST_S
+        while self.marks.stat().st_size < size:
+            if time.perf_counter() > deadline:
+                raise RuntimeError(f"the tasks did not write {size} bytes within {FIRST_S:.0f} s")
+            time.sleep(0.0005)
+        return time.perf_counter()
+
+
+Samples = dict[str, dict[str, dict[int, float]]]  # by what was measured, engine and round
 
 
 def measured(bench: Bench, clients: Mapping[str, Client], rounds: int) -> Samples:
     """Start, use and end every engine once per round."""
-    order = random.Random(1)  # noqa: S311 - an order that can be had again, not a secret
-    found: Samples = {what: {engine: {} for engine in clients} for what in ("start-up", "noops", "naps")}
-    for round_ in range(rounds):
-        progress(f"engines, round {round_ + 1} of {rounds}")
-        for engine in order.sample(list(clients), len(clients)):
-            client = clients[engine]
-            began = time.perf_counter()
-            names = bench.start(client, f"{ENGINES[engine]}-{round_}")
-            bench.seconds(client, "noops", 1)
-            found["start-up"][engine][round_] = time.perf_counter() - began
-            bench.seconds(client, "noops", WARM_UP)
-            found["noops"][engine][round_] = bench.seconds(client, "noops", NOOPS) / NOOPS
-            found["naps"][engine][round_] = bench.seconds(client, "naps", NAPS) / NAPS
-            bench.stop(names)
+    found: Samples = {
+        what: {engine: {} for engine in ENGINES} for what in ("start-up", "noops", "metg", "efficiency")
+    }
+    for round_, engine in shuffled("engines", ENGINES, rounds):
+        client = clients[ENGINES[engine]]
+        began = time.perf_counter()
+        names = bench.start(client.commands, f"{ENGINES[engine]}-{round_}")
+        bench.seconds(client, "noops", 1)
+        found["start-up"][engine][round_] = time.perf_counter() - began
+        bench.seconds(client, "noops", WARM_UP)
+        noop_s = bench.seconds(client, "noops", NOOPS) / NOOPS
+        found["noops"][engine][round_] = noop_s
+        metg_s, efficiency = granularity(bench, client, noop_s)
+        found["metg"][engine][round_], found["efficiency"][engine][round_] = metg_s, efficiency
+        bench.stop(names)
     return found
+
+
+def granularity(bench: Bench, client: Client, noop_s: float) -> tuple[float, float]:
+    """Return METG(50 %) in seconds, and the efficiency with tasks of half of it."""
+    overhead_s, efficiency = SLOTS * noop_s, 0.0
+    for _ in range(2):
+        length_s = overhead_s
+        slot_s = SLOTS * bench.seconds(client, "spins", SPINS, length_s) / SPINS
+        overhead_s, efficiency = slot_s - length_s, length_s / slot_s
+    return 2 * overhead_s, efficiency
+
+
+def flooded(bench: Bench, clients: Mapping[str, Client], rounds: int) -> Samples:
+    """Send tasks without results, before and after the workers of each variant start."""
+    found: Samples = {
+        what: {variant: {} for variant in VARIANTS} for what in ("sending", "draining", "waiting")
+    }
+    size = sum(len(f"{number}\n") for number in range(FLOOD))
+    for round_, name in shuffled("without results", VARIANTS, rounds):
+        variant, index = VARIANTS[name], [*VARIANTS].index(name)
+        client = clients[variant.app]
+        bench.marks.write_bytes(b"")
+        found["sending"][name][round_] = client.seconds("sends", FLOOD) / FLOOD
+        commands = [
+            [*command, *variant.arguments] for command in client.commands for _ in range(variant.workers)
+        ]
+        names = bench.start(commands, f"variant-{index}-{round_}", **variant.environment)
+        began = bench.wait_for(1)
+        found["draining"][name][round_] = (bench.wait_for(size) - began) / FLOOD
+        bench.check(FLOOD)
+        bench.marks.write_bytes(b"")
+        began = time.perf_counter()
+        client.seconds("sends", FLOOD)
+        found["waiting"][name][round_] = (bench.wait_for(size) - began) / FLOOD
+        bench.check(FLOOD)
+        bench.stop(names)
+    return found
+
+
+def shuffled(what: str, names: Iterable[str], rounds: int) -> Iterator[tuple[int, str]]:
+    """Yield every round with every name, in a fresh order each round."""
+    order = random.Random(1)  # noqa: S311 - an order that can be had again, not a secret
+    known = list(names)
+    for round_ in range(rounds):
+        progress(f"{what}, round {round_ + 1} of {rounds}")
+        yield from ((round_, name) for name in order.sample(known, len(known)))
 
 
 def table(found: Samples, settings: Mapping[str, str]) -> list[str]:
     """Return the engines as Markdown, the fastest with empty tasks first."""
-
-    def cell(what: str, engine: str, unit_s: float) -> str:
-        point = estimate([*found[what][engine].values()])
-        assert point is not None
-        return _with_interval(point.scaled(1 / unit_s))
-
-    def key(engine: str) -> float:
-        point = estimate([*found["noops"][engine].values()])
-        return point.point if point is not None else 0.0
-
     lines = [
-        "| engine | no-op, ms a task | of Celery's | 10 ms, ms a task | start-up, s | settings |",
-        "| --- | ---: | ---: | ---: | ---: | --- |",
+        "| engine | no-op, ms a task | of Celery's | METG(50 %), ms | efficiency with tasks of half of it "
+        "| start-up, s | settings |",
+        "| --- | ---: | ---: | ---: | ---: | ---: | --- |",
     ]
-    for engine in sorted(settings, key=key):
-        versus = ratio(found["noops"][engine], found["noops"]["Celery"])
-        assert versus is not None
+    for engine in sorted(ENGINES, key=lambda engine: _typical(found["noops"][engine]).point):
         cells = (
             engine,
-            cell("noops", engine, 1e-3),
-            _with_interval(versus) if engine != "Celery" else "1",
-            cell("naps", engine, 1e-3),
-            cell("start-up", engine, 1.0),
+            _with_interval(_typical(found["noops"][engine]).scaled(1000)),
+            _versus(found["noops"], engine, "Celery"),
+            _with_interval(_typical(found["metg"][engine]).scaled(1000)),
+            f"{_typical(found['efficiency'][engine]).point:.0%}",
+            _with_interval(_typical(found["start-up"][engine])),
             settings[engine],
         )
         lines.append(f"| {' | '.join(cells)} |")
     return lines
+
+
+def variants_table(found: Samples) -> list[str]:
+    """Return the variants without results as Markdown, in their own order."""
+    lines = [
+        "| without results | sending, ms a task | to waiting workers, until all ran | of Celery's "
+        "| from a full queue | of Celery's |",
+        "| --- | ---: | ---: | ---: | ---: | ---: |",
+    ]
+    first = next(iter(VARIANTS))
+    for name in VARIANTS:
+        cells = [name, _with_interval(_typical(found["sending"][name]).scaled(1000))]
+        for what in ("waiting", "draining"):
+            cells += [
+                _with_interval(_typical(found[what][name]).scaled(1000)),
+                _versus(found[what], name, first),
+            ]
+        lines.append(f"| {' | '.join(cells)} |")
+    return lines
+
+
+def _typical(samples: Mapping[int, float]) -> Estimate:
+    found = estimate([*samples.values()])
+    assert found is not None, "no rounds"
+    return found
+
+
+def _versus(samples: Mapping[str, Mapping[int, float]], name: str, base: str) -> str:
+    found = ratio(samples[name], samples[base])
+    assert found is not None, "no round has both"
+    return "1" if name == base else _with_interval(found)
 
 
 def _with_interval(figure: Estimate) -> str:
@@ -224,13 +338,16 @@ def main() -> int:
         processes = stack.enter_context(ChildProcesses())
         url = start_broker(processes).replace("redis+socket://", "unix://", 1)
         bench = Bench(processes, url, processes.folder / "marks")
+        apps = dict.fromkeys((*ENGINES.values(), *(variant.app for variant in VARIANTS.values())))
         with mock.patch.dict("os.environ", bench.environment):
-            clients = {engine: stack.enter_context(Client(app)) for engine, app in ENGINES.items()}
-        found = measured(bench, clients, QUICK_ROUNDS if options.quick else ROUNDS)
-        for line in table(found, {engine: client.settings for engine, client in clients.items()}):
-            page.say(line)
-    page.say()
-    page.say(f"{NOOPS} empty tasks and {NAPS} of 10 ms; 95 % intervals in brackets. With {packages()}.")
+            clients = {app: stack.enter_context(Client(app)) for app in apps}
+        settings = {engine: clients[app].settings for engine, app in ENGINES.items()}
+        lines = table(measured(bench, clients, QUICK_ROUNDS if options.quick else ROUNDS), settings)
+        variants = flooded(bench, clients, QUICK_ROUNDS if options.quick else VARIANT_ROUNDS)
+    says = f"{NOOPS} empty tasks and {SPINS} that compute; 95 % intervals in brackets. With {packages()}."
+    more = f"{FLOOD:,} empty tasks without results, in milliseconds a task; 95 % intervals in brackets."
+    for line in (*lines, "", says, "", *variants_table(variants), "", more):
+        page.say(line)
     return page.end()
 
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-import time
 from typing import Any
 
 from celery import Celery
-from marks import mark
+from marks import busy, mark
 
 SETTINGS = "one worker, prefork pool of 2; four tasks fetched ahead and acknowledged early, as is the default"
 COMMANDS = [["celery", "-A", "with_celery", "worker", "--concurrency", "2", "--loglevel", "WARNING"]]
@@ -24,11 +23,15 @@ def noop(number: int) -> int:
 
 
 @app.task
-def nap(number: int) -> int:
-    """Wait for ten milliseconds."""
+def spin(number: int, seconds: float) -> int:
+    """Compute for so many seconds."""
+    return busy(number, seconds)
+
+
+@app.task(ignore_result=True)
+def silent(number: int) -> None:
+    """Write the number down, and keep no result."""
     mark(number)
-    time.sleep(0.01)
-    return number
 
 
 def noops(count: int) -> list[int]:
@@ -36,11 +39,18 @@ def noops(count: int) -> list[int]:
     return _all(noop, count)
 
 
-def naps(count: int) -> list[int]:
-    """Send tasks of 10 ms and wait for all."""
-    return _all(nap, count)
+def spins(count: int, seconds: float) -> list[int]:
+    """Send tasks of so many seconds and wait for all."""
+    return _all(spin, count, seconds)
 
 
-def _all(task: Any, count: int) -> list[int]:
-    results = [task.delay(number) for number in range(count)]
+def sends(count: int) -> list[int]:
+    """Send tasks without results and wait for none; return their numbers."""
+    for number in range(count):
+        silent.delay(number)
+    return list(range(count))
+
+
+def _all(task: Any, count: int, *more: float) -> list[int]:
+    results = [task.delay(number, *more) for number in range(count)]
     return [result.get(timeout=60) for result in results]

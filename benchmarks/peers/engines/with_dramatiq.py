@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import time
 from typing import Any
 
 import dramatiq
 from dramatiq.brokers.redis import RedisBroker
 from dramatiq.results import Results
 from dramatiq.results.backends import RedisBackend
-from marks import mark
+from marks import busy, mark
 
 SETTINGS = "2 processes of 1 thread; results middleware, which waits by a blocking pop"
 COMMANDS = [["dramatiq", "with_dramatiq", "--processes", "2", "--threads", "1"]]
@@ -28,11 +27,9 @@ def noop(number: int) -> int:
 
 
 @dramatiq.actor(store_results=True)
-def nap(number: int) -> int:
-    """Wait for ten milliseconds."""
-    mark(number)
-    time.sleep(0.01)
-    return number
+def spin(number: int, seconds: float) -> int:
+    """Compute for so many seconds."""
+    return busy(number, seconds)
 
 
 def noops(count: int) -> list[int]:
@@ -40,11 +37,11 @@ def noops(count: int) -> list[int]:
     return _all(noop, count)
 
 
-def naps(count: int) -> list[int]:
-    """Send tasks of 10 ms and wait for all."""
-    return _all(nap, count)
+def spins(count: int, seconds: float) -> list[int]:
+    """Send tasks of so many seconds and wait for all."""
+    return _all(spin, count, seconds)
 
 
-def _all(actor: Any, count: int) -> list[int]:
-    messages = [actor.send(number) for number in range(count)]
+def _all(actor: Any, count: int, *more: float) -> list[int]:
+    messages = [actor.send(number, *more) for number in range(count)]
     return [message.get_result(block=True, timeout=60_000) for message in messages]

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-import time
 from typing import Any
 
 from huey import RedisHuey
-from marks import mark
+from marks import busy, mark
 
 SETTINGS = (
     "a consumer of 2 processes, no periodic tasks; `notify_result`, without which results are polled for"
@@ -27,11 +26,9 @@ def noop(number: int) -> int:
 
 
 @huey.task()
-def nap(number: int) -> int:
-    """Wait for ten milliseconds."""
-    mark(number)
-    time.sleep(0.01)
-    return number
+def spin(number: int, seconds: float) -> int:
+    """Compute for so many seconds."""
+    return busy(number, seconds)
 
 
 def noops(count: int) -> list[int]:
@@ -39,11 +36,11 @@ def noops(count: int) -> list[int]:
     return _all(noop, count)
 
 
-def naps(count: int) -> list[int]:
-    """Send tasks of 10 ms and wait for all."""
-    return _all(nap, count)
+def spins(count: int, seconds: float) -> list[int]:
+    """Send tasks of so many seconds and wait for all."""
+    return _all(spin, count, seconds)
 
 
-def _all(task: Any, count: int) -> list[int]:
-    results = [task(number) for number in range(count)]
+def _all(task: Any, count: int, *more: float) -> list[int]:
+    results = [task(number, *more) for number in range(count)]
     return [result.get(blocking=True, timeout=60) for result in results]

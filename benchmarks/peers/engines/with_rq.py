@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
-from collections.abc import Callable
 
 from marks import mark
 from redis import Redis
@@ -22,24 +20,17 @@ def noop(number: int) -> int:
     return number
 
 
-def nap(number: int) -> int:
-    """Wait for ten milliseconds."""
-    mark(number)
-    time.sleep(0.01)
-    return number
-
-
 def noops(count: int) -> list[int]:
     """Send empty tasks and wait for all."""
-    return _all(noop, count)
+    return _all("with_rq.noop", count)
 
 
-def naps(count: int) -> list[int]:
-    """Send tasks of 10 ms and wait for all."""
-    return _all(nap, count)
+def spins(count: int, seconds: float) -> list[int]:
+    """Send tasks of so many seconds and wait for all."""
+    return _all("marks.busy", count, seconds)
 
 
-def _all(function: Callable[[int], int], count: int) -> list[int]:
-    jobs = [queue.enqueue(f"with_rq.{function.__name__}", number) for number in range(count)]
+def _all(function: str, count: int, *more: float) -> list[int]:
+    jobs = [queue.enqueue(function, number, *more) for number in range(count)]
     results = [job.latest_result(timeout=60) for job in jobs]
     return [result.return_value for result in results if result is not None]

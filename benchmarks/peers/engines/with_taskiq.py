@@ -6,7 +6,7 @@ import asyncio
 import os
 from typing import Any
 
-from marks import mark
+from marks import busy, mark
 from taskiq_redis import ListQueueBroker, RedisAsyncResultBackend
 
 SETTINGS = (
@@ -29,11 +29,9 @@ async def noop(number: int) -> int:
 
 
 @broker.task
-async def nap(number: int) -> int:
-    """Ten milliseconds of waiting."""
-    mark(number)
-    await asyncio.sleep(0.01)
-    return number
+async def spin(number: int, seconds: float) -> int:
+    """Compute for so many seconds."""
+    return busy(number, seconds)
 
 
 def noops(count: int) -> list[int]:
@@ -41,12 +39,12 @@ def noops(count: int) -> list[int]:
     return loop.run_until_complete(_all(noop, count))
 
 
-def naps(count: int) -> list[int]:
-    """Send tasks of 10 ms and wait for all."""
-    return loop.run_until_complete(_all(nap, count))
+def spins(count: int, seconds: float) -> list[int]:
+    """Send tasks of so many seconds and wait for all."""
+    return loop.run_until_complete(_all(spin, count, seconds))
 
 
-async def _all(task: Any, count: int) -> list[int]:
-    sent = [await task.kiq(number) for number in range(count)]
+async def _all(task: Any, count: int, *more: float) -> list[int]:
+    sent = [await task.kiq(number, *more) for number in range(count)]
     results = [await each.wait_result(check_interval=POLL_S, timeout=60) for each in sent]
     return [result.return_value for result in results]
