@@ -141,7 +141,7 @@ def gray_rows(found: Mapping[str, Mapping[int, float]]) -> Iterator[Row]:
     speedup = versus(found[INT64], found[OURS])
     yield row("the same, on an int64 array that is there already", INT64, speedup, fast, None)
     of = versus(found[OURS], found["pillow"])
-    yield row('Pillow `convert("L", matrix)`', "pillow", of, "of the time", Goal("at most", 1.5))
+    yield row('Pillow `convert("L", matrix)`', "pillow", of, "of the time", Goal("at most", 0.9))
     of = versus(found[OURS], found["opencv"])
     yield row("OpenCV `cvtColor` (other weights)", "opencv", of, "of the time", None)
     of = versus(found[OURS], found["memory"])

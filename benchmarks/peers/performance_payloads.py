@@ -78,7 +78,7 @@ def rows(found: Found) -> Iterator[Row]:
         return rate(TASKS * MOVED_BYTES / typical(found[name]))
 
     peers = (
-        ("raw SET and GET by redis-py", "raw", "of the bytes a second", Goal("at least", 0.5)),
+        ("raw SET and GET by redis-py", "raw", "of the bytes a second", Goal("at least", 0.7)),
         ("transport `inline`", "inline", "times the bytes a second", Goal("at least", 5)),
         ("base64 in JSON", "base64", "times the bytes a second", Goal("at least", 10)),
     )
