@@ -120,7 +120,7 @@ def _spec(sweep: Sweep, margin: float) -> Spec:
         crossovers.mark_rule(color=paint, strokeWidth=2, strokeDash=[5, 3]).encode(x=x),
         crossovers.mark_text(
             align="left", dx=5, baseline="top", dy=4, fontWeight="bold", color=colour("ink")
-        ).encode(x=x, y=alt.Y("high:Q", scale=y_scale), text="name:N"),
+        ).encode(x=x, y=alt.Y("high:Q", scale=y_scale), text=alt.Text("name:N")),
     )
     return with_config(chart.properties(height=HEIGHT_PX))
 

@@ -306,10 +306,10 @@ def ratio_rows(
     chart = alt.layer(
         alt.Chart(values(shaded))
         .mark_rect(color=colour("band"), opacity=1)
-        .encode(x=alt.X("from:Q", scale=scale), x2="to:Q"),
+        .encode(x=alt.X("from:Q", scale=scale), x2=alt.X2("to:Q")),
         alt.Chart(values([{"ratio": 1}])).mark_rule(color=colour("ink"), strokeWidth=1.5).encode(x=x),
         base.mark_rule(strokeWidth=2.5, strokeCap="round").encode(
-            x="low:Q", x2="high:Q", y=row_scale(rows, figures_axis()), **common
+            x=alt.X("low:Q"), x2=alt.X2("high:Q"), y=row_scale(rows, figures_axis()), **common
         ),
         points(base).encode(
             x=x, y=row_scale(rows, names_axis(rows)), shape=alt.Shape("shape:N", scale=None), **common

@@ -148,10 +148,12 @@ def _spec(found: list[Granularity]) -> Spec:
         alt.Chart(values([{"share": threshold}])).mark_rule(color=colour("ink"), strokeWidth=1.5).encode(y=y),
         base.mark_line(opacity=0.7, clip=True).encode(x=x, y=y, color=paint, strokeDash=dashes),
         base.mark_rule(strokeWidth=2, clip=True).encode(
-            x=x, y=alt.Y("low:Q", scale=scale), y2="high:Q", color=paint, tooltip=tooltip
+            x=x, y=alt.Y("low:Q", scale=scale), y2=alt.Y2("high:Q"), color=paint, tooltip=tooltip
         ),
         points(base, clip=True).encode(x=x, y=y, color=paint, shape=shapes, tooltip=tooltip),
-        metg.mark_rule(strokeWidth=7, opacity=0.45).encode(x=alt.X("from:Q"), x2="to:Q", y=y, color=paint),
+        metg.mark_rule(strokeWidth=7, opacity=0.45).encode(
+            x=alt.X("from:Q"), x2=alt.X2("to:Q"), y=y, color=paint
+        ),
     )
     return with_config(chart.properties(height=HEIGHT_PX))
 

@@ -105,7 +105,7 @@ def _spec(ledgers: list[HopLedger]) -> Spec:
     names = base.mark_text(baseline="middle", fontSize=11).encode(
         x=alt.X("middle:Q"),
         y=row_scale(rows, figures_axis()),
-        text="hop:N",
+        text=alt.Text("hop:N"),
         color=alt.Color("on:N", scale=None),
         opacity=alt.condition(roomy, alt.value(1), alt.value(0)),
     )

@@ -90,7 +90,7 @@ def _spec_over_rate(run: Run, rows: Sequence[LoadRow]) -> Spec:
     tooltip = tooltips("strategy", "at", "quantile", "latency", "interval")
     layers = [
         base.mark_line(strokeWidth=1.5, interpolate="linear").encode(y=y, strokeDash=dash),
-        base.mark_rule(strokeWidth=2).encode(y=alt.Y("low:Q", scale=y_scale), y2="high:Q"),
+        base.mark_rule(strokeWidth=2).encode(y=alt.Y("low:Q", scale=y_scale), y2=alt.Y2("high:Q")),
         base.mark_point(filled=True, size=60, opacity=1).encode(y=y, tooltip=tooltip),
     ]
     if run.plan.objective is not None:
@@ -99,7 +99,7 @@ def _spec_over_rate(run: Run, rows: Sequence[LoadRow]) -> Spec:
         layers += [
             promised.mark_rule(color=colour("ink"), strokeWidth=1.5, strokeDash=[8, 4]),
             promised.mark_text(align="left", baseline="bottom", dy=-4, color=colour("ink")).encode(
-                x=alt.value(4), text="name:N"
+                x=alt.XValue(4), text=alt.Text("name:N")
             ),
         ]
     return with_config(alt.layer(*layers).properties(height=HEIGHT_PX))
@@ -162,7 +162,7 @@ def _spec_over_time(data: Sequence[dict[str, Any]], rows: Sequence[LoadRow], cho
         .encode(
             x=alt.X("at:Q", scale=alt.Scale(nice=False), axis=ticks),
             color=_colours(rows),
-            detail="round:N",
+            detail=alt.Detail("round:N"),
         )
     )
     y_scale = alt.Scale(type="log", nice=False, padding=10)

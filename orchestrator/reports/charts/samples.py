@@ -114,7 +114,9 @@ def _spec(
     x = alt.X("round:Q", scale=alt.Scale(domain=[rounds[0] - 0.3, rounds[-1] + 0.3], nice=False), axis=bottom)
     scale = alt.Scale(domain=[len(rows) - 0.5, -0.5], nice=False)
     keys = [row.key for row in rows]
-    base = alt.Chart(values(data)).encode(x=x, detail="row:N", color=alt.Color("colour:N", scale=None))
+    base = alt.Chart(values(data)).encode(
+        x=x, detail=alt.Detail("row:N"), color=alt.Color("colour:N", scale=None)
+    )
     medians = alt.Chart(values([{"row": number} for number in numbers]))
     left = names_axis(rows, BY_NUMBER, range(len(rows)))
     right = figures_axis(BY_NUMBER, range(len(rows)))

@@ -118,20 +118,27 @@ def _spec(curves: tuple[ScalingCurve, ...], costs: list[Cost]) -> Spec:
     cost = alt.Chart(values(marks))
     tooltip = tooltips("cell", "slots", "tasks per second", "interval", "vs serial")
     chart = alt.layer(
-        law.mark_area(opacity=0.16).encode(x=x, y=alt.Y("low:Q", scale=scale), y2="high:Q", color=paint),
+        law.mark_area(opacity=0.16).encode(
+            x=x, y=alt.Y("low:Q", scale=scale), y2=alt.Y2("high:Q"), color=paint
+        ),
         linear.mark_line(strokeDash=[4, 4], opacity=0.6, clip=True).encode(x=x, y=y, color=paint),
         bound.mark_rule(strokeDash=[8, 3], strokeWidth=1.5).encode(y=y, color=paint),
-        bound.mark_text(align="right", baseline="bottom", dy=-3, x="width").encode(y=y, text="name:N"),
+        bound.mark_text(align="right", baseline="bottom", dy=-3, x="width").encode(
+            y=y, text=alt.Text("name:N")
+        ),
         law.mark_line(strokeWidth=3).encode(x=x, y=y, color=paint),
         base.mark_line(strokeWidth=1, opacity=0.7).encode(x=x, y=y, color=paint),
         base.mark_rule(strokeWidth=2.5, strokeCap="round").encode(
-            x=x, y=alt.Y("low:Q", scale=scale), y2="high:Q", color=paint, tooltip=tooltip
+            x=x, y=alt.Y("low:Q", scale=scale), y2=alt.Y2("high:Q"), color=paint, tooltip=tooltip
         ),
         points(base).encode(
             x=x, y=y, color=paint, shape=alt.Shape("family:N", scale=shapes, legend=legend), tooltip=tooltip
         ),
         cost.mark_rule(color=colour("celery"), strokeWidth=2).encode(x=x),
-        *(_label(mark, number, end).encode(x=x, text="name:N") for number, mark in enumerate(marks)),
+        *(
+            _label(mark, number, end).encode(x=x, text=alt.Text("name:N"))
+            for number, mark in enumerate(marks)
+        ),
     )
     return with_config(chart.properties(height=HEIGHT_PX))
 

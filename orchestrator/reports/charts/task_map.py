@@ -91,21 +91,25 @@ def _spec(found: TaskMap) -> Spec:
     chart = alt.layer(
         alt.Chart(values(_bands(found)))
         .mark_rect(opacity=0.45)
-        .encode(x=alt.X("from:Q", scale=scale), x2="to:Q", color=paint, **upright),
+        .encode(x=alt.X("from:Q", scale=scale), x2=alt.X2("to:Q"), color=paint, **upright),
         border.mark_area(opacity=1, color=colour("paper"), clip=True).encode(
-            x=x, y=y, y2="top:Q", detail="part:N"
+            x=x, y=y, y2=alt.Y2("top:Q"), detail=alt.Detail("part:N")
         ),
-        border.mark_area(opacity=0.55, clip=True).encode(x=x, y=y, y2="top:Q", detail="part:N", color=paint),
+        border.mark_area(opacity=0.55, clip=True).encode(
+            x=x, y=y, y2=alt.Y2("top:Q"), detail=alt.Detail("part:N"), color=paint
+        ),
         border.mark_area(opacity=0.5, color=colour("shade"), clip=True).encode(
-            x=x, **upright, detail="part:N"
+            x=x, **upright, detail=alt.Detail("part:N")
         ),
-        border.mark_line(color=colour("ink"), strokeWidth=1.5, clip=True).encode(x=x, y=y, detail="part:N"),
+        border.mark_line(color=colour("ink"), strokeWidth=1.5, clip=True).encode(
+            x=x, y=y, detail=alt.Detail("part:N")
+        ),
         point.mark_rule(color=colour("ink"), strokeDash=[3, 3]).encode(x=x),
         point.mark_point(
             filled=True, size=120, color=colour("ink"), stroke=colour("paper"), opacity=1
         ).encode(x=x, y=y),
         point.mark_text(align="left", dx=9, dy=-9, fontWeight="bold", color=colour("ink")).encode(
-            x=x, y=y, text="label:N"
+            x=x, y=y, text=alt.Text("label:N")
         ),
     )
     return with_config(chart.properties(height=HEIGHT_PX))
