@@ -129,9 +129,9 @@ def scale(
     return _measured("scale", function, inputs, options)
 
 
-def load(**options: Any) -> Result:
-    """Measure latency at an arrival rate, as `orchestrator load` does; see `run` for options and errors."""
-    return _measured("load", None, None, options)
+def load(function: Callable[[Any], Any] | str | None = None, inputs: object = None, **options: Any) -> Result:
+    """Measure latency at an arrival rate, as `orchestrator load` does; see `run`."""
+    return _measured("load", function, inputs, options)
 
 
 def _measured(

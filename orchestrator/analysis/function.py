@@ -51,7 +51,7 @@ def function_findings(run: Run, slots_elsewhere: int | None) -> FunctionFindings
         slots_elsewhere: from which Celery would be the fastest; `None` if that is not known.
     """
     function = run.plan.function
-    if function is None:
+    if function is None or run.plan.axis == "rate":  # under load no batch was timed
         return None
     times = {
         each.cell: known

@@ -10,6 +10,7 @@ from __future__ import annotations
 import gc
 import mmap
 import resource
+import signal
 import socket
 import sys
 import time
@@ -25,8 +26,9 @@ from orchestrator.errors import BreakevenError
 from orchestrator.inputs.function_inputs import InputsError, read_inputs
 from orchestrator.inputs.workload import Expectation, matches
 from orchestrator.measurement.clock import SamplePosition, measure
-from orchestrator.measurement.function_process import FAILED, OK
-from orchestrator.model.runs import Cell, Stations
+from orchestrator.measurement.function_process import FAILED, INTERRUPT, OK
+from orchestrator.measurement.open_loop import OpenLoop, Progress, sending_rate_per_s
+from orchestrator.model.runs import Cell, Sample, Stations, TaskFailure
 from orchestrator.strategies.base import Strategy, make_strategy
 from worker import functions
 from worker.allocator import keep_freed_memory
@@ -41,8 +43,9 @@ from worker.values import UncrossableError, check, decode, encode
 class Host:
     """What the orchestrator asks of this process."""
 
-    def __init__(self, inputs: str) -> None:
+    def __init__(self, inputs: str, progress: Progress) -> None:
         self._spec = inputs
+        self._progress = progress
         self._inputs: list[Any] = []
         self._tasks: list[Task] = []
         self._expected: dict[int, Expectation] = {}
@@ -113,10 +116,33 @@ class Host:
         marked = _Marked(self._rows[row], self._marks)
         place = SamplePosition(round_, position, at_s)
         sample, failures = measure(marked, self._tasks, self._expected, place, matches=self._matches)
-        return {
-            "sample": asdict(sample),
-            "failures": [[each.task, each.type, each.message] for each in failures],
-        }
+        return _answer(sample, failures)
+
+    def sending_rate(self, row: int) -> float:
+        """Return how many tasks a second can be sent to a row at most."""
+        return sending_rate_per_s(self._rows[row], self._tasks)
+
+    def open_loop(
+        self, row: int, planned_s: list[float], duration_s: float, round_: int, position: int, at_s: float
+    ) -> dict[str, Any] | None:
+        """Take a sample of a row under load; `INTERRUPT` ends it early, in the warm-up without a sample."""
+        loop = OpenLoop(
+            self._rows[row],
+            self._tasks,
+            self._expected,
+            planned_s,
+            duration_s,
+            self._progress,
+            matches=self._matches,
+        )
+        signal.signal(INTERRUPT, signal.default_int_handler)
+        try:
+            sample, failures = loop.measure(SamplePosition(round_, position, at_s))
+        except KeyboardInterrupt:
+            return None
+        finally:
+            signal.signal(INTERRUPT, signal.SIG_IGN)
+        return _answer(sample, failures)
 
     def close(self) -> None:
         """End the strategies."""
@@ -155,6 +181,13 @@ class _Marked(Strategy):
         return self._strategy.stations
 
 
+def _answer(sample: Sample, failures: Sequence[TaskFailure]) -> dict[str, Any]:
+    return {
+        "sample": asdict(sample),
+        "failures": [[each.task, each.type, each.message] for each in failures],
+    }
+
+
 def _anything(expected: object, outcome: Outcome) -> bool:
     return True
 
@@ -189,7 +222,7 @@ def main(address: str, inputs: str) -> None:
     keep_freed_memory()
     functions.enter_folder()
     functions.drop_output()
-    host = Host(inputs)
+    host = Host(inputs, lambda *values: connection.send_bytes(encode({"progress": list(values)})))
     try:
         serve(connection, host)
     finally:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from functools import cache
+from math import inf
 from multiprocessing.connection import Connection
 from types import TracebackType
 from typing import Any, Final, Self
@@ -17,11 +19,12 @@ from typing import Any, Final, Self
 from pydantic import TypeAdapter
 
 from orchestrator import signals
+from orchestrator.analysis.load import DRAIN_S, WARMUP_S
 from orchestrator.errors import BreakevenError, UnavailableError, UsageError
 from orchestrator.fleet.child_processes import ChildProcesses
 from orchestrator.inputs.workload import Expectation
 from orchestrator.measurement.clock import SamplePosition
-from orchestrator.model.runs import Cell, Sample, TaskFailure
+from orchestrator.model.runs import Cell, Sample, TaskFailure, Trace
 from orchestrator.strategies.base import Strategy
 from worker.contract import LOST, Failure
 from worker.envelope import OversizedMessageError
@@ -34,6 +37,7 @@ START_S: Final = 30.0  # seconds it may take to connect
 LOAD_S: Final = 60.0  # seconds that importing the function, and reading its inputs, may take
 END_S: Final = 5.0  # seconds until a process that was ended must be gone
 TICK_S: Final = 0.5  # seconds between two looks at a lost Ctrl-C
+INTERRUPT: Final = signal.SIGUSR1  # ends an open loop early; the supervisor has SIGINT ignored
 MAX_LOSSES: Final = 3  # samples of a row that may cost the process, before the row is given up
 
 
@@ -75,8 +79,16 @@ class FunctionProcess:
         self._disconnect()
         self._server.close()
 
-    def ask(self, do: str, limit_s: float, **given: Any) -> Any:
+    def ask(
+        self, do: str, limit_s: float, progress: Callable[..., object] | None = None, **given: Any
+    ) -> Any:
         """Have the process do something, and return what it answers.
+
+        Args:
+            do: a method of `function_host.Host`.
+            limit_s: seconds that it may take.
+            progress: takes what the process reports meanwhile; with it, an interrupt has the process answer early.
+            given: the arguments.
 
         Raises:
             LostProcessError: it ended, or was ended because it took longer than `limit_s`.
@@ -86,12 +98,17 @@ class FunctionProcess:
         deadline = time.monotonic() + limit_s
         try:
             self._connected.send_bytes(encode({"do": do, "with": given}))
-            while not self._connected.poll(max(0.0, min(TICK_S, deadline - time.monotonic()))):
-                signals.check()
-                if time.monotonic() >= deadline:
-                    self._end()
-                    raise LostProcessError(f"did not end within {limit_s:.3g} s")
-            answer = decode(self._connected.recv_bytes())
+            while True:
+                try:
+                    self._wait(deadline, limit_s)
+                except KeyboardInterrupt:
+                    if progress is None:
+                        raise
+                    self._interrupt()
+                answer = decode(self._connected.recv_bytes())
+                if progress is None or "progress" not in answer:
+                    break
+                progress(*answer["progress"])
         except (EOFError, OSError):
             raise LostProcessError(self._how_it_ended()) from None
         except OversizedMessageError as error:
@@ -160,6 +177,21 @@ class FunctionProcess:
         if self._connection is None:
             raise EOFError
         return self._connection
+
+    def _wait(self, deadline: float, limit_s: float) -> None:
+        while not self._connected.poll(max(0.0, min(TICK_S, deadline - time.monotonic()))):
+            signals.check()
+            if time.monotonic() >= deadline:
+                self._end()
+                raise LostProcessError(f"did not end within {limit_s:.3g} s")
+
+    def _interrupt(self) -> None:
+        """Have the process answer now, or raise `KeyboardInterrupt`."""
+        if NAME in self._processes.pids:
+            with suppress(ProcessLookupError):
+                os.kill(self._processes.pids[NAME], INTERRUPT)
+        if not self._connected.poll(END_S):
+            raise KeyboardInterrupt
 
     def _accept(self) -> None:
         self.entered.clear()
@@ -231,21 +263,86 @@ class ContainedRow(Strategy):
         """Take a sample; if it costs the process, its unfinished tasks are lost and a new process goes on."""
         started = clock()
         try:
-            if self._losses >= MAX_LOSSES:
-                raise LostProcessError("did so before, so this row was given up")
-            self._enter()
-            answer = self._process.ask(
-                "measure",
-                self._process.limit_s,
-                row=self._row,
-                round_=at.round,
-                position=at.position,
-                at_s=at.at_s,
-            )
+            return self._taken("measure", self._process.limit_s, at)
         except LostProcessError as error:
             return self._lost(at, clock() - started, str(error))
+
+    def take_open_loop(
+        self,
+        at: SamplePosition,
+        planned_s: Sequence[float],
+        duration_s: float,
+        progress: Callable[[float, float, int], object],
+    ) -> tuple[Sample, tuple[TaskFailure, ...]]:
+        """Take a sample under load, as `OpenLoop.measure` does; if it costs the process, all its tasks are lost.
+
+        Raises:
+            KeyboardInterrupt: during the warm-up.
+        """
+        limit_s = WARMUP_S + duration_s + DRAIN_S + self._process.limit_s
+        given = {"planned_s": list(planned_s), "duration_s": duration_s}
+        try:
+            return self._taken("open_loop", limit_s, at, progress, **given)
+        except LostProcessError as error:
+            self._go_on()
+            why = str(error)
+        arrivals = len(planned_s)
+        nothing = (None,) * arrivals
+        lost = Trace(
+            duration_s,
+            tuple(round(each * 1e6) for each in planned_s),
+            nothing,
+            nothing,
+            nothing,
+            tuple(range(arrivals)),
+        )
+        sample = Sample(
+            at.round,
+            at.position,
+            at.at_s,
+            duration_s,
+            max(1, sum(each >= 0 for each in planned_s)),
+            ok=0,
+            lost=arrivals,
+            disturbed=f"{self._process.function} {why}",
+            trace=lost,
+        )
+        return sample, tuple(TaskFailure(task, LOST, f"the function {why}") for task in self._process.tasks)
+
+    def sending_rate(self) -> float:
+        """Return how many tasks a second can be sent to this row at most; infinity if that costs the process."""
+        try:
+            self._enter()
+            return float(self._process.ask("sending_rate", DRAIN_S + self._process.limit_s, row=self._row))
+        except LostProcessError:
+            self._go_on()
+            return inf
+
+    def _taken(
+        self,
+        do: str,
+        limit_s: float,
+        at: SamplePosition,
+        progress: Callable[[float, float, int], object] | None = None,
+        **given: Any,
+    ) -> tuple[Sample, tuple[TaskFailure, ...]]:
+        if self._losses >= MAX_LOSSES:
+            raise LostProcessError("did so before, so this row was given up")
+        self._enter()
+        place = {"round_": at.round, "position": at.position, "at_s": at.at_s}
+        answer = self._process.ask(do, limit_s, progress, row=self._row, **place, **given)
+        if answer is None:
+            raise KeyboardInterrupt
         failures = tuple(TaskFailure(*each) for each in answer["failures"])
         return _samples().validate_python(answer["sample"]), failures
+
+    def _go_on(self) -> bool:
+        """Replace the process that this row cost; return whether it did, or had been given up before."""
+        if self._losses >= MAX_LOSSES:
+            return False
+        self._losses += 1
+        self._process.restart()
+        return True
 
     def _enter(self) -> None:
         if self._row not in self._process.entered:
@@ -253,11 +350,9 @@ class ContainedRow(Strategy):
             self._process.entered.add(self._row)
 
     def _lost(self, at: SamplePosition, took_s: float, why: str) -> tuple[Sample, tuple[TaskFailure, ...]]:
-        given_up = self._losses >= MAX_LOSSES
-        marks = bytes(len(self._process.marked())) if given_up else self._process.marked()
-        if not given_up:
-            self._losses += 1
-            self._process.restart()
+        marks = self._process.marked()
+        if not self._go_on():
+            marks = bytes(len(marks))
         tasks = self._process.tasks
         lost = [task for task in tasks if not marks[task]]
         sample = Sample(

@@ -18,12 +18,12 @@ import numpy as np
 
 from orchestrator.analysis.hops import mean_hops, service_times_s
 from orchestrator.analysis.load import DRAIN_S, WARMUP_S
-from orchestrator.inputs.workload import verify
+from orchestrator.inputs.workload import Expectation, verify
 from orchestrator.measurement.clock import Clock, SamplePosition, disordered
 from orchestrator.model.runs import ArrivalProcess, Sample, TaskFailure, Trace
 from orchestrator.strategies.arrivals import Arrivals
 from orchestrator.strategies.base import Strategy
-from worker.contract import Failure, Hops, Outcome, Payload, Task
+from worker.contract import Hops, Outcome, Task
 
 INTERRUPTED: Final = "interrupted, so it ended early"
 IDLE_S: Final = 0.005  # until the next arrival, in which progress may be shown without holding it up
@@ -63,15 +63,17 @@ class OpenLoop:
         planned_s: when tasks arrive, since the end of the warm-up.
         duration_s: how long they arrive after the warm-up.
         progress: called now and then while no task is due.
+        matches: whether an outcome is as expected.
         clock: seconds of wall time, the one that hops are measured with.
     """
 
     strategy: Strategy
     tasks: Sequence[Task]
-    expected: Mapping[int, Payload | Failure]
+    expected: Mapping[int, Expectation]
     planned_s: Sequence[float]
     duration_s: float
     progress: Progress = lambda elapsed_s, latency_s, backlog: None
+    matches: Callable[[Expectation, Outcome], bool] = verify
     clock: Clock = time.monotonic
     ended_s: dict[int, float] = field(default_factory=dict)
     hops: dict[int, Hops] = field(default_factory=dict)
@@ -141,7 +143,7 @@ class OpenLoop:
         self.ended_s[number] = ended_s
         self.status[outcome.status] += counts
         self.slots.add(outcome.slot)
-        self.wrong += not verify(self.expected[input_id], outcome)
+        self.wrong += not self.matches(self.expected[input_id], outcome)
         if outcome.hops is not None:
             self.hops[number] = outcome.hops
 

@@ -24,7 +24,7 @@ from orchestrator.inputs.provisioning import Inputs
 from orchestrator.measurement.clock import SamplePosition, all_kept, measure
 from orchestrator.measurement.function_process import ContainedRow
 from orchestrator.measurement.machine import LoadMeter, time_reference_loop
-from orchestrator.measurement.open_loop import OpenLoop, arrival_times_s, sending_rate_per_s
+from orchestrator.measurement.open_loop import INTERRUPTED, OpenLoop, arrival_times_s, sending_rate_per_s
 from orchestrator.measurement.rate_search import RateSearch
 from orchestrator.measurement.recorder import Recorder
 from orchestrator.model.environment import Load
@@ -35,6 +35,7 @@ from orchestrator.phrases.numbers import per_second
 from orchestrator.phrases.schedule import schedule_sentence
 from orchestrator.planning.schedule import Limits, schedule
 from orchestrator.strategies.base import Strategy
+from worker.contract import Task
 
 REPEATS: Final = 2  # times a disturbed sample is taken again at once, before the round goes on without it
 
@@ -65,6 +66,13 @@ def shuffled(cells: Sequence[Cell], order: random.Random) -> list[Cell]:
         groups.setdefault((cell.stage, cell.work), []).append(cell)
     shuffles = [order.sample(group, len(group)) for group in groups.values()]
     return list(chain.from_iterable(order.sample(shuffles, len(shuffles))))
+
+
+def most_sent_per_s(strategy: Strategy, tasks: Sequence[Task]) -> float:
+    """Return how many tasks a second the generator can send to a strategy at most."""
+    if isinstance(strategy, ContainedRow):
+        return strategy.sending_rate()
+    return sending_rate_per_s(strategy, tasks)
 
 
 class Rounds:
@@ -192,14 +200,16 @@ class Rounds:
     def _rate_search(self, cell: Cell) -> RateSearch:
         """Start a search at the throughput of a batch, within what can be sent and kept."""
         self._watcher.step(f"Estimating the capacity of {cell_name(cell)}")
-        strategy, tasks = self._strategies[cell], self._inputs.tasks(cell)
-        sample, _ = measure(strategy, tasks, self._inputs.expected(cell), SamplePosition(-1, 0, 0.0))
+        sample = self._sample(cell, SamplePosition(-1, 0, 0.0), counts=False)
         duration_s, promised = self._plan.duration_s or 1.0, self._plan.objective
         fewest = FEWEST_TASKS if promised is None else QUANTILES[promised.quantile]
         return RateSearch(
             start=sample.tasks / sample.makespan_s,
             lowest=fewest / duration_s / self._plan.rounds,
-            highest=min(sending_rate_per_s(strategy, tasks), MAX_TRACED / (duration_s + WARMUP_S)),
+            highest=min(
+                most_sent_per_s(self._strategies[cell], self._inputs.tasks(cell)),
+                MAX_TRACED / (duration_s + WARMUP_S),
+            ),
         )
 
     def _holds(self, cell: Cell, probed: Cell, began: float) -> bool | None:
@@ -229,17 +239,17 @@ class Rounds:
         def show(elapsed_s: float, latency_s: float, backlog: int) -> None:
             self._watcher.step(open_loop_progress(cell, elapsed_s, latency_s, backlog))
 
-        loop = OpenLoop(
-            self._strategies[cell],
-            self._inputs.tasks(cell),
-            self._inputs.expected(cell),
-            arrival_times_s(plan.arrivals, rate_per_s, plan.duration_s, (plan.seed, at.round)),
-            plan.duration_s,
-            show,
-        )
-        sample, failures = loop.measure(at)
+        strategy = self._strategies[cell]
+        planned_s = arrival_times_s(plan.arrivals, rate_per_s, plan.duration_s, (plan.seed, at.round))
+        if isinstance(strategy, ContainedRow):
+            sample, failures = strategy.take_open_loop(at, planned_s, plan.duration_s, show)
+        else:
+            tasks, expected = self._inputs.tasks(cell), self._inputs.expected(cell)
+            matches = self._inputs.matches
+            loop = OpenLoop(strategy, tasks, expected, planned_s, plan.duration_s, show, matches)
+            sample, failures = loop.measure(at)
         self._recorder.add(cell, sample, tuple(map(self._inputs.named, failures)))
-        if loop.interrupted:
+        if sample.disturbed == INTERRUPTED:
             raise KeyboardInterrupt
         return sample
 

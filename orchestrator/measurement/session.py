@@ -26,10 +26,9 @@ from orchestrator.measurement.function_process import ContainedRow, FunctionProc
 from orchestrator.measurement.function_trial import Trial, try_workers
 from orchestrator.measurement.function_trial import trial as function_trial
 from orchestrator.measurement.machine import environment, free_memory
-from orchestrator.measurement.open_loop import sending_rate_per_s
 from orchestrator.measurement.preflight import preflight, task_overheads
 from orchestrator.measurement.recorder import Recorder, now
-from orchestrator.measurement.rounds import Rounds, Watcher
+from orchestrator.measurement.rounds import Rounds, Watcher, most_sent_per_s
 from orchestrator.model.runs import Cell, Plan, Run
 from orchestrator.phrases.cells import cell_name
 from orchestrator.phrases.function import introduction
@@ -150,7 +149,7 @@ def check_rates(
         strategy = strategies[cell]
         if strategy not in measured:
             watcher.step(f"Measuring how fast tasks can be sent to {cell_name(cell)}")
-            measured[strategy] = sending_rate_per_s(strategy, inputs.tasks(cell))
+            measured[strategy] = most_sent_per_s(strategy, inputs.tasks(cell))
         if cell.rate_per_s > measured[strategy]:
             raise UsageError(
                 f"--rate {cell.rate_per_s:g} cannot be sent from here: a burst to {cell_name(cell)} went out at "

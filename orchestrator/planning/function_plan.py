@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from math import floor
+from math import ceil, floor
 from typing import Final
 
+from orchestrator.analysis.load import WARMUP_S
 from orchestrator.errors import UsageError
 from orchestrator.model.runs import Cell, Function
 from orchestrator.phrases.function import too_slow
 from orchestrator.planning.cells import Layout
-from orchestrator.planning.options import AUTO, FUNCTION_BUDGET_S, RUN, Options
+from orchestrator.planning.options import AUTO, FUNCTION_BUDGET_S, LOAD, RUN, Options
 from orchestrator.strategies import STRATEGIES
 from worker.remote_control import usable_cpus
 
@@ -30,6 +31,8 @@ MANY_SLOTS: Final = (
 THREAD_S: Final = 60e-6  # what a task costs beside the function, at most: in a pool of threads,
 CALL_S: Final = 250e-6  # in a call of a pool of processes,
 MESSAGE_S: Final = 2e-3  # in a message of Celery's
+RIGHT_OUTPUTS_S: Final = 6.0  # that serial calls may take, to know the outputs of the inputs under load
+SEARCH_SAMPLES: Final = 8  # that a search of the largest rate takes of a row, about
 BYTES_PER_S: Final = 100e6  # at which payloads cross to other processes, at least
 
 
@@ -40,11 +43,9 @@ def fitted(options: Options, layout: Layout, tried: Function) -> Options:
         UsageError: not even the fewest fit; the message names the least budget that would do. Or it is no coroutine
             function, and a strategy was asked for that runs no other.
     """
-    for name in () if tried.asynchronous else options.strategies:
-        if STRATEGIES[name].asynchronous:
-            raise UsageError(
-                f"{tried.name} is no async def, so --strategy {name} cannot run it; leave that strategy out"
-            )
+    _check_asynchronous(options, tried)
+    if options.command == LOAD:
+        return _fitted_to_load(options, layout.cells, tried)
     budget_s = (options.budget_s or FUNCTION_BUDGET_S) / options.sides
     room_s = max(budget_s * 0.3, budget_s * (1 - TRIAL_SHARE) - STARTUP_S)
     asked = None if options.rounds in (None, AUTO) else int(options.rounds or 0)
@@ -85,6 +86,29 @@ def fitted(options: Options, layout: Layout, tried: Function) -> Options:
         about_s=STARTUP_S + tasks * tried.call_s + (rounds + warm_ups) * per_round_s,
     )
     return replace(options, images=tasks, rounds=options.rounds or str(rounds), warmup=warm_ups, tried=known)
+
+
+def _check_asynchronous(options: Options, tried: Function) -> None:
+    for name in () if tried.asynchronous else options.strategies:
+        if STRATEGIES[name].asynchronous:
+            raise UsageError(
+                f"{tried.name} is no async def, so --strategy {name} cannot run it; leave that strategy out"
+            )
+
+
+def _fitted_to_load(options: Options, cells: Sequence[Cell], tried: Function) -> Options:
+    """Return the options with the inputs that tasks take in turn: no more than arrive, or can be called before."""
+    span_s = options.duration_s + WARMUP_S
+    samples = SEARCH_SAMPLES if options.rates == AUTO else options.load_rounds
+    call_s = max(tried.call_s, THREAD_S)
+    arriving = [ceil(span_s * (cell.rate_per_s or cell.slots / call_s)) for cell in cells]
+    inputs = max(1, min(tried.count, MOST_TASKS, max(arriving), floor(RIGHT_OUTPUTS_S / call_s)))
+    known = replace(
+        tried,
+        calls=inputs + samples * sum(arriving),
+        about_s=STARTUP_S + inputs * tried.call_s + samples * span_s * len(cells),
+    )
+    return replace(options, images=inputs, tried=known)
 
 
 def round_s(cells: Sequence[Cell], tried: Function, tasks: int) -> float:

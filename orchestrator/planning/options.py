@@ -259,7 +259,6 @@ class Options:
         "--function",
         "A function of yours to measure in place of the stages: one input, one output. It is called often.",
         "PKG.MOD:NAME",
-        commands=BATCHES,
         default=False,
     )
     inputs: str | None = _option(
@@ -267,7 +266,6 @@ class Options:
         "Inputs of --function: a .jsonl file, a text file (a line each), a folder (a path each), PKG.MOD:NAME of an "
         "iterable, range(N), or - for JSON lines on standard input.",
         "SPEC",
-        commands=BATCHES,
         default=False,
     )
     tasks: int | None = _option(
@@ -282,21 +280,18 @@ class Options:
         "--tolerance",
         "With --function: relative difference within which floats of its outputs are equal.",
         "SHARE",
-        commands=BATCHES,
         value=TOLERANCE,
         limits=(0.0, 1.0),
     )
     no_verify: bool = _option(
         "--no-verify",
         "With --function: do not compare outputs. For a function whose output differs from call to call.",
-        commands=BATCHES,
         value=False,
         default=False,
     )
     dry_run: bool = _option(
         "--dry-run",
         "With --function: call it on a few inputs, say what would be measured, and stop.",
-        commands=BATCHES,
         value=False,
         default=False,
     )

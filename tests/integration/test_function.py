@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -39,6 +40,13 @@ def picture(x):
     return Image.new("RGB", (1, 1))
 def sleeps(x): time.sleep(1000)
 def many(x): return [[0] * 900_000] * 3
+def raises(x):
+    if x == 1: raise ValueError("no")
+    return x
+def main_thread_only(x):
+    import threading
+    if threading.current_thread() is not threading.main_thread(): os._exit(5)
+    return x
 """
 
 
@@ -121,6 +129,60 @@ def test_a_coroutine_is_run_by_asyncio_too(folder: Path) -> None:
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert cells_of(done)["asyncio"]["samples"][0]["ok"] == 20
+
+
+def under_load(*arguments: str, strategies: str) -> list[str]:
+    chosen = [argument for name in strategies.split() for argument in ("--strategy", name)]
+    return ["load", "--function", *arguments, *chosen, "--slots", "1", "--arrivals", "constant"]
+
+
+def test_tasks_under_load_take_the_inputs_in_turn_and_their_outputs_are_verified(folder: Path) -> None:
+    arguments = under_load("fn_cli:raises", "--inputs", "range(3)", strategies="threads processes celery")
+    done = run(folder, *arguments, "--rate", "30", "--duration", "1", "--rounds", "1", "--json", "-")
+    assert done.returncode == 1, done.stderr  # a third of the tasks failed, as they did in serial calls
+    cells = cells_of(done)
+    assert set(cells) == {"threads", "processes", "celery"}
+    for cell in cells.values():
+        (sample,) = cell["samples"]
+        counts = [sample[name] for name in ("tasks", "ok", "failed", "lost", "wrong")]
+        assert counts == [30, 20, 10, 0, 0]
+        assert len(sample["trace"]["ended_us"]) == 90
+        assert [each["task"] for each in cell["failures"]] == [1]
+    assert "1.00 s a sample; tasks take 3 inputs in turn" in done.stderr
+
+
+def test_a_function_that_ends_its_process_under_load_loses_that_sample_alone(folder: Path) -> None:
+    arguments = under_load("fn_cli:main_thread_only", "--inputs", "range(3)", strategies="threads processes")
+    done = run(folder, *arguments, "--rate", "30", "--duration", "1", "--rounds", "1", "--json", "-")
+    assert done.returncode == 1, done.stderr
+    cells = cells_of(done)
+    (lost,), (kept,) = cells["threads"]["samples"], cells["processes"]["samples"]
+    assert (lost["ok"], lost["lost"]) == (0, 90)
+    assert lost["disturbed"] == "fn_cli:main_thread_only ended its process with exit code 5"
+    assert (kept["ok"], kept["lost"], kept["disturbed"]) == (30, 0, None)
+
+
+def test_an_interrupt_keeps_what_was_measured_of_a_function_under_load(folder: Path) -> None:
+    arguments = under_load("fn_cli:raises", "--inputs", "range(3)", strategies="threads")
+    command = [sys.executable, "-m", "orchestrator", *arguments, "--rate", "50", "--duration", "100"]
+    environment = {
+        **os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), "BREAKEVEN_PROGRESS_S": "0.1"
+    }  # fmt: skip
+    with subprocess.Popen(
+        command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as child:
+        assert child.stderr is not None
+        for line in child.stderr:
+            if "threads at 50/s, 2 s: latency" in line:
+                break
+        child.send_signal(signal.SIGINT)
+        _, errors = child.communicate(timeout=30)
+    assert child.returncode == 130, errors
+    (path,) = (folder / "results").glob("*.json")
+    ((sample,),) = (cell["samples"] for cell in json.loads(path.read_text())["cells"])
+    assert sample["disturbed"] == "interrupted, so it ended early"
+    assert 1.0 <= sample["trace"]["duration_s"] < 60.0
+    assert sample["ok"] + sample["failed"] >= 40
 
 
 @pytest.mark.parametrize(

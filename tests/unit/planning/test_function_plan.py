@@ -11,7 +11,7 @@ from orchestrator.inputs.source import ORIGIN, parse
 from orchestrator.model.runs import Function, Plan
 from orchestrator.planning.function_plan import fitted, round_s
 from orchestrator.planning.option_checks import check, of_function
-from orchestrator.planning.options import BREAKEVEN, RUN, SCALE, Options
+from orchestrator.planning.options import BREAKEVEN, LOAD, RUN, SCALE, Options
 from orchestrator.planning.plan import layout_of, resolve
 
 SLEEP = Function("jobs:nap", "range(10000)", 10_000, 10_000, 0.1, 0.99, 10, 10)
@@ -87,6 +87,17 @@ def test_no_batch_has_more_inputs_than_the_answer_is_for(command: str) -> None:
 def test_a_sweep_of_the_chunk_has_inputs_for_its_largest() -> None:
     plan = planned(replace(OPTIONS, command=BREAKEVEN, axis="chunk"), SPIN)
     assert {cell.chunk for cell in plan.cells if cell.distributed} >= {1, 64}
+
+
+def test_under_load_as_many_inputs_are_called_before_as_a_few_seconds_allow() -> None:
+    options = replace(OPTIONS, command=LOAD, rates="10,20", duration_s=8.0, load_rounds=3)
+    slow, quick = (planned(options, replace(SLEEP, call_s=call_s)) for call_s in (0.1, 0.001))
+    assert (slow.images, quick.images) == (60, 200)  # 200 arrive in the 10 s of a sample at the higher rate
+    assert planned(options, replace(SLEEP, call_s=60.0)).images == 1
+    assert quick.function is not None
+    assert quick.function.calls == 200 + 3 * 3 * (100 + 200)
+    assert quick.function.about_s == pytest.approx(9.0 + 0.2 + 3 * 3 * 2 * 10.0)
+    assert {cell.transport for cell in quick.cells} == {None, "pickle", "inline"}
 
 
 @pytest.mark.parametrize(
