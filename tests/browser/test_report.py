@@ -13,13 +13,18 @@ from playwright.sync_api import Browser, Page
 
 from orchestrator import results
 from orchestrator.analysis.analyse import analyse
+from orchestrator.model.runs import Objective
 from orchestrator.reports import html
 from orchestrator.reports.charts import chart
+from tests.examples import CELERY, THREADS
+from tests.load_examples import at_rate, load_run
 from tests.unit.reports.made_runs import every_run, quick_sized
 
 pytestmark = pytest.mark.browser
 
-RUNS = {**every_run(), "quick": quick_sized()}
+BUSIER = [at_rate(cell, rate, rate / 1000) for cell in (THREADS, CELERY) for rate in (20.0, 40.0)]
+LOADED = load_run(*BUSIER, objective=Objective(0.95, 0.1))
+RUNS = {**every_run(), "quick": quick_sized(), "load": LOADED}
 SIZES = {"wide": 1400, "phone": 360}
 
 
@@ -195,6 +200,25 @@ def test_hovering_shows_figures(open_page: Open):
     tooltip.wait_for(timeout=5000)
     for word in ("cell", "interval", "makespan", "threads, getdata, 2 slots"):
         assert word in tooltip.inner_text()
+
+
+def test_a_page_under_load_draws_latency_over_the_rate_with_the_promise_and_over_time(open_page: Open):
+    page = open_page("load").page
+    over_rate, over_time = "latency-grayscale", "latency-time-grayscale"
+    first = marks(unfolded(page))
+    assert first[over_rate] >= 2 * 2 * 2  # strategies, rates, quantiles with a figure
+    assert page.locator(f"[data-chart={over_rate}] svg text", has_text="p95 within 100 ms").count() == 1
+    rate = page.locator(f"[data-chart={over_time}] select")
+    assert rate.locator("option").all_inner_texts() == ["20/s", "40/s"]
+    assert first[over_time] > 100
+    peaks = f"[data-chart={over_time}] svg .mark-symbol path"
+    before = page.locator(peaks).first.get_attribute("transform")
+    rate.select_option(label="20/s")
+    page.wait_for_function(
+        "([peaks, before]) => document.querySelector(peaks).getAttribute('transform') !== before",
+        arg=[peaks, before],
+        timeout=10_000,
+    )
 
 
 def test_the_download_is_the_result(open_page: Open, tmp_path: Path):

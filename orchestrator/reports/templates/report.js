@@ -53,7 +53,7 @@
     }
   };
 
-  document.getElementById("download").addEventListener("click", save);
+  document.getElementById("download")?.addEventListener("click", save);
   document.getElementById("copy").addEventListener("click", copy);
   show();
   draw(document);

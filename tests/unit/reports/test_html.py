@@ -21,7 +21,8 @@ from orchestrator.model.runs import Run
 from orchestrator.phrases.headline import headline
 from orchestrator.phrases.recommendations import changes
 from orchestrator.reports import html
-from tests.examples import example_run
+from tests.examples import THREADS, example_run
+from tests.load_examples import at_rate, load_run
 from tests.unit.analysis.made_fleets import SERIAL, celery_result, fleet_run, plain_result
 from tests.unit.reports.made_runs import every_run, quick_sized, with_stations
 
@@ -92,6 +93,19 @@ def test_the_result_in_the_page_is_the_run_and_gives_the_same_page_again(name):
     if name == "example":
         again = results.from_json(json.loads(text))
         assert text_of(again) == text_of(run)
+
+
+def test_a_page_under_heavy_load_leaves_out_the_times_of_its_tasks_and_says_where_they_are():
+    few, many = (load_run(at_rate(THREADS, rate, 0.02)) for rate in (20.0, 1000.0))
+    assert page(few).all("button")[-1]["id"] == "download"
+    made = page(many)
+    (text,) = (text for attributes, text in made.scripts if attributes.get("id") == "result")
+    assert json.loads(text) == {"proof": None}
+    assert [each["id"] for each in made.all("button")] == ["copy"]
+    said = (
+        f"The times of 30,000 tasks are in the result file {results.file_name(many)}, and not in this page."
+    )
+    assert said in text_of(many)
 
 
 def test_headings_descend_without_a_gap_and_there_is_one_of_the_first_order():
