@@ -16,7 +16,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -61,12 +61,11 @@ def stalled(pid: int, after_s: float) -> Iterator[None]:
         thread.join()
 
 
-def open_loop_s(celery: Celery, stall: Callable[[], object], duration_s: float) -> list[float]:
+def open_loop_s(celery: Celery, duration_s: float) -> list[float]:
     """Return the latency of every task that arrives after the warm-up, in seconds from its planned arrival."""
     work = nothing(1)
     planned_s = arrival_times_s("constant", RATE, duration_s, (1,))
     loop = OpenLoop(celery, work.tasks, work.expected, planned_s, duration_s)
-    stall()
     sample, _ = loop.measure(AT)
     row = load_row(CellResult(Cell("", "", "celery", SLOTS, rate_per_s=RATE), None, open_loops=(sample,)))
     assert row is not None
@@ -101,7 +100,7 @@ def main() -> int:
         with Celery(SLOTS, fleet, "inline", 1, "local") as celery:
             pid = processes.pids["broker"]
             with stalled(pid, WARMUP_S + duration_s / 3):
-                opened = open_loop_s(celery, lambda: None, duration_s)
+                opened = open_loop_s(celery, duration_s)
             celery.disturbance()
             with stalled(pid, duration_s / 3):
                 closed = closed_loop_s(celery, duration_s)

@@ -6,7 +6,7 @@ Sleeping tasks of constant and of exponential length arrive by a Poisson process
 Celery, at 30, 60 and 80 % utilisation. The mean of the measured waits is compared with that of the Kiefer-Wolfowitz
 recursion for the same arrivals and the measured services (Lindley's on one slot). A formula such as Erlang's cannot
 be checked by runs this short: at 80 % and 600 tasks the mean wait itself scatters by 45 %. Goal: within 10 % in the
-median of the cases. Takes 20 minutes, with --quick one.
+median of the cases. Takes eight minutes, with --quick one.
 
 A wait is from the planned arrival to the start on a slot. Celery's slots also need a moment between two tasks, and its
 messages a moment to get there; the first is measured with a batch and added to the services, the second is the wait of
@@ -40,7 +40,7 @@ SLOTS, QUICK_SLOTS = (1, 2, 4), (1, 2)
 UTILISATIONS, QUICK_UTILISATIONS = (0.3, 0.6, 0.8), (0.6,)
 LENGTHS = ("constant", "exponential")
 SERVICE_S = 0.05  # mean
-DURATION_S, QUICK_DURATION_S = 30.0, 5.0
+DURATION_S, QUICK_DURATION_S = 9.0, 4.0
 BATCH = 20  # tasks a slot, of the batch that shows what a slot needs between two tasks
 QUICKEST = 0.05  # share of the tasks that count as not having waited
 WITHIN = 0.10
@@ -85,7 +85,7 @@ def held_s(hops: Hops) -> float:
 
 
 def mean_waits_s(
-    strategy: Strategy, utilisation: float, lengths: str, duration_s: float
+    strategy: Strategy, between_s: float, utilisation: float, lengths: str, duration_s: float
 ) -> tuple[int, float, float]:
     """Return the number of tasks, and their mean wait in seconds: measured, and by the recursion."""
     rng = np.random.default_rng(SEED)
@@ -95,7 +95,6 @@ def mean_waits_s(
     tasks = tasks_of(
         [SERVICE_S] * len(planned_s) if constant else rng.exponential(SERVICE_S, len(planned_s)).tolist()
     )
-    between_s = 0.0 if isinstance(strategy, Threads) else between_tasks_s(strategy)
     loop = OpenLoop(strategy, tasks, expected(tasks), planned_s, duration_s)
     loop.measure(AT)
     numbers = [number for number in range(len(tasks)) if number in loop.hops]
@@ -125,10 +124,13 @@ def main() -> int:
     for name in ("threads", "celery"):
         for slots in QUICK_SLOTS if quick else SLOTS:
             with entered(name, slots) as strategy:
+                between_s = 0.0 if isinstance(strategy, Threads) else between_tasks_s(strategy)
                 for lengths in LENGTHS:
                     for utilisation in QUICK_UTILISATIONS if quick else UTILISATIONS:
                         duration_s = QUICK_DURATION_S if quick else options.duration
-                        tasks, found_s, theory_s = mean_waits_s(strategy, utilisation, lengths, duration_s)
+                        tasks, found_s, theory_s = mean_waits_s(
+                            strategy, between_s, utilisation, lengths, duration_s
+                        )
                         errors.append(found_s / theory_s - 1 if theory_s else 0.0)
                         page.row(
                             *(name, lengths, str(slots), f"{utilisation:.0%}", str(tasks)),
