@@ -1,6 +1,6 @@
 """Are the waits of tasks that arrive those of queueing theory?
 
-    python benchmarks/system/open_loop_theory.py [--quick] [--duration 30] [--update-docs]
+    python benchmarks/system/open_loop_theory.py [--quick] [--duration 9] [--update-docs]
 
 Sleeping tasks of constant and of exponential length arrive by a Poisson process at 1, 2 and 4 slots of threads and of
 Celery, at 30, 60 and 80 % utilisation. The mean of the measured waits is compared with that of the Kiefer-Wolfowitz
