@@ -99,7 +99,7 @@ def _spec_over_rate(run: Run, rows: Sequence[LoadRow]) -> Spec:
         layers += [
             promised.mark_rule(color=colour("ink"), strokeWidth=1.5, strokeDash=[8, 4]),
             promised.mark_text(align="left", baseline="bottom", dy=-4, color=colour("ink")).encode(
-                x=alt.XValue(4), text=alt.Text("name:N")
+                x=alt.value(4), text=alt.Text("name:N")
             ),
         ]
     return with_config(alt.layer(*layers).properties(height=HEIGHT_PX))
