@@ -59,7 +59,7 @@ def main() -> int:
     """Sweep, then confirm; return 1 if there is no crossing, or it is not confirmed."""
     arguments = parser(__doc__).parse_args()
     page = Page(__file__, arguments, "prediction.md")
-    rounds = 5 if arguments.quick else 9
+    rounds = 7 if arguments.quick else 9  # a verdict needs seven
     run = measured(options("breakeven", rounds))
     sweep = next(each for each in sweeps(run) if each.against == "serial")
     page.say(sweep_sentence(sweep, run))
