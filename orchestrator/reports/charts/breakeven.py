@@ -122,7 +122,7 @@ def _spec(sweep: Sweep, margin: float) -> Spec:
             align="left", dx=5, baseline="top", dy=4, fontWeight="bold", color=colour("ink")
         ).encode(x=x, y=alt.Y("high:Q", scale=y_scale), text=alt.Text("name:N")),
     )
-    return with_config(chart.properties(height=HEIGHT_PX))
+    return with_config(chart, HEIGHT_PX)
 
 
 def _crossover(sweep: Sweep, crossover: Crossover, low: float, high: float) -> dict[str, Any]:

@@ -76,6 +76,8 @@ SEPARATOR: Final = "\u241f"  # the symbol for a separator: the control character
 BY_KEY: Final = "datum.value"  # an axis finds the key of a row in its value
 BY_NUMBER: Final = "rows[datum.value]"  # ... or in the parameter `rows`, by the number of the row
 
+OWN_ROW_AXES: Final = alt.Resolve(axis=alt.AxisResolveMap(y="independent"))  # of layers: names and figures
+
 Spec: TypeAlias = dict[str, Any]
 
 
@@ -127,8 +129,11 @@ def shape(strategy: str) -> str:
     return SHAPES.get(strategy, "stroke")
 
 
-def with_config(chart: Any) -> Spec:
-    """Return the specification of a chart with the configuration that all charts share."""
+def with_config(chart: Any, height_px: int) -> Spec:
+    """Return the specification of a chart of a height with the configuration that all charts share.
+
+    Its height and its axes are not set by methods of `chart`: each would copy every layer several times.
+    """
     axis = {
         "labelColor": colour("ink"),
         "titleColor": colour("muted"),
@@ -158,7 +163,7 @@ def with_config(chart: Any) -> Spec:
     }
     spec: Spec = chart.to_dict(validate=False)
     datasets = {name: json.loads(rows) for name, rows in spec["datasets"].items()}
-    return {**spec, "datasets": datasets, "config": config}
+    return {**spec, "height": height_px, "datasets": datasets, "config": config}
 
 
 def columns(fewest: int, *more: tuple[int, int]) -> alt.ExprRef:
@@ -314,8 +319,9 @@ def ratio_rows(
         points(base).encode(
             x=x, y=row_scale(rows, names_axis(rows)), shape=alt.Shape("shape:N", scale=None), **common
         ),
-    ).resolve_axis(y="independent")
-    return with_config(chart.properties(height=ROW_PX * len(rows)))
+        resolve=OWN_ROW_AXES,
+    )
+    return with_config(chart, ROW_PX * len(rows))
 
 
 def ratio_domain(ends: Sequence[float]) -> tuple[float, float]:

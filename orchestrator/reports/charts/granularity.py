@@ -155,7 +155,7 @@ def _spec(found: list[Granularity]) -> Spec:
             x=alt.X("from:Q"), x2=alt.X2("to:Q"), y=y, color=paint
         ),
     )
-    return with_config(chart.properties(height=HEIGHT_PX))
+    return with_config(chart, HEIGHT_PX)
 
 
 def _turn(seen: dict[str, int], strategy: str) -> int:

@@ -14,6 +14,7 @@ from orchestrator.phrases.charts import HOPS_LEGEND, hops_description, in_stage,
 from orchestrator.phrases.numbers import NONE, seconds
 from orchestrator.reports.charts.chart import (
     HOP_COLOURS,
+    OWN_ROW_AXES,
     ROW_PX,
     Chart,
     Row,
@@ -109,8 +110,9 @@ def _spec(ledgers: list[HopLedger]) -> Spec:
         color=alt.Color("on:N", scale=None),
         opacity=alt.condition(roomy, alt.value(1), alt.value(0)),
     )
-    chart = alt.layer(bars, names).resolve_axis(y="independent").resolve_scale(color="independent")
-    return with_config(chart.properties(height=ROW_PX * len(rows)))
+    own = alt.Resolve(axis=OWN_ROW_AXES.axis, scale=alt.ScaleResolveMap(color="independent"))
+    chart = alt.layer(bars, names, resolve=own)
+    return with_config(chart, ROW_PX * len(rows))
 
 
 def _data(each: HopLedger, key: str) -> list[dict[str, Any]]:

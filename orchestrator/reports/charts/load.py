@@ -102,7 +102,7 @@ def _spec_over_rate(run: Run, rows: Sequence[LoadRow]) -> Spec:
                 x=alt.value(4), text=alt.Text("name:N")
             ),
         ]
-    return with_config(alt.layer(*layers).properties(height=HEIGHT_PX))
+    return with_config(alt.layer(*layers), HEIGHT_PX)
 
 
 def _points(row: LoadRow) -> Iterator[dict[str, Any]]:
@@ -176,7 +176,7 @@ def _spec_over_time(data: Sequence[dict[str, Any]], rows: Sequence[LoadRow], cho
             y=y, tooltip=tooltips("strategy", "round", "second", "longest", "median")
         ),
     ).add_params(rate)
-    return with_config(chart.properties(height=HEIGHT_PX))
+    return with_config(chart, HEIGHT_PX)
 
 
 def _bins(row: LoadRow, result: CellResult) -> Iterator[dict[str, Any]]:

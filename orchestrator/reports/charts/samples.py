@@ -14,6 +14,7 @@ from orchestrator.phrases.charts import SAMPLES_LEGEND, samples_caption, samples
 from orchestrator.phrases.numbers import NONE, TIMES, seconds, spread
 from orchestrator.reports.charts.chart import (
     BY_NUMBER,
+    OWN_ROW_AXES,
     ROW_PX,
     Chart,
     Row,
@@ -130,9 +131,10 @@ def _spec(
             angle=alt.Angle("angle:Q", scale=None),
             tooltip=tooltips("cell", "round", "makespan", "of its median"),
         ),
-    ).resolve_axis(y="independent")
-    chart = chart.properties(height=(ROW_PX + 4) * len(rows))
-    return {**with_config(chart), "params": [{"name": "rows", "value": keys}]}
+        resolve=OWN_ROW_AXES,
+    )
+    height_px = (ROW_PX + 4) * len(rows)
+    return {**with_config(chart, height_px), "params": [{"name": "rows", "value": keys}]}
 
 
 def _mark(result: CellResult, factor: float, reach: float) -> dict[str, Any]:

@@ -140,7 +140,7 @@ def _spec(curves: tuple[ScalingCurve, ...], costs: list[Cost]) -> Spec:
             for number, mark in enumerate(marks)
         ),
     )
-    return with_config(chart.properties(height=HEIGHT_PX))
+    return with_config(chart, HEIGHT_PX)
 
 
 def _label(mark: dict[str, Any], line: int, end: int) -> alt.Chart:

@@ -112,7 +112,7 @@ def _spec(found: TaskMap) -> Spec:
             x=x, y=y, text=alt.Text("label:N")
         ),
     )
-    return with_config(chart.properties(height=HEIGHT_PX))
+    return with_config(chart, HEIGHT_PX)
 
 
 def _bands(found: TaskMap) -> list[dict[str, Any]]:
