@@ -96,8 +96,8 @@ class Fleet:
         """Return the CPU seconds that the broker has used since it started; `None` if it does not say."""
         return self.run_queue.cpu_s()
 
-    def processor_time(self) -> ProcessorTime | None:
-        """Return what the workers have computed and waited since they began; `None` unless they are our own."""
+    def processor_time(self) -> dict[int, ProcessorTime] | None:
+        """Return what each of the workers' threads has computed and waited; `None` unless they are our own."""
         pids = self.worker_pids()
         return of_workers(pids) if pids else None
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ _opened: Any = threading.local()  # the file of each thread, which stands for th
 
 @dataclass(frozen=True, slots=True)
 class ProcessorTime:
-    """Seconds since the processes began."""
+    """Seconds of a thread since it began, or of several between two moments."""
 
     cpu_s: float
     wait_s: float  # for which they were ready but waited for a processor
@@ -34,17 +34,31 @@ def processor_wait_s() -> float | None:
         return None
 
 
-def of_workers(pids: Sequence[int]) -> ProcessorTime | None:
-    """Return the processor time of workers with their pool processes; `None` if the system does not count it."""
+def of_workers(pids: Sequence[int]) -> dict[int, ProcessorTime] | None:
+    """Return the time of each thread of workers and their pool processes, by its id.
+
+    `None` if the system does not count it, or a process ends meanwhile.
+    """
+    found: dict[int, ProcessorTime] = {}
     try:
         pools = " ".join(Path(f"/proc/{pid}/task/{pid}/children").read_text() for pid in pids)
-        times = [_threads(pid) for pid in (*pids, *map(int, pools.split()))]
+        for pid in (*pids, *map(int, pools.split())):
+            for path in Path(f"/proc/{pid}/task").glob("*/schedstat"):
+                cpu, wait, *_ = map(int, path.read_text().split())
+                found[int(path.parent.name)] = ProcessorTime(cpu / 1e9, wait / 1e9)
     except (OSError, ValueError):
         return None
-    return ProcessorTime(sum(cpu_s for cpu_s, _ in times), sum(wait_s for _, wait_s in times))
+    return found
 
 
-def _threads(pid: int) -> tuple[float, float]:
-    """Seconds that a process's threads computed and waited for a processor."""
-    times = [path.read_text().split() for path in Path(f"/proc/{pid}/task").glob("*/schedstat")]
-    return sum(int(each[0]) for each in times) / 1e9, sum(int(each[1]) for each in times) / 1e9
+def between(
+    before: Mapping[int, ProcessorTime] | None, after: Mapping[int, ProcessorTime] | None
+) -> ProcessorTime | None:
+    """Return what threads did that were there both times: a pool process that was replaced is left out."""
+    if before is None or after is None:
+        return None
+    pairs = [(before[thread], after[thread]) for thread in before.keys() & after.keys()]
+    return ProcessorTime(
+        sum(now.cpu_s - then.cpu_s for then, now in pairs),
+        sum(now.wait_s - then.wait_s for then, now in pairs),
+    )

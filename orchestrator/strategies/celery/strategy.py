@@ -18,7 +18,7 @@ from orchestrator import signals
 from orchestrator.errors import UnavailableError
 from orchestrator.fleet.connections import CONNECTION_ERRORS
 from orchestrator.fleet.fleet import Fleet
-from orchestrator.fleet.processor_time import ProcessorTime, processor_wait_s
+from orchestrator.fleet.processor_time import ProcessorTime, between, processor_wait_s
 from orchestrator.model.runs import DEFAULT_POOL, Cell, Data, Events, Pool, Stations
 from orchestrator.strategies.arrivals import Arrivals
 from orchestrator.strategies.base import Strategy
@@ -65,12 +65,6 @@ class _Clocks:
         )
 
 
-def _difference(before: ProcessorTime | None, after: ProcessorTime | None) -> ProcessorTime | None:
-    if before is None or after is None:
-        return None
-    return ProcessorTime(after.cpu_s - before.cpu_s, after.wait_s - before.wait_s)
-
-
 class Celery(Strategy):
     """Runs batches on `slots` slots of a fleet, in messages of up to `chunk` tasks.
 
@@ -100,7 +94,7 @@ class Celery(Strategy):
         self._batch_numbers = itertools.count()
         self._stations: Stations | None = None
         self._broker_cpu_s: float | None = None
-        self._processor_time: ProcessorTime | None = None
+        self._processor_time: dict[int, ProcessorTime] | None = None
         self._running: Generator[Outcome, None, None] | None = None
         self._disturbance: str | None = None
         self._error: UnavailableError | None = None
@@ -277,7 +271,7 @@ class Celery(Strategy):
 
     def _stations_of(self, batch: Batch, took: _Clocks) -> Stations:
         broker_s, after_s = self._broker_cpu_s, self._fleet.broker_cpu_s()
-        workers = _difference(self._processor_time, self._fleet.processor_time())
+        workers = between(self._processor_time, self._fleet.processor_time())
         delayed_s = took.processor_wait_s
         return Stations(
             publish_s=batch.publish_s,

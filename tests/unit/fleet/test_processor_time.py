@@ -10,7 +10,7 @@ from multiprocessing.synchronize import Event
 
 import pytest
 
-from orchestrator.fleet.processor_time import of_workers, processor_wait_s
+from orchestrator.fleet.processor_time import ProcessorTime, between, of_workers, processor_wait_s
 
 FORK = get_context("fork")
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="/proc is Linux's")
@@ -47,14 +47,23 @@ def test_a_workers_time_includes_that_of_its_pool_processes() -> None:
     assert worker.pid is not None
     pool_process = pids.get()
     try:
-        while (alone := of_workers([pool_process])) is None or alone.cpu_s < 0.1:
+        while (alone := of_workers([pool_process])) is None or alone[pool_process].cpu_s < 0.1:
             pass  # the worker itself needs a few milliseconds at most
         both = of_workers([worker.pid])
         assert both is not None
-        assert both.cpu_s >= alone.cpu_s
+        assert both.keys() == {worker.pid, pool_process}
+        assert both[pool_process].cpu_s >= alone[pool_process].cpu_s
     finally:
         release.set()
         worker.join()
+
+
+def test_a_pool_process_that_was_replaced_counts_at_neither_end() -> None:
+    stays, replaced, new = 1, 2, 3
+    before = {stays: ProcessorTime(1.0, 0.5), replaced: ProcessorTime(8.0, 4.0)}
+    after = {stays: ProcessorTime(1.25, 0.75), new: ProcessorTime(0.1, 0.0)}
+    assert between(before, after) == ProcessorTime(0.25, 0.25)
+    assert between(None, after) is None
 
 
 def test_a_worker_that_is_gone_leaves_nothing_to_count() -> None:
