@@ -22,7 +22,7 @@ from multiprocessing import connection
 from multiprocessing.process import BaseProcess
 from queue import Empty, SimpleQueue
 from types import ModuleType, TracebackType
-from typing import Any, Final, Self
+from typing import Any, ClassVar, Final, Self
 
 from orchestrator import signals
 from orchestrator.errors import UnavailableError
@@ -52,6 +52,8 @@ class Processes(Strategy):
         transport: how payloads cross, a name of `TRANSPORTS`.
         task_time_limit_s: the processes are ended when no call has ended for as long; the workers' setting if `None`.
     """
+
+    after_a_death: ClassVar[str] = "so what was left was done again in a new pool"
 
     def __init__(
         self, slots: int, chunk: int = 1, transport: str = "pickle", task_time_limit_s: float | None = None
@@ -221,7 +223,7 @@ class Processes(Strategy):
         self._pool.close()
         end = self._pool.end_of_the_first()
         if end is not None and self._upset is None:
-            self._upset = f"{end}, so what was left was done again in a new pool"
+            self._upset = f"{end}, {self.after_a_death}"
         self._pool = ProcessPool(slots)
         return end
 
@@ -240,6 +242,8 @@ class IdiomaticProcesses(Processes):
     A process that dies breaks the pool, and `map` loses what has not come yet; so that is lost here, too.
     """
 
+    after_a_death = "so what map had not returned was lost"
+
     def run(self, tasks: Sequence[Task]) -> Generator[Outcome, None, None]:
         """Do the batch; closing the generator cancels the calls that have not begun."""
         limit_s, ended = self._limit_s * len(tasks), 0
@@ -248,9 +252,10 @@ class IdiomaticProcesses(Processes):
                 ended += 1
                 yield outcome
         except (BrokenProcessPool, TimeoutError) as error:
-            self._pool.kill(f"was ended after the limit of {limit_s:g} s")
-            self._renew(self.slots)
-            yield from (_lost(task, f"the pool broke: {error or 'out of time'}") for task in tasks[ended:])
+            if isinstance(error, TimeoutError):
+                self._pool.kill(f"was ended after the limit of {limit_s:g} s")
+            end = self._renew(self.slots) or "the pool broke"
+            yield from (_lost(task, f"{end}, {self.after_a_death}") for task in tasks[ended:])
 
 
 def _lost(task: Task, why: str) -> Outcome:

@@ -24,7 +24,7 @@ import pytest
 
 from orchestrator.errors import UnavailableError
 from orchestrator.strategies.process_transports import TRANSPORTS
-from orchestrator.strategies.processes import IdiomaticProcesses, Processes
+from orchestrator.strategies.processes import IdiomaticProcesses, Processes, ProcessPool
 from tests.conformance import batch, check, check_outputs, outcomes_of, pixels
 from worker import pool_process, shared_memory
 from worker.contract import Outcome, Task
@@ -220,8 +220,19 @@ def test_map_loses_what_has_not_come_when_a_process_dies_and_the_next_batch_is_d
         )
         assert {outcome.task_id: outcome.status for outcome in outcomes}[100] == "lost"
         assert sorted(outcome.task_id for outcome in outcomes) == [0, 1, 100, 200, 201, 202]
-        assert "was ended by SIGKILL" in str(strategy.disturbance())
+        assert "was ended by SIGKILL, so what map had not returned was lost" in str(strategy.disturbance())
         check(strategy, batch("grayscale", "numpy", 6))
+
+
+def test_map_names_the_death_although_the_pool_breaks_before_the_process_is_gone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    seen, ended_now = iter([[]]), ProcessPool._ended_now
+    with IdiomaticProcesses(2) as strategy:
+        monkeypatch.setattr(ProcessPool, "_ended_now", lambda pool: next(seen, None) or ended_now(pool))
+        (outcome,) = outcomes_of(strategy, [dying()])
+        assert outcome.failure is not None
+        assert "was ended by SIGKILL" in outcome.failure.message
 
 
 def test_a_process_that_died_idle_is_reported_once_and_replaced_before_the_next_batch() -> None:
