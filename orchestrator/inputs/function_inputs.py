@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
@@ -18,6 +19,7 @@ from worker.values import UncrossableError, check, decode, decode_all, encode
 MAX_INPUTS: Final = 100_000  # of which a batch takes its own
 RANGE: Final = re.compile(r"range\(\s*(-?\d{1,18})\s*(?:,\s*(-?\d{1,18})\s*)?\)", re.ASCII)
 STDIN: Final = "-"
+STDIN_COPY: Final = "standard input.jsonl"  # the file that it is copied to
 FROM_PYTHON: Final = ".msgpack"  # the suffix of a file that `orchestrator.api` writes
 FORMS: Final = (
     "a .jsonl file, a text file, a folder, PKG.MOD:NAME of an iterable or of a function that returns one, range(N), "
@@ -45,11 +47,19 @@ def read_inputs(spec: str, folders: Sequence[str]) -> list[Any]:
         try:
             check(value)
         except UncrossableError as error:
-            raise InputsError(f"input {number} of --inputs {spec} is {error}") from None
+            raise InputsError(f"input {number} of {as_given(spec)} is {error}") from None
         inputs.append(decode(encode(value)))
     if not inputs:
-        raise InputsError(f"--inputs {spec} has no inputs; give at least one")
+        raise InputsError(f"{as_given(spec)} has no inputs; give at least one")
     return inputs
+
+
+def as_given(spec: str) -> str:
+    """Return the inputs as a user knows them: `spec` may be a file that we wrote."""
+    path = Path(spec)
+    if path.name == STDIN_COPY:
+        return "standard input"
+    return "the list of inputs" if path.suffix == FROM_PYTHON else f"--inputs {spec}"
 
 
 def _values(spec: str, folders: Sequence[str]) -> Iterator[Any]:
@@ -64,7 +74,7 @@ def _values(spec: str, folders: Sequence[str]) -> Iterator[Any]:
         if path.exists():
             return READERS.get(path.suffix, _text_lines)(path)
     except (OSError, ValueError, BreakevenError) as error:
-        raise InputsError(f"--inputs {spec} cannot be read: {error}") from None
+        raise InputsError(f"{as_given(spec)} cannot be read: {error}") from None
     if NAME.fullmatch(spec):
         return _iterated(spec, find(spec, folders))
     raise InputsError(f"--inputs {escape_control(spec, longest=200)} is not there; give {FORMS}")
@@ -76,8 +86,16 @@ def _json_lines(path: Path) -> Iterator[Any]:
             yield json.loads(line)
         except ValueError as error:
             raise InputsError(
-                f"line {number} of {path} is not JSON ({error}); write one JSON value a line"
+                f"line {number} of {as_given(str(path))} is not JSON ({error}); write one JSON value a line"
             ) from None
+
+
+def _json_document(path: Path) -> Iterator[Any]:
+    lines = shlex.quote(str(path.with_suffix(".jsonl")))
+    raise InputsError(
+        f"--inputs {path} is one JSON document, and inputs are JSON values a line; for those of a list: "
+        f"jq -c '.[]' {shlex.quote(str(path))} > {lines}, and --inputs {lines}"
+    )
 
 
 def _text_lines(path: Path) -> Iterator[str]:
@@ -90,7 +108,11 @@ def _packed(path: Path) -> Iterator[Any]:
         yield from decode_all(file)
 
 
-READERS: Final[Mapping[str, Callable[[Path], Iterator[Any]]]] = {".jsonl": _json_lines, FROM_PYTHON: _packed}
+READERS: Final[Mapping[str, Callable[[Path], Iterator[Any]]]] = {
+    ".jsonl": _json_lines,
+    ".json": _json_document,
+    FROM_PYTHON: _packed,
+}
 
 
 def _lines(path: Path) -> Iterator[tuple[int, str]]:
@@ -101,7 +123,7 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
                 if line.strip():
                     yield number, line.rstrip("\r\n")
     except (OSError, ValueError) as error:
-        raise InputsError(f"{path} cannot be read: {error}; give a text file in UTF-8") from None
+        raise InputsError(f"{as_given(str(path))} cannot be read: {error}; give text in UTF-8") from None
 
 
 def _iterated(spec: str, named: Any) -> Iterator[Any]:

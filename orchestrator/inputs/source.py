@@ -136,7 +136,7 @@ def files_of(directory: Path) -> tuple[Path, ...]:
         if not entry.name.startswith(".") and not entry.is_symlink() and entry.is_file()
     )
     if not files:
-        raise UnavailableError(f"source directory {directory} holds no files; put pictures directly into it")
+        raise UnavailableError(f"source directory {directory} holds no files; put them directly into it")
     return files
 
 

@@ -16,7 +16,7 @@ from typing import Any, Final
 from orchestrator.errors import BreakevenError, UnavailableError, UsageError
 from orchestrator.fleet.child_processes import ChildProcesses
 from orchestrator.fleet.fleet import Fleet
-from orchestrator.inputs.function_inputs import FROM_PYTHON, MAX_INPUTS, STDIN
+from orchestrator.inputs.function_inputs import FROM_PYTHON, MAX_INPUTS, STDIN, STDIN_COPY, as_given
 from orchestrator.inputs.provisioning import Inputs, Work
 from orchestrator.inputs.workload import Expectation, Workload, matches
 from orchestrator.measurement.function_process import LOAD_S, FunctionProcess, LostProcessError
@@ -71,7 +71,10 @@ class Trial:
             values[task] = attempt["input"]
             expected[task] = Failure(*attempt["failure"]) if attempt["failure"] else attempt["output"]
         _check_any(self.tried.name, expected, self.lost)
-        self.process.set_batch(values, expected, tolerance=tolerance, verified=self.verified)
+        try:
+            self.process.set_batch(values, expected, tolerance=tolerance, verified=self.verified)
+        except LostProcessError:
+            self.process.restart()  # which gives it the batch again
         serial_s = sum(self.attempts[task % self.tried.count]["seconds"] for task in values)
         self.process.limit_s = min(
             float(settings().task_time_limit_s), max(LEAST_LIMIT_S, LIMIT_TIMES * serial_s)
@@ -170,7 +173,7 @@ def try_workers(fleet: Fleet | None, strategies: Mapping[Cell, Strategy], inputs
 
 def _standard_input(folder: Path) -> Path:
     """Copy standard input to a file, because the process that calls the function has none."""
-    path = folder / "standard input.jsonl"
+    path = folder / STDIN_COPY
     with path.open("wb") as file:
         for line in islice(sys.stdin.buffer, MAX_INPUTS):
             file.write(line)
@@ -187,7 +190,7 @@ def _loaded(process: FunctionProcess, spec: str) -> tuple[dict[str, Any], int]:
     try:
         return loaded, int(process.ask("read_inputs", LOAD_S)["count"])
     except LostProcessError as error:
-        raise UsageError(f"reading --inputs {spec} {error}; name inputs that can be read") from None
+        raise UsageError(f"reading {as_given(spec)} {error}; name inputs that can be read") from None
 
 
 def _first_pass(found: Trial, budget_s: float) -> list[int]:

@@ -156,7 +156,7 @@ class TestImageServer:
     def test_empty_directory_exits_3_with_the_remedy(self, tmp_path: Path) -> None:
         process = _start(ImageServer(directory=tmp_path).command("--end-with-stdin"))
         output, complaint = process.communicate(timeout=DEADLINE_S)
-        expected = f"source directory {tmp_path} holds no files; put pictures directly into it\n"
+        expected = f"source directory {tmp_path} holds no files; put them directly into it\n"
         assert (process.returncode, output, complaint) == (3, "", expected)
 
     def test_bad_clients_neither_stop_it_nor_make_it_talk(self) -> None:

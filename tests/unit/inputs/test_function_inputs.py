@@ -35,6 +35,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     (tmp_path / "words.txt").write_text("one\r\n\ntwo words\n")
     (tmp_path / "values.jsonl").write_text('{"a": [1, null]}\n\n"text"\n3.5\n')
     (tmp_path / "bad.jsonl").write_text('1\n{"a":\n')
+    (tmp_path / "list.json").write_text("[1, 2]\n")
+    (tmp_path / "standard input.jsonl").write_text("{\n")  # as the orchestrator copies it
+    (tmp_path / "none.msgpack").write_text("")
     (tmp_path / "empty.txt").write_text("\n")
     (tmp_path / "latin.txt").write_bytes(b"\xe4\n")
     (tmp_path / "photos").mkdir()
@@ -73,7 +76,10 @@ def test_an_endless_source_is_read_up_to_a_limit(folder: Path, monkeypatch: pyte
         ("range(0)", "--inputs range(0) has no inputs"),
         ("empty.txt", "--inputs empty.txt has no inputs"),
         ("nothing.txt", "--inputs nothing.txt is not there; give a .jsonl file, a text file, a folder"),
-        ("bad.jsonl", "line 2 of bad.jsonl is not JSON (Expecting value"),
+        ("bad.jsonl", "line 2 of --inputs bad.jsonl is not JSON (Expecting value"),
+        ("list.json", "jq -c '.[]' list.json > list.jsonl, and --inputs list.jsonl"),
+        ("standard input.jsonl", "line 1 of standard input is not JSON"),
+        ("none.msgpack", "the list of inputs has no inputs; give at least one"),
         ("latin.txt", "latin.txt cannot be read"),
         ("fn_inputs:paths", "input 1 of --inputs fn_inputs:paths is a pathlib.PosixPath; use its str()"),
         ("fn_inputs:broken", "gives no inputs (ZeroDivisionError: division by zero)"),

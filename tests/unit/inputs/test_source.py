@@ -147,7 +147,7 @@ def test_folders_links_and_hidden_files_are_left_out(tmp_path: Path) -> None:
 
 
 def test_directory_without_files_is_unavailable(tmp_path: Path) -> None:
-    with pytest.raises(UnavailableError, match="holds no files; put pictures directly into it"):
+    with pytest.raises(UnavailableError, match="holds no files; put them directly into it"):
         files_of(tmp_path)
 
 
