@@ -344,6 +344,15 @@ class ContainedRow(Strategy):
         self._process.restart()
         return True
 
+    def empty_task_s(self) -> float | None:
+        """Return what a task that does nothing costs, in seconds of a slot; `None` if that cost the process."""
+        try:
+            self._enter()
+            return float(self._process.ask("empty_task_s", LOAD_S, row=self._row))
+        except LostProcessError:
+            self._go_on()
+            return None
+
     def _enter(self) -> None:
         if self._row not in self._process.entered:
             self._process.ask("enter", LOAD_S, row=self._row, cell=self._cell)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from orchestrator.fleet.fleet import Fleet
+from orchestrator.measurement.function_process import ContainedRow
 from orchestrator.model.environment import Preflight, TaskOverhead
 from orchestrator.model.runs import Cell
 from orchestrator.strategies import STRATEGIES
@@ -42,13 +43,21 @@ def task_overheads(strategies: Mapping[Cell, Strategy], slots: int) -> tuple[Tas
     found: list[TaskOverhead] = []
     for cell, strategy in strategies.items():
         plain = cell.data != "resident" and cell.style == "tuned" and cell.slots == slots
-        if not plain or not STRATEGIES[cell.strategy].many_slots or any(each.is_of(cell) for each in found):
+        kind = STRATEGIES[cell.strategy]
+        if not plain or not kind.many_slots or kind.asynchronous or any(each.is_of(cell) for each in found):
             continue
-        tasks = [Task(index, "diagnostics", "noop", "") for index in range(BATCH)]
-        times = [_batch_s(strategy, tasks) for _ in range(1 + BATCHES)]
-        task_s = statistics.median(times[1:]) * slots / BATCH
-        found.append(TaskOverhead(cell.strategy, slots, cell.transport, cell.chunk, cell.pool, task_s))
+        in_child = strategy.empty_task_s if isinstance(strategy, ContainedRow) else None
+        task_s = empty_task_s(strategy) if in_child is None else in_child()
+        if task_s is not None:
+            found.append(TaskOverhead(cell.strategy, slots, cell.transport, cell.chunk, cell.pool, task_s))
     return tuple(found)
+
+
+def empty_task_s(strategy: Strategy) -> float:
+    """Return what a task that does nothing costs, in seconds of a slot."""
+    tasks = [Task(index, "diagnostics", "noop", "") for index in range(BATCH)]
+    times = [_batch_s(strategy, tasks) for _ in range(1 + BATCHES)]
+    return statistics.median(times[1:]) * strategy.slots / BATCH
 
 
 def _batch_s(strategy: Strategy, tasks: list[Task]) -> float:

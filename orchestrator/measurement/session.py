@@ -98,7 +98,7 @@ def measured(
         strategies = stack.enter_context(_strategies(recorder, fleet, startup_s, watcher, process))
         try_workers(fleet, strategies, inputs)
         watcher.step("Timing empty tasks")
-        before = replace(before, overheads=task_overheads(_here(strategies), plan.slots))
+        before = replace(before, overheads=task_overheads(strategies, plan.slots))
         recorder.run = replace(recorder.run, preflight=before)
         if plan.axis == "work" and not points_of(options):
             plan = with_lengths(plan, before, options.points)
@@ -127,11 +127,6 @@ def _inputs(
         return prepared_inputs(plan, source, processes, options.broker, watcher.step)
     watcher.note(introduction(plan, plan.function))
     return trial.inputs(plan, watcher.step)
-
-
-def _here(strategies: Mapping[Cell, Strategy]) -> Mapping[Cell, Strategy]:
-    """Return the strategies that run in this process."""
-    return {cell: each for cell, each in strategies.items() if not isinstance(each, ContainedRow)}
 
 
 def check_rates(
