@@ -22,7 +22,9 @@ class Published:
     metg_s: float
 
 
-# Slaughter et al., "Task Bench: a parameterized benchmark for evaluating parallel runtime performance", SC 2020.
+# Slaughter et al., "Task Bench: a parameterized benchmark for evaluating parallel runtime performance", SC 2020: the
+# figure "METG vs deps/task (nearest, 1 node)" at no dependencies, on a node of 32 cores. Computed as the authors do,
+# from their logs: `radix/*/*_radix_0_nodes_1.log` of github.com/StanfordLegion/task-bench-results.
 TASK_BENCH: Final = "Task Bench, SC 2020"
 PUBLISHED: Final = (
     Published("MPI", 32, 0.39e-6),
