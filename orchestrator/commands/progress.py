@@ -18,7 +18,7 @@ from rich.progress import BarColumn, Progress, TextColumn
 
 from orchestrator.measurement.rounds import Watcher
 from orchestrator.model.runs import Cell, Plan
-from orchestrator.phrases.cells import cell_name
+from orchestrator.phrases.cells import in_stage
 from worker.redaction import escape_control
 
 LINE_S: Final = 10.0  # seconds between lines where a log takes them
@@ -56,7 +56,7 @@ class Lines:
         """Write how many samples are taken and the time left, if a line is due."""
         seconds = self._time_left.sample(total, cell)
         left = "" if seconds is None else f", {timedelta(seconds=ceil(seconds))} left"
-        self.step(f"{done} of {total} samples{left}: {cell.stage}, {cell_name(cell, 'long')}")
+        self.step(f"{done} of {total} samples{left}: {in_stage(cell)}")
 
     def note(self, message: str) -> None:
         """Write the message to standard error, above a bar if there is one."""
@@ -102,7 +102,7 @@ class Bar(Lines):
 
     def sample(self, done: int, total: int, cell: Cell) -> None:
         """Show the sample that begins, and the time left."""
-        what = f"{cell.stage}, {cell_name(cell, 'long')}"
+        what = in_stage(cell)
         seconds = self._time_left.sample(total, cell)
         left = "" if seconds is None else f"{timedelta(seconds=ceil(seconds))} left"
         self._bar.update(

@@ -12,7 +12,7 @@ from PIL import Image
 
 from orchestrator.inputs.provisioning import Inputs
 from orchestrator.model.runs import Cell, ExampleOutput
-from orchestrator.phrases.cells import cell_name
+from orchestrator.phrases.cells import in_stage
 from orchestrator.strategies.base import Strategy
 from worker.contract import Pixels, Task
 from worker.stages import STAGES, stage_giving
@@ -32,7 +32,7 @@ def example_output(
         (outcome,) = [strategy.fetch(outcome) for outcome in list(strategy.run([task]))]
         before = _pixels_of(task)
         if before is not None and isinstance(outcome.output, np.ndarray):
-            return thumbnails(before, outcome.output, f"{cell.stage}, {cell_name(cell, 'long')}")
+            return thumbnails(before, outcome.output, in_stage(cell))
     return None
 
 

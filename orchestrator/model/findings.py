@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
-from orchestrator.model.runs import Cell
+from orchestrator.model.runs import FUNCTION, Cell
 
 VerdictWord: TypeAlias = Literal["helps", "ties", "hurts", "inconclusive", "invalid"]
 ChangeWord: TypeAlias = Literal["regression", "improvement", "same", "inconclusive", "invalid"]
@@ -108,6 +108,12 @@ class Verdict:
     load: OtherLoad | None = None  # under which it was measured
     shares: tuple[float, float] | None = None  # processors of a worker's slot and of one here, if unlike
 
+    @property
+    def subject(self) -> str:
+        """What this is about, in a sentence: the stage, or a user's function by its name."""
+        cell = self.celery or self.versus
+        return self.stage if cell is None or self.stage != FUNCTION else cell.subject
+
 
 # What holds Celery back in a stage, or why that is not known.
 Reason: TypeAlias = Literal[
@@ -148,6 +154,11 @@ class StageAnswer:
     def stage(self) -> str:
         """The stage that this is about."""
         return self.verdict.stage
+
+    @property
+    def subject(self) -> str:
+        """The stage in a sentence: as it is, or a user's function by its name."""
+        return self.verdict.subject
 
 
 @dataclass(frozen=True, slots=True)

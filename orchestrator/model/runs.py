@@ -47,6 +47,7 @@ SHOWN_QUANTILES = (0.5, 0.9, 0.95, 0.99)  # of the latency under load
 MAX_TRACED = 100_000  # tasks of one sample whose times a result file keeps
 WAITS = 0.5  # the share of its time that a function must wait for more slots than processors to be tried
 MAX_SERVICE_TIMES = 64  # kept a sample: of more tasks, the means of as many groups of equal size
+FUNCTION = "function"  # the stage of a user's function
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +84,11 @@ class Cell:
     def original(self) -> Cell:
         """This cell without its replica number."""
         return replace(self, replica=0)
+
+    @property
+    def subject(self) -> str:
+        """What it does, in a sentence: its stage, or a user's function by its name."""
+        return self.kernel if self.stage == FUNCTION else self.stage
 
     @property
     def work(self) -> str:
@@ -400,6 +406,10 @@ class Run:
     def compared(self, stage: str) -> tuple[CellResult, ...]:
         """The stage's cells with the plan's own work; all of them if none has that, as in a sweep."""
         return self.of_work(stage, "") or self.of_stage(stage)
+
+    def subject(self, stage: str) -> str:
+        """A stage in a sentence: as it is, or a user's function by its name."""
+        return self.plan.function.name if stage == FUNCTION and self.plan.function else stage
 
     @property
     def stages(self) -> tuple[str, ...]:

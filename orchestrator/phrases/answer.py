@@ -17,7 +17,7 @@ from orchestrator.model.findings import (
     VerdictWord,
 )
 from orchestrator.model.runs import Cell, Run
-from orchestrator.phrases.cells import cell_name
+from orchestrator.phrases.cells import cell_name, larger_batch
 from orchestrator.phrases.numbers import TIMES, count, interval, level, listed, number, seconds
 from orchestrator.phrases.run import quota
 from orchestrator.phrases.verdicts import lacking, reason, unlike
@@ -145,8 +145,8 @@ def added_sentence(added: Iterable[AddedTime]) -> str:
     alone = "" if (first.cell.chunk or 1) == 1 else f" with {first.cell.chunk} tasks a message"
     return (
         f"Celery adds about {seconds(first.added_s)} to a task here{alone}{f' ({also})' if also else ''}, estimated "
-        f"from {'empty tasks' if first.of_empty_tasks else first.cell.stage}: with shorter tasks it is less than half "
-        "efficient."
+        f"from {'empty tasks' if first.of_empty_tasks else first.cell.subject}: with shorter tasks it is less than "
+        "half efficient."
     )
 
 
@@ -156,21 +156,20 @@ def lead(answer: Answer) -> str:
     for stage in answer.stages:
         speedup = stage.fastest_speedup
         shown = "" if speedup in (None, Estimate(1.0)) else f" ({faster(speedup)})"
-        chosen.setdefault(choice(stage.fastest), []).append(f"{stage.stage}{shown}")
+        chosen.setdefault(choice(stage.fastest), []).append(f"{stage.subject}{shown}")
     use = "; ".join(f"{name} for {listed(stages)}" for name, stages in chosen.items())
     return " ".join(filter(None, (f"Use {use}." if use else "", elsewhere_sentence(answer))))
 
 
 def elsewhere_sentence(answer: Answer) -> str:
     """Return for which stages slots on other machines would make Celery the fastest; empty if it is that here."""
-    of_kinds = {kind: [s.stage for s in answer.stages if s.elsewhere == kind] for kind in ELSEWHERE}
-    # A batch of a user's function has as many inputs as the budget allows.
-    more = "a larger --budget" if any(s.stage == "function" for s in answer.stages) else "more --images"
+    of_kinds = {kind: [s.subject for s in answer.stages if s.elsewhere == kind] for kind in ELSEWHERE}
+    more = larger_batch(answer.stages[0].stage) if answer.stages else ""
     clauses = [
         words.format(listed(of_kinds[kind]), more=more) for kind, words in ELSEWHERE.items() if of_kinds[kind]
     ]
     predicted = [
-        f"{each.stage} from {count(each.wins_from_slots_elsewhere, 'slot')}"
+        f"{each.subject} from {count(each.wins_from_slots_elsewhere, 'slot')}"
         for each in answer.stages
         if each.wins_from_slots_elsewhere is not None
     ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final, Literal, TypeAlias
 
-from orchestrator.model.runs import DEFAULT_POOL, Cell, Run
+from orchestrator.model.runs import DEFAULT_POOL, FUNCTION, Cell, Plan, Run
 from orchestrator.phrases.numbers import count, per_second, seconds
 from orchestrator.strategies import STRATEGIES
 
@@ -39,6 +39,24 @@ def cell_name(cell: Cell, detail: Detail = "short") -> str:
         return short
     parts = [short, cell.kernel, cell.work, count(cell.slots, "slot"), arrival_rate(cell)]
     return ", ".join(part for part in parts if part)
+
+
+def in_stage(cell: Cell, detail: Detail = "long") -> str:
+    """Return the name of a cell after its stage; a user's function is in the name already."""
+    name = cell_name(cell, detail)
+    return name if cell.stage == FUNCTION else f"{cell.stage}, {name}"
+
+
+def unit(plan: Plan) -> str:
+    """Return what a batch consists of: images, inputs of a user's function, or tasks of a set length."""
+    if plan.function is not None:
+        return "input"
+    return "task" if plan.cells and all(cell.work_s is not None for cell in plan.cells) else "image"
+
+
+def larger_batch(stage: str) -> str:
+    """Return the options that give each batch more tasks."""
+    return "more --inputs or a larger --budget" if stage == FUNCTION else "more --images"
 
 
 def arrival_rate(cell: Cell) -> str:

@@ -8,7 +8,7 @@ from typing import Final
 from orchestrator.analysis.hops import HopLedger
 from orchestrator.model.findings import Estimate, Verdict
 from orchestrator.model.runs import Cell
-from orchestrator.phrases.cells import cell_name
+from orchestrator.phrases.cells import cell_name, in_stage
 from orchestrator.phrases.numbers import NONE, number, percent, seconds, times
 
 BREAKEVEN_LEGEND: Final = (
@@ -64,7 +64,7 @@ def verdicts_legend(margin: float) -> str:
 
 def verdicts_description(verdicts: Sequence[Verdict]) -> str:
     """Return what the chart of verdicts shows."""
-    each = (f"{one.stage} against {one.against}: {speed(one)}, {one.verdict}" for one in verdicts)
+    each = (f"{one.subject} against {one.against}: {speed(one)}, {one.verdict}" for one in verdicts)
     return f"Celery's speed against its opponents. {'; '.join(each)}."
 
 
@@ -109,11 +109,6 @@ def hops_description(ledgers: Sequence[HopLedger]) -> str:
 def share(value: float | None) -> str:
     """Return a share of the latency in percent."""
     return NONE if value is None else f"{100 * value:.0f} %"
-
-
-def in_stage(cell: Cell) -> str:
-    """Return the name of a cell with its stage."""
-    return f"{cell.stage}, {cell_name(cell, 'long')}"
 
 
 def samples_caption(reach: float, clipped: bool) -> str:

@@ -15,7 +15,7 @@ from orchestrator.analysis.verdicts.regressions import (
     Group,
 )
 from orchestrator.model.findings import ChangeWord, Estimate
-from orchestrator.model.runs import Cell, Run
+from orchestrator.model.runs import FUNCTION, Cell, Run
 from orchestrator.phrases.cells import arrival_rate, cell_name
 from orchestrator.phrases.numbers import NONE, count, evidence, interval, level, number, percent
 from orchestrator.phrases.warnings import warning_text
@@ -121,7 +121,8 @@ def group_name(each: Group) -> str:
     """Return the name of rows that changed together: `grayscale numpy, all 5 rows`, `celery redis/4, all 9 rows`."""
     if each.row is not None:
         return f"{label(each.row)} on {each.row.slots}, all {each.rows} rows"
-    return f"{each.stage} {each.kernel}, all {each.rows} rows"
+    name = each.kernel if each.stage == FUNCTION else f"{each.stage} {each.kernel}"
+    return f"{name}, all {each.rows} rows"
 
 
 def of_group(each: Group) -> str:
@@ -140,12 +141,12 @@ def only_in_one(comparison: Comparison) -> Iterator[str]:
     """Yield the cells that only one run has: a line each, or a line a stage if there are many."""
     for which, cells in (("old", comparison.only_old), ("new", comparison.only_new)):
         if len(cells) > MOST_NAMED:
-            for stage, cells_of_stage in Counter(cell.stage for cell in cells).items():
-                yield f"only in the {which} run: {stage}: {count(cells_of_stage, 'cell')}"
+            for subject, its_cells in Counter(cell.subject for cell in cells).items():
+                yield f"only in the {which} run: {subject}: {count(its_cells, 'cell')}"
         else:
             for cell in cells:
                 more = " ".join((cell.work, arrival_rate(cell))).strip()
-                yield f"only in the {which} run: {cell.stage}: {cell_name(cell, 'prose')} {more}".rstrip()
+                yield f"only in the {which} run: {cell.subject}: {cell_name(cell, 'prose')} {more}".rstrip()
 
 
 def label(cell: Cell) -> str:

@@ -82,11 +82,11 @@ def _of_slots(costs: Sequence[Cost]) -> Headline:
 
 def _answer_of_slots(cost: Cost) -> str:
     if cost.kind == "unknown":
-        return f"It is unclear with how many slots Celery pays in {cost.stage}"
+        return f"It is unclear with how many slots Celery pays in {cost.celery.subject}"
     if cost.kind == "never":
-        return f"In {cost.stage} no number of slots would make Celery pay{only_here(cost)}"
+        return f"In {cost.celery.subject} no number of slots would make Celery pay{only_here(cost)}"
     pays = "pays" if cost.kind == "measured" else "should pay"
-    return f"In {cost.stage} Celery {pays} {winning_slots(cost)}"
+    return f"In {cost.celery.subject} Celery {pays} {winning_slots(cost)}"
 
 
 def _beats(cost: Cost) -> str:
@@ -147,7 +147,7 @@ def _beats_where(sweep: Sweep, run: Run) -> str:
 
 
 def _where(sweep: Sweep, run: Run) -> str:
-    stage, found = sweep.stage, sweep.found
+    stage, found = run.subject(sweep.stage), sweep.found
     if found.kind == "crosses":
         return f"In {stage} Celery pays {near(sweep, run, found.crossovers[0])}"
     if found.kind == "never" or (found.kind == "perhaps" and not found.pays):
@@ -162,14 +162,14 @@ def _where(sweep: Sweep, run: Run) -> str:
 
 def _answer(verdicts: Sequence[Verdict]) -> str:
     if len(verdicts) == 1:
-        return ANSWERS[verdicts[0].verdict].format(verdicts[0].stage)
+        return ANSWERS[verdicts[0].verdict].format(verdicts[0].subject)
     words: dict[str, tuple[VerdictWord, ...]] = {
         "helps": ("helps",),
         "not": ("hurts", "ties"),
         "unclear": ("inconclusive",),
         "wrong": ("invalid",),
     }
-    stages = {name: [v.stage for v in verdicts if v.verdict in of_kind] for name, of_kind in words.items()}
+    stages = {name: [v.subject for v in verdicts if v.verdict in of_kind] for name, of_kind in words.items()}
     clauses = []
     if stages["helps"]:
         clauses.append(f"Celery helps in {listed(stages['helps'])}")

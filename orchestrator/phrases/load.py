@@ -146,7 +146,7 @@ def by_strategy(rows: Iterable[LoadRow]) -> dict[str, list[LoadRow]]:
 
 def row_name(cell: Cell) -> str:
     """Return the name of a cell without its rate: `decode: celery redis/1, asarray, 2 slots`."""
-    return f"{cell.stage}: {cell_name(cell)}, {cell.kernel}, {count(cell.slots, 'slot')}"
+    return f"{cell.subject}: {cell_name(cell)}, {cell.kernel}, {count(cell.slots, 'slot')}"
 
 
 def where_time_went(row: LoadRow) -> str:
@@ -237,7 +237,7 @@ def _short_names(cells: Sequence[Cell]) -> dict[str, str]:
     for cell in cells:
         alone = strategies.count((cell.stage, cell.strategy)) == 1
         name = PROPER_NAMES.get(cell.strategy, cell.strategy) if alone else cell_name(cell)
-        names[row_name(cell)] = name if len(stages) == 1 else f"{name} in {cell.stage}"
+        names[row_name(cell)] = name if len(stages) == 1 else f"{name} in {cell.subject}"
     return names
 
 
@@ -254,7 +254,7 @@ def _at_most(rows: Sequence[LoadRow]) -> str:
         f"{name} {seconds(each.point)}" for name, each in known.items() if name in ("p50", "p95", "p99")
     )
     return (
-        f"{row.cell.stage} by {cell_name(row.cell)} at {per_second(row.rate_per_s)}: {said or 'no latency'}"
+        f"{row.cell.subject} by {cell_name(row.cell)} at {per_second(row.rate_per_s)}: {said or 'no latency'}"
     )
 
 

@@ -9,7 +9,7 @@ from orchestrator.analysis.queueing.open_loop import LatencyPrediction, LatencyP
 from orchestrator.analysis.queueing.prediction import Prediction, StagePrediction, round_trips
 from orchestrator.analysis.queueing.service_demands import CellDemands
 from orchestrator.model.findings import Estimate
-from orchestrator.model.runs import Cell
+from orchestrator.model.runs import FUNCTION, Cell
 from orchestrator.phrases.cells import cell_name
 from orchestrator.phrases.load import promise
 from orchestrator.phrases.numbers import (
@@ -87,10 +87,8 @@ def latency_title(found: LatencyPredictions) -> str:
     """Return what the table of latencies is about."""
     arrivals = {"poisson": "Poisson arrivals", "constant": "arrivals at even steps"}[found.arrivals]
     promised = "" if found.objective is None else f"; the promise is {promise(found.objective)}"
-    return (
-        f"Predicted, not measured: latency of {found.cell.stage} by Celery with {found.cell.kernel}, "
-        f"{arrivals}{promised}"
-    )
+    kernel = "" if found.cell.stage == FUNCTION else f" with {found.cell.kernel}"
+    return f"Predicted, not measured: latency of {found.cell.subject} by Celery{kernel}, {arrivals}{promised}"
 
 
 def latency_row(row: LatencyPrediction) -> tuple[str, ...]:
@@ -137,10 +135,14 @@ def fewest_sentences(found: LatencyPredictions) -> Iterator[str]:
                 f"{promise(found.objective)}: "
                 f"{with_interval(latency, seconds)}, {level(latency)} interval. Beyond {number(row.breaks_at_per_s)} "
                 f"tasks/s {station_name(row.limited_by.name, row.publishing_share)} cannot keep up. To confirm: "
-                "orchestrator load "
-                f"--stage {found.cell.stage} --slots {fewest} --rate {rate:g} "
+                f"orchestrator load {_of_cell(found.cell)} --slots {fewest} --rate {rate:g} "
                 f"--objective p{100 * quantile:.0f}={found.objective.latency_s:g}"
             )
+
+
+def _of_cell(cell: Cell) -> str:
+    """The options that measure the same work again."""
+    return f"--function {cell.kernel} --inputs ..." if cell.stage == FUNCTION else f"--stage {cell.stage}"
 
 
 def other_load(measured: CellDemands) -> list[str]:
@@ -204,7 +206,7 @@ def _assumptions(found: Prediction) -> Iterator[str]:
     if fleet.bandwidth_bytes_per_s is not None:
         moved_kb = measured.typical.payload_bytes / 2e3
         yield (
-            f"a {found.cell.stage} task moves {moved_kb:,.3g} kB into and out of the payload store, "
+            f"a {found.cell.subject} task moves {moved_kb:,.3g} kB into and out of the payload store, "
             f"over one link of {8e-6 * fleet.bandwidth_bytes_per_s:g} Mbit/s each way"
         )
     if fleet.hosts is not None:

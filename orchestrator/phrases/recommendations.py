@@ -43,7 +43,9 @@ def answers(findings: Findings) -> tuple[str, ...]:
     run = findings.run
     if run.plan.axis in AXES:
         lengths = tuple(f"spin: {granularity_sentence(each)}" for each in findings.granularities)
-        where = tuple(f"{each.stage}: {sweep_sentence(each, run)}" for each in distinct(findings.sweeps))
+        where = tuple(
+            f"{run.subject(each.stage)}: {sweep_sentence(each, run)}" for each in distinct(findings.sweeps)
+        )
         return (*lengths, *where)
     return tuple(_of_slots(findings)) if run.plan.axis == "slots" else ()
 
@@ -52,13 +54,15 @@ def changes(findings: Findings) -> tuple[str, ...]:
     """Return what limits Celery, which measured changes help, and what task events cost."""
     if findings.run.plan.axis in AXES:
         said = tuple(
-            f"{each.sweep.stage}, {value_name(each.sweep, findings.run, each.sweep.found.low)}: "
+            f"{findings.run.subject(each.sweep.stage)}, {value_name(each.sweep, findings.run, each.sweep.found.low)}: "
             f"{bounds_sentence(each.bounds)}"
             for each in findings.sweep_limits
         )
     else:
         said = tuple(
-            f"{stage}: {text}" for stage, each in findings.advice.items() for text in advice_sentences(each)
+            f"{findings.run.subject(stage)}: {text}"
+            for stage, each in findings.advice.items()
+            for text in advice_sentences(each)
         )
     return (*said, *map(events_sentence, findings.events_costs))
 
@@ -75,11 +79,11 @@ def _of_slots(findings: Findings) -> Iterator[str]:
                 if each.any_chunk
             ),
             *([other_load_sentence(found.other_load)] if found.other_load is not None else []),
-            *([uneven_slots_sentence(run.plan.images, uneven)] if uneven else []),
+            *([uneven_slots_sentence(stage, run.plan.images, uneven)] if uneven else []),
             *cost_sentences(found.costs_of(stage)),
             *_more_workers(run, found.costs_of(stage)),
         )
-        yield from (f"{stage}: {text}" for text in said)
+        yield from (f"{run.subject(stage)}: {text}" for text in said)
 
 
 def _kind(ceiling: Ceiling) -> str:
@@ -117,7 +121,7 @@ def saving_sentence(saving: Saving) -> str:
 
 def events_sentence(cost: EventsCost) -> str:
     """Return what task events cost a cell, and whether that may be nothing."""
-    where = " ".join(filter(None, (cost.cell.stage, cost.cell.work)))
+    where = " ".join(filter(None, (cost.cell.subject, cost.cell.work)))
     cell, more = cell_name(cost.cell, "prose"), _more(cost.ratio.point)
     text = f"{where}: task events cost {cell} {more} ({evidence(cost.ratio, cost.rounds, _more)})"
     side = beyond_one(cost.ratio, 0.0)

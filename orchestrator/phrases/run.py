@@ -8,8 +8,7 @@ from typing import Final, Literal
 
 from orchestrator.analysis.analyse import Findings
 from orchestrator.model.runs import Cell, Run
-from orchestrator.phrases.cells import cell_name, image_sizes, origin_latencies, task_lengths
-from orchestrator.phrases.charts import in_stage
+from orchestrator.phrases.cells import cell_name, image_sizes, in_stage, origin_latencies, task_lengths, unit
 from orchestrator.phrases.numbers import count, interval, level, rate, seconds, size
 from orchestrator.phrases.verdicts import load_sentence, smallest_sentence
 from orchestrator.strategies import STRATEGIES
@@ -159,7 +158,7 @@ def plan_facts(run: Run) -> list[tuple[str, str]]:
     swept = sorted({cell.slots for cell in plan.cells}) if plan.axis == "slots" else [plan.slots]
     measured = max((len(result.counted) for result in run.cells), default=0)
     return [
-        ("images" if plan.function is None else "inputs in a batch", images),
+        (f"{unit(plan)}s{' in a batch' if plan.function is not None else ''}", images),
         ("source" if plan.function is None else "inputs", source),
         ("slots", ", ".join(map(str, swept))),
         ("rounds", str(plan.rounds) if run.complete else f"{measured} of {plan.rounds}"),

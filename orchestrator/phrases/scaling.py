@@ -11,6 +11,7 @@ from orchestrator.analysis.scaling.ceiling import Ceiling
 from orchestrator.analysis.scaling.curves import ScalingCurve
 from orchestrator.analysis.scaling.usl import FEWEST_POINTS, Refusal, RefusalKind, Scalability
 from orchestrator.model.findings import Estimate
+from orchestrator.model.runs import FUNCTION
 from orchestrator.phrases.cells import cell_name, verb
 from orchestrator.phrases.numbers import count, interval, number, percent, seconds
 
@@ -166,11 +167,12 @@ def _gain(curve: ScalingCurve) -> float:
     return last.throughput_per_s.point / first.throughput_per_s.point if first.throughput_per_s.point else 0.0
 
 
-def uneven_slots_sentence(images: int, slots: Sequence[int]) -> str:
+def uneven_slots_sentence(stage: str, tasks: int, slots: Sequence[int]) -> str:
     """Explain why slots that do not divide the batch evenly look worse than they are."""
+    choose = "give a number of --inputs that is" if stage == FUNCTION else "choose --images as"
     return (
-        f"a batch of {images} does not divide evenly among {', '.join(map(str, slots))} slots, so some are idle at its "
-        "end, which looks like contention; choose --images as a multiple of every number of slots times the chunk."
+        f"a batch of {tasks} does not divide evenly among {', '.join(map(str, slots))} slots, so some are idle at its "
+        f"end, which looks like contention; {choose} a multiple of every number of slots times the chunk."
     )
 
 

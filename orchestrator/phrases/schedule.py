@@ -6,6 +6,7 @@ from math import ceil
 
 from orchestrator.analysis.stats.intervals import VERDICT_ROUNDS
 from orchestrator.model.runs import Plan
+from orchestrator.phrases.cells import unit
 from orchestrator.phrases.numbers import count, percent
 
 
@@ -21,7 +22,7 @@ def schedule_sentence(plan: Plan, found: Plan, about_s: float, verdict_s: float)
     rounds = count(found.rounds, "round")
     if plan.target is not None:
         rounds = f"up to {rounds}, until intervals are within {percent(plan.target)}"
-    what = f"measuring {count(len(plan.cells), 'row')} of {count(found.images, _unit(plan))} in {rounds}: "
+    what = f"measuring {count(len(plan.cells), 'row')} of {count(found.images, unit(plan))} in {rounds}: "
     what += f"about {about(about_s)}{' at most' if plan.target is not None else ''}"
     return "; ".join([what, *_left_out(plan, found, about_s, verdict_s)])
 
@@ -31,7 +32,7 @@ def _left_out(plan: Plan, found: Plan, about_s: float, verdict_s: float) -> list
         return []
     said = []
     if found.images < plan.images:
-        said.append(f"--budget {plan.budget_s:g} allows {found.images} of {count(plan.images, _unit(plan))}")
+        said.append(f"--budget {plan.budget_s:g} allows {found.images} of {count(plan.images, unit(plan))}")
     if found.rounds < min(plan.rounds, VERDICT_ROUNDS):
         enough = 10 * ceil(verdict_s / 10)
         said.append(
@@ -44,11 +45,6 @@ def _left_out(plan: Plan, found: Plan, about_s: float, verdict_s: float) -> list
     elif found.rounds < plan.rounds:
         said.append(f"--budget {plan.budget_s:g} allows {found.rounds} of {plan.rounds} rounds")
     return said
-
-
-def _unit(plan: Plan) -> str:
-    """What a batch consists of: tasks of a set length have no images."""
-    return "task" if all(cell.work_s is not None for cell in plan.cells) else "image"
 
 
 def about(seconds: float) -> str:

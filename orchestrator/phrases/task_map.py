@@ -18,7 +18,9 @@ def map_sentence(found: TaskMap) -> str:
     if found.work_s is not None:
         own_s = found.work_s
         nearest = min(found.borders, key=lambda each: max(each.length_s / own_s, own_s / each.length_s))
-        return f"A task of {found.stage} takes {seconds(found.work_s)}: {_here(nearest)}; {_celery(nearest)}."
+        return (
+            f"A task of {found.subject} takes {seconds(found.work_s)}: {_here(nearest)}; {_celery(nearest)}."
+        )
     reached = [each for each in found.borders if each.slots is not None]
     if not reached:
         return "Celery finishes first at no length of a task and with no number of slots."

@@ -9,7 +9,7 @@ from typing import Final, TypeAlias
 from orchestrator.analysis.stats.intervals import VERDICT_ROUNDS
 from orchestrator.model.findings import Observation
 from orchestrator.model.runs import Cell, TaskFailure
-from orchestrator.phrases.cells import arrival_rate, cell_name
+from orchestrator.phrases.cells import arrival_rate, cell_name, in_stage, larger_batch
 from orchestrator.phrases.numbers import count, evidence, number, percent, seconds
 from orchestrator.phrases.verdicts import ROUNDS_RULE
 
@@ -56,7 +56,7 @@ def _disturbed(
     timed_out: bool,
 ) -> Texts:
     when = "warm-up" if round_ < 0 else f"round {round_ + 1}"
-    example = f"{first.stage}, {cell_name(first, 'prose')}, {when}: {cause}"
+    example = f"{in_stage(first, 'prose')}, {when}: {cause}"
     message = f"{count(samples, 'sample')} disturbed ({'first ' if samples > 1 else ''}{example})"
     if missing:
         return message, _remedy_of_missing(missing, timed_out)
@@ -77,7 +77,7 @@ def _remedy_of_missing(missing: Sequence[tuple[Cell, int]], timed_out: bool) -> 
             "a time limit is for a whole message, so put fewer tasks into each with a smaller --chunk, or raise "
             "BREAKEVEN_TASK_TIME_LIMIT_S of the workers"
         )
-    where = f"round {round_ + 1} of {cell.stage}, {cell_name(cell, 'prose')}"
+    where = f"round {round_ + 1} of {in_stage(cell, 'prose')}"
     return f"{where}{more} has no figure: {remedy}, and run again"
 
 
@@ -93,7 +93,7 @@ def _slots_unseen(cells: Sequence[Cell], seen: int, distributed: bool) -> Texts:
     workers = "check whether workers are missing ('orchestrator doctor'), or " if distributed else ""
     return (
         f"fewer slots worked than were asked for in {_cells(cells)}: {seen} of {cells[0].slots} in the first",
-        f"{workers}give each slot more work with --images",
+        f"{workers}give each slot more work: {larger_batch(cells[0].stage)}",
     )
 
 
@@ -125,8 +125,8 @@ WORDS: Final[Mapping[str, Callable[..., Texts]]] = {
     "unsound": _unsound,
     "disturbed": _disturbed,
     "open loops disturbed": lambda samples, first, cause, lost: (
-        f"{count(samples, 'sample')} disturbed ({'first ' if samples > 1 else ''}{first.stage}, "
-        f"{cell_name(first, 'prose')}, {arrival_rate(first)}: {cause})",
+        f"{count(samples, 'sample')} disturbed ({'first ' if samples > 1 else ''}"
+        f"{in_stage(first, 'prose')}, {arrival_rate(first)}: {cause})",
         "the latencies count all the same"
         + (
             f"; {count(lost, 'task')} were lost: find out what broke" if lost else ", so run again without it"
@@ -153,8 +153,8 @@ WORDS: Final[Mapping[str, Callable[..., Texts]]] = {
     "spread": lambda verdicts, wide, of, limit, widest, reach: (
         f"the intervals of {wide} of {count(of, 'verdict' if verdicts else 'cell')} "
         f"{'are too wide to decide' if verdicts else f'reach more than {percent(limit)} to either side'}; the widest, "
-        f"{widest.stage}, {cell_name(widest, 'prose')}, reaches {percent(reach)}",
-        "use more rounds, more --images a batch, or a quieter machine",
+        f"{in_stage(widest, 'prose')}, reaches {percent(reach)}",
+        f"use more rounds, a larger batch ({larger_batch(widest.stage)}), or a quieter machine",
     ),
     "dependent rounds": lambda correlation, rounds, effective: (
         f"noise lasted longer than a round: {count(rounds, 'round')} say as much as about "
@@ -172,9 +172,9 @@ WORDS: Final[Mapping[str, Callable[..., Texts]]] = {
         "but seconds do not",
     ),
     "timer": lambda cell, makespan_s, tick_s, ticks: (
-        f"{cell.stage}, {cell_name(cell, 'prose')} took {1e3 * makespan_s:.2g} ms, less than {ticks} ticks of the "
+        f"{in_stage(cell, 'prose')} took {1e3 * makespan_s:.2g} ms, less than {ticks} ticks of the "
         f"clock ({1e9 * tick_s:.0f} ns each)",
-        "give each batch more work: more --images, or a larger --size",
+        f"give each batch more work: {larger_batch(cell.stage)}",
     ),
     "other load": lambda limit, rounds_beyond, rounds, most: (
         f"other processes took more than {percent(limit)} of the CPU in {rounds_beyond} of "
@@ -211,6 +211,5 @@ def _changed(factor: float) -> str:
 
 def _cells(cells: Sequence[Cell]) -> str:
     """Return how many cells, and the first by name: `3 cells (first decode, Celery with asarray ...)`."""
-    work = " ".join(filter(None, (cells[0].stage, cells[0].work)))
-    first = f"{work}, {cell_name(cells[0], 'prose')}"
+    first = ", ".join(filter(None, (in_stage(cells[0], "prose"), cells[0].work)))
     return f"{count(len(cells), 'cell')} ({'first ' if len(cells) > 1 else ''}{first})"

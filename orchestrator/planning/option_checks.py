@@ -206,7 +206,8 @@ def _check_function(options: Options) -> None:
             raise UsageError(f"{flag} is for pictures, and has no effect with --function; leave it out")
     if options.command == BREAKEVEN and options.axis != "chunk":
         raise UsageError(
-            f"--axis {options.axis} sweeps pictures, and --function {options.function} takes none; give --axis chunk"
+            f"--axis {options.axis} sweeps our own stages, not --function {options.function}; give --axis chunk, or "
+            "leave --function out"
         )
 
 

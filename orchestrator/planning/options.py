@@ -333,7 +333,11 @@ class Options:
         default=f"{DEFAULT_POOL}; with --broker, the pools of its workers",
     )
     images: int | None = _by_profile(
-        "--images", "Images in a batch.", "N", lambda profile: profile.images, (1, MAX_IMAGES)
+        "--images",
+        "Images, or tasks of stage spin, in a batch.",
+        "N",
+        lambda profile: profile.images,
+        (1, MAX_IMAGES),
     )
     size: str | None = _by_profile(
         "--size",
@@ -400,7 +404,7 @@ class Options:
     )
     budget_s: float | None = _option(
         "--budget",
-        "Seconds that measuring may take; fewer rounds, then fewer images, make it fit.",
+        "Seconds that measuring may take; fewer rounds, then smaller batches, make it fit.",
         "SECONDS",
         commands=BATCHES,
         default=f"{of_profiles(lambda profile: f'{profile.budget_s:g}')}; scale, breakeven and --rounds auto: "

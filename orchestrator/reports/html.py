@@ -119,7 +119,7 @@ def render(run: Run, findings: Findings) -> str:
         noise_floor=f"{noise_sentence(findings)} {conditions_sentence(findings)}".rstrip(),
         conclusions=changes(findings),
         tables={
-            f"{stage} {work}".strip(): table_rows(run.of_work(stage, work), findings)
+            f"{run.subject(stage)} {work}".strip(): table_rows(run.of_work(stage, work), findings)
             for stage in run.stages
             for work in run.works(stage)
         },
@@ -156,7 +156,7 @@ def _card(run: Run, stage: StageAnswer) -> Card:
     celery = ", ".join(filter(None, (faster(stage.celery_speedup, intervals=True), versus_fastest(stage))))
     why = because(stage)
     return Card(
-        stage.stage,
+        stage.subject,
         choice_of_kernel(stage.fastest, run),
         speedup,
         stage.verdict.verdict,

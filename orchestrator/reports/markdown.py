@@ -18,12 +18,12 @@ from orchestrator.phrases.answer import (
     here,
     versus_fastest,
 )
-from orchestrator.phrases.cells import cell_name, image_sizes
+from orchestrator.phrases.cells import cell_name
 from orchestrator.phrases.function import row_texts, rows_heading, trait_sentence
 from orchestrator.phrases.headline import headline
-from orchestrator.phrases.numbers import NONE, count, number, ratio_interval, seconds, spread, times
+from orchestrator.phrases.numbers import NONE, number, ratio_interval, seconds, spread, times
 from orchestrator.phrases.recommendations import answers, changes
-from orchestrator.phrases.run import INCOMPLETE, conditions_sentence, noise_sentence
+from orchestrator.phrases.run import INCOMPLETE, conditions_sentence, noise_sentence, workload
 from orchestrator.phrases.verdicts import reason
 from orchestrator.phrases.warnings import warning_text
 from orchestrator.reports.escaping import in_code, in_markdown
@@ -75,11 +75,11 @@ def render(run: Run, findings: Findings) -> str:
     lines += ["", "<details><summary>Every row</summary>"]
     for stage in run.stages:
         for work in run.works(stage):
-            lines += ["", f"#### {in_markdown(f'{stage} {work}'.strip())}", "", HEAD, RULE]
+            lines += ["", f"#### {in_markdown(f'{run.subject(stage)} {work}'.strip())}", "", HEAD, RULE]
             lines += [_row(result, findings) for result in run.of_work(stage, work)]
     lines.append("")
     for verdict in findings.distinct_verdicts:
-        stage, why = in_markdown(verdict.stage), in_markdown(reason(verdict))
+        stage, why = in_markdown(verdict.subject), in_markdown(reason(verdict))
         lines.append(f"- {stage} **{verdict.verdict}** against {verdict.against}: {why}")
     lines += [f"- {in_markdown(sentence)}" for sentence in changes(findings)]
     lines += ["", "</details>", "", f"{in_code(run.command)} by Breakeven: {_measured(run)}"]
@@ -101,7 +101,7 @@ def _answer(run: Run, answer: Answer) -> list[str]:
         than = versus_fastest(each)
         celery = faster(each.celery_speedup, True)
         word = f"**{each.verdict.verdict}**{in_markdown(than and f', {than}')}"
-        row = (each.stage, choice_of_kernel(each.fastest, run), speedup)
+        row = (each.subject, choice_of_kernel(each.fastest, run), speedup)
         lines.append(
             f"| {' | '.join(map(in_markdown, row))} | {celery} | {word} | {in_markdown(because(each))} |"
         )
@@ -110,13 +110,7 @@ def _answer(run: Run, answer: Answer) -> list[str]:
 
 def _measured(run: Run) -> str:
     cpu = run.environment.cpu
-    source = "" if run.plan.source == "origin" else f" from {in_code(run.plan.source)}"
-    of = f" of {image_sizes(run)}" if run.plan.source == "origin" else source
-    batch = count(run.plan.images, "image" if run.plan.function is None else "input")
-    return (
-        f"{batch}{of}, {count(run.plan.rounds, 'round')}, {cpu.usable:g} processors, Python "
-        f"{in_markdown(run.environment.python)}"
-    )
+    return in_markdown(f"{workload(run)}, {cpu.usable:g} processors, Python {run.environment.python}")
 
 
 def _row(result: CellResult, findings: Findings) -> str:

@@ -241,8 +241,8 @@ def _verdicts(verdicts: Sequence[Verdict]) -> list[RenderableType]:
     shown = level(*(each.ratio for each in verdicts))
     heading = f"Verdicts on Celery's best cell of each stage{f' ({shown} intervals)' if shown else ''}"
     parts: list[RenderableType] = [Text(), Text(heading, style="bold")]
-    for stage in dict.fromkeys(each.stage for each in verdicts):
-        theirs = [each for each in verdicts if each.stage == stage]
+    for subject in dict.fromkeys(each.subject for each in verdicts):
+        theirs = [each for each in verdicts if each.subject == subject]
         celery = next((cell_name(each.celery, "prose") for each in theirs if each.celery is not None), "")
         lines = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, show_header=False)
         lines.add_column(min_width=1)
@@ -250,7 +250,7 @@ def _verdicts(verdicts: Sequence[Verdict]) -> list[RenderableType]:
         lines.add_column()
         for word, text in dict.fromkeys((each.verdict, short_reason(each)) for each in theirs):
             lines.add_row("", Text(word, style=VERDICT_COLOURS[word]), text)
-        parts += [Text.assemble((stage, "bold"), f": {celery}" if celery else ""), lines]
+        parts += [Text.assemble((subject, "bold"), f": {celery}" if celery else ""), lines]
     return parts
 
 

@@ -22,13 +22,13 @@ from orchestrator.analysis.verdicts.comparability import eligible
 from orchestrator.analysis.verdicts.selection import select_best
 from orchestrator.analysis.verdicts.verdict import candidates, is_celery
 from orchestrator.model.findings import Estimate
-from orchestrator.model.runs import DEFAULT_POOL, Cell, CellResult, Run
+from orchestrator.model.runs import DEFAULT_POOL, FUNCTION, Cell, CellResult, Run
 
 Floats: TypeAlias = NDArray[np.float64]
 
 LENGTHS_S: Final = tuple(float(f"{10**exponent:.4g}") for exponent in np.linspace(-5, 1, 61))
 FAR: Final = 1e6  # slots that stand for a border that no number of slots reaches
-STAGES_SHOWN: Final = ("function", "pipeline")  # the stage on the map of a run; otherwise its last one
+STAGES_SHOWN: Final = (FUNCTION, "pipeline")  # the stage on the map of a run; otherwise its last one
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +49,11 @@ class TaskMap:
     slots: int  # of the strategies here
     work_s: float | None  # of the stage's own tasks; `None` where their length was swept
     borders: tuple[Border, ...]
+
+    @property
+    def subject(self) -> str:
+        """What the tasks do, in a sentence: the stage, or a user's function by its name."""
+        return self.kernel if self.stage == FUNCTION else self.stage
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,7 +57,7 @@ def _x(axis: Axis, at: float) -> float:
 
 
 def _of_sweep(run: Run, sweep: Sweep) -> Chart:
-    sentence = sweep_sentence(sweep, run)
+    sentence, subject = sweep_sentence(sweep, run), run.subject(sweep.stage)
     rows = []
     for point, celery, versus in zip(sweep.found.points, sweep.celery, sweep.versus, strict=True):
         speed = None if point.ratio is None else point.ratio.inverse
@@ -65,10 +65,10 @@ def _of_sweep(run: Run, sweep: Sweep) -> Chart:
         rows.append((*figures, cell_name(celery, "long"), cell_name(versus, "long")))
     return Chart(
         name=f"breakeven-{slug(sweep.stage)}-{slug(sweep.against)}",
-        title=f"Break-even of {sweep.stage} against {sweep.against}",
-        short=f"{sweep.stage}, against {sweep.against}",
+        title=f"Break-even of {subject} against {sweep.against}",
+        short=f"{subject}, against {sweep.against}",
         legend=BREAKEVEN_LEGEND,
-        description=f"Celery's speed in {sweep.stage} against {sweep.against}. {sentence}",
+        description=f"Celery's speed in {subject} against {sweep.against}. {sentence}",
         head=(TITLES[sweep.axis], "Celery's speed", "interval", "level", "Celery", "opponent"),
         rows=tuple(rows),
         spec=_spec(sweep, run.plan.margin),

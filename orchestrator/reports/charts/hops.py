@@ -9,8 +9,8 @@ import altair as alt
 from orchestrator.analysis.analyse import Findings
 from orchestrator.analysis.hops import LEGS, HopLedger
 from orchestrator.model.runs import Run
-from orchestrator.phrases.cells import cell_name
-from orchestrator.phrases.charts import HOPS_LEGEND, hops_description, in_stage, share
+from orchestrator.phrases.cells import cell_name, in_stage
+from orchestrator.phrases.charts import HOPS_LEGEND, hops_description, share
 from orchestrator.phrases.numbers import NONE, seconds
 from orchestrator.reports.charts.chart import (
     HOP_COLOURS,
@@ -62,7 +62,7 @@ def draw(run: Run, findings: Findings) -> tuple[Chart, ...]:
 def _row(each: HopLedger) -> tuple[str, ...]:
     legs = {leg.name: f"{seconds(leg.seconds)} ({share(leg.share)})" for leg in each.legs}
     return (
-        each.cell.stage,
+        each.cell.subject,
         cell_name(each.cell, "long"),
         *(legs.get(name, NONE) for name in LEGS),
         seconds(each.latency_s),
@@ -76,7 +76,7 @@ def _spec(ledgers: list[HopLedger]) -> Spec:
     names = named(by_cell)
     ledgers = [by_cell[cell] for stage in stages for cell in names if cell.stage == stage]
     keys = [
-        Row(each.cell.stage, " ".join(names[each.cell]).replace(" celery", ""), seconds(each.latency_s))
+        Row(each.cell.subject, " ".join(names[each.cell]).replace(" celery", ""), seconds(each.latency_s))
         for each in ledgers
     ]
     rows = grouped(keys)

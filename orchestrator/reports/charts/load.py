@@ -49,18 +49,18 @@ def _of_stage(findings: Findings, stage: str) -> list[LoadRow]:
 
 
 def _over_rate(run: Run, findings: Findings, stage: str) -> Chart:
-    rows = _of_stage(findings, stage)
+    rows, subject = _of_stage(findings, stage), run.subject(stage)
     names = [quantile_name(quantile) for quantile in QUANTILES]
     return Chart(
         name=f"latency-{slug(stage)}",
-        title=f"{stage.capitalize()}: latency over the arrival rate",
-        short=stage,
+        title=f"Latency over the arrival rate: {subject}",
+        short=subject,
         legend=LATENCY_LEGEND,
-        description=f"Latency of {stage} over the arrival rate. {' '.join(load_sentences(findings))}",
+        description=f"Latency of {subject} over the arrival rate. {' '.join(load_sentences(findings))}",
         head=("strategy", "rate", "done/s", *names, "max", "backlog", "sustained", "where the time went"),
         rows=tuple(_figures(row) for row in rows),
         spec=_spec_over_rate(run, rows),
-        sentences=tuple(each for each in load_sentences(findings) if each.startswith(f"{stage}:")),
+        sentences=tuple(each for each in load_sentences(findings) if each.startswith(f"{subject}:")),
     )
 
 
@@ -126,7 +126,7 @@ def _points(row: LoadRow) -> Iterator[dict[str, Any]]:
 
 
 def _over_time(run: Run, findings: Findings, stage: str) -> Chart:
-    rows = _of_stage(findings, stage)
+    rows, subject = _of_stage(findings, stage), run.subject(stage)
     chosen = _chosen(rows)
     results = {result.cell: result for result in run.of_stage(stage)}
     data = [datum for row in rows for datum in _bins(row, results[row.cell])]
@@ -134,10 +134,10 @@ def _over_time(run: Run, findings: Findings, stage: str) -> Chart:
     said = "" if longest is None else f" The longest was {longest['longest']}, in {longest['strategy']}."
     return Chart(
         name=f"latency-time-{slug(stage)}",
-        title=f"{stage.capitalize()}: latency over time at {per_second(chosen)}",
-        short=stage,
+        title=f"Latency over time at {per_second(chosen)}: {subject}",
+        short=subject,
         legend=TIMELINE_LEGEND,
-        description=f"Latency of {stage} over time at {per_second(chosen)}.{said}",
+        description=f"Latency of {subject} over time at {per_second(chosen)}.{said}",
         head=("strategy", "rate", "round", "longest", "which arrived at"),
         rows=tuple(_longest(data)),
         spec=_spec_over_time(data, rows, chosen),

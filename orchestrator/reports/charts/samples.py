@@ -55,11 +55,11 @@ def _of_stage(run: Run, findings: Findings, stage: str) -> Chart | None:
     reach = min(MAX_REACH, max(1.1, factor, 1 / factor))
     return Chart(
         name=f"samples-{slug(stage)}",
-        title=f"{stage.capitalize()}, round by round",
-        short=stage,
+        title=f"Round by round: {run.subject(stage)}",
+        short=run.subject(stage),
         legend=SAMPLES_LEGEND,
         caption=samples_caption(reach, clipped=max(factor, 1 / factor) > reach * ROUNDING),
-        description=samples_description(stage, worst.cell, round_index + 1, factor),
+        description=samples_description(run.subject(stage), worst.cell, round_index + 1, factor),
         head=_head(shown),
         rows=tuple(_row(result, names[result.cell], _head(shown)) for result in shown),
         spec=_spec(shown, names, findings, reach),

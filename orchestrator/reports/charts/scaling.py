@@ -43,20 +43,20 @@ def draw(run: Run, findings: Findings) -> tuple[Chart, ...]:
         return ()
     found = findings.scaling
     stages = dict.fromkeys(curve.cell.stage for curve in found.curves)
-    return tuple(_of_stage(found, stage) for stage in stages)
+    return tuple(_of_stage(found, stage, run.subject(stage)) for stage in stages)
 
 
-def _of_stage(found: ScalingFindings, stage: str) -> Chart:
+def _of_stage(found: ScalingFindings, stage: str, subject: str) -> Chart:
     curves = found.curves_of(stage)
     costs = found.costs_of(stage)
     said = (*cost_sentences(costs), *curve_sentences(curves))
     sentences = [f"{text[0].upper()}{text[1:]}" for text in said]
     return Chart(
         name=f"scaling-{slug(stage)}",
-        title=f"What more slots do in {stage}",
-        short=stage,
+        title=f"What more slots do in {subject}",
+        short=subject,
         legend=SCALING_LEGEND,
-        description=f"Tasks per second by number of slots in {stage}, {gains_sentence(curves)}",
+        description=f"Tasks per second by number of slots in {subject}, {gains_sentence(curves)}",
         head=("cell", "slots", "tasks/s", "interval", "level", "vs serial"),
         rows=tuple(
             (

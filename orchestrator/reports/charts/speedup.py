@@ -38,11 +38,11 @@ def _of_stage(run: Run, findings: Findings, stage: str) -> Chart | None:
         return None
     return Chart(
         name=f"speedup-{slug(stage)}",
-        title=f"Speedup in {stage}",
-        short=stage,
+        title=f"Speedup in {run.subject(stage)}",
+        short=run.subject(stage),
         legend=speedup_legend(run.plan.margin),
         caption=speedup_caption(versus_serial, [cell for cell in cells if cell not in shown]),
-        description=speedup_description(stage, versus_serial, shown),
+        description=speedup_description(run.subject(stage), versus_serial, shown),
         head=("kernel", "cell", "speedup", "interval", "level"),
         rows=tuple(
             (*names, times(shown[cell]), ratio_interval(shown[cell]), exact_level(shown[cell]))

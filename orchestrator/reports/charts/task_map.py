@@ -40,7 +40,7 @@ def draw(run: Run, findings: Findings) -> tuple[Chart, ...]:
 
 
 def _of_map(found: TaskMap) -> Chart:
-    what = f"{found.stage}, {found.kernel}"
+    what = ", ".join(dict.fromkeys((found.subject, found.kernel)))
     sentence = map_sentence(found)
     return Chart(
         name=f"map-{slug(what)}",
@@ -152,4 +152,4 @@ def _row(border: Border, part: int) -> dict[str, Any]:
 def _own(found: TaskMap) -> dict[str, Any]:
     """Return the point of the stage's own tasks, with as many slots elsewhere as there are here."""
     work_s = found.work_s or 0.0
-    return {"ms": 1000 * work_s, "slots": found.slots, "label": f"{found.stage}, {seconds(work_s)}"}
+    return {"ms": 1000 * work_s, "slots": found.slots, "label": f"{found.subject}, {seconds(work_s)}"}

@@ -36,7 +36,7 @@ def draw(run: Run, findings: Findings) -> tuple[Chart, ...]:
             head=("stage", "against", "verdict", "Celery's speed", "interval", "level"),
             rows=tuple(
                 (
-                    each.stage,
+                    each.subject,
                     each.against,
                     each.verdict,
                     speed(each),
@@ -51,7 +51,7 @@ def draw(run: Run, findings: Findings) -> tuple[Chart, ...]:
 
 
 def _spec(shown: list[tuple[Verdict, Estimate]], margin: float) -> Spec:
-    rows = [Row(each.stage, f"vs {each.against}", speed(each)) for each, _ in shown]
+    rows = [Row(each.subject, f"vs {each.against}", speed(each)) for each, _ in shown]
     data = [
         {
             "row": row.key,
@@ -59,7 +59,7 @@ def _spec(shown: list[tuple[Verdict, Estimate]], margin: float) -> Spec:
             **ends(ratio),
             "colour": colour(each.verdict),
             "shape": SHAPES[each.verdict],
-            "stage": each.stage,
+            "stage": each.subject,
             "verdict": each.verdict,
             "Celery": cell_name(each.celery, "long") if each.celery else NONE,
             "against": cell_name(each.versus, "long") if each.versus else NONE,

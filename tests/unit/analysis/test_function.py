@@ -10,7 +10,8 @@ from orchestrator.analysis.analyse import analyse
 from orchestrator.analysis.function import FunctionFindings, function_findings
 from orchestrator.model.runs import Cell, CellResult, Function, Run, Sample
 from orchestrator.phrases.function import duration, introduction, row_texts, rows_heading, trait_sentence
-from orchestrator.reports import markdown, terminal
+from orchestrator.phrases.headline import headline
+from orchestrator.reports import html, markdown, terminal
 from tests.examples import example_run
 
 COMPUTES = Function(
@@ -83,6 +84,27 @@ def test_the_rows_and_what_follows_are_said() -> None:
     assert "waits 96 % of its time, so more slots than processors help" in trait_sentence(findings.function)
     for text in (terminal.render(run, findings), markdown.render(run, findings)):
         assert "Time for all 1,000 inputs" in text
+
+
+def test_sentences_name_the_function_and_the_options_that_it_has() -> None:
+    run = made(COMPUTES, serial=0.1, threads=0.1, celery=0.4)
+    served = run.cells[-1].cell
+    short = replace(
+        run.cells[-1], samples=tuple(replace(each, slots_seen=1) for each in run.cells[-1].samples)
+    )
+    run = replace(
+        run, cells=(*run.cells[:-1], replace(short, cell=replace(served, transport="redis", chunk=1)))
+    )
+    findings = analyse(run)
+    said = headline(findings)
+    assert said.text == "Celery hurts in jobs:f"
+    assert "Use one thread for jobs:f" in said.lead
+    page = html.render(run, findings).partition('<script type="application/json"')[0]
+    told = [terminal.render(run, findings, table=True), markdown.render(run, findings), said.lead, page]
+    assert not [
+        text for text in told if "in function" in text or "for function" in text or "--images" in text
+    ]
+    assert any("more --inputs or a larger --budget" in text for text in told)
 
 
 def test_a_function_is_introduced_with_how_often_it_will_be_called() -> None:

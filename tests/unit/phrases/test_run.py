@@ -64,6 +64,14 @@ def test_an_interrupted_run_says_how_many_of_its_rounds_were_measured():
     assert dict(plan_facts(cut))["rounds"] == "3 of 7"
 
 
+def test_a_batch_of_tasks_of_a_set_length_has_no_images():
+    run = example_run()
+    assert dict(plan_facts(run))["images"] == f"{run.plan.images} of 320x240"
+    cells = tuple(replace(each, stage="spin", kernel="held", work_s=0.02) for each in run.plan.cells)
+    facts = dict(plan_facts(replace(run, plan=replace(run.plan, cells=cells))))
+    assert facts["tasks"] == f"{run.plan.images} of 20.0 ms"
+
+
 def test_the_facts_of_the_environment_name_every_worker():
     facts = environment_facts(example_run())
     assert sum(name == "worker" for name, _ in facts) == len(example_run().environment.workers)

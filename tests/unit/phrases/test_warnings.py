@@ -114,10 +114,10 @@ def test_every_warning_has_a_remedy() -> None:
 @pytest.mark.parametrize(
     ("cell", "remedy"),
     [
-        (THREADS, "give each slot more work with --images"),
+        (THREADS, "give each slot more work: more --images"),
         (
             REDIS,
-            "check whether workers are missing ('orchestrator doctor'), or give each slot more work with --images",
+            "check whether workers are missing ('orchestrator doctor'), or give each slot more work: more --images",
         ),
     ],
 )

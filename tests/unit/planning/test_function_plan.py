@@ -113,7 +113,7 @@ def test_under_load_as_many_inputs_are_called_before_as_a_few_seconds_allow() ->
         (replace(OPTIONS, images=3), "--images is for pictures, and has no effect with --function"),
         (replace(OPTIONS, stages=("decode",)), "--stage is for pictures, and has no effect with --function"),
         (replace(OPTIONS, strategies=("vectorized",)), "vectorized does not apply to --function"),
-        (replace(OPTIONS, command=BREAKEVEN), "--axis size sweeps pictures"),
+        (replace(OPTIONS, command=BREAKEVEN), "--axis size sweeps our own stages"),
         (replace(OPTIONS, tasks=0), "--tasks 0 is out of range"),
     ],
 )
