@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
 
-.PHONY: help run test fuzz test-faults soak figures figures-robustness figures-gates test-browser test-compose engine lint format docs images locks clean
+.PHONY: help run test fuzz test-faults soak figures figures-runs figures-robustness figures-gates test-browser test-compose engine lint format docs images locks clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1: /p' $(MAKEFILE_LIST)
@@ -24,8 +24,11 @@ test-browser: $(VENV)/.dev ## Open reports in headless Chromium (needs Debian's 
 test-compose: $(VENV)/.dev engine ## Bring the stack up in real containers (needs a Docker engine with Compose)
 	$(BIN)/pytest tests/compose $(ARGS)
 
-figures: $(VENV)/.bench engine ## Measure speed and answers, and write docs/measurements (90 minutes; ARGS=--quick for ten, and no docs)
+figures: $(VENV)/.bench ## Measure speed and answers, and write docs/measurements (90 minutes; ARGS=--quick for ten, and no docs)
 	$(BIN)/python benchmarks/figures.py $(ARGS)
+
+figures-runs: $(VENV)/.dev engine ## The same for whole runs, ten times over, and fleets in containers (40 minutes; needs a Docker engine)
+	$(BIN)/python benchmarks/figures.py --group runs $(ARGS)
 
 figures-robustness: $(VENV)/.dev ## The same for faults, bad input, kills, a long batch and half an hour of rounds (an hour and a half)
 	$(BIN)/python benchmarks/figures.py --group robustness $(ARGS)

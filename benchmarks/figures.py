@@ -1,6 +1,7 @@
 """Run every script behind docs/measurements, and write their tables and docs/measurements/README.md.
 
     make figures                       # speed and answers, 90 minutes on two cores
+    make figures-runs                  # whole runs, ten times over, and fleets in containers: 40 minutes
     make figures-robustness            # faults, fuzz, kills, a long batch, half an hour of rounds: an hour and a half
     make figures-gates                 # a hundred real gates: three and a half hours
     python benchmarks/figures.py --only ledger omission    # these again
@@ -29,8 +30,8 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from benchmarks.shared.claims import verdict_line, write_index
 from benchmarks.shared.page import ROOT, TREES, changed, trees
 
-Group = Literal["figures", "robustness", "gates"]
-GROUPS: Final[tuple[Group, ...]] = ("figures", "robustness", "gates")
+Group = Literal["figures", "runs", "robustness", "gates"]
+GROUPS: Final[tuple[Group, ...]] = ("figures", "runs", "robustness", "gates")
 QUICK_DEADLINE_S: Final = 300.0
 END_S: Final = 60.0  # seconds that an interrupted script may take to stop what it started
 
@@ -50,7 +51,7 @@ class Script:
     needs: Literal["alone", "containers", "nothing"] = "alone"
 
 
-# Sizes are cut where the whole would take longer than 90 minutes. Less than its issue asks for is done by:
+# Sizes are cut where `figures` would take longer than 90 minutes. Less than its issue asks for is done by:
 # held_out_load: 1,000 tasks a case, the least with a p99, in place of 5,000 (the intervals allow for it);
 # known_functions: 20 s a function in place of a minute; break_even_agrees: 7 rounds a sweep in place of five minutes;
 # same_code and gate: 3,000 simulated pairs a figure in place of 10,000; pairs_alike: 25 rounds a run in place of 49.
@@ -77,12 +78,7 @@ SCRIPTS: Final = (
     Script("known_functions", 1200, ("--budget", "20")),
     Script("pairs_alike", 1200, ("--rounds", "25")),
     Script("power", 900),
-    Script("runs_alike", 1500),
-    Script("emulated_hosts", 900, ("--rounds", "6"), needs="containers"),
-    Script("task_map", 900, ("--rounds", "6"), needs="containers"),
-    Script("break_even_agrees", 1800, ("--rounds", "7")),
     Script("disturbance", 600, ("--rounds", "80")),
-    Script("notebook", 1200),
     Script("coverage", 1800, ("--cases", "4000"), needs="nothing"),
     Script("same_code", 1800, ("--pairs", "3000"), needs="nothing"),
     Script("gate", 1800, ("--gates", "3000"), needs="nothing"),
@@ -93,6 +89,11 @@ SCRIPTS: Final = (
     Script("clearance", 600, ("--cases", "4000"), needs="nothing"),
     Script("stations", 600, needs="nothing"),
     Script("queueing_theory", 300, needs="nothing"),
+    Script("runs_alike", 1500, group="runs"),
+    Script("break_even_agrees", 1800, ("--rounds", "7"), "runs"),
+    Script("notebook", 1200, group="runs"),
+    Script("emulated_hosts", 900, ("--rounds", "6"), "runs", "containers"),
+    Script("task_map", 900, ("--rounds", "6"), "runs", "containers"),
     Script("long_batch", 900, group="robustness"),
     Script("soak", 2700, group="robustness"),
     Script("faults", 5400, ("--times", "5"), group="robustness"),

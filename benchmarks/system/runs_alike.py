@@ -97,10 +97,11 @@ def of_results(page: Page, runs: Sequence[Run]) -> bool:
     return not false_runs and false_rows <= FALSE_ROWS * rows and found >= FOUND * slower
 
 
-def measured(runs: int, folder: Path) -> list[Path]:
+def measured(runs: int, folder: Path, quick: bool) -> list[Path]:
     """Return the result files of as many runs in a row."""
+    few = ("--rounds", "3") if quick else ()
     for _ in range(runs):
-        command = [sys.executable, "-m", "orchestrator", "run", "--output", str(folder)]
+        command = [sys.executable, "-m", "orchestrator", "run", "--output", str(folder), *few]
         subprocess.run(
             command, check=True, timeout=DEADLINE_S, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
@@ -115,7 +116,7 @@ def main() -> int:
     options = arguments.parse_args()
     page = Page(__file__, options, "compare.md")
     with tempfile.TemporaryDirectory() as folder:
-        files = options.results or measured(2 if options.quick else options.runs, Path(folder))
+        files = options.results or measured(2 if options.quick else options.runs, Path(folder), options.quick)
         runs = sorted(map(results.read, files), key=lambda run: run.started_at)
     met = of_results(page, runs)
     return page.verdict(
