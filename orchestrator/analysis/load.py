@@ -1,16 +1,16 @@
 """What tasks see at an arrival rate: their latency, and whether their backlog grows.
 
 Latencies of neighbouring tasks depend on each other, because they stand in the same queue. So both figures come from
-blocks of time: a quantile's interval resamples whole blocks (Kuensch, "The jackknife and the bootstrap for general
-stationary observations", Ann. Statist. 17, 1989; for quantiles Sun & Lahiri, Sankhya 68, 2006), and the backlog's
-growth has one value a block (batch means: Law, "Simulation Modeling and Analysis", 5th ed., 2015, sec. 9.5.3).
+blocks of time: `stats.block_intervals` for quantiles, and for the backlog's growth one value a block (batch means: Law,
+"Simulation Modeling and Analysis", 5th ed., 2015, sec. 9.5.3). `compare` resamples whole blocks (Kuensch, Ann. Statist.
+17, 1989; for quantiles Sun & Lahiri, Sankhya 68, 2006).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from math import ceil, isfinite, sqrt
+from math import ceil, inf, isfinite, sqrt
 from statistics import fmean
 from types import MappingProxyType
 from typing import Final, TypeAlias
@@ -19,7 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orchestrator.analysis.hops import LEGS
-from orchestrator.analysis.stats.bootstrap import RESAMPLES, SEED, bootstrapped
+from orchestrator.analysis.stats.block_intervals import blocked_quantile
+from orchestrator.analysis.stats.bootstrap import RESAMPLES, SEED
 from orchestrator.analysis.stats.intervals import ASKED_LEVEL
 from orchestrator.analysis.stats.student_t import quantile as student_quantile
 from orchestrator.model.findings import Estimate
@@ -30,7 +31,10 @@ Floats: TypeAlias = NDArray[np.float64]
 # The quantiles that are shown, and the fewest tasks that each needs: ten beyond it.
 QUANTILES: Final[Mapping[float, int]] = {q: round(10 / (1 - q)) for q in SHOWN_QUANTILES}
 FEWEST_TASKS: Final = min(QUANTILES.values())
-BLOCKS: Final = 15  # of equal length, of all samples, that the interval of a quantile resamples
+BLOCKS: Final = 15  # of equal length, of all samples, that `compare` resamples
+INTERVAL_BLOCKS: Final = 9  # of all samples, for the interval of a quantile
+LEAST_RELAXATIONS: Final = 100.0  # of the queue, that samples must last for an interval of any quantile,
+LEAST_BEYOND: Final = 8.0  # and so many of them with the queue beyond the quantile
 GROWTH_BLOCKS: Final = (
     9  # of all samples: longer ones tell better that a backlog does not grow, shorter ones that it does
 )
@@ -54,7 +58,8 @@ class LoadRow:
     """One cell at its arrival rate, over all rounds, the disturbed ones too.
 
     `latency_s` has an entry a quantile, `None` where too few tasks arrived or where too many had not ended by the end
-    of the sample. `growth` is by how much the backlog grew, as a share of the tasks that arrived.
+    of the sample. `needed_s` has, for the quantiles without an interval, the `--duration` that would give one, if any.
+    `growth` is by how much the backlog grew, as a share of the tasks that arrived.
     """
 
     cell: Cell
@@ -68,6 +73,7 @@ class LoadRow:
     unfinished: int  # withdrawn `DRAIN_S` after the last arrival
     achieved_per_s: float
     latency_s: Mapping[float, Estimate | None]
+    needed_s: Mapping[float, float]
     max_s: float | None
     lag_s: Mapping[float, float | None]  # how late the generator sent, by quantile
     backlog_at_end: int  # in the round with the largest
@@ -116,7 +122,8 @@ def load_row(result: CellResult, objective: Objective | None = None) -> LoadRow 
     times = [Times.of(trace) for _, trace in samples]
     latencies = np.concatenate([each.latency for each in times])
     durations_s = [trace.duration_s for _, trace in samples]
-    latency_s = latency_quantiles(list(zip(times, durations_s, strict=True)))
+    relaxation_s = queue_relaxation_s([trace for _, trace in samples], result.cell)
+    latency_s, needed_s = latency_quantiles(list(zip(times, durations_s, strict=True)), relaxation_s)
     growth = backlog_growth([trace for _, trace in samples])
     largest = float(latencies.max(initial=0.0))
     return LoadRow(
@@ -131,6 +138,7 @@ def load_row(result: CellResult, objective: Objective | None = None) -> LoadRow 
         unfinished=int(np.isinf(latencies).sum()),
         achieved_per_s=fmean(_achieved_per_s(trace) for _, trace in samples),
         latency_s=MappingProxyType(latency_s),
+        needed_s=MappingProxyType(needed_s),
         max_s=largest if len(latencies) and isfinite(largest) else None,
         lag_s=MappingProxyType(_lags(np.concatenate([each.lag for each in times]))),
         backlog_at_end=int(max(backlog(trace, [trace.duration_s])[0] for _, trace in samples)),
@@ -159,35 +167,69 @@ def promise_missed(run: Run, rows: Sequence[LoadRow]) -> bool:
     )
 
 
-def latency_quantiles(times: Sequence[tuple[Times, float]]) -> dict[float, Estimate | None]:
-    """Return each quantile of the latency over all rounds, with the interval of its resampled blocks.
+def queue_relaxation_s(traces: Sequence[Trace], cell: Cell) -> float | None:
+    """Return how long a queue takes to forget where it was; `None` without service times, infinite if it grows.
+
+    That of reflected Brownian motion, with Poisson arrivals and the measured services. Source: Whitt, "Planning
+    queueing simulations", Management Science 35, 1989.
+    """
+    services = np.concatenate([_seconds(each.service_us) for each in traces])
+    services = services[np.isfinite(services)]
+    if not len(services) or cell.rate_per_s is None:
+        return None
+    mean_s, variance = float(services.mean()), float(services.var())
+    utilisation = cell.rate_per_s * mean_s / cell.slots
+    if utilisation >= 1:
+        return inf
+    spread = 1 + (variance / mean_s**2 if mean_s else 0.0)
+    return 2 * utilisation * mean_s * spread / (cell.slots * (1 - utilisation) ** 2)
+
+
+def latency_quantiles(
+    times: Sequence[tuple[Times, float]], relaxation_s: float | None = None
+) -> tuple[dict[float, Estimate | None], dict[float, float]]:
+    """Return each quantile of the latency over all rounds, and the `--duration` that those without interval need.
 
     Args:
         times: of each sample, with its duration in seconds.
+        relaxation_s: of the queue; samples that are short beside it give no interval.
     """
-    ordered = np.sort(np.concatenate([each.latency for each, _ in times]))
-    drawn = resampled_latencies(times)
-    found: dict[float, Estimate | None] = {}
+    of_sample = ceil(INTERVAL_BLOCKS / len(times))
+    blocks = _blocks(times, of_sample)
+    latencies = np.concatenate([each.latency for each, _ in times])
+    order = np.argsort(latencies, kind="stable")
+    ordered, blocks = latencies[order], blocks[order]
+    span_s = sum(duration_s for _, duration_s in times)
+    found: dict[float, Estimate | None] = dict.fromkeys(QUANTILES)
+    needed_s: dict[float, float] = {}
     for quantile, fewest in QUANTILES.items():
-        point = _order_statistic(ordered, quantile) if len(ordered) >= fewest else np.inf
-        found[quantile] = None
-        if isfinite(point):
-            estimate = bootstrapped(point, drawn[quantile].tolist(), ceil(BLOCKS / len(times)) * len(times))
-            bounded = estimate.high is None or isfinite(estimate.high)
-            found[quantile] = estimate if bounded else Estimate(point)
-    return found
+        if len(ordered) < fewest or not isfinite(_order_statistic(ordered, quantile)):
+            continue
+        made = blocked_quantile(ordered, blocks, of_sample * len(times), quantile)
+        least = max(LEAST_RELAXATIONS, LEAST_BEYOND / (1 - quantile)) * (relaxation_s or 0.0)
+        longer = max(made.longer, least / span_s)
+        found[quantile] = made.estimate if longer <= 1 else Estimate(made.estimate.point)
+        if longer > 1 and isfinite(longer):
+            needed_s[quantile] = longer * span_s / len(times)
+    return found, needed_s
+
+
+def _blocks(times: Sequence[tuple[Times, float]], of_sample: int) -> NDArray[np.int64]:
+    """Return the block of each task: each sample has so many, of equal length."""
+    return np.concatenate(
+        [
+            number * of_sample
+            + np.minimum(of_sample - 1, each.planned * (of_sample / duration_s)).astype(np.int64)
+            for number, (each, duration_s) in enumerate(times)
+        ]
+    )
 
 
 def resampled_latencies(times: Sequence[tuple[Times, float]], seed: int = SEED) -> dict[float, Floats]:
     """Return the quantiles of the latency in `RESAMPLES` draws of blocks, over all rounds."""
     of_sample = ceil(BLOCKS / len(times))
-    blocks = [
-        number * of_sample
-        + np.minimum(of_sample - 1, each.planned * (of_sample / duration_s)).astype(np.int64)
-        for number, (each, duration_s) in enumerate(times)
-    ]
     latencies = np.concatenate([each.latency for each, _ in times])
-    return resampled_quantiles(latencies, np.concatenate(blocks), of_sample * len(times), seed)
+    return resampled_quantiles(latencies, _blocks(times, of_sample), of_sample * len(times), seed)
 
 
 def resampled_quantiles(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from math import ceil
 from typing import Final
 
 from orchestrator.analysis.analyse import Findings
@@ -188,10 +189,20 @@ def load_sentences(findings: Findings) -> list[str]:
         if objective is not None:
             sentences.append(f"{name}: {_of_promise(rows, objective)}")
         sentences.append(f"{name}: {_of_backlog(rows)}")
+        sentences += [f"{name}: {_too_short(row)}" for row in rows if row.needed_s]
         gone = [f"{_gone(row)} at {per_second(row.rate_per_s)}" for row in rows if row.lost or row.unfinished]
         if gone:
             sentences.append(f"{name}: {listed(gone)}")
     return sentences
+
+
+def _too_short(row: LoadRow) -> str:
+    """Return which quantiles have no interval, and the `--duration` that would give each of them one."""
+    needed = [
+        f"{quantile_name(q)} (--duration {10 * ceil(duration_s / 10)})"
+        for q, duration_s in row.needed_s.items()
+    ]
+    return f"at {per_second(row.rate_per_s)} the samples are too short for an interval of {listed(needed)}"
 
 
 def _gone(row: LoadRow) -> str:

@@ -13,6 +13,7 @@ from orchestrator.analysis.load import (
     backlog_growth,
     latency_quantiles,
     load_row,
+    queue_relaxation_s,
     resampled_quantiles,
 )
 from orchestrator.analysis.queueing.waits import waits_s
@@ -110,11 +111,35 @@ def test_the_interval_of_a_quantile_is_wide_where_latencies_come_in_bursts():
     alike = [0.1 + 0.1 * (number % 10) for number in range(1000)]
     in_bursts = sorted(alike)  # the same latencies, each in a block of its own
     calm, bursts = (
-        latency_quantiles([(Times.of(trace(planned, each)), 10.0)])[0.5] for each in (alike, in_bursts)
+        latency_quantiles([(Times.of(trace(planned, each)), 10.0)])[0][0.5] for each in (alike, in_bursts)
     )
     assert calm.point == pytest.approx(bursts.point)
     assert calm.high - calm.low < 0.11
     assert bursts.high - bursts.low > 0.3
+
+
+def test_samples_that_are_short_beside_the_memory_of_the_queue_give_no_interval_but_the_duration_that_would():
+    planned = every(0.01, begin_s=0.0)
+    latencies = [0.1 + 0.1 * (number % 10) for number in range(1000)]
+    times = [(Times.of(trace(planned, latencies)), 10.0)]
+    found, needed_s = latency_quantiles(times, relaxation_s=0.1)  # 100 of them, which is enough up to 8/(1-q)
+    assert [q for q, each in found.items() if each.low is not None] == [0.5, 0.9]
+    assert needed_s == pytest.approx({0.95: 16.0, 0.99: 80.0})
+    found, needed_s = latency_quantiles(times, relaxation_s=np.inf)
+    assert [each.low for each in found.values()] == [None] * 4
+    assert needed_s == {}
+
+
+def test_a_queue_remembers_the_longer_the_busier_its_slots_and_the_less_alike_its_tasks():
+    def memory_s(*services_s: float, slots: int = 1) -> float:
+        of = trace([0.1 * n for n in range(len(services_s))], [1.0] * len(services_s))
+        of = replace(of, service_us=tuple(round(1e6 * each) for each in services_s))
+        return queue_relaxation_s([of], replace(CELL, slots=slots, rate_per_s=10.0))
+
+    assert memory_s(0.08, 0.08) == pytest.approx(2 * 0.8 * 0.08 / 0.2**2)
+    assert memory_s(0.0, 0.16) == pytest.approx(2 * memory_s(0.08, 0.08))
+    assert memory_s(0.08, 0.08, slots=2) == pytest.approx(2 * 0.4 * 0.08 / (2 * 0.6**2))
+    assert memory_s(0.1, 0.1) == np.inf
 
 
 def test_more_tasks_than_the_grid_has_places_give_nearly_the_same_quantiles():

@@ -155,3 +155,17 @@ def test_a_promise_that_too_few_tasks_leave_open_is_said_to_be_open():
     run = load_run(at_rate(THREADS, 10.0, 0.09, rounds=1), objective=PROMISE)
     (promised, _) = load_sentences(analyse(run))
     assert promised.endswith(": too few tasks arrived to judge p95 within 40.0 ms at 10/s")
+
+
+def test_samples_too_short_for_an_interval_are_told_with_the_duration_that_would_give_one():
+    result = at_rate(THREADS, 40.0, 0.1)  # for 10 s in each of 3 rounds
+    busy = tuple(
+        replace(each, trace=replace(each.trace, service_us=(40_000,) * len(each.trace.planned_us)))
+        for each in result.open_loops
+    )
+    findings = analyse(load_run(replace(result, open_loops=busy)))  # on 2 slots: 80 % busy
+    assert (
+        "at 40/s the samples are too short for an interval of p50 (--duration 30), p90 (--duration 30), "
+        in " ".join(load_sentences(findings))
+    )
+    assert all(each is None or each.low is None for each in findings.load[0].latency_s.values())
