@@ -50,18 +50,20 @@ THREE = (Stretch(0, 9, 1.2), Stretch(10, 19, 0.9), Stretch(20, 48, 1.1))
         (
             Observation("too wide", WIDE),
             9,
-            ": the interval is 9 % too wide for a verdict; about 9 more rounds would decide it in 8 of 10 cases",
+            ": the interval is 1.09 times as wide as a verdict allows; about 9 more rounds would decide it in 8 of 10 "
+            "cases",
         ),
         (
             Observation("too wide", WIDE),
             None,
-            ": the interval is 9 % too wide for a verdict, and no reasonable number of rounds would decide it",
+            ": the interval is 1.09 times as wide as a verdict allows, and no reasonable number of rounds would decide "
+            "it",
         ),
         (
             Observation("too wide for a tie", {**WIDE, "excess": 1.4}),
             30,
-            ": less than 5 % apart so far, but the interval is 140 % too wide to call it a tie; about 30 more rounds "
-            "would decide it in 8 of 10 cases",
+            ": less than 5 % apart so far, but the interval is 2.4 times as wide as a tie allows; about 30 more "
+            "rounds would decide it in 8 of 10 cases",
         ),
         (
             Observation("changed", {**WIDE, "changes": THREE[1:]}),
