@@ -8,16 +8,15 @@ started, used and ended, in a fresh order, so that no other engine's workers run
 
 - Start-up: from starting the workers to the first result.
 - No-op: 300 tasks sent one by one, then every result awaited. A task only writes its number down.
-- METG(50 %): a slot's time for a task (wall x slots / tasks) at which half of it is the task's own work. 150 tasks
-compute for as many seconds of processor time as a no-op took of a slot; the rest of the slot's time is the overhead.
-150 tasks of that length measure it again: METG is twice this overhead. The table shows their efficiency, which is one
-half if the overhead does not depend on the length.
+- METG(50 %): a slot's time for a task (wall x slots / tasks) of which half is the task's own work. 150 tasks compute
+for as many seconds of processor time as a no-op took of a slot. A line through both gives the length with an
+efficiency of one half, and METG is twice that length. 150 tasks of this length check it: the table shows their share.
 - A second table sends tasks without results (`VARIANTS`), because others who measured dramatiq did. A thousand tasks
 are sent before the workers start, and timed from the first that runs to the last; then a thousand more to the workers
 that wait. What tasks write down tells when they ran. Six rounds.
 
 Every task must have run exactly once, by what the tasks wrote down, and returned its own number; otherwise the
-script ends. Takes six minutes, with --quick one and a half.
+script ends. Takes six minutes, with --quick one.
 """
 
 from __future__ import annotations
@@ -88,9 +87,21 @@ VARIANTS = {
     "dramatiq, 2 processes of 8 threads": Variant(DRAMATIQ, ("--threads", "8")),
     "dramatiq, 1 process of 10 threads": Variant(DRAMATIQ, ("--processes", "1", "--threads", "10")),
 }
-ROUNDS, VARIANT_ROUNDS, QUICK_ROUNDS = 7, 6, 1
-NOOPS, SPINS, WARM_UP, FLOOD = 300, 150, 20, 1000
-SLOTS = 2
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """Rounds of both tables, and tasks in a batch."""
+
+    rounds: int = 7
+    variant_rounds: int = 6
+    noops: int = 300
+    spins: int = 150
+    flood: int = 1000
+
+
+QUICK = Sizes(1, 1, 50, 20, 100)
+SLOTS, WARM_UP = 2, 20
 END_S = 30.0
 
 FIRST_S = 60.0  # seconds until an engine without an answer counts as broken
@@ -208,59 +219,60 @@ class Bench:
 Samples = dict[str, dict[str, dict[int, float]]]  # by what was measured, engine and round
 
 
-def measured(bench: Bench, clients: Mapping[str, Client], rounds: int) -> Samples:
+def measured(bench: Bench, clients: Mapping[str, Client], sizes: Sizes) -> Samples:
     """Start, use and end every engine once per round."""
     found: Samples = {
         what: {engine: {} for engine in ENGINES} for what in ("start-up", "noops", "metg", "efficiency")
     }
-    for round_, engine in shuffled("engines", ENGINES, rounds):
+    for round_, engine in shuffled("engines", ENGINES, sizes.rounds):
         client = clients[ENGINES[engine]]
         began = time.perf_counter()
         names = bench.start(client.commands, f"{ENGINES[engine]}-{round_}")
         bench.seconds(client, "noops", 1)
         found["start-up"][engine][round_] = time.perf_counter() - began
         bench.seconds(client, "noops", WARM_UP)
-        noop_s = bench.seconds(client, "noops", NOOPS) / NOOPS
+        noop_s = bench.seconds(client, "noops", sizes.noops) / sizes.noops
         found["noops"][engine][round_] = noop_s
-        metg_s, efficiency = granularity(bench, client, noop_s)
+        metg_s, efficiency = granularity(bench, client, noop_s, sizes.spins)
         found["metg"][engine][round_], found["efficiency"][engine][round_] = metg_s, efficiency
         bench.stop(names)
     return found
 
 
-def granularity(bench: Bench, client: Client, noop_s: float) -> tuple[float, float]:
+def granularity(bench: Bench, client: Client, noop_s: float, spins: int) -> tuple[float, float]:
     """Return METG(50 %) in seconds, and the efficiency with tasks of half of it."""
-    overhead_s, efficiency = SLOTS * noop_s, 0.0
-    for _ in range(2):
-        length_s = overhead_s
-        slot_s = SLOTS * bench.seconds(client, "spins", SPINS, length_s) / SPINS
-        overhead_s, efficiency = slot_s - length_s, length_s / slot_s
-    return 2 * overhead_s, efficiency
+    empty_s = SLOTS * noop_s
+    more = (SLOTS * bench.seconds(client, "spins", spins, empty_s) / spins - empty_s) / empty_s
+    # Half of a slot's time, empty_s + more x length, is the length. At most four times the overhead: `more` is 2 where
+    # other processes take half of the processors.
+    length_s = empty_s / max(2 - more, 0.25)
+    slot_s = SLOTS * bench.seconds(client, "spins", spins, length_s) / spins
+    return 2 * length_s, length_s / slot_s
 
 
-def flooded(bench: Bench, clients: Mapping[str, Client], rounds: int) -> Samples:
+def flooded(bench: Bench, clients: Mapping[str, Client], sizes: Sizes) -> Samples:
     """Send tasks without results, before and after the workers of each variant start."""
     found: Samples = {
         what: {variant: {} for variant in VARIANTS} for what in ("sending", "draining", "waiting")
     }
-    size = sum(len(f"{number}\n") for number in range(FLOOD))
-    for round_, name in shuffled("without results", VARIANTS, rounds):
+    size = sum(len(f"{number}\n") for number in range(sizes.flood))
+    for round_, name in shuffled("without results", VARIANTS, sizes.variant_rounds):
         variant, index = VARIANTS[name], [*VARIANTS].index(name)
         client = clients[variant.app]
         bench.marks.write_bytes(b"")
-        found["sending"][name][round_] = client.seconds("sends", FLOOD) / FLOOD
+        found["sending"][name][round_] = client.seconds("sends", sizes.flood) / sizes.flood
         commands = [
             [*command, *variant.arguments] for command in client.commands for _ in range(variant.workers)
         ]
         names = bench.start(commands, f"variant-{index}-{round_}", **variant.environment)
         began = bench.wait_for(1)
-        found["draining"][name][round_] = (bench.wait_for(size) - began) / FLOOD
-        bench.check(FLOOD)
+        found["draining"][name][round_] = (bench.wait_for(size) - began) / sizes.flood
+        bench.check(sizes.flood)
         bench.marks.write_bytes(b"")
         began = time.perf_counter()
-        client.seconds("sends", FLOOD)
-        found["waiting"][name][round_] = (bench.wait_for(size) - began) / FLOOD
-        bench.check(FLOOD)
+        client.seconds("sends", sizes.flood)
+        found["waiting"][name][round_] = (bench.wait_for(size) - began) / sizes.flood
+        bench.check(sizes.flood)
         bench.stop(names)
     return found
 
@@ -334,6 +346,7 @@ def main() -> int:
     """Print the table."""
     options = parser(__doc__).parse_args()
     page = Page(__file__, options, DOCUMENT)
+    sizes = QUICK if options.quick else Sizes()
     with ExitStack() as stack:
         processes = stack.enter_context(ChildProcesses())
         url = start_broker(processes).replace("redis+socket://", "unix://", 1)
@@ -342,10 +355,10 @@ def main() -> int:
         with mock.patch.dict("os.environ", bench.environment):
             clients = {app: stack.enter_context(Client(app)) for app in apps}
         settings = {engine: clients[app].settings for engine, app in ENGINES.items()}
-        lines = table(measured(bench, clients, QUICK_ROUNDS if options.quick else ROUNDS), settings)
-        variants = flooded(bench, clients, QUICK_ROUNDS if options.quick else VARIANT_ROUNDS)
-    says = f"{NOOPS} empty tasks and {SPINS} that compute; 95 % intervals in brackets. With {packages()}."
-    more = f"{FLOOD:,} empty tasks without results, in milliseconds a task; 95 % intervals in brackets."
+        lines = table(measured(bench, clients, sizes), settings)
+        variants = flooded(bench, clients, sizes)
+    says = f"{sizes.noops} empty tasks and {sizes.spins} that compute; 95 % intervals in brackets. With {packages()}."
+    more = f"{sizes.flood:,} empty tasks without results, in milliseconds a task; 95 % intervals in brackets."
     for line in (*lines, "", says, "", *variants_table(variants), "", more):
         page.say(line)
     return page.end()
