@@ -7,11 +7,15 @@ import sys
 import tempfile
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 from orchestrator.commands.signature import option
 from orchestrator.errors import UsageError
 from orchestrator.planning.options import TOLERANCE
+from worker.redaction import escape_control, redact_url
+
+if TYPE_CHECKING:
+    from orchestrator.model.runs import Run  # loads pydantic, which --help can do without
 
 BUDGET_S: Final = 90.0  # seconds that a gate takes, about
 ROUNDS: Final = 40  # planned; as many pairs of samples in each row
@@ -97,9 +101,14 @@ def gate(
             with progress() as watcher:
                 take_turns(asked, files, watcher)
         finally:
-            runs = [replace(results.read(path), command="gate") for path in files.values() if path.exists()]
-            for run in runs:
-                results.write(run, Path(output) / results.file_name(run))
+            runs = []
+            for name, path in files.items():
+                if path.exists():
+                    run = _as_gate(results.read(path))
+                    saved = Path(output) / results.file_name(run)
+                    results.write(run, saved)
+                    sys.stderr.write(f"result of {name}: {escape_control(str(saved))}\n")
+                    runs.append(run)
             if len(runs) == len(files):
                 found = judged(*runs)
                 code = int(found.regression or not found.judged)
@@ -109,6 +118,12 @@ def gate(
                 else:
                     sys.stdout.write(reports.GATE_REPORTS[format_](found, *runs))
         return code
+
+
+def _as_gate(run: Run) -> Run:
+    """A side's run with the command line that repeats it."""
+    plan = replace(run.plan, arguments=tuple(map(redact_url, sys.argv[1:])))
+    return replace(run, command="gate", plan=plan)
 
 
 def _same_path(inputs: str) -> str:

@@ -26,6 +26,8 @@ ANSWERS: Final[dict[VerdictWord, str]] = {
     "invalid": "Outputs were missing or wrong in {}",
 }
 
+GATE: Final = "The other side has a result file of its own; 'orchestrator compare' takes both."
+
 
 @dataclass(frozen=True, slots=True)
 class Headline:
@@ -52,7 +54,9 @@ def answer_text(findings: Findings) -> AnswerText:
 
 def headline(findings: Findings) -> Headline:
     """Say whether Celery helps, and what to use; of a sweep, from where on it does."""
-    axis = findings.run.plan.axis
+    axis, function = findings.run.plan.axis, findings.run.plan.function
+    if findings.run.command == "gate" and function is not None:
+        return Headline(f"One side of a gate: {function.name}", GATE)
     if axis == "work" and (said := granularity_headline(findings.granularities)) is not None:
         pays = "; ".join(_beats_where(each, findings.run) for each in distinct(findings.sweeps))
         return Headline(said[0], f"{said[1]} {_sentence_of(pays)}".strip() if pays else said[1])

@@ -107,6 +107,12 @@ def test_sentences_name_the_function_and_the_options_that_it_has() -> None:
     assert any("more --inputs or a larger --budget" in text for text in told)
 
 
+def test_the_page_of_one_side_of_a_gate_says_where_the_other_is() -> None:
+    said = headline(analyse(replace(made(COMPUTES, serial=0.1), command="gate")))
+    assert said.text == "One side of a gate: jobs:f"
+    assert "'orchestrator compare' takes both" in said.lead
+
+
 def test_a_function_is_introduced_with_how_often_it_will_be_called() -> None:
     plan = replace(made(WAITS, serial=0.1).plan, rounds=11)
     assert introduction(plan, WAITS) == (
