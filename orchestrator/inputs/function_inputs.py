@@ -93,7 +93,7 @@ def _json_lines(path: Path) -> Iterator[Any]:
 def _json_document(path: Path) -> Iterator[Any]:
     lines = shlex.quote(str(path.with_suffix(".jsonl")))
     raise InputsError(
-        f"--inputs {path} is one JSON document, and inputs are JSON values a line; for those of a list: "
+        "it is one JSON document, and inputs are a JSON value a line; to make lines of a list: "
         f"jq -c '.[]' {shlex.quote(str(path))} > {lines}, and --inputs {lines}"
     )
 

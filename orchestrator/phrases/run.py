@@ -138,9 +138,8 @@ def warning_count(findings: Findings) -> str:
 def conditions_sentence(findings: Findings) -> str:
     """Return what difference the run could have found, and under what load; empty if neither is known."""
     found, load = findings.smallest_difference, findings.other_load
-    return " ".join(
-        [*([smallest_sentence(found)] if found else []), *([load_sentence(load)] if load else [])]
-    )
+    smallest = [smallest_sentence(found, len(findings.run.stages))] if found else []
+    return " ".join([*smallest, *([load_sentence(load)] if load else [])])
 
 
 def plan_facts(run: Run) -> list[tuple[str, str]]:

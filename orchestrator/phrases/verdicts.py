@@ -129,10 +129,11 @@ def load_sentence(load: OtherLoad) -> str:
     return f"Measured while other processes took {percent(load.usual)} of the CPU time{most}."
 
 
-def smallest_sentence(share: float) -> str:
-    """Return the smallest difference that a run could have found in every stage."""
+def smallest_sentence(share: float, stages: int) -> str:
+    """Return the smallest difference that a run could have found, in every one of its stages."""
     size = percent(share) if share < 1 else f"{number(1 + share, 2)} times"
-    return f"A difference of {size} would have been found in every stage, in 8 of 10 such runs."
+    where = " in every stage" if stages > 1 else ""
+    return f"A difference of {size} would have been found{where}, in 8 of 10 such runs."
 
 
 def _loaded(verdict: Verdict) -> str:

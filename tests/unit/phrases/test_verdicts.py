@@ -105,10 +105,14 @@ def test_a_run_says_under_what_load_it_was_measured_and_what_it_could_have_found
     assert load_sentence(OtherLoad(0.03, 0.12)) == (
         "Measured while other processes took 3 % of the CPU time, up to 12 % in a round."
     )
-    assert smallest_sentence(0.09) == (
+    assert (
+        smallest_sentence(0.09, stages=1)
+        == "A difference of 9 % would have been found, in 8 of 10 such runs."
+    )
+    assert smallest_sentence(0.09, stages=4) == (
         "A difference of 9 % would have been found in every stage, in 8 of 10 such runs."
     )
 
 
 def test_a_large_difference_is_a_factor() -> None:
-    assert smallest_sentence(1.2).startswith("A difference of 2.2 times would have been found")
+    assert smallest_sentence(1.2, 1).startswith("A difference of 2.2 times would have been found")
