@@ -100,10 +100,10 @@ ROUNDS_RULE: Final = f"an interval needs {FEWEST_ROUNDS} rounds and a verdict {V
 LACKS: Final[Mapping[str, Callable[..., str]]] = {
     "too few rounds": lambda rounds, needed: ROUNDS_RULE,
     "too wide": lambda ratio, margin, excess, changes: (
-        f"the interval is {number(1 + excess)} times as wide as a verdict allows"
+        f"the interval is {number(1 + excess, 2)} times as wide as a verdict allows"
     ),
     "too wide for a tie": lambda ratio, margin, excess, changes: (
-        f"less than {percent(margin)} apart so far, but the interval is {number(1 + excess)} times as wide as a tie "
+        f"less than {percent(margin)} apart so far, but the interval is {number(1 + excess, 2)} times as wide as a tie "
         "allows"
     ),
     "changed": _lacks_steadiness,

@@ -50,13 +50,13 @@ THREE = (Stretch(0, 9, 1.2), Stretch(10, 19, 0.9), Stretch(20, 48, 1.1))
         (
             Observation("too wide", WIDE),
             9,
-            ": the interval is 1.09 times as wide as a verdict allows; about 9 more rounds would decide it in 8 of 10 "
+            ": the interval is 1.1 times as wide as a verdict allows; about 9 more rounds would decide it in 8 of 10 "
             "cases",
         ),
         (
             Observation("too wide", WIDE),
             None,
-            ": the interval is 1.09 times as wide as a verdict allows, and no reasonable number of rounds would decide "
+            ": the interval is 1.1 times as wide as a verdict allows, and no reasonable number of rounds would decide "
             "it",
         ),
         (
