@@ -2,9 +2,16 @@ from itertools import combinations, permutations, product
 
 import numpy as np
 import pytest
-from scipy import stats
 
 from orchestrator.analysis.stats import exact_tests
+
+
+@pytest.fixture(scope="module")
+def stats():
+    # Imported here: it takes a second, which each process of the test run would spend to collect the tests.
+    from scipy import stats  # noqa: PLC0415
+
+    return stats
 
 
 @pytest.mark.parametrize("n", [1, 2, 5, 7, 9])
@@ -15,7 +22,7 @@ def test_signed_rank_equals_the_enumeration_of_all_signs(n: int) -> None:
 
 
 @pytest.mark.parametrize("n", [5, 8, 9, 20])
-def test_signed_rank_equals_scipys_exact_test(n: int) -> None:
+def test_signed_rank_equals_scipys_exact_test(stats, n: int) -> None:
     values = np.arange(1, n + 1) * np.where(np.arange(n) % 3 == 0, -1.0, 1.0)
     statistic = int(-values[values < 0].sum())
     expected = stats.wilcoxon(values, alternative="greater", method="exact").pvalue
@@ -30,7 +37,7 @@ def test_rank_sum_equals_the_enumeration_of_all_orders(m: int, n: int) -> None:
 
 
 @pytest.mark.parametrize(("m", "n"), [(5, 5), (7, 9), (20, 15)])
-def test_rank_sum_equals_scipys_exact_test(m: int, n: int) -> None:
+def test_rank_sum_equals_scipys_exact_test(stats, m: int, n: int) -> None:
     low, high = np.arange(m) * 2.0, np.arange(n) * 2.0 + m / 2 + 0.3
     outcome = stats.mannwhitneyu(low, high, alternative="less", method="exact")
     assert exact_tests.rank_sum(m, n)[int(outcome.statistic)] == pytest.approx(outcome.pvalue, rel=1e-9)
@@ -43,7 +50,7 @@ def test_kendall_equals_the_enumeration_of_all_orders(n: int) -> None:
     np.testing.assert_allclose(expected, exact_tests.kendall(n), rtol=1e-12)
 
 
-def test_kendall_equals_scipys_exact_test() -> None:
+def test_kendall_equals_scipys_exact_test(stats) -> None:
     values = [1, 3, 2, 5, 4, 6, 8, 7, 9]
     expected = stats.kendalltau(range(9), values, method="exact", alternative="greater").pvalue
     assert exact_tests.kendall(9)[3] == pytest.approx(expected, rel=1e-12)
