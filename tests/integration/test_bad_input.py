@@ -6,8 +6,6 @@ import io
 import os
 import pickle
 import socket
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -26,6 +24,7 @@ from orchestrator.strategies.processes import Processes
 from orchestrator.strategies.serial import Serial
 from orchestrator.strategies.threads import Threads
 from orchestrator.strategies.vectorized import Vectorized
+from tests.command_line import orchestrator
 from tests.conformance import BROKEN_PIXELS, outcomes_of
 from tests.fuzz.corrupt_pictures import bad_pictures
 from worker.contract import Outcome, Payload, Task
@@ -179,8 +178,7 @@ def test_the_password_in_the_url_of_a_broker_is_not_shown(tmp_path: Path) -> Non
         ("scale", f"--broker={query}"): 2,
     }
     for command, code in commands.items():
-        program = [sys.executable, "-m", "orchestrator", *command]
-        done = subprocess.run(program, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+        done = orchestrator(*command, cwd=tmp_path)
         assert done.returncode == code
         assert "hunter2" not in done.stdout + done.stderr
         assert "somebody" not in done.stdout + done.stderr

@@ -22,13 +22,15 @@ from orchestrator.inputs.synthetic import encode, photograph
 from orchestrator.planning.options import Options
 from orchestrator.strategies import STRATEGIES
 from orchestrator.strategies.serial import Serial
+from tests.command_line import orchestrator
+from tests.waiting import until
 
 FEW = ["--images", "3", "--rounds", "1", "--warmup", "0", "--slots", "2"]
 SMALL = [*FEW, "--size", "32x24", "--latency-ms", "0"]
 
 
-def orchestrator(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    """Run a command to its end, as from a shell, with no terminal."""
+def orchestrator_process(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    """Run a command as `tests.command_line` does, in a process of its own."""
     command = [sys.executable, "-m", "orchestrator", *arguments]
     return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=120, check=False)
 
@@ -48,6 +50,7 @@ def left_behind(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     before = children()
     with tempfile.TemporaryDirectory(prefix="be-") as folder:  # a short path: sockets lie in there
         monkeypatch.setenv("TMPDIR", folder)
+        monkeypatch.setattr(tempfile, "tempdir", folder)
         yield
         assert (children() - before, [entry.name for entry in Path(folder).iterdir()]) == (set(), [])
 
@@ -71,7 +74,7 @@ def test_a_sweep_of_the_work_chooses_its_lengths_and_measures_again_near_the_cro
 
 @pytest.mark.usefixtures("left_behind")
 def test_run_compares_everything_and_exits_0(tmp_path):
-    done = orchestrator("run", *SMALL, cwd=tmp_path)
+    done = orchestrator_process("run", *SMALL, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     result = only_result(tmp_path)
     assert result["complete"] is True
@@ -106,7 +109,7 @@ def test_report_renders_a_saved_result_in_every_format(tmp_path):
 
 def test_a_url_that_fails_is_the_same_failure_in_every_strategy_and_the_run_exits_1(tmp_path, origin_url):
     template = f"{origin_url}/images/{{i}}.jpg"  # the origin has 6
-    done = orchestrator(
+    done = orchestrator_process(
         "run", *FEW, "--images", "7", "--source", template, "--stage", "download", cwd=tmp_path
     )
     assert done.returncode == 1
@@ -125,7 +128,7 @@ def test_a_picture_that_does_not_decode_fails_and_the_others_go_on(tmp_path):
     for i in range(2):
         (folder / f"{i}.jpg").write_bytes(encode(photograph(1, i, 40, 24)))
     (folder / "2.jpg").write_bytes(b"GIF89a, or so it says")
-    done = orchestrator("run", *FEW, "--images", "5", "--source", str(folder), cwd=tmp_path)
+    done = orchestrator_process("run", *FEW, "--images", "5", "--source", str(folder), cwd=tmp_path)
     assert done.returncode == 1
     assert f"source {folder} has 3 pictures: each batch has 3 images, not 5\n" in done.stderr
     assert done.stdout.startswith("3 images from")
@@ -176,12 +179,23 @@ def test_a_mistake_gets_one_line_and_its_exit_code(tmp_path, arguments, code, wo
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 @pytest.mark.usefixtures("left_behind")
 def test_an_interrupted_run_saves_what_was_measured_and_exits_130(tmp_path, number):
-    command = [sys.executable, "-m", "orchestrator", "run", *SMALL, "--rounds", "1000", "--stage", "decode"]
+    command = [
+        sys.executable,
+        "-m",
+        "orchestrator",
+        "run",
+        *SMALL,
+        "--slots",
+        "1",
+        "--rounds",
+        "1000",
+        "--stage",
+        "decode",
+    ]
     child = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     results = tmp_path / "results"
     with child:
-        while child.poll() is None and not (results.is_dir() and list(results.glob("2*.json"))):
-            os.sched_yield()
+        until(lambda: child.poll() is not None or list(results.glob("2*.json")), "a result", 90)
         child.send_signal(number)
         _, errors = child.communicate(timeout=30)
     assert child.returncode == 130, errors
@@ -212,8 +226,7 @@ def test_a_run_whose_terminal_goes_saves_its_result_and_report(tmp_path):
     ours, theirs = os.openpty()
     child = subprocess.Popen(command, cwd=tmp_path, stdin=theirs, stdout=theirs, stderr=theirs)
     os.close(theirs)
-    while child.poll() is None and not (results.is_dir() and list(results.glob("2*.json"))):
-        os.sched_yield()
+    until(lambda: child.poll() is not None or list(results.glob("2*.json")), "a result", 90)
     os.close(ours)
     child.send_signal(signal.SIGHUP)
     assert child.wait(timeout=30) == 130

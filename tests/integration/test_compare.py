@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,13 +10,8 @@ import pytest
 
 from orchestrator import results
 from orchestrator.model.runs import Run
+from tests.command_line import orchestrator
 from tests.unit.analysis.made_runs import REDIS, THREADS, run_at, run_of_kernels
-
-
-def compare(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    """Run the command to its end, as from a shell, with no terminal."""
-    command = [sys.executable, "-m", "orchestrator", "compare", *arguments]
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=60, check=False)
 
 
 @pytest.fixture
@@ -47,35 +40,38 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize(("new", "code"), [("old", 0), ("faster", 0), ("slower", 1)])
 def test_only_a_regression_exits_1(folder: Path, new: str, code: int) -> None:
-    done = compare("old.json", f"{new}.json", cwd=folder)
+    done = orchestrator("compare", "old.json", f"{new}.json", cwd=folder)
     assert (done.returncode, done.stderr) == (code, "")
     assert max(map(len, done.stdout.splitlines())) <= 80
     assert "\x1b" not in done.stdout
 
 
 def test_json_is_the_document_and_nothing_else(folder: Path) -> None:
-    done = compare("old.json", "slower.json", "--json", cwd=folder)
+    done = orchestrator("compare", "old.json", "slower.json", "--json", cwd=folder)
     assert (done.returncode, done.stderr) == (1, "")
     assert [each["change"] for each in json.loads(done.stdout)["changes"]][:3] == [
         "same",
         "same",
         "regression",
     ]
-    assert compare("old.json", "slower.json", "--format", "json", cwd=folder).stdout == done.stdout
+    assert (
+        orchestrator("compare", "old.json", "slower.json", "--format", "json", cwd=folder).stdout
+        == done.stdout
+    )
 
 
 def test_markdown_is_a_table(folder: Path) -> None:
-    done = compare("old.json", "slower.json", "--format", "markdown", cwd=folder)
+    done = orchestrator("compare", "old.json", "slower.json", "--format", "markdown", cwd=folder)
     assert done.returncode == 1
     assert "| **regression** | grayscale | numpy | celery redis/4 | 2 |" in done.stdout
 
 
 def test_another_version_is_refused_with_the_remedy_that_then_works(folder: Path) -> None:
-    refused = compare("old.json", "elsewhere.json", cwd=folder)
+    refused = orchestrator("compare", "old.json", "elsewhere.json", cwd=folder)
     assert (refused.returncode, refused.stdout) == (2, "")
     assert "Python 3.13.1 and 3.14.0" in refused.stderr
     assert "use --across" in refused.stderr
-    done = compare("old.json", "elsewhere.json", "--across", cwd=folder)
+    done = orchestrator("compare", "old.json", "elsewhere.json", "--across", cwd=folder)
     assert done.returncode == 0
     assert "across: Python 3.13.1 and 3.14.0" in done.stdout
 
@@ -101,7 +97,7 @@ def test_another_version_is_refused_with_the_remedy_that_then_works(folder: Path
     ],
 )
 def test_a_mistake_gets_one_line_and_exits_2(folder: Path, arguments: list[str], words: str) -> None:
-    done = compare(*arguments, cwd=folder)
+    done = orchestrator("compare", *arguments, cwd=folder)
     assert (done.returncode, done.stdout) == (2, "")
     assert words in done.stderr
     assert len(done.stderr.splitlines()) == 1

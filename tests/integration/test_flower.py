@@ -12,7 +12,6 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
-from pathlib import Path
 from threading import Thread
 
 import psutil
@@ -27,6 +26,7 @@ from orchestrator.fleet.fleet import Fleet
 from orchestrator.fleet.flower import Access, start_flower
 from orchestrator.inputs.synthetic import encode, photograph
 from orchestrator.strategies.celery import Celery
+from tests.command_line import orchestrator
 from worker.contract import Task
 
 PICTURE = photograph(1, 0, 32, 24)
@@ -164,13 +164,13 @@ def test_another_port_is_used_if_the_default_one_is_taken():
 
 
 def test_doctor_reports_where_flower_is_up(access, tmp_path):
-    done = doctor(tmp_path, "--flower-url", access.url)
+    done = orchestrator("doctor", "--flower-url", access.url, cwd=tmp_path)
     assert f"flower: up at {access.url}, with a password" in done.stdout
     assert done.returncode == 0
 
 
 def test_doctor_does_not_fail_without_flower_and_says_how_to_start_one(tmp_path):
-    done = doctor(tmp_path, environment={"BREAKEVEN_FLOWER_URL": "http://127.0.0.1:1"})
+    done = orchestrator("doctor", cwd=tmp_path, BREAKEVEN_FLOWER_URL="http://127.0.0.1:1")
     assert "note    flower: not up at http://127.0.0.1:1\n        -> start it with" in done.stdout
     assert done.returncode == 0
 
@@ -247,15 +247,5 @@ def test_on_a_terminal_flower_stays_until_enter_or_ctrl_c(tmp_path, how):
     ],
 )
 def test_flower_with_nothing_to_show_is_a_usage_error(tmp_path, chosen, said):
-    done = subprocess.run(
-        [*RUN, *chosen], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
-    )
+    done = orchestrator("run", "--flower", *SMALL, *CHOSEN, "--strategy", *chosen, cwd=tmp_path)
     assert (done.returncode, said in done.stderr) == (2, True)
-
-
-def doctor(
-    cwd: Path, *arguments: str, environment: dict[str, str] | None = None
-) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "orchestrator", "doctor", *arguments]
-    env = {**os.environ, **(environment or {})}
-    return subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, timeout=60, check=False)

@@ -15,6 +15,7 @@ import pytest
 
 from orchestrator.fleet.child_processes import ChildProcesses
 from orchestrator.fleet.embedded import start_broker
+from tests.command_line import orchestrator
 
 JOBS = """
 import os, sys, time
@@ -201,7 +202,7 @@ def test_an_interrupt_keeps_what_was_measured_of_a_function_under_load(folder: P
 def test_what_cannot_be_measured_is_refused_in_one_line_before_anything_is_started(
     folder: Path, function: str, more: list[str], code: int, says: str
 ) -> None:
-    done = run(folder, "run", "--function", function, "--inputs", "range(3)", *more)
+    done = orchestrator("run", "--function", function, "--inputs", "range(3)", *more, cwd=folder)
     assert done.returncode == code
     assert says in done.stderr
     assert "Traceback" not in done.stderr
@@ -221,7 +222,7 @@ def work(x):
     Path("begun").touch()
     os._exit(3)
 """)
-    done = run(folder, "run", "--function", "fn_once:work", "--inputs", "range(3)")
+    done = orchestrator("run", "--function", "fn_once:work", "--inputs", "range(3)", cwd=folder)
     assert done.returncode == 3
     assert (
         "fn_once:work cost its process; started again, it ended its process with exit code 4" in done.stderr
@@ -230,9 +231,8 @@ def work(x):
 
 
 def test_a_dry_run_says_what_it_would_do_and_stops(folder: Path) -> None:
-    done = run(
-        folder, "run", "--function", "fn_cli:random", "--inputs", "range(3)", "--no-verify", "--dry-run"
-    )
+    options = ("--inputs", "range(3)", "--no-verify", "--dry-run")
+    done = orchestrator("run", "--function", "fn_cli:random", *options, cwd=folder)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("fn_cli:random: ")
     assert not (folder / "results").exists()
@@ -303,9 +303,9 @@ def test_workers_of_others_call_only_what_their_operator_allows(
     if "FileNotFound" not in says:
         (there / "here.txt").write_text("found")
     start_worker(processes, broker, there, allowed)
-    done = run(
-        folder, "run", "--function", "fn_cli:pair", "--inputs", "range(3)", "--broker", broker, "--rounds", "1",
-        "--strategy", "serial", "--strategy", "celery", "--json", "-",
+    done = orchestrator(
+        "run", "--function", "fn_cli:pair", "--inputs", "range(3)", "--broker", broker, "--rounds", "1",
+        "--strategy", "serial", "--strategy", "celery", "--json", "-", cwd=folder,
     )  # fmt: skip
     assert done.returncode == code, done.stderr
     assert says in done.stderr

@@ -14,6 +14,7 @@ import psutil
 import pytest
 
 from orchestrator import results
+from tests.command_line import orchestrator
 
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
 JOBS = """
@@ -80,7 +81,7 @@ def test_a_slower_head_exits_1_and_both_results_are_saved(folder: Path) -> None:
     ],
 )
 def test_a_mistake_gets_one_line_and_exits_2(folder: Path, arguments: tuple[str, ...], words: str) -> None:
-    done = gate(folder, *arguments)
+    done = orchestrator("gate", "--base", "base", "--head", "head", *arguments, cwd=folder)
     assert (done.returncode, done.stdout) == (2, "")
     assert words in done.stderr.splitlines()[-1]
     assert "Traceback" not in done.stderr

@@ -10,8 +10,9 @@ import pytest
 from orchestrator.measurement.clock import SamplePosition
 from orchestrator.measurement.open_loop import OpenLoop, arrival_times_s
 from orchestrator.strategies.celery import Celery
+from tests.command_line import orchestrator
 from tests.conformance import batch
-from tests.integration.test_cli import left_behind, only_result, orchestrator
+from tests.integration.test_cli import left_behind, only_result, orchestrator_process
 from worker.stages import STAGES
 
 __all__ = ["left_behind"]  # a fixture
@@ -22,7 +23,7 @@ SHORT = ["--rate", "20,40", "--duration", "1", "--rounds", "1", *WORK, "--arriva
 
 @pytest.mark.usefixtures("left_behind")
 def test_load_measures_a_queue_and_a_pool_at_every_rate(tmp_path: Path) -> None:
-    done = orchestrator(
+    done = orchestrator_process(
         "load", *SHORT, "--strategy", "celery", "--strategy", "threads", "--objective", "p50=30", cwd=tmp_path
     )
     assert done.returncode == 0, done.stderr

@@ -13,7 +13,8 @@ from orchestrator.fleet.embedded import start_broker
 from orchestrator.fleet.external import external_fleet
 from orchestrator.fleet.fleet import Fleet
 from orchestrator.strategies.celery import Celery
-from tests.integration.secured import orchestrator, start_worker
+from tests.command_line import orchestrator
+from tests.integration.secured import start_worker
 from worker.contract import Task
 from worker.settings import Settings
 

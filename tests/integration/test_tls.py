@@ -19,11 +19,11 @@ from flower.utils.broker import Broker as FlowersBroker
 from orchestrator.errors import UnavailableError
 from orchestrator.fleet.child_processes import ChildProcesses
 from orchestrator.fleet.external import external_fleet, inspect_broker
+from tests.command_line import orchestrator
 from tests.integration.secured import (
     Secured,
     TlsFront,
     clean_environment,
-    orchestrator,
     secured_broker,
     server_context,
 )

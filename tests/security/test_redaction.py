@@ -13,6 +13,7 @@ import pytest
 from orchestrator.fleet.child_processes import ChildProcesses
 from orchestrator.inputs.image_server import ImageServer
 from orchestrator.inputs.provisioning import start_image_server
+from tests.command_line import orchestrator
 from worker import redaction
 
 
@@ -46,11 +47,6 @@ def test_a_login_that_ends_behind_the_cut_is_masked() -> None:
     assert shown == "http://***@…"
 
 
-def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "orchestrator", *arguments]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120, check=False)
-
-
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -69,7 +65,7 @@ def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     ],
 )
 def test_no_complaint_of_the_command_line_repeats_a_secret(tmp_path: Path, arguments: list[str]) -> None:
-    done = run(tmp_path, *arguments)
+    done = orchestrator(*arguments, cwd=tmp_path)
     assert done.returncode in (2, 3)
     assert done.stderr.startswith("orchestrator: ")
     assert "s3cret" not in done.stdout + done.stderr
@@ -105,7 +101,7 @@ def test_neither_a_result_nor_its_page_has_the_secrets_of_its_source(tmp_path: P
             "--stage",
             "download",
         )
-        done = run(tmp_path, "run", "--source", template, *options)
+        done = orchestrator("run", "--source", template, *options, cwd=tmp_path)
     assert done.returncode == 1, done.stderr  # the second picture is not there, and its URL is in the failure
     (result,) = (tmp_path / "results").glob("*.json")
     (page,) = (tmp_path / "results").glob("*.html")
