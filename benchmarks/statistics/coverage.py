@@ -249,16 +249,22 @@ def stopping(cases: int, seed: int) -> Iterator[tuple[str, bool]]:
 
 def unpaired(cases: int, seed: int) -> Iterator[tuple[str, bool]]:
     """Yield table 4: `compare`, for two runs on an unchanged machine."""
-    yield f"4. Unpaired ratio: share of {cases} cases covered, no drift between runs (93 to 97 %)", True
+    yield (
+        f"4. Unpaired ratio: share of {cases} cases covered, no drift between runs (93 % at least, 97 % at",
+        True,
+    )
+    yield f"   most at {MANY}; where rounds carry over, from {FEW} rounds on)", True
     yield row("noise", *(f"{n} and {n}" for n in ROUNDS)), True
-    for noise in (lognormal, student, skewed, pareto, outliers):
+    noises = {noise.__name__: noise for noise in (lognormal, student, skewed, pareto, outliers)}
+    for name, noise in {**noises, "carried over 0.5": carried_over(0.5)}.items():
         shares = []
         for n in ROUNDS:
             rng = np.random.default_rng([seed, 4, n])
-            times = np.exp(noise(rng, (cases, 2, n)))
-            held = (covers(unpaired_ratio(list(TRUTH * one), list(other))) for one, other in times)
+            both = np.exp(noise(rng, (2 * cases, n))).reshape(cases, 2, n)
+            held = (covers(unpaired_ratio(list(TRUTH * one), list(other))) for one, other in both)
             shares.append(sum(held) / cases)
-        yield row(noise.__name__, *map(percent, shares)), all(LEAST <= share <= MOST for share in shares)
+        judged_from = 0 if name in noises else ROUNDS.index(FEW)
+        yield row(name, *map(percent, shares)), covering(shares[judged_from:], cases)
     yield f"binomial standard error {percent(sqrt(0.95 * 0.05 / cases), 2)}", True
 
 

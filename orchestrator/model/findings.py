@@ -38,6 +38,13 @@ class Estimate:
         high = None if self.high is None else self.high * factor
         return Estimate(self.point * factor, low, high, self.level)
 
+    def widened(self, factor: float) -> Estimate:
+        """Return this positive figure with its interval `factor` times as wide, on the logarithmic scale."""
+        if self.low is None or self.high is None or factor == 1:
+            return self
+        low, high = (self.point * (end / self.point) ** factor for end in (self.low, self.high))
+        return Estimate(self.point, low, high, self.level)
+
 
 @dataclass(frozen=True, slots=True)
 class Observation:

@@ -22,8 +22,9 @@ from orchestrator.analysis.queueing.prediction import (
     HypotheticalFleet,
     MissingDemandsError,
     fleet_network,
+    measured_demands,
 )
-from orchestrator.analysis.queueing.service_demands import CellDemands, service_demands, slot_series
+from orchestrator.analysis.queueing.service_demands import CellDemands
 from orchestrator.analysis.queueing.service_times import relative_times
 from orchestrator.analysis.queueing.stations import QueueingNetwork, Station, bottleneck, throughput_per_s
 from orchestrator.analysis.stats.bootstrap import resamples
@@ -152,9 +153,9 @@ class Predictor:
         tasks: int = DEFAULT_TASKS,
         arrivals: ArrivalProcess = "poisson",
     ) -> None:
-        measured = service_demands(slot_series(run, cell), run)
-        pool = np.array([]) if measured is None else relative_times(measured.samples)
-        if measured is None or not len(pool):
+        measured = measured_demands(run, cell)
+        pool = relative_times(measured.samples)
+        if not len(pool):
             raise MissingDemandsError(cell)
         self.measured, self.tasks, self.arrivals = measured, tasks, arrivals
         self.fleet, self._run, self._pool = fleet, run, pool

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import exp, hypot, log
 from statistics import median
 from typing import Final, TypeAlias
 
 from orchestrator.analysis.queueing.makespan_model import makespan_s
-from orchestrator.analysis.queueing.service_demands import (
-    CellDemands,
-    TaskDemands,
-    service_demands,
-    slot_series,
-)
+from orchestrator.analysis.queueing.service_demands import CellDemands, TaskDemands, demands_of
 from orchestrator.analysis.queueing.simulation import SimulatedBatch, simulate
 from orchestrator.analysis.queueing.stations import (
     QueueingNetwork,
@@ -23,7 +18,8 @@ from orchestrator.analysis.queueing.stations import (
     ceiling_per_s,
 )
 from orchestrator.analysis.stats.bootstrap import bootstrapped, resamples
-from orchestrator.analysis.stats.intervals import makespan
+from orchestrator.analysis.stats.dependence import inflation
+from orchestrator.analysis.stats.intervals import makespan, paired
 from orchestrator.analysis.verdicts.comparability import eligible, obstacle
 from orchestrator.analysis.verdicts.selection import select_best
 from orchestrator.model.findings import Estimate
@@ -87,6 +83,7 @@ class Prediction:
     cores: float  # of the measured machine
     host_cores: float  # of one of the fleet's hosts
     resamples: Resamples
+    by_round: Mapping[int, float]  # the makespan with a round's demands relative to that of all
 
     @property
     def throughput_per_s(self) -> Estimate:
@@ -159,23 +156,22 @@ def predict(run: Run, cell: Cell, fleet: HypotheticalFleet, tasks: int | None = 
     Raises:
         MissingDemandsError: the result has no station times of the cell.
     """
-    measured = service_demands(slot_series(run, cell), run)
-    if measured is None:
-        raise MissingDemandsError(cell)
+    measured = measured_demands(run, cell)
     tasks = measured.tasks if tasks is None else tasks
     measured = measured if tasks == measured.tasks else measured.with_tasks(tasks)
     network = fleet_network(run, measured, fleet)
     simulated = simulate(network, tasks)
     formula_s = makespan_s(network, tasks)
     margin = MODEL_MARGIN + abs(log(simulated.makespan_s / formula_s))
-    drawn = tuple(
-        (
-            rounds,
-            makespan_s(fleet_network(run, measured, fleet, measured.resampled(rounds)), tasks) / formula_s,
-        )
-        for rounds in resamples(measured.rounds)
+
+    def relative(demands: TaskDemands) -> float:
+        return makespan_s(fleet_network(run, measured, fleet, demands), tasks) / formula_s
+
+    by_round = {round_: relative(demands) for round_, demands in sorted(measured.by_round.items())}
+    drawn = tuple((rounds, relative(measured.resampled(rounds))) for rounds in resamples(measured.rounds))
+    spread = bootstrapped(
+        1.0, [each for _, each in drawn], len(by_round), wider=inflation(list(by_round.values()))
     )
-    spread = bootstrapped(1.0, [relative for _, relative in drawn], len(measured.rounds))
     ends_s = simulated.makespans_s[0], simulated.makespans_s[-1]
     spread = _beside(spread, *(each / simulated.makespan_s for each in ends_s))
     return Prediction(
@@ -192,7 +188,20 @@ def predict(run: Run, cell: Cell, fleet: HypotheticalFleet, tasks: int | None = 
         cores=run.environment.cpu.usable,
         host_cores=_host_cores(run),
         resamples=drawn,
+        by_round=by_round,
     )
+
+
+def measured_demands(run: Run, cell: Cell) -> CellDemands:
+    """Return what a Celery cell needs of each station, whatever its slots.
+
+    Raises:
+        MissingDemandsError: the result has no station times of the cell.
+    """
+    measured = demands_of(run)(cell)
+    if measured is None:
+        raise MissingDemandsError(cell)
+    return measured
 
 
 def speedup(prediction: Prediction, versus: CellResult) -> Estimate | None:
@@ -204,14 +213,15 @@ def speedup(prediction: Prediction, versus: CellResult) -> Estimate | None:
     if versus_s is None:
         return None
     times_s = versus.makespans_s
-    rounds = {round_ for drawn, _ in prediction.resamples for round_ in drawn if round_ in times_s}
+    rounds = paired(prediction.by_round, times_s)
     typical_s = median(times_s.values())
     ratios = [
         median(both) / typical_s / relative
         for drawn, relative in prediction.resamples
         if (both := [times_s[round_] for round_ in drawn if round_ in times_s])
     ]
-    spread = bootstrapped(1.0, ratios, len(rounds))
+    wider = inflation([times_s[each] / prediction.by_round[each] for each in rounds])
+    spread = bootstrapped(1.0, ratios, len(rounds), wider=wider)
     per_s = versus.samples[0].tasks / versus_s.point
     return _widened(spread, prediction.margin).scaled(prediction.throughput_per_s.point / per_s)
 

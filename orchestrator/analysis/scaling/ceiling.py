@@ -6,7 +6,7 @@ for every chunk; from one chunk follows a ceiling for that chunk alone.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from statistics import median
 from typing import Final
@@ -14,6 +14,7 @@ from typing import Final
 from orchestrator.analysis.queueing.service_demands import CellDemands, Demands
 from orchestrator.analysis.queueing.stations import StationName, bottleneck
 from orchestrator.analysis.stats.bootstrap import bootstrapped, resamples
+from orchestrator.analysis.stats.dependence import inflation
 from orchestrator.analysis.stats.intervals import throughput
 from orchestrator.analysis.verdicts.comparability import eligible
 from orchestrator.model.findings import Estimate
@@ -62,13 +63,14 @@ def _ceiling(results: Sequence[CellResult], demands: Demands) -> Ceiling | None:
         sample.hops.compute_cpu_s for each in results for sample in each.samples if sample.hops is not None
     )
 
-    def limits(drawn: Sequence[int]) -> Mapping[StationName, float]:
-        return _limits(small, large, drawn, least_cpu_s)
+    def least_per_s(drawn: Sequence[int]) -> float:
+        return min(_limits(small, large, drawn, least_cpu_s).values())
 
-    typical = limits(rounds)
+    typical = _limits(small, large, rounds, least_cpu_s)
     name = min(typical, key=lambda station: typical[station])
+    wider = inflation([least_per_s([round_]) for round_ in rounds])
     spread = bootstrapped(
-        typical[name], [min(limits(drawn).values()) for drawn in resamples(rounds)], len(rounds)
+        typical[name], [least_per_s(drawn) for drawn in resamples(rounds)], len(rounds), wider=wider
     )
     if spread.low is not None and spread.high is not None:
         spread = replace(spread, low=spread.low / (1 + MARGIN), high=spread.high * (1 + MARGIN))

@@ -6,7 +6,7 @@ Outperforms a Single Thread. If no measured slots do, the queueing model predict
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import inf
 from statistics import median
@@ -19,6 +19,7 @@ from orchestrator.analysis.queueing.stations import (
     StationName,
 )
 from orchestrator.analysis.stats.bootstrap import bootstrapped, resamples
+from orchestrator.analysis.stats.dependence import inflation
 from orchestrator.analysis.stats.intervals import FEWEST_ROUNDS, beyond_one, estimate, paired
 from orchestrator.analysis.verdicts.comparability import eligible, obstacle
 from orchestrator.analysis.verdicts.selection import Selection, compare_best, select_best
@@ -163,18 +164,18 @@ def _predicted(match: _Match, elsewhere: bool) -> Cost:
     network = _on_other_machines(network) if elsewhere else network
     least = 1 + match.run.plan.margin
     fewest = fewest_slots(network, measured.tasks, match.versus_s / least, MOST_SLOTS) or inf
-    drawn = _resampled_slots(measured, match.theirs.best.makespans_s, elsewhere, least)
+    drawn, wider = _resampled_slots(measured, match.theirs.best.makespans_s, elsewhere, least)
     name, limit_per_s = _limit(network, measured.tasks)
     limited = replace(unknown, limited_by=name, limit_per_s=limit_per_s)
     if measured.other_load is not None and fewest == inf:
         return replace(unknown, other_load=measured.other_load)
     if fewest == inf and (not drawn or min(drawn) == inf):
         return replace(limited, kind="never")
-    spread = bootstrapped(fewest, drawn, len(measured.rounds)) if fewest < inf else None
+    spread = bootstrapped(fewest, drawn, len(measured.rounds), wider=wider) if fewest < inf else None
     if spread is None or spread.high == inf or (fewest <= unknown.most_measured and not elsewhere):
         possible = replace(limited, possible_slots=min(each for each in (fewest, *drawn) if each < inf))
         return possible if elsewhere else _with_measured_ratio(match, possible)
-    return replace(limited, kind="predicted", slots=spread)
+    return replace(limited, kind="predicted", slots=replace(spread, low=spread.low and max(1.0, spread.low)))
 
 
 def _with_measured_ratio(match: _Match, cost: Cost) -> Cost:
@@ -185,18 +186,23 @@ def _with_measured_ratio(match: _Match, cost: Cost) -> Cost:
 
 def _resampled_slots(
     measured: CellDemands, versus: Mapping[int, float], elsewhere: bool, least: float
-) -> list[float]:
-    """Return the fewest slots in each resample of the common rounds; infinite if none are enough."""
+) -> tuple[list[float], float]:
+    """Return the fewest slots in each resample of the common rounds, and how much wider their interval must be.
+
+    They are infinite if no number is enough.
+    """
     rounds = [round_ for round_ in measured.rounds if round_ in versus]
     if len(rounds) < FEWEST_ROUNDS:
-        return []
-    found = []
-    for drawn in resamples(rounds, DRAWS):
+        return [], 1.0
+
+    def fewest(drawn: Sequence[int]) -> float:
         network = measured.network(1, measured.resampled(drawn))
         within_s = median(versus[round_] for round_ in drawn) / least
         network = _on_other_machines(network) if elsewhere else network
-        found.append(fewest_slots(network, measured.tasks, within_s, MOST_SLOTS) or inf)
-    return found
+        return fewest_slots(network, measured.tasks, within_s, MOST_SLOTS) or inf
+
+    wider = inflation([fewest([round_]) for round_ in rounds])
+    return [fewest(drawn) for drawn in resamples(rounds, DRAWS)], wider
 
 
 def _limit(network: QueueingNetwork, tasks: int) -> tuple[Limit, float]:

@@ -2,6 +2,7 @@
 
 A round is resampled whole, because what slowed down one of its cells may have slowed down all. Few rounds make plain
 percentiles too narrow; they are expanded by how much wider Student's t is than the normal, and by sqrt(n / (n - 1)).
+Where rounds depend on each other, the interval is stretched about its point (`dependence.inflation`).
 Source: Hesterberg, "What Teachers Should Know About the Bootstrap", The American Statistician 69, 2015,
 sec. 5.3 (expanded percentiles); Efron & Tibshirani, "An Introduction to the Bootstrap", 1993, ch. 13.
 """
@@ -34,17 +35,20 @@ def resamples(rounds: Sequence[int], count: int = RESAMPLES, seed: int = SEED) -
     return [tuple(rounds[index] for index in row) for row in drawn]
 
 
-def bootstrapped(point: float, drawn: Sequence[float], rounds: int, level: float = ASKED_LEVEL) -> Estimate:
+def bootstrapped(
+    point: float, drawn: Sequence[float], rounds: int, level: float = ASKED_LEVEL, wider: float = 1.0
+) -> Estimate:
     """Return a figure of all rounds with the interval of its resampled values, which may be infinite.
 
-    Too few rounds, or nothing drawn, give no interval.
+    Too few rounds, or nothing drawn, give no interval. The interval of a positive figure becomes `wider` times as wide,
+    on the logarithmic scale.
     """
     if rounds < FEWEST_ROUNDS or not len(drawn):
         return Estimate(point)
     tail = expanded_tail(rounds, level)
     low, high = np.quantile(np.asarray(drawn), [tail, 1 - tail], method="inverted_cdf")
     low, high = min(float(low), point), max(float(high), point)
-    return Estimate(point, low, high, level) if isfinite(low) else Estimate(point)
+    return Estimate(point, low, high, level).widened(wider) if isfinite(low) else Estimate(point)
 
 
 def expanded_tail(rounds: int, level: float = ASKED_LEVEL) -> float:

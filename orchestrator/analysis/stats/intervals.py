@@ -10,8 +10,9 @@ Statistical Methods", 3rd ed., 2014, sec. 3.2, 3.3 (signed ranks), 3.5, 3.6 (sig
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import lru_cache
-from math import exp, expm1, inf, log
+from math import exp, expm1, inf, log, sqrt
 from typing import Final, TypeAlias
 
 import numpy as np
@@ -57,11 +58,9 @@ def estimate(values: Sequence[float]) -> Estimate | None:
     )
     if independent.low is None or independent.high is None:
         return independent
-    wider, middle = inflation(logarithms), independent.point
+    wide = independent.widened(inflation(logarithms))
     middles = [exp(float(np.median(logarithms[each]))) for each in stretches(logarithms)]
-    low = min(middle * (independent.low / middle) ** wider, *middles)
-    high = max(middle * (independent.high / middle) ** wider, *middles)
-    return Estimate(middle, low, high, independent.level)
+    return replace(wide, low=min(wide.low or inf, *middles), high=max(wide.high or 0.0, *middles))
 
 
 def makespan(result: CellResult) -> Estimate | None:
@@ -87,13 +86,22 @@ def paired(numerator: Mapping[int, object], denominator: Mapping[int, object]) -
 def unpaired_ratio(numerator: Sequence[float], denominator: Sequence[float]) -> Estimate | None:
     """Return how many times the denominator the numerator is, from values that are not paired.
 
-    Hodges and Lehmann's shift between the logarithms, with Mann and Whitney's interval; `None` if a side is empty.
+    Hodges and Lehmann's shift between the logarithms, with Mann and Whitney's interval, stretched by what the rounds of
+    each side show of dependence; `None` if a side is empty.
+
+    Args:
+        numerator: in the order of its rounds, as `denominator` is of its own.
+        denominator: as above.
     """
     if not numerator or not denominator:
         return None
-    enough = min(len(numerator), len(denominator)) >= FEWEST_ROUNDS
-    cumulated = exact_tests.rank_sum(len(numerator), len(denominator)) if enough else None
-    return _interval(np.subtract.outer(_logarithms(numerator), _logarithms(denominator)).ravel(), cumulated)
+    logarithms = _logarithms(numerator), _logarithms(denominator)
+    enough = min(map(len, logarithms)) >= FEWEST_ROUNDS
+    cumulated = exact_tests.rank_sum(*map(len, logarithms)) if enough else None
+    found = _interval(np.subtract.outer(*logarithms).ravel(), cumulated)
+    # The variance of a difference is the sum of both, each that of so many effective rounds.
+    effective = [len(each) / inflation(each) ** 2 for each in logarithms]
+    return found.widened(sqrt(sum(1 / each for each in effective) / sum(1 / len(e) for e in logarithms)))
 
 
 def beyond_one(ratio: Estimate, margin: float) -> int:

@@ -9,6 +9,7 @@ import altair as alt
 
 from orchestrator.analysis.analyse import Findings
 from orchestrator.analysis.scaling.task_map import Border, TaskMap
+from orchestrator.model.findings import Answer
 from orchestrator.model.runs import Run
 from orchestrator.phrases.answer import CHOICES
 from orchestrator.phrases.charts import MAP_LEGEND
@@ -36,12 +37,12 @@ ROWS: Final = 5  # of the borders, this many for a factor of ten are in the tabl
 
 def draw(run: Run, findings: Findings) -> tuple[Chart, ...]:
     """Return the map of a run's pipeline or function, or one for each kernel of a sweep of the work."""
-    return tuple(_of_map(each) for each in findings.task_maps)
+    return tuple(_of_map(each, findings.answer) for each in findings.task_maps)
 
 
-def _of_map(found: TaskMap) -> Chart:
+def _of_map(found: TaskMap, answer: Answer) -> Chart:
     what = ", ".join(dict.fromkeys((found.subject, found.kernel)))
-    sentence = map_sentence(found)
+    sentence = map_sentence(found, answer)
     return Chart(
         name=f"map-{slug(what)}",
         title=f"What finishes first: tasks like those of {what}",

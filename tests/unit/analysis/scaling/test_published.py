@@ -133,6 +133,18 @@ def test_a_bottleneck_limits_throughput_as_the_textbook_says() -> None:
     assert network.latency_s / 5.0 == pytest.approx(12 / 5)
 
 
+def test_balancing_the_disks_of_a_database_server_raises_its_throughput_as_the_textbook_says() -> None:
+    # Menasce, Almeida & Dowdy, "Performance by Design", 2004, examples 3.9 and 3.10: a processor and three disks.
+    network = QueueingNetwork(
+        chunk=1, slots=1, publish_s=0.092, collect_s=0.0, broker_s=0.079, payload_s=0.108, slot_s=0.142
+    )
+    assert (bottleneck(network).name, bottleneck(network).demand_s) == ("slots", 0.142)
+    assert throughput_per_s(network) == pytest.approx(7.04, abs=0.005)
+    disk_s = (0.079 + 0.108 + 0.142) / 3
+    balanced = replace(network, broker_s=disk_s, payload_s=disk_s, slot_s=disk_s)
+    assert throughput_per_s(balanced) == pytest.approx(9.12, abs=0.005)
+
+
 def test_a_faster_bottleneck_moves_the_limit_to_the_next_station() -> None:
     # Denning & Buzen 1978, sec. 6: of several stations, the one with the largest V S saturates first.
     network = QueueingNetwork(chunk=1, slots=4, publish_s=0.2, collect_s=0.0, slot_s=1.6, broker_s=0.1)

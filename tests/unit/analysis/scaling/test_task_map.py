@@ -8,6 +8,7 @@ import pytest
 
 from orchestrator.analysis.analyse import analyse
 from orchestrator.analysis.scaling.task_map import Border, TaskMap
+from orchestrator.model.findings import Answer
 from orchestrator.model.runs import Cell, CellResult, MeanHops
 from orchestrator.phrases.task_map import map_sentence
 from orchestrator.reports.charts import task_map
@@ -75,9 +76,20 @@ def test_threads_that_take_turns_are_no_faster_than_one_thread() -> None:
 def test_the_stages_own_tasks_are_the_point_and_the_sentence() -> None:
     found = map_of()
     assert found.work_s == pytest.approx(WORK_S, rel=0.05)
-    assert map_sentence(found) == (
+    assert map_sentence(found, Answer()) == (
         "A task of download takes 100 ms: one thread finishes first on this machine; Celery would finish first "
         "from 2 slots on other machines (2 to 2), by the model."
+    )
+
+
+def test_the_sentence_says_why_the_answer_has_another_number_of_slots() -> None:
+    found = analyse(fleet_run(plain_result(SERIAL, WORK_S * TASKS), celery_result(2)))
+    (stage,) = found.answer.stages
+    never = Answer((replace(stage, elsewhere="never"),))
+    assert map_sentence(found.task_maps[0], never).endswith(
+        "from 2 slots on other machines (2 to 2), by the model. The answer says no number of slots: it is about the "
+        "batch of this run, which must be 5 % faster than every row, and the map about a long batch and the rows of "
+        "this kernel."
     )
 
 
