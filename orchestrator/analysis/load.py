@@ -122,9 +122,11 @@ def load_row(result: CellResult, objective: Objective | None = None) -> LoadRow 
     times = [Times.of(trace) for _, trace in samples]
     latencies = np.concatenate([each.latency for each in times])
     durations_s = [trace.duration_s for _, trace in samples]
-    relaxation_s = queue_relaxation_s([trace for _, trace in samples], result.cell)
-    latency_s, needed_s = latency_quantiles(list(zip(times, durations_s, strict=True)), relaxation_s)
     growth = backlog_growth([trace for _, trace in samples])
+    # While a backlog grows, the quantiles of a longer run are others, so no interval holds them.
+    grows = _sustained(growth) is False
+    relaxation_s = inf if grows else queue_relaxation_s([trace for _, trace in samples], result.cell)
+    latency_s, needed_s = latency_quantiles(list(zip(times, durations_s, strict=True)), relaxation_s)
     largest = float(latencies.max(initial=0.0))
     return LoadRow(
         cell=result.cell,

@@ -130,6 +130,13 @@ def test_samples_that_are_short_beside_the_memory_of_the_queue_give_no_interval_
     assert needed_s == {}
 
 
+def test_a_backlog_that_grows_leaves_no_interval_and_no_duration_that_would_give_one():
+    row = load_row(result(*(served(100.0, 1.3, seed) for seed in range(3))))
+    assert row.sustained is False
+    assert [each.low for each in row.latency_s.values()] == [None] * 4
+    assert row.needed_s == {}
+
+
 def test_a_queue_remembers_the_longer_the_busier_its_slots_and_the_less_alike_its_tasks():
     def memory_s(*services_s: float, slots: int = 1) -> float:
         of = trace([0.1 * n for n in range(len(services_s))], [1.0] * len(services_s))
