@@ -41,8 +41,8 @@ def only_result(folder: Path) -> dict:
 
 
 @pytest.fixture
-def left_behind(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Fails if a test leaves a process or anything in its folder for temporary files."""
+def left_behind(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+    """Fails if a test leaves a process or anything in its folder for temporary files; `tmp_path` is made before."""
 
     def children() -> set[int]:
         return {child.pid for child in psutil.Process().children(recursive=True)}
