@@ -23,7 +23,7 @@ from orchestrator.model.findings import ChangeWord, Estimate, Observation
 from orchestrator.model.runs import Cell, CellResult, Run
 
 FEWEST_ROUNDS: Final = 20  # fewer show too little of how rounds depend on each other
-ALARMS: Final = 0.003  # adjusted p-value of a change: at most 1 % of gates alarm in simulations
+ALARMS: Final = 0.001  # adjusted p-value of a change: at most 1 % of gates alarm in simulations
 LEAST_ERROR: Final = 1e-6  # of a log ratio: rounds that are equal to the digit prove no more
 
 
