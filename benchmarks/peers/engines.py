@@ -47,7 +47,7 @@ from worker.payloads.redis import connect
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from benchmarks.shared.page import Page, parser
-from benchmarks.shared.rows import DOCUMENT, interval, packages, progress
+from benchmarks.shared.rows import interval, packages, progress
 from benchmarks.shared.turns import stopwatch
 
 APPS = Path(__file__).parent / "engines"
@@ -345,7 +345,7 @@ def _with_interval(figure: Estimate) -> str:
 def main() -> int:
     """Print the table."""
     options = parser(__doc__).parse_args()
-    page = Page(__file__, options, DOCUMENT)
+    page = Page(__file__, options)
     sizes = QUICK if options.quick else Sizes()
     with ExitStack() as stack:
         processes = stack.enter_context(ChildProcesses())

@@ -68,7 +68,7 @@ def measured(quick: bool) -> Run:
 def main() -> int:
     """Measure and print the table; there is no goal."""
     options = parser(__doc__).parse_args()
-    page = Page(__file__, options, "notebook.md")
+    page = Page(__file__, options)
     run = measured(options.quick)
     for line in table(run, analyse(run)):
         page.say(line)

@@ -43,20 +43,22 @@ def parser(description: str | None) -> argparse.ArgumentParser:
 class Page:
     """The lines that a script prints, kept for the docs."""
 
-    def __init__(self, script: str, options: argparse.Namespace, document: str) -> None:
+    def __init__(self, script: str, options: argparse.Namespace) -> None:
         """Begin with where and how it is measured.
 
         Args:
             script: the `__file__` of the script.
             options: parsed; figures of a quick run do not go into the docs.
-            document: the page of `docs/measurements/` that shows the figures.
+
+        Raises:
+            SystemExit: no page of `docs/measurements/` has a place for the figures, or several have.
         """
         if options.update_docs and options.quick:
             sys.exit(
                 "--update-docs needs a full run: leave out --quick, which only shows that the script works"
             )
         self._name = Path(script).stem
-        self._document = MEASUREMENTS / document
+        self._document = document_of(self._name)
         self._update = bool(options.update_docs)
         self._lines: list[str] = []
         cpu = environment().cpu
@@ -134,13 +136,28 @@ def measured_trees() -> str:
         return "of no commit"
 
 
+def document_of(name: str) -> Path:
+    """Return the page of `docs/measurements/` that shows the figures of a script.
+
+    Raises:
+        SystemExit: not exactly one page has a place for them.
+    """
+    begin = _comments(name)[0]
+    found = [page for page in MEASUREMENTS.glob("*.md") if begin in page.read_text("utf-8")]
+    if len(found) != 1:
+        sys.exit(
+            f"expected the line '{begin}' on one page of docs/measurements/, found it on {len(found)}; add it"
+        )
+    return found[0]
+
+
 def replace_figures(document: Path, name: str, figures: str) -> None:
     """Write other figures between the two comments of a script.
 
     Raises:
         SystemExit: the document does not have the two comments exactly once.
     """
-    begin, end = f"<!-- figures of {name} -->", f"<!-- end of figures of {name} -->"
+    begin, end = _comments(name)
     place = re.compile(f"({re.escape(begin)}\n).*?({re.escape(end)})", re.DOTALL)
     with document.open("r+", encoding="utf-8") as file:
         fcntl.flock(file, fcntl.LOCK_EX)  # two scripts that run beside each other may have one page
@@ -152,6 +169,10 @@ def replace_figures(document: Path, name: str, figures: str) -> None:
         file.seek(0)
         file.write(text)
         file.truncate()
+
+
+def _comments(name: str) -> tuple[str, str]:
+    return f"<!-- figures of {name} -->", f"<!-- end of figures of {name} -->"
 
 
 def _git(root: Path, *arguments: str) -> str:

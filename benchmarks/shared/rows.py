@@ -15,7 +15,6 @@ from orchestrator.model.findings import Estimate
 from orchestrator.phrases.numbers import number
 
 ROUNDS, QUICK_ROUNDS = 21, 6  # an interval needs six
-DOCUMENT: Final = "performance.md"
 PEERS: Final = ("opencv-python-headless", "simplejpeg", "dramatiq", "rq", "huey", "taskiq", "taskiq-redis")
 
 
@@ -73,7 +72,7 @@ def rounds_of(options: argparse.Namespace) -> int:
 def finish(rows: Iterable[Row], options: argparse.Namespace, script: str) -> int:
     """Print the rows, the one that is missed most first, and return the exit code: 1 if a goal was missed."""
     found = sorted(rows, key=lambda row: -row.missed_by)
-    page = Page(script, options, DOCUMENT)
+    page = Page(script, options)
     page.say("| what | against | ours | theirs | ratio | 95 % interval | goal | met? |")
     page.say("| --- | --- | ---: | ---: | --- | ---: | --- | --- |")
     for row in found:

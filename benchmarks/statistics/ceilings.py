@@ -61,7 +61,7 @@ def main() -> int:
     own = parser(__doc__)
     own.add_argument("--despite-load", action="store_true", help="state ceilings beside other load too")
     options = own.parse_args()
-    page = Page(__file__, options, "prediction.md")
+    page = Page(__file__, options)
     known_slots, tried_slots, tried_chunks = (1, 2, 4), (2, 4, 8, 16), (1, 4, 16)
     rounds, runs = 7, [(STAGES, "redis"), (STAGES, "inline")]
     if options.quick:

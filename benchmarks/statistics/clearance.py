@@ -77,7 +77,7 @@ def main() -> int:
     arguments.add_argument("--seed", type=int, default=2026)
     options = arguments.parse_args()
     cases = 2000 if options.quick else options.cases
-    page = Page(__file__, options, "statistics.md")
+    page = Page(__file__, options)
     page.head("noise", "rounds", "level", "equal: excludes 1", "equal: called different", "apart: called so")
     within = True
     for noise in (lognormal, student, outliers):

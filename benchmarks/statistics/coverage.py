@@ -454,7 +454,7 @@ def main() -> int:
         dependent(cases, options.seed),
         disturbed(max(1, cases // 4), options.seed),
     )
-    page = Page(__file__, options, "statistics.md")
+    page = Page(__file__, options)
     failed = False
     for table in tables:
         page.say("```text")

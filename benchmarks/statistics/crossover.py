@@ -212,7 +212,7 @@ def main() -> int:
     arguments.add_argument("--cases", type=int, default=2000)
     arguments.add_argument("--seed", type=int, default=2026)
     options = arguments.parse_args()
-    page = Page(__file__, options, "prediction.md")
+    page = Page(__file__, options)
     cases = 40 if options.quick else options.cases
     fine = coverage(page, cases, options.seed)
     fine &= kinds(page, cases, options.seed)

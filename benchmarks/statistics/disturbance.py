@@ -96,7 +96,7 @@ def main() -> int:
     arguments = parser(__doc__)
     arguments.add_argument("--rounds", type=int, default=ROUNDS, help=f"at least {WINDOW}")
     options = arguments.parse_args()
-    page = Page(__file__, options, "statistics.md")
+    page = Page(__file__, options)
     found = logarithms(QUICK_ROUNDS if options.quick else options.rounds)
     page.head("cell", "makespan", "varies", "in a row", "a round apart", "signed ranks", "signs")
     for cell in CELLS:

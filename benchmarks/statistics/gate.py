@@ -67,7 +67,7 @@ def main() -> int:
     arguments.add_argument("--seed", type=int, default=2026)
     options = arguments.parse_args()
     gates = 200 if options.quick else options.gates
-    page = Page(__file__, options, "gate.md")
+    page = Page(__file__, options)
     page.head("noise", "rounds", "alarms of the same code", "10 % slower found")
     within = True
     for name, case in CASES.items():

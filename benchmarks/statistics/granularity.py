@@ -106,7 +106,7 @@ def main() -> int:
     arguments.add_argument("--cases", type=int, default=1000)
     arguments.add_argument("--seed", type=int, default=2026)
     options = arguments.parse_args()
-    page = Page(__file__, options, "granularity.md")
+    page = Page(__file__, options)
     cases = 100 if options.quick else options.cases
     page.head("noise", "efficiency", "METG / truth", "covers", "half the interval", "found")
     fine = True

@@ -89,7 +89,7 @@ def main() -> int:
     asked.add_argument("--budget", type=float, default=BUDGET_S, help="seconds for each function")
     arguments = asked.parse_args()
     budget_s = QUICK_BUDGET_S if arguments.quick else arguments.budget
-    page = Page(__file__, arguments, "statistics.md")
+    page = Page(__file__, arguments)
     known = [each for each in KNOWN if not arguments.quick or each.name in QUICK]
     page.head(
         "function", "named as the fastest", "must be", "of the fastest's time", "Celery", "slots elsewhere"

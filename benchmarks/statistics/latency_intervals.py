@@ -71,7 +71,7 @@ def main() -> int:
     arguments = parser(__doc__)
     arguments.add_argument("--runs", type=int, default=RUNS, help="simulated runs a figure")
     options = arguments.parse_args()
-    page = Page(__file__, options, "load.md")
+    page = Page(__file__, options)
     runs = QUICK_RUNS if options.quick else options.runs
     page.head(
         "utilisation",

@@ -98,7 +98,7 @@ def main() -> int:
     arguments.add_argument("--alone", action="store_true", help="without the second process")
     options = arguments.parse_args()
     runs, rounds = (QUICK_RUNS, QUICK_ROUNDS) if options.quick else (options.runs, options.rounds)
-    page = Page(__file__, options, "statistics.md")
+    page = Page(__file__, options)
     found = list(pairs(runs, rounds, options.alone))
     page.head(
         "cell", "makespan", "depends", "pairs", "different", "excludes 1", "ties", "median off by", "worst"

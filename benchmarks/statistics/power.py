@@ -81,7 +81,7 @@ def main() -> int:
     arguments = parser(__doc__)
     arguments.add_argument("--runs", type=int, default=RUNS, help=f"runs of {len(CELLS)} pairs each")
     options = arguments.parse_args()
-    page = Page(__file__, options, "statistics.md")
+    page = Page(__file__, options)
     found = list(pairs(QUICK_RUNS if options.quick else options.runs))
     by_cell: dict[Cell, list[tuple[Estimate, VerdictWord, float]]] = defaultdict(list)
     for cell, estimate, word, seconds in found:

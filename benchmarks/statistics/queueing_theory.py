@@ -39,7 +39,7 @@ def erlang_c_wait_s(load: float, slots: int) -> float:
 def main() -> int:
     """Print every case; return 1 if one is off."""
     options = parser(__doc__).parse_args()
-    page = Page(__file__, options, "prediction.md")
+    page = Page(__file__, options)
     tasks, within = (100_000, 5 * WITHIN) if options.quick else (1_000_000, WITHIN)
     rng = np.random.default_rng(SEED)
     worst = 0.0

@@ -58,7 +58,7 @@ def main() -> int:
     arguments.add_argument("--seed", type=int, default=2026)
     options = arguments.parse_args()
     cases = 100 if options.quick else options.cases
-    page = Page(__file__, options, "statistics.md")
+    page = Page(__file__, options)
     page.head("noise, carried over", "rounds", "undecided", "asked", "more rounds", "decided", "found")
     totals = {"asked": 0, "decided": 0, "found": 0, "runs": 0}
     for deviation, carried in NOISES:

@@ -79,7 +79,7 @@ def main() -> int:
     arguments.add_argument("--seed", type=int, default=2026)
     options = arguments.parse_args()
     pairs = 300 if options.quick else options.pairs
-    page = Page(__file__, options, "compare.md")
+    page = Page(__file__, options)
     page.head(
         "simulated", "rounds", "exit 1", "any change", "25 % slower kernel found", "and others called so"
     )

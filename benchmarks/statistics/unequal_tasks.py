@@ -86,7 +86,7 @@ def measured(fleet: Fleet, slots: tuple[int, ...], batches: list[list[float]]) -
 def main() -> int:
     """Measure, predict, measure; return 1 if the goal is missed."""
     options = parser(__doc__).parse_args()
-    page = Page(__file__, options, "prediction.md")
+    page = Page(__file__, options)
     rounds, known, held_out = (6, (2,), (4, 8)) if options.quick else (7, KNOWN, HELD_OUT)
     page.head("tasks", "number", "slots", "predicted", "its interval", "measured", "error", "covered")
     errors, covered = [], []

@@ -67,7 +67,7 @@ def main() -> int:
         "--rounds", type=int, help="of each sweep, in place of what fits into five minutes"
     )
     options = arguments.parse_args()
-    page = Page(__file__, options, "prediction.md")
+    page = Page(__file__, options)
     runs = [measured(options.quick, options.rounds) for _ in range(2 if options.quick else RUNS)]
     page.head("run", "headline")
     for number, run in enumerate(runs, start=1):

@@ -58,7 +58,7 @@ def against_serial(run: Run) -> Verdict:
 def main() -> int:
     """Sweep, then confirm; return 1 if there is no crossing, or it is not confirmed."""
     arguments = parser(__doc__).parse_args()
-    page = Page(__file__, arguments, "prediction.md")
+    page = Page(__file__, arguments)
     rounds = 7 if arguments.quick else 9  # a verdict needs seven
     run = measured(options("breakeven", rounds))
     sweep = next(each for each in sweeps(run) if each.against == "serial")

@@ -141,7 +141,7 @@ def main() -> int:
     arguments = parser(__doc__)
     arguments.add_argument("--rounds", type=int, default=9)
     options = arguments.parse_args()
-    page = Page(__file__, options, "prediction.md")
+    page = Page(__file__, options)
     rounds, images = (5, 12) if options.quick else (options.rounds, 60)
     with hosts_up():
         runs = {work: measured(work, rounds, images) for work in WORKS}

@@ -79,7 +79,7 @@ def main() -> int:
     )
     chosen = options.parse_args()
     times = 1 if chosen.quick else chosen.times
-    page = Page(__file__, chosen, "reliability.md")
+    page = Page(__file__, chosen)
     page.head(*HEAD)
     before, failed = kept(MEASUREMENTS / "reliability.md"), []
     for fault in FAULTS:

@@ -27,7 +27,7 @@ def main() -> int:
     arguments = parser(__doc__)
     arguments.add_argument("--scale", type=int, default=SCALE, help="how many times the cases of `make test`")
     options = arguments.parse_args()
-    page = Page(__file__, options, "reliability.md")
+    page = Page(__file__, options)
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "tests/fuzz", "--timeout", "1800", "--quiet"],
         cwd=ROOT,

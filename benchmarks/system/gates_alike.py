@@ -72,7 +72,7 @@ def main() -> int:
     options = arguments.parse_args()
     gates, slower = (1, 1) if options.quick else (options.gates, options.slower)
     budgets = (20, 20) if options.quick else (BUDGET_S, SLOWER_BUDGET_S)
-    page = Page(__file__, options, "gate.md")
+    page = Page(__file__, options)
     page.head("head", "gates", "alarms", "median of the smallest change that would be found")
     with tempfile.TemporaryDirectory() as folder, neighbour(busy=True):
         same = [gate(Path(folder), "", budgets[0]) for _ in range(gates)]

@@ -48,7 +48,7 @@ def lags_s(strategy: Strategy, duration_s: float) -> np.ndarray:
 def main() -> int:
     """Print how late tasks are sent; return 1 if the median is over the goal."""
     options = parser(__doc__).parse_args()
-    page = Page(__file__, options, "load.md")
+    page = Page(__file__, options)
     duration_s = QUICK_DURATION_S if options.quick else DURATION_S
     found = {}
     with Threads(1) as threads:

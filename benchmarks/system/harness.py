@@ -154,7 +154,7 @@ def main() -> int:
         parsed.error("--update-docs needs every row; leave out --only")
     keep_freed_memory()
     rounds = 6 if options.quick else ROUNDS  # an interval needs six
-    page = Page(__file__, options, "harness.md")
+    page = Page(__file__, options)
     page.head("strategy", "kernel", "chunk", "bare, a task", "ours, a task", "ours / bare", "95 % interval")
     ratios: list[Estimate] = []
     for case in cases():

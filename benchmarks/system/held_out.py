@@ -54,7 +54,7 @@ def celery(run: Run) -> list[CellResult]:
 def main() -> int:
     """Measure, predict, measure; return 1 if the goal is missed."""
     options = parser(__doc__).parse_args()
-    page = Page(__file__, options, "prediction.md")
+    page = Page(__file__, options)
     # An interval needs at least six rounds.
     rounds, images, held_out = (6, 8, HELD_OUT[:1]) if options.quick else (7, 24, HELD_OUT)
     known = measured(KNOWN, rounds, images)

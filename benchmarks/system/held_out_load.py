@@ -71,7 +71,7 @@ def main() -> int:
     arguments = parser(__doc__)
     arguments.add_argument("--tasks", type=int, default=TASKS, help="of each case; p99 takes 1,000")
     options = arguments.parse_args()
-    page = Page(__file__, options, "prediction.md")
+    page = Page(__file__, options)
     quick = options.quick
     tasks, rounds, cases = (QUICK_TASKS, 1, CASES[3:5]) if quick else (options.tasks, ROUNDS, CASES)
     batches = measured(

@@ -82,7 +82,7 @@ def overhead_s(celery: Strategy, serial: Strategy) -> float:
 def main() -> int:
     """Sweep again and again; return 1 if the crossing is found too seldom."""
     options = parser(__doc__).parse_args()
-    page = Page(__file__, options, "prediction.md")
+    page = Page(__file__, options)
     sweeps = 2 if options.quick else SWEEPS
     order = Random(1)  # noqa: S311 - a reproducible order, not a secret
     with (

@@ -177,7 +177,7 @@ def named(station: StationName, system: QueueingNetwork) -> str:
 def main() -> int:
     """Build in, measure, compare; return 1 if a pair differs by more than 10 %, or another bottleneck is named."""
     options = parser(__doc__).parse_args()
-    page = Page(__file__, options, "prediction.md")
+    page = Page(__file__, options)
     rounds = 2 if options.quick else 9
     fine = True
     page.head(

@@ -243,7 +243,7 @@ def options() -> argparse.Namespace:
 def main() -> int:
     """Print checks, clocks and ledger; return 1 if the goal is missed."""
     asked = options()
-    page = Page(__file__, asked, "hops.md")
+    page = Page(__file__, asked)
     tasks = QUICK_TASKS if asked.quick else asked.tasks
     with fleet_of(SLOTS) as fleet:
         found = {

@@ -59,7 +59,7 @@ def main() -> int:
     count = QUICK_TASKS if chosen.quick else chosen.tasks
     if count < LEAST_TASKS:
         options.error(f"--tasks {count} is too few to tell anything; give {LEAST_TASKS:,} or more")
-    page = Page(__file__, chosen, "reliability.md")
+    page = Page(__file__, chosen)
     keep_freed_memory()
     work = nothing(count)
     with one_broker(2) as (_, fleet), Watched(2, fleet, count) as celery:

@@ -93,7 +93,7 @@ def closed_loop_s(celery: Celery, duration_s: float) -> list[float]:
 def main() -> int:
     """Print both; return 1 if the open loop does not show the stall."""
     options = parser(__doc__).parse_args()
-    page = Page(__file__, options, "load.md")
+    page = Page(__file__, options)
     duration_s = QUICK_DURATION_S if options.quick else DURATION_S
     with ChildProcesses() as processes, embedded_fleet(processes, SLOTS, False, ()) as fleet:
         fleet.measure_clock_offsets()

@@ -115,7 +115,7 @@ def main() -> int:
     arguments = parser(__doc__)
     arguments.add_argument("--duration", type=float, default=DURATION_S, help="seconds of each case")
     options = arguments.parse_args()
-    page = Page(__file__, options, "load.md")
+    page = Page(__file__, options)
     quick = options.quick
     page.head(
         "strategy", "lengths", "slots", "utilisation", "tasks", "mean wait", "by the recursion", "error"

@@ -100,7 +100,7 @@ def main() -> int:
     options.add_argument("--seed", type=int, default=1, help="of the moments")
     chosen = options.parse_args()
     times = QUICK_TIMES if chosen.quick else chosen.times
-    page = Page(__file__, chosen, "reliability.md")
+    page = Page(__file__, chosen)
     moments = random.Random(chosen.seed)  # noqa: S311 - reproducible moments, not a secret
     took: list[float] = []
     faults: list[str] = []

@@ -39,7 +39,7 @@ NEVER: Final = ("scripting", "admin")  # no role has any command of these
 def main() -> int:
     """Ask for every command, and print the table."""
     options = parser(__doc__).parse_args()
-    page = Page(__file__, options, "roles.md")
+    page = Page(__file__, options)
     with ChildProcesses() as processes, tempfile.TemporaryDirectory() as folder:
         client = _broker(processes, Path(folder))
         categories = sorted(_texts(client.execute_command("ACL", "CAT")))

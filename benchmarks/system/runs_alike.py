@@ -114,7 +114,7 @@ def main() -> int:
     arguments.add_argument("--runs", type=int, default=11)
     arguments.add_argument("results", nargs="*", type=Path, metavar="RESULT", help="result files of one code")
     options = arguments.parse_args()
-    page = Page(__file__, options, "compare.md")
+    page = Page(__file__, options)
     with tempfile.TemporaryDirectory() as folder:
         files = options.results or measured(2 if options.quick else options.runs, Path(folder), options.quick)
         runs = sorted(map(results.read, files), key=lambda run: run.started_at)

@@ -105,7 +105,7 @@ def main() -> int:
     options = parser(__doc__)
     options.add_argument("--minutes", type=float, default=MINUTES)
     chosen = options.parse_args()
-    page = Page(__file__, chosen, "reliability.md")
+    page = Page(__file__, chosen)
     keep_freed_memory()
     minutes = QUICK_MINUTES if chosen.quick else chosen.minutes
     seen, ended, unsound = rounds(minutes)

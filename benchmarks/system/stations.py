@@ -86,7 +86,7 @@ def main() -> int:
     arguments.add_argument("--systems", type=int, default=3000)
     arguments.add_argument("--seed", type=int, default=3)
     options = arguments.parse_args()
-    page = Page(__file__, options, "prediction.md")
+    page = Page(__file__, options)
     rng = random.Random(options.seed)  # noqa: S311 - systems that can be had again, not a secret
     count = 300 if options.quick else options.systems
     found = [agreement(drawn(rng), rng.choice([3, 10])) for _ in range(count)]

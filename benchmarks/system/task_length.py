@@ -125,7 +125,7 @@ def main() -> int:
     arguments = parser(__doc__)
     arguments.add_argument("--rounds", type=int, default=ROUNDS, help="of each sweep and run")
     options = arguments.parse_args()
-    page = Page(__file__, options, "granularity.md")
+    page = Page(__file__, options)
     sweeps, repeats, rounds = (1, 1, 6) if options.quick else (SWEEPS, REPEATS, options.rounds)
     runs = [swept(rounds) for _ in range(sweeps)]
     found = list(granularities(runs[0]))

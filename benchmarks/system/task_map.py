@@ -79,7 +79,7 @@ def main() -> int:
     arguments = parser(__doc__)
     arguments.add_argument("--rounds", type=int, default=9)
     options = arguments.parse_args()
-    page = Page(__file__, options, "granularity.md")
+    page = Page(__file__, options)
     rounds, tasks = (6, 30) if options.quick else (options.rounds, 60)
     with hosts_up():
         runs = {length: measured(work(length), rounds, tasks) for length in LENGTHS_MS}
