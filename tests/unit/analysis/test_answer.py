@@ -176,7 +176,7 @@ def test_the_remedy_for_a_short_batch_of_a_users_function_is_a_larger_budget() -
             replace(each, verdict=replace(each.verdict, stage="function")) for each in answer.stages
         ),
     )
-    assert elsewhere_sentence(of_function).endswith("help function, but a larger --budget may change that.")
+    assert elsewhere_sentence(of_function).endswith("but more --inputs or a larger --budget may change that.")
 
 
 def test_what_celery_adds_is_what_a_slot_spends_beyond_computing() -> None:

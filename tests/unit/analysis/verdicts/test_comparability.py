@@ -131,7 +131,7 @@ def test_a_sweep_leaves_out_and_names_the_values_at_which_celery_fails() -> None
     )
     (warning,) = (each for each in warnings(run) if each.kind == "not compared")
     assert warning_text(warning).message.startswith(
-        "2 cells (first download 512x512, Celery with session (redis, chunk 1))"
+        "2 cells (first download, Celery with session (redis, chunk 1), 512x512)"
     )
 
 
