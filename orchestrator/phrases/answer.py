@@ -17,7 +17,7 @@ from orchestrator.model.findings import (
     VerdictWord,
 )
 from orchestrator.model.runs import Cell, Run
-from orchestrator.phrases.cells import cell_name, larger_batch
+from orchestrator.phrases.cells import cell_name, more_tasks
 from orchestrator.phrases.numbers import TIMES, count, interval, level, listed, number, seconds
 from orchestrator.phrases.run import quota
 from orchestrator.phrases.verdicts import lacking, reason, unlike
@@ -164,7 +164,7 @@ def lead(answer: Answer) -> str:
 def elsewhere_sentence(answer: Answer) -> str:
     """Return for which stages slots on other machines would make Celery the fastest; empty if it is that here."""
     of_kinds = {kind: [s.subject for s in answer.stages if s.elsewhere == kind] for kind in ELSEWHERE}
-    more = larger_batch(answer.stages[0].stage) if answer.stages else ""
+    more = more_tasks(answer.stages[0].stage) if answer.stages else ""
     clauses = [
         words.format(listed(of_kinds[kind]), more=more) for kind, words in ELSEWHERE.items() if of_kinds[kind]
     ]

@@ -54,6 +54,11 @@ def unit(plan: Plan) -> str:
     return "task" if plan.cells and all(cell.work_s is not None for cell in plan.cells) else "image"
 
 
+def more_tasks(stage: str) -> str:
+    """Return the option that gives predictions more tasks: of a function they are about all its inputs."""
+    return "more --inputs" if stage == FUNCTION else "more --images"
+
+
 def larger_batch(stage: str) -> str:
     """Return the options that give each batch more tasks."""
     return "more --inputs or a larger --budget" if stage == FUNCTION else "more --images"

@@ -9,7 +9,7 @@ from orchestrator.analysis.queueing.stations import StationName
 from orchestrator.analysis.scaling.cost import Cost
 from orchestrator.model.findings import Estimate
 from orchestrator.model.runs import Cell
-from orchestrator.phrases.cells import cell_name, larger_batch, verb
+from orchestrator.phrases.cells import cell_name, more_tasks, verb
 from orchestrator.phrases.numbers import count, evidence, level, number, percent, seconds
 
 LIMITS: Final[dict[StationName, str]] = {
@@ -121,7 +121,7 @@ def _limit(cost: Cost) -> str:
     if cost.limited_by == "latency":
         return (
             f"{batch} takes at least as long as its slowest message, {seconds(cost.tasks / cost.limit_per_s)}, and may "
-            f"pay with {larger_batch(cost.stage)}; that limits it to {number(cost.limit_per_s)} tasks/s"
+            f"pay with {more_tasks(cost.stage)}; that limits it to {number(cost.limit_per_s)} tasks/s"
         )
     return f"{LIMITS[cost.limited_by]} {batch} to about {number(cost.limit_per_s)} tasks/s{_with_chunk(cost.celery)}"
 

@@ -31,6 +31,7 @@ CostKind: TypeAlias = Literal["measured", "predicted", "never", "unknown"]
 Limit: TypeAlias = Literal[StationName, "latency"]
 
 MOST_SLOTS: Final = 10_000  # the model has nothing to say about larger fleets
+MOST_TASKS: Final = 500  # of a function's inputs, for which a batch is too short; more take as much longer
 DRAWS: Final = 200  # resamples for a predicted number of slots, each of which examines all numbers of slots
 
 
@@ -49,8 +50,8 @@ class Cost:
     kind: CostKind
     celery: Cell
     versus: Cell
-    versus_per_s: float  # the baseline's tasks a second, with a batch of `tasks`
-    tasks: int
+    versus_per_s: float  # the baseline's tasks a second
+    tasks: int  # of the batch that predictions are about
     most_measured: int  # slots
     shared: bool  # whether the slots share the orchestrator's cores
     slots: Estimate | None = None
@@ -70,7 +71,8 @@ def costs(run: Run, stage: str, demands: Demands) -> tuple[Cost, ...]:
     """Find the COST of a stage against each baseline.
 
     If the cores rule out a win here, the COST with slots on other machines follows. A serial cell that is also the
-    best in-process cell is one baseline.
+    best in-process cell is one baseline. Predictions are about the measured batch; those of a user's function are about
+    all its inputs, which take the baseline as much longer as they are more.
     """
     found: list[Cost] = []
     best = select_best(_comparable_cells(run, stage, is_celery))
@@ -81,7 +83,8 @@ def costs(run: Run, stage: str, demands: Demands) -> tuple[Cost, ...]:
             continue
         if any(each.versus == theirs.best.cell for each in found):
             continue
-        match = _Match(run, stage, against, best, theirs, versus_s.point, demands(best.best.cell))
+        measured, larger = _enlarged(run, theirs, demands(best.best.cell))
+        match = _Match(run, stage, against, best, theirs, versus_s.point, measured, larger)
         here = _measured(match) or _predicted(match, elsewhere=False)
         found.append(here)
         if here.kind != "measured" and here.limited_by == "cpu":
@@ -98,8 +101,9 @@ class _Match:
     against: Against
     ours: Selection
     theirs: Selection
-    versus_s: float
+    versus_s: float  # of the measured batch
     demands: CellDemands | None
+    larger: float  # the tasks of `demands` over those of the measured batch
 
     def cost(self, kind: CostKind) -> Cost:
         """Return a COST with what does not depend on its kind."""
@@ -112,10 +116,19 @@ class _Match:
             celery=self.ours.best.cell,
             versus=self.theirs.best.cell,
             versus_per_s=tasks / self.versus_s,
-            tasks=tasks,
+            tasks=round(self.larger * tasks),
             most_measured=max(each.cell.slots for each in celery),
             shared=cores_of(self.run)[1],
         )
+
+
+def _enlarged(run: Run, theirs: Selection, measured: CellDemands | None) -> tuple[CellDemands | None, float]:
+    """Return the demands of the batch that predictions are about, and how many times the measured one it is."""
+    tasks = theirs.best.samples[0].tasks
+    wanted = tasks if run.plan.function is None else max(tasks, min(run.plan.function.tasks, MOST_TASKS))
+    if measured is None or wanted == tasks:
+        return measured, 1.0
+    return measured.with_tasks(wanted), wanted / tasks
 
 
 def _ratios_by_slots(match: _Match) -> dict[int, tuple[CellResult, Estimate]]:
@@ -163,8 +176,10 @@ def _predicted(match: _Match, elsewhere: bool) -> Cost:
     network = measured.network(1)
     network = _on_other_machines(network) if elsewhere else network
     least = 1 + match.run.plan.margin
-    fewest = fewest_slots(network, measured.tasks, match.versus_s / least, MOST_SLOTS) or inf
-    drawn, wider = _resampled_slots(measured, match.theirs.best.makespans_s, elsewhere, least)
+    within_s = match.larger * match.versus_s / least
+    fewest = fewest_slots(network, measured.tasks, within_s, MOST_SLOTS) or inf
+    versus = {round_: match.larger * each for round_, each in match.theirs.best.makespans_s.items()}
+    drawn, wider = _resampled_slots(measured, versus, elsewhere, least)
     name, limit_per_s = _limit(network, measured.tasks)
     limited = replace(unknown, limited_by=name, limit_per_s=limit_per_s)
     if measured.other_load is not None and fewest == inf:
