@@ -342,6 +342,11 @@ class ProcessPool:
         """End the processes and wait until they are gone; those at work end after their calls, unless killed."""
         self._ended = self._ended or self._ended_now()
         broken = False
+        if self._ended:
+            # One that died may hold the lock of the queue of calls. If the executor sees the shutdown before the death,
+            # it asks the others to end, and waits for ever for those that wait for that lock.
+            for process in self.processes:
+                process.kill()
         if self._executor is not None:
             broken = bool(self._executor._broken)
             self._executor.shutdown(cancel_futures=True)
