@@ -1,4 +1,4 @@
-"""dramatiq as it comes: no results middleware, so nobody learns when a task is done."""
+"""dramatiq without its results middleware: the sender is not told when a task is done."""
 
 from __future__ import annotations
 
