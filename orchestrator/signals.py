@@ -8,11 +8,12 @@ import os
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Final, NoReturn
+from typing import Final
 
 INTERRUPTING: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 _requested = False
+_deferred = False
 
 
 def install() -> None:
@@ -29,6 +30,17 @@ def check() -> None:
 
 
 @contextmanager
+def deferred() -> Iterator[None]:
+    """Leave an interrupt to the next `check`, for a short step that must be completed."""
+    global _deferred
+    _deferred = True
+    try:
+        yield
+    finally:
+        _deferred = False
+
+
+@contextmanager
 def ignored() -> Iterator[None]:
     """Ignore these signals, for a short step that must be completed."""
     before = {number: signal.signal(number, signal.SIG_IGN) for number in INTERRUPTING}
@@ -39,12 +51,13 @@ def ignored() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _request(number: int, _: object) -> NoReturn:
+def _request(number: int, _: object) -> None:
     global _requested
     _requested = True
     if number == signal.SIGHUP:
         _leave_terminal()
-    raise KeyboardInterrupt
+    if not _deferred:
+        raise KeyboardInterrupt
 
 
 def _leave_terminal() -> None:

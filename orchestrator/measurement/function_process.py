@@ -101,14 +101,16 @@ class FunctionProcess:
             while True:
                 try:
                     self._wait(deadline, limit_s)
+                    with signals.deferred():
+                        answer = decode(self._connected.recv_bytes())
+                        if progress is None or "progress" not in answer:
+                            break
+                        progress(*answer["progress"])
                 except KeyboardInterrupt:
                     if progress is None:
                         raise
-                    self._interrupt()
-                answer = decode(self._connected.recv_bytes())
-                if progress is None or "progress" not in answer:
+                    answer = self._answer_now()
                     break
-                progress(*answer["progress"])
         except (EOFError, OSError):
             raise LostProcessError(self._how_it_ended()) from None
         except OversizedMessageError as error:
@@ -185,13 +187,17 @@ class FunctionProcess:
                 self._end()
                 raise LostProcessError(f"did not end within {limit_s:.3g} s")
 
-    def _interrupt(self) -> None:
-        """Have the process answer now, or raise `KeyboardInterrupt`."""
+    def _answer_now(self) -> Any:
+        """Have the process end what it does, and return its answer, or raise `KeyboardInterrupt`."""
         if NAME in self._processes.pids:
             with suppress(ProcessLookupError):
                 os.kill(self._processes.pids[NAME], INTERRUPT)
-        if not self._connected.poll(END_S):
-            raise KeyboardInterrupt
+        deadline = time.monotonic() + END_S
+        while self._connected.poll(max(0.0, deadline - time.monotonic())):
+            answer = decode(self._connected.recv_bytes())
+            if "progress" not in answer:
+                return answer
+        raise KeyboardInterrupt
 
     def _accept(self) -> None:
         self.entered.clear()
