@@ -175,12 +175,12 @@ def _slots(cost: Cost | None) -> int | None:
 
 
 def _added(run: Run, ledgers: Mapping[Cell, HopLedger]) -> tuple[AddedTime, ...]:
-    """Return what Celery adds to a task, by the tasks in a message: to an empty one, where the preflight timed those.
+    """Return what Celery adds to a task, by the tasks in a message: to a short one, where the preflight timed those.
 
     Otherwise it is that of the stage and kernel where it is least. There the payloads are smallest and the slots wait
     least, so it is the closest to Celery's own work.
     """
-    if empty := _added_to_empty_tasks(run):
+    if empty := _added_to_short_tasks(run):
         return empty
     found = {
         result.cell: added_s
@@ -196,7 +196,7 @@ def _added(run: Run, ledgers: Mapping[Cell, HopLedger]) -> tuple[AddedTime, ...]
     return tuple(AddedTime(cell, found[cell]) for cell in sorted(alike, key=lambda cell: cell.chunk or 1))
 
 
-def _added_to_empty_tasks(run: Run) -> tuple[AddedTime, ...]:
+def _added_to_short_tasks(run: Run) -> tuple[AddedTime, ...]:
     """Return what the preflight found for the first Celery cell with each number of tasks in a message."""
     if run.preflight is None:
         return ()
@@ -204,7 +204,7 @@ def _added_to_empty_tasks(run: Run) -> tuple[AddedTime, ...]:
     for result in run.cells:
         added_s = run.preflight.overhead_s(result.cell)
         if result.cell.distributed and added_s:
-            by_chunk.setdefault(result.cell.chunk or 1, AddedTime(result.cell, added_s, of_empty_tasks=True))
+            by_chunk.setdefault(result.cell.chunk or 1, AddedTime(result.cell, added_s, of_short_tasks=True))
     return tuple(by_chunk[chunk] for chunk in sorted(by_chunk))
 
 

@@ -28,7 +28,7 @@ from orchestrator.inputs.workload import Expectation, matches
 from orchestrator.measurement.clock import SamplePosition, measure
 from orchestrator.measurement.function_process import FAILED, INTERRUPT, OK
 from orchestrator.measurement.open_loop import OpenLoop, Progress, sending_rate_per_s
-from orchestrator.measurement.preflight import empty_task_s
+from orchestrator.measurement.preflight import overhead_s
 from orchestrator.model.runs import Cell, Sample, Stations, TaskFailure
 from orchestrator.strategies.base import Strategy, make_strategy
 from worker import functions
@@ -110,9 +110,9 @@ class Host:
         gc.freeze()  # so that collecting before a sample is short
         return {"seconds": time.perf_counter() - started}
 
-    def empty_task_s(self, row: int) -> float:
-        """Return what a task that does nothing costs a row, in seconds of a slot."""
-        return empty_task_s(self._rows[row])
+    def overhead_s(self, row: int, beside_work: bool) -> float:
+        """Return what a short task of a row costs beside its work, in seconds of a slot."""
+        return overhead_s(self._rows[row], beside_work)
 
     def measure(self, row: int, round_: int, position: int, at_s: float) -> dict[str, Any]:
         """Take a sample of a row; return it, and the tasks that failed."""

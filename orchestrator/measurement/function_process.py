@@ -350,11 +350,11 @@ class ContainedRow(Strategy):
         self._process.restart()
         return True
 
-    def empty_task_s(self) -> float | None:
-        """Return what a task that does nothing costs, in seconds of a slot; `None` if that cost the process."""
+    def overhead_s(self, beside_work: bool) -> float | None:
+        """Return what a short task costs beside its work, in seconds of a slot; `None` if that cost the process."""
         try:
             self._enter()
-            return float(self._process.ask("empty_task_s", LOAD_S, row=self._row))
+            return float(self._process.ask("overhead_s", LOAD_S, row=self._row, beside_work=beside_work))
         except LostProcessError:
             self._go_on()
             return None

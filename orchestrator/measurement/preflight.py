@@ -1,4 +1,4 @@
-"""What the timer, the broker, the payload store and empty tasks cost, before any work."""
+"""What the timer, the broker, the payload store and short tasks cost, before any work."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from orchestrator.fleet.fleet import Fleet
+from orchestrator.inputs.spin import STAGE, iterations_per_s
 from orchestrator.measurement.function_process import ContainedRow
 from orchestrator.model.environment import Preflight, TaskOverhead
 from orchestrator.model.runs import Cell
@@ -20,7 +21,12 @@ PAYLOAD_BYTES: Final = 1_920_000  # of one 800x800 picture
 NOOPS: Final = 100
 WARM_UPS: Final = 10
 BATCH: Final = 200  # no-ops on all slots at once
-BATCHES: Final = 3  # of which the median counts, after one that warms up
+BATCHES: Final = 3  # of no-ops, of which the median counts, after one that warms up
+WORKING_BATCH: Final = 64  # tasks that work
+WORKING_BATCHES: Final = 5  # of which the median counts
+STEPS: Final = 3  # towards the work that takes as long as what it costs beside it
+KERNEL: Final = "held"  # what they do
+LONG_S: Final = 0.02  # a no-op that takes longer costs about what a task costs beside work
 
 
 def preflight(fleet: Fleet | None) -> Preflight:
@@ -34,8 +40,10 @@ def preflight(fleet: Fleet | None) -> Preflight:
     return Preflight(resolution, rtt, put, get, _noop_task_s(fleet))
 
 
-def task_overheads(strategies: Mapping[Cell, Strategy], slots: int) -> tuple[TaskOverhead, ...]:
-    """Time batches of no-ops on all of `slots`, for each strategy that has as many.
+def task_overheads(
+    strategies: Mapping[Cell, Strategy], slots: int, *, workers_are_here: bool
+) -> tuple[TaskOverhead, ...]:
+    """Time batches of short tasks on all of `slots`, for each strategy that has as many.
 
     Together they take a quarter of the time that they take one by one, because no slot waits for the orchestrator.
     Of cells that differ in what they are given alone, one is timed; resident data and the idiomatic style are left out.
@@ -46,18 +54,40 @@ def task_overheads(strategies: Mapping[Cell, Strategy], slots: int) -> tuple[Tas
         kind = STRATEGIES[cell.strategy]
         if not plain or not kind.many_slots or kind.asynchronous or any(each.is_of(cell) for each in found):
             continue
-        in_child = strategy.empty_task_s if isinstance(strategy, ContainedRow) else None
-        task_s = empty_task_s(strategy) if in_child is None else in_child()
+        here = workers_are_here or not cell.distributed
+        beside_work = kind.own_processes and cell.pool != "threads" and here
+        in_child = strategy.overhead_s if isinstance(strategy, ContainedRow) else None
+        task_s = overhead_s(strategy, beside_work) if in_child is None else in_child(beside_work)
         if task_s is not None:
             found.append(TaskOverhead(cell.strategy, slots, cell.transport, cell.chunk, cell.pool, task_s))
     return tuple(found)
 
 
-def empty_task_s(strategy: Strategy) -> float:
-    """Return what a task that does nothing costs, in seconds of a slot."""
-    tasks = [Task(index, "diagnostics", "noop", "") for index in range(BATCH)]
-    times = [_batch_s(strategy, tasks) for _ in range(1 + BATCHES)]
-    return statistics.median(times[1:]) * strategy.slots / BATCH
+def overhead_s(strategy: Strategy, beside_work: bool) -> float:
+    """Return what a short task costs beside its work, in seconds of a slot.
+
+    Args:
+        strategy: entered, and free.
+        beside_work: go on with tasks that work, a step nearer each time to the work that takes half of a slot's time.
+            Processes that never work hardly ever sleep, so a no-op costs them about half of what a task costs beside
+            work (`benchmarks/system/task_length.py`). It needs slots as fast as this process, each with its own GIL.
+    """
+    noops = [Task(index, "diagnostics", "noop", "") for index in range(BATCH)]
+    empty_s = statistics.median([_task_s(strategy, noops) for _ in range(1 + BATCHES)][1:])
+    if not beside_work or empty_s > LONG_S:
+        return empty_s
+    speed = iterations_per_s(KERNEL)
+    work_s = empty_s
+    for _ in range(STEPS):
+        amount = max(1, round(work_s * speed))
+        tasks = [Task(index, STAGE, KERNEL, f"{KERNEL} {amount} {index}") for index in range(WORKING_BATCH)]
+        busy_s = statistics.median(_task_s(strategy, tasks) for _ in range(WORKING_BATCHES))
+        work_s = busy_s / 2  # between this work and what it costs beside it, where the next step looks
+    return work_s
+
+
+def _task_s(strategy: Strategy, tasks: list[Task]) -> float:
+    return _batch_s(strategy, tasks) * strategy.slots / len(tasks)
 
 
 def _batch_s(strategy: Strategy, tasks: list[Task]) -> float:

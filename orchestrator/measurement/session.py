@@ -97,8 +97,10 @@ def measured(
         process = None if trial is None else trial.process
         strategies = stack.enter_context(_strategies(recorder, fleet, startup_s, watcher, process))
         try_workers(fleet, strategies, inputs)
-        watcher.step("Timing empty tasks")
-        before = replace(before, overheads=task_overheads(strategies, plan.slots))
+        watcher.step("Timing short tasks")
+        here = fleet is not None and fleet.broker.embedded
+        overheads = task_overheads(strategies, plan.slots, workers_are_here=here)
+        before = replace(before, overheads=overheads)
         recorder.run = replace(recorder.run, preflight=before)
         if plan.axis == "work" and not points_of(options):
             plan = with_lengths(plan, before, options.points)

@@ -84,9 +84,10 @@ class Environment:
 
 @dataclass(frozen=True, slots=True)
 class TaskOverhead:
-    """What a task costs without any work: the time of a batch of no-ops x slots / tasks, in seconds.
+    """What a short task costs beside its work, in seconds: the time of a batch x slots / tasks, less the work.
 
-    It foretells how long a task must be for half of a slot's time to be work.
+    It foretells how long a task must be for half of a slot's time to be work. Where slots are processes of this
+    machine, the tasks work for about as long as that; elsewhere they are no-ops.
     """
 
     strategy: Text
@@ -114,7 +115,7 @@ class Preflight:
     overheads: Annotated[tuple[TaskOverhead, ...], Field(max_length=1_000)] = ()
 
     def overhead_s(self, cell: object) -> float | None:
-        """Return what a task of a cell costs without any work, in seconds of a slot."""
+        """Return what a short task of a cell costs beside its work, in seconds of a slot."""
         return next((each.task_s for each in self.overheads if each.is_of(cell)), None)
 
 

@@ -170,11 +170,11 @@ class StageAnswer:
 
 @dataclass(frozen=True, slots=True)
 class AddedTime:
-    """The seconds of a slot that Celery adds to a task, estimated from empty tasks or from one cell's own."""
+    """The seconds of a slot that Celery adds to a task, estimated from short tasks or from one cell's own."""
 
     cell: Cell
     added_s: float
-    of_empty_tasks: bool = False  # timed before the run; else the cell's makespan without its compute hop
+    of_short_tasks: bool = False  # timed before the run; else the cell's makespan without its compute hop
 
 
 @dataclass(frozen=True, slots=True)

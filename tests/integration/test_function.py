@@ -98,8 +98,8 @@ def test_every_strategy_gives_what_serial_calls_give_from_the_users_folder(folde
     assert all(cell["samples"][0]["ok"] == 3 and not cell["samples"][0]["wrong"] for cell in cells.values())
     assert "fn_cli:pair: " in done.stderr
     assert "will be called about" in done.stderr
-    timed_empty = {each["strategy"] for each in json.loads(done.stdout)["preflight"]["overheads"]}
-    assert timed_empty == {"threads", "processes", "celery"}
+    timed = {each["strategy"] for each in json.loads(done.stdout)["preflight"]["overheads"]}
+    assert timed == {"threads", "processes", "celery"}
 
 
 def test_a_function_that_does_its_worst_hurts_its_own_tasks_alone(folder: Path) -> None:

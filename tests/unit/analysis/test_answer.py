@@ -201,13 +201,13 @@ def test_a_sweep_of_the_work_has_no_stages() -> None:
     assert analyse(swept).answer.stages == ()
 
 
-def test_what_celery_adds_is_that_of_the_empty_tasks_that_the_preflight_timed() -> None:
+def test_what_celery_adds_is_that_of_the_short_tasks_that_the_preflight_timed() -> None:
     four = celery_result(2, cell=replace(CELERY, chunk=4))
     run = fleet_run(plain_result(SERIAL, 2.4), four, celery_result(2))
     overheads = tuple(TaskOverhead("celery", 2, "redis", chunk, None, 0.0017 / chunk) for chunk in (1, 4))
     known = replace(run, preflight=replace(PREFLIGHT, overheads=overheads))
     added = analyse(known).answer.added
-    assert [(each.cell.chunk, each.added_s, each.of_empty_tasks) for each in added] == [
+    assert [(each.cell.chunk, each.added_s, each.of_short_tasks) for each in added] == [
         (1, 0.0017, True),
         (4, 0.0017 / 4, True),
     ]
