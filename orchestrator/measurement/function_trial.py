@@ -22,7 +22,7 @@ from orchestrator.inputs.workload import Expectation, Workload, matches
 from orchestrator.measurement.function_process import LOAD_S, FunctionProcess, LostProcessError
 from orchestrator.model.runs import Cell, Function, Plan, TaskFailure
 from orchestrator.phrases import function as phrases
-from orchestrator.planning.options import FUNCTION_BUDGET_S, Options
+from orchestrator.planning.options import FUNCTION_BUDGET_S, LOAD, Options
 from orchestrator.strategies.base import Strategy
 from worker.contract import LOST, Failure, Outcome
 from worker.redaction import escape_control, redact
@@ -110,6 +110,8 @@ def trial(
     with FunctionProcess(processes, name, spec) as process:
         say(f"Importing {name}")
         loaded, count = _loaded(process, spec)
+        if count == MAX_INPUTS and not (options.tasks or options.command == LOAD or options.sides > 1):
+            note(phrases.first_inputs(count))
         tried = Function(
             name,
             "Python" if spec.endswith(FROM_PYTHON) else options.inputs or "",
@@ -173,6 +175,10 @@ def try_workers(fleet: Fleet | None, strategies: Mapping[Cell, Strategy], inputs
 
 def _standard_input(folder: Path) -> Path:
     """Copy standard input to a file, because the process that calls the function has none."""
+    if sys.stdin is None:
+        raise UsageError(
+            "--inputs - reads standard input, which is closed; pipe JSON lines into it, or name a file"
+        )
     path = folder / STDIN_COPY
     with path.open("wb") as file:
         for line in islice(sys.stdin.buffer, MAX_INPUTS):

@@ -82,6 +82,11 @@ def remembers(function: Function) -> str:
     )
 
 
+def first_inputs(most: int) -> str:
+    """Return that more inputs than are read may have been given."""
+    return f"only the first {most:,} inputs are read; if there are more, --tasks N says how many the answer is for"
+
+
 def unrepeated(name: str, number: int) -> str:
     """Return that a function gave something else for an input that it had seen."""
     return (

@@ -217,7 +217,7 @@ def _check_function_name(function: str, inputs: str | None) -> None:
             f"--function {function!r:.200} is not PKG.MOD:NAME; write the module and the function, such as "
             "jobs:thumbnail"
         )
-    if inputs is None:
+    if not inputs:  # "" would name the current folder
         raise UsageError(f"--function {function} needs --inputs: {FORMS}")
 
 

@@ -109,6 +109,7 @@ def test_under_load_as_many_inputs_are_called_before_as_a_few_seconds_allow() ->
             Options(function="jobs:f"),
             "--function jobs:f needs --inputs: a .jsonl file, a text file, a folder",
         ),
+        (Options(function="jobs:f", inputs=""), "--function jobs:f needs --inputs"),
         (Options(function="jobs", inputs="a"), "--function 'jobs' is not PKG.MOD:NAME"),
         (replace(OPTIONS, images=3), "--images is for pictures, and has no effect with --function"),
         (replace(OPTIONS, stages=("decode",)), "--stage is for pictures, and has no effect with --function"),
