@@ -42,6 +42,7 @@ STEPS: Final = re.compile(r"(\d+) of (\d+) samples")  # as a command tells its p
 BAR: Final = 24  # characters of the bar,
 WIDTH: Final = 100  # and of the line
 END_S: Final = 60.0  # seconds that a command that is interrupted may take to end what it started
+COMMAND_LINE_ONLY: Final = ("dry_run", "json")  # what they write to standard output or a file, `Result` has
 ROOT: Final = Path(__file__).resolve().parents[1]
 
 
@@ -177,9 +178,10 @@ def name_of(function: Callable[[Any], Any]) -> str:
 
 def _flags(command: str, options: Mapping[str, Any]) -> Iterator[str]:
     """Yield the command line of options: `True` is a flag alone, a list is repeated."""
-    known = {
+    flags = {
         option.flag.removeprefix("--").replace("-", "_"): option for _, option in options_of(command).values()
     }
+    known = {name: option for name, option in flags.items() if name not in COMMAND_LINE_ONLY}
     for name, value in options.items():
         if name not in known:
             close = get_close_matches(name, known, n=1)

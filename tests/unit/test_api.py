@@ -74,6 +74,7 @@ def test_keywords_become_options_and_errors_are_those_of_the_tree(commands: list
     ("given", "says"),
     [
         ({"slotz": 2}, r"run has no option slotz \(did you mean slots\?\)"),
+        ({"dry_run": True}, "run has no option dry_run"),
         ({"inputs": 3}, "inputs are int; give a list"),
         ({"inputs": [1, {2}]}, "input 2 is a set; use a sorted list"),
     ],
