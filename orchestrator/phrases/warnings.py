@@ -8,7 +8,7 @@ from typing import Final, TypeAlias
 
 from orchestrator.analysis.stats.intervals import VERDICT_ROUNDS
 from orchestrator.model.findings import Observation
-from orchestrator.model.runs import Cell, TaskFailure
+from orchestrator.model.runs import FUNCTION, Cell, TaskFailure
 from orchestrator.phrases.cells import arrival_rate, cell_name, in_stage, larger_batch
 from orchestrator.phrases.numbers import count, evidence, number, percent, seconds
 from orchestrator.phrases.verdicts import ROUNDS_RULE
@@ -83,9 +83,12 @@ def _remedy_of_missing(missing: Sequence[tuple[Cell, int]], timed_out: bool) -> 
 
 def _failed_tasks(cells: Sequence[Cell], failed: int, first: TaskFailure | None) -> Texts:
     cause = "" if first is None else f", first with {first.type}: {first.message}"
+    what = (
+        "the function, or leave such inputs out" if cells[0].stage == FUNCTION else "the source or the kernel"
+    )
     return (
         f"{count(failed, 'task')} failed in {_cells(cells)}{cause}",
-        "repair the source or the kernel, and run again; these times include those of failed tasks",
+        f"repair {what}, and run again; these times include those of failed tasks",
     )
 
 

@@ -40,6 +40,16 @@ def test_wrong_outputs_of_downloads_from_elsewhere_are_said_of_the_source(source
     assert blamed in warning.remedy
 
 
+def test_failed_tasks_of_a_function_are_said_of_the_function() -> None:
+    of_user = replace(SERIAL, stage="function", kernel="jobs:flaky")
+    (warning,) = (
+        each
+        for each in warnings(run_of(result(of_user, STEADY, ok=7, failed=1)))
+        if each.kind == "failed tasks"
+    )
+    assert warning.remedy.startswith("repair the function, or leave such inputs out, and run again")
+
+
 def test_a_disturbed_sample_has_its_round_and_cause_and_what_is_left_to_do() -> None:
     (taken_again,) = [each for each in warnings(upset(*range(7))) if each.kind == "disturbed"]
     assert taken_again.message == (
