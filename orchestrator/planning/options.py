@@ -383,7 +383,7 @@ class Options:
         "Rounds that count, each with every cell once; auto goes on until the intervals are narrow.",
         "N|auto",
         lambda profile: profile.rounds,
-        sweep=f"at most {SWEEP_ROUNDS}",
+        sweep=f"at most {SWEEP_ROUNDS}; --function: as many as --budget allows",
         commands=BATCHES,
     )
     load_rounds: int = _option(
