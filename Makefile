@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
 
-.PHONY: help run test fuzz test-faults soak figures figures-runs figures-robustness figures-gates test-browser test-compose engine lint format docs images locks clean
+.PHONY: help run test fuzz test-security test-faults soak figures figures-runs figures-robustness figures-gates test-browser test-compose engine lint format docs images locks clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1: /p' $(MAKEFILE_LIST)
@@ -13,7 +13,7 @@ run: $(VENV)/.installed ## Run the comparison on an embedded broker (ARGS="--pro
 	$(BIN)/orchestrator run $(ARGS)
 
 # In the order of testpaths, where the slow files come first, so that three processes end together.
-test: $(VENV)/.dev ## Run the tests
+test: $(VENV)/.dev ## Run the tests, but for those of faults, attacks, browsers and containers
 	$(BIN)/pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 fuzz: $(VENV)/.dev ## Try over 30,000 bad pictures, messages, results, addresses and command lines (15 minutes)
@@ -37,8 +37,11 @@ figures-robustness: $(VENV)/.dev ## The same for faults, bad input, kills, a lon
 figures-gates: $(VENV)/.dev ## The same for a hundred real gates of one code (three and a half hours)
 	$(BIN)/python benchmarks/figures.py --group gates $(ARGS)
 
+test-security: $(VENV)/.dev ## Attack workers and the orchestrator through the broker
+	$(BIN)/pytest tests/security --numprocesses 3 --dist loadfile $(ARGS)
+
 test-faults: $(VENV)/.dev ## Break brokers, workers and runs in every way, ten times (an hour)
-	FAULT_TIMES=$(or $(FAULT_TIMES),10) $(BIN)/pytest tests/faults -m "slow_fault or not slow_fault" $(ARGS)
+	FAULT_TIMES=$(or $(FAULT_TIMES),10) $(BIN)/pytest tests/faults $(ARGS)
 
 soak: $(VENV)/.dev ## Run rounds for half an hour and check that nothing grows
 	$(BIN)/python benchmarks/system/soak.py $(ARGS)

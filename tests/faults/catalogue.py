@@ -28,7 +28,6 @@ class Fault:
     exit_code: int = 0
     loses: bool = False
     repeats: bool = False
-    quick: bool = True
 
     @property
     def name(self) -> str:
@@ -52,28 +51,25 @@ FAULTS: tuple[Fault, ...] = (
         setups.ours,
         "ended with code -9 .*out of memory.*, and was restarted",
         loses=True,
-        quick=False,
     ),
     Fault(
         injections.worker_stopped,
         setups.ours,
         "gave no answer|delivered a second time",
         repeats=True,
-        quick=False,
     ),
-    Fault(injections.worker_drained, setups.ours, "gave no answer|ended with code 0", quick=False),
-    Fault(injections.poison, setups.ours, "slot process", exit_code=1, quick=False),
+    Fault(injections.worker_drained, setups.ours, "gave no answer|ended with code 0"),
+    Fault(injections.poison, setups.ours, "slot process", exit_code=1),
     Fault(
         injections.worker_restarts,
         setups.theirs,
         "a@world (was restarted|gave no answer)",
         loses=True,
-        quick=False,
     ),
-    Fault(injections.worker_joins, setups.theirs, "", quick=False),
+    Fault(injections.worker_joins, setups.theirs, ""),
     Fault(injections.foreign_messages, setups.theirs, ""),
-    Fault(injections.foreign_results, setups.theirs, "", quick=False),
-    Fault(injections.result_gone, setups.theirs, "broke", exit_code=1, loses=True, quick=False),
+    Fault(injections.foreign_results, setups.theirs, ""),
+    Fault(injections.result_gone, setups.theirs, "broke", exit_code=1, loses=True),
     Fault(injections.payloads_gone, setups.theirs, "could not be fetched: no payload under", exit_code=1),
     Fault(
         injections.out_of_memory,
@@ -81,7 +77,6 @@ FAULTS: tuple[Fault, ...] = (
         "out of memory.* raise its maxmemory",
         3,
         loses=True,
-        quick=False,
     ),
     Fault(
         injections.broker_restarted,
@@ -112,7 +107,6 @@ FAULTS: tuple[Fault, ...] = (
         "a@world gave no answer",
         loses=True,
         repeats=True,
-        quick=False,
     ),
     Fault(
         injections.store_restarted,
@@ -121,7 +115,6 @@ FAULTS: tuple[Fault, ...] = (
         1,
         loses=True,
         repeats=True,
-        quick=False,
     ),
     Fault(
         injections.store_gone,
@@ -129,7 +122,6 @@ FAULTS: tuple[Fault, ...] = (
         "did not come back within 30 s",
         3,
         loses=True,
-        quick=False,
     ),
     Fault(
         injections.store_full,
@@ -137,16 +129,14 @@ FAULTS: tuple[Fault, ...] = (
         "payload store .* is out of memory.*raise its maxmemory",
         3,
         loses=True,
-        quick=False,
     ),
-    Fault(injections.over_the_limit, setups.impatient, "TimeLimitExceeded", exit_code=1, quick=False),
+    Fault(injections.over_the_limit, setups.impatient, "TimeLimitExceeded", exit_code=1),
     Fault(
         injections.line_cut,
         setups.behind_a_proxy,
         "a connection to the broker .* broke",
         loses=True,
         repeats=True,
-        quick=False,
     ),
     Fault(
         injections.line_silent,
@@ -154,6 +144,5 @@ FAULTS: tuple[Fault, ...] = (
         "broke|took|gave no answer",
         loses=True,
         repeats=True,
-        quick=False,
     ),
 )

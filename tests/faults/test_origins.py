@@ -99,7 +99,7 @@ def ends(strategy: Strategy, tasks: list[Task]) -> dict[int, Outcome]:
     return {outcome.task_id: outcome for outcome in strategy.run(tasks)}
 
 
-@pytest.mark.parametrize("kernel", ["session", pytest.param("requests", marks=pytest.mark.slow_fault)])
+@pytest.mark.parametrize("kernel", ["session", "requests"])
 @pytest.mark.usefixtures("limited")
 def test_every_bad_answer_is_the_same_failure_in_every_strategy_and_the_others_go_on(origin, kernel):
     names = ("good", *PATHS, "good")

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import psutil
@@ -20,6 +20,8 @@ from tests.waiting import until
 
 ROUNDS = ["--rounds", "400", "--warmup", "0", "--strategy", "celery"]
 SMALL = ["--images", "4", "--size", "32x24", "--latency-ms", "0", "--slots", "1", "--stage", "decode"]
+RUN = ["run", *SMALL]
+LOAD = ["load", "--stage", "spin", "--kernel", "waiting", "--slots", "1", "--arrivals", "constant"]
 END_S = 60.0
 
 
@@ -36,13 +38,14 @@ def broker() -> Iterator[OwnBroker]:
 class Started:
     """A running orchestrator with its output in files, so that it never waits for a reader."""
 
-    def __init__(self, folder: Path, *arguments: str) -> None:
+    def __init__(self, folder: Path, *arguments: str, command: Sequence[str] = RUN) -> None:
         self.folder = folder
         self._errors = folder / f"errors-{time.monotonic_ns()}"
         with self._errors.open("wb") as errors, (folder / "output").open("wb") as output:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "orchestrator", "run", *SMALL, *arguments],
+                [sys.executable, "-m", "orchestrator", *command, *arguments],
                 cwd=folder,
+                env={**os.environ, "BREAKEVEN_PROGRESS_S": "0.1"},
                 stdout=output,
                 stderr=errors,
             )
@@ -93,14 +96,7 @@ def private() -> Iterator[Path]:
         yield Path(folder)
 
 
-@pytest.mark.parametrize(
-    "number",
-    [
-        pytest.param(signal.SIGINT, marks=pytest.mark.slow_fault),
-        pytest.param(signal.SIGTERM, marks=pytest.mark.slow_fault),
-        signal.SIGKILL,
-    ],
-)
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_a_run_that_is_ended_leaves_nothing_on_an_external_broker(
     broker: OwnBroker, tmp_path, private, number
 ):
@@ -117,7 +113,6 @@ def test_a_run_that_is_ended_leaves_nothing_on_an_external_broker(
     assert alive == []
 
 
-@pytest.mark.slow_fault
 def test_a_second_run_on_a_broker_is_refused_and_the_first_goes_on(broker: OwnBroker, tmp_path):
     (tmp_path / "first").mkdir()
     (tmp_path / "second").mkdir()
@@ -144,7 +139,6 @@ def test_an_interrupt_while_the_fleet_is_being_started_ends_the_run(tmp_path, pr
     until(lambda: not list(private.iterdir()))
 
 
-@pytest.mark.slow_fault
 def test_an_embedded_worker_that_dies_is_reported_and_the_run_is_complete(tmp_path):
     run = Started(tmp_path, *ROUNDS, "--rounds", "60")
     run.wait_for_a_sample()
@@ -187,6 +181,31 @@ def test_eviction_that_is_switched_on_during_a_run_is_named_and_ends_it_with_3(b
     assert run.result()["complete"] is False
 
 
+def test_a_broker_that_restarts_under_load_costs_its_own_sample_alone(broker: OwnBroker, tmp_path):
+    # A task takes most of the time until the next one arrives, so the broker holds one when it ends.
+    paced = ["--rate", "10", "--work-ms", "80", "--duration", "5", "--rounds", "2", "--strategy", "celery"]
+    run = Started(tmp_path, *paced, "--broker", broker.url(), command=LOAD)
+    run.wait_for_a_sample()
+    told = len(run.errors)
+    until(lambda: "celery at 10/s, 2 s: latency" in run.errors[told:], "the second sample")
+    broker.restart()
+    code = run.end()
+    assert code in (0, 1, 3), run.errors
+    assert "Traceback" not in run.errors
+    result = run.result()
+    (cell,) = result["cells"]
+    calm, hit = cell["samples"]
+    assert (calm["disturbed"], calm["ok"], calm["lost"]) == (None, 50, 0)
+    assert hit["disturbed"]
+    assert code != 0 or not hit["lost"]
+    ended = {number for number, at_us in enumerate(hit["trace"]["ended_us"]) if at_us is not None}
+    assert ended.isdisjoint(hit["trace"]["lost"])
+    (row,) = result["load"]
+    assert row["offered"] == 100 == row["ended"] + row["lost"] + row["unfinished"]
+    assert row["latency_s"]["p50"]["point"] >= 0.08
+    until(lambda: not broker.leftovers())
+
+
 @pytest.mark.parametrize("files", [24, 40], ids=["for the broker", "for its clients"])
 def test_too_few_files_for_the_embedded_broker_are_named_in_one_line(tmp_path, files):
     """Valkey keeps 32 files for itself, and takes as many clients as it may open files besides."""
@@ -205,7 +224,6 @@ def test_too_few_files_for_the_embedded_broker_are_named_in_one_line(tmp_path, f
     assert "Traceback" not in done.stderr
 
 
-@pytest.mark.slow_fault
 def test_a_disk_that_fills_up_keeps_the_last_result_and_the_report_and_ends_with_3(tmp_path):
     """A limit on the size of files simulates the full disk: the result file outgrows it during the run."""
     limited = f"ulimit -f 16; exec {sys.executable} -m orchestrator run {' '.join(SMALL)}"
