@@ -136,10 +136,11 @@ def _import(module: str, folders: Sequence[str]) -> ModuleType:
         imported = importlib.import_module(module)
     except ModuleNotFoundError as error:
         if error.name is not None and f"{module}.".startswith(f"{error.name}."):
-            where = ", ".join(folders) or "sys.path"
-            raise FunctionError(
-                f"no module named {error.name} in {where}; run from its folder or set PYTHONPATH"
-            ) from None
+            where, plain = ", ".join(folders) or "sys.path", module.removesuffix(".py")
+            remedy = (
+                "run from its folder or set PYTHONPATH" if plain == module else f"write {plain}, without .py"
+            )
+            raise FunctionError(f"no module named {error.name} in {where}; {remedy}") from None
         raise _broken(module, error, folders) from None
     except (FunctionError, KeyboardInterrupt):
         raise
@@ -231,8 +232,8 @@ def _check_callable(name: str, function: Any) -> None:
         signature.bind(ONE)
     except TypeError as error:
         raise FunctionError(
-            f"{name}{signature} cannot be called with one input ({error}); name a function of one argument, such as "
-            "one that calls it with the others"
+            f"{name}{signature} cannot be called with one input ({error}); name a function of one argument that "
+            "calls it"
         ) from None
 
 

@@ -64,7 +64,7 @@ def as_given(spec: str) -> str:
 
 def _values(spec: str, folders: Sequence[str]) -> Iterator[Any]:
     """The inputs as the source has them."""
-    if ends := RANGE.fullmatch(spec.strip()):
+    if ends := RANGE.fullmatch(spec.strip().replace("_", "")):  # 10_000 is 10000, as in Python
         first, last = (0, int(ends[1])) if ends[2] is None else (int(ends[1]), int(ends[2]))
         return iter(range(first, last))
     path = Path(spec).expanduser()
@@ -77,6 +77,10 @@ def _values(spec: str, folders: Sequence[str]) -> Iterator[Any]:
         raise InputsError(f"{as_given(spec)} cannot be read: {error}") from None
     if NAME.fullmatch(spec):
         return _iterated(spec, find(spec, folders))
+    if spec.startswith("range("):
+        raise InputsError(
+            f"--inputs {escape_control(spec, longest=200)} is no range; give range(N) or range(FIRST,END)"
+        )
     raise InputsError(f"--inputs {escape_control(spec, longest=200)} is not there; give {FORMS}")
 
 

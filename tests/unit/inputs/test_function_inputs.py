@@ -53,6 +53,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     [
         ("range(3)", [0, 1, 2]),
         ("range(2, 4)", [2, 3]),
+        ("range(1_000, 1_002)", [1000, 1001]),
         ("words.txt", ["one", "two words"]),
         ("values.jsonl", [{"a": [1, None]}, "text", 3.5]),
         ("photos", ["photos/a.jpg", "photos/b.jpg"]),
@@ -74,6 +75,7 @@ def test_an_endless_source_is_read_up_to_a_limit(folder: Path, monkeypatch: pyte
     ("spec", "says"),
     [
         ("range(0)", "--inputs range(0) has no inputs"),
+        ("range(0, 9, 3)", "--inputs range(0, 9, 3) is no range; give range(N) or range(FIRST,END)"),
         ("empty.txt", "--inputs empty.txt has no inputs"),
         ("nothing.txt", "--inputs nothing.txt is not there; give a .jsonl file, a text file, a folder"),
         ("bad.jsonl", "line 2 of --inputs bad.jsonl is not JSON (Expecting value"),

@@ -67,6 +67,7 @@ def test_the_version_is_that_of_the_source(folder: Path) -> None:
         ("fn_jobs", "is not PKG.MOD:NAME; write the module and the function, such as jobs:thumbnail"),
         ("fn_nothing:f", "no module named fn_nothing in {folder}; run from its folder or set PYTHONPATH"),
         ("fn_pkg.nothing:f", "no module named fn_pkg.nothing in {folder}; run from its folder"),
+        ("fn_jobs.py:double", "no module named fn_jobs.py in {folder}; write fn_jobs, without .py"),
         ("fn_jobs:doubel", "fn_jobs has no doubel; did you mean fn_jobs:double?"),
         ("fn_jobs:CONSTANT", "fn_jobs:CONSTANT is int, not a function; name one"),
         ("fn_jobs:Thing", "fn_jobs:Thing is a class; name a function"),
