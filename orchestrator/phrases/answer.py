@@ -145,8 +145,8 @@ def added_sentence(added: Iterable[AddedTime]) -> str:
     alone = "" if (first.cell.chunk or 1) == 1 else f" with {first.cell.chunk} tasks a message"
     return (
         f"Celery adds about {seconds(first.added_s)} to a task here{alone}{f' ({also})' if also else ''}, estimated "
-        f"from {'short tasks' if first.of_short_tasks else first.cell.subject}: with shorter tasks it is less than "
-        "half efficient."
+        f"from {'short tasks' if first.of_short_tasks else first.cell.subject}. With tasks shorter than that it is "
+        "less than half efficient."
     )
 
 

@@ -66,4 +66,4 @@ def test_what_celery_adds_is_called_an_estimate_and_names_its_stage() -> None:
     four = celery_result(2, cell=replace(CELERY, chunk=4))
     said = added_sentence(analyse(fleet_run(plain_result(SERIAL, 2.4), celery_result(2), four)).answer.added)
     assert said.startswith("Celery adds about ")
-    assert " with 4 tasks a message), estimated from download: " in said
+    assert " with 4 tasks a message), estimated from download. " in said
