@@ -120,7 +120,8 @@ def find(name: str, folders: Sequence[str]) -> Any:
     except AttributeError:
         names = [each for each in vars(module) if not each.startswith("_")]
         close = difflib.get_close_matches(matched[2], names, n=1)
-        hint = f"did you mean {matched[1]}:{close[0]}?" if close else f"see {module.__file__}"
+        see = f"see {getattr(module, '__file__', None) or 'its documentation'}"
+        hint = f"did you mean {matched[1]}:{close[0]}?" if close else see
         raise FunctionError(f"{matched[1]} has no {matched[2]}; {hint}") from None
 
 
@@ -243,7 +244,8 @@ def _run(function: Callable[[Any], Coroutine[Any, Any, Any]], value: Any) -> Any
 
 def _version(module: ModuleType) -> str | None:
     try:
-        return hashlib.sha256(Path(module.__file__ or "").read_bytes()).hexdigest()[:16]
+        file = getattr(module, "__file__", None)  # a builtin module has none
+        return hashlib.sha256(Path(file or "").read_bytes()).hexdigest()[:16]
     except OSError:
         return None
 

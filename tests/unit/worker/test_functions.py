@@ -61,6 +61,12 @@ def test_the_version_is_that_of_the_source(folder: Path) -> None:
     assert load("fn_jobs:double", [str(folder)]).version not in (before, None)
 
 
+def test_a_function_of_a_builtin_module_has_no_version(folder: Path) -> None:
+    assert load("time:sleep", [str(folder)]).version is None
+    with pytest.raises(FunctionError, match="time has no nothing; see its documentation"):
+        load("time:nothing", [str(folder)])
+
+
 @pytest.mark.parametrize(
     ("name", "says"),
     [
