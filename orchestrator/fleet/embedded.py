@@ -74,8 +74,8 @@ def embedded_fleet(
             fleet.recovery.checks.append(lambda: _check_running(processes, "broker"))
             fleet.recovery.restart_workers = restarts = WorkerRestarts(processes)
             fleet.recovery.end_workers = restarts.end
-            fleet.worker_pids = lambda: [
-                pid for name, pid in processes.pids.items() if name.startswith("worker")
+            fleet.child_pids = lambda kind: [
+                pid for name, pid in processes.pids.items() if name.startswith(kind)
             ]
             try:
                 yield fleet

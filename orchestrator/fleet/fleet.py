@@ -25,7 +25,7 @@ from orchestrator.fleet.clock_offset import measure_offset
 from orchestrator.fleet.connections import CONNECTION_ERRORS, close_sockets
 from orchestrator.fleet.consumers import Consumers, TaskEvents
 from orchestrator.fleet.liveness import Liveness
-from orchestrator.fleet.processor_time import ProcessorTime, of_workers
+from orchestrator.fleet.processor_time import ProcessorTime, of_processes
 from orchestrator.fleet.recovery import Recovery
 from orchestrator.fleet.run_queue import RunQueue, reject_eviction
 from orchestrator.fleet.workers import COMMAND_TIMEOUT_S, Offset, WorkerInfo
@@ -46,7 +46,7 @@ class Fleet:
         run_id: the name of the queue, and part of every key on the servers.
         reconnects: how often connections broke; a strategy reconnects when it has grown.
         is_unreachable: whether a server stayed away for longer than a run waits: no strategy waits for it again.
-        worker_pids: returns the process ids of the workers that are our own children.
+        child_pids: returns the process ids of our own children whose name begins as given: `worker`, `origin`.
         is_cleaned_up: whether `close` reached the servers and deleted everything of this run there.
     """
 
@@ -70,7 +70,7 @@ class Fleet:
         self.reconnects = 0
         self.is_unreachable = False
         self.is_cleaned_up = False
-        self.worker_pids: Callable[[], list[int]] = list
+        self.child_pids: Callable[[str], list[int]] = lambda name: []
         self._consumers = Consumers(app, self.run_id)
         self._events = TaskEvents(app)
         self.recovery = Recovery(app, self.liveness, self._consumers, self._events, self.slots)
@@ -96,10 +96,10 @@ class Fleet:
         """Return the CPU seconds that the broker has used since it started; `None` if it does not say."""
         return self.run_queue.cpu_s()
 
-    def processor_time(self) -> dict[int, ProcessorTime] | None:
-        """Return what each of the workers' threads has computed and waited; `None` unless they are our own."""
-        pids = self.worker_pids()
-        return of_workers(pids) if pids else None
+    def processor_time(self, name: str) -> dict[int, ProcessorTime] | None:
+        """Return what each thread of the children `name` has computed and waited; `None` unless they are our own."""
+        pids = self.child_pids(name)
+        return of_processes(pids) if pids else None
 
     # Which slots consume the queue
 

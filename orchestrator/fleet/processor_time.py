@@ -34,15 +34,15 @@ def processor_wait_s() -> float | None:
         return None
 
 
-def of_workers(pids: Sequence[int]) -> dict[int, ProcessorTime] | None:
-    """Return the time of each thread of workers and their pool processes, by its id.
+def of_processes(pids: Sequence[int]) -> dict[int, ProcessorTime] | None:
+    """Return the time of each thread of processes and of their children, such as a worker's pool, by its id.
 
     `None` if the system does not count it, or a process ends meanwhile.
     """
     found: dict[int, ProcessorTime] = {}
     try:
-        pools = " ".join(Path(f"/proc/{pid}/task/{pid}/children").read_text() for pid in pids)
-        for pid in (*pids, *map(int, pools.split())):
+        children = " ".join(Path(f"/proc/{pid}/task/{pid}/children").read_text() for pid in pids)
+        for pid in (*pids, *map(int, children.split())):
             for path in Path(f"/proc/{pid}/task").glob("*/schedstat"):
                 cpu, wait, *_ = map(int, path.read_text().split())
                 found[int(path.parent.name)] = ProcessorTime(cpu / 1e9, wait / 1e9)

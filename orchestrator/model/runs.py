@@ -139,9 +139,9 @@ class Stations:
     both sides put into the payload store and got from it; `messages` the Celery messages.
 
     Those seconds include waits for a processor, which come from whatever else the machine does: `publish_wait_s`,
-    `collect_wait_s`, and `worker_wait_s` of all workers. `orchestrator_cpu_s` and `worker_cpu_s` are the CPU time of
-    the orchestrator's thread and of the workers. All are `None` where the system does not count them; those of
-    workers also if the workers are not our own.
+    `collect_wait_s`, and `worker_wait_s` of all workers. `orchestrator_cpu_s`, `worker_cpu_s` and `image_server_cpu_s`
+    are the CPU time of the orchestrator's thread, of the workers and of our image server. All are `None` where the
+    system does not count them; those of workers and image server also if they are not our own.
     """
 
     publish_s: Seconds
@@ -155,6 +155,7 @@ class Stations:
     worker_wait_s: SignedSeconds | None = None
     orchestrator_cpu_s: Seconds | None = None
     worker_cpu_s: SignedSeconds | None = None
+    image_server_cpu_s: SignedSeconds | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -176,9 +176,10 @@ def latency_assumptions(found: LatencyPredictions) -> tuple[str, ...]:
         )
     listed += other_load(measured)
     if found.fleet.hosts is None and measured.shared and measured.cores is not None:
+        server = ", the image server" if measured.typical.image_server_cpu_s else ""
         listed.append(
-            f"all slots, the orchestrator and the broker share {measured.cores:g} cores as measured; --hosts N gives "
-            "the slots machines of their own"
+            f"all slots, the orchestrator{server} and the broker share {measured.cores:g} cores as measured; --hosts N "
+            "gives the slots machines of their own"
         )
     return tuple(listed)
 

@@ -194,9 +194,15 @@ class Predictor:
 
     def _network(self, slots: int, rounds: Sequence[int]) -> QueueingNetwork:
         fleet = replace(self.fleet, slots=slots)
-        network = fleet_network(self._run, self.measured, fleet, self.measured.resampled(rounds))
+        demands = self.measured.resampled(rounds)
+        network = fleet_network(self._run, self.measured, fleet, demands)
+        # Beside other load, the waits for a processor are those that it caused.
+        wait_s = demands.wait_s if self.measured.other_load is None else 0.0
+        others_cpu_s = (network.others_cpu_s or 0.0) + demands.image_server_cpu_s
         # As many messages may be in flight as have arrived; unequal tasks are drawn here.
-        return replace(network, window=UNLIMITED, unequal=())
+        return replace(
+            network, slot_s=network.slot_s + wait_s, others_cpu_s=others_cpu_s, window=UNLIMITED, unequal=()
+        )
 
     def _quantiles(self, rate_per_s: float, slots: int) -> dict[float, Estimate | None]:
         rng = np.random.default_rng(SEED)

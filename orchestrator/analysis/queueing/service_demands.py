@@ -52,6 +52,8 @@ class TaskDemands:
     overhead_s: float  # how much longer a message keeps its slot: delivery, result, acknowledgement
     cpu_s: float  # the worker's
     others_cpu_s: float = 0.0  # the orchestrator's and the broker's
+    image_server_cpu_s: float = 0.0
+    wait_s: float = 0.0  # for which a message on its slot waits for a processor although others are idle
 
 
 @dataclass(frozen=True, slots=True)
@@ -327,6 +329,8 @@ def sample_demands(sample: Sample, times: Stations, cell: Cell, run: Run) -> Tas
         overhead_s=max(0.0, overhead_s - wait_s),
         cpu_s=cpu_s,
         others_cpu_s=others_cpu_s / tasks,
+        image_server_cpu_s=max(0.0, times.image_server_cpu_s or 0.0) / tasks,
+        wait_s=max(0.0, wait_s),
     )
 
 
@@ -412,7 +416,10 @@ def _by_round(result: CellResult, run: Run) -> dict[int, TaskDemands]:
     if not found or _slots_busy(result):
         return found
     chunk = result.cell.chunk or 1
-    return {r: replace(each, overhead_s=_unseen_overhead_s(each, run, chunk)) for r, each in found.items()}
+    return {
+        r: replace(each, overhead_s=_unseen_overhead_s(each, run, chunk), wait_s=0.0)
+        for r, each in found.items()
+    }
 
 
 def _unseen_overhead_s(demands: TaskDemands, run: Run, chunk: int) -> float:
@@ -446,7 +453,11 @@ def _payload_s(times: Stations, run: Run) -> float:
 def _calibrate_overhead(
     result: CellResult, by_round: Mapping[int, TaskDemands], machine: _Machine
 ) -> Mapping[int, TaskDemands]:
-    """Take off the overhead what the simulation of the typical round explains by waits."""
+    """Take off the overhead what the simulation of the typical round explains by waits.
+
+    What it does not explain of the measured waits for a processor stays, as `wait_s`: even where processors are idle,
+    the kernel may have a process wait for the one that woke it.
+    """
     if not by_round or not _slots_busy(result):
         return by_round
     plain = _medians(list(by_round.values()))
@@ -461,10 +472,12 @@ def _calibrate_overhead(
         network = machine.network(found, result.cell)
         return replace(network, unequal=_with_overhead(unequal, machine, found))
 
-    found_s = calibrate(network_of, tasks, makespan_s, 0.0, plain.overhead_s)
-    excess_s = 0.0 if found_s is None else plain.overhead_s - found_s
+    found_s = calibrate(network_of, tasks, makespan_s, 0.0, plain.overhead_s + plain.wait_s)
+    missing_s = plain.wait_s if found_s is None else found_s - plain.overhead_s
     return {
-        round_: replace(each, overhead_s=max(0.0, each.overhead_s - excess_s))
+        round_: replace(
+            each, overhead_s=max(0.0, each.overhead_s + min(0.0, missing_s)), wait_s=max(0.0, missing_s)
+        )
         for round_, each in by_round.items()
     }
 

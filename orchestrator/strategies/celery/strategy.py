@@ -94,7 +94,8 @@ class Celery(Strategy):
         self._batch_numbers = itertools.count()
         self._stations: Stations | None = None
         self._broker_cpu_s: float | None = None
-        self._processor_time: dict[int, ProcessorTime] | None = None
+        self._workers_time: dict[int, ProcessorTime] | None = None
+        self._image_server_time: dict[int, ProcessorTime] | None = None
         self._running: Generator[Outcome, None, None] | None = None
         self._disturbance: str | None = None
         self._error: UnavailableError | None = None
@@ -192,7 +193,8 @@ class Celery(Strategy):
         if self._events is not None:
             self._fleet.switch_events(self._events == "on")
         self._broker_cpu_s = self._fleet.broker_cpu_s()
-        self._processor_time = self._fleet.processor_time()
+        self._workers_time = self._fleet.processor_time("worker")
+        self._image_server_time = self._fleet.processor_time("origin")
         self._connection.payload_io.prepare(self._next_key(), tasks)
 
     def _choose_slots(self) -> None:
@@ -271,7 +273,8 @@ class Celery(Strategy):
 
     def _stations_of(self, batch: Batch, took: _Clocks) -> Stations:
         broker_s, after_s = self._broker_cpu_s, self._fleet.broker_cpu_s()
-        workers = between(self._processor_time, self._fleet.processor_time())
+        workers = between(self._workers_time, self._fleet.processor_time("worker"))
+        image_server = between(self._image_server_time, self._fleet.processor_time("origin"))
         delayed_s = took.processor_wait_s
         return Stations(
             publish_s=batch.publish_s,
@@ -286,6 +289,7 @@ class Celery(Strategy):
             worker_wait_s=None if workers is None else workers.wait_s,
             orchestrator_cpu_s=took.cpu_s,
             worker_cpu_s=None if workers is None else workers.cpu_s,
+            image_server_cpu_s=None if image_server is None else image_server.cpu_s,
         )
 
     def _give_up(self, batch: Batch, error: UnavailableError) -> list[Outcome]:

@@ -67,6 +67,25 @@ def with_times(result: CellResult) -> CellResult:
     return replace(result, samples=samples)
 
 
+def with_cpu(
+    result: CellResult, worker_s: float, image_server_s: float = 0.0, wait_s: float = 0.0
+) -> CellResult:
+    """The cell with what each task needed of the processors, and how long its worker waited for one."""
+
+    def measured(sample: Sample) -> Sample:
+        assert sample.stations is not None
+        times = replace(
+            sample.stations,
+            worker_cpu_s=sample.tasks * worker_s,
+            worker_wait_s=sample.tasks * wait_s,
+            orchestrator_cpu_s=sample.tasks * (PUBLISH_S + COLLECT_S),
+            image_server_cpu_s=sample.tasks * image_server_s,
+        )
+        return replace(sample, stations=times)
+
+    return replace(result, samples=tuple(map(measured, result.samples)))
+
+
 def plain_result(
     cell: Cell, makespan_s: float, tasks: int = 24, factors: Sequence[float] = STEADY
 ) -> CellResult:

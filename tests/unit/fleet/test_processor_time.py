@@ -10,7 +10,7 @@ from multiprocessing.synchronize import Event
 
 import pytest
 
-from orchestrator.fleet.processor_time import ProcessorTime, between, of_workers, processor_wait_s
+from orchestrator.fleet.processor_time import ProcessorTime, between, of_processes, processor_wait_s
 
 FORK = get_context("fork")
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="/proc is Linux's")
@@ -47,9 +47,9 @@ def test_a_workers_time_includes_that_of_its_pool_processes() -> None:
     assert worker.pid is not None
     pool_process = pids.get()
     try:
-        while (alone := of_workers([pool_process])) is None or alone[pool_process].cpu_s < 0.1:
+        while (alone := of_processes([pool_process])) is None or alone[pool_process].cpu_s < 0.1:
             pass  # the worker itself needs a few milliseconds at most
-        both = of_workers([worker.pid])
+        both = of_processes([worker.pid])
         assert both is not None
         assert both.keys() == {worker.pid, pool_process}
         assert both[pool_process].cpu_s >= alone[pool_process].cpu_s
@@ -67,4 +67,4 @@ def test_a_pool_process_that_was_replaced_counts_at_neither_end() -> None:
 
 
 def test_a_worker_that_is_gone_leaves_nothing_to_count() -> None:
-    assert of_workers([2**22 + 1]) is None
+    assert of_processes([2**22 + 1]) is None

@@ -11,8 +11,17 @@ from orchestrator.analysis.queueing.open_loop import (
 from orchestrator.analysis.queueing.prediction import HypotheticalFleet, MissingDemandsError
 from orchestrator.analysis.queueing.stations import QueueingNetwork
 from orchestrator.analysis.queueing.waits import waits_s
+from orchestrator.model.environment import Load
 from orchestrator.model.runs import Objective, Run
-from tests.unit.analysis.made_fleets import CELERY, HELD_S, celery_result, fleet_run, with_times
+from tests.unit.analysis.made_fleets import (
+    CELERY,
+    HELD_S,
+    OVERHEAD_S,
+    celery_result,
+    fleet_run,
+    with_cpu,
+    with_times,
+)
 
 FREE = QueueingNetwork(chunk=1, slots=3, publish_s=0.0, collect_s=0.0, slot_s=1.0)
 FLEET = HypotheticalFleet(1, hosts=100)
@@ -70,6 +79,30 @@ def test_beyond_the_rate_at_which_it_breaks_down_there_is_no_latency() -> None:
     assert row.breaks_at_per_s == pytest.approx(2 / 0.105, rel=0.01)
     assert row.limited_by.name == "slots"
     assert set(row.latency_s.values()) == {None}
+
+
+@pytest.mark.parametrize(("hosts", "slower"), [(None, True), (100, False)])
+def test_the_image_server_takes_its_share_of_the_processors_that_the_slots_share_with_it(
+    hosts: int | None, slower: bool
+) -> None:
+    p90s = []
+    for image_server_s in (0.0, 0.01):
+        cells = (with_cpu(with_times(celery_result(slots)), 0.02, image_server_s) for slots in (1, 2))
+        predictor = Predictor(fleet_run(*cells), CELERY, HypotheticalFleet(1, hosts=hosts), tasks=1_000)
+        latency = predictor.predict(60.0, 10, None).latency_s[0.9]
+        assert latency is not None
+        p90s.append(latency.point)
+    assert (p90s[1] > 1.05 * p90s[0]) is slower
+
+
+def test_a_wait_for_an_idle_processor_counts_unless_other_work_may_have_caused_it() -> None:
+    cells = [with_cpu(with_times(celery_result(slots)), 0.002, wait_s=OVERHEAD_S / 2) for slots in (1, 2)]
+    quiet = fleet_run(*cells)
+    busy = replace(quiet, loads=(Load(0, other=0.3),))
+    slots_s = [
+        1 / Predictor(each, CELERY, FLEET).predict(1.0, 1, None).breaks_at_per_s for each in (quiet, busy)
+    ]
+    assert slots_s == pytest.approx([HELD_S + OVERHEAD_S, HELD_S + OVERHEAD_S / 2], rel=0.005)
 
 
 def test_a_quantile_of_too_few_tasks_has_no_figure() -> None:
