@@ -98,7 +98,10 @@ def threshold(comparison: Comparison) -> str:
     counts = f"changes count from {percent(comparison.margin)} on (the new run's margin)"
     if comparison.smallest is None:
         return counts
-    return f"{counts}; in one row only a change of {percent(comparison.smallest)} or more would be sure here"
+    sure = f"{counts}, and are sure here from {percent(comparison.smallest)} on in a single row"
+    if comparison.smallest_of_kernel is None:
+        return sure
+    return f"{sure}, from {percent(comparison.smallest_of_kernel)} on in a kernel"
 
 
 def shift(comparison: Comparison) -> str | None:
@@ -118,23 +121,27 @@ def moved_together(comparison: Comparison) -> bool:
 
 
 def group_name(each: Group) -> str:
-    """Return the name of rows that changed together: `grayscale numpy, all 5 rows`, `celery redis/4, all 9 rows`."""
+    """Return what changed together: `grayscale numpy (by its serial row)`, `celery redis/4 on 2, all 9 rows`."""
     if each.row is not None:
         return f"{label(each.row)} on {each.row.slots}, all {each.rows} rows"
     name = each.kernel if each.stage == FUNCTION else f"{each.stage} {each.kernel}"
-    return f"{name}, all {each.rows} rows"
+    return f"{name} (by its serial row)" if each.by_serial else f"{name}, all {each.rows} rows"
 
 
 def of_group(each: Group) -> str:
-    """Return what changed of rows together: `take 1.25 times as long (1.20 to 1.30, 95 % interval)`."""
-    return f"take {number(each.rest.point)} times as long ({_interval(each.rest)})"
+    """Return what changed of a group: `takes 1.25 times as long (1.20 to 1.30, 95 % interval)`."""
+    return f"{'takes' if each.by_serial else 'take'} {number(each.rest.point)} times as long ({_interval(each.rest)})"
 
 
 def summary(comparison: Comparison) -> str:
-    """Return how many cells changed how: `1 regression, 3 same`."""
+    """Return how many kernels, strategies and cells changed how: `1 regression of a kernel, 3 same`."""
+    groups = Counter(
+        f"{each.change} of a {'kernel' if each.row is None else 'strategy'}" for each in comparison.groups
+    )
     words = Counter(each.change for each in comparison.changes)
     words.update(each.change for each in comparison.latencies)
-    return ", ".join(f"{words[word]} {word}" for word in ORDER if words[word])
+    found = [*groups.items(), *((word, words[word]) for word in ORDER if words[word])]
+    return ", ".join(f"{times} {word}" for word, times in found)
 
 
 def only_in_one(comparison: Comparison) -> Iterator[str]:

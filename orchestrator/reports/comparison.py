@@ -264,6 +264,7 @@ def to_json(comparison: Comparison, old: Run, new: Run) -> dict[str, Any]:
         "differences": [words.difference(each) for each in comparison.differences],
         "margin": comparison.margin,
         "smallest": comparison.smallest,
+        "smallest_of_kernel": comparison.smallest_of_kernel,
         "shift": comparison.shift and asdict(comparison.shift),
         "groups": [asdict(each) for each in comparison.groups],
         "changes": [

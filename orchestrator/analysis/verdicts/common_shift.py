@@ -9,7 +9,7 @@ Mol. Biol. 3, 2004 (a variance from few values, held by an assumed one); Holm, S
 
 from __future__ import annotations
 
-from collections.abc import Collection, Hashable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from math import exp, hypot, log, pi, sqrt
 from statistics import median
@@ -23,6 +23,7 @@ S = TypeVar("S", bound=Hashable)
 
 # Standard deviations of log ratios between two runs of the same code, held against few measured ones.
 ROW_SPREAD: Final = 0.04  # of a row about the same rows of other kernels
+SERIAL_SPREAD: Final = 0.02  # of a serial row about those of other kernels
 KERNEL_SPREAD: Final = 0.02  # of a kernel's middle row
 STRATEGY_SPREAD: Final = 0.08  # of a strategy about the others: another load slows them unequally
 ASSUMED_WEIGHT: Final = 4  # measured values that each assumption is worth
@@ -56,13 +57,16 @@ class Rest:
 
 
 def rests(
-    ratios: Mapping[K, Mapping[S, tuple[float, float]]], reference: float | None
+    ratios: Mapping[K, Mapping[S, tuple[float, float]]],
+    reference: float | None,
+    spread_of_rows: float = ROW_SPREAD,
 ) -> tuple[dict[tuple[K, S], Rest], dict[K, Rest]]:
     """Return the rest of each row, and of each kernel with several rows; none without anything to judge by.
 
     Args:
         ratios: By kernel and by strategy, a row's log ratio and its standard error by its rounds.
         reference: The log ratio of the reference loop; `None` if a run has none.
+        spread_of_rows: The standard deviation that is assumed of a row about the same rows of other kernels.
     """
     rows: dict[tuple[K, S], Rest] = {}
     kernels: dict[K, Rest] = {}
@@ -74,7 +78,7 @@ def rests(
             for each in others.values()
         ]
         freedom = ASSUMED_WEIGHT + max(0, len(others) - 1)
-        of_rows = _spread([each for group in apart for each in group], len(others), ROW_SPREAD)
+        of_rows = _spread([each for group in apart for each in group], len(others), spread_of_rows)
         of_kernels = _spread([median(group) for group in apart], len(others), KERNEL_SPREAD)
         judged = {s: each for s, each in own.items() if s in centres}
         for s, (ratio, error) in judged.items():
@@ -86,6 +90,23 @@ def rests(
             size = min(centres[s][1] for s in judged)
             kernels[kernel] = Rest(left, hypot(of_kernels, error, _of_median(of_kernels, size)), freedom)
     return rows, kernels
+
+
+def rests_of_serial_rows(
+    ratios: Mapping[K, Mapping[S, tuple[float, float]]],
+    reference: float | None,
+    is_serial: Callable[[S], bool],
+) -> dict[K, Rest]:
+    """Return the rest of each kernel's serial row, the steadiest if it has several.
+
+    All of its time is the kernel's, and it varies less than rows on several slots.
+    """
+    steadiest = {
+        kernel: {None: min(serial, key=lambda each: each[1])}
+        for kernel, own in ratios.items()
+        if (serial := [each for s, each in own.items() if is_serial(s)])
+    }
+    return {kernel: rest for (kernel, _), rest in rests(steadiest, reference, SERIAL_SPREAD)[0].items()}
 
 
 def rests_of_strategies(
@@ -127,12 +148,12 @@ def log_ratio(old: Sequence[float], new: Sequence[float]) -> tuple[float, float]
     return middle, hypot(*(NORMAL * _deviation(side) * sqrt(pi / 3 / len(side)) for side in logarithms))
 
 
-def holm(p_values: Mapping[K, float]) -> dict[K, float]:
-    """Return Holm's adjusted p-values: those up to a level hold together at that level."""
+def holm(p_values: Mapping[K, float], share: float = 1.0) -> dict[K, float]:
+    """Return Holm's adjusted p-values: those up to a level hold together at this share of that level."""
     adjusted: dict[K, float] = {}
     largest = 0.0
     for rank, key in enumerate(sorted(p_values, key=lambda key: p_values[key])):
-        largest = max(largest, min(1.0, (len(p_values) - rank) * p_values[key]))
+        largest = max(largest, min(1.0, (len(p_values) - rank) * p_values[key] / share))
         adjusted[key] = largest
     return adjusted
 

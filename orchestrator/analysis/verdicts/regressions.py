@@ -2,12 +2,12 @@
 
 Rows, kernels and strategies are judged by what is left of their change once the shift common to the others is taken
 away. A change counts if it is larger than the margin, and so sure that at most one in a hundred comparisons of the
-same code would show any (Holm). See `common_shift`.
+same code would show a regression (Holm). See `common_shift`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import log1p
 from statistics import median
@@ -21,6 +21,7 @@ from orchestrator.analysis.verdicts.common_shift import (
     holm,
     log_ratio,
     rests,
+    rests_of_serial_rows,
     rests_of_strategies,
     shift,
 )
@@ -35,7 +36,11 @@ Which: TypeAlias = Literal["old", "new"]
 # Packages whose versions must be the same for two runs to be compared.
 PACKAGES: Final = ("breakeven", "celery", "kombu", "redis", "numpy", "pillow")
 
-FALSE_ALARMS: Final = 0.01  # of comparisons of the same code, the share that may show any change
+FALSE_ALARMS: Final = 0.01  # of comparisons of the same code, the share that may show a regression
+
+# The share of the false alarms that is left to the serial rows, each as the witness of its kernel. They are few, so
+# that each needs less evidence than among all rows.
+SERIAL_SHARE: Final = 0.25
 
 UNKNOWN: Final = "unknown"  # an older result does not have this fact, which is no difference
 
@@ -75,7 +80,10 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Rows that changed together: all of a kernel, or of `row`, a strategy with its options, in every kernel."""
+    """Rows that changed together: all of a kernel, or of `row`, a strategy with its options, in every kernel.
+
+    `by_serial` is whether a kernel's serial row shows the change, rather than the middle of its rows.
+    """
 
     stage: str | None
     kernel: str | None
@@ -83,6 +91,7 @@ class Group:
     rows: int
     change: ChangeWord
     rest: Estimate
+    by_serial: bool = False
 
     def has(self, cell: Cell) -> bool:
         """Return whether a row is one of the group's."""
@@ -96,7 +105,8 @@ class Comparison:
     """What two runs differ in.
 
     `shift` is the ratio common to all kernels and the reference loop; `smallest` the smallest change of the
-    median row that would have counted, as a share. `None` without anything to judge by.
+    median row that would have counted, as a share; `smallest_of_kernel` that of the median kernel, by its serial row.
+    `None` without anything to judge by.
     """
 
     old: str
@@ -110,6 +120,7 @@ class Comparison:
     margin: float  # the new run's; a smaller change does not count
     shift: Estimate | None
     smallest: float | None
+    smallest_of_kernel: float | None
     disturbances: Mapping[Which, tuple[Observation, ...]]
     latencies: tuple[LatencyChange, ...] = ()  # of runs under load
 
@@ -148,6 +159,7 @@ def compare(old: Run, new: Run) -> Comparison:
         margin=new.plan.margin,
         shift=judged.shift,
         smallest=judged.smallest,
+        smallest_of_kernel=judged.smallest_of_kernel,
         disturbances={"old": warnings(old, DISTURBANCES), "new": warnings(new, DISTURBANCES)},
         latencies=latency_changes(old, new, new.plan.margin, FALSE_ALARMS),
     )
@@ -161,6 +173,7 @@ class Judgement:
     groups: tuple[Group, ...]
     shift: Estimate | None
     smallest: float | None
+    smallest_of_kernel: float | None
 
 
 def judge(
@@ -181,13 +194,21 @@ def judge(
         cells[kernel, row] = cell
     rows, kernels = rests(ratios, reference)
     strategies = rests_of_strategies(ratios, reference)
+    serial = rests_of_serial_rows(ratios, reference, lambda row: row.strategy == "serial")
     adjusted = holm(
-        {key: each.p_value for found in (rows, kernels, strategies) for key, each in found.items()}
+        {key: each.p_value for found in (rows, kernels, strategies) for key, each in found.items()},
+        1 - SERIAL_SHARE,
     )
-    groups = [
-        Group(*kernel, None, len(ratios[kernel]), changed(rest, adjusted[kernel], margin), rest.estimate)
-        for kernel, rest in kernels.items()
-    ]
+    of_serial = holm({kernel: each.p_value for kernel, each in serial.items()}, SERIAL_SHARE)
+    of_kernels = {kernel: adjusted[kernel] for kernel in kernels}
+    witnesses = [(kernels, of_kernels, False), (serial, of_serial, True)]
+    groups = []
+    for kernel, own in ratios.items():
+        found = [(p_values[kernel], each[kernel], by) for each, p_values, by in witnesses if kernel in each]
+        if found:
+            p_value, rest, by_serial = min(found, key=lambda each: each[0])
+            word = changed(rest, p_value, margin)
+            groups.append(Group(*kernel, None, len(own), word, rest.estimate, by_serial))
     groups += [
         Group(None, None, row, sum(row in each for each in ratios.values()), word, rest.estimate)
         for row, rest in strategies.items()
@@ -200,7 +221,8 @@ def judge(
         },
         tuple(group for group in groups if group.change in ("regression", "improvement")),
         shift(ratios, reference),
-        median(rest.smallest(FALSE_ALARMS / len(adjusted)) for rest in rows.values()) if rows else None,
+        _smallest(rows.values(), (1 - SERIAL_SHARE) / len(adjusted)) if rows else None,
+        _smallest(serial.values(), SERIAL_SHARE / len(serial)) if serial else None,
     )
 
 
@@ -214,6 +236,10 @@ def changed(rest: Rest, p_value: float, margin: float, false_alarms: float = FAL
         return "regression" if rest.log_ratio > 0 else "improvement"
     perhaps = rest.p_value <= 1 - LEVEL and abs(rest.log_ratio) > log1p(margin)
     return "inconclusive" if perhaps else "same"
+
+
+def _smallest(rests: Collection[Rest], share: float) -> float:
+    return median(rest.smallest(FALSE_ALARMS * share) for rest in rests)
 
 
 def _reference(old: Run, new: Run) -> float | None:

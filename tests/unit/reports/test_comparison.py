@@ -38,8 +38,8 @@ def test_the_terminal_report_shows_each_cell_s_change_with_its_interval_and_verd
     assert lines[:9] == [
         "old made of 2026-01-01 00:00, 7 rounds",
         "new after of 2026-01-01 00:00, 7 rounds",
-        "changes count from 5 % on (the new run's margin); in one row only a change of 13",
-        "% or more would be sure here",
+        "changes count from 5 % on (the new run's margin), and are sure here from 13 % on",
+        "in a single row, from 7.2 % on in a kernel",
         "everything takes 1.00 times as long as before; changes are counted from there",
         "",
         "grayscale                          change",
@@ -136,6 +136,14 @@ def test_a_slower_kernel_is_told_once(format_: str) -> None:
     else:
         (line,) = [line for line in text.splitlines() if line.startswith("regression")]
         assert line.startswith("regression grayscale numpy, all 3 rows +30.0 % ")
+
+
+@pytest.mark.parametrize("format_", ["terminal", "markdown"])
+def test_a_kernel_that_only_its_serial_row_shows_is_told_by_that_row(format_: str) -> None:
+    text = rendered(format_, OLD, run_of_kernels({SERIAL: 1.3, THREADS: 1.1, REDIS: 1.05}))
+    figure = "takes 1.30 times as long (" if format_ == "markdown" else "+30.0 % "
+    assert f"grayscale numpy (by its serial row) {figure}" in text
+    assert "1 regression of a kernel, " in text
 
 
 def test_the_markdown_begins_with_the_outcome_and_the_regressions() -> None:

@@ -71,6 +71,36 @@ def test_a_slower_kernel_is_one_regression_of_all_its_rows() -> None:
     assert comparison.regression
 
 
+def test_a_kernel_is_judged_by_its_serial_row_however_little_the_others_follow() -> None:
+    comparison = compare(ALIKE, run_of_kernels({SERIAL: 1.25, THREADS: 1.1, REDIS: 1.02}))
+    (kernel,) = comparison.groups
+    assert (kernel.kernel, kernel.by_serial) == ("numpy", True)
+    assert kernel.rest.point == pytest.approx(1.25, rel=0.01)
+
+
+def test_a_kernel_without_a_serial_row_is_judged_by_the_middle_of_its_rows() -> None:
+    def without_serial(run: Run) -> Run:
+        return replace(run, cells=tuple(each for each in run.cells if each.cell.strategy != "serial"))
+
+    slower = run_of_kernels({THREADS: 1.2, REDIS: 1.3})
+    (kernel,) = compare(without_serial(ALIKE), without_serial(slower)).groups
+    assert (kernel.kernel, kernel.by_serial) == ("numpy", False)
+    assert kernel.rest.point == pytest.approx(1.25, rel=0.01)
+
+
+def test_a_kernel_is_found_by_a_serial_row_that_alone_is_not_sure_among_many_rows() -> None:
+    more = {replace(each.cell, chunk=chunk): 1.0 for each in ALIKE.cells[1:] for chunk in range(5, 9)}
+    old, new = (
+        run_at({each.cell: 1.0 for each in ALIKE.cells} | more | slower) for slower in ({}, {SERIAL: 1.08})
+    )
+    comparison = compare(old, new)
+    assert {each.change for each in comparison.changes if each.cell == SERIAL} == {"inconclusive"}
+    assert [each.by_serial for each in comparison.groups] == [True]
+    assert comparison.smallest_of_kernel is not None
+    assert comparison.smallest is not None
+    assert comparison.smallest_of_kernel < 0.08 < comparison.smallest
+
+
 def test_a_faster_kernel_is_an_improvement() -> None:
     comparison = compare(ALIKE, run_of_kernels(dict.fromkeys(NUMPY, 0.8)))
     assert [each.change for each in comparison.groups] == ["improvement"]
