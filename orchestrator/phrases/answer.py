@@ -141,7 +141,7 @@ def added_sentence(added: Iterable[AddedTime]) -> str:
     if not known:
         return ""
     first, *others = known
-    also = ", ".join(f"{seconds(each.added_s)} with {each.cell.chunk} tasks a message" for each in others)
+    also = "".join(f"{seconds(each.added_s)} with {each.cell.chunk} tasks a message" for each in others[-1:])
     alone = "" if (first.cell.chunk or 1) == 1 else f" with {first.cell.chunk} tasks a message"
     return (
         f"Celery adds about {seconds(first.added_s)} to a task here{alone}{f' ({also})' if also else ''}, estimated "

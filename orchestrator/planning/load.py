@@ -93,11 +93,12 @@ def _check_enough(options: Options, rate: float, fewest: int, why: str) -> None:
     needed = fewest + (3 * fewest**0.5 if options.arrivals == "poisson" else 0)
     tasks = rate * options.duration_s * options.load_rounds
     if tasks < needed:
+        rounds = "one round" if options.load_rounds == 1 else f"each of {options.load_rounds} rounds"
         lacks = (
             f"and {fewest:,} are needed" if tasks < fewest else f"by chance perhaps not the {fewest:,} needed"
         )
         raise UsageError(
-            f"--rate {rate:g} for {options.duration_s:g} s in each of {options.load_rounds} rounds gives about "
+            f"--rate {rate:g} for {options.duration_s:g} s in {rounds} gives about "
             f"{tasks:,.0f} tasks, {lacks} ({why}); choose --duration "
             f"{ceil(needed / rate / options.load_rounds)}, or more --rounds"
         )

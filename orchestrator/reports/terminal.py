@@ -30,7 +30,7 @@ from orchestrator.phrases.cells import cell_name
 from orchestrator.phrases.function import row_texts, rows_heading, trait_sentence
 from orchestrator.phrases.headline import headline
 from orchestrator.phrases.load import load_sentences
-from orchestrator.phrases.numbers import NONE, level, number, ratio_interval, seconds, spread, times
+from orchestrator.phrases.numbers import NONE, count, level, number, ratio_interval, seconds, spread, times
 from orchestrator.phrases.recommendations import answers, changes
 from orchestrator.phrases.run import (
     INCOMPLETE,
@@ -219,6 +219,10 @@ def _problems(lines: Sequence[FailureLine], most: int) -> list[RenderableType]:
     failed = [line for line in lines if line.kind == "failed"]
     invalid = [line for line in lines if line.kind == "invalid"]
     shown = [Text(f"failed: {line.message} ({line.where})", style="red") for line in failed[:most]]
+    if more := failed[most:]:
+        shown.append(
+            Text(f"failed: {count(len(more), 'more error')}, which the result file has", style="red")
+        )
     shown += [Text(f"invalid: {line.where}: {line.message}", style="bold red") for line in invalid[:most]]
     return [*shown]
 

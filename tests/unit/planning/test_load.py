@@ -63,6 +63,7 @@ def test_a_promise_is_a_quantile_and_its_seconds(text):
         ({"objective": "p97=1"}, "there is no p97; choose from p50, p90, p95, p99"),
         ({"rates": "0.5", "duration_s": 4.0}, "gives about 6 tasks, and 20 are needed"),
         ({"rates": "10", "duration_s": 1.0}, "gives about 30 tasks, by chance perhaps not the 20 needed"),
+        ({"rates": "1", "load_rounds": 1}, "for 15 s in one round gives about 15 tasks"),
         ({"rates": "10", "objective": "p99=0.5"}, "gives about 450 tasks, and 1,000 are needed"),
         ({"rates": "10000"}, "are 170,000 tasks a sample, and at most 100,000 are kept"),
         ({"rates": "4000,5000"}, "tasks in all samples, and at most 1,000,000 are kept"),

@@ -11,7 +11,7 @@ from orchestrator import results
 from orchestrator.analysis.analyse import analyse
 from orchestrator.analysis.stats.intervals import throughput
 from orchestrator.model.findings import Estimate, Observation, Verdict
-from orchestrator.model.runs import Cell, Events, Run
+from orchestrator.model.runs import Cell, Events, Run, TaskFailure
 from orchestrator.reports import markdown, terminal
 from orchestrator.reports.html import table_rows
 from orchestrator.reports.terminal import screen
@@ -64,6 +64,17 @@ def test_the_legend_has_the_level_of_intervals_that_the_rounds_allow(rounds: int
     run = replace(run, cells=tuple(replace(each, samples=each.samples[:rounds]) for each in run.cells))
     text = " ".join(whole(run).split())
     assert said in text if said else "± is" not in text
+
+
+def test_errors_that_are_not_shown_are_counted():
+    run = example_run()
+    (first, *others) = run.cells
+    failures = tuple(TaskFailure(task, "ValueError", f"bad row {task}") for task in range(5))
+    run = replace(run, cells=(replace(first, failures=failures), *others))
+    text = terminal.render(run, analyse(run))
+    assert "failed: ValueError: bad row 2" in text
+    assert "bad row 3" not in text
+    assert "failed: 2 more errors, which the result file has" in text
 
 
 def test_the_answer_is_last():
