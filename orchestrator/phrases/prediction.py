@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from orchestrator.analysis.queueing.open_loop import LatencyPrediction, LatencyPredictions
+from orchestrator.analysis.queueing.open_loop import MOST_BUSY, LatencyPrediction, LatencyPredictions
 from orchestrator.analysis.queueing.prediction import Prediction, StagePrediction, round_trips
 from orchestrator.analysis.queueing.service_demands import CellDemands
 from orchestrator.model.findings import Estimate
@@ -118,6 +118,8 @@ def fewest_sentences(found: LatencyPredictions) -> Iterator[str]:
         rows = [row for row in found.rows if row.rate_per_s == rate]
         if fewest is None:
             best = rows[-1]
+            if best.refused:
+                continue
             latency = best.latency_s[quantile]
             why = (
                 f"beyond {number(best.breaks_at_per_s)} tasks/s, "
@@ -138,6 +140,17 @@ def fewest_sentences(found: LatencyPredictions) -> Iterator[str]:
                 f"orchestrator load {_of_cell(found.cell)} --slots {fewest} --rate {rate:g} "
                 f"--objective p{100 * quantile:.0f}={found.objective.latency_s:g}"
             )
+
+
+def refused_sentences(found: LatencyPredictions) -> Iterator[str]:
+    """Yield for each rate why it has no latency although it can be sustained, and the remedy."""
+    for rate, row in {row.rate_per_s: row for row in found.rows if row.refused}.items():
+        yield (
+            f"At {per_second(rate)}, the processors would be {percent(row.processors_busy or 0.0)} busy. Above "
+            f"{percent(MOST_BUSY)} no latency is predicted, because the many small steps of workers, broker and "
+            "orchestrator then wait for each other longer than the model shows. Measure it with 'orchestrator load', "
+            "or give the slots machines of their own with --hosts N."
+        )
 
 
 def _of_cell(cell: Cell) -> str:

@@ -20,6 +20,7 @@ from orchestrator.phrases.prediction import (
     latency_title,
     prediction_row,
     prediction_title,
+    refused_sentences,
 )
 
 WIDTH: Final = 80  # columns
@@ -42,7 +43,7 @@ def render_latency(found: LatencyPredictions) -> str:
     """Return how many slots keep the promise, a row for each rate and number of slots, then the assumptions."""
     lines = textwrap.wrap(latency_title(found), WIDTH)
     lines += ["", *_table([LATENCY_HEAD, *map(latency_row, found.rows)]), ""]
-    for sentence in fewest_sentences(found):
+    for sentence in (*fewest_sentences(found), *refused_sentences(found)):
         lines += textwrap.wrap(sentence, WIDTH)
     return "\n".join([*lines, "", "Assumptions:", *_bullets(latency_assumptions(found))])
 
@@ -109,6 +110,7 @@ def latency_document(found: LatencyPredictions) -> dict[str, Any]:
                 "keeps": row.keeps,
                 "breaks_at_per_s": row.breaks_at_per_s,
                 "limited_by": row.limited_by.name,
+                "processors_busy": row.processors_busy,
             }
             for row in found.rows
         ],

@@ -9,7 +9,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from math import ceil, inf
+from math import ceil, inf, sqrt
 from statistics import median
 from typing import Final, TypeAlias
 
@@ -39,6 +39,9 @@ REPLICATES: Final = (
 )
 FEWEST_REPLICATES: Final = 9
 SIMULATED_TASKS: Final = 400_000  # of all replicates together; of longer runs there are fewer
+MOST_BUSY: Final = (
+    0.7  # of processors that broker and orchestrator share with the slots: docs/measurements/prediction.md
+)
 MOST_SLOTS: Final = 10_000
 MANY_TIMES, MANY_SLOTS = 4, 8  # so many times the slots that are busy, and so many more, hardly ever all are
 UNLIMITED: Final = 10**9  # messages in flight
@@ -54,11 +57,17 @@ class LatencyPrediction:
     slots: int
     latency_s: dict[
         float, Estimate | None
-    ]  # by quantile; `None` of too few tasks, or beyond `breaks_at_per_s`
+    ]  # by quantile; `None` of too few tasks, beyond `breaks_at_per_s`, or if `refused`
     breaks_at_per_s: float  # the rate from which the backlog grows
     limited_by: Station
     publishing_share: float  # of the orchestrator's time
+    processors_busy: float | None  # share, if the orchestrator and the broker use those of the slots
     keeps: bool | None  # the promise, at the upper end of the interval; `None` without a promise
+
+    @property
+    def refused(self) -> bool:
+        """Whether the processors would be so busy that many small steps wait for them, which is not modelled."""
+        return self.rate_per_s < self.breaks_at_per_s and (self.processors_busy or 0.0) > MOST_BUSY
 
     @property
     def utilisation(self) -> float:
@@ -167,16 +176,17 @@ class Predictor:
         """Predict the latency of a run that begins with an empty queue, after the warm-up of `load`."""
         network = self._network(slots, self.measured.rounds)
         breaks_at_per_s = throughput_per_s(network)
+        busy = _busy(network, rate_per_s)
         if (rate_per_s, slots) not in self._found:
-            stable = rate_per_s < breaks_at_per_s
-            self._found[rate_per_s, slots] = self._quantiles(rate_per_s, slots) if stable else NO_LATENCY
+            known = rate_per_s < breaks_at_per_s and (busy or 0.0) <= MOST_BUSY
+            self._found[rate_per_s, slots] = self._quantiles(rate_per_s, slots) if known else NO_LATENCY
         latency_s = self._found[rate_per_s, slots]
         keeps = None
         if objective is not None:
             promised = latency_s[objective.quantile]
             keeps = promised is not None and (promised.high or inf) <= objective.latency_s
         station, share = bottleneck(network), network.publishing_share
-        return LatencyPrediction(rate_per_s, slots, latency_s, breaks_at_per_s, station, share, keeps)
+        return LatencyPrediction(rate_per_s, slots, latency_s, breaks_at_per_s, station, share, busy, keeps)
 
     def fewest_slots(self, rate_per_s: float, objective: Objective) -> int | None:
         """Return the fewest slots that keep a promise, by bisection; `None` if no number of slots does."""
@@ -216,16 +226,38 @@ class Predictor:
             found = latencies_s(network, np.cumsum(gaps_s) / rate_per_s, relative)[-self.tasks :]
             for quantile, values in drawn.items():
                 values.append(float(np.quantile(found, quantile, method="inverted_cdf")))
-        return {**NO_LATENCY, **{quantile: _estimate(values) for quantile, values in drawn.items()}}
+        wait_s = self._steps_wait_s(rate_per_s, slots)
+        return {**NO_LATENCY, **{quantile: _estimate(values, wait_s) for quantile, values in drawn.items()}}
+
+    def _steps_wait_s(self, rate_per_s: float, slots: int) -> float:
+        """Return how long a task's small steps wait for shared processors if each of them has to; 0 if none are shared.
+
+        As in an M/M/c queue, which is also what processor sharing takes. Source: Sakasegawa, "An approximation formula
+        Lq = a rho^b / (1 - rho)", Ann. Inst. Statist. Math. 29, 1977.
+        """
+        demands, network = self.measured.typical, self._network(slots, self.measured.rounds)
+        busy, cores = _busy(network, rate_per_s), network.cores
+        if busy is None or cores is None:
+            return 0.0
+        steps_s = (network.others_cpu_s or 0.0) + min(network.cpu_s, demands.overhead_s + demands.wait_s)
+        queueing: float = busy ** (sqrt(2 * (cores + 1)) - 1) / (cores * (1 - busy))
+        return steps_s * queueing
 
 
-def _estimate(values: Sequence[float]) -> Estimate:
+def _busy(network: QueueingNetwork, rate_per_s: float) -> float | None:
+    """Return how busy the processors are that the slots share with orchestrator and broker; `None` if they do not."""
+    return rate_per_s * network.total_cpu_s / network.cores if network.shared and network.cores else None
+
+
+def _estimate(values: Sequence[float], wait_s: float) -> Estimate:
     """Return the middle replicate, and the interval within which another run lies with the level's probability.
 
-    Another run is as likely to be in any of the n + 1 places between n runs (Wilks, Ann. Math. Statist. 12, 1941).
+    Its upper end includes the waits `wait_s`, which the simulation leaves out. Another run is as likely to be in any of
+    the n + 1 places between n runs (Wilks, Ann. Math. Statist. 12, 1941).
     """
     level = (len(values) - 1) / (len(values) + 1)
-    return Estimate(median(values), min(values) / (1 + MODEL_MARGIN), max(values) * (1 + MODEL_MARGIN), level)
+    high = max(values) * (1 + MODEL_MARGIN) + wait_s
+    return Estimate(median(values), min(values) / (1 + MODEL_MARGIN), high, level)
 
 
 def latency_predictions(

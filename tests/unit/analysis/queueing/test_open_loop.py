@@ -13,6 +13,7 @@ from orchestrator.analysis.queueing.stations import QueueingNetwork
 from orchestrator.analysis.queueing.waits import waits_s
 from orchestrator.model.environment import Load
 from orchestrator.model.runs import Objective, Run
+from orchestrator.phrases.prediction import refused_sentences
 from tests.unit.analysis.made_fleets import (
     CELERY,
     HELD_S,
@@ -89,7 +90,7 @@ def test_the_image_server_takes_its_share_of_the_processors_that_the_slots_share
     for image_server_s in (0.0, 0.01):
         cells = (with_cpu(with_times(celery_result(slots)), 0.02, image_server_s) for slots in (1, 2))
         predictor = Predictor(fleet_run(*cells), CELERY, HypotheticalFleet(1, hosts=hosts), tasks=1_000)
-        latency = predictor.predict(60.0, 10, None).latency_s[0.9]
+        latency = predictor.predict(40.0, 10, None).latency_s[0.9]
         assert latency is not None
         p90s.append(latency.point)
     assert (p90s[1] > 1.05 * p90s[0]) is slower
@@ -103,6 +104,21 @@ def test_a_wait_for_an_idle_processor_counts_unless_other_work_may_have_caused_i
         1 / Predictor(each, CELERY, FLEET).predict(1.0, 1, None).breaks_at_per_s for each in (quiet, busy)
     ]
     assert slots_s == pytest.approx([HELD_S + OVERHEAD_S, HELD_S + OVERHEAD_S / 2], rel=0.005)
+
+
+@pytest.mark.parametrize(("hosts", "refused"), [(None, True), (100, False)])
+def test_no_latency_is_predicted_where_slots_broker_and_orchestrator_keep_their_processors_busy(
+    hosts: int | None, refused: bool
+) -> None:
+    cells = [with_cpu(with_times(celery_result(slots)), 0.02) for slots in (1, 2)]
+    predictor = Predictor(fleet_run(*cells), CELERY, HypotheticalFleet(1, hosts=hosts), tasks=1_000)
+    busy = latency_predictions(
+        predictor, [80.0], None, Objective(0.95, 10.0)
+    )  # 80 (20 + 2) ms of 2 s a second
+    assert busy.rows[-1].refused is refused
+    assert (busy.fewest[80.0] is None) is refused
+    assert len(list(refused_sentences(busy))) == int(refused)
+    assert not predictor.predict(40.0, 20, None).refused
 
 
 def test_a_quantile_of_too_few_tasks_has_no_figure() -> None:
