@@ -22,6 +22,7 @@ ROUNDS = ["--rounds", "400", "--warmup", "0", "--strategy", "celery"]
 SMALL = ["--images", "4", "--size", "32x24", "--latency-ms", "0", "--slots", "1", "--stage", "decode"]
 RUN = ["run", *SMALL]
 LOAD = ["load", "--stage", "spin", "--kernel", "waiting", "--slots", "1", "--arrivals", "constant"]
+START_S = 90.0  # seconds in which a run has a sample, beside other tests
 END_S = 60.0
 
 
@@ -52,7 +53,7 @@ class Started:
 
     def wait_for_a_sample(self) -> None:
         """Wait until a result has been saved."""
-        until(lambda: self.results() or self.process.poll() is not None)
+        until(lambda: self.results() or self.process.poll() is not None, "a result", START_S)
         assert self.process.poll() is None, self.errors
 
     def end(self) -> int:
@@ -94,6 +95,20 @@ def private() -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="runs-") as folder, pytest.MonkeyPatch.context() as patch:
         patch.setenv("TMPDIR", folder)
         yield Path(folder)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_ends_a_run_with_its_embedded_workers(tmp_path, private, number):
+    run = Started(tmp_path, *ROUNDS)
+    run.wait_for_a_sample()
+    family = run.children()
+    run.process.send_signal(number)
+    assert run.end() == 130
+    assert "Traceback" not in run.errors
+    assert run.result()["complete"] is False
+    until(lambda: not list(private.iterdir()))
+    _, alive = psutil.wait_procs(family, timeout=30)
+    assert alive == []
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])

@@ -19,6 +19,7 @@ import pytest
 import requests
 from flower.urls import handlers
 
+from orchestrator.commands import execute
 from orchestrator.fleet import flower
 from orchestrator.fleet.child_processes import ChildProcesses
 from orchestrator.fleet.embedded import embedded_fleet
@@ -214,8 +215,7 @@ def test_a_run_with_flower_says_where_it_is_and_ends_it(tmp_path):
     assert password not in done.stdout + result.read_text() + result.with_suffix(".html").read_text()
 
 
-@pytest.mark.parametrize("how", ["enter", "ctrl-c"])
-def test_on_a_terminal_flower_stays_until_enter_or_ctrl_c(tmp_path, how):
+def test_on_a_terminal_flower_stays_until_ctrl_c(tmp_path):
     ours, theirs = pty.openpty()
     child = subprocess.Popen(
         [*RUN, "celery"], cwd=tmp_path, stdin=theirs, stdout=subprocess.PIPE, stderr=theirs
@@ -227,16 +227,31 @@ def test_on_a_terminal_flower_stays_until_enter_or_ctrl_c(tmp_path, how):
             said += os.read(ours, 1 << 16)
         url = re.search(rb"Flower: (\S+)", said).group(1).decode()
         assert flower.is_up(url)
-        if how == "enter":
-            os.write(ours, b"\n")
-        else:
-            child.send_signal(signal.SIGINT)
+        child.send_signal(signal.SIGINT)
         child.communicate(timeout=30)
         assert (child.returncode, flower.is_up(url)) == (0, False)
     finally:
         child.kill()
         child.communicate()
         os.close(ours)
+
+
+def test_on_a_terminal_enter_ends_the_wait(monkeypatch):
+    ours, theirs = pty.openpty()
+    with open(theirs, closefd=False) as typed, open(theirs, "w", closefd=False) as shown:
+        monkeypatch.setattr(sys, "stdin", typed)
+        monkeypatch.setattr(sys, "stderr", shown)
+        waiting = Thread(target=execute._wait_for_enter)
+        waiting.start()
+        said = b""
+        while b"press Enter" not in said:
+            said += os.read(ours, 1 << 16)
+        assert waiting.is_alive()
+        os.write(ours, b"\n")
+        waiting.join(timeout=30)
+        assert not waiting.is_alive()
+    os.close(theirs)
+    os.close(ours)
 
 
 @pytest.mark.parametrize(
