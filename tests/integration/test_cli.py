@@ -107,11 +107,12 @@ def test_report_renders_a_saved_result_in_every_format(tmp_path):
     assert len(lines) == 1 + len(json.loads((tmp_path / "r.json").read_text())["cells"])
 
 
-def test_a_url_that_fails_is_the_same_failure_in_every_strategy_and_the_run_exits_1(tmp_path, origin_url):
+def test_a_url_that_fails_is_the_same_failure_in_every_strategy_and_the_run_exits_1(
+    tmp_path, origin_url, fleet: Fleet
+):
     template = f"{origin_url}/images/{{i}}.jpg"  # the origin has 6
-    done = orchestrator_process(
-        "run", *FEW, "--images", "7", "--source", template, "--stage", "download", cwd=tmp_path
-    )
+    chosen = ["--images", "7", "--source", template, "--stage", "download"]
+    done = orchestrator_process("run", *FEW, *chosen, "--broker", fleet.settings.broker_url, cwd=tmp_path)
     assert done.returncode == 1
     result = only_result(tmp_path)
     failures = {json.dumps(cell["failures"]) for cell in result["cells"]}
@@ -122,13 +123,14 @@ def test_a_url_that_fails_is_the_same_failure_in_every_strategy_and_the_run_exit
     assert "answered 404" in " ".join(done.stdout.split())
 
 
-def test_a_picture_that_does_not_decode_fails_and_the_others_go_on(tmp_path):
+def test_a_picture_that_does_not_decode_fails_and_the_others_go_on(tmp_path, fleet: Fleet):
     folder = tmp_path / "pictures"
     folder.mkdir()
     for i in range(2):
         (folder / f"{i}.jpg").write_bytes(encode(photograph(1, i, 40, 24)))
     (folder / "2.jpg").write_bytes(b"GIF89a, or so it says")
-    done = orchestrator_process("run", *FEW, "--images", "5", "--source", str(folder), cwd=tmp_path)
+    chosen = ["--images", "5", "--source", str(folder), "--broker", fleet.settings.broker_url]
+    done = orchestrator_process("run", *FEW, *chosen, cwd=tmp_path)
     assert done.returncode == 1
     assert f"source {folder} has 3 pictures: each batch has 3 images, not 5\n" in done.stderr
     assert done.stdout.startswith("3 images from")
