@@ -10,7 +10,7 @@ from typing import Final
 from orchestrator.analysis.analyse import Findings
 from orchestrator.analysis.load import GROWTH_MARGIN, WARMUP_S, LoadRow
 from orchestrator.model.findings import Estimate
-from orchestrator.model.runs import Cell, Objective, Run
+from orchestrator.model.runs import FUNCTION, Cell, Objective, Run
 from orchestrator.phrases.cells import PROPER_NAMES, cell_name
 from orchestrator.phrases.numbers import count, interval, level, listed, number, per_second, percent, seconds
 
@@ -146,8 +146,9 @@ def by_strategy(rows: Iterable[LoadRow]) -> dict[str, list[LoadRow]]:
 
 
 def row_name(cell: Cell) -> str:
-    """Return the name of a cell without its rate: `decode: celery redis/1, asarray, 2 slots`."""
-    return f"{cell.subject}: {cell_name(cell)}, {cell.kernel}, {count(cell.slots, 'slot')}"
+    """Return the name of a cell without its rate: `decode, celery redis/1, asarray, 2 slots`."""
+    kernel = [] if cell.stage == FUNCTION else [cell.kernel]  # a function is the subject itself
+    return ", ".join((cell.subject, cell_name(cell), *kernel, count(cell.slots, "slot")))
 
 
 def where_time_went(row: LoadRow) -> str:

@@ -156,8 +156,9 @@ def plan_facts(run: Run) -> list[tuple[str, str]]:
         source += "" if plan.bandwidth_mbit is None else f", {plan.bandwidth_mbit:g} Mbit/s"
     swept = sorted({cell.slots for cell in plan.cells}) if plan.axis == "slots" else [plan.slots]
     measured = max((len(result.counted) for result in run.cells), default=0)
+    batch = "" if plan.function is None else ", in turn" if plan.axis == "rate" else " in a batch"
     return [
-        (f"{unit(plan)}s{' in a batch' if plan.function is not None else ''}", images),
+        (f"{unit(plan)}s{batch}", images),
         ("source" if plan.function is None else "inputs", source),
         ("slots", ", ".join(map(str, swept))),
         ("rounds", str(plan.rounds) if run.complete else f"{measured} of {plan.rounds}"),

@@ -60,7 +60,7 @@ def _over_rate(run: Run, findings: Findings, stage: str) -> Chart:
         head=("strategy", "rate", "done/s", *names, "max", "backlog", "sustained", "where the time went"),
         rows=tuple(_figures(row) for row in rows),
         spec=_spec_over_rate(run, rows),
-        sentences=tuple(each for each in load_sentences(findings) if each.startswith(f"{subject}:")),
+        sentences=tuple(each for each in load_sentences(findings) if each.startswith(f"{subject},")),
     )
 
 
@@ -78,7 +78,7 @@ def _spec_over_rate(run: Run, rows: Sequence[LoadRow]) -> Spec:
     rates = sorted({row.rate_per_s for row in rows})
     wide = rates[-1] > WIDE_SPAN * rates[0]
     x_scale = alt.Scale(type="log" if wide else "linear", zero=False, nice=False, padding=20)
-    bottom = alt.Axis(title="tasks that arrive a second", values=rates, format=",~r", grid=False)
+    bottom = alt.Axis(title="tasks that arrive a second", values=rates, format=",.6~r", grid=False)
     x = alt.X("rate:Q", scale=x_scale, axis=bottom)
     y_scale = alt.Scale(type="log", nice=False, padding=10)
     y = alt.Y("ms:Q", scale=y_scale, axis=_milliseconds())

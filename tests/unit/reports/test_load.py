@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -15,8 +16,9 @@ from orchestrator.errors import UsageError
 from orchestrator.model.runs import Objective
 from orchestrator.phrases.headline import headline
 from orchestrator.phrases.load import load_sentences
-from orchestrator.reports import REPORTS
+from orchestrator.reports import REPORTS, terminal
 from orchestrator.reports.charts import draw_all
+from orchestrator.reports.charts.load import draw as draw_load
 from orchestrator.reports.comparison import COMPARISON_REPORTS
 from tests.examples import CELERY, THREADS
 from tests.load_examples import at_rate, load_run, sample, trace
@@ -155,6 +157,20 @@ def test_a_promise_that_too_few_tasks_leave_open_is_said_to_be_open():
     run = load_run(at_rate(THREADS, 10.0, 0.09, rounds=1), objective=PROMISE)
     (promised, _) = load_sentences(analyse(run))
     assert promised.endswith(": too few tasks arrived to judge p95 within 40.0 ms at 10/s")
+
+
+def test_what_is_said_of_a_row_stands_below_its_name_which_names_a_function_once():
+    of_user = replace(THREADS, stage="function", kernel="jobs:fetch")
+    run = load_run(at_rate(of_user, 20.0, 0.02), objective=PROMISE)
+    text = terminal.render(run, analyse(run))
+    assert "\njobs:fetch, threads, 2 slots:\n  keeps p95 within 40.0 ms at 20/s" in text
+
+
+def test_a_chart_has_the_sentences_of_its_stage_and_each_rate_as_it_is():
+    run = load_run(at_rate(THREADS, 15.0, 0.02), at_rate(THREADS, 60.0, 0.02))
+    (over_rate,) = draw_load(run, analyse(run))
+    assert over_rate.sentences == tuple(load_sentences(analyse(run))) != ()
+    assert '"format": ",.6~r"' in json.dumps(over_rate.spec)  # ",~r" would round 15 to 20
 
 
 def test_samples_too_short_for_an_interval_are_told_with_the_duration_that_would_give_one():
