@@ -143,13 +143,14 @@ def fewest_sentences(found: LatencyPredictions) -> Iterator[str]:
 
 
 def refused_sentences(found: LatencyPredictions) -> Iterator[str]:
-    """Yield for each rate why it has no latency although it can be sustained, and the remedy."""
-    for rate, row in {row.rate_per_s: row for row in found.rows if row.refused}.items():
+    """Yield why rates that can be sustained have no latency, and the remedy; nothing if all have one."""
+    busy = {row.rate_per_s: row.processors_busy or 0.0 for row in found.rows if row.refused}
+    if busy:
+        shares = ", ".join(f"{percent(share)} busy at {per_second(rate)}" for rate, share in busy.items())
         yield (
-            f"At {per_second(rate)}, the processors would be {percent(row.processors_busy or 0.0)} busy. Above "
-            f"{percent(MOST_BUSY)} no latency is predicted, because the many small steps of workers, broker and "
-            "orchestrator then wait for each other longer than the model shows. Measure it with 'orchestrator load', "
-            "or give the slots machines of their own with --hosts N."
+            f"The processors would be {shares}. Above {percent(MOST_BUSY)} no latency is predicted, because the many "
+            "small steps of workers, broker and orchestrator then wait for each other longer than the model shows. "
+            "Measure it with 'orchestrator load', or give the slots machines of their own with --hosts N."
         )
 
 
@@ -175,11 +176,13 @@ def latency_assumptions(found: LatencyPredictions) -> tuple[str, ...]:
     kept = [each for each in measured.samples if each.service_times_s]
     drawn_from = count(sum(len(each.service_times_s) for each in kept), "measured one")
     slots = ", ".join(map(str, measured.slots))
+    shares = found.fleet.hosts is None and measured.shared and measured.cores is not None
     listed = [
         f"tasks need as much of each station as they did when measured, on {slots} slots, "
         f"and their service times are drawn from {drawn_from}, "
         "each independently of the last",
-        f"a run has {found.tasks:,} tasks; the interval is that of its quantile, widened by 5 % for the model's error",
+        f"a run has {found.tasks:,} tasks; the interval is that of its quantile, widened by 5 % for the model's error"
+        + (", and upwards by what small steps may wait for a processor" if shares else ""),
         "each slot has its own worker process, and takes one task a message; nothing else uses the machines",
         "payloads do not wait for each other on their way",
     ]
@@ -188,7 +191,7 @@ def latency_assumptions(found: LatencyPredictions) -> tuple[str, ...]:
             "a batch of more than 64 tasks keeps means of groups, so its longest tasks are evened out"
         )
     listed += other_load(measured)
-    if found.fleet.hosts is None and measured.shared and measured.cores is not None:
+    if shares:
         server = ", the image server" if measured.typical.image_server_cpu_s else ""
         listed.append(
             f"all slots, the orchestrator{server} and the broker share {measured.cores:g} cores as measured; --hosts N "

@@ -62,7 +62,7 @@ class LatencyPrediction:
     limited_by: Station
     publishing_share: float  # of the orchestrator's time
     processors_busy: float | None  # share, if the orchestrator and the broker use those of the slots
-    keeps: bool | None  # the promise, at the upper end of the interval; `None` without a promise
+    keeps: bool | None  # the promise, at the upper end of the interval; `None` without one, or if `refused`
 
     @property
     def refused(self) -> bool:
@@ -186,7 +186,8 @@ class Predictor:
             promised = latency_s[objective.quantile]
             keeps = promised is not None and (promised.high or inf) <= objective.latency_s
         station, share = bottleneck(network), network.publishing_share
-        return LatencyPrediction(rate_per_s, slots, latency_s, breaks_at_per_s, station, share, busy, keeps)
+        made = LatencyPrediction(rate_per_s, slots, latency_s, breaks_at_per_s, station, share, busy, keeps)
+        return replace(made, keeps=None) if made.refused else made
 
     def fewest_slots(self, rate_per_s: float, objective: Objective) -> int | None:
         """Return the fewest slots that keep a promise, by bisection; `None` if no number of slots does."""

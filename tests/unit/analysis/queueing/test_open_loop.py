@@ -116,6 +116,7 @@ def test_no_latency_is_predicted_where_slots_broker_and_orchestrator_keep_their_
         predictor, [80.0], None, Objective(0.95, 10.0)
     )  # 80 (20 + 2) ms of 2 s a second
     assert busy.rows[-1].refused is refused
+    assert busy.rows[-1].keeps is (None if refused else True)
     assert (busy.fewest[80.0] is None) is refused
     assert len(list(refused_sentences(busy))) == int(refused)
     assert not predictor.predict(40.0, 20, None).refused
