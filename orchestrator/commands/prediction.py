@@ -55,6 +55,7 @@ def predictions(
     """Predict every stage of a result, or one; refuse a result that has not enough for that."""
     if tasks is not None:
         check_number("--tasks", tasks, 1, MAX_IMAGES)
+    _check_batches(run)
     stages = run.stages if stage is None else (check_known("stage", stage, run.stages),)
     try:
         found = stage_predictions(run, stages, fleet, tasks)
@@ -76,6 +77,7 @@ def latencies(
     stage: str | None = None,
 ) -> LatencyPredictions:
     """Predict the latency of a stage's tasks at each rate; refuse a result that has not enough for that."""
+    _check_batches(run)
     arriving = rates_in(rates)
     promised = None if objective is None else objective_in(objective)
     if slots is None and promised is None:
@@ -100,6 +102,13 @@ def latencies(
     except MissingDemandsError as error:
         raise UsageError(missing_demands(run.id, error.cell)) from error
     return latency_predictions(predictor, arriving, slots, promised)
+
+
+def _check_batches(run: Run) -> None:
+    if run.plan.axis == "rate":
+        raise UsageError(
+            f"{run.id} is of load, which times no batch to predict from; give a result of run or scale"
+        )
 
 
 def last_of(stages: Sequence[str], known: Container[str]) -> str | None:

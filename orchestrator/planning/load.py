@@ -124,7 +124,8 @@ def _rate(text: str) -> float:
     rate = _number(text)
     if rate is None or not 0 < rate <= MAX_RATE:
         raise UsageError(
-            f"--rate {text!r} is not a number of tasks a second from above 0 to {MAX_RATE:,.0f}, and not 'auto'"
+            f"--rate {text!r} is not a number of tasks a second from above 0 to {MAX_RATE:,.0f}; give one or more, "
+            "such as 10,20,40"
         )
     return rate
 

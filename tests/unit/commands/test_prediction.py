@@ -4,6 +4,7 @@ import pytest
 
 from orchestrator.commands.prediction import fleet_of, latencies, predictions
 from orchestrator.errors import UsageError
+from tests.load_examples import load_run
 from tests.unit.analysis.made_fleets import CELERY, SERIAL, celery_result, fleet_run, plain_result
 from tests.unit.reports.made_runs import every_run
 
@@ -70,6 +71,17 @@ def test_a_result_whose_messages_all_have_several_tasks_is_refused():
     run = fleet_run(celery_result(1, cell=replace(CELERY, chunk=4)))
     with pytest.raises(UsageError, match="no Celery cell with one task a message"):
         latencies(run, fleet_of(1), "40", slots=2)
+
+
+def test_a_result_of_load_is_refused_with_what_to_give():
+    for predict in (
+        lambda run: predictions(run, fleet_of(3)),
+        lambda run: latencies(run, fleet_of(3), "40", 3),
+    ):
+        with pytest.raises(
+            UsageError, match="is of load, which times no batch to predict from; give a result of run"
+        ):
+            predict(load_run())
 
 
 def test_a_prediction_without_slots_is_refused():
