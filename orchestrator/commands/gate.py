@@ -128,6 +128,8 @@ def _as_gate(run: Run) -> Run:
 
 def _same_path(inputs: str) -> str:
     """The inputs with a path of the current folder made absolute, so that both versions read the same."""
+    if not inputs:  # would name the current folder
+        raise UsageError("--inputs is empty; name a file, a folder, PKG.MOD:NAME or range(N)")
     if inputs == "-":
         raise UsageError("--inputs - can be read once, and a gate has two versions; save it to a file first")
     path = Path(inputs)
