@@ -84,7 +84,7 @@ def finish(rows: Iterable[Row], options: argparse.Namespace, script: str) -> int
     page.say(f"With {packages()}.")
     goals = [row for row in found if row.goal is not None]
     missed = [row for row in goals if row.missed_by > 1]
-    says = f"{len(goals) - len(missed)} of {len(goals)} goals"
+    says = f"{len(missed or goals)} of {len(goals)} goals"
     return page.verdict(not missed, f"{says}; {shortly((missed or goals)[0])}.")
 
 

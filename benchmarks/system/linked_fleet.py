@@ -58,6 +58,10 @@ def linked_fleet() -> Iterator[LinkedFleet]:
                 sys.exit(f"{len(members)} of {WORKERS} workers were ready: {processes.log('worker1')}")
             fleet = LinkedFleet(app, settings, inspect_broker(settings, embedded=False), members)
             fleet.link, fleet.payload_link = link, payload_link
+            # Without the workers' CPU time, all that they move would count as computed.
+            fleet.child_pids = lambda name: [
+                pid for each, pid in processes.pids.items() if each.startswith(name)
+            ]
             fleet.measure_clock_offsets()
             try:
                 yield fleet
