@@ -77,8 +77,8 @@ class ChildProcesses:
 
     def start(
         self, name: str, argv: list[str], env: dict[str, str] | None = None, is_worker: bool = False
-    ) -> int:
-        """Start a child named `name` and return its process id; its output goes to `log(name)`.
+    ) -> None:
+        """Start a child named `name`; its output goes to `log(name)`.
 
         Args:
             name: what `pids`, `ended` and `log` call it.
@@ -98,24 +98,24 @@ class ChildProcesses:
             "cwd": str(self._working_folder),
             "log": str(self._log_path(name)),
         }
-        return self.restart(name)
+        self.restart(name)
 
-    def restart(self, name: str) -> int:
-        """Start a child that has ended again, with the same command, and return its process id.
+    def restart(self, name: str) -> None:
+        """Start a child that has ended again, with the same command; it may end before this returns.
 
         Raises:
             UnavailableError: the supervisor is gone, or the program cannot be started.
         """
         command = self._commands[name]
+        self.ended.pop(name, None)
         self._send(command)
         deadline = time.monotonic() + START_S
-        while name not in self.pids and time.monotonic() < deadline:
+        while name not in self.pids | self.ended and time.monotonic() < deadline:
             signals.check()
             self.poll(timeout_s=0.5)
-        if name not in self.pids:
+        if name not in self.pids | self.ended:
             reason = self.log(name) or f"no answer in {START_S:.0f} s"
             raise UnavailableError(f"{command['argv'][0]} could not be started: {reason}")
-        return self.pids[name]
 
     def set_cleanup(self, argv: list[str], env: dict[str, str]) -> None:
         """Have the supervisor run `argv` when this process is gone; an empty `argv` cancels that."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 import tempfile
 from collections import namedtuple
 from pathlib import Path
@@ -57,6 +58,19 @@ def test_a_missing_temporary_folder_is_an_error_with_the_remedy(tmp_path, monkey
         UnavailableError, match=r"none cannot be used \(No such file or directory\); .*TMPDIR"
     ):
         start_in(tmp_path / "none", monkeypatch)
+
+
+def test_a_child_that_ends_before_its_start_is_read_has_ended(tmp_path, monkeypatch) -> None:
+    read = ChildProcesses.poll
+
+    def read_late(processes: ChildProcesses, timeout_s: float = 0.0) -> None:
+        time.sleep(1.0)  # until the supervisor has reported both
+        read(processes, timeout_s)
+
+    monkeypatch.setattr(ChildProcesses, "poll", read_late)
+    with ChildProcesses() as processes:
+        processes.start("brief", [sys.executable, "-c", "raise SystemExit(7)"])
+        assert processes.ended == {"brief": 7}
 
 
 def test_a_child_starts_in_a_folder_of_the_run_with_a_sealed_environment(tmp_path, monkeypatch) -> None:
