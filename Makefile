@@ -25,7 +25,7 @@ test-browser: $(VENV)/.dev ## Open reports in headless Chromium (needs Debian's 
 test-compose: $(VENV)/.dev engine ## Bring the stack up in real containers (needs a Docker engine with Compose)
 	$(BIN)/pytest tests/compose $(ARGS)
 
-figures: $(VENV)/.bench ## Measure speed and answers, and write docs/measurements (90 minutes; ARGS=--quick for ten, and no docs)
+figures: $(VENV)/.bench ## Measure speed and answers, and write docs/measurements (two and a half hours; ARGS=--quick for ten, and no docs)
 	$(BIN)/python benchmarks/figures.py $(ARGS)
 
 figures-runs: $(VENV)/.dev engine ## The same for whole runs, ten times over, and fleets in containers (40 minutes; needs a Docker engine)

@@ -1,6 +1,6 @@
 """Run every script behind docs/measurements, and write their tables and docs/measurements/README.md.
 
-    make figures                       # speed and answers, 90 minutes on two cores
+    make figures                       # speed and answers, two and a half hours on two cores
     make figures-runs                  # whole runs, ten times over, and fleets in containers: 40 minutes
     make figures-robustness            # faults, fuzz, kills, a long batch, half an hour of rounds: an hour and a half
     make figures-gates                 # a hundred real gates: three and a half hours
@@ -51,7 +51,7 @@ class Script:
     needs: Literal["alone", "containers", "nothing"] = "alone"
 
 
-# Sizes are cut where `figures` would take longer than 90 minutes. Less than its issue asks for is done by:
+# Sizes are cut so that `figures` takes no longer than two and a half hours. Less than its issue asks for is done by:
 # held_out_load: 1,000 tasks a case, the least with a p99, in place of 5,000 (the intervals allow for it);
 # known_functions: 20 s a function in place of a minute; break_even_agrees: 7 rounds a sweep in place of five minutes;
 # same_code and gate: 3,000 simulated pairs a figure in place of 10,000; pairs_alike: 25 rounds a run in place of 49.

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
-import time
 import tempfile
+import time
 from collections import namedtuple
 from pathlib import Path
 
