@@ -96,10 +96,9 @@ def _times(ratio: float) -> str:
 
 
 def versus_fastest(stage: StageAnswer) -> str:
-    """Return Celery against the fastest in-process cell, unless one thread is advised: `38× slower than threads`."""
+    """Return Celery against the fastest in-process cell, unless that is one thread: `38× slower than threads`."""
     verdict = stage.verdict
-    one_thread = any(each is None or each.strategy == "serial" for each in (stage.fastest, verdict.versus))
-    if verdict.ratio is None or verdict.versus is None or one_thread:
+    if verdict.ratio is None or verdict.versus is None or verdict.versus.strategy == "serial":
         return ""
     speedup = verdict.ratio.inverse
     return f"{faster(speedup)} {'as' if 1 / AS_FAST < speedup.point < AS_FAST else 'than'} {choice(verdict.versus)}"
