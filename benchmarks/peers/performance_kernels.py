@@ -14,7 +14,7 @@ and writes 0.64 MB) and one reduction of the rest   (reads 1.28 MB). - Words dra
 strided copies only. - Decoding uses the JPEGs of our image server. simplejpeg calls libjpeg-turbo with Pillow's
 exact DCT and upsampling, so   that the pixels are the same.
 
-Takes half a minute, with --quick ten seconds.
+Takes two and a half minutes, with --quick ten seconds.
 """
 
 from __future__ import annotations

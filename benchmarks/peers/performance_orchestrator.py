@@ -12,7 +12,7 @@ service times are exponential, and nothing else is a bottleneck. 21 rounds.
 checked. Time per task in chunks of four, five rounds. Memory in chunks of one, once: the peak resident set
 during a batch, without making the tasks.
 
-Takes seven minutes, with --quick three, half of it for `make run`.
+Takes twelve minutes, with --quick three, half of it for `make run`.
 """
 
 from __future__ import annotations

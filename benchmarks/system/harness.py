@@ -8,7 +8,7 @@ takes 1 ms or more. The last row is the transport `shared-memory`, with a chunk 
 `ProcessPoolExecutor.map` as it comes.
 
 Goals: at most 1.02 times the bare script, met if the interval reaches 1.02; and shared memory at least 3 times as
-fast as `map`. Takes three minutes, with --quick half a minute.
+fast as `map`. Takes a minute, with --quick half of that.
 """
 
 from __future__ import annotations

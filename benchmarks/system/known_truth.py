@@ -4,10 +4,11 @@
 
 Real Celery workers do tasks that sleep. One bottleneck is built in for each station:
 
-- publishing, collecting: the orchestrator sleeps 30 ms for each message that it sends, or each result; -
-broker: a link in front of it (`shaped_link.py`) takes 1 ms per command, one at a time; - payload: such a link
-in front of the payload store carries 16 MB/s each way; tasks fetch and store 200 kB that stay there; - slots:
-each task sleeps 40 ms.
+- publishing, collecting: the orchestrator sleeps 30 ms for each message that it sends, or each result;
+- broker: a link in front of it (`shaped_link.py`) takes 1 ms per command, one at a time;
+- payload: such a link in front of the payload store carries 16 MB/s each way; tasks fetch and store 200 kB that stay
+  there;
+- slots: each task sleeps 40 ms.
 
 The model gets these figures, and what an empty task needs when nothing is built in. The bound and the
 simulation follow from them, and the median makespan of the real batch is compared with both. Each pair may
