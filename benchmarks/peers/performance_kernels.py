@@ -5,14 +5,16 @@
 Eight synthetic photographs of 800x800, one thread. A sample does all eight for 50 ms; 21 rounds in a fresh
 order; ratios are our paired estimates. All other outputs are compared before the clock starts.
 
-- The notebook's expression is `((image[:, :, 0] + image[:, :, 1] + image[:, :, 2]) / 3).astype(int)`. It gets
-the same   (H, W, 3) uint8 picture as ours and must widen it to int64 first, or the sum overflows. Its last step
-is `np.uint8`. Once   with both sides in a plain process, once with our workers' allocator, and once on an int64
-array, without the widening. - Pillow's `convert("L", (1/3, 1/3, 1/3, 0))` gets a picture in Pillow's memory.
-OpenCV's `cvtColor` uses other weights. - Memory speed is one NumPy copy of the first third of a picture (reads
-and writes 0.64 MB) and one reduction of the rest   (reads 1.28 MB). - Words drawn apart are the kernel's three
-strided copies only. - Decoding uses the JPEGs of our image server. simplejpeg calls libjpeg-turbo with Pillow's
-exact DCT and upsampling, so   that the pixels are the same.
+- The notebook's expression is `((image[:, :, 0] + image[:, :, 1] + image[:, :, 2]) / 3).astype(int)`. It gets the
+  same (H, W, 3) uint8 picture as ours and must widen it to int64 first, or the sum overflows. Its last step is
+  `np.uint8`. Once with both sides in a plain process, once with our workers' allocator, and once on an int64 array,
+  without the widening.
+- Pillow's `convert("L", (1/3, 1/3, 1/3, 0))` gets a picture in Pillow's memory. OpenCV's `cvtColor` uses other weights.
+- Memory speed is one NumPy copy of the first third of a picture (reads and writes 0.64 MB) and one reduction of the
+  rest (reads 1.28 MB).
+- Words drawn apart are the kernel's three strided copies only.
+- Decoding uses the JPEGs of our image server. simplejpeg calls libjpeg-turbo with Pillow's exact DCT and upsampling, so
+  that the pixels are the same.
 
 Takes two and a half minutes, with --quick ten seconds.
 """

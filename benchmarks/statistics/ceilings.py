@@ -6,7 +6,7 @@ Four stages by two transports, with pictures of 320x240. Each cell is measured o
 message, and a ceiling is stated from that run alone. Then every combination of 2, 4, 8 and 16 slots with 1, 4 and 16
 tasks a message is measured, and the best is compared. Goal: no best is beyond the ceiling's interval, and a ceiling is
 stated for at least 5 of the 8. Beside other load none is stated, so that the goal is missed there; `--despite-load`
-states them nevertheless.
+states them nevertheless. Takes 27 minutes on two cores.
 """
 
 from __future__ import annotations
