@@ -9,11 +9,13 @@ value is 0).
 
 Hops and the rest add up to the latency by construction, so these checks can fail instead:
 
-- complete: every task has one outcome, with every hop; - sum: hops and rest equal the latency within the clock
-bound; with the estimated clock, the six hops without the rest; - rest: within 1 % of the latency or 0.1 ms, so
-that no part of the path is missing; - signs: no queue, return or rest below minus the bound, and no other hop
-below zero; - latency: no task takes longer than its batch had been running, by a stopwatch around it; - slots:
-no slot is busy for longer than the batch; - offset: the estimate is off by no more than its bound.
+- complete: every task has one outcome, with every hop;
+- sum: hops and rest equal the latency within the clock bound; with the estimated clock, the six hops without the rest;
+- rest: within 1 % of the latency or 0.1 ms, so that no part of the path is missing;
+- signs: no queue, return or rest below minus the bound, and no other hop below zero;
+- latency: no task takes longer than its batch had been running, by a stopwatch around it;
+- slots: no slot is busy for longer than the batch;
+- offset: the estimate is off by no more than its bound.
 
 Then the hops are computed again with clocks that are wrong by 5 and 50 ms: in how many batches does that show?
 Goal: all tasks complete, all else right in at least 99.9 %, the rest small in 99 %. Takes about two minutes on
