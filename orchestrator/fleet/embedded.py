@@ -244,7 +244,8 @@ def _wait_for_broker(processes: ChildProcesses, url: str) -> None:
     log = processes.log("broker")
     if "ulimit -n" in log:
         raise UnavailableError(FEW_FILES)
-    raise UnavailableError(f"the embedded broker did not start: {log or 'no answer'}")
+    _check_running(processes, "broker")
+    raise UnavailableError(f"the embedded broker did not answer within {START_S:.0f} s: {log or 'no output'}")
 
 
 def start_workers(

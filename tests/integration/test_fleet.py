@@ -71,6 +71,19 @@ def test_sigkill_of_the_supervisor_ends_its_children():
     assert not processes.folder.exists()
 
 
+def test_a_broker_that_is_killed_while_it_starts_is_named(monkeypatch: pytest.MonkeyPatch):
+    with ChildProcesses() as processes:
+        start = processes.start
+
+        def start_and_kill(name: str, argv: list[str]) -> None:
+            start(name, argv)
+            psutil.Process(processes.pids[name]).kill()
+
+        monkeypatch.setattr(processes, "start", start_and_kill)
+        with pytest.raises(UnavailableError, match="the embedded broker ended with code -9"):
+            start_broker(processes)
+
+
 def test_two_embedded_fleets_share_nothing(fleet: Fleet):
     with ChildProcesses() as processes, embedded_fleet(processes, 1, False, ()) as other:
         assert {fleet.run_id, other.run_id} == {fleet.run_id} | {other.run_id}
