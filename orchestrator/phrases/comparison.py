@@ -35,6 +35,8 @@ LATENCY_MEANING: Final = (
     "Same means that no change was found; inconclusive, that one is likely but not sure, or that a run has no figure."
 )
 
+BATCH_OPTIONS: Final = {"images": "--images", "inputs": "--batch"}  # what sets them, in place of the budget
+
 OBSTACLES: Final[Mapping[str, Callable[..., str]]] = {
     "incorrect": lambda which: f"lost or repeated tasks, or gave wrong outputs, in the {which} run",
     "nothing completed": lambda which: f"completed no task in the {which} run",
@@ -47,7 +49,11 @@ def refusal(comparison: Comparison, across: bool) -> str | None:
     runs = f"{comparison.old} and {comparison.new}"
     if comparison.other_work:
         work = _listed(comparison.other_work, ", ")
-        return f"{runs} did not do the same work ({work}); measure both with the same options"
+        remedy = "measure both with the same options"
+        (first, *more) = comparison.other_work
+        if first.fact in BATCH_OPTIONS and not more:
+            remedy = f"measure both with {BATCH_OPTIONS[first.fact]} {first.old} or {first.new}"
+        return f"{runs} did not do the same work ({work}); {remedy}"
     if comparison.differences and not across:
         differences = _listed(comparison.differences, "; ")
         return f"{runs} are not of one machine and version: {differences}; use --across to compare them all the same"

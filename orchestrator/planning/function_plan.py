@@ -11,6 +11,7 @@ from orchestrator.analysis.load import WARMUP_S
 from orchestrator.errors import UsageError
 from orchestrator.model.runs import Cell, Function
 from orchestrator.phrases.function import too_slow
+from orchestrator.phrases.numbers import count
 from orchestrator.planning.cells import Layout
 from orchestrator.planning.options import AUTO, FUNCTION_BUDGET_S, LOAD, RUN, Options
 from orchestrator.strategies import STRATEGIES
@@ -40,40 +41,31 @@ def fitted(options: Options, layout: Layout, tried: Function) -> Options:
     """Return the options with as many inputs and rounds as the budget allows, and the function as it was tried.
 
     Raises:
-        UsageError: not even the fewest fit; the message names the least budget that would do. Or it is no coroutine
-            function, and a strategy was asked for that runs no other.
+        UsageError: not even the fewest fit; the message names the least budget that would do. Or a batch was asked for
+            that is larger than the inputs. Or it is no coroutine function, and a strategy was asked for that runs no
+            other.
     """
     _check_asynchronous(options, tried)
+    if options.batch is not None and options.batch > tried.tasks:
+        raise UsageError(
+            f"--batch {options.batch} is more than the {count(tried.tasks, 'input')}; give no more"
+        )
     if options.command == LOAD:
         return _fitted_to_load(options, layout.cells, tried)
     budget_s = (options.budget_s or FUNCTION_BUDGET_S) / options.sides
     room_s = max(budget_s * 0.3, budget_s * (1 - TRIAL_SHARE) - STARTUP_S)
     asked = None if options.rounds in (None, AUTO) else int(options.rounds or 0)
-    rounds = asked or USUAL_ROUNDS
     cells = layout.cells
     warm_ups = WARM_UPS if options.warmup is None else options.warmup
-    tasks = _tasks_within(room_s / (rounds + warm_ups), cells, tried)
-    if asked is None and tasks < 2 * MANY_SLOTS[0]:
-        rounds = FEWEST_ROUNDS
-        tasks = _tasks_within(room_s / (rounds + warm_ups), cells, tried)
-    fewest = min(tried.tasks, max(cell.slots * (cell.chunk or 1) for cell in cells))
-    if tasks < fewest:
-        tasks = fewest
-        allowed = floor(room_s / round_s(cells, tried, tasks)) - warm_ups
-        if asked is None and allowed < FEWEST_ROUNDS:
-            tasks = min(tried.tasks, layout.slots)
-            allowed = floor(room_s / round_s(cells, tried, tasks)) - warm_ups
-        if asked is None and allowed < FEWEST_ROUNDS:
-            needed_s = (FEWEST_ROUNDS + warm_ups) * round_s(cells, tried, tasks)
-            raise UsageError(
-                too_slow(tried, budget_s, (needed_s + STARTUP_S) / (1 - TRIAL_SHARE), len(cells), tasks)
-            )
-        rounds = asked or min(rounds, allowed)
-    if options.images is not None:  # the other side of a gate has as many
+    if options.batch is None:
+        tasks, rounds = _batch_within(budget_s, room_s, layout, tried, asked, warm_ups)
+    else:
+        tasks, rounds = options.batch, asked or FEWEST_ROUNDS
+    if options.images is not None:  # --batch, or what the other side of a gate has
         tasks = min(options.images, tried.tasks)
     many = _many_slots(options, tried, tasks)
     whole = many or layout.slots
-    if tasks < tried.tasks:
+    if options.batch is None and tasks < tried.tasks:
         tasks = max(tasks // whole * whole, min(tasks, whole))
     per_round_s = round_s(cells, tried, tasks)
     if asked is None:
@@ -86,6 +78,31 @@ def fitted(options: Options, layout: Layout, tried: Function) -> Options:
         about_s=STARTUP_S + tasks * tried.call_s + (rounds + warm_ups) * per_round_s,
     )
     return replace(options, images=tasks, rounds=options.rounds or str(rounds), warmup=warm_ups, tried=known)
+
+
+def _batch_within(
+    budget_s: float, room_s: float, layout: Layout, tried: Function, asked: int | None, warm_ups: int
+) -> tuple[int, int]:
+    """Return how many inputs a batch has, and how many rounds there are, if `asked` is none."""
+    cells, rounds = layout.cells, asked or USUAL_ROUNDS
+    tasks = _tasks_within(room_s / (rounds + warm_ups), cells, tried)
+    if asked is None and tasks < 2 * MANY_SLOTS[0]:
+        rounds = FEWEST_ROUNDS
+        tasks = _tasks_within(room_s / (rounds + warm_ups), cells, tried)
+    fewest = min(tried.tasks, max(cell.slots * (cell.chunk or 1) for cell in cells))
+    if tasks >= fewest:
+        return tasks, rounds
+    tasks = fewest
+    allowed = floor(room_s / round_s(cells, tried, tasks)) - warm_ups
+    if asked is None and allowed < FEWEST_ROUNDS:
+        tasks = min(tried.tasks, layout.slots)
+        allowed = floor(room_s / round_s(cells, tried, tasks)) - warm_ups
+    if asked is None and allowed < FEWEST_ROUNDS:
+        needed_s = (FEWEST_ROUNDS + warm_ups) * round_s(cells, tried, tasks)
+        raise UsageError(
+            too_slow(tried, budget_s, (needed_s + STARTUP_S) / (1 - TRIAL_SHARE), len(cells), tasks)
+        )
+    return tasks, asked or min(rounds, allowed)
 
 
 def _check_asynchronous(options: Options, tried: Function) -> None:
@@ -102,7 +119,9 @@ def _fitted_to_load(options: Options, cells: Sequence[Cell], tried: Function) ->
     samples = SEARCH_SAMPLES if options.rates == AUTO else options.load_rounds
     call_s = max(tried.call_s, THREAD_S)
     arriving = [ceil(span_s * (cell.rate_per_s or cell.slots / call_s)) for cell in cells]
-    inputs = max(1, min(tried.count, MOST_TASKS, max(arriving), floor(RIGHT_OUTPUTS_S / call_s)))
+    inputs = options.batch or max(
+        1, min(tried.count, MOST_TASKS, max(arriving), floor(RIGHT_OUTPUTS_S / call_s))
+    )
     known = replace(
         tried,
         calls=inputs + samples * sum(arriving),

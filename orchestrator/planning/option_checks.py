@@ -32,7 +32,7 @@ from worker.functions import NAME
 from worker.redaction import redact_url
 from worker.stages import DEFAULT_STAGES, STAGES
 
-OF_FUNCTIONS: Final = ("--inputs", "--tasks", "--tolerance", "--no-verify", "--dry-run")
+OF_FUNCTIONS: Final = ("--inputs", "--tasks", "--batch", "--tolerance", "--no-verify", "--dry-run")
 OF_PICTURES: Final = (
     "--stage",
     "--kernel",
@@ -184,11 +184,11 @@ def parse_size(text: str) -> tuple[int, int]:
 
 
 def of_function(options: Options) -> Options:
-    """Return the options with the stage of `--function` and the function as its kernel, if there is one."""
+    """Return the options with the stage of `--function`, the function as its kernel and its batch, if there is one."""
     if options.function is None:
         return options
     stage = next(name for name, stage in STAGES.items() if stage.of_user)
-    return replace(options, stages=(stage,), kernels=(options.function,))
+    return replace(options, stages=(stage,), kernels=(options.function,), images=options.batch)
 
 
 def _check_function(options: Options) -> None:

@@ -276,6 +276,14 @@ class Options:
         default=False,
         limits=(1, 10**9),
     )
+    batch: int | None = _option(
+        "--batch",
+        "With --function: how many inputs a batch has, or tasks under load take in turn. Runs to be compared need as "
+        "many.",
+        "N",
+        default="as many as the time allows",
+        limits=(1, MAX_IMAGES),
+    )
     tolerance: float = _option(
         "--tolerance",
         "With --function: relative difference within which floats of its outputs are equal.",

@@ -29,7 +29,7 @@ from orchestrator.analysis.verdicts.comparability import failed_share
 from orchestrator.analysis.verdicts.latency_changes import LatencyChange, latency_changes
 from orchestrator.model.environment import Environment, Worker
 from orchestrator.model.findings import ChangeWord, Estimate, Observation
-from orchestrator.model.runs import Cell, CellResult, Run
+from orchestrator.model.runs import Cell, CellResult, Plan, Run
 
 Which: TypeAlias = Literal["old", "new"]
 
@@ -154,7 +154,7 @@ def compare(old: Run, new: Run) -> Comparison:
         judged.groups,
         only_old=tuple(cell for cell in olds if cell not in news),
         only_new=tuple(cell for cell in news if cell not in olds),
-        other_work=_differing(*({name: getattr(run.plan, name) for name in WORKLOAD} for run in (old, new))),
+        other_work=_other_work(old.plan, new.plan),
         differences=_differing(_facts(old.environment), _facts(new.environment)),
         margin=new.plan.margin,
         shift=judged.shift,
@@ -271,6 +271,14 @@ def _obstacle(old: CellResult, new: CellResult) -> Observation | None:
 
 def _measured(run: Run) -> dict[Cell, CellResult]:
     return {result.cell: result for result in run.cells if result.counted and not result.cell.replica}
+
+
+def _other_work(old: Plan, new: Plan) -> tuple[Difference, ...]:
+    differing = _differing(*({name: getattr(plan, name) for name in WORKLOAD} for plan in (old, new)))
+    of_function = old.function is not None and new.function is not None
+    return tuple(
+        replace(each, fact="inputs") if of_function and each.fact == "images" else each for each in differing
+    )
 
 
 def _differing(old: Mapping[str, object], new: Mapping[str, object]) -> tuple[Difference, ...]:

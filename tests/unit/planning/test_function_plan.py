@@ -42,6 +42,25 @@ def test_a_larger_budget_takes_more_inputs() -> None:
     assert many > 2 * few
 
 
+@pytest.mark.parametrize("command", [RUN, SCALE])
+def test_a_batch_that_was_asked_for_is_kept_whatever_the_budget_and_the_speed(command: str) -> None:
+    def batch(budget_s: float, call_s: float) -> Plan:
+        return planned(
+            replace(OPTIONS, command=command, batch=13, budget_s=budget_s), replace(SPIN, call_s=call_s)
+        )
+
+    quick, slow, over = batch(60.0, 0.001), batch(60.0, 0.05), batch(30.0, 0.1)
+    assert [plan.images for plan in (quick, slow, over)] == [13, 13, 13]
+    assert over.rounds == 7 <= slow.rounds <= quick.rounds
+    assert over.function is not None
+    assert over.function.about_s > 30.0
+
+
+def test_a_batch_larger_than_the_inputs_is_refused() -> None:
+    with pytest.raises(UsageError, match=r"--batch 13 is more than the 12 inputs; give no more"):
+        planned(replace(OPTIONS, batch=13), replace(SPIN, tasks=12))
+
+
 def test_a_function_slower_than_the_budget_is_refused_with_the_least_that_would_do() -> None:
     slow = replace(SLEEP, call_s=20.0)
     with pytest.raises(
@@ -94,6 +113,7 @@ def test_under_load_as_many_inputs_are_called_before_as_a_few_seconds_allow() ->
     slow, quick = (planned(options, replace(SLEEP, call_s=call_s)) for call_s in (0.1, 0.001))
     assert (slow.images, quick.images) == (60, 200)  # 200 arrive in the 10 s of a sample at the higher rate
     assert planned(options, replace(SLEEP, call_s=60.0)).images == 1
+    assert planned(replace(options, batch=13), SLEEP).images == 13
     assert quick.function is not None
     assert quick.function.calls == 200 + 3 * 3 * (100 + 200)
     assert quick.function.about_s == pytest.approx(9.0 + 0.2 + 3 * 3 * 2 * 10.0)
@@ -104,6 +124,7 @@ def test_under_load_as_many_inputs_are_called_before_as_a_few_seconds_allow() ->
     ("options", "says"),
     [
         (Options(inputs="range(3)"), "--inputs has no effect without --function"),
+        (Options(batch=3), "--batch has no effect without --function"),
         (Options(dry_run=True), "--dry-run has no effect without --function"),
         (
             Options(function="jobs:f"),

@@ -6,7 +6,7 @@ from orchestrator.analysis.stats.intervals import FEWEST_ROUNDS
 from orchestrator.analysis.verdicts.common_shift import Rest
 from orchestrator.analysis.verdicts.regressions import changed, compare
 from orchestrator.model.environment import Broker, Load, Worker
-from orchestrator.model.runs import Cell, Run
+from orchestrator.model.runs import Cell, Function, Run
 from orchestrator.phrases.comparison import reason, refusal
 from tests.unit.analysis.made_runs import (
     REDIS,
@@ -30,6 +30,7 @@ def word(old: Run, new: Run, cell: Cell = SERIAL) -> str:
 
 
 ALIKE = run_of_kernels()
+JOB = Function("jobs:nap", "range(100)", 100, 100, 0.1, 0.99, 10, 10)
 NUMPY = (SERIAL, THREADS, REDIS)
 
 
@@ -235,3 +236,21 @@ def test_other_work_is_never_compared(plan: dict[str, object]) -> None:
     old = run_at({SERIAL: 1.0})
     new = replace(old, plan=replace(old.plan, **plan))
     assert "did not do the same work" in (refusal(compare(old, new), across=True) or "")
+
+
+@pytest.mark.parametrize(
+    ("function", "says"),
+    [
+        (None, "(images 8 and 12); measure both with --images 8 or 12"),
+        (JOB, "(inputs 8 and 12); measure both with --batch 8 or 12"),
+    ],
+)
+def test_batches_of_two_lengths_are_refused_with_the_option_that_makes_them_equal(
+    function: Function | None, says: str
+) -> None:
+    old, new = (
+        replace(run, plan=replace(run.plan, images=images, function=function))
+        for run in [run_at({SERIAL: 1.0})]
+        for images in (8, 12)
+    )
+    assert (refusal(compare(old, new), across=False) or "").endswith(says)
