@@ -15,7 +15,7 @@ def predict(
         str,
         typer.Argument(
             metavar="RESULT",
-            help="A result of run, scale or breakeven with a Celery cell.",
+            help="A result of run, scale or breakeven with a Celery cell; with --rate, of run or scale.",
             show_default=False,
         ),
     ],

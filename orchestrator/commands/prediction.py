@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Sequence
+from collections.abc import Sequence
 from typing import cast, get_args
 
 from orchestrator.analysis.queueing.open_loop import (
@@ -15,12 +15,11 @@ from orchestrator.analysis.queueing.prediction import (
     HypotheticalFleet,
     MissingDemandsError,
     StagePrediction,
+    best_celery,
     stage_predictions,
 )
-from orchestrator.analysis.verdicts.comparability import eligible
-from orchestrator.analysis.verdicts.selection import select_best
 from orchestrator.errors import UsageError
-from orchestrator.model.runs import ArrivalProcess, Run
+from orchestrator.model.runs import ArrivalProcess, Cell, Run
 from orchestrator.phrases.prediction import missing_demands
 from orchestrator.planning.load import objective_in, rates_in
 from orchestrator.planning.option_checks import check_known, check_number
@@ -85,23 +84,30 @@ def latencies(
     process = check_known("arrivals", arrivals, get_args(ArrivalProcess))
     count = DEFAULT_TASKS if tasks is None else int(check_number("--tasks", tasks, MIN_TASKS, MAX_TASKS))
     chosen = check_known("stage", stage, run.stages) if stage is not None else None
-    cells = [
-        each
-        for each in eligible(run.cells)
-        if each.cell.distributed and each.cell.chunk == 1 and chosen in (None, each.cell.stage)
-    ]
-    stages = {each.cell.stage for each in cells}
-    best = select_best([each for each in cells if each.cell.stage == (chosen or last_of(run.stages, stages))])
-    if best is None:
-        raise UsageError(
-            f"{run.id} has no Celery cell with one task a message, which tasks that arrive need; measure one with "
-            "'orchestrator run --chunk 1'"
-        )
+    cell = _cell_of_arrivals(run, run.stages if chosen is None else (chosen,))
     try:
-        predictor = Predictor(run, best.best.cell, fleet, count, cast("ArrivalProcess", process))
+        predictor = Predictor(run, cell, fleet, count, cast("ArrivalProcess", process))
     except MissingDemandsError as error:
         raise UsageError(missing_demands(run.id, error.cell)) from error
     return latency_predictions(predictor, arriving, slots, promised)
+
+
+def _cell_of_arrivals(run: Run, stages: Sequence[str]) -> Cell:
+    """Return the best Celery cell with one task a message, of the last of the stages that has one."""
+    for stage in reversed(stages):
+        best = best_celery(each for each in run.compared(stage) if each.cell.chunk == 1)
+        if best is None:
+            continue
+        if len(works := run.works(stage)) > 1 and best.best.cell.work:
+            raise UsageError(
+                f"{run.id} varies the work of {run.subject(stage)} ({works[0]} to {works[-1]}), and --rate predicts "
+                "for one; give a result of run or scale"
+            )
+        return best.best.cell
+    raise UsageError(
+        f"{run.id} has no Celery cell with one task a message, which tasks that arrive need; measure one with "
+        "'orchestrator run --chunk 1'"
+    )
 
 
 def _check_batches(run: Run) -> None:
@@ -109,8 +115,3 @@ def _check_batches(run: Run) -> None:
         raise UsageError(
             f"{run.id} is of load, which times no batch to predict from; give a result of run or scale"
         )
-
-
-def last_of(stages: Sequence[str], known: Container[str]) -> str | None:
-    """Return the last of the stages that is known, such as the pipeline; `None` if none is."""
-    return next((each for each in reversed(stages) if each in known), None)

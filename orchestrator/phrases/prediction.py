@@ -88,7 +88,8 @@ def latency_title(found: LatencyPredictions) -> str:
     arrivals = {"poisson": "Poisson arrivals", "constant": "arrivals at even steps"}[found.arrivals]
     promised = "" if found.objective is None else f"; the promise is {promise(found.objective)}"
     kernel = "" if found.cell.stage == FUNCTION else f" with {found.cell.kernel}"
-    return f"Predicted, not measured: latency of {found.cell.subject} by Celery{kernel}, {arrivals}{promised}"
+    subject = f"{found.cell.subject} {found.cell.work}".strip()
+    return f"Predicted, not measured: latency of {subject} by Celery{kernel}, {arrivals}{promised}"
 
 
 def latency_row(row: LatencyPrediction) -> tuple[str, ...]:

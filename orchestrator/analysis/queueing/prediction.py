@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import exp, hypot, log
 from statistics import median
@@ -21,7 +21,7 @@ from orchestrator.analysis.stats.bootstrap import bootstrapped, resamples
 from orchestrator.analysis.stats.dependence import inflation
 from orchestrator.analysis.stats.intervals import makespan, paired
 from orchestrator.analysis.verdicts.comparability import eligible, obstacle
-from orchestrator.analysis.verdicts.selection import select_best
+from orchestrator.analysis.verdicts.selection import Selection, select_best
 from orchestrator.model.findings import Estimate
 from orchestrator.model.flow_control import (
     MAX_IN_FLIGHT_BYTES,
@@ -130,12 +130,17 @@ def stage_predictions(
     return tuple(each for each in found if each is not None)
 
 
+def best_celery(results: Iterable[CellResult]) -> Selection | None:
+    """Select the best Celery cell of some with the same work, with local data if one has that."""
+    celery = eligible(each for each in results if each.cell.distributed)
+    return select_best([each for each in celery if each.cell.data == "local"] or celery)
+
+
 def _stage_prediction(
     run: Run, stage: str, work: str, fleet: HypotheticalFleet, tasks: int | None
 ) -> StagePrediction | None:
     results = run.of_work(stage, work)
-    celery = eligible(each for each in results if each.cell.distributed)
-    best = select_best([each for each in celery if each.cell.data == "local"] or celery)
+    best = best_celery(results)
     if best is None:
         return None
     prediction = predict(run, best.best.cell, fleet, tasks)

@@ -4,8 +4,9 @@ import pytest
 
 from orchestrator.commands.prediction import fleet_of, latencies, predictions
 from orchestrator.errors import UsageError
+from orchestrator.phrases.prediction import latency_title
 from tests.load_examples import load_run
-from tests.unit.analysis.made_fleets import CELERY, SERIAL, celery_result, fleet_run, plain_result
+from tests.unit.analysis.made_fleets import CELERY, SERIAL, celery_result, fleet_run, plain_result, with_times
 from tests.unit.reports.made_runs import every_run
 
 FOUR = fleet_of(4)
@@ -71,6 +72,43 @@ def test_a_result_whose_messages_all_have_several_tasks_is_refused():
     run = fleet_run(celery_result(1, cell=replace(CELERY, chunk=4)))
     with pytest.raises(UsageError, match="no Celery cell with one task a message"):
         latencies(run, fleet_of(1), "40", slots=2)
+
+
+def with_side(side: int, held_s: float, kernel: str = CELERY.kernel):
+    return with_times(
+        celery_result(1, held_s=held_s, cell=replace(CELERY, kernel=kernel, width=side, height=side))
+    )
+
+
+def test_a_rate_needs_one_work_of_a_sweep():
+    run = fleet_run(with_side(64, 0.01), with_side(512, 0.1))
+    with pytest.raises(
+        UsageError, match=r"varies the work of download \(64x64 to 512x512\).*of run or scale"
+    ):
+        latencies(run, fleet_of(1), "40", slots=2)
+
+
+def test_a_rate_is_predicted_for_the_work_of_the_plan_and_not_for_smaller_work_of_a_slow_kernel():
+    run = fleet_run(with_side(64, 0.01, "slow"), with_times(celery_result(1)))
+    assert latencies(run, fleet_of(1, hosts=4), "4", slots=2, tasks=100).cell == CELERY
+
+
+def test_a_rate_is_predicted_for_the_only_work_there_is():
+    found = latencies(fleet_run(with_side(64, 0.01)), fleet_of(1, hosts=4), "4", slots=2, tasks=100)
+    assert "latency of download 64x64 by Celery" in latency_title(found)
+
+
+def test_a_rate_is_predicted_for_local_data_as_load_would_measure_it():
+    resident = with_times(celery_result(1, held_s=0.01, cell=replace(CELERY, data="resident")))
+    run = fleet_run(resident, with_times(celery_result(1)))
+    assert latencies(run, fleet_of(1, hosts=4), "4", slots=2, tasks=100).cell == CELERY
+
+
+def test_a_rate_is_predicted_for_the_last_stage_even_if_more_of_its_tasks_failed():
+    failed = with_times(celery_result(1, cell=replace(CELERY, stage="decode", kernel="asarray")))
+    failed = replace(failed, samples=tuple(replace(each, ok=20, failed=4) for each in failed.samples))
+    found = latencies(fleet_run(with_times(celery_result(1)), failed), fleet_of(1, hosts=4), "4", slots=2)
+    assert found.cell.stage == "decode"
 
 
 def test_a_result_of_load_is_refused_with_what_to_give():
