@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import cast, get_args
 
+from orchestrator.analysis.load import QUANTILES
 from orchestrator.analysis.queueing.open_loop import (
     DEFAULT_TASKS,
     LatencyPredictions,
@@ -83,6 +84,10 @@ def latencies(
         raise UsageError("--rate needs --objective, such as p95=0.5, to find the fewest slots, or --slots")
     process = check_known("arrivals", arrivals, get_args(ArrivalProcess))
     count = DEFAULT_TASKS if tasks is None else int(check_number("--tasks", tasks, MIN_TASKS, MAX_TASKS))
+    if promised is not None and count < (fewest := QUANTILES[promised.quantile]):
+        raise UsageError(
+            f"--tasks {count:,} is too few for p{100 * promised.quantile:.0f}; give at least {fewest:,}"
+        )
     chosen = check_known("stage", stage, run.stages) if stage is not None else None
     cell = _cell_of_arrivals(run, run.stages if chosen is None else (chosen,))
     try:

@@ -59,6 +59,14 @@ def test_a_result_in_which_no_message_was_answered_is_refused():
         ({"rates": "40", "objective": "p95"}, "not a quantile and its seconds"),
         ({"rates": "40", "slots": 2, "arrivals": "bursts"}, "unknown arrivals 'bursts'"),
         ({"rates": "40", "slots": 2, "tasks": 5}, "--tasks 5 is out of range"),
+        (
+            {"rates": "40", "objective": "p99=0.5", "tasks": 999},
+            "--tasks 999 is too few for p99; give at least 1,000",
+        ),
+        (
+            {"rates": "40", "slots": 2, "objective": "p95=0.5", "tasks": 199},
+            "--tasks 199 is too few for p95; give at least 200",
+        ),
         ({"rates": "40", "slots": 2, "stage": "decode"}, "unknown stage 'decode'"),
         ({"rates": "40", "slots": 2}, "has no station and service times"),
     ],
@@ -66,6 +74,12 @@ def test_a_result_in_which_no_message_was_answered_is_refused():
 def test_a_latency_that_cannot_be_predicted_is_refused(options, message):
     with pytest.raises(UsageError, match=message):
         latencies(fleet_run(celery_result(1)), fleet_of(1), **options)
+
+
+def test_the_fewest_tasks_that_a_promise_needs_are_enough():
+    run = fleet_run(with_times(celery_result(1)))
+    found = latencies(run, fleet_of(1, hosts=4), "4", slots=4, objective="p95=5", tasks=200)
+    assert [row.keeps for row in found.rows] == [True]
 
 
 def test_a_result_whose_messages_all_have_several_tasks_is_refused():
