@@ -25,6 +25,7 @@ from typing import Any, Final
 from orchestrator import results
 from orchestrator.analysis.analyse import Findings, analyse
 from orchestrator.commands.progress import LINES_EVERY
+from orchestrator.commands.signature import is_repeatable
 from orchestrator.errors import BreakevenError, UnavailableError, UsageError
 from orchestrator.inputs.function_inputs import FROM_PYTHON, MAX_INPUTS
 from orchestrator.model.runs import CellResult, Run
@@ -177,9 +178,10 @@ def name_of(function: Callable[[Any], Any]) -> str:
 
 
 def _flags(command: str, options: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the command line of options: `True` is a flag alone, a list is repeated."""
+    """Yield the command line of options: `True` is a flag alone, several values are repeated or joined by commas."""
     flags = {
-        option.flag.removeprefix("--").replace("-", "_"): option for _, option in options_of(command).values()
+        option.flag.removeprefix("--").replace("-", "_"): (option.flag, is_repeatable(field.name, option))
+        for field, option in options_of(command).values()
     }
     known = {name: option for name, option in flags.items() if name not in COMMAND_LINE_ONLY}
     for name, value in options.items():
@@ -189,16 +191,16 @@ def _flags(command: str, options: Mapping[str, Any]) -> Iterator[str]:
                 f"{command} has no option {name}{f' (did you mean {close[0]}?)' if close else ''}; it has "
                 f"{', '.join(known)}"
             )
-        option = known[name]
-        several = isinstance(value, list | tuple)
-        if several and option.parser is not None:
-            yield from (option.flag, ",".join(map(str, value)))
+        flag, repeatable = known[name]
+        several = isinstance(value, Iterable) and not isinstance(value, str)
+        if several and not repeatable:
+            yield from (flag, ",".join(map(str, value)))
             continue
         for each in value if several else (value,):
             if each is True:
-                yield option.flag
+                yield flag
             elif each is not None and each is not False:
-                yield from (option.flag, str(each))
+                yield from (flag, str(each))
 
 
 def _written(inputs: object, folder: Path) -> str:

@@ -29,7 +29,7 @@ def measuring_command(name: str, summary: str) -> Callable[..., int]:
             name,
             inspect.Parameter.KEYWORD_ONLY,
             default=_default_of(field.default, option),
-            annotation=Annotated[_type_of(HINTS[name], option), typer_option(option)],
+            annotation=Annotated[_type_of(name, option), typer_option(option)],
         )
         for name, (field, option) in options_of(name).items()
     ]
@@ -67,6 +67,11 @@ def option(flag: str, help_: str, metavar: str | None = None, **more: Any) -> An
     return typer_option(Option(flag, help_, metavar, **more))
 
 
+def is_repeatable(name: str, option: Option) -> bool:
+    """Return whether the option of a field of `Options` may be given several times."""
+    return get_origin(HINTS[name]) is tuple and option.parser is None
+
+
 def _default_of(value: Any, option: Option) -> Any:
     """The default for Typer, which passes it to the option's parser: so as a user would write it."""
     if not isinstance(value, tuple):
@@ -74,9 +79,10 @@ def _default_of(value: Any, option: Option) -> Any:
     return ",".join(map(str, value)) if option.parser else None
 
 
-def _type_of(hint: Any, option: Option) -> Any:
+def _type_of(name: str, option: Option) -> Any:
     """The type for Typer: a list for what may be repeated, text for what is parsed or chosen by name."""
-    if get_origin(hint) is tuple and option.parser is None:
+    hint = HINTS[name]
+    if is_repeatable(name, option):
         return list[get_args(hint)[0]] | None  # type: ignore[misc]
     return str | None if option.parser or option.choices else hint
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+from collections.abc import Iterable
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -68,6 +69,21 @@ def test_keywords_become_options_and_errors_are_those_of_the_tree(commands: list
     assert run[run.index("--function") :][:4] == ["--function", "jobs:f", "--inputs", "range(3)"]
     assert scale[:3] == ["scale", "--slots", "1,2"]
     assert "json:dumps" in scale
+
+
+@pytest.mark.parametrize("rates", [[10, 20, 40], (10, 20, 40), np.array([10, 20, 40]), range(10, 50, 10)])
+def test_several_rates_become_one_list_because_the_option_cannot_be_repeated(
+    commands: list[list[str]], rates: Iterable[int]
+) -> None:
+    with pytest.raises(UnavailableError):
+        api.load("jobs:f", "range(3)", rate=rates)
+    assert commands[0][:3] == ["load", "--rate", ",".join(map(str, rates))]
+
+
+def test_any_iterable_repeats_an_option_that_may_be(commands: list[list[str]]) -> None:
+    with pytest.raises(UnavailableError):
+        api.run("jobs:f", "range(3)", chunk=range(1, 3))
+    assert commands[0][:5] == ["run", "--chunk", "1", "--chunk", "2"]
 
 
 @pytest.mark.parametrize(
