@@ -76,9 +76,7 @@ class Trial:
         except LostProcessError:
             self.process.restart()  # which gives it the batch again
         serial_s = sum(self.attempts[task % self.tried.count]["seconds"] for task in values)
-        self.process.limit_s = min(
-            float(settings().task_time_limit_s), max(LEAST_LIMIT_S, LIMIT_TIMES * serial_s)
-        )
+        self.process.limit_s = _batch_limit_s(serial_s)
         names = tuple(_label(self.attempts.get(task % self.tried.count)) for task in range(plan.images))
         compare = partial(matches, tolerance=tolerance) if self.verified else _anything
         (stage,) = {cell.stage for cell in plan.cells}
@@ -280,6 +278,12 @@ def _check_any(name: str, expected: Mapping[int, Expectation], lost: Mapping[int
         f"{name} failed on every input that was tried ({len(expected) + len(lost)}); the first: {redact(reason)}; "
         "mend it, or give other --inputs"
     )
+
+
+def _batch_limit_s(serial_s: float) -> float:
+    """Seconds that a batch may take: at least twice its serial time, so that no row ends while it works."""
+    with_a_hang_s = 2 * serial_s + settings().task_time_limit_s
+    return max(LEAST_LIMIT_S, min(LIMIT_TIMES * serial_s, with_a_hang_s))
 
 
 def _label(attempt: Mapping[str, Any] | None) -> str:

@@ -35,8 +35,8 @@ class DyingProcess:
             raise UnavailableError("jobs:f cost its process; started again, it ended its process by SIGKILL")
 
 
-def trial(process: Any) -> Trial:
-    return Trial(process, FUNCTION, verified=True, attempts={0: ATTEMPT, 1: ATTEMPT})
+def trial(process: Any, attempt: dict[str, Any] = ATTEMPT) -> Trial:
+    return Trial(process, FUNCTION, verified=True, attempts={0: attempt, 1: attempt})
 
 
 def test_a_process_that_dies_with_the_first_batch_is_started_again() -> None:
@@ -50,3 +50,21 @@ def test_a_process_that_dies_with_the_first_batch_is_started_again() -> None:
 
     with pytest.raises(UnavailableError, match="jobs:f cost its process"):
         trial(DyingProcess(deaths=2)).inputs(plan, print)
+
+
+@pytest.mark.parametrize(
+    ("serial_s", "limit_s"),
+    [
+        (0.02, 10.0),
+        (2.0, 40.0),
+        (20.0, 2 * 20.0 + 120.0),  # beyond the 120 s that one task may take
+        (150.0, 2 * 150.0 + 120.0),
+    ],
+)
+def test_a_batch_may_take_twice_its_serial_time_however_long_that_is(serial_s: float, limit_s: float) -> None:
+    plan = replace(
+        run_of().plan, images=2, cells=(Cell("function", "jobs:f", "serial", 1),), function=FUNCTION
+    )
+    process = DyingProcess(deaths=1)
+    trial(process, {**ATTEMPT, "seconds": serial_s / plan.images}).inputs(plan, print)
+    assert process.limit_s == limit_s
