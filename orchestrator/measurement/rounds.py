@@ -15,7 +15,7 @@ from statistics import median
 from typing import Final, Protocol
 
 from orchestrator import signals
-from orchestrator.analysis.load import FEWEST_TASKS, QUANTILES, WARMUP_S, load_row
+from orchestrator.analysis.load import FEWEST_TASKS, QUANTILES, load_row
 from orchestrator.analysis.scaling.granularity import nearest
 from orchestrator.analysis.stats.intervals import VERDICT_ROUNDS
 from orchestrator.analysis.verdicts.stopping import enough
@@ -28,11 +28,12 @@ from orchestrator.measurement.open_loop import INTERRUPTED, OpenLoop, arrival_ti
 from orchestrator.measurement.rate_search import RateSearch
 from orchestrator.measurement.recorder import Recorder
 from orchestrator.model.environment import Load
-from orchestrator.model.runs import MAX_TRACED, Cell, Plan, Run, Sample
+from orchestrator.model.runs import Cell, Plan, Run, Sample
 from orchestrator.phrases.cells import cell_name
 from orchestrator.phrases.load import open_loop_progress
 from orchestrator.phrases.numbers import per_second
 from orchestrator.phrases.schedule import schedule_sentence
+from orchestrator.planning.load import most_per_s
 from orchestrator.planning.schedule import Limits, schedule
 from orchestrator.strategies.base import Strategy
 from worker.contract import Task
@@ -208,7 +209,7 @@ class Rounds:
             lowest=fewest / duration_s / self._plan.rounds,
             highest=min(
                 most_sent_per_s(self._strategies[cell], self._inputs.tasks(cell)),
-                MAX_TRACED / (duration_s + WARMUP_S),
+                most_per_s(duration_s),
             ),
         )
 

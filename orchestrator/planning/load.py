@@ -19,6 +19,13 @@ MAX_RATE: Final = 1e6  # tasks a second
 MAX_TASKS: Final = (
     1_000_000  # of all samples: their times are kept, and must fit into memory and the result file
 )
+# Of a sample, on average: Poisson arrivals vary, and a search rounds its rates.
+MOST_ARRIVALS: Final = int(MAX_TRACED - 7 * MAX_TRACED**0.5)
+
+
+def most_per_s(duration_s: float) -> float:
+    """Return the largest arrival rate at which a result keeps every task of a sample."""
+    return MOST_ARRIVALS / (duration_s + WARMUP_S)
 
 
 def load_layout(options: Options, slots: int) -> Layout:
@@ -71,10 +78,10 @@ def check_load(options: Options) -> None:
         return
     per_sample = {rate: rate * (options.duration_s + WARMUP_S) for rate in rates}
     highest, lowest = rates[-1], rates[0]
-    if per_sample[highest] > MAX_TRACED:
+    if highest > most_per_s(options.duration_s):
         raise UsageError(
             f"--rate {highest:g} for {options.duration_s:g} s and a warm-up are {per_sample[highest]:,.0f} tasks a "
-            f"sample, and at most {MAX_TRACED:,} are kept; choose a lower --rate or a shorter --duration"
+            f"sample, and at most {MOST_ARRIVALS:,} are kept; choose a lower --rate or a shorter --duration"
         )
     samples = options.load_rounds * len(_cells(_with_strategies(with_defaults(options)), 1))
     if (tasks := samples * sum(per_sample.values())) > MAX_TASKS:

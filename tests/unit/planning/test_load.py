@@ -3,8 +3,9 @@ from __future__ import annotations
 import pytest
 
 from orchestrator.errors import UsageError
-from orchestrator.model.runs import Objective
-from orchestrator.planning.load import objective_of, rates_of
+from orchestrator.measurement.open_loop import arrival_times_s
+from orchestrator.model.runs import MAX_TRACED, Objective
+from orchestrator.planning.load import most_per_s, objective_of, rates_of
 from orchestrator.planning.options import Options
 from tests.unit.planning.planned import planned
 
@@ -65,7 +66,7 @@ def test_a_promise_is_a_quantile_and_its_seconds(text):
         ({"rates": "10", "duration_s": 1.0}, "gives about 30 tasks, by chance perhaps not the 20 needed"),
         ({"rates": "1", "load_rounds": 1}, "for 15 s in one round gives about 15 tasks"),
         ({"rates": "10", "objective": "p99=0.5"}, "gives about 450 tasks, and 1,000 are needed"),
-        ({"rates": "10000"}, "are 170,000 tasks a sample, and at most 100,000 are kept"),
+        ({"rates": "10000"}, "are 170,000 tasks a sample, and at most 97,786 are kept"),
         ({"rates": "4000,5000"}, "tasks in all samples, and at most 1,000,000 are kept"),
         ({"arrivals": "bursts"}, "unknown arrivals 'bursts'; choose from poisson, constant"),
         ({"duration_s": 0.5}, "--duration 0.5 is out of range"),
@@ -82,3 +83,15 @@ def test_the_duration_that_a_refusal_names_is_accepted():
         planned(short)
     seconds = float(str(refused.value).split("--duration ")[1].split(",")[0])
     planned(options(rates="10", objective="p99=0.5", duration_s=seconds))
+
+
+@pytest.mark.parametrize("duration_s", [1.0, 15.0, 1_000.0])
+def test_a_result_keeps_the_tasks_of_the_largest_rate_with_the_bunches_of_poisson_arrivals(duration_s):
+    rate = 1.005 * most_per_s(duration_s)  # as far as a search may round it
+    most = max(len(arrival_times_s("poisson", rate, duration_s, (seed, 0))) for seed in range(50))
+    assert 0.97 * MAX_TRACED < most <= MAX_TRACED
+
+
+def test_a_rate_whose_tasks_only_fit_without_bunches_is_refused():
+    with pytest.raises(UsageError, match="are 99,960 tasks a sample, and at most 97,786 are kept"):
+        planned(options(rates="5880"))
