@@ -30,10 +30,10 @@ from orchestrator.measurement.recorder import Recorder
 from orchestrator.model.environment import Load
 from orchestrator.model.runs import Cell, Plan, Run, Sample
 from orchestrator.phrases.cells import cell_name
-from orchestrator.phrases.load import open_loop_progress
+from orchestrator.phrases.load import open_loop_progress, search_cut_short
 from orchestrator.phrases.numbers import per_second
 from orchestrator.phrases.schedule import schedule_sentence
-from orchestrator.planning.load import most_per_s
+from orchestrator.planning.load import MAX_TASKS, most_per_s
 from orchestrator.planning.schedule import Limits, schedule
 from orchestrator.strategies.base import Strategy
 from worker.contract import Task
@@ -97,6 +97,7 @@ class Rounds:
         self._watcher = watcher
         self._order = random.Random(self._plan.seed)  # noqa: S311 - a reproducible order, not a secret
         self._done = self._total = 0  # samples
+        self._arrived = 0  # tasks, of all samples at an arrival rate
         self._throttled_s: float | None = None
         self._reference_s: list[float] = []  # the fixed loop before each sample of the round
 
@@ -191,8 +192,13 @@ class Rounds:
             active = [cell for cell, rate in rates.items() if rate is not None]
             if not active:
                 return
+            if self._arrived >= MAX_TASKS:
+                self._watcher.note(search_cut_short(MAX_TASKS))
+                return
             self._reference_s = [time_reference_loop()]
             for cell in shuffled(active, self._order):
+                if self._arrived >= MAX_TASKS:
+                    break
                 probed = replace(cell, rate_per_s=rates[cell])
                 searches[cell].found(probed.rate_per_s or 0.0, self._holds(cell, probed, began))
                 save(self._recorder.as_run(complete=False))
@@ -216,7 +222,7 @@ class Rounds:
     def _holds(self, cell: Cell, probed: Cell, began: float) -> bool | None:
         """Take samples at a rate until it can be told whether it is sustained and keeps the promise.
 
-        There are at most as many as the plan has rounds; `None` if that is too few.
+        There are at most as many as the plan has rounds, or as a result keeps; `None` if that is too few.
         """
         plan = self._recorder.run.plan
         self._recorder.run = replace(self._recorder.run, plan=replace(plan, cells=(*plan.cells, probed)))
@@ -230,6 +236,8 @@ class Rounds:
             row = load_row(self._recorder.result(probed), plan.objective)
             if row is not None and (holds := row.holds(plan.objective)) is not None:
                 return holds
+            if self._arrived >= MAX_TASKS:
+                break
         return None
 
     def _open_loop(self, cell: Cell, rate_per_s: float, at: SamplePosition) -> Sample:
@@ -242,6 +250,7 @@ class Rounds:
 
         strategy = self._strategies[cell]
         planned_s = arrival_times_s(plan.arrivals, rate_per_s, plan.duration_s, (plan.seed, at.round))
+        self._arrived += len(planned_s)
         if isinstance(strategy, ContainedRow):
             sample, failures = strategy.take_open_loop(at, planned_s, plan.duration_s, show)
         else:

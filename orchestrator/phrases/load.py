@@ -129,6 +129,14 @@ def open_loop_progress(cell: Cell, elapsed_s: float, latency_s: float, backlog: 
     return f"{at}: latency {seconds(latency_s)}, backlog {count(backlog, 'task')}"
 
 
+def search_cut_short(tasks: int) -> str:
+    """Say that a search has used up the tasks of a result, and what leaves it more rates to try."""
+    return (
+        f"The search ended early: {tasks:,} tasks arrived, and a result keeps no more; choose a shorter --duration, "
+        "fewer --rounds or fewer --strategy"
+    )
+
+
 def heading_of_load(run: Run) -> str:
     """Return how tasks arrived: `Poisson arrivals for 15 s in each of 3 rounds, after 2 s of warm-up`."""
     process = {"poisson": "Poisson", "constant": "Constant"}.get(run.plan.arrivals or "", "")

@@ -11,11 +11,13 @@ import pytest
 from orchestrator import signals
 from orchestrator.inputs.workload import verify
 from orchestrator.measurement import rounds
+from orchestrator.measurement.clock import SamplePosition
 from orchestrator.measurement.recorder import Recorder
 from orchestrator.measurement.rounds import REPEATS, Rounds
-from orchestrator.model.runs import Cell, Plan, Run, TaskFailure
+from orchestrator.model.runs import Cell, Plan, Run, Sample, TaskFailure
 from orchestrator.strategies.base import Strategy
 from tests.examples import example_run
+from tests.load_examples import trace
 from worker.contract import Outcome, Task
 
 CELL = Cell("grayscale", "numpy", "serial", 1)
@@ -119,3 +121,29 @@ def test_each_round_tells_how_long_a_fixed_loop_took(monkeypatch):
     times = iter([0.3, 0.1, 0.2])
     monkeypatch.setattr(rounds, "time_reference_loop", lambda: next(times))
     assert [load.reference_s for load in measured(Upset(), rounds=3).loads] == [0.3, 0.1, 0.2]
+
+
+class Overloaded:
+    """An open loop in which no task ends."""
+
+    def __init__(self, strategy, tasks, expected, planned_s, duration_s, *_) -> None:
+        self._trace = trace(planned_s, [None] * len(planned_s), duration_s)
+
+    def measure(self, at: SamplePosition) -> tuple[Sample, tuple[TaskFailure, ...]]:
+        tasks = len(self._trace.planned_us)
+        return Sample(at.round, at.position, at.at_s, 1.0, tasks, 0, trace=self._trace), ()
+
+
+def test_a_search_ends_with_a_note_once_it_has_as_many_tasks_as_a_result_keeps(monkeypatch):
+    monkeypatch.setattr(rounds, "OpenLoop", Overloaded)
+    monkeypatch.setattr(rounds, "most_sent_per_s", lambda *_: 100.0)
+    monkeypatch.setattr(rounds, "MAX_TASKS", 500)
+    notes: list[str] = []
+    monkeypatch.setattr(Silent, "note", lambda _, message: notes.append(message))
+    run = example_run()
+    plan = replace(run.plan, cells=(CELL,), rounds=3, arrivals="constant", duration_s=1.0, searched=True)
+    record = Recorder(replace(run, plan=plan, cells=(), loads=()))
+    Rounds(record, {CELL: Upset()}, OneTask(), None, Silent()).take(lambda _: None)  # type: ignore[arg-type]
+    tasks = [each.tasks for result in record.as_run(complete=True).cells for each in result.open_loops]
+    assert 500 <= sum(tasks) < 500 + tasks[0]
+    assert [each.split(":")[0] for each in notes] == ["The search ended early"]
