@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import sys
 import time
 from contextlib import ExitStack, suppress
@@ -31,9 +32,9 @@ def run_and_report(options: Options) -> int:
     """Measure, save as it goes, report, and return the exit code."""
     if options.dry_run:
         return _say_what_would_run(options)
-    _check_writable("--output", options.output, Path(options.output))
+    check_writable("--output", options.output, Path(options.output))
     if options.json is not None and options.json != STDOUT:
-        _check_writable("--json", options.json, Path(options.json).parent)
+        _check_json(options.json)
     source = check(options)
     options = of_function(options)
     saver = Saver(Path(options.output))
@@ -132,7 +133,7 @@ class Saver:
         return self._folder / results.file_name(run)
 
 
-def _check_writable(flag: str, given: str, folder: Path) -> None:
+def check_writable(flag: str, given: str, folder: Path) -> None:
     """Find out now, rather than after the measurement, whether a folder takes a file."""
     probe = folder / f".breakeven-probe-{os.getpid()}"
     try:
@@ -141,6 +142,22 @@ def _check_writable(flag: str, given: str, folder: Path) -> None:
         probe.unlink()
     except OSError as error:
         raise UsageError(f"{flag} {given} cannot be written to: {error.strerror}; name another") from None
+
+
+def _check_json(given: str) -> None:
+    path = Path(given)
+    check_writable("--json", given, path.parent)
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        return
+    except OSError as error:  # such as a name that is too long
+        raise UsageError(f"--json {given} cannot be written to: {error.strerror}; name another") from None
+    if stat.S_ISDIR(mode):
+        what = f"{given} is a folder" if given else "is empty"
+        raise UsageError(f"--json {what}; name a file")
+    if not stat.S_ISREG(mode):  # such as /dev/null, which the result would replace
+        raise UsageError(f"--json {given} is not a regular file; name another, or give - for standard output")
 
 
 def _report_incomplete(run: Run, saver: Saver, options: Options) -> None:
@@ -167,8 +184,6 @@ def _report(run: Run, options: Options) -> None:
     incomplete = "" if run.complete else "incomplete "
     unwritten: OSError | None = None
     try:
-        if options.json not in (None, STDOUT):
-            results.write(run, Path(options.json or ""))
         try:
             if options.json == STDOUT:
                 sys.stdout.write(results.dumps(run))
@@ -177,6 +192,8 @@ def _report(run: Run, options: Options) -> None:
         except OSError as error:
             unwritten = error
         sys.stderr.write(f"{incomplete}result: {escape_control(str(path))}\n")
+        if options.json not in (None, STDOUT):
+            results.write(run, Path(options.json or ""))
         _write_page(run, page)
     except KeyboardInterrupt:
         remedy = escape_control(f"orchestrator report {path} --format html --output {page}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,7 +15,7 @@ import pytest
 from orchestrator import results, signals
 from orchestrator.commands import execute
 from orchestrator.commands.execute import exit_code, run_and_report
-from orchestrator.errors import NothingMeasuredError
+from orchestrator.errors import NothingMeasuredError, UsageError
 from orchestrator.measurement import session
 from orchestrator.model.runs import Run
 from orchestrator.planning.options import Options
@@ -145,3 +146,34 @@ def test_the_end_repeats_where_flower_is_and_how_to_read_its_password(monkeypatc
     assert capsys.readouterr().err.splitlines()[-1] == (
         "Flower: http://127.0.0.1:5556 (user breakeven, password: docker compose exec flower cat /flower/password)"
     )
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ("", "--json is empty; name a file"),
+        (".", r"--json \. is a folder; name a file"),
+        ("results", "--json results is a folder; name a file"),
+        ("pipe", "--json pipe is not a regular file; name another"),
+        ("a" * 300, "cannot be written to: File name too long; name another"),
+    ],
+)
+def test_a_json_file_that_cannot_be_written_is_refused_before_anything_starts(
+    monkeypatch, tmp_path, given, says
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "results").mkdir()
+    os.mkfifo(tmp_path / "pipe")
+    interrupted_after(monkeypatch, ENDED)  # which ends otherwise
+    with pytest.raises(UsageError, match=says):
+        run_and_report(Options(json=given))
+
+
+def test_the_answer_is_shown_although_the_json_file_cannot_be_written_any_more(tmp_path, capsys):
+    (tmp_path / "r.json").mkdir()
+    options = replace(Options(), output=str(tmp_path), json=str(tmp_path / "r.json"))
+    with pytest.raises(UsageError, match=r"the result cannot be written to .*r\.json"):
+        execute._report(ENDED, options)
+    shown, notes = capsys.readouterr()
+    assert "hurts" in shown
+    assert f"result: {tmp_path / results.file_name(ENDED)}" in notes
