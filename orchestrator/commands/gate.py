@@ -15,6 +15,8 @@ from orchestrator.planning.options import TOLERANCE
 from worker.redaction import escape_control, redact_url
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from orchestrator.model.runs import Run  # loads pydantic, which --help can do without
 
 BUDGET_S: Final = 90.0  # seconds that a gate takes, about
@@ -68,14 +70,13 @@ def gate(
     """Say if a function is slower in one checkout than in another."""
     # Imported here: they load Celery, NumPy and pydantic, which --help can do without.
     from orchestrator import results  # noqa: PLC0415
-    from orchestrator.analysis.verdicts.gate import gate as judged  # noqa: PLC0415
+    from orchestrator.commands.execute import check_writable  # noqa: PLC0415
     from orchestrator.commands.progress import progress  # noqa: PLC0415
     from orchestrator.measurement.gate import GateOptions, take_turns  # noqa: PLC0415
-    from orchestrator.reports import gate as reports  # noqa: PLC0415
-    from orchestrator.reports.terminal import screen  # noqa: PLC0415
+    from orchestrator.reports.gate import GATE_REPORTS  # noqa: PLC0415
 
-    if format_ not in reports.GATE_REPORTS:
-        raise UsageError(f"unknown format {format_!r}; choose from {', '.join(reports.GATE_REPORTS)}")
+    if format_ not in GATE_REPORTS:
+        raise UsageError(f"unknown format {format_!r}; choose from {', '.join(GATE_REPORTS)}")
     folders = {"base": base, "head": head}
     for name, folder in folders.items():
         if not folder.is_dir():
@@ -92,7 +93,7 @@ def gate(
         "tolerance": tolerance,
         "no_verify": no_verify,
     }
-    results.make_folder(Path(output))
+    check_writable("--output", output, Path(output))
     with tempfile.TemporaryDirectory(prefix="breakeven-gate-") as temporary:
         files = {name: Path(temporary) / f"{name}.json" for name in folders}
         asked = GateOptions({name: folder.resolve() for name, folder in folders.items()}, options)
@@ -101,23 +102,37 @@ def gate(
             with progress() as watcher:
                 take_turns(asked, files, watcher)
         finally:
-            runs = []
-            for name, path in files.items():
-                if path.exists():
-                    run = _as_gate(results.read(path))
-                    saved = Path(output) / results.file_name(run)
-                    results.write(run, saved)
-                    sys.stderr.write(f"result of {name}: {escape_control(str(saved))}\n")
-                    runs.append(run)
-            if len(runs) == len(files):
-                found = judged(*runs)
-                code = int(found.regression or not found.judged)
-                console = screen()
-                if format_ == "terminal" and console.is_terminal:
-                    console.print(reports.report(found, *runs))
-                else:
-                    sys.stdout.write(reports.GATE_REPORTS[format_](found, *runs))
+            runs = {name: _as_gate(results.read(path)) for name, path in files.items() if path.exists()}
+            try:
+                if len(runs) == len(files):
+                    code = _judge(runs["base"], runs["head"], format_)
+            finally:
+                _save(runs, Path(output))
         return code
+
+
+def _judge(base: Run, head: Run, format_: str) -> int:
+    """Print the outcome, and return the exit code."""
+    from orchestrator.analysis.verdicts.gate import gate as judged  # noqa: PLC0415 - as above
+    from orchestrator.reports import gate as reports  # noqa: PLC0415
+    from orchestrator.reports.terminal import screen  # noqa: PLC0415
+
+    found = judged(base, head)
+    console = screen()
+    if format_ == "terminal" and console.is_terminal:
+        console.print(reports.report(found, base, head))
+    else:
+        sys.stdout.write(reports.GATE_REPORTS[format_](found, base, head))
+    return int(found.regression or not found.judged)
+
+
+def _save(runs: Mapping[str, Run], folder: Path) -> None:
+    from orchestrator import results  # noqa: PLC0415 - as above
+
+    for name, run in runs.items():
+        saved = folder / results.file_name(run)
+        results.write(run, saved)
+        sys.stderr.write(f"result of {name}: {escape_control(str(saved))}\n")
 
 
 def _as_gate(run: Run) -> Run:
