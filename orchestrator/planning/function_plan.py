@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from math import ceil, floor
+from math import ceil, floor, lcm
 from typing import Final
 
 from orchestrator.analysis.load import WARMUP_S
@@ -13,7 +13,8 @@ from orchestrator.model.runs import Cell, Function
 from orchestrator.phrases.function import too_slow
 from orchestrator.phrases.numbers import count
 from orchestrator.planning.cells import Layout
-from orchestrator.planning.options import AUTO, FUNCTION_BUDGET_S, LOAD, RUN, Options
+from orchestrator.planning.options import AUTO, FUNCTION_BUDGET_S, LOAD, RUN, SCALE, Options
+from orchestrator.planning.sweeps import slot_counts_of
 from orchestrator.strategies import STRATEGIES
 from worker.remote_control import usable_cpus
 
@@ -64,7 +65,7 @@ def fitted(options: Options, layout: Layout, tried: Function) -> Options:
     if options.images is not None:  # --batch, or what the other side of a gate has
         tasks = min(options.images, tried.tasks)
     many = _many_slots(options, tried, tasks)
-    whole = many or layout.slots
+    whole = many or _whole_turns(options, layout.slots, tasks)
     if options.batch is None and tasks < tried.tasks:
         tasks = max(tasks // whole * whole, min(tasks, whole))
     per_round_s = round_s(cells, tried, tasks)
@@ -78,6 +79,14 @@ def fitted(options: Options, layout: Layout, tried: Function) -> Options:
         about_s=STARTUP_S + tasks * tried.call_s + (rounds + warm_ups) * per_round_s,
     )
     return replace(options, images=tasks, rounds=options.rounds or str(rounds), warmup=warm_ups, tried=known)
+
+
+def _whole_turns(options: Options, slots: int, tasks: int) -> int:
+    """Return how many inputs fill every slot's turns; of a curve on every number of slots, if a batch has as many."""
+    if options.command != SCALE:
+        return slots
+    whole = lcm(*options.chunks) * lcm(*slot_counts_of(options))
+    return whole if whole <= tasks else slots
 
 
 def _batch_within(

@@ -56,6 +56,15 @@ def test_a_batch_that_was_asked_for_is_kept_whatever_the_budget_and_the_speed(co
     assert over.function.about_s > 30.0
 
 
+def test_a_batch_of_a_curve_fills_the_turns_of_every_number_of_slots_where_it_has_room() -> None:
+    curve = replace(OPTIONS, command=SCALE, slot_counts=(2, 3, 7))
+    assert planned(curve, SPIN).images % 42 == 0
+    assert planned(replace(curve, chunks=(4,)), SPIN).images % 168 == 0
+    short = planned(curve, replace(SLEEP, call_s=0.1)).images
+    assert short < 42
+    assert short % 7 == 0
+
+
 def test_a_batch_larger_than_the_inputs_is_refused() -> None:
     with pytest.raises(UsageError, match=r"--batch 13 is more than the 12 inputs; give no more"):
         planned(replace(OPTIONS, batch=13), replace(SPIN, tasks=12))
