@@ -45,12 +45,11 @@ def origin(
 ) -> int:
     """Serve the benchmark's images over HTTP. With a set latency and bandwidth, until Ctrl-C."""
     # Imported here: they load tornado and NumPy, which --help can do without.
-    from pathlib import Path  # noqa: PLC0415
-
     from orchestrator.inputs.image_server import ImageServer, serve  # noqa: PLC0415
+    from orchestrator.inputs.source import path_of  # noqa: PLC0415
     from orchestrator.planning.option_checks import parse_size  # noqa: PLC0415
 
-    folder = Path(directory).expanduser() if directory else None
+    folder = path_of(directory) if directory else None
     made = {"--size": size, "--seed": seed}
     if on_demand:
         paces = {"--latency-ms": latency_ms, "--bandwidth-mbit": bandwidth_mbit}

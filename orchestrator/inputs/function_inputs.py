@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from orchestrator.errors import BreakevenError
-from orchestrator.inputs.source import files_of
+from orchestrator.inputs.source import files_of, path_of
 from worker.functions import NAME, find
 from worker.redaction import escape_control
 from worker.values import UncrossableError, check, decode, decode_all, encode
@@ -67,7 +67,7 @@ def _values(spec: str, folders: Sequence[str]) -> Iterator[Any]:
     if ends := RANGE.fullmatch(spec.strip().replace("_", "")):  # 10_000 is 10000, as in Python
         first, last = (0, int(ends[1])) if ends[2] is None else (int(ends[1]), int(ends[2]))
         return iter(range(first, last))
-    path = Path(spec).expanduser()
+    path = path_of(spec)
     try:
         if path.is_dir():
             return (str(path / file.name) for file in files_of(path))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -34,7 +35,7 @@ class Source:
     @property
     def directory(self) -> Path | None:
         """The directory that an image server has to serve, absolute; `None` for the other kinds."""
-        return Path(self.option).expanduser().absolute() if self.kind == "directory" else None
+        return path_of(self.option).absolute() if self.kind == "directory" else None
 
     @property
     def served(self) -> bool:
@@ -104,13 +105,18 @@ def parse(option: str) -> Source:
         _check_template(option)
     if kind != "directory":
         return Source(kind, option)
-    files = files_of(Path(option).expanduser())
+    files = files_of(path_of(option))
     pictures = pictures_of(files)
     if not pictures:
         raise UnavailableError(
             f"source directory {option} holds no pictures; put files of {', '.join(FORMATS)} directly into it"
         )
     return Source(kind, option, tuple(file.name for file in pictures), len(files) - len(pictures))
+
+
+def path_of(option: str) -> Path:
+    """Return the path that an option names, with `~` and `~USER` replaced if there is such a user."""
+    return Path(os.path.expanduser(option))  # noqa: PTH111 - Path's raises if there is none
 
 
 def kind_of(option: str) -> Kind:

@@ -80,8 +80,9 @@ def test_on_demand_refuses_options_that_each_address_sets(option):
         origin(on_demand=True, **option)
 
 
-def test_a_missing_folder_is_refused_on_demand_too():
+@pytest.mark.parametrize("folder", ["no/such", "~nobodyhere/pictures"])
+def test_a_missing_folder_is_refused_on_demand_too(folder):
     with pytest.raises(
-        UnavailableError, match=r"^--directory no/such is no folder; name a folder of pictures"
+        UnavailableError, match=f"^--directory {folder} is no folder; name a folder of pictures"
     ):
-        origin(directory="no/such", on_demand=True)
+        origin(directory=folder, on_demand=True)

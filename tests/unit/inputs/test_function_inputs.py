@@ -78,6 +78,7 @@ def test_an_endless_source_is_read_up_to_a_limit(folder: Path, monkeypatch: pyte
         ("range(0, 9, 3)", "--inputs range(0, 9, 3) is no range; give range(N) or range(FIRST,END)"),
         ("empty.txt", "--inputs empty.txt has no inputs"),
         ("nothing.txt", "--inputs nothing.txt is not there; give a .jsonl file, a text file, a folder"),
+        ("~nobodyhere/a.txt", "--inputs ~nobodyhere/a.txt is not there"),
         ("bad.jsonl", "line 2 of --inputs bad.jsonl is not JSON (Expecting value"),
         ("list.json", "jq -c '.[]' list.json > list.jsonl, and --inputs list.jsonl"),
         ("standard input.jsonl", "line 1 of standard input is not JSON"),

@@ -128,9 +128,15 @@ def test_an_invalid_source_names_the_remedy(option: str, message: str) -> None:
     assert message in str(error.value)
 
 
-def test_missing_directory_is_unavailable() -> None:
-    with pytest.raises(UnavailableError, match="source directory no/such/place cannot be read"):
-        parse("no/such/place")
+@pytest.mark.parametrize("option", ["no/such/place", "~nobodyhere/pictures"])
+def test_missing_directory_is_unavailable(option: str) -> None:
+    with pytest.raises(UnavailableError, match=f"source directory {option} cannot be read"):
+        parse(option)
+
+
+def test_a_directory_in_the_users_home_is_found(pictures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(pictures.parent))
+    assert parse(f"~/{pictures.name}").directory == pictures
 
 
 def test_no_images_at_all_is_a_usage_error() -> None:
