@@ -19,11 +19,10 @@ from orchestrator.fleet.flower import USER
 from orchestrator.measurement import session
 from orchestrator.model.runs import Run
 from orchestrator.planning.option_checks import check, of_function
-from orchestrator.planning.options import Options
+from orchestrator.planning.options import STDOUT, Options
 from orchestrator.reports import html, terminal
 from worker.redaction import escape_control
 
-STDOUT: Final = "-"
 RETRY_S: Final = 1.0  # seconds until a result that could not be written is tried again
 WRITING_SHARE: Final = 0.02  # of the time, at most, that is spent on writing the result
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json as json_
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
 from orchestrator.commands.signature import option
+from orchestrator.errors import UsageError
+
+ARRIVALS: Final = "poisson"
 
 
 def predict(
@@ -88,8 +91,9 @@ def predict(
         ),
     ] = None,
     arrivals: Annotated[
-        str, option("--arrivals", "How tasks arrive, with --rate.", "poisson|constant")
-    ] = "poisson",
+        str | None,
+        option("--arrivals", "How tasks arrive, with --rate.", "poisson|constant", default=ARRIVALS),
+    ] = None,
     json: Annotated[bool, option("--json", "Print JSON and nothing else.")] = False,
 ) -> int:
     """Predict what a fleet that is not here would do. Lists its assumptions.
@@ -111,10 +115,14 @@ def predict(
         render_latency,
     )
 
+    for flag, value in {"--objective": objective, "--arrivals": arrivals}.items():
+        if rates is None and value is not None:
+            raise UsageError(f"{flag} {value} has no effect without --rate; add that, or leave {flag} out")
     run = results.read(Path(result))
     if rates is not None:
         fleet = fleet_of(1 if slots is None else slots, rtt_ms, bandwidth_mbit, hosts)
-        latency = latencies(run, fleet, rates, slots, objective, arrivals, tasks, stage)
+        arriving = ARRIVALS if arrivals is None else arrivals
+        latency = latencies(run, fleet, rates, slots, objective, arriving, tasks, stage)
         text = json_.dumps(latency_document(latency), indent=1) if json else render_latency(latency)
     else:
         found = predictions(run, fleet_of(slots, rtt_ms, bandwidth_mbit, hosts), tasks, stage)

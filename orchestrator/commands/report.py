@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -42,7 +43,9 @@ def report(
     table: Annotated[
         bool,
         option(
-            "--table", "On a terminal: print every row and every warning before the answer.", default=False
+            "--table",
+            "In the terminal format: every row and every warning before the answer.",
+            default=False,
         ),
     ] = False,
 ) -> int:
@@ -50,13 +53,17 @@ def report(
     # Imported here: they load NumPy, altair and pydantic, which --help can do without.
     from orchestrator import results  # noqa: PLC0415
     from orchestrator.analysis.analyse import analyse  # noqa: PLC0415
-    from orchestrator.reports import PICTURES, REPORTS  # noqa: PLC0415
+    from orchestrator.reports import PICTURES, REPORTS, terminal  # noqa: PLC0415
 
     formats = (*REPORTS, *PICTURES)
     if format_ is None:
         format_ = _format_of(output)
     if format_ not in formats:
         raise UsageError(f"unknown format {format_!r}; choose from {', '.join(formats)}")
+    if table and format_ != "terminal":
+        raise UsageError(
+            f"--table has no effect on format {format_}; leave it out, or give --format terminal"
+        )
     run = results.read(Path(result))
     if format_ in PICTURES:
         if output is None:
@@ -66,7 +73,8 @@ def report(
         for name, content in PICTURES[format_](run, analyse(run)).items():
             _write(Path(output) / name, content)
     elif output is not None:
-        _write(Path(output), REPORTS[format_](run, analyse(run)).encode())
+        render = partial(terminal.render, table=table) if format_ == "terminal" else REPORTS[format_]
+        _write(Path(output), render(run, analyse(run)).encode())
     elif format_ == "terminal":
         from orchestrator.commands.execute import show  # noqa: PLC0415 - loads Celery
 

@@ -24,6 +24,7 @@ from orchestrator.planning.options import (
     PROFILES,
     RUN,
     SCALE,
+    STDOUT,
     Options,
     options_of,
 )
@@ -110,6 +111,10 @@ def check_effects(options: Options) -> None:
     if options.rounds != AUTO and options.target is not None:
         raise UsageError(
             f"--target {options.target:g} has no effect without --rounds auto; add that, or leave --target out"
+        )
+    if options.table and options.json == STDOUT:
+        raise UsageError(
+            "--table has no effect with --json -, which prints no answer; leave one of the two out"
         )
     _check_function(options)
     _check_source(options)

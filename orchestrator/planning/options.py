@@ -25,6 +25,7 @@ SWEEP_ROUNDS: Final = (
 EFFICIENCY: Final = 0.5  # the share of its slots' time from which METG counts a task as long enough
 TOLERANCE: Final = 1e-9  # relative, of floats in the outputs of a user's function
 FUNCTION_BUDGET_S: Final = 60.0  # seconds that measuring a user's function may take
+STDOUT: Final = "-"  # the value of --json that writes the result to standard output
 EMBEDDED: Final = "embedded"  # the value of --broker that starts one here although another is configured
 
 MAX_IMAGES: Final = 100_000

@@ -2,6 +2,7 @@ from dataclasses import replace
 
 import pytest
 
+from orchestrator.commands.predict import predict
 from orchestrator.commands.prediction import fleet_of, latencies, predictions
 from orchestrator.errors import UsageError
 from orchestrator.phrases.prediction import latency_title
@@ -126,16 +127,25 @@ def test_a_rate_is_predicted_for_the_last_stage_even_if_more_of_its_tasks_failed
 
 
 def test_a_result_of_load_is_refused_with_what_to_give():
-    for predict in (
+    for predicted in (
         lambda run: predictions(run, fleet_of(3)),
         lambda run: latencies(run, fleet_of(3), "40", 3),
     ):
         with pytest.raises(
             UsageError, match="is of load, which times no batch to predict from; give a result of run"
         ):
-            predict(load_run())
+            predicted(load_run())
 
 
 def test_a_prediction_without_slots_is_refused():
     with pytest.raises(UsageError, match="predict needs --slots"):
         fleet_of(None)
+
+
+@pytest.mark.parametrize("option", [{"objective": "p95=0.5"}, {"arrivals": "constant"}, {"arrivals": "x"}])
+def test_options_of_a_rate_are_refused_without_one(option):
+    ((name, value),) = option.items()
+    with pytest.raises(
+        UsageError, match=f"^--{name} {value} has no effect without --rate; add that, or leave"
+    ):
+        predict("no result", slots=8, **option)

@@ -1,12 +1,16 @@
-"""`report`: how the name of a file chooses its format."""
+"""`report`: how the name of a file chooses its format, and where a table can be had."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 import pytest
 
 from orchestrator import results
+from orchestrator.analysis.analyse import analyse
 from orchestrator.commands.report import report
 from orchestrator.errors import UsageError
+from orchestrator.reports import terminal
 from tests.examples import example_run
 
 
@@ -43,3 +47,18 @@ def test_the_name_of_a_picture_is_refused_because_there_are_several(saved, tmp_p
         UsageError, match=r"r\.svg is one file, but there are several charts: .*--format svg$"
     ):
         report(saved, None, str(tmp_path / "r.svg"))
+
+
+def test_a_file_of_text_has_every_row_if_the_user_asks_for_the_table(saved, tmp_path):
+    report(saved, None, str(tmp_path / "r.txt"))
+    report(saved, None, str(tmp_path / "rows.txt"), table=True)
+    answer, rows = ((tmp_path / name).read_text(encoding="utf-8") for name in ("r.txt", "rows.txt"))
+    assert rows == terminal.render(results.read(Path(saved)), analyse(example_run()), table=True)
+    assert len(rows) > len(answer)
+
+
+@pytest.mark.parametrize("name", ["r.md", "r.html", "r.csv"])
+def test_a_table_is_refused_where_the_format_has_none(saved, tmp_path, name):
+    with pytest.raises(UsageError, match=r"^--table has no effect on format \w+; leave it out, or give"):
+        report(saved, None, str(tmp_path / name), table=True)
+    assert not (tmp_path / name).exists()

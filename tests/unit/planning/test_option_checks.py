@@ -39,6 +39,10 @@ TEMPLATE = "http://host/{i}.jpg"
         (Options(strategies=("serial",), events=("on",)), "^--events on has no effect on serial"),
         (Options(flower=True, broker="redis://h"), "^--flower is for embedded workers"),
         (
+            Options(table=True, json="-"),
+            "^--table has no effect with --json -, which prints no answer; leave",
+        ),
+        (
             Options(flower=True, strategies=("serial",)),
             "^--flower has nothing to show .*add --strategy celery",
         ),
