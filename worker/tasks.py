@@ -51,7 +51,7 @@ def _run_task(
     fetched = clock()
     stored: Reference | None = None
     compute_s = cpu_s = store_s = 0.0
-    if payload is not None:
+    if failure is None:
         outcome = execute(Task(task_id, stage, chunk.kernel, payload))
         failure = outcome.failure
         if outcome.hops is not None:
@@ -65,7 +65,7 @@ def _run_task(
     )
 
 
-def _fetch(transport: Transport, reference: Reference) -> tuple[Payload | None, Failure | None]:
+def _fetch(transport: Transport, reference: Reference) -> tuple[Any, Failure | None]:
     try:
         return transport.get(reference), None
     except (redis.RedisError, OSError, PayloadMissingError) as error:

@@ -11,6 +11,7 @@ from orchestrator.analysis.queueing.prediction import (
     stage_predictions,
 )
 from orchestrator.analysis.stats.intervals import makespan
+from orchestrator.analysis.verdicts.comparability import eligible
 from orchestrator.model.findings import Estimate
 from orchestrator.model.runs import Cell, CellResult, Function, Run
 
@@ -55,7 +56,7 @@ def function_findings(run: Run, slots_elsewhere: int | None) -> FunctionFindings
         return None
     times = {
         each.cell: known
-        for each in run.cells
+        for each in eligible(run.cells)
         if not each.cell.replica and (known := _task_s(each)) is not None
     }
     serial_s = next((each for cell, each in times.items() if cell.strategy == "serial"), None)

@@ -20,7 +20,7 @@ from dataclasses import asdict
 from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from orchestrator.errors import BreakevenError
 from orchestrator.inputs.function_inputs import InputsError, read_inputs
@@ -40,6 +40,8 @@ from worker.redaction import escape_control
 from worker.settings import settings
 from worker.values import UncrossableError, check, decode, encode
 
+NEVER_CHANGED: Final = (type(None), bool, int, float, str, bytes)  # no function can change such an input
+
 
 class Host:
     """What the orchestrator asks of this process."""
@@ -48,7 +50,8 @@ class Host:
         self._spec = inputs
         self._progress = progress
         self._inputs: list[Any] = []
-        self._tasks: list[Task] = []
+        self._values: dict[int, Any] = {}  # of the batch's tasks, by id
+        self._encoded: dict[int, bytes] = {}  # the same of inputs that a function may change
         self._expected: dict[int, Expectation] = {}
         self._matches: Callable[[Expectation, Outcome], bool] = matches
         self._marks: mmap.mmap | None = None
@@ -67,19 +70,25 @@ class Host:
         return {"count": len(self._inputs)}
 
     def attempt(self, index: int) -> dict[str, Any]:
-        """Call the function on one input; return what it took, its output or failure, and why that cannot cross."""
+        """Call the function on one input; return what it took, its output or failure, and why that cannot cross.
+
+        The call has a copy of the input, and `changed` is whether the function changed it.
+        """
         value = self._inputs[index]
+        before = encode(value)
+        given = decode(before)
         cpu_s, started = _cpu_s(), time.perf_counter()
-        outcome = execute_in_pool(Task(index, "function", self._name, value), "")
+        outcome = execute_in_pool(Task(index, "function", self._name, given), "")
         seconds = time.perf_counter() - started
         if outcome.hops is not None:
             seconds = outcome.hops.compute_s
         said: dict[str, Any] = {"seconds": seconds, "cpu_s": _cpu_s() - cpu_s, "input": value, "fault": None}
+        said["changed"] = _changed(before, given)
         said["failure"] = outcome.failure and [outcome.failure.type, outcome.failure.message]
         try:
             check(outcome.output)
             said["output"] = outcome.output
-            said["bytes"] = [len(encode(value)), len(encode(outcome.output))]
+            said["bytes"] = [len(before), len(encode(outcome.output))]
         except UncrossableError as error:
             said["fault"] = str(error)
         return said
@@ -92,14 +101,17 @@ class Host:
             tolerance: within which floats of outputs are equal.
             verified: whether outputs are compared at all.
         """
-        self._tasks, self._expected = [], {}
+        self._values, self._encoded, self._expected = {}, {}, {}
         self._matches = partial(matches, tolerance=tolerance) if verified else _anything
         with Path(marks).open("r+b") as file:
             self._marks = mmap.mmap(file.fileno(), 0)
 
     def add(self, task: int, value: Any, output: Any, failure: Sequence[str] | None) -> None:
         """Add a task to the batch, with its right output or failure."""
-        self._tasks.append(Task(task, "function", self._name, value))
+        if isinstance(value, NEVER_CHANGED):
+            self._values[task] = value
+        else:
+            self._encoded[task] = encode(value)
         self._expected[task] = output if failure is None else Failure(*failure)
 
     def enter(self, row: int, cell: dict[str, Any]) -> dict[str, Any]:
@@ -120,12 +132,12 @@ class Host:
             raise BreakevenError("a row is measured before its batch is there")
         marked = _Marked(self._rows[row], self._marks)
         place = SamplePosition(round_, position, at_s)
-        sample, failures = measure(marked, self._tasks, self._expected, place, matches=self._matches)
+        sample, failures = measure(marked, self._tasks(), self._expected, place, matches=self._matches)
         return _answer(sample, failures)
 
     def sending_rate(self, row: int) -> float:
         """Return how many tasks a second can be sent to a row at most."""
-        return sending_rate_per_s(self._rows[row], self._tasks)
+        return sending_rate_per_s(self._rows[row], self._tasks())
 
     def open_loop(
         self, row: int, planned_s: list[float], duration_s: float, round_: int, position: int, at_s: float
@@ -133,7 +145,7 @@ class Host:
         """Take a sample of a row under load; `INTERRUPT` ends it early, in the warm-up without a sample."""
         loop = OpenLoop(
             self._rows[row],
-            self._tasks,
+            self._tasks(),
             self._expected,
             planned_s,
             duration_s,
@@ -148,6 +160,11 @@ class Host:
         finally:
             signal.signal(INTERRUPT, signal.SIG_IGN)
         return _answer(sample, failures)
+
+    def _tasks(self) -> list[Task]:
+        """The batch, with inputs that no earlier call has changed."""
+        values = self._values | {task: decode(data) for task, data in self._encoded.items()}
+        return [Task(task, "function", self._name, values[task]) for task in sorted(values)]
 
     def close(self) -> None:
         """End the strategies."""
@@ -191,6 +208,15 @@ def _answer(sample: Sample, failures: Sequence[TaskFailure]) -> dict[str, Any]:
         "sample": asdict(sample),
         "failures": [[each.task, each.type, each.message] for each in failures],
     }
+
+
+def _changed(before: bytes, given: Any) -> bool:
+    if isinstance(given, NEVER_CHANGED):
+        return False
+    try:
+        return encode(given) != before
+    except UncrossableError:
+        return True
 
 
 def _anything(expected: object, outcome: Outcome) -> bool:

@@ -98,7 +98,8 @@ def trial(
     """Call a user's function serially on a few inputs, twice, in a process of its own.
 
     Raises:
-        UsageError: it or its inputs cannot be used; an output cannot cross; it does not repeat itself.
+        UsageError: it or its inputs cannot be used; an output cannot cross; it does not repeat itself; it changes its
+            inputs, which tasks under load share.
         BreakevenError: it raised on every input.
     """
     name, spec = options.function or "", options.inputs or ""
@@ -136,6 +137,8 @@ def trial(
                 found.lost,
             )
         again = _second_pass(found, indices, budget_s)
+        if options.command == LOAD and any(each["changed"] for each in found.attempts.values()):
+            raise UsageError(phrases.changes_inputs(name))
         found.tried = _seen(found, again)
         if found.tried.remembers:
             note(phrases.remembers(found.tried))

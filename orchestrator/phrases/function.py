@@ -95,6 +95,14 @@ def unrepeated(name: str, number: int) -> str:
     )
 
 
+def changes_inputs(name: str) -> str:
+    """Return that a function changes its inputs, which tasks under load share."""
+    return (
+        f"{name} changes its inputs. Under load, an input is given to one task after another, and all but the first "
+        "would get a changed one; have the function copy what it changes"
+    )
+
+
 def _about(quantity: int) -> int:
     """A number to two digits: 4,200."""
     return int(float(f"{quantity:.2g}"))

@@ -21,7 +21,9 @@ JOBS = """
 import os, sys, time
 from pathlib import Path
 
-def pair(x): return {"twice": (2 * x, float("nan")), "text": Path("here.txt").read_text()}
+def pair(x):
+    if isinstance(x, list): x = x.pop()  # which changes the input
+    return {"twice": (2 * (x or 0), float("nan")), "text": Path("here.txt").read_text()}
 async def later(x):
     import asyncio
     await asyncio.sleep(0.002)
@@ -40,6 +42,7 @@ def picture(x):
     from PIL import Image
     return Image.new("RGB", (1, 1))
 def sleeps(x): time.sleep(1000)
+def longer(x): return x.append(0)
 def many(x): return [[0] * 900_000] * 3
 def raises(x):
     if x == 1: raise ValueError("no")
@@ -90,7 +93,7 @@ def test_every_strategy_gives_what_serial_calls_give_from_the_users_folder(folde
         "1",
         "--json",
         "-",
-        stdin="1\n2\n3\n",
+        stdin="[1]\nnull\n[3, 4]\n",
     )
     assert done.returncode == 0, done.stderr
     cells = cells_of(done)
@@ -207,6 +210,14 @@ def test_what_cannot_be_measured_is_refused_in_one_line_before_anything_is_start
     assert says in done.stderr
     assert "Traceback" not in done.stderr
     assert done.stdout == ""
+
+
+def test_a_function_that_changes_inputs_is_refused_under_load_where_tasks_share_them(folder: Path) -> None:
+    (folder / "lists.jsonl").write_text("[1]\n[2]\n")
+    options = ("--inputs", "lists.jsonl", "--rate", "20", "--dry-run")
+    done = orchestrator("load", "--function", "fn_cli:longer", *options, cwd=folder)
+    assert done.returncode == 2
+    assert "fn_cli:longer changes its inputs. Under load, an input is given to one task after" in done.stderr
 
 
 def test_a_module_that_cannot_be_imported_again_after_its_function_cost_the_process_is_named(

@@ -66,6 +66,17 @@ def test_what_it_was_seen_to_do_follows_from_its_waiting_and_from_threads(
     assert found(function, serial=0.1, threads=threads_s).trait == trait
 
 
+def test_a_row_that_fails_tasks_or_gives_wrong_outputs_has_no_time_and_says_nothing_about_the_gil() -> None:
+    run = made(COMPUTES, serial=0.1, threads=0.001, processes=0.05)
+    serial, threads, processes = run.cells
+    for what in ({"ok": 0, "failed": 10}, {"ok": 0, "wrong": 10}, {"ok": 9, "failed": 1}):
+        bad = replace(threads, samples=tuple(replace(each, **what) for each in threads.samples))
+        findings = function_findings(replace(run, cells=(serial, bad, processes)), None)
+        assert findings is not None
+        assert [row.cell.strategy for row in findings.rows] == ["processes", "serial"]
+        assert findings.trait == "computes"
+
+
 def test_there_is_nothing_without_a_function() -> None:
     assert analyse(example_run()).function is None
 
