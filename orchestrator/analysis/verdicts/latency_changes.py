@@ -8,7 +8,7 @@ from typing import Final
 
 import numpy as np
 
-from orchestrator.analysis.load import BLOCKS, Times, load_row, resampled_latencies
+from orchestrator.analysis.load import BLOCKS, LoadRow, Times, load_row, resampled_latencies
 from orchestrator.analysis.stats.bootstrap import SEED
 from orchestrator.analysis.stats.intervals import ASKED_LEVEL
 from orchestrator.analysis.stats.student_t import quantile as student_quantile
@@ -67,7 +67,7 @@ def _ratios(old: CellResult, new: CellResult) -> list[LatencyChange]:
         a, b = before.latency_s[quantile], after.latency_s[quantile]
         if a is None and b is None:
             continue
-        word: ChangeWord = "invalid" if after.lost > before.lost else "inconclusive"
+        word = _word_without_figure(before, after, quantile)
         change = LatencyChange(old.cell, quantile, word, a, b)
         # Draws are infinite where nearly too many tasks were unfinished for a figure.
         known = all(np.isfinite(each[quantile]).all() for each in drawn)
@@ -81,6 +81,16 @@ def _ratios(old: CellResult, new: CellResult) -> list[LatencyChange]:
             change = LatencyChange(old.cell, quantile, word, a, b, estimate, p_value)
         changes.append(change)
     return changes
+
+
+def _word_without_figure(before: LoadRow, after: LoadRow, quantile: float) -> ChangeWord:
+    """Return what became of a quantile of which a run has no figure: too many tasks were unfinished, or too few."""
+    if after.lost > before.lost:
+        return "invalid"
+    missed_before, missed = (each.unfinished > (1 - quantile) * each.offered for each in (before, after))
+    if missed == missed_before:
+        return "inconclusive"
+    return "regression" if missed else "improvement"
 
 
 def _times(result: CellResult) -> list[tuple[Times, float]]:

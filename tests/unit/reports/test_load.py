@@ -132,6 +132,21 @@ def test_a_quantile_that_unfinished_tasks_may_hide_is_not_judged():
         assert "nan" not in report(compared, load_run(), load_run(hidden))
 
 
+def test_a_run_that_no_longer_keeps_up_is_a_regression_though_it_has_no_figure():
+    planned_s = [number / 40 for number in range(400)]
+    ends = [None if number >= 300 else 0.02 for number in range(400)]
+    late = load_run(replace(at_rate(THREADS, 40.0, 0.02), open_loops=(sample(trace(planned_s, ends)),)))
+    words = {
+        each.quantile: each.change
+        for each in compare(load_run(), late).latencies
+        if each.cell.rate_per_s == 40.0
+    }
+    assert words[0.95] == "regression"
+    assert compare(load_run(), late).regression
+    assert not compare(late, load_run()).regression
+    assert not compare(late, late).regression
+
+
 def test_runs_under_load_without_a_quantile_to_compare_are_refused_with_the_reason(tmp_path):
     path = str(tmp_path / "few.json")
     results.write(load_run(at_rate(THREADS, 4.0, 0.02, rounds=1)), tmp_path / "few.json")
