@@ -52,12 +52,15 @@ def take_turns(gate: GateOptions, files: Mapping[str, Path], watcher: Watcher) -
     order = random.Random(gate.seed)  # noqa: S311 - a reproducible order, not a secret
     with ExitStack() as stack:
         images: int | None = None
+        transports: list[
+            str
+        ] = []  # base's sizes choose: where head's are others, that is what is to be judged
         sides: list[Side] = []
         for name in SIDES:
-            given = {**gate.options, "images": images, "result": str(files[name])}
+            given = {**gate.options, "images": images, "transports": transports, "result": str(files[name])}
             side = stack.enter_context(Side(name, gate.folders[name], given, watcher))
             side.next_turn()
-            images = side.images
+            images, transports = side.images, side.transports
             sides.append(side)
         base, head = sides
         if base.total != head.total or base.images != head.images:
@@ -80,6 +83,7 @@ class Side:
     def __init__(self, name: str, folder: Path, given: Mapping[str, Any], watcher: Watcher) -> None:
         self.name = name
         self.images: int | None = None
+        self.transports: list[str] = []
         self.total: int | None = None
         self.done = False
         self._ended = False
@@ -169,7 +173,7 @@ class Side:
 
     def _pass_on(self, said: Mapping[str, Any]) -> None:
         if "images" in said:
-            self.images = said["images"]
+            self.images, self.transports = said["images"], said["transports"]
         elif "note" in said:
             self._watcher.note(f"{self.name}: {said['note']}")
         else:

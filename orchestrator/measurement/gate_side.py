@@ -27,8 +27,9 @@ class Turns:
     """Asks the gate for a turn before each sample, and passes on what else happens."""
 
     def planned(self, plan: Plan) -> None:
-        """Pass on how many inputs a batch has, which must be as many on the other side."""
-        tell(images=plan.images)
+        """Pass on how many inputs a batch has and how they travel, which must be the same on the other side."""
+        transports = dict.fromkeys(cell.transport for cell in plan.cells if cell.transport is not None)
+        tell(images=plan.images, transports=list(transports))
 
     def step(self, what: str) -> None:
         """Pass on what the side does now."""
@@ -53,13 +54,13 @@ def main() -> int:
     """Measure, write the result file, and return the exit code."""
     signals.install()
     given: dict[str, Any] = json.loads(sys.stdin.readline())
-    images, output = given.pop("images"), Path(given.pop("result"))
+    images, transports, output = given.pop("images"), given.pop("transports"), Path(given.pop("result"))
     options = Options(command=RUN, **{**given, "strategies": tuple(given["strategies"])})
     measured: list[Run] = []  # the last is all that was measured so far
     turns = Turns()
     try:
         source = check(options)
-        options = replace(of_function(options), images=images, chunks=(1,))
+        options = replace(of_function(options), images=images, transports=tuple(transports), chunks=(1,))
         with session.measured(options, source, turns, measured.append):
             turns.wait(turn=None)
     except BreakevenError as error:

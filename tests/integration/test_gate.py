@@ -26,6 +26,9 @@ def work(x):
 
 def wrong(x):
     return x
+
+def wide(x):
+    return bytes(2 * {steps})
 """
 
 
@@ -65,6 +68,13 @@ def test_a_slower_head_exits_1_and_both_results_are_saved(folder: Path) -> None:
     runs = [results.read(path) for path in (folder / "results").glob("*.json")]
     assert [run.command for run in runs] == ["gate", "gate"]
     assert len({run.plan.images for run in runs}) == 1
+
+
+def test_celery_is_judged_where_outputs_of_head_no_longer_fit_into_a_message(folder: Path) -> None:
+    few = ("--rounds", "2", "--budget", "10", "--format", "json")
+    done = gate(folder, "--function", "gated:wide", "--inputs", "range(20)", *few)
+    rows = json.loads(done.stdout)["rows"]
+    assert [(row["strategy"], row["transport"]) for row in rows] == [("serial", None), ("celery", "inline")]
 
 
 @pytest.mark.parametrize(

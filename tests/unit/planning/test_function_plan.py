@@ -90,6 +90,11 @@ def test_a_function_that_waits_is_tried_with_more_slots_than_processors() -> Non
     assert {cell.slots for cell in planned(OPTIONS, SPIN).cells} == {1, 2}
 
 
+def test_both_sides_of_a_gate_have_the_same_rows_whether_or_not_a_version_waits() -> None:
+    waits, computes = (planned(replace(OPTIONS, sides=2, chunks=(1,)), each).cells for each in (SLEEP, SPIN))
+    assert waits == computes
+
+
 def test_only_a_coroutine_is_run_by_asyncio() -> None:
     strategies = {cell.strategy for cell in planned(OPTIONS, SLEEP).cells}
     assert strategies == {"serial", "threads", "processes", "celery"}
