@@ -64,16 +64,10 @@ def measured(
     with ExitStack() as stack:
         processes = stack.enter_context(ChildProcesses())
         fleet: Fleet | None = None
-        startup_s = 0.0
+        slots, startup_s = None, 0.0
         if options.broker is not None and needs_fleet(options):
             fleet, startup_s = _found_fleet(stack, options.broker, processes, watcher)
-            options = pools_of_fleet(options, fleet.slots_by_pool)
-        # Every pool that is compared has as many slots.
-        slots = (
-            min(fleet.slots_by_pool[pool] for pool in fleet.slots_by_pool if pool in options.pools)
-            if fleet
-            else None
-        )
+            options, slots = _on_fleet(options, fleet)
         trial = None
         if options.function is not None:
             trial = stack.enter_context(function_trial(options, processes, watcher.step, watcher.note))
@@ -165,6 +159,12 @@ def _found_fleet(
     return fleet, time.perf_counter() - started
 
 
+def _on_fleet(options: Options, fleet: Fleet) -> tuple[Options, int]:
+    """Return the options with pools that the fleet has, and the slots of each: every pool compared has as many."""
+    options = pools_of_fleet(options, fleet.slots_by_pool)
+    return options, min(fleet.slots_by_pool[pool] for pool in fleet.slots_by_pool if pool in options.pools)
+
+
 def _started_fleet(
     stack: ExitStack,
     options: Options,
@@ -190,17 +190,23 @@ def _started_fleet(
 
 @contextmanager
 def tried(options: Options, watcher: Watcher) -> Iterator[str]:
-    """Try a user's function, and say what would be measured.
+    """Try a user's function, and say what would be measured, on the workers of a broker if one is given.
 
     Raises:
         UsageError: the function or its inputs cannot be used, or the budget is too small.
+        UnavailableError: the broker or its workers cannot be used.
     """
-    with (
-        ChildProcesses() as processes,
-        function_trial(options, processes, watcher.step, watcher.note) as trial,
-    ):
-        options = fitted(options, layout_of(options), trial.tried)
-        yield introduction(resolve(options, parse(ORIGIN)), options.tried or trial.tried)
+    if options.broker is not None:
+        inspect_broker(settings_for(options.broker), embedded=False)
+    with ExitStack() as stack:
+        processes = stack.enter_context(ChildProcesses())
+        slots = None
+        if options.broker is not None and needs_fleet(options):
+            fleet, _ = _found_fleet(stack, options.broker, processes, watcher)
+            options, slots = _on_fleet(options, fleet)
+        trial = stack.enter_context(function_trial(options, processes, watcher.step, watcher.note))
+        options = fitted(options, layout_of(options, slots), trial.tried)
+        yield introduction(resolve(options, parse(ORIGIN), slots), options.tried or trial.tried)
 
 
 @contextmanager
