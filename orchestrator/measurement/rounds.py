@@ -96,6 +96,8 @@ class Rounds:
         self._fleet = fleet
         self._watcher = watcher
         self._order = random.Random(self._plan.seed)  # noqa: S311 - a reproducible order, not a secret
+        # Fewer rounds than a verdict needs are settled beforehand, but without a warm-up nothing shows how many fit.
+        self._ends_at_budget = limits.strict and not self._plan.warmup and self._plan.function is None
         self._done = self._total = 0  # samples
         self._arrived = 0  # tasks, of all samples at an arrival rate
         self._throttled_s: float | None = None
@@ -278,5 +280,5 @@ class Rounds:
     def _enough(self, run: Run, elapsed_s: float) -> bool:
         over = self._is_over_budget(elapsed_s)
         if self._plan.target is None:
-            return over and len(run.loads) >= VERDICT_ROUNDS  # fewer were settled before
+            return over and (self._ends_at_budget or len(run.loads) >= VERDICT_ROUNDS)
         return enough(run, self._plan.target) or over

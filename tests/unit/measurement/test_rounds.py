@@ -9,12 +9,14 @@ from dataclasses import replace
 import pytest
 
 from orchestrator import signals
+from orchestrator.analysis.stats.intervals import VERDICT_ROUNDS
 from orchestrator.inputs.workload import verify
 from orchestrator.measurement import rounds
 from orchestrator.measurement.clock import SamplePosition
 from orchestrator.measurement.recorder import Recorder
 from orchestrator.measurement.rounds import REPEATS, Rounds
 from orchestrator.model.runs import Cell, Plan, Run, Sample, TaskFailure
+from orchestrator.planning.schedule import Limits
 from orchestrator.strategies.base import Strategy
 from tests.examples import example_run
 from tests.load_examples import trace
@@ -64,11 +66,18 @@ class Silent:
     def note(self, message: str) -> None: ...
 
 
-def measured(strategy: Strategy, rounds: int = 2, warmup: int = 0) -> Run:
+def measured(
+    strategy: Strategy,
+    rounds: int = 2,
+    warmup: int = 0,
+    limits: Limits = Limits(),  # noqa: B008 - frozen
+    **planned: object,
+) -> Run:
     run = example_run()
-    plan = replace(run.plan, cells=(CELL,), rounds=rounds, warmup=warmup)
+    plan = replace(run.plan, cells=(CELL,), rounds=rounds, warmup=warmup, **planned)
     record = Recorder(replace(run, plan=plan, cells=(), loads=()))
-    Rounds(record, {CELL: strategy}, OneTask(), None, Silent()).take(lambda _: None)  # type: ignore[arg-type]
+    taking = Rounds(record, {CELL: strategy}, OneTask(), None, Silent(), limits)  # type: ignore[arg-type]
+    taking.take(lambda _: None)
     return record.as_run(complete=True)
 
 
@@ -106,6 +115,22 @@ def test_a_disturbed_warm_up_is_kept_because_it_may_have_lost_a_task():
     (result,) = measured(Upset("worker a died"), rounds=1, warmup=1).cells
     assert [(each.round, each.disturbed) for each in result.disturbed] == [(-1, "worker a died")]
     assert [each.round for each in result.samples] == [0]
+
+
+class Slow(Upset):
+    """A batch takes ten seconds of the clock that the rounds read."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.perf_counter = lambda: 10.0 * self.batches
+
+
+@pytest.mark.parametrize(("strict", "taken"), [(True, 3), (False, VERDICT_ROUNDS)])
+def test_a_given_budget_is_kept_without_a_warm_up_too(monkeypatch, strict, taken):
+    strategy = Slow()
+    monkeypatch.setattr(rounds, "time", strategy)
+    run = measured(strategy, rounds=20, budget_s=25.0, target=None, limits=Limits(strict=strict))
+    assert (strategy.batches, run.plan.rounds) == (taken, taken)
 
 
 def test_a_lost_interrupt_ends_the_repetition(monkeypatch):
