@@ -86,8 +86,8 @@ def access_error(error: BaseException, settings: Settings, url: str | None = Non
                 command = COMMAND.search(str(cause))
                 lacks = f"run {command[1]!r}" if command else "use one of our keys or channels"
                 return (
-                    f"its user may not {lacks} ({cause}); give it the rights of its role in docker/redis/users.acl "
-                    "('ACL LOG' on the server names what was denied)"
+                    f"its user may not {lacks} ({cause}); give it the rights of its role in "
+                    "docker/redis/users.acl.template ('ACL LOG' on the server names what was denied)"
                 )
             case redis.AuthenticationError():
                 scheme, _, rest = url.partition("://")

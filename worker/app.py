@@ -1,6 +1,6 @@
 """The Celery application: `celery -A worker.app worker`, and the orchestrator's side of it.
 
-Every setting has its reason beside it; `docs/decisions/celery.md` has the measurements.
+Every setting has its reason beside it; `docs/decisions/celery.md` has more about them.
 """
 
 from __future__ import annotations

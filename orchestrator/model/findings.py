@@ -134,7 +134,7 @@ Reason: TypeAlias = Literal[
     "overhead",  # what Celery adds to each task
     "unknown",  # it is slower, and there are no hops that would say why
     "undecided",  # the verdict is inconclusive
-    "invalid",  # outputs were missing or wrong
+    "invalid",  # outputs were wrong, tasks failed unequally, or every sample was disturbed
 ]
 
 # Whether slots on other machines would make Celery the fastest choice, by the queueing model.

@@ -45,6 +45,6 @@ def reason(row: GateRow) -> str:
     if row.ratio is None:
         return (
             f"{cell_name(row.cell, 'prose')} has {count(row.rounds, 'round')} of both, and {FEWEST_ROUNDS} are "
-            "needed; give a larger --budget, more --rounds or faster --inputs"
+            "needed; give a larger --budget, more --rounds, or --inputs that take the function less time"
         )
     return f"{cell_name(row.cell, 'prose')}: {change(row.ratio)} ({change_interval(row.ratio)})"

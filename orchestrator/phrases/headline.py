@@ -23,7 +23,6 @@ ANSWERS: Final[dict[VerdictWord, str]] = {
     "hurts": "Celery hurts in {}",
     "ties": "Celery makes no difference in {}",
     "inconclusive": "It is unclear whether Celery helps in {}",
-    "invalid": "Outputs were missing or wrong in {}",
 }
 
 GATE: Final = "The other side has a result file of its own; 'orchestrator compare' takes both."
@@ -107,7 +106,11 @@ def _beats(cost: Cost) -> str:
 
 
 def _sentence_of(clauses: str) -> str:
-    return f"{clauses[:1].upper()}{clauses[1:]}."
+    return f"{_capital(clauses)}."
+
+
+def _capital(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:]}"
 
 
 def _of_sweep(findings: Findings) -> Headline:
@@ -166,7 +169,9 @@ def _where(sweep: Sweep, run: Run) -> str:
 
 def _answer(verdicts: Sequence[Verdict]) -> str:
     if len(verdicts) == 1:
-        return ANSWERS[verdicts[0].verdict].format(verdicts[0].subject)
+        word = verdicts[0].verdict
+        sentence = f"{_no_verdict(verdicts)} in {{}}" if word == "invalid" else ANSWERS[word]
+        return _capital(sentence.format(verdicts[0].subject))
     words: dict[str, tuple[VerdictWord, ...]] = {
         "helps": ("helps",),
         "not": ("hurts", "ties"),
@@ -183,6 +188,11 @@ def _answer(verdicts: Sequence[Verdict]) -> str:
         unclear = "unclear" if clauses else "It is unclear whether Celery helps"
         clauses.append(f"{unclear} in {listed(stages['unclear'])}")
     if stages["wrong"]:
-        wrong = "outputs" if clauses else "Outputs"
-        clauses.append(f"{wrong} were missing or wrong in {listed(stages['wrong'])}")
-    return "; ".join(clauses)
+        invalid = [each for each in verdicts if each.verdict == "invalid"]
+        clauses.append(f"{_no_verdict(invalid)} in {listed(stages['wrong'])}")
+    return _capital("; ".join(clauses))
+
+
+def _no_verdict(invalid: Sequence[Verdict]) -> str:
+    wrong = all(each.obstacle is not None and each.obstacle.kind == "incorrect" for each in invalid)
+    return "outputs were missing or wrong" if wrong else "there is no verdict"

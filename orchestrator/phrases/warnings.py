@@ -141,7 +141,7 @@ WORDS: Final[Mapping[str, Callable[..., Texts]]] = {
     ),
     "failed tasks": _failed_tasks,
     "not compared": lambda cells: (
-        f"{_cells(cells)} failed other tasks than cells that did the same work, or all of them",
+        f"{_cells(cells)} failed more tasks than cells that did the same work, or all of them",
         "their times are compared only with cells that failed as many tasks; repair what fails, and run again",
     ),
     "too few rounds": lambda rounds: (
@@ -203,7 +203,7 @@ WORDS: Final[Mapping[str, Callable[..., Texts]]] = {
     "clock bound": _clock_bound,
     "hops beyond bound": lambda beyond, tasks: (
         f"{beyond} of {count(tasks, 'task')} have a hop more negative than the clocks' bound explains",
-        "synchronise the machines' clocks (chrony), and run again; makespans are not affected",
+        "run again, and do not rely on the hops of this run; makespans are not affected",
     ),
 }
 

@@ -279,8 +279,8 @@ class Options:
     )
     batch: int | None = _option(
         "--batch",
-        "With --function: how many inputs a batch has, or tasks under load take in turn. Runs to be compared need as "
-        "many.",
+        "With --function: how many inputs a batch has, or tasks under load take in turn. 'compare' "
+        "needs the same number in both runs.",
         "N",
         default="as many as the time allows",
         limits=(1, MAX_IMAGES),
@@ -339,7 +339,7 @@ class Options:
         "pool",
         "How Celery's workers run tasks: prefork, solo or threads (repeatable).",
         "prefork|solo|threads",
-        default=f"{DEFAULT_POOL}; with --broker, the pools of its workers",
+        default=f"{DEFAULT_POOL}; with --broker, that of its workers, or {DEFAULT_POOL} if they have several",
     )
     images: int | None = _by_profile(
         "--images",
@@ -392,7 +392,7 @@ class Options:
         "Rounds that count, each with every cell once; auto goes on until the intervals are narrow.",
         "N|auto",
         lambda profile: profile.rounds,
-        sweep=f"at most {SWEEP_ROUNDS}; --function: as many as --budget allows",
+        sweep=f"at most {SWEEP_ROUNDS}; --function: at most 25, as --budget allows",
         commands=BATCHES,
     )
     load_rounds: int = _option(

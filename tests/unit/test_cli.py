@@ -78,7 +78,7 @@ def test_the_help_shows_the_defaults_of_each_profile(monkeypatch, capsys):
     quick, notebook = PROFILES["quick"], PROFILES["notebook"]
     rounds = (
         f"{quick.rounds}; notebook: {notebook.rounds}; scale and breakeven: at most {SWEEP_ROUNDS}; "
-        "--function: as many as --budget allows"
+        "--function: at most 25, as --budget allows"
     )
     shown = {
         "--images N": f"({quick.images}; notebook: {notebook.images})",

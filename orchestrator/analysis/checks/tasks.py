@@ -72,7 +72,7 @@ def failed_tasks(run: Run) -> Observation | None:
 
 
 def not_compared(run: Run) -> Observation | None:
-    """Warn of cells that failed other tasks than cells with the same work, or all of them."""
+    """Warn of cells that failed more tasks than cells with the same work, or all of them."""
     left_out = []
     for stage in run.stages:
         for work in run.works(stage):

@@ -17,6 +17,7 @@ from orchestrator import results
 from orchestrator.analysis.analyse import analyse
 from orchestrator.inputs.synthetic import photograph
 from orchestrator.measurement.example_output import thumbnails
+from orchestrator.model.findings import Observation
 from orchestrator.model.runs import Run
 from orchestrator.phrases.headline import headline
 from orchestrator.phrases.recommendations import changes
@@ -188,6 +189,7 @@ def test_inconclusive_stages_do_not_count_as_stages_where_celery_does_not_help()
 @pytest.mark.parametrize(
     ("words", "text"),
     [
+        (["invalid"], "Outputs were missing or wrong in stage 0"),
         (["invalid"] * 2, "Outputs were missing or wrong in stage 0 and stage 1"),
         (["helps"] * 3, "Celery helps in stage 0, stage 1 and stage 2"),
         (
@@ -208,9 +210,16 @@ def test_the_headline_names_the_stages_of_each_verdict(words, text):
     run = quick_sized()
     found = analyse(run)
     like = next(each for each in found.verdicts if each.against == "best in-process")
-    judged = tuple(replace(like, stage=f"stage {n}", verdict=word) for n, word in enumerate(words))
+    incorrect, unequal = Observation("incorrect"), Observation("unequal failures")
+    judged = tuple(
+        replace(like, stage=f"stage {n}", verdict=word, obstacle=incorrect if word == "invalid" else None)
+        for n, word in enumerate(words)
+    )
     vars(found)["verdicts"] = judged
     assert headline(found).text == text
+    vars(found)["verdicts"] = tuple(replace(each, obstacle=unequal) for each in judged)
+    unlike = text.replace("Outputs were missing or wrong", "There is no verdict")
+    assert headline(found).text == unlike.replace("outputs were missing or wrong", "there is no verdict")
 
 
 def test_a_page_without_verdicts_has_no_empty_section_of_them():
