@@ -64,7 +64,7 @@ class Trial:
             index = task % self.tried.count
             if index not in self.attempts and index not in self.lost:
                 say(f"Calling {self.tried.name} on input {index + 1} of {min(plan.images, self.tried.count)}")
-                _attempt(self, index, LOAD_S)
+                _attempt(self, index, max(LOAD_S, LIMIT_TIMES * self.tried.call_s))
             if index in self.lost:
                 continue
             attempt = self.attempts[index]
