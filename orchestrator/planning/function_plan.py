@@ -101,10 +101,10 @@ def _batch_within(
     fewest = min(tried.tasks, max(cell.slots * (cell.chunk or 1) for cell in cells))
     if tasks >= fewest:
         return tasks, rounds
-    tasks = fewest
+    fitting, tasks = tasks, fewest
     allowed = floor(room_s / round_s(cells, tried, tasks)) - warm_ups
     if asked is None and allowed < FEWEST_ROUNDS:
-        tasks = min(tried.tasks, layout.slots)
+        tasks = min(tried.tasks, max(layout.slots, fitting))
         allowed = floor(room_s / round_s(cells, tried, tasks)) - warm_ups
     if asked is None and allowed < FEWEST_ROUNDS:
         needed_s = (FEWEST_ROUNDS + warm_ups) * round_s(cells, tried, tasks)

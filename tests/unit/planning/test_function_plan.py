@@ -70,6 +70,15 @@ def test_a_batch_larger_than_the_inputs_is_refused() -> None:
         planned(replace(OPTIONS, batch=13), replace(SPIN, tasks=12))
 
 
+def test_a_small_budget_gives_batches_as_large_as_seven_rounds_allow_before_more_rounds() -> None:
+    sizes = [
+        planned(replace(OPTIONS, budget_s=15.0), replace(SPIN, call_s=ms / 1000)).images
+        for ms in range(10, 70, 5)
+    ]
+    assert sizes == sorted(sizes, reverse=True)
+    assert {8, 6, 4, 2} <= set(sizes)
+
+
 def test_a_function_slower_than_the_budget_is_refused_with_the_least_that_would_do() -> None:
     slow = replace(SLEEP, call_s=20.0)
     with pytest.raises(
