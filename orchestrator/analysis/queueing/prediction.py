@@ -22,6 +22,7 @@ from orchestrator.analysis.stats.dependence import inflation
 from orchestrator.analysis.stats.intervals import makespan, paired
 from orchestrator.analysis.verdicts.comparability import eligible, obstacle
 from orchestrator.analysis.verdicts.selection import Selection, select_best
+from orchestrator.analysis.verdicts.verdict import BASELINES, candidates, is_celery
 from orchestrator.model.findings import Estimate
 from orchestrator.model.flow_control import (
     MAX_IN_FLIGHT_BYTES,
@@ -131,9 +132,8 @@ def stage_predictions(
 
 
 def best_celery(results: Iterable[CellResult]) -> Selection | None:
-    """Select the best Celery cell of some with the same work, with local data if one has that."""
-    celery = eligible(each for each in results if each.cell.distributed)
-    return select_best([each for each in celery if each.cell.data == "local"] or celery)
+    """Select the best Celery cell of some with the same work, as a verdict does."""
+    return select_best(eligible(candidates(results, is_celery)))
 
 
 def _stage_prediction(
@@ -144,7 +144,7 @@ def _stage_prediction(
     if best is None:
         return None
     prediction = predict(run, best.best.cell, fleet, tasks)
-    theirs = select_best(eligible(each for each in results if not each.cell.distributed))
+    theirs = select_best(eligible(candidates(results, BASELINES["best in-process"])))
     versus_s = None if theirs is None else makespan(theirs.best)
     if theirs is None or versus_s is None or obstacle(best, theirs) is not None:
         return StagePrediction(prediction, work, None, None, None)

@@ -229,6 +229,16 @@ def test_without_an_in_process_cell_there_is_no_comparison() -> None:
     assert (found.versus, found.speedup) == (None, None)
 
 
+def test_idiomatic_cells_and_the_second_of_the_a_a_pair_are_on_neither_side() -> None:
+    # an idiomatic Celery cell has no station times, so nothing could be predicted from it
+    idiomatic = replace(CELERY, slots=2, transport=None, style="idiomatic")
+    processes = replace(SERIAL, strategy="processes", slots=2, style="idiomatic")
+    quick = (idiomatic, processes, replace(SERIAL, replica=1))
+    (found,) = of_stages(replace(PAIR, cells=(*PAIR.cells, *(plain_result(each, 0.3) for each in quick))))
+    assert found.prediction.cell == replace(CELERY, slots=4)
+    assert found.versus == SERIAL
+
+
 def test_a_sweep_of_the_work_has_a_prediction_for_each_point() -> None:
     results = [
         each
