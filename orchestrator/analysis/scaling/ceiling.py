@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from math import inf
 from statistics import median
 from typing import Final
 
@@ -39,7 +40,10 @@ class Ceiling:
 
 
 def ceilings(run: Run, demands: Demands) -> tuple[Ceiling, ...]:
-    """Return the ceiling of each kind of Celery cell; none beside other load, or if a measurement beats it."""
+    """Return the ceiling of each kind of Celery cell that has one.
+
+    There is none beside other load, if a measurement beats it, or if nothing that was measured limits unlimited slots.
+    """
     kinds: dict[Cell, list[CellResult]] = {}
     for result in eligible(
         each for each in run.cells if each.cell.distributed and each.cell.style == "tuned"
@@ -59,19 +63,26 @@ def _ceiling(results: Sequence[CellResult], demands: Demands) -> Ceiling | None:
         return None
     small, large = by_chunk[min(by_chunk)], by_chunk[max(by_chunk)]
     rounds = sorted(set(small.rounds) & set(large.rounds))
-    least_cpu_s = median(
+    computing_s = [
         sample.hops.compute_cpu_s for each in results for sample in each.samples if sample.hops is not None
-    )
+    ]
+    if not rounds or not computing_s:
+        return None
+    least_cpu_s = median(computing_s)
 
     def least_per_s(drawn: Sequence[int]) -> float:
-        return min(_limits(small, large, drawn, least_cpu_s).values())
+        return min(_limits(small, large, drawn, least_cpu_s).values(), default=inf)
 
     typical = _limits(small, large, rounds, least_cpu_s)
+    if not typical:
+        return None
     name = min(typical, key=lambda station: typical[station])
     wider = inflation([least_per_s([round_]) for round_ in rounds])
     spread = bootstrapped(
         typical[name], [least_per_s(drawn) for drawn in resamples(rounds)], len(rounds), wider=wider
     )
+    if spread.high == inf:
+        return None
     if spread.low is not None and spread.high is not None:
         spread = replace(spread, low=spread.low / (1 + MARGIN), high=spread.high * (1 + MARGIN))
     rates = [rate for each in results if (rate := throughput(each)) is not None]

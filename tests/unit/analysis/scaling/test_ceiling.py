@@ -4,9 +4,16 @@ import pytest
 
 from orchestrator.analysis.queueing.service_demands import demands_of
 from orchestrator.analysis.scaling.ceiling import Ceiling, ceilings
-from orchestrator.model.runs import CellResult
+from orchestrator.model.runs import CellResult, Sample
 from orchestrator.phrases.scaling import ceiling_sentence
-from tests.unit.analysis.made_fleets import CELERY, COLLECT_S, PUBLISH_S, celery_result, fleet_run
+from tests.unit.analysis.made_fleets import (
+    CELERY,
+    COLLECT_S,
+    ELSEWHERE,
+    PUBLISH_S,
+    celery_result,
+    fleet_run,
+)
 
 MESSAGE_S = PUBLISH_S + COLLECT_S
 FOUR = replace(CELERY, chunk=4)
@@ -67,3 +74,26 @@ def test_a_ceiling_that_a_measurement_beats_is_not_stated() -> None:
     quick = celery_result(4, tasks=24, cpu_s=0.02, makespan_s=0.01)
     assert found(slow) is not None
     assert found(slow, quick) is None
+
+
+ONE, MANY = celery_result(2, broker_s=0.0), celery_result(2, broker_s=0.0, cell=FOUR)
+HALF = tuple(
+    each if each.round % 2 else replace(each, stations=replace(each.stations, publish_s=24 * PUBLISH_S))
+    for each in MANY.samples
+    if each.stations is not None
+)
+
+
+@pytest.mark.parametrize("samples", [MANY.samples, HALF], ids=["every", "some"])
+def test_without_a_limit_in_every_round_there_is_no_ceiling(samples: tuple[Sample, ...]) -> None:
+    # a message costs as much whatever its chunk, and nobody knows the cores elsewhere: a task costs nothing besides
+    run = fleet_run(ONE, replace(MANY, samples=samples), broker=ELSEWHERE)
+    assert ceilings(run, demands_of(run)) == ()
+
+
+def test_chunks_without_a_common_round_have_no_ceiling() -> None:
+    assert found(replace(ONE, samples=ONE.samples[:3]), replace(MANY, samples=MANY.samples[3:])) is None
+
+
+def test_without_hops_there_is_no_ceiling() -> None:
+    assert found(replace(ONE, samples=tuple(replace(each, hops=None) for each in ONE.samples))) is None
