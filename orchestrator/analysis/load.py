@@ -80,7 +80,7 @@ class LoadRow:
     growth: Estimate | None
     sustained: bool | None  # `None` also where tasks were lost, which ended the backlog
     parts: tuple[Part, ...]
-    kept: bool | None  # whether the plan's promise is kept; `None` without one, and with too few tasks
+    kept: bool | None  # whether the plan's promise is kept; `None` without one, and where it is unknown
     disturbances: tuple[str, ...]
 
     def holds(self, objective: Objective | None) -> bool | None:
@@ -147,7 +147,7 @@ def load_row(result: CellResult, objective: Objective | None = None) -> LoadRow 
         growth=growth,
         sustained=None if any(each.lost for each, _ in samples) else _sustained(growth),
         parts=_parts([each for each, _ in samples], times),
-        kept=None if objective is None else _kept(latency_s[objective.quantile], len(latencies), objective),
+        kept=None if objective is None else _kept(samples, latencies, objective),
         disturbances=tuple(each.disturbed for each, _ in samples if each.disturbed is not None),
     )
 
@@ -298,11 +298,19 @@ def _sustained(growth: Estimate | None) -> bool | None:
     return False if growth.low > 0 else None
 
 
-def _kept(latency: Estimate | None, tasks: int, objective: Objective) -> bool | None:
-    """Whether a promise is kept; `None` with too few tasks. What unfinished tasks hide is not within any time."""
-    if tasks < QUANTILES[objective.quantile]:
+def _kept(samples: Sequence[tuple[Sample, Trace]], latencies: Floats, objective: Objective) -> bool | None:
+    """Whether a promise is kept; `None` if unknown. Tasks that were lost, failed or unfinished are within no time."""
+    lost = sum(trace.planned_us[number] >= 0 for _, trace in samples for number in trace.lost)
+    failed = sum(each.failed for each, _ in samples)
+    late = int((latencies > objective.latency_s).sum())
+    offered = len(latencies) + lost
+    if offered < QUANTILES[objective.quantile]:
         return None
-    return latency is not None and latency.point <= objective.latency_s
+    allowed = (1 - objective.quantile) * offered + 1e-9
+    if lost + max(late, failed) > allowed:
+        return False
+    # A trace does not tell which tasks failed, so some of the failed tasks may be late ones, too.
+    return True if lost + late + failed <= allowed else None
 
 
 def _achieved_per_s(trace: Trace) -> float:

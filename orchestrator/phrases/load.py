@@ -8,7 +8,7 @@ from math import ceil
 from typing import Final
 
 from orchestrator.analysis.analyse import Findings
-from orchestrator.analysis.load import GROWTH_MARGIN, WARMUP_S, LoadRow
+from orchestrator.analysis.load import GROWTH_MARGIN, QUANTILES, WARMUP_S, LoadRow
 from orchestrator.model.findings import Estimate
 from orchestrator.model.runs import FUNCTION, Cell, Objective, Run
 from orchestrator.phrases.cells import PROPER_NAMES, cell_name
@@ -179,7 +179,8 @@ def load_legend(rows: Sequence[LoadRow]) -> list[str]:
     lines = [
         "Latency: from a task's planned arrival to its output in the orchestrator.",
         *([f"± is the {shown} interval, by blocks of time."] if shown else []),
-        "done: outputs a second. backlog: tasks not done when the last had arrived, in the worst round.",
+        "done: tasks that ended a second, failed ones included. backlog: tasks not done when the last had arrived, in "
+        "the worst round.",
         f"sustained: yes if the backlog grows by less than {percent(GROWTH_MARGIN)} of the tasks, no if it grows, each "
         "by a 95 % test.",
         "–: too few tasks (a quantile q needs 10/(1-q)), or too many unfinished.",
@@ -199,7 +200,7 @@ def load_sentences(findings: Findings) -> list[str]:
             sentences.append(f"{name}: {_of_promise(rows, objective)}")
         sentences.append(f"{name}: {_of_backlog(rows)}")
         sentences += [f"{name}: {_too_short(row)}" for row in rows if row.needed_s]
-        gone = [f"{_gone(row)} at {per_second(row.rate_per_s)}" for row in rows if row.lost or row.unfinished]
+        gone = [f"{listed(each)} at {per_second(row.rate_per_s)}" for row in rows if (each := _gone(row))]
         if gone:
             sentences.append(f"{name}: {listed(gone)}")
     return sentences
@@ -214,10 +215,9 @@ def _too_short(row: LoadRow) -> str:
     return f"at {per_second(row.rate_per_s)} the samples are too short for an interval of {listed(needed)}"
 
 
-def _gone(row: LoadRow) -> str:
-    lost = f"{count(row.lost, 'task')} lost" if row.lost else ""
-    unfinished = f"{count(row.unfinished, 'task')} unfinished when the sample ended"
-    return " and ".join(filter(None, (lost, unfinished if row.unfinished else "")))
+def _gone(row: LoadRow) -> list[str]:
+    tasks = {"failed": row.failed, "lost": row.lost, "unfinished when the sample ended": row.unfinished}
+    return [f"{count(number, 'task')} {what}" for what, number in tasks.items() if number]
 
 
 def load_headline(findings: Findings) -> tuple[str, str]:
@@ -281,7 +281,9 @@ def _at_most(rows: Sequence[LoadRow]) -> str:
 def _of_promise(rows: Sequence[LoadRow], objective: Objective) -> str:
     kept = [row for row in rows if row.kept]
     missed = [row for row in rows if row.kept is False]
-    unknown = [row.rate_per_s for row in rows if row.kept is None]
+    unknown = [row for row in rows if row.kept is None]
+    few = [row.rate_per_s for row in unknown if row.offered < QUANTILES[objective.quantile]]
+    failed = [row.rate_per_s for row in unknown if row.offered >= QUANTILES[objective.quantile]]
     parts = []
     if kept:
         parts.append(
@@ -291,8 +293,13 @@ def _of_promise(rows: Sequence[LoadRow], objective: Objective) -> str:
         parts.append(
             f"misses {promise(objective)} at {listed(_with_latency(each, objective) for each in missed)}"
         )
-    if unknown:
-        parts.append(f"too few tasks arrived to judge {promise(objective)} at {_rates(unknown, ())}")
+    if few:
+        parts.append(f"too few tasks arrived to judge {promise(objective)} at {_rates(few, ())}")
+    if failed:
+        parts.append(
+            f"whether it keeps {promise(objective)} at {_rates(failed, ())} depends on how many of the tasks that "
+            "failed were late as well, which is not recorded"
+        )
     return "; ".join(parts)
 
 
@@ -301,7 +308,11 @@ def _with_latency(row: LoadRow, objective: Objective) -> str:
     if latency is None:
         return f"{per_second(row.rate_per_s)} (no figure)"
     within = interval(latency, seconds, " to ")
-    return f"{per_second(row.rate_per_s)} ({seconds(latency.point)}{f', {within}' if within else ''})"
+    others = ""
+    if row.kept is False and latency.point <= objective.latency_s:
+        gone = row.lost + row.failed
+        others = f", but {gone:,} of {count(row.offered, 'task')} were lost or failed"
+    return f"{per_second(row.rate_per_s)} ({seconds(latency.point)}{f', {within}' if within else ''}{others})"
 
 
 def _of_backlog(rows: Sequence[LoadRow]) -> str:

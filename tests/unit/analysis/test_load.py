@@ -182,3 +182,18 @@ def test_a_promise_is_kept_up_to_its_latency_and_missed_where_the_quantile_has_n
     assert load_row(measured).kept is None
     few = result(trace(planned[:100], [0.3] * 100))
     assert load_row(few, Objective(0.95, 0.2)).kept is None
+
+
+def test_lost_and_failed_tasks_are_not_within_the_time_that_was_promised():
+    planned, promise = every(0.01, begin_s=0.0), Objective(0.95, 0.2)
+
+    def kept(late: int = 0, lost: int = 0, failed: int = 0) -> bool | None:
+        latencies = [None] * lost + [0.3] * late + [0.1] * (1000 - lost - late)
+        of = trace(planned, latencies, lost=range(lost))
+        return load_row(result(of, lost=lost, failed=failed), promise).kept
+
+    assert [kept(lost=50), kept(lost=51)] == [True, False]
+    assert [kept(failed=50), kept(failed=51)] == [True, False]
+    assert [kept(late=30, lost=20), kept(late=30, lost=21)] == [True, False]
+    assert [kept(late=30, failed=20), kept(late=30, failed=21)] == [True, None]
+    assert kept(late=30, lost=1, failed=50) is False

@@ -174,6 +174,28 @@ def test_a_promise_that_too_few_tasks_leave_open_is_said_to_be_open():
     assert promised.endswith(": too few tasks arrived to judge p95 within 40.0 ms at 10/s")
 
 
+def test_a_promise_missed_by_lost_and_failed_tasks_says_so_beside_the_latency_of_the_others():
+    planned_s = [number / 40 for number in range(400)]
+    lost = trace(planned_s, [None] * 15 + [0.02] * 385, lost=range(15))
+    result = replace(at_rate(THREADS, 40.0, 0.02), open_loops=(sample(lost, lost=15, failed=10),))
+    run = load_run(result, objective=PROMISE)
+    (promised, *_, gone) = load_sentences(analyse(run))
+    assert promised.endswith("at 40/s (20.0 ms, but 25 of 400 tasks were lost or failed)")
+    assert gone.endswith(": 10 tasks failed and 15 tasks lost at 40/s")
+    assert headline(analyse(run)).text == "Nothing keeps p95 within 40.0 ms"
+    assert exit_code(run) == 1
+
+
+def test_a_promise_that_depends_on_which_tasks_failed_is_said_to_be_unknown():
+    planned_s = [number / 40 for number in range(400)]
+    late = sample(trace(planned_s, [0.09] * 15 + [0.02] * 385), failed=10)
+    run = load_run(replace(at_rate(THREADS, 40.0, 0.02), open_loops=(late,)), objective=PROMISE)
+    (promised, *_) = load_sentences(analyse(run))
+    assert (
+        "whether it keeps p95 within 40.0 ms at 40/s depends on how many of the tasks that failed" in promised
+    )
+
+
 def test_what_is_said_of_a_row_stands_below_its_name_which_names_a_function_once():
     of_user = replace(THREADS, stage="function", kernel="jobs:fetch")
     run = load_run(at_rate(of_user, 20.0, 0.02), objective=PROMISE)
