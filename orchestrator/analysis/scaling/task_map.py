@@ -20,7 +20,7 @@ from orchestrator.analysis.scaling.granularity import Granularity
 from orchestrator.analysis.stats.intervals import estimate
 from orchestrator.analysis.verdicts.comparability import eligible
 from orchestrator.analysis.verdicts.selection import select_best
-from orchestrator.analysis.verdicts.verdict import candidates, is_celery
+from orchestrator.analysis.verdicts.verdict import BASELINES, candidates, is_celery
 from orchestrator.model.findings import Estimate
 from orchestrator.model.runs import DEFAULT_POOL, FUNCTION, Cell, CellResult, Run
 
@@ -28,6 +28,7 @@ Floats: TypeAlias = NDArray[np.float64]
 
 LENGTHS_S: Final = tuple(float(f"{10**exponent:.4g}") for exponent in np.linspace(-5, 1, 61))
 FAR: Final = 1e6  # slots that stand for a border that no number of slots reaches
+POOLS: Final = ("threads", "processes")  # asyncio has no hops, and vectorized does no single task
 STAGES_SHOWN: Final = (FUNCTION, "pipeline")  # the stage on the map of a run; otherwise its last one
 
 
@@ -65,7 +66,10 @@ class _Measured:
 
 
 def task_maps(run: Run, found: Sequence[Granularity], demands: Demands) -> tuple[TaskMap, ...]:
-    """Return the map of a run's pipeline or function, or of each kernel of a sweep of the work."""
+    """Return the map of a run's pipeline or function, or of each kernel of a sweep of the work.
+
+    A run has none if its best in-process choice, of all kernels or of the map's, is one that the model cannot draw.
+    """
     if run.plan.axis == "work":
         by_cell = {result.cell: result for result in run.cells}
         kernels = dict.fromkeys(each.cell.kernel for each in found)
@@ -84,6 +88,9 @@ def task_maps(run: Run, found: Sequence[Granularity], demands: Demands) -> tuple
     if best is None or alone is None:
         return ()
     beside = [e for e in able if e.cell.kernel == kernel and (not e.cell.distributed or e is best.best)]
+    choices = [select_best(candidates(rows, BASELINES["best in-process"])) for rows in (able, beside)]
+    if any(each is not None and each.best.cell.strategy not in ("serial", *POOLS) for each in choices):
+        return ()
     made = _task_map(run, [_Measured(each, alone) for each in beside], demands)
     own_s = estimate([each / alone.samples[0].tasks for each in alone.makespans_s.values()])
     return () if made is None or own_s is None else (replace(made, work_s=own_s.point),)
@@ -113,7 +120,7 @@ def _task_map(run: Run, measured: Sequence[_Measured], demands: Demands) -> Task
     here = {
         each.result.cell: _times_here(each, lengths, _noop_s(run, each.result.cell))
         for each in plain
-        if each.result.cell.strategy in ("threads", "processes")
+        if each.result.cell.strategy in POOLS
     }
     celery = next((each for each in plain if each.result.cell.distributed), None)
     there = {} if celery is None else _slots_there(celery, lengths, demands)

@@ -99,6 +99,24 @@ def test_a_run_without_celery_has_no_map() -> None:
     assert task_map.draw(run, analyse(run)) == ()
 
 
+@pytest.mark.parametrize("strategy", ["asyncio", "vectorized"])
+@pytest.mark.parametrize("kernel", ["session", "another"])
+def test_there_is_no_map_where_the_best_choice_here_cannot_be_drawn(strategy: str, kernel: str) -> None:
+    serial, celery = plain_result(SERIAL, WORK_S * TASKS), celery_result(2)
+    cell = replace(SERIAL, strategy=strategy, kernel=kernel, slots=2)
+    run = fleet_run(serial, celery, plain_result(cell, 0.1))
+    assert analyse(run).task_maps == ()
+    assert task_map.draw(run, analyse(run)) == ()
+    assert map_of(plain_result(cell, 2 * WORK_S * TASKS)) == map_of()
+
+
+def test_there_is_no_map_where_the_best_choice_of_its_kernel_cannot_be_drawn() -> None:
+    batch = plain_result(replace(SERIAL, strategy="vectorized"), 0.1)
+    better = plain_result(replace(SERIAL, kernel="another"), 0.05)
+    run = fleet_run(plain_result(SERIAL, WORK_S * TASKS), celery_result(2), batch, better)
+    assert analyse(run).task_maps == ()
+
+
 def test_the_map_has_a_colour_for_each_winner_and_stays_within_its_axes() -> None:
     run = fleet_run(
         plain_result(SERIAL, WORK_S * TASKS), celery_result(2), threads(WORK_S / 2 + 0.001, WORK_S)
