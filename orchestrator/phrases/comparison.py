@@ -33,7 +33,8 @@ MEANING: Final = (
 LATENCY_MEANING: Final = (
     "The change is that of a quantile of the latency at an arrival rate, by the blocks of time of both runs. "
     "Same means that no change was found; inconclusive, that one is likely but not sure, or that a run has no figure. "
-    "A run that left more tasks unfinished than a quantile allows counts as slower than one that has the figure."
+    "A run that left more tasks unfinished than a quantile allows counts as slower than one that has the figure. "
+    "Invalid means that a run gave wrong or repeated outputs, lost more tasks than before, or failed another share."
 )
 
 BATCH_OPTIONS: Final = {"images": "--images", "inputs": "--batch"}  # what sets them, in place of the budget

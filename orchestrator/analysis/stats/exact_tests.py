@@ -1,15 +1,15 @@
 """Exact null distributions of the rank statistics that intervals and trend tests use.
 
-Each function returns the cumulative probabilities P(statistic <= k) for k = 0, 1, 2, ... as a read-only float64
-array. They are short dynamic programmes, because importing scipy takes longer than a whole analysis; tests compare
-them with scipy and with enumeration.
+Each function but `equal_shares_p` returns the cumulative probabilities P(statistic <= k) for k = 0, 1, 2, ... as a
+read-only float64 array. They are short dynamic programmes, because importing scipy takes longer than a whole
+analysis; tests compare them with scipy and with enumeration.
 Source: Hollander, Wolfe & Chicken, "Nonparametric Statistical Methods", 3rd ed., 2014, ch. 3, 4 and 8.
 """
 
 from __future__ import annotations
 
 from functools import cache
-from math import comb, sqrt
+from math import comb, exp, lgamma, sqrt
 from statistics import NormalDist
 from typing import Final, TypeAlias
 
@@ -68,6 +68,26 @@ def kendall(n: int) -> Probabilities:
     for places in range(2, n + 1):
         mass = np.convolve(mass, np.full(places, 1 / places))
     return _cumulated(mass)
+
+
+def equal_shares_p(one: int, of_one: int, other: int, of_other: int) -> float:
+    """Return Fisher's exact two-sided p-value that two counts are of the same share."""
+    total = one + other
+
+    def chance(number: int) -> float:
+        return exp(
+            _log_comb(of_one, number)
+            + _log_comb(of_other, total - number)
+            - _log_comb(of_one + of_other, total)
+        )
+
+    chances = [chance(each) for each in range(max(0, total - of_other), min(of_one, total) + 1)]
+    seen = chance(one) * (1 + 1e-7)  # as likely, but for rounding
+    return min(1.0, sum(each for each in chances if each <= seen))
+
+
+def _log_comb(n: int, k: int) -> float:
+    return lgamma(n + 1) - lgamma(k + 1) - lgamma(n - k + 1)
 
 
 def _cumulated(mass: Probabilities) -> Probabilities:

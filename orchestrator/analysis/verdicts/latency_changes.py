@@ -10,6 +10,7 @@ import numpy as np
 
 from orchestrator.analysis.load import BLOCKS, LoadRow, Times, load_row, resampled_latencies
 from orchestrator.analysis.stats.bootstrap import SEED
+from orchestrator.analysis.stats.exact_tests import equal_shares_p
 from orchestrator.analysis.stats.intervals import ASKED_LEVEL
 from orchestrator.analysis.stats.student_t import quantile as student_quantile
 from orchestrator.analysis.stats.student_t import two_sided_p
@@ -47,7 +48,8 @@ def latency_changes(old: Run, new: Run, margin: float, false_alarms: float) -> t
         false_alarms: of comparisons of the same code, the share that may show any change.
     """
     olds, news = ({each.cell: each for each in run.cells if each.open_loops} for run in (old, new))
-    judged = [_ratios(olds[cell], news[cell]) for cell in olds if cell in news]
+    both = [cell for cell in olds if cell in news]
+    judged = [_ratios(olds[cell], news[cell], false_alarms / len(both)) for cell in both]
     found = {(each.cell, each.quantile): each for of_cell in judged for each in of_cell}
     adjusted = holm({key: each.p_value for key, each in found.items() if each.p_value is not None})
     return tuple(
@@ -56,22 +58,23 @@ def latency_changes(old: Run, new: Run, margin: float, false_alarms: float) -> t
     )
 
 
-def _ratios(old: CellResult, new: CellResult) -> list[LatencyChange]:
+def _ratios(old: CellResult, new: CellResult, false_alarms: float) -> list[LatencyChange]:
     before, after = load_row(old), load_row(new)
     assert before is not None and after is not None  # noqa: S101, PT018 - both have samples
     # Different seeds, or both runs would draw the same blocks.
     drawn = [resampled_latencies(_times(each), seed) for each, seed in ((old, SEED), (new, SEED + 1))]
+    invalid = not (old.correct and new.correct) or _other_outcomes(before, after, false_alarms)
     freedom = BLOCKS - 1
     changes = []
     for quantile in JUDGED:
         a, b = before.latency_s[quantile], after.latency_s[quantile]
         if a is None and b is None:
             continue
-        word = _word_without_figure(before, after, quantile)
+        word: ChangeWord = "invalid" if invalid else _word_without_figure(before, after, quantile)
         change = LatencyChange(old.cell, quantile, word, a, b)
         # Draws are infinite where nearly too many tasks were unfinished for a figure.
         known = all(np.isfinite(each[quantile]).all() for each in drawn)
-        if a is not None and b is not None and known and word != "invalid":
+        if a is not None and b is not None and known and not invalid:
             logarithms = [np.log(each[quantile]) for each in drawn]
             error = sqrt(sum(float(np.var(each)) for each in logarithms)) or 1e-12
             ratio = log(b.point / a.point)
@@ -83,10 +86,14 @@ def _ratios(old: CellResult, new: CellResult) -> list[LatencyChange]:
     return changes
 
 
+def _other_outcomes(before: LoadRow, after: LoadRow, false_alarms: float) -> bool:
+    """Whether more tasks were lost, or another share of those that ended failed: the latencies are of other tasks."""
+    failed = equal_shares_p(before.failed, before.ended, after.failed, after.ended)
+    return after.lost > before.lost or failed <= false_alarms
+
+
 def _word_without_figure(before: LoadRow, after: LoadRow, quantile: float) -> ChangeWord:
     """Return what became of a quantile of which a run has no figure: too many tasks were unfinished, or too few."""
-    if after.lost > before.lost:
-        return "invalid"
     missed_before, missed = (each.unfinished > (1 - quantile) * each.offered for each in (before, after))
     if missed == missed_before:
         return "inconclusive"

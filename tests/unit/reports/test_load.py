@@ -147,6 +147,24 @@ def test_a_run_that_no_longer_keeps_up_is_a_regression_though_it_has_no_figure()
     assert not compare(late, late).regression
 
 
+@pytest.mark.parametrize("counts", [{"wrong": 1}, {"duplicated": 1}, {"failed": 40, "ok": 360}])
+def test_a_faster_run_with_wrong_repeated_or_more_failed_outputs_is_invalid(counts):
+    faster = at_rate(THREADS, 40.0, 0.01)
+    faulty = load_run(
+        replace(faster, open_loops=tuple(replace(each, **counts) for each in faster.open_loops))
+    )
+    compared = compare(load_run(), faulty)
+    assert {(each.change, each.ratio) for each in compared.latencies} == {("invalid", None)}
+    assert compared.regression
+    assert "Invalid means" in COMPARISON_REPORTS["terminal"](compared, load_run(), faulty)
+
+
+def test_samples_that_end_at_other_tasks_fail_nearly_the_same_share_which_is_no_difference():
+    old, new = (at_rate(THREADS, 40.0, 0.02, failed=failed) for failed in (20, 21))
+    compared = compare(load_run(old), load_run(new))
+    assert {each.change for each in compared.latencies} == {"same"}
+
+
 def test_runs_under_load_without_a_quantile_to_compare_are_refused_with_the_reason(tmp_path):
     path = str(tmp_path / "few.json")
     results.write(load_run(at_rate(THREADS, 4.0, 0.02, rounds=1)), tmp_path / "few.json")

@@ -71,3 +71,12 @@ def test_normal_approximation_takes_over_within_two_thousandths(
         monkeypatch.setattr(exact_tests, limit, 10**9)
     sizes = {1641: (41, 40), 1831: (61,)}[len(approximate)]
     np.testing.assert_allclose(exact(*sizes), approximate, atol=2e-3)
+
+
+@pytest.mark.parametrize(
+    "counts", [(0, 20, 1, 1200), (3, 400, 12, 390), (0, 5, 0, 7), (5, 5, 0, 7), (40, 99, 41, 101)]
+)
+def test_equal_shares_equals_scipys_fisher_test(stats, counts: tuple[int, int, int, int]) -> None:
+    one, of_one, other, of_other = counts
+    expected = stats.fisher_exact([[one, of_one - one], [other, of_other - other]]).pvalue
+    assert exact_tests.equal_shares_p(*counts) == pytest.approx(expected, rel=1e-6)
