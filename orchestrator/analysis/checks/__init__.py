@@ -39,6 +39,7 @@ CHECKS: Final[tuple[Check, ...]] = (
 # Those that may have come from outside the run, so that another run may not have them.
 DISTURBANCES: Final[tuple[Check, ...]] = (
     tasks.disturbed,
+    open_loops.disturbed_loops,
     timing.stepped,
     timing.drift,
     machine.other_load,

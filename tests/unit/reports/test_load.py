@@ -165,6 +165,13 @@ def test_samples_that_end_at_other_tasks_fail_nearly_the_same_share_which_is_no_
     assert {each.change for each in compared.latencies} == {"same"}
 
 
+def test_compare_repeats_what_disturbed_an_open_loop_of_either_run():
+    old = load_run()
+    stalled = load_run(at_rate(THREADS, 40.0, 0.03, disturbed="the broker went away"))
+    text = COMPARISON_REPORTS["terminal"](compare(old, stalled), old, stalled)
+    assert "the new run was disturbed: 3 samples disturbed" in text
+
+
 def test_runs_under_load_without_a_quantile_to_compare_are_refused_with_the_reason(tmp_path):
     path = str(tmp_path / "few.json")
     results.write(load_run(at_rate(THREADS, 4.0, 0.02, rounds=1)), tmp_path / "few.json")
