@@ -11,7 +11,7 @@ from orchestrator.fleet.fleet import Fleet
 from orchestrator.inputs.spin import STAGE, iterations_per_s
 from orchestrator.measurement.function_process import ContainedRow
 from orchestrator.model.environment import Preflight, TaskOverhead
-from orchestrator.model.runs import Cell
+from orchestrator.model.runs import DEFAULT_POOL, Cell
 from orchestrator.strategies import STRATEGIES
 from orchestrator.strategies.base import Strategy, make_strategy
 from worker.contract import Task
@@ -121,8 +121,10 @@ def _payload_bandwidth(fleet: Fleet) -> tuple[float, float]:
 
 def _noop_task_s(fleet: Fleet) -> float:
     name = next(name for name, kind in STRATEGIES.items() if kind.distributed)
-    slots = min(worker.slots for worker in fleet.workers)
-    cell = Cell("diagnostics", "noop", name, slots, next(iter(STRATEGIES[name].transports)), 1, "local")
+    pool = DEFAULT_POOL if DEFAULT_POOL in fleet.slots_by_pool else next(iter(fleet.slots_by_pool))
+    slots = min(worker.slots for worker in fleet.workers if worker.pool == pool)
+    transport = next(iter(STRATEGIES[name].transports))
+    cell = Cell("diagnostics", "noop", name, slots, transport, 1, "local", pool=pool)
     with make_strategy(cell, fleet) as strategy:
         tasks = [Task(index, cell.stage, cell.kernel, "") for index in range(NOOPS)]
 

@@ -9,6 +9,7 @@ import pytest
 from orchestrator.fleet.child_processes import ChildProcesses
 from orchestrator.fleet.embedded import embedded_fleet
 from orchestrator.fleet.fleet import Fleet
+from orchestrator.measurement.preflight import preflight
 from orchestrator.model.runs import Pool
 from orchestrator.strategies.celery import Celery
 from tests.conformance import batch, check
@@ -30,6 +31,10 @@ def pools() -> Iterator[Fleet]:
 
 def celery(fleet: Fleet, pool: Pool) -> Celery:
     return Celery(2, fleet, "redis", 1, "local", pool=pool)
+
+
+def test_an_empty_task_is_timed_on_a_fleet_without_a_prefork_worker(pools: Fleet) -> None:
+    assert preflight(pools).noop_task_s
 
 
 @pytest.mark.parametrize("pool", ["solo", "threads"])
