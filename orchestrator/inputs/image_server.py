@@ -145,7 +145,7 @@ def synthetic_url(base: str, seed: int, size: tuple[int, int], index: int, query
 
 def file_url(base: str, name: str, query: str) -> str:
     """Return the on-demand URL of a file of the server's directory."""
-    return f"{base.rstrip('/')}{FILES}{quote(name, safe='')}{query}"
+    return f"{base.rstrip('/')}{FILES}{quote(name, safe='', errors='surrogateescape')}{query}"
 
 
 def synthetic_picture(seed: int, index: int, width: int, height: int) -> Picture:
@@ -241,7 +241,7 @@ class PictureCache:
             return index, partial(synthetic_picture, seed, index, width, height)
         if self.directory is None or not path.startswith(FILES):
             return None
-        name = unquote(path.removeprefix(FILES))
+        name = unquote(path.removeprefix(FILES), errors="surrogateescape")
         if not name or name.startswith(".") or "/" in name or "\0" in name:
             return None
         file = self.directory / name

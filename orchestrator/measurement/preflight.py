@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Final
 
+import redis
+
 from orchestrator.fleet.fleet import Fleet
 from orchestrator.inputs.spin import STAGE, iterations_per_s
 from orchestrator.measurement.function_process import ContainedRow
@@ -113,7 +115,10 @@ def _payload_bandwidth(fleet: Fleet) -> tuple[float, float]:
     key = f"{fleet.run_id}:preflight"
     payload = memoryview(bytes(PAYLOAD_BYTES))
     with connect(fleet.settings.payload_store_url, tls=fleet.settings.tls) as client:
-        put_s = _typical(lambda: client.set(key, payload, ex=60), 10)
+        try:
+            put_s = _typical(lambda: client.set(key, payload, ex=60), 10)
+        except redis.OutOfMemoryError:
+            raise fleet.run_queue.out_of_memory_error() from None
         get_s = _typical(lambda: client.get(key), 10)
         client.unlink(key)
     return PAYLOAD_BYTES / put_s, PAYLOAD_BYTES / get_s

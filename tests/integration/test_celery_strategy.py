@@ -10,8 +10,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import redis
 from PIL import Image
 
+from orchestrator.errors import UnavailableError
 from orchestrator.fleet.child_processes import ChildProcesses
 from orchestrator.fleet.fleet import Fleet
 from orchestrator.strategies.celery import Celery, IdiomaticCelery
@@ -199,6 +201,29 @@ def test_publishing_is_pipelined(fleet: Fleet):
     """kombu switches it off silently if a retry setting forbids it."""
     with fleet.app.connection_for_write() as connection:
         assert connection.default_channel.supports_batch_publish
+
+
+def test_a_transport_without_its_folder_is_refused_with_the_remedy(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(fleet, "settings", fleet.settings.model_copy(update={"payload_dir": None}))
+    with (
+        pytest.raises(UnavailableError, match=r"needs BREAKEVEN_PAYLOAD_DIR: .*, or use --transport redis"),
+        Celery(2, fleet, "files", 1, "local"),
+    ):
+        pass
+
+
+def test_a_store_that_fills_up_with_resident_inputs_is_named_with_the_remedy(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+):
+    def full(*_: object) -> None:
+        raise redis.OutOfMemoryError
+
+    with Celery(2, fleet, "redis", 1, "resident") as strategy:
+        monkeypatch.setattr(strategy._connection.payload_io, "prepare", full)
+        with pytest.raises(UnavailableError, match=r"the broker .* is out of memory; raise its maxmemory"):
+            strategy.prepare(gray_tasks(2))
 
 
 def test_an_idiomatic_batch_whose_workers_die_ends_and_the_next_one_is_done(

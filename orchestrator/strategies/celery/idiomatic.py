@@ -6,6 +6,7 @@ import time
 import uuid
 from collections.abc import Generator, Sequence
 from contextlib import suppress
+from math import inf
 from typing import Any, Final
 
 from celery.exceptions import TimeoutError as NoResultError
@@ -17,9 +18,13 @@ from orchestrator.strategies.celery.outcomes import exception_of, failed
 from orchestrator.strategies.celery.strategy import Celery
 from orchestrator.strategies.celery.watchdog import CHECK_AFTER_S
 from worker.contract import Failure, Hops, Outcome, Payload, Task
+from worker.envelope import OversizedMessageError, RejectedMessageError
+from worker.execution import describe
 from worker.payloads import codec
+from worker.payloads.transport import PayloadMissingError
 from worker.tasks import IDIOMATIC
 
+REJECTED_S: Final = 0.1  # seconds between two looks at a result that is none
 ABANDON_S: Final = 5.0  # seconds to wait for a task that a worker has begun when a batch was stopped
 
 
@@ -74,6 +79,10 @@ class IdiomaticCelery(Celery):
                 self._fleet.check()
                 if (disturbance := self._fleet.disturbance()) is not None:
                     raise UnavailableError(disturbance) from None
+            except OversizedMessageError as error:
+                return Outcome(task.id, failure=describe(error))
+            except RejectedMessageError:
+                time.sleep(REJECTED_S)  # it is no result of a task's, and one may follow
             else:
                 return _outcome(task, value, result)
         raise UnavailableError(f"none within {self._fleet.answer_timeout_s:.0f} s")
@@ -84,7 +93,7 @@ class IdiomaticCelery(Celery):
             withdrawn = self._fleet.run_queue.purge()
             for result in results[ended:]:
                 if result.id not in withdrawn:
-                    with suppress(NoResultError):
+                    with suppress(NoResultError, RejectedMessageError):
                         result.get(timeout=ABANDON_S, propagate=False)
         for result in results:
             result.forget()
@@ -93,7 +102,20 @@ class IdiomaticCelery(Celery):
 def _outcome(task: Task, value: Any, result: AsyncResult) -> Outcome:
     if not result.successful():
         return Outcome(task.id, failure=Failure(*exception_of({"result": value})))
-    hops = Hops(float(value["compute_s"]), float(value["compute_cpu_s"]))
-    failure = None if value["failure"] is None else Failure(*map(str, value["failure"]))
-    output: Payload | None = None if value["output"] is None else codec.from_base64(value["output"])
-    return Outcome(task.id, output, failure, hops, str(value["slot"]))
+    try:
+        hops = Hops(_seconds(value["compute_s"]), _seconds(value["compute_cpu_s"]))
+        failure = None if value["failure"] is None else Failure(*map(str, value["failure"]))
+        output: Payload | None = None if value["output"] is None else codec.from_base64(value["output"])
+        slot = str(value["slot"])
+    except (PayloadMissingError, KeyError, TypeError, ValueError) as error:
+        return Outcome(
+            task.id, failure=Failure("ForeignMessageError", f"not a reply of ours: {error!r:.200}")
+        )
+    return Outcome(task.id, output, failure, hops, slot)
+
+
+def _seconds(value: Any) -> float:
+    seconds = float(value)
+    if not 0 <= seconds < inf:
+        raise ValueError(f"{seconds} is no time in seconds")
+    return seconds

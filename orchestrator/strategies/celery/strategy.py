@@ -29,6 +29,7 @@ from orchestrator.strategies.celery.outcomes import failed
 from orchestrator.strategies.celery.payload_io import PayloadIO
 from worker.contract import Outcome, Task
 from worker.payloads import TRANSPORTS
+from worker.payloads.transport import PayloadMissingError
 
 PROBE_SLEEP_S: Final = 0.002  # duration of a probe: long enough that one slot cannot answer all of them
 MAX_PROBE_SLEEP_S: Final = 0.1  # a worker with several slots gives its free ones tasks in turn, if at all
@@ -114,7 +115,12 @@ class Celery(Strategy):
         )
 
     def __enter__(self) -> Self:
-        transport = TRANSPORTS[self._transport_name].from_settings(self._fleet.settings)
+        try:
+            transport = TRANSPORTS[self._transport_name].from_settings(self._fleet.settings)
+        except PayloadMissingError as error:
+            raise UnavailableError(
+                f"{error}; give workers and orchestrator the same one, or use --transport redis"
+            ) from None
         # A prefix of its own for each strategy, so that none receives another's results.
         self._prefix = f"{self._fleet.run_id}-{secrets.token_hex(4)}-"
         results = ResultSubscription(self._fleet.app, self._fleet.client(), self._prefix)
@@ -178,10 +184,13 @@ class Celery(Strategy):
         """Choose slots, switch their events, and store resident inputs."""
         self._raise_error()
         try:
-            self._prepare(tasks)
-        except CONNECTION_ERRORS as error:
-            self._connection.reconnect(error)
-            self._prepare(tasks)
+            try:
+                self._prepare(tasks)
+            except CONNECTION_ERRORS as error:
+                self._connection.reconnect(error)
+                self._prepare(tasks)
+        except redis.OutOfMemoryError:
+            raise self._fleet.run_queue.out_of_memory_error() from None
 
     def _prepare(self, tasks: Sequence[Task]) -> None:
         self._fleet.check()

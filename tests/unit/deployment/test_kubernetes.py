@@ -21,7 +21,7 @@ NOT_ON_KUBERNETES = {"BREAKEVEN_PAYLOAD_DIR", "BREAKEVEN_FUNCTIONS", "BREAKEVEN_
 SHARED_FOLDERS = {"/payloads", "/jobs"}
 # Folders that Compose declares elsewhere (tmpfs, shm_size), or that a secret fills file by file.
 PRIVATE_FOLDERS = {"/tmp", "/data", "/dev/shm", "/flower/password"}  # noqa: S108 - a container's own
-PASSED_ON_IF_SET = re.compile(r"BREAKEVEN_(DOWNLOAD|CONNECT|READ|TASK|VISIBILITY)_\w+")
+PASSED_ON_IF_SET = re.compile(r"BREAKEVEN_(ALLOWED|DOWNLOAD|CONNECT|READ|TASK|VISIBILITY)_\w+")
 
 
 def documents() -> list[dict[str, Any]]:

@@ -356,8 +356,9 @@ def test_on_demand_neither_nonsense_nor_paths_outside_the_directory_are_served(
     assert [answer.code for answer in ask_all(lambda: on_demand(folder), path)] == [code]
 
 
-def test_a_file_is_served_by_its_name_and_read_again_when_it_changed(tmp_path: Path) -> None:
-    file = tmp_path / "no. 1 äß.png"
+@pytest.mark.parametrize("name", ["no. 1 äß.png", os.fsdecode(b"caf\xe9.png")])
+def test_a_file_is_served_by_its_name_and_read_again_when_it_changed(tmp_path: Path, name: str) -> None:
+    file = tmp_path / name
     pictures = PictureCache({}, tmp_path, on_demand=True)
 
     async def found() -> bytes:
