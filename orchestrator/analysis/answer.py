@@ -119,8 +119,7 @@ def _because(run: Run, verdict: Verdict, ledgers: Mapping[Cell, HopLedger], dema
     if ours is None:
         return Observation("unknown")
     if (station := _busy_station(demands, ours.cell)) is not None:
-        name, limit_per_s = station
-        return Observation(name, {"limit_per_s": limit_per_s})
+        return station
     ledger, added_s = ledgers.get(ours.cell), _added_s(ours, ledgers)
     compute_s = None if ledger is None else ledger.seconds("compute")
     if ledger is None or compute_s is None or added_s is None:
@@ -134,14 +133,21 @@ def _because(run: Run, verdict: Verdict, ledgers: Mapping[Cell, HopLedger], dema
     return Observation("overhead", {"added_s": added_s, "work_s": compute_s})
 
 
-def _busy_station(demands: Demands, cell: Cell) -> tuple[Reason, float] | None:
-    """Return the station that limits a Celery cell and its tasks a second, unless that is its slots or cores."""
+def _busy_station(demands: Demands, cell: Cell) -> Observation | None:
+    """Return the station that limits a Celery cell and its tasks a second, unless that is its slots or cores.
+
+    Other load lengthens every task, so that beside it the station and its limit are not known.
+    """
     measured = demands(cell)
     if measured is None:
         return None
     station = bottleneck(measured.network(cell.slots))
     reason = STATION_REASONS.get(station.name)
-    return None if reason is None else (reason, station.limit_per_s)
+    if reason is None:
+        return None
+    if measured.other_load is not None:
+        return Observation("unknown", {"other_load": measured.other_load})
+    return Observation(reason, {"limit_per_s": station.limit_per_s})
 
 
 def _alone_s(run: Run, cell: Cell) -> float | None:

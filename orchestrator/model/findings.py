@@ -132,7 +132,7 @@ Reason: TypeAlias = Literal[
     "moving",  # fetching and storing a task's data takes longer than its work
     "cores",  # tasks take longer, because all slots share the cores with broker and orchestrator
     "overhead",  # what Celery adds to each task
-    "unknown",  # it is slower, and there are no hops that would say why
+    "unknown",  # it is slower, and there are no hops that would say why, or other load may be why
     "undecided",  # the verdict is inconclusive
     "invalid",  # outputs were wrong, tasks failed unequally, or every sample was disturbed
 ]

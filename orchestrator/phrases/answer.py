@@ -18,7 +18,7 @@ from orchestrator.model.findings import (
 )
 from orchestrator.model.runs import Cell, Run
 from orchestrator.phrases.cells import cell_name, more_tasks
-from orchestrator.phrases.numbers import TIMES, count, interval, level, listed, number, seconds
+from orchestrator.phrases.numbers import TIMES, count, interval, level, listed, number, percent, seconds
 from orchestrator.phrases.run import quota
 from orchestrator.phrases.verdicts import lacking, reason, unlike
 
@@ -130,7 +130,11 @@ REASONS: Final[Mapping[Reason, Callable[..., str]]] = {
     "overhead": lambda added_s, work_s: (
         f"a task holds a slot for {seconds(added_s)} beside {seconds(work_s)} of work"
     ),
-    "unknown": lambda: "what holds it back was not measured",
+    "unknown": lambda other_load=None: (
+        "what holds it back was not measured"
+        if other_load is None
+        else f"what holds it back is not known, because other processes took {percent(other_load)} of the processors"
+    ),
 }
 
 

@@ -182,12 +182,14 @@ def _predicted(match: _Match, elsewhere: bool) -> Cost:
     drawn, wider = _resampled_slots(measured, versus, elsewhere, least)
     name, limit_per_s = _limit(network, measured.tasks)
     limited = replace(unknown, limited_by=name, limit_per_s=limit_per_s)
-    if measured.other_load is not None and fewest == inf:
+    spread = bootstrapped(fewest, drawn, len(measured.rounds), wider=wider) if fewest < inf else None
+    reached = spread is not None and spread.high != inf
+    expected = fewest <= unknown.most_measured and not elsewhere
+    if measured.other_load is not None and not reached and not expected:
         return replace(unknown, other_load=measured.other_load)
     if fewest == inf and (not drawn or min(drawn) == inf):
         return replace(limited, kind="never")
-    spread = bootstrapped(fewest, drawn, len(measured.rounds), wider=wider) if fewest < inf else None
-    if spread is None or spread.high == inf or (fewest <= unknown.most_measured and not elsewhere):
+    if spread is None or not reached or expected:
         possible = replace(limited, possible_slots=min(each for each in (fewest, *drawn) if each < inf))
         return possible if elsewhere else _with_measured_ratio(match, possible)
     return replace(limited, kind="predicted", slots=replace(spread, low=spread.low and max(1.0, spread.low)))

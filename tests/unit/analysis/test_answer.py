@@ -9,7 +9,7 @@ from typing import get_args
 import pytest
 
 from orchestrator.analysis.analyse import analyse
-from orchestrator.model.environment import TaskOverhead
+from orchestrator.model.environment import Load, TaskOverhead
 from orchestrator.model.findings import Answer, Estimate, Reason, StageAnswer
 from orchestrator.model.runs import CellResult, Function, Run
 from orchestrator.phrases.answer import REASONS, because, elsewhere_sentence
@@ -112,6 +112,16 @@ def test_the_reason_follows_from_verdict_stations_and_hops(
     stage = stage_of(plain_result(SERIAL, 2.4), plain_result(THREADS, 1.2), celery)
     assert (stage.verdict.verdict, stage.because.kind) == (word, reason)
     assert because(stage)
+
+
+@pytest.mark.parametrize("station", STATIONS)
+def test_beside_other_load_no_station_is_said_to_limit_celery(station: str) -> None:
+    run = fleet_run(plain_result(SERIAL, 2.4), plain_result(THREADS, 1.2), STATIONS[station])
+    loaded = replace(run, loads=tuple(Load(number, other=0.4) for number in range(7)))
+    (stage,) = analyse(loaded).answer.stages
+    assert because(stage) == (
+        "what holds it back is not known, because other processes took 40 % of the processors"
+    )
 
 
 def test_every_reason_has_words() -> None:

@@ -5,6 +5,7 @@ import pytest
 
 from orchestrator.analysis.analyse import analyse
 from orchestrator.analysis.scaling.cost import Cost
+from orchestrator.model.environment import Load
 from orchestrator.model.findings import Estimate
 from orchestrator.model.runs import CellResult, Run
 from orchestrator.phrases.cost import cost_sentences
@@ -158,6 +159,18 @@ def test_the_cost_is_unknown_if_the_baseline_is_about_as_fast_as_the_limit() -> 
     run = fleet_run(plain_result(SERIAL, limit_s, factors=wild), *sweep((1,), cpu_s=0.099))
     assert cost_of(run, "best in-process").kind == "unknown"
     assert "or with no number of slots on this machine (COST, predicted): " in said(run)
+
+
+@pytest.mark.parametrize("factor", [1.0, 1.1], ids=["by no number of slots", "by some"])
+def test_beside_other_load_a_baseline_as_fast_as_the_limit_tells_no_limit(factor: float) -> None:
+    wild = (1.0, 1.3, 0.7, 1.2, 0.8, 1.15, 0.85)
+    run = fleet_run(plain_result(SERIAL, factor * 1.28, factors=wild), *sweep((1,), cpu_s=0.099))
+    assert " limit a batch of 24 tasks to about " in said(run)
+    loaded = replace(run, loads=tuple(Load(number, other=0.4) for number in range(7)))
+    assert said(loaded) == (
+        "This result cannot tell with how many slots Celery would be the fastest choice: other processes took 40 % of "
+        "the processors, which lengthens every task."
+    )
 
 
 def test_two_baselines_that_are_one_cell_have_one_cost() -> None:
