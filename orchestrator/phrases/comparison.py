@@ -113,14 +113,19 @@ def threshold(comparison: Comparison) -> str:
 
 
 def shift(comparison: Comparison) -> str | None:
-    """Return what all rows changed by together, which is the machine's doing rather than any row's."""
+    """Return what all rows changed by together, which is the machine's doing rather than any row's.
+
+    Latencies are not judged by it: in a run under load it is the reference loop's alone.
+    """
     if comparison.shift is None:
         return None
-    takes = f"everything takes {number(comparison.shift.point)} times as long as before"
+    what, counted = "everything", "changes are counted from there"
+    if comparison.latencies:
+        what, counted = "the reference loop", "the changes of latencies include it"
+    takes = f"{what} takes {number(comparison.shift.point)} times as long as before"
     if moved_together(comparison):
-        cause = "the machine or its load changed; changes are counted from there"
-        return f"{takes} ({_interval(comparison.shift)}): {cause}"
-    return f"{takes}; changes are counted from there"
+        return f"{takes} ({_interval(comparison.shift)}): the machine or its load changed; {counted}"
+    return f"{takes}; {counted}"
 
 
 def moved_together(comparison: Comparison) -> bool:

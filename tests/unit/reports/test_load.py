@@ -172,6 +172,18 @@ def test_compare_repeats_what_disturbed_an_open_loop_of_either_run():
     assert "the new run was disturbed: 3 samples disturbed" in text
 
 
+def test_a_slower_reference_loop_is_said_to_be_in_the_changes_of_latencies():
+    old = load_run()
+    slower = replace(old, loads=tuple(replace(each, reference_s=0.03) for each in old.loads), id="4567cdef")
+    old = replace(old, loads=tuple(replace(each, reference_s=0.02) for each in old.loads))
+    for report in COMPARISON_REPORTS.values():
+        text = report(compare(old, slower), old, slower)
+        assert "changes are counted from there" not in text
+    heading = " ".join(COMPARISON_REPORTS["terminal"](compare(old, slower), old, slower).split())
+    assert "The reference loop takes 1.50 times as long as before" in heading
+    assert "the machine or its load changed; the changes of latencies include it" in heading
+
+
 def test_runs_under_load_without_a_quantile_to_compare_are_refused_with_the_reason(tmp_path):
     path = str(tmp_path / "few.json")
     results.write(load_run(at_rate(THREADS, 4.0, 0.02, rounds=1)), tmp_path / "few.json")
