@@ -71,6 +71,7 @@ class LoadRow:
     failed: int
     lost: int
     unfinished: int  # withdrawn `DRAIN_S` after the last arrival
+    in_flight: int  # when Ctrl-C ended the sample
     achieved_per_s: float
     latency_s: Mapping[float, Estimate | None]
     needed_s: Mapping[float, float]
@@ -128,6 +129,12 @@ def load_row(result: CellResult, objective: Objective | None = None) -> LoadRow 
     relaxation_s = inf if grows else queue_relaxation_s([trace for _, trace in samples], result.cell)
     latency_s, needed_s = latency_quantiles(list(zip(times, durations_s, strict=True)), relaxation_s)
     largest = float(latencies.max(initial=0.0))
+    in_flight = [
+        trace.duration_s - each.planned[np.isinf(each.latency)]
+        for (sample, trace), each in zip(samples, times, strict=True)
+        if sample.interrupted
+    ]
+    waited_s = np.concatenate([np.empty(0), *in_flight])
     return LoadRow(
         cell=result.cell,
         rate_per_s=result.cell.rate_per_s,
@@ -137,7 +144,8 @@ def load_row(result: CellResult, objective: Objective | None = None) -> LoadRow 
         ended=sum(each.ok + each.failed for each, _ in samples),
         failed=sum(each.failed for each, _ in samples),
         lost=sum(each.lost for each, _ in samples),
-        unfinished=int(np.isinf(latencies).sum()),
+        unfinished=int(np.isinf(latencies).sum()) - len(waited_s),
+        in_flight=len(waited_s),
         achieved_per_s=fmean(_achieved_per_s(trace) for _, trace in samples),
         latency_s=MappingProxyType(latency_s),
         needed_s=MappingProxyType(needed_s),
@@ -147,7 +155,7 @@ def load_row(result: CellResult, objective: Objective | None = None) -> LoadRow 
         growth=growth,
         sustained=None if any(each.lost for each, _ in samples) else _sustained(growth),
         parts=_parts([each for each, _ in samples], times),
-        kept=None if objective is None else _kept(samples, latencies, objective),
+        kept=None if objective is None else _kept(samples, latencies, waited_s, objective),
         disturbances=tuple(each.disturbed for each, _ in samples if each.disturbed is not None),
     )
 
@@ -298,11 +306,17 @@ def _sustained(growth: Estimate | None) -> bool | None:
     return False if growth.low > 0 else None
 
 
-def _kept(samples: Sequence[tuple[Sample, Trace]], latencies: Floats, objective: Objective) -> bool | None:
-    """Whether a promise is kept; `None` if unknown. Tasks that were lost, failed or unfinished are within no time."""
+def _kept(
+    samples: Sequence[tuple[Sample, Trace]], latencies: Floats, waited_s: Floats, objective: Objective
+) -> bool | None:
+    """Whether a promise is kept; `None` if unknown. Tasks that were lost, failed or unfinished are within no time.
+
+    Tasks in flight at an interrupt, which had waited for `waited_s`, might yet have ended in time.
+    """
     lost = sum(trace.planned_us[number] >= 0 for _, trace in samples for number in trace.lost)
     failed = sum(each.failed for each, _ in samples)
-    late = int((latencies > objective.latency_s).sum())
+    open_ = int((waited_s <= objective.latency_s).sum())
+    late = int((latencies > objective.latency_s).sum()) - open_
     offered = len(latencies) + lost
     if offered < QUANTILES[objective.quantile]:
         return None
@@ -310,7 +324,7 @@ def _kept(samples: Sequence[tuple[Sample, Trace]], latencies: Floats, objective:
     if lost + max(late, failed) > allowed:
         return False
     # A trace does not tell which tasks failed, so some of the failed tasks may be late ones, too.
-    return True if lost + late + failed <= allowed else None
+    return True if lost + late + failed + open_ <= allowed else None
 
 
 def _achieved_per_s(trace: Trace) -> float:

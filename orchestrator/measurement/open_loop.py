@@ -20,12 +20,11 @@ from orchestrator.analysis.hops import mean_hops, service_times_s
 from orchestrator.analysis.load import DRAIN_S, WARMUP_S
 from orchestrator.inputs.workload import Expectation, verify
 from orchestrator.measurement.clock import Clock, SamplePosition, disordered
-from orchestrator.model.runs import ArrivalProcess, Sample, TaskFailure, Trace
+from orchestrator.model.runs import INTERRUPTED, ArrivalProcess, Sample, TaskFailure, Trace
 from orchestrator.strategies.arrivals import Arrivals
 from orchestrator.strategies.base import Strategy
 from worker.contract import Hops, Outcome, Task
 
-INTERRUPTED: Final = "interrupted, so it ended early"
 IDLE_S: Final = 0.005  # until the next arrival, in which progress may be shown without holding it up
 SHOW_EVERY_S: Final = 0.5  # seconds between two looks at the progress
 PROBE_TASKS: Final = 200  # released at once, to find out how fast the generator sends

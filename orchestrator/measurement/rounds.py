@@ -24,7 +24,7 @@ from orchestrator.inputs.provisioning import Inputs
 from orchestrator.measurement.clock import SamplePosition, all_kept, measure
 from orchestrator.measurement.function_process import ContainedRow
 from orchestrator.measurement.machine import LoadMeter, time_reference_loop
-from orchestrator.measurement.open_loop import INTERRUPTED, OpenLoop, arrival_times_s, sending_rate_per_s
+from orchestrator.measurement.open_loop import OpenLoop, arrival_times_s, sending_rate_per_s
 from orchestrator.measurement.rate_search import RateSearch
 from orchestrator.measurement.recorder import Recorder
 from orchestrator.model.environment import Load
@@ -261,7 +261,7 @@ class Rounds:
             loop = OpenLoop(strategy, tasks, expected, planned_s, plan.duration_s, show, matches)
             sample, failures = loop.measure(at)
         self._recorder.add(cell, sample, tuple(map(self._inputs.named, failures)))
-        if sample.disturbed == INTERRUPTED:
+        if sample.interrupted:
             raise KeyboardInterrupt
         return sample
 

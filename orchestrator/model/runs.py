@@ -47,6 +47,7 @@ SHOWN_QUANTILES = (0.5, 0.9, 0.95, 0.99)  # of the latency under load
 MAX_TRACED = 100_000  # tasks of one sample whose times a result file keeps
 WAITS = 0.5  # the share of its time that a function must wait for more slots than processors to be tried
 MAX_SERVICE_TIMES = 64  # kept a sample: of more tasks, the means of as many groups of equal size
+INTERRUPTED = "interrupted, so it ended early"  # what disturbed an open loop that Ctrl-C ended
 FUNCTION = "function"  # the stage of a user's function
 
 
@@ -214,6 +215,11 @@ class Sample:
     batches: PositiveCount = 1
     disturbed: Text | None = None
     trace: Trace | None = None
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether Ctrl-C ended it, so that nobody waited for the tasks in flight."""
+        return self.disturbed == INTERRUPTED
 
     @property
     def throughput_per_s(self) -> float:

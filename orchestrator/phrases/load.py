@@ -216,7 +216,12 @@ def _too_short(row: LoadRow) -> str:
 
 
 def _gone(row: LoadRow) -> list[str]:
-    tasks = {"failed": row.failed, "lost": row.lost, "unfinished when the sample ended": row.unfinished}
+    tasks = {
+        "failed": row.failed,
+        "lost": row.lost,
+        "unfinished when the sample ended": row.unfinished,
+        "in flight when it was interrupted": row.in_flight,
+    }
     return [f"{count(number, 'task')} {what}" for what, number in tasks.items() if number]
 
 
@@ -283,7 +288,9 @@ def _of_promise(rows: Sequence[LoadRow], objective: Objective) -> str:
     missed = [row for row in rows if row.kept is False]
     unknown = [row for row in rows if row.kept is None]
     few = [row.rate_per_s for row in unknown if row.offered < QUANTILES[objective.quantile]]
-    failed = [row.rate_per_s for row in unknown if row.offered >= QUANTILES[objective.quantile]]
+    enough = [row for row in unknown if row.offered >= QUANTILES[objective.quantile]]
+    cut = [row.rate_per_s for row in enough if row.in_flight]
+    failed = [row.rate_per_s for row in enough if not row.in_flight]
     parts = []
     if kept:
         parts.append(
@@ -295,6 +302,11 @@ def _of_promise(rows: Sequence[LoadRow], objective: Objective) -> str:
         )
     if few:
         parts.append(f"too few tasks arrived to judge {promise(objective)} at {_rates(few, ())}")
+    if cut:
+        parts.append(
+            f"whether it keeps {promise(objective)} at {_rates(cut, ())} is not known: the tasks in flight when it "
+            "was interrupted decide it, so run it again to the end"
+        )
     if failed:
         parts.append(
             f"whether it keeps {promise(objective)} at {_rates(failed, ())} depends on how many of the tasks that "

@@ -94,6 +94,8 @@ def _other_outcomes(before: LoadRow, after: LoadRow, false_alarms: float) -> boo
 
 def _word_without_figure(before: LoadRow, after: LoadRow, quantile: float) -> ChangeWord:
     """Return what became of a quantile of which a run has no figure: too many tasks were unfinished, or too few."""
+    if before.in_flight or after.in_flight:  # they were interrupted, not too slow
+        return "inconclusive"
     missed_before, missed = (each.unfinished > (1 - quantile) * each.offered for each in (before, after))
     if missed == missed_before:
         return "inconclusive"

@@ -8,6 +8,7 @@ import pytest
 from orchestrator.analysis.load import (
     BLOCKS,
     QUANTILES,
+    LoadRow,
     Times,
     backlog,
     backlog_growth,
@@ -182,6 +183,22 @@ def test_a_promise_is_kept_up_to_its_latency_and_missed_where_the_quantile_has_n
     assert load_row(measured).kept is None
     few = result(trace(planned[:100], [0.3] * 100))
     assert load_row(few, Objective(0.95, 0.2)).kept is None
+
+
+def test_tasks_in_flight_at_an_interrupt_leave_open_what_they_decide():
+    planned = every(0.01, begin_s=0.0)
+
+    def interrupted(late: int, in_flight: int, within_s: float) -> LoadRow:
+        latencies = [0.3] * late + [0.1] * (1000 - late - in_flight) + [None] * in_flight
+        cut = result(trace(planned, latencies), disturbed="interrupted, so it ended early")
+        return load_row(cut, Objective(0.95, within_s))
+
+    assert interrupted(late=40, in_flight=15, within_s=0.2).kept is None
+    assert interrupted(late=40, in_flight=10, within_s=0.2).kept is True
+    assert interrupted(late=51, in_flight=15, within_s=0.2).kept is False
+    assert interrupted(late=0, in_flight=100, within_s=0.2).kept is False  # the first had waited for 1 s
+    row = interrupted(late=0, in_flight=100, within_s=2.0)
+    assert (row.kept, row.in_flight, row.unfinished) == (None, 100, 0)
 
 
 def test_lost_and_failed_tasks_are_not_within_the_time_that_was_promised():

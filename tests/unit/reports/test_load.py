@@ -223,6 +223,23 @@ def test_a_promise_missed_by_lost_and_failed_tasks_says_so_beside_the_latency_of
     assert exit_code(run) == 1
 
 
+def test_an_interrupted_rate_is_neither_a_missed_promise_nor_a_regression():
+    planned_s = [number / 40 for number in range(400)]
+    ends = [0.02] * 370 + [None] * 30
+    why = "interrupted, so it ended early"
+    result = at_rate(THREADS, 40.0, 0.02)
+    cut = load_run(
+        replace(result, open_loops=(sample(trace(planned_s, ends), disturbed=why),)),
+        objective=Objective(0.95, 1),
+    )
+    (promised, *_, gone) = load_sentences(analyse(cut))
+    assert "whether it keeps p95 within 1.00 s at 40/s is not known: the tasks in flight" in promised
+    assert gone.endswith(": 30 tasks in flight when it was interrupted at 40/s")
+    assert headline(analyse(cut)).text == "No rate is known to keep p95 within 1.00 s"
+    for sides in ((load_run(result), cut), (cut, load_run(result))):
+        assert {each.change for each in compare(*sides).latencies} == {"inconclusive"}
+
+
 def test_a_promise_that_depends_on_which_tasks_failed_is_said_to_be_unknown():
     planned_s = [number / 40 for number in range(400)]
     late = sample(trace(planned_s, [0.09] * 15 + [0.02] * 385), failed=10)
