@@ -214,7 +214,7 @@ class Fleet:
         self.liveness.silence_s = dict.fromkeys(solo, self.settings.task_time_limit_s)
 
     def _recover(self, slots: int) -> None:
-        self.workers = self.recovery.recover(self.workers, slots)
+        self.workers = self.recovery.recover(self.workers, slots, self._pool)
         self._track_solo()
         self.liveness.track([worker.name for worker in self.workers])
         self.measure_clock_offsets()

@@ -15,6 +15,7 @@ from orchestrator.fleet.consumers import Consumers, TaskEvents
 from orchestrator.fleet.liveness import Liveness
 from orchestrator.fleet.run_queue import RunQueue
 from orchestrator.fleet.workers import WorkerInfo
+from orchestrator.model.runs import DEFAULT_POOL, Pool
 
 RECOVERY_S: Final = 30.0  # seconds a run waits for a broker or workers after it notices their loss
 SEARCH_S: Final = 2.0  # seconds one search for workers takes at most
@@ -82,40 +83,58 @@ class Recovery:
         active = self._liveness.active_tasks
         queue.discard(tag for task_id, tag in snapshot.fetched.items() if task_id not in active)
 
-    def recover(self, before: Sequence[WorkerInfo], slots: int) -> list[WorkerInfo]:
+    def recover(self, before: Sequence[WorkerInfo], slots: int, pool: Pool) -> list[WorkerInfo]:
         """Find the workers again, and take them all off the run's queue.
 
         Args:
             before: the workers before the loss.
-            slots: how many slots the run needs.
+            slots: how many slots the next batch needs.
+            pool: of the workers that have these slots.
 
         Raises:
             UnavailableError: too few came back in time, or one did not follow.
         """
-        found = self._wait_for_workers(len(before), slots)
+        found = self._wait_for_workers(len(before), slots, pool)
         names = {worker.name for worker in found}
         self._consumers.reset(names, {worker.name for worker in before} - names)
         self.is_needed, self._lost_at = False, None
         return [self._events.recognise(worker, before) for worker in found]
 
-    def _wait_for_workers(self, expected: int, slots: int) -> list[WorkerInfo]:
-        """Wait for all workers if we can restart them, else for enough of them for `slots`."""
+    def _wait_for_workers(self, before: int, slots: int, pool: Pool) -> list[WorkerInfo]:
+        """Wait for all workers if we can restart them, else for some of the pool that have exactly `slots` slots."""
         # One deadline for one loss: when it has passed, workers that stay away are looked for once, and not waited for.
         if self._lost_at is None:
             self._lost_at = time.monotonic()
         deadline = self._lost_at + RECOVERY_S
         missing = ", ".join(self._liveness.missing) or "a worker"
-        needed = slots if self.restart_workers is None else self.full_slots
+        expected: int | None = before
         while True:
             signals.check()
             self.check()
             left_s = deadline - time.monotonic()
             found = workers.find(self._app, min(SEARCH_S, left_s) if left_s > 0 else SEARCH_S, expected)
-            have = sum(worker.slots for worker in found)
-            if have >= needed:
+            lacks = self._lack(found, slots, pool)
+            if lacks is None:
                 return found
             if time.monotonic() >= deadline:
                 raise UnavailableError(
-                    f"{missing} was lost and did not come back within {RECOVERY_S:.0f} s: {have} of {needed} slots "
-                    "are left; start it again, or ask for fewer --slots"
+                    f"{missing} was lost and did not come back within {RECOVERY_S:.0f} s: {lacks}; start it again, or "
+                    "ask for fewer --slots"
                 )
+            if expected is not None and len(found) >= expected:
+                expected = None  # as many answer as before, but not the ones that are needed: listen for all
+
+    def _lack(self, found: Sequence[WorkerInfo], slots: int, pool: Pool) -> str | None:
+        """Return which slots are missing; `None` if the workers that were found can do the next batch."""
+        if self.restart_workers is not None:
+            have = sum(worker.slots for worker in found)
+            return None if have >= self.full_slots else f"{have} of {self.full_slots} slots are left"
+        try:
+            workers.choose(found, slots, pool)
+        except UnavailableError:
+            have = sum(worker.slots for worker in found if worker.pool == pool)
+            if have < slots:
+                where = "" if pool == DEFAULT_POOL else f" in pool {pool}"
+                return f"{have} of {slots} slots are left{where}"
+            return f"no workers that are left add up to {slots} slots"
+        return None
