@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Final
 
 from orchestrator.analysis.queueing.service_demands import Bounds
@@ -143,23 +144,33 @@ def curve_sentences(curves: Sequence[ScalingCurve]) -> tuple[str, ...]:
     celery = [curve for curve in curves if curve.cell.distributed]
     sentences = [gains_sentence(curves)] if curves else []
     for curve in celery:
-        name = f"{cell_name(curve.cell, 'prose')}: " if len(celery) > 1 else ""
+        name = f"{_name(curve)}: " if len(celery) > 1 else ""
         sentences.append(f"{name}{law_sentence(curve.law)}")
         sentences += [] if curve.bounds is None else [f"{name}{bounds_sentence(curve.bounds)}"]
     return tuple(sentences)
 
 
 def gains_sentence(curves: Sequence[ScalingCurve]) -> str:
-    """Say how much each cell of a stage gained from its fewest slots to its most, the highest gain first."""
+    """Say how much each cell of a stage gained from its fewest slots to its most, the highest gain first.
+
+    A curve between other numbers of slots than the first and the last of all says its own.
+    """
+    ends = min(each.points[0].slots for each in curves), max(each.points[-1].slots for each in curves)
     gains = []
     for curve in sorted(curves, key=_gain, reverse=True):
+        first, last = curve.points[0].slots, curve.points[-1].slots
+        within = "" if (first, last) == ends else f" from {count(first, 'slot')} to {last}"
         most = curve.points[-1].throughput_per_s.point
         gains.append(
-            f"{cell_name(curve.cell, 'prose')} {verb(curve.cell, 'does', 'do')} {number(_gain(curve))} times as much "
+            f"{_name(curve)} {verb(curve.cell, 'does', 'do')} {number(_gain(curve))} times as much{within} "
             f"({number(most)} tasks/s)"
         )
-    first, last = curves[0].points[0].slots, curves[0].points[-1].slots
+    first, last = ends
     return f"from {count(first, 'slot')} to {last} ({number(last / first)} times as much at best): {'; '.join(gains)}."
+
+
+def _name(curve: ScalingCurve) -> str:
+    return cell_name(replace(curve.cell, slots=1), "prose")  # one slot is not named
 
 
 def _gain(curve: ScalingCurve) -> float:

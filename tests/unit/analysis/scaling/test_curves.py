@@ -9,7 +9,7 @@ from orchestrator.analysis.scaling.curves import servable_slots
 from orchestrator.analysis.scaling.usl import Refusal, Scalability
 from orchestrator.model.environment import Load, Worker
 from orchestrator.phrases.recommendations import conclusions
-from orchestrator.phrases.scaling import bounds_sentence, curve_sentences, law_sentence
+from orchestrator.phrases.scaling import bounds_sentence, curve_sentences, gains_sentence, law_sentence
 from tests.unit.analysis.made_fleets import (
     CELERY,
     ELSEWHERE,
@@ -85,6 +85,19 @@ def test_sentences_name_the_current_limit_and_the_next() -> None:
         "from 1 slot to 4 (4.00 times as much at best): Celery with session (redis, chunk 1) does 3.9"
     )
     assert (law, limit) == (law_sentence(curve.law), text)
+
+
+def test_a_curve_between_other_numbers_of_slots_says_which() -> None:
+    threads = [plain_result(replace(THREADS, slots=n), 2.4 / n) for n in (2, 4)]
+    celery = [celery_result(n) for n in (1, 2, 8)]
+    for results in ([*threads, *celery], [*celery, *threads]):
+        assert gains_sentence(analyse(fleet_run(*results)).scaling.curves) == (
+            "from 1 slot to 8 (8.00 times as much at best): Celery with session (redis, chunk 1) does 7.79 times as "
+            "much (74.2 tasks/s); threads with session do 2.00 times as much from 2 slots to 4 (40.0 tasks/s)."
+        )
+    assert gains_sentence(analyse(fleet_run(*threads)).scaling.curves) == (
+        "from 2 slots to 4 (2.00 times as much at best): threads with session do 2.00 times as much (40.0 tasks/s)."
+    )
 
 
 def test_with_several_celery_curves_each_law_names_its_cell() -> None:
