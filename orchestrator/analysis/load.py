@@ -24,7 +24,16 @@ from orchestrator.analysis.stats.bootstrap import RESAMPLES, SEED
 from orchestrator.analysis.stats.intervals import ASKED_LEVEL
 from orchestrator.analysis.stats.student_t import quantile as student_quantile
 from orchestrator.model.findings import Estimate
-from orchestrator.model.runs import SHOWN_QUANTILES, Cell, CellResult, Objective, Run, Sample, Trace
+from orchestrator.model.runs import (
+    MAX_TRACED,
+    SHOWN_QUANTILES,
+    Cell,
+    CellResult,
+    Objective,
+    Run,
+    Sample,
+    Trace,
+)
 
 Floats: TypeAlias = NDArray[np.float64]
 
@@ -43,6 +52,12 @@ GROWTH_MARGIN: Final = 0.05  # of the tasks that arrive; a backlog that grows mo
 
 WARMUP_S: Final = 2.0  # seconds at the start of a sample whose tasks do not count
 DRAIN_S: Final = 5.0  # seconds after the last arrival in which outputs still count
+
+MAX_TASKS: Final = (
+    1_000_000  # of all samples: their times are kept, and must fit into memory and the result file
+)
+# Of a sample, on average: Poisson arrivals vary, and a search rounds its rates.
+MOST_ARRIVALS: Final = int(MAX_TRACED - 7 * MAX_TRACED**0.5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +122,11 @@ class Times:
         counts[list(trace.lost)] = False
         planned = planned[counts]
         return cls(planned, ended[counts] - planned, sent[counts] - planned)
+
+
+def most_per_s(duration_s: float) -> float:
+    """Return the largest arrival rate at which a result keeps every task of a sample."""
+    return MOST_ARRIVALS / (duration_s + WARMUP_S)
 
 
 def load_rows(run: Run) -> tuple[LoadRow, ...]:

@@ -15,7 +15,7 @@ from statistics import median
 from typing import Final, Protocol
 
 from orchestrator import signals
-from orchestrator.analysis.load import FEWEST_TASKS, QUANTILES, load_row
+from orchestrator.analysis.load import FEWEST_TASKS, MAX_TASKS, QUANTILES, load_row, most_per_s
 from orchestrator.analysis.scaling.granularity import nearest
 from orchestrator.analysis.stats.intervals import VERDICT_ROUNDS
 from orchestrator.analysis.verdicts.stopping import enough
@@ -33,7 +33,6 @@ from orchestrator.phrases.cells import cell_name
 from orchestrator.phrases.load import open_loop_progress, search_cut_short
 from orchestrator.phrases.numbers import per_second
 from orchestrator.phrases.schedule import schedule_sentence
-from orchestrator.planning.load import MAX_TASKS, most_per_s
 from orchestrator.planning.schedule import Limits, schedule
 from orchestrator.strategies.base import Strategy
 from worker.contract import Task

@@ -8,7 +8,7 @@ from math import ceil
 from typing import Final
 
 from orchestrator.analysis.analyse import Findings
-from orchestrator.analysis.load import GROWTH_MARGIN, QUANTILES, WARMUP_S, LoadRow
+from orchestrator.analysis.load import GROWTH_MARGIN, MAX_TASKS, QUANTILES, WARMUP_S, LoadRow, most_per_s
 from orchestrator.model.findings import Estimate
 from orchestrator.model.runs import FUNCTION, Cell, Objective, Run
 from orchestrator.phrases.cells import PROPER_NAMES, cell_name
@@ -199,20 +199,26 @@ def load_sentences(findings: Findings) -> list[str]:
         if objective is not None:
             sentences.append(f"{name}: {_of_promise(rows, objective)}")
         sentences.append(f"{name}: {_of_backlog(rows)}")
-        sentences += [f"{name}: {_too_short(row)}" for row in rows if row.needed_s]
+        sentences += [f"{name}: {_too_short(row, findings.run)}" for row in rows if row.needed_s]
         gone = [f"{listed(each)} at {per_second(row.rate_per_s)}" for row in rows if (each := _gone(row))]
         if gone:
             sentences.append(f"{name}: {listed(gone)}")
     return sentences
 
 
-def _too_short(row: LoadRow) -> str:
-    """Return which quantiles have no interval, and the `--duration` that would give each of them one."""
-    needed = [
-        f"{quantile_name(q)} (--duration {10 * ceil(duration_s / 10)})"
-        for q, duration_s in row.needed_s.items()
-    ]
+def _too_short(row: LoadRow, run: Run) -> str:
+    """Return which quantiles have no interval, and what would give each of them one."""
+    needed = [f"{quantile_name(q)} ({_longer(duration_s, run)})" for q, duration_s in row.needed_s.items()]
     return f"at {per_second(row.rate_per_s)} the samples are too short for an interval of {listed(needed)}"
+
+
+def _longer(duration_s: float, run: Run) -> str:
+    """Return the `--duration` to choose for a run, or what to choose where a result cannot keep so many tasks."""
+    tens = 10 * ceil(duration_s / 10)
+    rates = [cell.rate_per_s for cell in run.plan.cells if cell.rate_per_s is not None]
+    tasks = run.plan.rounds * sum(rates) * (tens + WARMUP_S)
+    kept = max(rates) <= most_per_s(tens) and tasks <= MAX_TASKS
+    return f"--duration {tens}" if kept else "more --rounds, or fewer or lower --rate"
 
 
 def _gone(row: LoadRow) -> list[str]:
@@ -334,10 +340,14 @@ def _of_backlog(rows: Sequence[LoadRow]) -> str:
         parts.append(f"sustains {_rates(rates[True], rates[False] + rates[None])}")
     if rates[False]:
         parts.append(f"does not sustain {_rates(rates[False], ())}")
-    if rates[None]:
+    lost = [row.rate_per_s for row in rows if row.sustained is None and row.lost]
+    few = [row.rate_per_s for row in rows if row.sustained is None and not row.lost]
+    if lost:
         parts.append(
-            f"more data would tell whether it sustains {_rates(rates[None], ())}: use a longer --duration"
+            f"whether it sustains {_rates(lost, ())} is not known, because tasks were lost: find out what broke"
         )
+    if few:
+        parts.append(f"more data would tell whether it sustains {_rates(few, ())}: use a longer --duration")
     growing = next((row for row in rows if row.sustained is False and row.growth is not None), None)
     if growing is not None and growing.growth is not None:
         done = number(growing.achieved_per_s)

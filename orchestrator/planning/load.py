@@ -7,25 +7,22 @@ from dataclasses import replace
 from math import ceil, isfinite
 from typing import Final
 
-from orchestrator.analysis.load import FEWEST_TASKS, QUANTILES, WARMUP_S
+from orchestrator.analysis.load import (
+    FEWEST_TASKS,
+    MAX_TASKS,
+    MOST_ARRIVALS,
+    QUANTILES,
+    WARMUP_S,
+    most_per_s,
+)
 from orchestrator.errors import UsageError
-from orchestrator.model.runs import MAX_TRACED, Cell, Objective
+from orchestrator.model.runs import Cell, Objective
 from orchestrator.planning.cells import Layout, cells_of
 from orchestrator.planning.options import AUTO, Options
 from orchestrator.planning.sweeps import with_defaults
 from orchestrator.strategies import STRATEGIES
 
 MAX_RATE: Final = 1e6  # tasks a second
-MAX_TASKS: Final = (
-    1_000_000  # of all samples: their times are kept, and must fit into memory and the result file
-)
-# Of a sample, on average: Poisson arrivals vary, and a search rounds its rates.
-MOST_ARRIVALS: Final = int(MAX_TRACED - 7 * MAX_TRACED**0.5)
-
-
-def most_per_s(duration_s: float) -> float:
-    """Return the largest arrival rate at which a result keeps every task of a sample."""
-    return MOST_ARRIVALS / (duration_s + WARMUP_S)
 
 
 def load_layout(options: Options, slots: int) -> Layout:

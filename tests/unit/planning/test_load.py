@@ -2,10 +2,11 @@ from __future__ import annotations
 
 import pytest
 
+from orchestrator.analysis.load import most_per_s
 from orchestrator.errors import UsageError
 from orchestrator.measurement.open_loop import arrival_times_s
 from orchestrator.model.runs import MAX_TRACED, Objective
-from orchestrator.planning.load import most_per_s, objective_of, rates_of
+from orchestrator.planning.load import objective_of, rates_of
 from orchestrator.planning.options import Options
 from tests.unit.planning.planned import planned
 

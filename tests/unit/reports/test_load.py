@@ -90,6 +90,9 @@ def test_lost_tasks_and_disturbances_are_said_and_leave_the_latency_of_the_other
     text = REPORTS["terminal"](run, analyse(run))
     assert "9 tasks lost" not in text.split("\n", maxsplit=1)[0]
     assert "27 tasks lost at 40/s" in text
+    said = " ".join(text.split())
+    assert "whether it sustains 40/s is not known, because tasks were lost: find out what broke" in said
+    assert "more data" not in said
     assert exit_code(run) == 1
     (row,) = analyse(run).load
     assert row.latency_s[0.95] is not None
@@ -276,3 +279,14 @@ def test_samples_too_short_for_an_interval_are_told_with_the_duration_that_would
         in " ".join(load_sentences(findings))
     )
     assert all(each is None or each.low is None for each in findings.load[0].latency_s.values())
+
+
+def test_no_duration_is_named_whose_tasks_a_result_cannot_keep():
+    result = at_rate(THREADS, 400.0, 0.1)
+    nearly_full = tuple(
+        replace(each, trace=replace(each.trace, service_us=(4_950,) * len(each.trace.planned_us)))
+        for each in result.open_loops
+    )
+    sentences = " ".join(load_sentences(analyse(load_run(replace(result, open_loops=nearly_full)))))
+    assert "p50 (more --rounds, or fewer or lower --rate)" in sentences
+    assert "--duration" not in sentences
