@@ -17,13 +17,15 @@ from worker import celery_patches, functions
 from worker.access_errors import find_access_error
 from worker.allocator import collect_rarely, keep_freed_memory
 from worker.payloads.redis import ANSWER_S
+from worker.redaction import escape_control, mask_credentials, redact
+from worker.server_url import is_redis_url
 from worker.settings import Settings, SettingsError, settings
 
 PREFIX: Final = "breakeven"  # of the name of every queue, task and key of ours
 HEALTH_CHECK_S: Final = 10  # seconds between a worker's checks of its connections to the broker
 # Variables that a worker sets itself for its slot processes (celery/app/log.py)
 OF_CELERY: Final = frozenset(f"CELERY_LOG_{name}" for name in ("LEVEL", "FILE", "REDIRECT", "REDIRECT_LEVEL"))
-INVALID_SETTING, ACCESS_DENIED = 2, 3  # exit codes
+NOT_PREPARED, INVALID_SETTING, ACCESS_DENIED = 1, 2, 3  # exit codes
 
 
 def make_app(config: Settings) -> Celery:
@@ -138,6 +140,15 @@ app = _configured_app()
 
 @worker_init.connect
 def _prepare_worker(**_: Any) -> None:
+    """Prepare this worker, or end it: Celery only logs what a receiver raises, and would serve as it is."""
+    try:
+        _check_and_tune()
+    except Exception as error:
+        text = escape_control(redact(f"{type(error).__name__}: {error}"))
+        raise _exit(f"this worker cannot be prepared, so it does not serve ({text})", NOT_PREPARED) from error
+
+
+def _check_and_tune() -> None:
     """Check access and set what every slot inherits, before the pool forks."""
     if others := sorted(name for name in os.environ if name.startswith("CELERY_") and name not in OF_CELERY):
         raise _exit(
@@ -145,11 +156,25 @@ def _prepare_worker(**_: Any) -> None:
             "set some of them); unset them, or start it with 'python -m worker', which leaves them out",
             INVALID_SETTING,
         )
+    for name, url in (("BROKER_URL", settings().broker_url), ("PAYLOAD_URL", settings().payload_store_url)):
+        if not is_redis_url(url):
+            raise _exit(
+                f"BREAKEVEN_{name}={mask_credentials(url)} is not the URL of a Redis; write redis://host:6379/0",
+                INVALID_SETTING,
+            )
     reason = find_access_error(settings())
     if reason is not None:
         raise _exit(reason, ACCESS_DENIED)
     if settings().functions:
-        functions.enter_folder()
+        try:
+            functions.enter_folder()
+        except OSError as error:
+            raise _exit(
+                "functions run in the first folder of BREAKEVEN_FUNCTION_PATH, "
+                f"{escape_control(error.filename or '.')}, which cannot be entered ({error.strerror}); "
+                "name a folder that exists",
+                INVALID_SETTING,
+            ) from None
         functions.descriptions()
         app.set_current()  # a module of the user's may have made an application of its own
     # Celery's own tasks, such as celery.map and celery.chord, call any other task with any arguments.

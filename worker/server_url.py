@@ -57,3 +57,12 @@ def canonical_url(url: str) -> str:
         number = f"?virtual_host={database}" if database not in ("", "0") else ""
         return f"redis+socket://{parts.netloc}{parts.path}{number}"
     return f"{parts.scheme}://{parts.netloc}{f'/{database}' if given else parts.path}"
+
+
+def is_redis_url(url: str) -> bool:
+    """Return whether `url` is the URL of a Redis."""
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in SCHEMES and bool(parts.hostname or parts.path) and (parts.port or 1) > 0
+    except ValueError:
+        return False

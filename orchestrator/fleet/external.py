@@ -6,7 +6,6 @@ import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
-from urllib.parse import urlsplit
 
 import redis
 
@@ -19,7 +18,7 @@ from orchestrator.model.environment import Broker
 from worker.access_errors import CLUSTER, READ_ONLY, access_error
 from worker.payloads.redis import connect
 from worker.redaction import escape_control, mask_credentials
-from worker.server_url import SCHEMES
+from worker.server_url import is_redis_url
 from worker.settings import Settings, SettingsError, read_settings
 
 FIND_S: Final = 10.0  # seconds the first worker may take to answer
@@ -165,12 +164,7 @@ def _unreachable(what: str, url: str, error: Exception, settings: Settings) -> s
 
 def check_url(url: str, what: str = "broker") -> None:
     """Raise `UsageError` unless `url` is the URL of a Redis."""
-    try:
-        parts = urlsplit(url)
-        valid = parts.scheme in SCHEMES and bool(parts.hostname or parts.path) and (parts.port or 1) > 0
-    except ValueError:
-        valid = False
-    if not valid:
+    if not is_redis_url(url):
         raise UsageError(
             f"{what} {mask_credentials(url)!r} is not the URL of a Redis; write redis://host:6379/0"
         )
