@@ -30,6 +30,7 @@ from orchestrator.planning.options import (
 )
 from orchestrator.strategies import STRATEGIES, StrategyKind
 from worker.functions import NAME
+from worker.payloads import TRANSPORTS
 from worker.redaction import redact_url
 from worker.stages import DEFAULT_STAGES, STAGES
 
@@ -58,6 +59,7 @@ def check(options: Options) -> Source:
         sweeps.points_of(options)
     chosen = options if options.command == RUN else sweeps.with_defaults(options)
     _check_kernels(chosen)
+    _check_data(options)
     if next(cells.cells_of(chosen, 1), None) is None:
         raise UsageError(
             "nothing is left to compare: no chosen strategy can run a chosen kernel; see 'orchestrator list'"
@@ -235,6 +237,19 @@ def _check_kernels(options: Options) -> None:
         if name not in theirs:
             have, they = ("has", "it has") if len(stages) == 1 else ("have", "they have")
             raise UsageError(f"{', '.join(stages)} {have} no kernel {name}; {they} {', '.join(theirs)}")
+
+
+def _check_data(options: Options) -> None:
+    transports = [name for name in options.transports if name in TRANSPORTS]
+    if (
+        set(options.data) == {"resident"}
+        and transports
+        and not any(TRANSPORTS[name].stores for name in transports)
+    ):
+        raise UsageError(
+            f"--data resident keeps payloads in a store, and --transport {transports[0]} has none; add --transport "
+            "redis or files, or leave one of the two out"
+        )
 
 
 def _check_source(options: Options) -> None:
