@@ -33,8 +33,7 @@ MEANING: Final = (
 LATENCY_MEANING: Final = (
     "The change is that of a quantile of the latency at an arrival rate, by the blocks of time of both runs. "
     "Same means that no change was found; inconclusive, that one is likely but not sure, or that a run has no figure. "
-    "A run that left more tasks unfinished than a quantile allows counts as slower than one that has the figure. "
-    "Invalid means that a run gave wrong or repeated outputs, lost more tasks than before, or failed another share."
+    "A run that left more tasks unfinished than a quantile allows counts as slower than one that has the figure."
 )
 
 BATCH_OPTIONS: Final = {"images": "--images", "inputs": "--batch"}  # what sets them, in place of the budget
@@ -42,6 +41,7 @@ BATCH_OPTIONS: Final = {"images": "--images", "inputs": "--batch"}  # what sets 
 OBSTACLES: Final[Mapping[str, Callable[..., str]]] = {
     "incorrect": lambda which: f"lost or repeated tasks, or gave wrong outputs, in the {which} run",
     "nothing completed": lambda which: f"completed no task in the {which} run",
+    "more lost": lambda: "lost more tasks in the new run",
     "unequal failures": lambda: "did not fail the same share of tasks in both",
 }
 
@@ -179,6 +179,14 @@ def reason(change: Change, comparison: Comparison) -> str:
     text = f"{cell_name(change.cell, 'prose')} {_reason(change, comparison)}"
     differences = _listed(comparison.differences, "; ")
     return f"{text} (across: {differences})" if differences else text
+
+
+def invalid_latencies(comparison: Comparison) -> list[str]:
+    """Return why latencies are invalid, a line each cell: `function: threads 40/s did not fail ...`."""
+    found = {each.cell: each.obstacle for each in comparison.latencies if each.obstacle is not None}
+    return [
+        f"{cell.subject}: {label(cell)} {OBSTACLES[why.kind](**why.figures)}" for cell, why in found.items()
+    ]
 
 
 def change(ratio: Estimate | None) -> str:

@@ -328,8 +328,8 @@ def _with_latency(row: LoadRow, objective: Objective) -> str:
     within = interval(latency, seconds, " to ")
     others = ""
     if row.kept is False and latency.point <= objective.latency_s:
-        gone = row.lost + row.failed
-        others = f", but {gone:,} of {count(row.offered, 'task')} were lost or failed"
+        what = " or ".join(["were lost"] * bool(row.lost) + ["failed"] * bool(row.failed))
+        others = f", but {row.lost + row.failed:,} of {count(row.offered, 'task')} {what}"
     return f"{per_second(row.rate_per_s)} ({seconds(latency.point)}{f', {within}' if within else ''}{others})"
 
 

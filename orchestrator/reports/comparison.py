@@ -130,6 +130,10 @@ def _changed(comparison: Comparison) -> list[RenderableType]:
         for each in comparison.changes
         if each.change == "invalid"
     ]
+    invalid += [
+        Text.assemble(("invalid", COLOURS["invalid"]), f": {words.marked(comparison, line)}")
+        for line in words.invalid_latencies(comparison)
+    ]
     return [*([changed] if changed.rows else []), *invalid]
 
 
@@ -217,6 +221,7 @@ def render_markdown(comparison: Comparison, old: Run, new: Run) -> str:
     invalid = [each for each in ordered if each.change == "invalid"]
     lines += _items([f"{each.cell.stage}: {words.reason(each, comparison)}" for each in invalid])
     lines += _latency_rows(comparison)
+    lines += _items([words.marked(comparison, line) for line in words.invalid_latencies(comparison)])
     folded = [row for each, row in rows.items() if each.change in FOLDED]
     if folded:  # GitHub needs the blank line to see the table
         summary = f"<details><summary>{len(folded)} without a significant change</summary>"

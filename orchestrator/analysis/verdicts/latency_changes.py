@@ -15,7 +15,7 @@ from orchestrator.analysis.stats.intervals import ASKED_LEVEL
 from orchestrator.analysis.stats.student_t import quantile as student_quantile
 from orchestrator.analysis.stats.student_t import two_sided_p
 from orchestrator.analysis.verdicts.common_shift import holm
-from orchestrator.model.findings import ChangeWord, Estimate
+from orchestrator.model.findings import ChangeWord, Estimate, Observation
 from orchestrator.model.runs import Cell, CellResult, Run
 
 JUDGED: Final = (0.95, 0.99)
@@ -36,6 +36,7 @@ class LatencyChange:
     new: Estimate | None
     ratio: Estimate | None = None
     p_value: float | None = None
+    obstacle: Observation | None = None  # why it is invalid
 
 
 def latency_changes(old: Run, new: Run, margin: float, false_alarms: float) -> tuple[LatencyChange, ...]:
@@ -63,18 +64,21 @@ def _ratios(old: CellResult, new: CellResult, false_alarms: float) -> list[Laten
     assert before is not None and after is not None  # noqa: S101, PT018 - both have samples
     # Different seeds, or both runs would draw the same blocks.
     drawn = [resampled_latencies(_times(each), seed) for each, seed in ((old, SEED), (new, SEED + 1))]
-    invalid = not (old.correct and new.correct) or _other_outcomes(before, after, false_alarms)
+    obstacle = _obstacle(old, new, before, after, false_alarms)
     freedom = BLOCKS - 1
     changes = []
     for quantile in JUDGED:
         a, b = before.latency_s[quantile], after.latency_s[quantile]
         if a is None and b is None:
             continue
-        word: ChangeWord = "invalid" if invalid else _word_without_figure(before, after, quantile)
+        if obstacle is not None:
+            changes.append(LatencyChange(old.cell, quantile, "invalid", a, b, obstacle=obstacle))
+            continue
+        word = _word_without_figure(before, after, quantile)
         change = LatencyChange(old.cell, quantile, word, a, b)
         # Draws are infinite where nearly too many tasks were unfinished for a figure.
         known = all(np.isfinite(each[quantile]).all() for each in drawn)
-        if a is not None and b is not None and known and not invalid:
+        if a is not None and b is not None and known:
             logarithms = [np.log(each[quantile]) for each in drawn]
             error = sqrt(sum(float(np.var(each)) for each in logarithms)) or 1e-12
             ratio = log(b.point / a.point)
@@ -86,10 +90,17 @@ def _ratios(old: CellResult, new: CellResult, false_alarms: float) -> list[Laten
     return changes
 
 
-def _other_outcomes(before: LoadRow, after: LoadRow, false_alarms: float) -> bool:
-    """Whether more tasks were lost, or another share of those that ended failed: the latencies are of other tasks."""
+def _obstacle(
+    old: CellResult, new: CellResult, before: LoadRow, after: LoadRow, false_alarms: float
+) -> Observation | None:
+    """Return why the latencies are not of the same work, rightly done; `None` if they are."""
+    for result, which in ((old, "old"), (new, "new")):
+        if not result.correct:
+            return Observation("incorrect", {"which": which})
+    if after.lost > before.lost:
+        return Observation("more lost")
     failed = equal_shares_p(before.failed, before.ended, after.failed, after.ended)
-    return after.lost > before.lost or failed <= false_alarms
+    return Observation("unequal failures") if failed <= false_alarms else None
 
 
 def _word_without_figure(before: LoadRow, after: LoadRow, quantile: float) -> ChangeWord:

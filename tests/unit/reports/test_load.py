@@ -150,8 +150,16 @@ def test_a_run_that_no_longer_keeps_up_is_a_regression_though_it_has_no_figure()
     assert not compare(late, late).regression
 
 
-@pytest.mark.parametrize("counts", [{"wrong": 1}, {"duplicated": 1}, {"failed": 40, "ok": 360}])
-def test_a_faster_run_with_wrong_repeated_or_more_failed_outputs_is_invalid(counts):
+@pytest.mark.parametrize(
+    ("counts", "why"),
+    [
+        ({"wrong": 1}, "lost or repeated tasks, or gave wrong outputs, in the new run"),
+        ({"duplicated": 1}, "lost or repeated tasks, or gave wrong outputs, in the new run"),
+        ({"lost": 1}, "lost more tasks in the new run"),
+        ({"failed": 40, "ok": 360}, "did not fail the same share of tasks in both"),
+    ],
+)
+def test_a_faster_run_with_wrong_repeated_lost_or_more_failed_outputs_is_invalid(counts, why):
     faster = at_rate(THREADS, 40.0, 0.01)
     faulty = load_run(
         replace(faster, open_loops=tuple(replace(each, **counts) for each in faster.open_loops))
@@ -159,7 +167,9 @@ def test_a_faster_run_with_wrong_repeated_or_more_failed_outputs_is_invalid(coun
     compared = compare(load_run(), faulty)
     assert {(each.change, each.ratio) for each in compared.latencies} == {("invalid", None)}
     assert compared.regression
-    assert "Invalid means" in COMPARISON_REPORTS["terminal"](compared, load_run(), faulty)
+    for name in ("terminal", "markdown"):
+        text = " ".join(COMPARISON_REPORTS[name](compared, load_run(), faulty).split())
+        assert f"grayscale: threads 40/s {why}" in text
 
 
 def test_samples_that_end_at_other_tasks_fail_nearly_the_same_share_which_is_no_difference():
