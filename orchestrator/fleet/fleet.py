@@ -20,7 +20,7 @@ from kombu import Exchange, Queue
 
 from orchestrator.errors import UnavailableError
 from orchestrator.fleet import workers
-from orchestrator.fleet.cleanup import delete_run
+from orchestrator.fleet.cleanup import delete_files, delete_run
 from orchestrator.fleet.clock_offset import measure_offset
 from orchestrator.fleet.connections import CONNECTION_ERRORS, close_sockets
 from orchestrator.fleet.consumers import Consumers, TaskEvents
@@ -282,6 +282,7 @@ class Fleet:
                 self._consumers.cancel(deadline)
             self._events.restore(self.workers, deadline)
             delete_run(self.run_queue, self.settings, self.run_id)
+            delete_files(self.settings, self.run_id)
             self.is_cleaned_up = True
         self.run_queue.close()
         self.app.close()

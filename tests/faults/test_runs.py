@@ -113,9 +113,11 @@ def test_a_signal_ends_a_run_with_its_embedded_workers(tmp_path, private, number
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_a_run_that_is_ended_leaves_nothing_on_an_external_broker(
-    broker: OwnBroker, tmp_path, private, number
+    broker: OwnBroker, tmp_path, private, number, monkeypatch
 ):
-    run = Started(tmp_path, *ROUNDS, "--broker", broker.url())
+    monkeypatch.setenv("BREAKEVEN_PAYLOAD_DIR", broker.settings().payload_dir)
+    files = ("--transport", "files", "--data", "resident", "--data", "local")
+    run = Started(tmp_path, *ROUNDS, *files, "--broker", broker.url())
     run.wait_for_a_sample()
     family = run.children()
     run.process.send_signal(number)
