@@ -73,6 +73,8 @@ def origin(
         port=port,
     )
     paths = tuple(server.set)
+    if not paths:
+        raise UnavailableError(f"--directory {folder} holds no pictures; put some directly into it")
     if sys.stderr.isatty():
         typer.echo(f"{'making' if folder is None else 'reading'} {len(paths)} images ...", err=True)
     serve(server, lambda url: typer.echo(_offered(url, paths, folder)))

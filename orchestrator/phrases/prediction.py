@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from shlex import quote
 from typing import Final
 
 from orchestrator.analysis.queueing.open_loop import MOST_BUSY, LatencyPrediction, LatencyPredictions
 from orchestrator.analysis.queueing.prediction import Prediction, StagePrediction, round_trips
 from orchestrator.analysis.queueing.service_demands import CellDemands
 from orchestrator.model.findings import Estimate
-from orchestrator.model.runs import FUNCTION, Cell
+from orchestrator.model.runs import FUNCTION, Cell, Plan
 from orchestrator.phrases.cells import cell_name
 from orchestrator.phrases.load import promise
 from orchestrator.phrases.numbers import (
@@ -138,8 +139,8 @@ def fewest_sentences(found: LatencyPredictions) -> Iterator[str]:
                 f"{promise(found.objective)}: "
                 f"{with_interval(latency, seconds)}, {level(latency)} interval. Beyond {number(row.breaks_at_per_s)} "
                 f"tasks/s {station_name(row.limited_by.name, row.publishing_share)} cannot keep up. To confirm: "
-                f"orchestrator load {_of_cell(found.cell)} --slots {fewest} --rate {rate:g} "
-                f"--objective p{100 * quantile:.0f}={found.objective.latency_s:g}"
+                f"orchestrator load {_of_work(found.plan, found.cell)} --strategy celery --slots {fewest} "
+                f"--rate {rate:g} --objective p{100 * quantile:.0f}={found.objective.latency_s:g}"
             )
 
 
@@ -155,9 +156,21 @@ def refused_sentences(found: LatencyPredictions) -> Iterator[str]:
         )
 
 
-def _of_cell(cell: Cell) -> str:
+def _of_work(plan: Plan, cell: Cell) -> str:
     """The options that measure the same work again."""
-    return f"--function {cell.kernel} --inputs ..." if cell.stage == FUNCTION else f"--stage {cell.stage}"
+    if cell.stage == FUNCTION:
+        return f"--function {cell.kernel} --inputs ..."
+    work = f"--stage {cell.stage} --kernel {cell.kernel}"
+    if cell.work_s is not None:
+        return f"{work} --work-ms {1000 * cell.work_s:g}"
+    if plan.source == "origin":
+        work += f" --size {cell.width or plan.width}x{cell.height or plan.height}"
+    else:
+        work += f" --source {quote(plan.source)}"
+    if "{i}" in plan.source:  # a server of somebody else's, whose pace is its own
+        return work
+    bandwidth = "" if plan.bandwidth_mbit is None else f" --bandwidth-mbit {plan.bandwidth_mbit:g}"
+    return f"{work} --latency-ms {plan.latency_ms:g}{bandwidth}"
 
 
 def other_load(measured: CellDemands) -> list[str]:

@@ -60,10 +60,18 @@ def check(options: Options) -> Source:
     chosen = options if options.command == RUN else sweeps.with_defaults(options)
     _check_kernels(chosen)
     _check_data(options)
-    if next(cells.cells_of(chosen, 1), None) is None:
+    able = {cell.strategy for cell in cells.cells_of(chosen, 1)}
+    if not able:
         raise UsageError(
             "nothing is left to compare: no chosen strategy can run a chosen kernel; see 'orchestrator list'"
         )
+    for name in options.strategies:
+        if name not in able:
+            stages = ", ".join(chosen.stages or DEFAULT_STAGES)
+            raise UsageError(
+                f"--strategy {name} can run no chosen kernel of {stages}; choose another --stage or --kernel "
+                f"('orchestrator list'), or leave --strategy {name} out"
+            )
     if options.command == SCALE:
         sweeps.check_slot_counts(chosen)
     if options.command == LOAD:
@@ -240,15 +248,11 @@ def _check_kernels(options: Options) -> None:
 
 
 def _check_data(options: Options) -> None:
-    transports = [name for name in options.transports if name in TRANSPORTS]
-    if (
-        set(options.data) == {"resident"}
-        and transports
-        and not any(TRANSPORTS[name].stores for name in transports)
-    ):
+    without = [name for name in options.transports if name in TRANSPORTS and not TRANSPORTS[name].stores]
+    if set(options.data) == {"resident"} and without:
         raise UsageError(
-            f"--data resident keeps payloads in a store, and --transport {transports[0]} has none; add --transport "
-            "redis or files, or leave one of the two out"
+            f"--data resident keeps payloads in a store, and --transport {without[0]} has none; add --data local, or "
+            f"leave --transport {without[0]} out"
         )
 
 

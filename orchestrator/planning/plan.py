@@ -28,7 +28,7 @@ from orchestrator.planning.options import (
     Options,
 )
 from orchestrator.planning.schedule import Limits
-from orchestrator.planning.sweeps import EXTRA_ROUNDS, breakeven_layout, scale_layout
+from orchestrator.planning.sweeps import EXTRA_ROUNDS, breakeven_layout, scale_layout, with_defaults
 from worker.remote_control import usable_cpus
 
 T = TypeVar("T")
@@ -38,7 +38,8 @@ SLOTS_PER_PROCESSOR: Final = 4  # of the rows with more slots than processors, w
 
 def needs_fleet(options: Options) -> bool:
     """Return whether any cell of these options is done by workers."""
-    return any(cell.distributed for cell in cells_of(options, 1))
+    chosen = options if options.command == RUN else with_defaults(options)
+    return any(cell.distributed for cell in cells_of(chosen, 1))
 
 
 def layout_of(options: Options, fleet_slots: int | None = None) -> Layout:

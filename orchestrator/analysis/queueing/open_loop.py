@@ -29,7 +29,7 @@ from orchestrator.analysis.queueing.service_times import relative_times
 from orchestrator.analysis.queueing.stations import QueueingNetwork, Station, bottleneck, throughput_per_s
 from orchestrator.analysis.stats.bootstrap import resamples
 from orchestrator.model.findings import Estimate
-from orchestrator.model.runs import ArrivalProcess, Cell, Objective, Run
+from orchestrator.model.runs import ArrivalProcess, Cell, Objective, Plan, Run
 
 Floats: TypeAlias = NDArray[np.float64]
 
@@ -89,6 +89,7 @@ class LatencyPredictions:
         float, int | None
     ]  # by rate: the fewest slots that keep the promise; `None` if no number does
     rows: tuple[LatencyPrediction, ...]
+    plan: Plan  # of the run that it was predicted from
 
 
 def latencies_s(network: QueueingNetwork, arrivals_s: Floats, relative: Floats) -> Floats:
@@ -167,7 +168,7 @@ class Predictor:
         if not len(pool):
             raise MissingDemandsError(cell)
         self.measured, self.tasks, self.arrivals = measured, tasks, arrivals
-        self.fleet, self._run, self._pool = fleet, run, pool
+        self.fleet, self.plan, self._run, self._pool = fleet, run.plan, run, pool
         replicates = min(REPLICATES, max(FEWEST_REPLICATES, SIMULATED_TASKS // tasks))
         self._drawn = resamples(measured.rounds, replicates) or [measured.rounds] * replicates
         self._found: dict[tuple[float, int], dict[float, Estimate | None]] = {}
@@ -285,4 +286,5 @@ def latency_predictions(
         objective,
         fewest,
         tuple(rows),
+        predictor.plan,
     )

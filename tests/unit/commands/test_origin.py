@@ -86,3 +86,9 @@ def test_a_missing_folder_is_refused_on_demand_too(folder):
         UnavailableError, match=f"^--directory {folder} is no folder; name a folder of pictures"
     ):
         origin(directory=folder, on_demand=True)
+
+
+def test_a_folder_without_pictures_is_refused_with_the_remedy(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("no picture")
+    with pytest.raises(UnavailableError, match="holds no pictures; put some directly into it"):
+        origin(directory=tmp_path)

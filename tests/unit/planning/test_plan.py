@@ -9,7 +9,8 @@ import pytest
 from orchestrator.errors import UsageError
 from orchestrator.model.runs import Cell
 from orchestrator.phrases.cells import cell_name
-from orchestrator.planning.options import PROFILES, Options
+from orchestrator.planning.options import BREAKEVEN, PROFILES, Options
+from orchestrator.planning.plan import needs_fleet
 from orchestrator.strategies import STRATEGIES, StrategyKind, load
 from orchestrator.strategies.base import Strategy, make_strategy
 from orchestrator.strategies.serial import Serial
@@ -155,6 +156,14 @@ def test_choices_narrow_the_cells():
             Options(data=("resident",), transports=("inline",)),
             "--data resident keeps payloads in a store, and",
         ),
+        (
+            Options(data=("resident",), transports=("inline", "files")),
+            "--transport inline has none; add --data local, or leave --transport inline out",
+        ),
+        (
+            Options(strategies=("serial", "vectorized"), stages=("decode",)),
+            "--strategy vectorized can run no chosen kernel of decode",
+        ),
         (Options(strategies=("vectorized",), stages=("download",)), "nothing is left to compare"),
     ],
 )
@@ -218,3 +227,12 @@ def test_a_strategy_that_has_none_of_the_transports_asked_for_keeps_its_own():
         assert {cell.transport for cell in cells if cell.strategy == strategy} == transports
     cells = planned(Options(transports=("files",))).cells
     assert {c.transport for c in cells if c.strategy == "processes"} == {"pickle", "shared-memory"}
+
+
+@pytest.mark.parametrize("kernel", ["held", "released", "waiting"])
+def test_a_sweep_of_the_work_by_its_kernel_alone_needs_workers(kernel):
+    assert needs_fleet(Options(command=BREAKEVEN, axis="work", kernels=(kernel,)))
+
+
+def test_strategies_that_run_in_process_alone_need_none():
+    assert not needs_fleet(Options(strategies=("serial", "threads")))

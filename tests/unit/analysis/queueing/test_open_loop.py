@@ -1,4 +1,5 @@
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from orchestrator.analysis.queueing.stations import QueueingNetwork
 from orchestrator.analysis.queueing.waits import waits_s
 from orchestrator.model.environment import Load
 from orchestrator.model.runs import Objective, Run
-from orchestrator.phrases.prediction import refused_sentences
+from orchestrator.phrases.prediction import fewest_sentences, refused_sentences
 from tests.unit.analysis.made_fleets import (
     CELERY,
     HELD_S,
@@ -66,6 +67,36 @@ def test_the_fewest_slots_keep_the_promise_and_one_less_does_not() -> None:
     assert fewest > 40 * HELD_S
     keeps = {row.slots: row.keeps for row in found.rows}
     assert keeps == {fewest - 1: False, fewest: True, fewest + 1: True}
+
+
+@pytest.mark.parametrize(
+    ("plan", "cell", "says"),
+    [
+        ({}, {}, "--stage download --kernel session --size 64x64 --latency-ms 0 "),
+        ({}, {"width": 32, "height": 16}, "--size 32x16"),
+        (
+            {"source": "my pictures", "latency_ms": 100.0, "bandwidth_mbit": 50.0},
+            {},
+            "--source 'my pictures' --latency-ms 100 --bandwidth-mbit 50 --strategy celery",
+        ),
+        ({"source": "https://host/{i}.jpg"}, {}, "--source 'https://host/{i}.jpg' --strategy celery"),
+        (
+            {},
+            {"stage": "spin", "kernel": "waiting", "work_s": 0.05},
+            "--stage spin --kernel waiting --work-ms 50 --",
+        ),
+    ],
+)
+def test_the_command_that_confirms_it_measures_the_same_work(
+    plan: dict[str, Any], cell: dict[str, Any], says: str
+) -> None:
+    found = latency_predictions(
+        Predictor(run(), CELERY, FLEET, tasks=1_000), [40.0], None, Objective(0.95, 0.25)
+    )
+    found = replace(found, plan=replace(found.plan, **plan), cell=replace(found.cell, **cell))
+    (said,) = fewest_sentences(found)
+    assert says in said
+    assert "--strategy celery --slots" in said
 
 
 def test_no_slots_keep_a_promise_that_is_shorter_than_a_task() -> None:
