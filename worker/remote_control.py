@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import secrets
 import socket
 import time
 from pathlib import Path
@@ -56,6 +57,8 @@ POOLS: Final = {
     "celery.concurrency.solo": "solo",
     "celery.concurrency.thread": "threads",
 }  # by the module of their class: the name that --pool takes
+# Which process answers: workers in containers can share a name, a host name and a process id (1).
+IDENTITY: Final = secrets.token_hex(8)
 QUEUE_COMMANDS: Final = ("add_consumer", "cancel_consumer")
 
 Run: Final[TypeAdapter[str]] = TypeAdapter(Annotated[str, Field(pattern=r"\Abreakeven-[0-9a-f]{12}\z")])
@@ -170,6 +173,7 @@ def describe(state: Any, **_: Any) -> dict[str, Any]:
         "max_memory_per_child": controller.max_memory_per_child,
         "host": socket.gethostname(),
         "pid": os.getpid(),
+        "identity": IDENTITY,
         "slots": state.consumer.pool.num_processes,
         "usable_cpus": cpu_share(),
         "throttled_s": throttled_s(),

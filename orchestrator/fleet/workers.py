@@ -163,9 +163,11 @@ def _is_ours(answer: Any) -> bool:
 
 def _reject_duplicate_names(replied: Iterable[tuple[str, Any]]) -> None:
     """Raise if two workers share a name: they would look like one and do the work of two."""
-    processes: dict[str, set[tuple[Any, Any]]] = {}
+    processes: dict[str, set[tuple[str, ...]]] = {}
     for name, answer in replied:
-        processes.setdefault(name, set()).add((str(answer.get("host")), str(answer.get("pid"))))
+        # Not the number of replies: one worker may answer twice when it has connected to its broker again.
+        identity = tuple(str(answer.get(part)) for part in ("host", "pid", "identity"))
+        processes.setdefault(name, set()).add(identity)
     for name, found in processes.items():
         if len(found) > 1:
             raise UnavailableError(

@@ -80,6 +80,7 @@ def described(**differences: Any) -> dict[str, Any]:
         "queues": ["breakeven"],
         "host": "here",
         "pid": 1,
+        "identity": "a1",
         "slots": 1,
         "pool": "prefork",
         "autoscale": False,
@@ -130,6 +131,32 @@ def test_a_worker_that_cannot_be_measured_is_refused_by_name_with_the_remedy(
 ) -> None:
     with pytest.raises(UnavailableError, match=message):
         find(app_with(w=described(**differences)), 5.0)
+
+
+def replying(*broadcasts: list[dict[str, Any]]) -> Any:
+    """An app on whose broker each broadcast has these replies, and every later one those of the last."""
+    replies = iter(broadcasts)
+    return SimpleNamespace(control=SimpleNamespace(broadcast=lambda *_, **__: next(replies, broadcasts[-1])))
+
+
+@pytest.mark.parametrize(
+    "differences",
+    [{"host": "there"}, {"pid": 2}, {"identity": "b2"}],
+    ids=["two hosts", "two processes", "two containers on the network of one host"],
+)
+def test_two_workers_of_one_name_are_refused(differences: dict[str, Any]) -> None:
+    app = replying([{"slot1@here": described()}, {"slot1@here": described(**differences)}])
+    with pytest.raises(
+        UnavailableError, match=r"2 workers are called slot1@here, .*give each a name of its own"
+    ):
+        find(app, 5.0)
+
+
+def test_a_worker_that_answers_twice_or_was_restarted_meanwhile_is_one() -> None:
+    app = replying(
+        [{"w": described()}, {"w": described()}], [{"w": described(identity="b2")}, {"v": described()}]
+    )
+    assert [worker.name for worker in find(app, 5.0, expected=2)] == ["v", "w"]
 
 
 @pytest.mark.parametrize("pool", ["prefork", "solo", "threads"])
