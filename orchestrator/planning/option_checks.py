@@ -32,6 +32,7 @@ from orchestrator.strategies import STRATEGIES, StrategyKind
 from worker.functions import NAME
 from worker.payloads import TRANSPORTS
 from worker.redaction import redact_url
+from worker.settings import settings
 from worker.stages import DEFAULT_STAGES, STAGES
 
 OF_FUNCTIONS: Final = ("--inputs", "--tasks", "--batch", "--tolerance", "--no-verify", "--dry-run")
@@ -55,8 +56,8 @@ def check(options: Options) -> Source:
     check_effects(options)
     check_values(options)
     options = of_function(options)
-    if options.command == BREAKEVEN:
-        sweeps.points_of(options)
+    points = sweeps.points_of(options) if options.command == BREAKEVEN else ()
+    _check_latency(points[-1] if points and options.axis == "latency" else options.latency_ms or 0.0)
     chosen = options if options.command == RUN else sweeps.with_defaults(options)
     _check_kernels(chosen)
     _check_data(options)
@@ -245,6 +246,15 @@ def _check_kernels(options: Options) -> None:
         if name not in theirs:
             have, they = ("has", "it has") if len(stages) == 1 else ("have", "they have")
             raise UsageError(f"{', '.join(stages)} {have} no kernel {name}; {they} {', '.join(theirs)}")
+
+
+def _check_latency(latency_ms: float) -> None:
+    timeout_s = settings().read_timeout_s
+    if latency_ms >= 1000 * timeout_s:
+        raise UsageError(
+            f"a latency of {latency_ms:g} ms is more than a download waits ({timeout_s:g} s); choose a smaller one, or "
+            "set BREAKEVEN_READ_TIMEOUT_S for orchestrator and workers"
+        )
 
 
 def _check_data(options: Options) -> None:

@@ -148,6 +148,11 @@ def test_choices_narrow_the_cells():
             "--size 8192x8192 is too large; a picture may have up to 64000000 pixels",
         ),
         (Options(latency_ms=-1.0), "--latency-ms -1"),
+        (Options(latency_ms=15_000.0), r"a latency of 15000 ms is more than a download waits \(10 s\)"),
+        (
+            Options(command=BREAKEVEN, axis="latency", high=30_000.0),
+            r"a latency of 30000 ms is more than a download waits \(10 s\)",
+        ),
         (Options(latency_ms=float("nan")), "--latency-ms nan"),
         (Options(bandwidth_mbit=0.0), "--bandwidth-mbit 0"),
         (Options(margin=0.0), "--margin 0"),
