@@ -202,6 +202,7 @@ def present(state: Any, **_: Any) -> dict[str, Any]:
     pool.maintain_pool()
     return {
         "pid": os.getpid(),
+        "identity": IDENTITY,
         "slots": pool.info.get("processes", []),
         "tasks": [request.id for request in state.tset(reserved_requests)],
         "rejected": rejections.count,

@@ -53,6 +53,7 @@ class Status(_Model):
     """A worker's process, its slot processes, the ids of its tasks, and how many messages it has rejected."""
 
     pid: int
+    identity: Text = ""
     slots: Annotated[list[int], Field(max_length=10_000)]
     tasks: Annotated[list[Text], Field(max_length=100_000)]
 

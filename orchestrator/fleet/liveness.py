@@ -21,7 +21,7 @@ DEAD_AFTER_S: Final = 15.0  # seconds without an answer after which a worker cou
 class WorkerStatus:
     """What a worker that is alive reports: its process, its slot processes, and the ids of its tasks."""
 
-    pid: int
+    process: tuple[int, str]  # its id, which a restart in a container keeps, and what it drew when it started
     slot_pids: frozenset[int]
     tasks: frozenset[str]
 
@@ -32,7 +32,7 @@ class WorkerStatus:
             status = validate(Status, answer, "an answer")
         except RejectedMessageError:
             return None
-        return cls(status.pid, frozenset(status.slots), frozenset(status.tasks))
+        return cls((status.pid, status.identity), frozenset(status.slots), frozenset(status.tasks))
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ def changes(before: Mapping[str, WorkerStatus], after: Mapping[str, WorkerStatus
         now = after.get(name)
         if now is None:
             yield WorkerChange(f"worker {name} gave no answer", still_consumes=False)
-        elif now.pid != then.pid:
+        elif now.process != then.process:
             yield WorkerChange(f"worker {name} was restarted", still_consumes=False)
         elif now.slot_pids != then.slot_pids:
             yield WorkerChange(f"a slot process of worker {name} was replaced", still_consumes=True)
