@@ -63,7 +63,8 @@ def predict(
         int | None,
         option(
             "--tasks",
-            "Tasks in the batch; by default, as measured. With --rate, tasks in each simulated run; by default, 5,000.",
+            "Tasks in the batch; by default, as measured, or all inputs of a function of yours. With --rate, tasks in "
+            "each simulated run; by default, 5,000.",
             "N",
             default=False,
         ),

@@ -55,6 +55,8 @@ def predictions(
     """Predict every stage of a result, or one; refuse a result that has not enough for that."""
     if tasks is not None:
         check_number("--tasks", tasks, 1, MAX_IMAGES)
+    elif run.plan.function is not None:  # as its answer: for all inputs
+        tasks = min(run.plan.function.tasks, MAX_IMAGES)
     _check_batches(run)
     stages = run.stages if stage is None else (check_known("stage", stage, run.stages),)
     try:

@@ -5,6 +5,7 @@ import pytest
 from orchestrator.commands.predict import predict
 from orchestrator.commands.prediction import fleet_of, latencies, predictions
 from orchestrator.errors import UsageError
+from orchestrator.model.runs import Function
 from orchestrator.phrases.prediction import latency_title
 from tests.load_examples import load_run
 from tests.unit.analysis.made_fleets import CELERY, SERIAL, celery_result, fleet_run, plain_result, with_times
@@ -149,3 +150,13 @@ def test_options_of_a_rate_are_refused_without_one(option):
         UsageError, match=f"^--{name} {value} has no effect without --rate; add that, or leave"
     ):
         predict("no result", slots=8, **option)
+
+
+def test_a_function_is_predicted_for_all_its_inputs_as_its_answer_is():
+    function = Function("jobs:f", "range(500)", 500, 500, 0.1, 0.9, 10, 10)
+    run = fleet_run(with_times(celery_result(1)), with_times(celery_result(2)))
+    of_function = replace(run, plan=replace(run.plan, function=function))
+    (found,) = predictions(of_function, FOUR)
+    assert found.prediction.tasks == 500
+    (found,) = predictions(of_function, FOUR, 7)
+    assert found.prediction.tasks == 7
