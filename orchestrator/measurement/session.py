@@ -206,7 +206,7 @@ def tried(options: Options, watcher: Watcher) -> Iterator[str]:
             options, slots = _on_fleet(options, fleet)
         trial = stack.enter_context(function_trial(options, processes, watcher.step, watcher.note))
         options = fitted(options, layout_of(options, slots), trial.tried)
-        yield introduction(resolve(options, parse(ORIGIN), slots), options.tried or trial.tried)
+        yield introduction(resolve(options, parse(ORIGIN), slots, watcher.note), options.tried or trial.tried)
 
 
 @contextmanager

@@ -8,13 +8,14 @@ from math import ceil, floor, lcm
 from typing import Final
 
 from orchestrator.analysis.load import WARMUP_S
+from orchestrator.analysis.scaling.crossover import FEWEST_POINTS
 from orchestrator.errors import UsageError
 from orchestrator.model.runs import Cell, Function
 from orchestrator.phrases.function import too_slow
 from orchestrator.phrases.numbers import count
 from orchestrator.planning.cells import Layout
 from orchestrator.planning.options import AUTO, FUNCTION_BUDGET_S, LOAD, RUN, SCALE, Options
-from orchestrator.planning.sweeps import slot_counts_of
+from orchestrator.planning.sweeps import check_chunks, chunks_within, slot_counts_of
 from orchestrator.strategies import STRATEGIES
 from worker.remote_control import usable_cpus
 
@@ -58,16 +59,28 @@ def fitted(options: Options, layout: Layout, tried: Function) -> Options:
     asked = None if options.rounds in (None, AUTO) else int(options.rounds or 0)
     cells = layout.cells
     warm_ups = WARM_UPS if options.warmup is None else options.warmup
+    most_tasks = tried.tasks
+    if layout.axis == "chunk":  # before the budget, which could not mend it
+        cells = check_chunks(
+            replace(options, tried=tried), cells, options.batch or tried.tasks, lambda _: None
+        )
+        layout = replace(layout, cells=cells)
     if options.batch is None:
+        if layout.axis == "chunk" and options.high is None and asked is None:
+            cells, most_tasks = _chunks_that_fit(room_s / (FEWEST_ROUNDS + warm_ups), cells, tried)
+            layout = replace(layout, cells=cells)
         tasks, rounds = _batch_within(budget_s, room_s, layout, tried, asked, warm_ups)
     else:
         tasks, rounds = options.batch, asked or FEWEST_ROUNDS
+    tasks = min(tasks, most_tasks)
     if options.images is not None:  # --batch, or what the other side of a gate has
         tasks = min(options.images, tried.tasks)
     many = _many_slots(options, tried, tasks)
     whole = many or _whole_turns(options, layout.slots, tasks)
     if options.batch is None and tasks < tried.tasks:
         tasks = max(tasks // whole * whole, min(tasks, whole))
+    if layout.axis == "chunk":
+        cells = chunks_within(cells, tasks)
     per_round_s = round_s(cells, tried, tasks)
     if asked is None:
         rounds = max(rounds, min(MOST_ROUNDS, floor(room_s / per_round_s) - warm_ups))
@@ -103,7 +116,7 @@ def _batch_within(
         return tasks, rounds
     fitting, tasks = tasks, fewest
     allowed = floor(room_s / round_s(cells, tried, tasks)) - warm_ups
-    if asked is None and allowed < FEWEST_ROUNDS:
+    if asked is None and allowed < FEWEST_ROUNDS and layout.axis != "chunk":
         tasks = min(tried.tasks, max(layout.slots, fitting))
         allowed = floor(room_s / round_s(cells, tried, tasks)) - warm_ups
     if asked is None and allowed < FEWEST_ROUNDS:
@@ -112,6 +125,26 @@ def _batch_within(
             too_slow(tried, budget_s, (needed_s + STARTUP_S) / (1 - TRIAL_SHARE), len(cells), tasks)
         )
     return tasks, asked or min(rounds, allowed)
+
+
+def _chunks_that_fit(
+    seconds: float, cells: tuple[Cell, ...], tried: Function
+) -> tuple[tuple[Cell, ...], int]:
+    """Leave out the largest chunks until every slot of a round in `seconds` has one of the largest that is left.
+
+    Returns the cells, and the most inputs of a batch that has none for the next chunk. As many chunks as a break-even
+    needs are kept.
+    """
+    slots = max(cell.slots for cell in cells)
+    chunks = sorted({cell.chunk or 1 for cell in cells if cell.distributed})
+    most_tasks = tried.tasks
+    for chunk in reversed(chunks[FEWEST_POINTS:]):
+        tasks = slots * chunk
+        if round_s(cells, tried, tasks) <= seconds:
+            break
+        most_tasks = tasks - 1
+        cells = chunks_within(cells, most_tasks)
+    return cells, most_tasks
 
 
 def _check_asynchronous(options: Options, tried: Function) -> None:

@@ -28,7 +28,13 @@ from orchestrator.planning.options import (
     Options,
 )
 from orchestrator.planning.schedule import Limits
-from orchestrator.planning.sweeps import EXTRA_ROUNDS, breakeven_layout, scale_layout, with_defaults
+from orchestrator.planning.sweeps import (
+    EXTRA_ROUNDS,
+    breakeven_layout,
+    check_chunks,
+    scale_layout,
+    with_defaults,
+)
 from worker.remote_control import usable_cpus
 
 T = TypeVar("T")
@@ -78,6 +84,8 @@ def resolve(
             f"--axis tasks goes up to {images} tasks, and the source has {source.count(images)} pictures; give "
             f"--to {source.count(images)}"
         )
+    if layout.axis == "chunk":
+        cells = check_chunks(options, cells, source.count(images), note)
     width, height = _size_of(options)
     auto = options.rounds == AUTO
     plan = Plan(

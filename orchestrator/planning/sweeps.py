@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from math import ceil, exp, isfinite, lcm, log
 from typing import Final
 
+from orchestrator.analysis.scaling.crossover import FEWEST_POINTS
 from orchestrator.errors import UsageError
 from orchestrator.inputs import spin
 from orchestrator.inputs.source import kind_of
@@ -119,6 +120,53 @@ def breakeven_layout(options: Options, fleet_slots: int | None) -> Layout:
     if options.axis == "work" and not options.chunks:
         cells = dict.fromkeys(cell for cell in cells if cell.distributed or cell.chunk in (None, 1))
     return Layout(chosen, slots, tuple(cells), options.axis)
+
+
+def chunks_within(cells: Sequence[Cell], batch: int) -> tuple[Cell, ...]:
+    """Return the cells without the chunks that a batch does not have for each slot."""
+    return tuple(cell for cell in cells if not cell.distributed or cell.slots * (cell.chunk or 1) <= batch)
+
+
+def check_chunks(
+    options: Options, cells: Sequence[Cell], batch: int, note: Callable[[str], object]
+) -> tuple[Cell, ...]:
+    """Return the cells of `--axis chunk` that a batch has tasks for, and note which are left out.
+
+    Raises:
+        UsageError: the user asked for a larger chunk with `--to`, or fewer chunks are left than a break-even needs.
+    """
+    kept = chunks_within(cells, batch)
+    if len(kept) == len(cells):
+        return kept
+    slots = max(cell.slots for cell in cells if cell.distributed)
+    chunks = sorted({cell.chunk or 1 for cell in cells if cell.distributed})
+    left = sorted({cell.chunk or 1 for cell in kept if cell.distributed})
+    out = chunks[len(left) :]
+    has = f"a batch has {count(batch, 'task')} for {count(slots, 'slot')}"
+    if options.high is not None or len(left) < FEWEST_POINTS:
+        end = chunks[FEWEST_POINTS - 1] if options.high is None else chunks[-1]
+        remedy = _larger_batch(options, slots * end, batch)
+        or_less = ", or leave --to out" if options.high is not None and len(left) >= FEWEST_POINTS else ""
+        raise UsageError(
+            f"--axis chunk cannot go up to {count(end, 'task')} a message: {has}; {remedy}{or_less}"
+        )
+    note(
+        f"messages of {' and '.join(filter(None, (', '.join(map(str, out[:-1])), str(out[-1]))))} tasks are left out, "
+        f"because {has}; to include them, {_larger_batch(options, slots * out[-1], batch)}"
+    )
+    return kept
+
+
+def _larger_batch(options: Options, needed: int, batch: int) -> str:
+    """Return what a user does to have a batch as large as is needed."""
+    if options.tried is not None:
+        if options.tried.tasks < needed:
+            also = "" if options.batch is None else f" and --batch {needed}"
+            return f"give at least {count(needed, 'input')}{also}"
+        return "give a larger --budget" if options.batch is None else f"give --batch {needed}"
+    if kind_of(options.source) == "directory" and batch < (options.images or needed):
+        return f"give a folder of at least {count(needed, 'picture')}"
+    return f"give --images {needed}"
 
 
 def with_lengths(plan: Plan, preflight: Preflight, points: int) -> Plan:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -129,6 +130,45 @@ def test_no_batch_has_more_inputs_than_the_answer_is_for(command: str) -> None:
 def test_a_sweep_of_the_chunk_has_inputs_for_its_largest() -> None:
     plan = planned(replace(OPTIONS, command=BREAKEVEN, axis="chunk"), SPIN)
     assert {cell.chunk for cell in plan.cells if cell.distributed} >= {1, 64}
+
+
+def test_a_sweep_leaves_out_the_chunks_that_the_budget_has_no_batch_for() -> None:
+    few = replace(SLEEP, call_s=0.05, count=200, tasks=200)
+    for budget_s, largest in ((60.0, 8), (300.0, 32), (400.0, 64)):
+        plan = planned(replace(OPTIONS, command=BREAKEVEN, axis="chunk", budget_s=budget_s), few)
+        chunks = [cell.chunk or 1 for cell in plan.cells if cell.distributed]
+        assert max(chunks) == largest
+        assert largest <= plan.images // plan.slots < 2 * largest or largest == 64
+        assert plan.rounds >= 7
+        assert plan.function is not None
+        assert plan.function.about_s <= budget_s
+        assert plan.function.calls == plan.images * (len(plan.cells) * (plan.rounds + plan.warmup) + 1)
+
+
+@pytest.mark.parametrize(
+    ("asked", "tried", "says"),
+    [
+        ({"high": 64.0}, {}, r"7 rounds of 128 inputs in 11 rows take about \d+ s; give --budget \d+"),
+        (
+            {"high": 64.0, "batch": 18},
+            {},
+            "cannot go up to 64 tasks a message: a batch has 18 tasks for 2 slots; give --batch 128, or leave",
+        ),
+        ({"high": 64.0}, {"tasks": 50}, "give at least 128 inputs, or leave --to out"),
+        ({"budget_s": 20.0}, {}, r"7 rounds of 16 inputs in 8 rows take about \d+ s; give --budget \d+"),
+        (
+            {},
+            {"tasks": 3},
+            "cannot go up to 8 tasks a message: a batch has 3 tasks for 2 slots; give at least 16",
+        ),
+    ],
+)
+def test_a_sweep_of_chunks_that_a_batch_does_not_have_is_refused_with_what_would_do(
+    asked: dict[str, Any], tried: dict[str, int], says: str
+) -> None:
+    slow = replace(replace(SLEEP, call_s=0.05, tasks=200), **tried)
+    with pytest.raises(UsageError, match=says):
+        planned(replace(OPTIONS, command=BREAKEVEN, axis="chunk", **asked), slow)
 
 
 def test_under_load_as_many_inputs_are_called_before_as_a_few_seconds_allow() -> None:

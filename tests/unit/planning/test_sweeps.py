@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.errors import UsageError
-from orchestrator.inputs.source import Source, kind_of
+from orchestrator.inputs.source import ORIGIN, Source, kind_of
 from orchestrator.model.environment import Preflight, TaskOverhead
 from orchestrator.planning.option_checks import check_sweep
 from orchestrator.planning.options import Options, parse_slot_counts
@@ -88,6 +88,37 @@ def test_breakeven_sweeps_the_chunk_of_celery_alone_on_a_batch_that_fills_it():
     in_process = [cell for cell in cells if not cell.distributed]
     assert sorted(cell.strategy for cell in in_process) == ["processes", "processes", "serial", "threads"]
     assert made.images == 2 * 2 * 32
+
+
+@pytest.mark.parametrize(
+    ("asked", "files", "remedy"),
+    [
+        ({"images": 20}, 200, "give --images 128"),
+        ({"source": "my/pictures"}, 20, "give a folder of at least 128 pictures"),
+        ({"source": "my/pictures", "images": 20}, 200, "give --images 128"),
+    ],
+)
+def test_chunks_that_a_batch_does_not_have_are_left_out_with_a_note_and_refused_where_asked_for(
+    asked, files, remedy
+):
+    named = asked.get("source", ORIGIN)
+    source = Source(kind_of(named), named, tuple(f"{i}.jpg" for i in range(files)))
+    notes = []
+    made = resolve(breakeven("chunk", slots=2, **asked), source, note=notes.append)
+    assert sorted({cell.chunk for cell in made.cells if cell.distributed}) == [1, 2, 4, 8]
+    assert (
+        "messages of 16, 32 and 64 tasks are left out, because a batch has 20 tasks for 2 slots; to include them, "
+        f"{remedy}" in notes
+    )
+    with pytest.raises(UsageError, match=f"64 tasks a message: .*; {remedy}, or leave --to out"):
+        resolve(breakeven("chunk", high=64, slots=2, **asked), source)
+
+
+def test_fewer_chunks_than_a_break_even_needs_are_refused():
+    with pytest.raises(
+        UsageError, match=r"up to 8 tasks a message: a batch has 8 tasks for 2 .*; give --images 16$"
+    ):
+        planned(breakeven("chunk", slots=2, images=8))
 
 
 def test_breakeven_sweeps_the_number_of_tasks_of_a_batch():
@@ -178,7 +209,7 @@ def test_a_sweep_that_the_source_cannot_follow_is_refused(axis, source, reason):
 def test_a_sweep_that_the_source_follows_is_planned(axis, source):
     options = breakeven(axis, source=source)
     check_sweep(options)
-    assert resolve(options, Source(kind_of(source), source, ("a.jpg",))).source == source
+    assert resolve(options, Source(kind_of(source), source, ("a.jpg",) * 256)).source == source
 
 
 @given(low=st.floats(0.1, 100), factor=st.floats(2, 1000), points=st.integers(6, 20))
