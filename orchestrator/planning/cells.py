@@ -175,6 +175,7 @@ def _transports(options: Options, kind: StrategyKind) -> Sequence[Any]:
     if options.function is not None:  # as its user would: pickled, and in the message if it is small
         tried = options.tried
         small = tried is not None and max(tried.in_bytes, tried.out_bytes) <= SMALL_BYTES
+        small = small and "resident" not in options.data  # which a message cannot keep
         usual = ("pickle", *(("inline",) if small else usual))
     for names in (options.transports, usual, tuple(kind.transports)):
         chosen = [name for name in dict.fromkeys(names) if name in kind.transports]

@@ -9,7 +9,7 @@ import pytest
 
 from orchestrator.errors import UsageError
 from orchestrator.inputs.source import ORIGIN, parse
-from orchestrator.model.runs import Function, Plan
+from orchestrator.model.runs import Data, Function, Plan
 from orchestrator.planning.function_plan import fitted, round_s
 from orchestrator.planning.option_checks import check, of_function
 from orchestrator.planning.options import BREAKEVEN, LOAD, RUN, SCALE, Options
@@ -125,6 +125,17 @@ def test_small_values_travel_in_the_message_and_large_ones_do_not() -> None:
 @pytest.mark.parametrize("command", [RUN, SCALE])
 def test_no_batch_has_more_inputs_than_the_answer_is_for(command: str) -> None:
     assert planned(replace(OPTIONS, command=command), replace(SPIN, tasks=5)).images == 5
+
+
+@pytest.mark.parametrize("strategies", [(), ("celery",)])
+@pytest.mark.parametrize("data", [("resident",), ("local", "resident")])
+def test_resident_data_of_small_values_keeps_its_celery_rows(
+    strategies: tuple[str, ...], data: tuple[Data, ...]
+) -> None:
+    cells = planned(replace(OPTIONS, data=data, strategies=strategies), SPIN).cells
+    assert {(cell.transport, cell.data) for cell in cells if cell.distributed} == {
+        ("redis", each) for each in data
+    }
 
 
 def test_a_sweep_of_the_chunk_has_inputs_for_its_largest() -> None:
