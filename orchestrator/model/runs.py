@@ -308,9 +308,9 @@ class Function:
 
     `inputs` is what `--inputs` names, `count` how many there are; the answer is for `tasks` of them. A call takes
     `call_s`, of which it waits the share `waiting`; `in_bytes` and `out_bytes` cross with each. `calls` and `about_s`
-    are how often it was to be called, and in what time. Floats of outputs are equal within `tolerance`; `None` where
-    outputs were not compared. `many_slots` is a number of slots that suits waiting, and
-    `remembers` says that it was three times as fast on inputs that it had seen.
+    are how often it was to be called, and in what time (at most, with `--rounds auto`). Floats of outputs are equal
+    within `tolerance`; `None` where outputs were not compared. `many_slots` is a number of slots that suits
+    waiting, and `remembers` says that it was three times as fast on inputs that it had seen.
     """
 
     name: Text

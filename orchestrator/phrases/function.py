@@ -22,13 +22,15 @@ TRAITS: Final[Mapping[Trait, str]] = {
 
 def introduction(plan: Plan, function: Function) -> str:
     """Return what a function does to an input, how often it will be called, and in what time."""
-    how = f"{count(plan.rounds, 'round')} of {count(plan.images, 'input')}"
+    most = "" if plan.target is None else "up to "
+    rounds = count(plan.rounds, "round") if plan.target is None else "rounds"
+    how = f"{rounds} of {count(plan.images, 'input')}"
     if plan.duration_s is not None:
         how = f"{seconds(plan.duration_s)} a sample; tasks take {count(plan.images, 'input')} in turn"
     return (
         f"{function.name}: {seconds(function.call_s)} an input, {percent(function.waiting)} waiting, "
-        f"{size(function.in_bytes)} in, {size(function.out_bytes)} out; will be called about "
-        f"{_about(function.calls):,} times in about {_about_s(function.about_s)} "
+        f"{size(function.in_bytes)} in, {size(function.out_bytes)} out; will be called "
+        f"{most}about {_about(function.calls):,} times in {most}about {_about_s(function.about_s)} "
         f"({how})"
     )
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from math import ceil, floor, lcm
+from math import ceil, floor, inf, lcm
 from typing import Final
 
 from orchestrator.analysis.load import WARMUP_S
 from orchestrator.analysis.scaling.crossover import FEWEST_POINTS
+from orchestrator.analysis.verdicts.stopping import LOOKS
 from orchestrator.errors import UsageError
 from orchestrator.model.runs import Cell, Function
 from orchestrator.phrases.function import too_slow
@@ -57,18 +58,10 @@ def fitted(options: Options, layout: Layout, tried: Function) -> Options:
     budget_s = (options.budget_s or FUNCTION_BUDGET_S) / options.sides
     room_s = max(budget_s * 0.3, budget_s * (1 - TRIAL_SHARE) - STARTUP_S)
     asked = None if options.rounds in (None, AUTO) else int(options.rounds or 0)
-    cells = layout.cells
     warm_ups = WARM_UPS if options.warmup is None else options.warmup
-    most_tasks = tried.tasks
-    if layout.axis == "chunk":  # before the budget, which could not mend it
-        cells = check_chunks(
-            replace(options, tried=tried), cells, options.batch or tried.tasks, lambda _: None
-        )
-        layout = replace(layout, cells=cells)
+    layout, most_tasks = _with_chunks_that_fit(options, layout, tried, room_s / (FEWEST_ROUNDS + warm_ups))
+    cells = layout.cells
     if options.batch is None:
-        if layout.axis == "chunk" and options.high is None and asked is None:
-            cells, most_tasks = _chunks_that_fit(room_s / (FEWEST_ROUNDS + warm_ups), cells, tried)
-            layout = replace(layout, cells=cells)
         tasks, rounds = _batch_within(budget_s, room_s, layout, tried, asked, warm_ups)
     else:
         tasks, rounds = options.batch, asked or FEWEST_ROUNDS
@@ -84,14 +77,29 @@ def fitted(options: Options, layout: Layout, tried: Function) -> Options:
     per_round_s = round_s(cells, tried, tasks)
     if asked is None:
         rounds = max(rounds, min(MOST_ROUNDS, floor(room_s / per_round_s) - warm_ups))
-    calls = tasks * ((len(cells) + 1) * (rounds + warm_ups) + 1)
+    most_rounds, measuring_s = rounds + warm_ups, (rounds + warm_ups) * per_round_s
+    if options.rounds == AUTO:
+        most_rounds, measuring_s = _most_of_auto(
+            inf if options.sides > 1 else budget_s, cells, tried, tasks, warm_ups
+        )
     known = replace(
         tried,
         many_slots=many,
-        calls=calls,
-        about_s=STARTUP_S + tasks * tried.call_s + (rounds + warm_ups) * per_round_s,
+        calls=tasks * ((len(cells) + 1) * most_rounds + 1),
+        about_s=STARTUP_S + tasks * tried.call_s + measuring_s,
     )
     return replace(options, images=tasks, rounds=options.rounds or str(rounds), warmup=warm_ups, tried=known)
+
+
+def _most_of_auto(
+    budget_s: float, cells: Sequence[Cell], tried: Function, tasks: int, warm_ups: int
+) -> tuple[int, float]:
+    """Return the most rounds that `--rounds auto` may take, were tasks nothing but calls, and the most seconds."""
+    most, per_round_s = LOOKS[-1] + warm_ups, round_s(cells, tried, tasks)
+    quickest_s = tasks * tried.call_s * sum(1 / cell.slots for cell in (*cells, cells[-1]))
+    begun = 1 + budget_s / max(quickest_s, 1e-9)  # the last one may end after the budget
+    fewest = 1 + warm_ups  # are taken in any case
+    return int(max(fewest, min(most, begun))), max(fewest * per_round_s, min(most * per_round_s, budget_s))
 
 
 def _whole_turns(options: Options, slots: int, tasks: int) -> int:
@@ -127,24 +135,25 @@ def _batch_within(
     return tasks, asked or min(rounds, allowed)
 
 
-def _chunks_that_fit(
-    seconds: float, cells: tuple[Cell, ...], tried: Function
-) -> tuple[tuple[Cell, ...], int]:
+def _with_chunks_that_fit(
+    options: Options, layout: Layout, tried: Function, seconds: float
+) -> tuple[Layout, int]:
     """Leave out the largest chunks until every slot of a round in `seconds` has one of the largest that is left.
 
-    Returns the cells, and the most inputs of a batch that has none for the next chunk. As many chunks as a break-even
-    needs are kept.
+    As many chunks as a break-even needs are kept. Returns also the most inputs of a batch: none for the next chunk.
     """
-    slots = max(cell.slots for cell in cells)
-    chunks = sorted({cell.chunk or 1 for cell in cells if cell.distributed})
-    most_tasks = tried.tasks
-    for chunk in reversed(chunks[FEWEST_POINTS:]):
-        tasks = slots * chunk
-        if round_s(cells, tried, tasks) <= seconds:
-            break
-        most_tasks = tasks - 1
-        cells = chunks_within(cells, most_tasks)
-    return cells, most_tasks
+    if layout.axis != "chunk":
+        return layout, tried.tasks
+    known, most_tasks = replace(options, tried=tried), tried.tasks
+    cells = check_chunks(known, layout.cells, options.batch or most_tasks, lambda _: None)
+    if options.high is None and options.batch is None and options.rounds in (None, AUTO):
+        chunks = sorted({cell.chunk or 1 for cell in cells if cell.distributed})
+        for chunk in reversed(chunks[FEWEST_POINTS:]):
+            if round_s(cells, tried, layout.slots * chunk) <= seconds:
+                break
+            most_tasks = layout.slots * chunk - 1
+            cells = chunks_within(cells, most_tasks)
+    return replace(layout, cells=cells), most_tasks
 
 
 def _check_asynchronous(options: Options, tried: Function) -> None:

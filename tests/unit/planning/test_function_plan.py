@@ -10,6 +10,7 @@ import pytest
 from orchestrator.errors import UsageError
 from orchestrator.inputs.source import ORIGIN, parse
 from orchestrator.model.runs import Data, Function, Plan
+from orchestrator.phrases.function import introduction
 from orchestrator.planning.function_plan import fitted, round_s
 from orchestrator.planning.option_checks import check, of_function
 from orchestrator.planning.options import BREAKEVEN, LOAD, RUN, SCALE, Options
@@ -64,6 +65,20 @@ def test_a_batch_of_a_curve_fills_the_turns_of_every_number_of_slots_where_it_ha
     short = planned(curve, replace(SLEEP, call_s=0.1)).images
     assert short < 42
     assert short % 7 == 0
+
+
+def test_rounds_until_the_intervals_are_narrow_tell_the_most_calls_and_seconds() -> None:
+    tried = replace(SPIN, call_s=0.002, tasks=20)
+    for budget_s, fewest, most in ((600.0, 113, 113), (5.0, 28, 40)):
+        plan = planned(replace(OPTIONS, rounds="auto", batch=20, budget_s=budget_s), tried)
+        assert plan.function is not None
+        assert fewest <= (plan.function.calls / plan.images - 1) / len(plan.cells) <= most
+        told = introduction(plan, plan.function)
+        assert "will be called up to about " in told
+        assert "s (rounds of 20 inputs)" in told
+    fixed = planned(replace(OPTIONS, budget_s=600.0), tried)
+    assert fixed.function is not None
+    assert "up to" not in introduction(fixed, fixed.function)
 
 
 def test_a_batch_larger_than_the_inputs_is_refused() -> None:
