@@ -72,7 +72,8 @@ def measured(
         if options.function is not None:
             trial = stack.enter_context(function_trial(options, processes, watcher.step, watcher.note))
             check_function(fleet.workers if fleet else (), trial.tried.name, trial.tried.version)
-            options = fitted(options, layout_of(options, slots), trial.tried)
+            layout = layout_of(replace(options, tried=trial.tried), slots)
+            options = fitted(options, layout, trial.tried)
         notes: list[str] = []  # shown once the source is known to work
         plan = resolve(options, source, slots, notes.append)
         watcher.planned(plan)
@@ -205,7 +206,8 @@ def tried(options: Options, watcher: Watcher) -> Iterator[str]:
             fleet, _ = _found_fleet(stack, options.broker, processes, watcher)
             options, slots = _on_fleet(options, fleet)
         trial = stack.enter_context(function_trial(options, processes, watcher.step, watcher.note))
-        options = fitted(options, layout_of(options, slots), trial.tried)
+        layout = layout_of(replace(options, tried=trial.tried), slots)
+        options = fitted(options, layout, trial.tried)
         yield introduction(resolve(options, parse(ORIGIN), slots, watcher.note), options.tried or trial.tried)
 
 

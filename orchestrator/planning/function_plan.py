@@ -14,7 +14,7 @@ from orchestrator.errors import UsageError
 from orchestrator.model.runs import Cell, Function
 from orchestrator.phrases.function import too_slow
 from orchestrator.phrases.numbers import count
-from orchestrator.planning.cells import Layout
+from orchestrator.planning.cells import Layout, cells_of
 from orchestrator.planning.options import AUTO, FUNCTION_BUDGET_S, LOAD, RUN, SCALE, Options
 from orchestrator.planning.sweeps import check_chunks, chunks_within, slot_counts_of
 from orchestrator.strategies import STRATEGIES
@@ -72,8 +72,9 @@ def fitted(options: Options, layout: Layout, tried: Function) -> Options:
     whole = many or _whole_turns(options, layout.slots, tasks)
     if options.batch is None and tasks < tried.tasks:
         tasks = max(tasks // whole * whole, min(tasks, whole))
-    if layout.axis == "chunk":
-        cells = chunks_within(cells, tasks)
+    cells = chunks_within(cells, tasks) if layout.axis == "chunk" else cells
+    if many is not None:
+        cells = tuple(cells_of(replace(options, tried=replace(tried, many_slots=many)), layout.slots))
     per_round_s = round_s(cells, tried, tasks)
     if asked is None:
         rounds = max(rounds, min(MOST_ROUNDS, floor(room_s / per_round_s) - warm_ups))

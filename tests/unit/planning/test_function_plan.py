@@ -81,6 +81,13 @@ def test_rounds_until_the_intervals_are_narrow_tell_the_most_calls_and_seconds()
     assert "up to" not in introduction(fixed, fixed.function)
 
 
+def test_the_calls_that_are_told_are_those_of_every_row() -> None:
+    for tried in (SPIN, SLEEP, replace(SLEEP, asynchronous=True)):
+        plan = planned(OPTIONS, tried)
+        assert plan.function is not None
+        assert plan.function.calls == plan.images * (len(plan.cells) * (plan.rounds + plan.warmup) + 1)
+
+
 def test_a_batch_larger_than_the_inputs_is_refused() -> None:
     with pytest.raises(UsageError, match=r"--batch 13 is more than the 12 inputs; give no more"):
         planned(replace(OPTIONS, batch=13), replace(SPIN, tasks=12))
