@@ -174,7 +174,22 @@ def name_of(function: Callable[[Any], Any]) -> str:
             f"{name} was defined here, where other processes cannot import it; put it into a file, such as "
             f"jobs.py (in a notebook: '%%writefile jobs.py' on top of its cell), and give jobs.{name}"
         )
+    names = vars(sys.modules[module]) if module in sys.modules else {}
+    if names.get(name) in _wrapped_by(function):  # a decorator gave it the name of what it wraps
+        own = [each for each, value in names.items() if value is function]
+        if not own:
+            raise UsageError(
+                f"{function!r:.100} wraps {module}.{name} and has no name there; give it one at the top of a module"
+            )
+        name = own[0]
     return f"{module}:{name}"
+
+
+def _wrapped_by(function: Any) -> list[Any]:
+    wrapped = []
+    while (function := getattr(function, "__wrapped__", None)) is not None and function not in wrapped:
+        wrapped.append(function)
+    return wrapped
 
 
 def _flags(command: str, options: Mapping[str, Any]) -> Iterator[str]:

@@ -127,7 +127,7 @@ def find(name: str, folders: Sequence[str]) -> Any:
 
 def _import(module: str, folders: Sequence[str]) -> ModuleType:
     top = module.partition(".")[0]
-    theirs = PathFinder.find_spec(top, [*folders])
+    theirs = _theirs(top, folders)
     sys.path.extend(folder for folder in folders if folder not in sys.path)
     before = set(sys.modules)
     try:
@@ -151,6 +151,12 @@ def _import(module: str, folders: Sequence[str]) -> ModuleType:
     return imported
 
 
+def _theirs(top: str, folders: Sequence[str]) -> ModuleSpec | None:
+    """The module in `folders`; a folder without `__init__.py` is none that another could hide."""
+    spec = PathFinder.find_spec(top, [*folders])
+    return None if spec is None or spec.loader is None else spec
+
+
 def _spec_of(top: str) -> ModuleSpec | None:
     try:
         return importlib.util.find_spec(top)
@@ -161,7 +167,7 @@ def _spec_of(top: str) -> ModuleSpec | None:
 def _check_shadows(imported: Iterable[str], folders: Sequence[str]) -> None:
     """Raise if a module in `folders` imports one of its neighbours, and got another of the same name."""
     for top in sorted({top for name in imported for top in _imports_of(sys.modules.get(name), folders)}):
-        theirs = PathFinder.find_spec(top, [*folders])
+        theirs = _theirs(top, folders)
         if theirs is not None and not _is_same(theirs, _spec_of(top)):
             raise _shadowed(top, theirs, _spec_of(top))
 
@@ -170,6 +176,8 @@ def _imports_of(module: ModuleType | None, folders: Sequence[str]) -> set[str]:
     """The packages that a module in `folders` imports."""
     file = getattr(module, "__file__", None) or ""
     if not file.endswith(".py") or not _lies_in(file, folders):
+        return set()
+    if {"site-packages", "dist-packages"} & set(Path(file).parts):  # of a virtual environment in the folder
         return set()
     nodes = [*ast.walk(ast.parse(Path(file).read_bytes()))]
     plain = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}

@@ -77,7 +77,14 @@ def sealed(environment: Mapping[str, str]) -> dict[str, str]:
         if name in KEPT or not (name in FOREIGN or name.startswith(FOREIGN_PREFIXES))
     }
     absolute = {name: os.path.abspath(kept[name]) for name in PATHS if kept.get(name)}  # noqa: PTH100 - no link resolved
+    if folders := kept.get(FUNCTION_PATH):
+        absolute[FUNCTION_PATH] = absolute_folders(folders)
     return {**_home(kept), **kept, **absolute, "PYTHONSAFEPATH": "1", **_python_path()}
+
+
+def absolute_folders(folders: str) -> str:
+    """Return folders that are separated as in `PYTHONPATH`, each from the root on."""
+    return os.pathsep.join(os.path.abspath(each) for each in folders.split(os.pathsep) if each)  # noqa: PTH100 - as above
 
 
 def minimal(environment: Mapping[str, str]) -> dict[str, str]:

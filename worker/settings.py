@@ -14,6 +14,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from worker import allowed_origins as origins
 from worker.redaction import mask_credentials, redact_url
+from worker.sealed_environment import absolute_folders
 from worker.server_url import canonical_url
 from worker.tls import check_files, tls_options
 
@@ -82,6 +83,11 @@ class Settings(BaseSettings):
     @classmethod
     def _canonical(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(map(_allowed, value))
+
+    @field_validator("function_path")
+    @classmethod
+    def _absolute(cls, value: str) -> str:
+        return absolute_folders(value)  # a process that calls functions changes to the first
 
     @field_validator("broker_url", "payload_url")
     @classmethod

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import functools
 import json
+import sys
 from collections.abc import Iterable
 from itertools import count
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -22,6 +24,23 @@ from tests.examples import example_run
 
 def test_a_function_of_a_module_has_a_name_and_a_builtin_too() -> None:
     assert name_of(json.dumps) == "json:dumps"
+
+
+def test_a_function_that_wraps_another_has_its_own_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    def slow(x: object) -> object:
+        return x
+
+    slow.__module__, slow.__qualname__ = "jobs_of_a_test", "slow"
+    module = ModuleType("jobs_of_a_test")
+    module.slow = slow
+    fast = functools.cache(slow)
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    with pytest.raises(UsageError, match=r"wraps jobs_of_a_test\.slow and has no name there; give it one"):
+        name_of(fast)
+    module.fast = fast
+    assert (name_of(fast), name_of(slow)) == ("jobs_of_a_test:fast", "jobs_of_a_test:slow")
+    module.slow = fast  # as a decorator does
+    assert name_of(fast) == "jobs_of_a_test:slow"
 
 
 def test_a_function_that_others_cannot_import_is_refused_with_what_to_do() -> None:

@@ -126,6 +126,13 @@ def test_a_module_that_another_hides_is_refused_by_name(folder: Path, neighbour:
         load("fn_user:f", [str(folder)])
 
 
+def test_a_folder_of_no_package_hides_nothing_and_is_hidden_by_nothing(folder: Path) -> None:
+    (folder / "redis").mkdir()
+    (folder / "redis" / "redis.conf").write_text("port 0")
+    (folder / "fn_redis.py").write_text("import redis\ndef f(x): return redis.__name__")
+    assert load("fn_redis:f", [str(folder)]).call(1) == "redis"
+
+
 @pytest.fixture
 def allow(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], None]]:
     """Sets BREAKEVEN_FUNCTIONS, as the environment of a worker has it."""

@@ -11,6 +11,7 @@ import pytest
 
 from worker import sealed_environment
 from worker.sealed_environment import minimal, sealed
+from worker.settings import Settings
 
 ROOT = str(Path(__file__).parents[3])
 FOREIGN = {
@@ -61,6 +62,13 @@ def test_a_program_that_is_no_worker_gets_only_what_any_program_needs() -> None:
 def test_a_file_that_a_variable_of_ours_names_is_found_from_another_folder(tmp_path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert sealed({"BREAKEVEN_TLS_CA": "ca.pem"})["BREAKEVEN_TLS_CA"] == str(tmp_path / "ca.pem")
+
+
+def test_the_folders_of_functions_are_found_from_another_folder(tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    folders = f"{tmp_path / 'src'}:/srv/jobs"
+    assert sealed({"BREAKEVEN_FUNCTION_PATH": "src::/srv/jobs"})["BREAKEVEN_FUNCTION_PATH"] == folders
+    assert Settings(function_path="src:/srv/jobs").function_folders == (str(tmp_path / "src"), "/srv/jobs")
 
 
 def test_a_user_without_home_and_password_entry_gets_a_home(monkeypatch) -> None:
