@@ -232,11 +232,11 @@ def _with_whole_turns(options: Options, counts: tuple[int, ...]) -> Options:
     """With images that fill every slot's turns: a last turn that is part-filled looks like contention."""
     if options.images is not None or kind_of(options.source) != "origin":
         return options
-    chunk = lcm(*options.chunks)
-    least, step = PROFILES[options.profile].images, chunk * lcm(*counts)
+    least, step = PROFILES[options.profile].images, lcm(*options.chunks) * lcm(*counts)
     whole = step * ceil(least / step)
     few = whole <= MAX_TIMES * least
-    return replace(options, images=whole if few else max(least, MIN_TURNS * chunk * counts[-1]))
+    turns = MIN_TURNS * max(options.chunks) * counts[-1]
+    return replace(options, images=whole if few else min(MAX_IMAGES, max(least, turns)))
 
 
 def _cells_at(options: Options, slots: int, point: float) -> Iterator[Cell]:

@@ -223,7 +223,14 @@ def test_points_rise_from_the_first_to_the_last(low, factor, points):
 
 @pytest.mark.parametrize(
     ("slots", "chunks", "images"),
-    [((1, 2), (), 8), ((1, 2, 3, 4), (), 12), ((1, 2, 3, 4), (1, 4), 48), ((1, 5, 6, 7, 8), (), 32)],
+    [
+        ((1, 2), (), 8),
+        ((1, 2, 3, 4), (), 12),
+        ((1, 2, 3, 4), (1, 4), 48),
+        ((1, 5, 6, 7, 8), (), 32),
+        ((1, 2, 3, 4), (7, 9, 10), 160),
+        ((1, 4), (10_000,), 100_000),
+    ],
 )
 def test_images_fill_every_number_of_slots_unless_that_takes_too_many(slots, chunks, images):
     assert planned(scale(*slots, chunks=chunks)).images == images
