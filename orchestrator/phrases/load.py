@@ -159,6 +159,12 @@ def row_name(cell: Cell) -> str:
     return ", ".join((cell.subject, cell_name(cell), *kernel, count(cell.slots, "slot")))
 
 
+def short_row_name(cell: Cell, cells: Iterable[Cell]) -> str:
+    """Return the name of a cell among those of its stage, which names its kernel if they have several."""
+    several = len({each.kernel for each in cells if each.stage == cell.stage}) > 1
+    return f"{cell_name(cell)} with {cell.kernel}" if several else cell_name(cell)
+
+
 def where_time_went(row: LoadRow) -> str:
     """Return where a mean task's time went: `mean latency at 40/s 22.5 ms: 71 % queueing, 12 % fetching`."""
     total = sum(part.seconds for part in row.parts)
@@ -242,7 +248,10 @@ def load_headline(findings: Findings) -> tuple[str, str]:
     }
     cells = {name: rows[0].cell for name, rows in found.items()}
     called = _short_names(list(cells.values()))
-    lead = f"{heading_of_load(findings.run)}. {' '.join(f'{_at_most(rows)}.' for rows in found.values())}"
+    at_most = " ".join(
+        f"{_at_most(rows, short_row_name(cells[name], cells.values()))}." for name, rows in found.items()
+    )
+    lead = f"{heading_of_load(findings.run)}. {at_most}"
     what = f"{promise(objective)} kept" if objective else "Sustained"
     able = {name: rate for name, rate in best.items() if rate is not None}
     if not able:
@@ -267,7 +276,7 @@ def _short_names(cells: Sequence[Cell]) -> dict[str, str]:
     names = {}
     for cell in cells:
         alone = strategies.count((cell.stage, cell.strategy)) == 1
-        name = PROPER_NAMES.get(cell.strategy, cell.strategy) if alone else cell_name(cell)
+        name = PROPER_NAMES.get(cell.strategy, cell.strategy) if alone else short_row_name(cell, cells)
         names[row_name(cell)] = name if len(stages) == 1 else f"{name} in {cell.subject}"
     return names
 
@@ -277,16 +286,12 @@ def _held(row: LoadRow, objective: Objective | None) -> bool:
     return bool(row.sustained) if objective is None else bool(row.kept) and row.sustained is not False
 
 
-def _at_most(rows: Sequence[LoadRow]) -> str:
+def _at_most(rows: Sequence[LoadRow], name: str) -> str:
     """Return the latency of one strategy at its highest rate that is sustained, or else its lowest."""
     row = next((each for each in reversed(rows) if each.sustained), rows[0])
     known = {quantile_name(q): each for q, each in row.latency_s.items() if each is not None}
-    said = ", ".join(
-        f"{name} {seconds(each.point)}" for name, each in known.items() if name in ("p50", "p95", "p99")
-    )
-    return (
-        f"{row.cell.subject} by {cell_name(row.cell)} at {per_second(row.rate_per_s)}: {said or 'no latency'}"
-    )
+    said = ", ".join(f"{q} {seconds(each.point)}" for q, each in known.items() if q in ("p50", "p95", "p99"))
+    return f"{row.cell.subject} by {name} at {per_second(row.rate_per_s)}: {said or 'no latency'}"
 
 
 def _of_promise(rows: Sequence[LoadRow], objective: Objective) -> str:

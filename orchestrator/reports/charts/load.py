@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
@@ -10,8 +11,7 @@ import numpy as np
 
 from orchestrator.analysis.analyse import Findings
 from orchestrator.analysis.load import QUANTILES, LoadRow, Times
-from orchestrator.model.runs import CellResult, Run
-from orchestrator.phrases.cells import cell_name
+from orchestrator.model.runs import Cell, CellResult, Run
 from orchestrator.phrases.load import (
     LATENCY_LEGEND,
     SUSTAINED,
@@ -19,6 +19,7 @@ from orchestrator.phrases.load import (
     load_sentences,
     promise,
     quantile_name,
+    short_row_name,
     where_time_went,
 )
 from orchestrator.phrases.numbers import NONE, interval, level, number, per_second, seconds
@@ -28,6 +29,7 @@ HEIGHT_PX: Final = 300
 DRAWN_QUANTILES: Final = {0.5: [1, 0], 0.95: [6, 3], 0.99: [2, 2]}  # with the dashes of their lines
 WIDE_SPAN: Final = 4.0  # rates that differ by more than this factor stand on a logarithmic axis
 BINS: Final = 60  # of a sample, along the time
+SHAPES: Final = ("circle", "triangle-up", "square", "diamond", "cross")  # of the rows of one strategy
 
 
 def draw(run: Run, findings: Findings) -> tuple[Chart, ...]:
@@ -50,31 +52,38 @@ def _of_stage(findings: Findings, stage: str) -> list[LoadRow]:
 
 def _over_rate(run: Run, findings: Findings, stage: str) -> Chart:
     rows, subject = _of_stage(findings, stage), run.subject(stage)
-    names = [quantile_name(quantile) for quantile in QUANTILES]
+    names = _names(rows)
+    quantiles = [quantile_name(quantile) for quantile in QUANTILES]
     return Chart(
         name=f"latency-{slug(stage)}",
         title=f"Latency over the arrival rate: {subject}",
         short=subject,
         legend=LATENCY_LEGEND,
         description=f"Latency of {subject} over the arrival rate. {' '.join(load_sentences(findings))}",
-        head=("strategy", "rate", "done/s", *names, "max", "backlog", "sustained", "where the time went"),
-        rows=tuple(_figures(row) for row in rows),
+        head=("strategy", "rate", "done/s", *quantiles, "max", "backlog", "sustained", "where the time went"),
+        rows=tuple(_figures(row, names[row.cell]) for row in rows),
         spec=_spec_over_rate(run, rows),
         sentences=tuple(each for each in load_sentences(findings) if each.startswith(f"{subject},")),
     )
 
 
-def _figures(row: LoadRow) -> tuple[str, ...]:
+def _names(rows: Sequence[LoadRow]) -> dict[Cell, str]:
+    cells = [row.cell for row in rows]
+    return {cell: short_row_name(cell, cells) for cell in cells}
+
+
+def _figures(row: LoadRow, name: str) -> tuple[str, ...]:
     latencies = [
         NONE if each is None else f"{seconds(each.point)} {interval(each, seconds)}".strip()
         for each in row.latency_s.values()
     ]
     ends = (seconds(row.max_s), f"{row.backlog_at_end:,}", SUSTAINED[row.sustained], where_time_went(row))
-    return (cell_name(row.cell), per_second(row.rate_per_s), number(row.achieved_per_s), *latencies, *ends)
+    return (name, per_second(row.rate_per_s), number(row.achieved_per_s), *latencies, *ends)
 
 
 def _spec_over_rate(run: Run, rows: Sequence[LoadRow]) -> Spec:
-    data = [datum for row in rows for datum in _points(row)]
+    names = _names(rows)
+    data = [datum for row in rows for datum in _points(row, names[row.cell])]
     rates = sorted({row.rate_per_s for row in rows})
     wide = rates[-1] > WIDE_SPAN * rates[0]
     x_scale = alt.Scale(type="log" if wide else "linear", zero=False, nice=False, padding=20)
@@ -91,7 +100,7 @@ def _spec_over_rate(run: Run, rows: Sequence[LoadRow]) -> Spec:
     layers = [
         base.mark_line(strokeWidth=1.5, interpolate="linear").encode(y=y, strokeDash=dash),
         base.mark_rule(strokeWidth=2).encode(y=alt.Y("low:Q", scale=y_scale), y2=alt.Y2("high:Q")),
-        base.mark_point(filled=True, size=60, opacity=1).encode(y=y, tooltip=tooltip),
+        base.mark_point(filled=True, size=60, opacity=1).encode(y=y, shape=_shapes(rows), tooltip=tooltip),
     ]
     if run.plan.objective is not None:
         line = [{"ms": 1e3 * run.plan.objective.latency_s, "name": promise(run.plan.objective)}]
@@ -105,7 +114,7 @@ def _spec_over_rate(run: Run, rows: Sequence[LoadRow]) -> Spec:
     return with_config(alt.layer(*layers), HEIGHT_PX)
 
 
-def _points(row: LoadRow) -> Iterator[dict[str, Any]]:
+def _points(row: LoadRow, name: str) -> Iterator[dict[str, Any]]:
     for quantile in DRAWN_QUANTILES:
         latency = row.latency_s[quantile]
         if latency is None or latency.point <= 0:
@@ -118,7 +127,7 @@ def _points(row: LoadRow) -> Iterator[dict[str, Any]]:
             "low": round(1e3 * low, 4),
             "high": round(1e3 * high, 4),
             "quantile": quantile_name(quantile),
-            "strategy": cell_name(row.cell),
+            "strategy": name,
             "at": per_second(row.rate_per_s),
             "latency": seconds(latency.point),
             "interval": f"{span} ({level(latency)})" if span else NONE,
@@ -129,7 +138,8 @@ def _over_time(run: Run, findings: Findings, stage: str) -> Chart:
     rows, subject = _of_stage(findings, stage), run.subject(stage)
     chosen = _chosen(rows)
     results = {result.cell: result for result in run.of_stage(stage)}
-    data = [datum for row in rows for datum in _bins(row, results[row.cell])]
+    names = _names(rows)
+    data = [datum for row in rows for datum in _bins(row, names[row.cell], results[row.cell])]
     longest = max(data, key=lambda each: each["ms"] * (each["rate"] == chosen), default=None)
     said = "" if longest is None else f" The longest was {longest['longest']}, in {longest['strategy']}."
     return Chart(
@@ -173,13 +183,13 @@ def _spec_over_time(data: Sequence[dict[str, Any]], rows: Sequence[LoadRow], cho
             y=alt.Y("middle:Q", scale=y_scale)
         ),
         base.mark_point(filled=True, size=18, opacity=1).encode(
-            y=y, tooltip=tooltips("strategy", "round", "second", "longest", "median")
+            y=y, shape=_shapes(rows), tooltip=tooltips("strategy", "round", "second", "longest", "median")
         ),
     ).add_params(rate)
     return with_config(chart, HEIGHT_PX)
 
 
-def _bins(row: LoadRow, result: CellResult) -> Iterator[dict[str, Any]]:
+def _bins(row: LoadRow, name: str, result: CellResult) -> Iterator[dict[str, Any]]:
     """The longest and the median latency of the tasks that arrived in each part of a sample."""
     for place, sample in enumerate(result.open_loops):
         if sample.trace is None:
@@ -198,7 +208,7 @@ def _bins(row: LoadRow, result: CellResult) -> Iterator[dict[str, Any]]:
                 "at": round(place * 1.1 * duration_s + second, 3),
                 "ms": round(1e3 * max(longest, 1e-6), 4),
                 "middle": round(1e3 * max(middle, 1e-6), 4),
-                "strategy": cell_name(row.cell),
+                "strategy": name,
                 "second": f"{second:.1f} s",
                 "longest": seconds(longest),
                 "median": seconds(middle),
@@ -220,7 +230,23 @@ def _milliseconds() -> alt.Axis:
     return alt.Axis(title="latency in ms", format=",~r", tickCount=5, gridDash=[2, 3])
 
 
+def _legend() -> alt.Legend:
+    return alt.Legend(title=None, orient="top", labelLimit=300, symbolOpacity=1)
+
+
 def _colours(rows: Sequence[LoadRow]) -> alt.Color:
-    named = {cell_name(row.cell): colour(row.cell.strategy) for row in rows}
+    named = {name: colour(cell.strategy) for cell, name in _names(rows).items()}
     scale = alt.Scale(domain=list(named), range=list(named.values()))
-    return alt.Color("strategy:N", scale=scale, legend=alt.Legend(title=None, orient="top"))
+    return alt.Color("strategy:N", scale=scale, legend=_legend())
+
+
+def _shapes(rows: Sequence[LoadRow]) -> alt.Shape:
+    """The shapes that tell rows of one strategy, and so of one colour, apart."""
+    named: dict[str, str] = {}
+    used: Counter[str] = Counter()
+    for cell, name in _names(rows).items():
+        if name not in named:
+            named[name] = SHAPES[used[cell.strategy] % len(SHAPES)]
+            used[cell.strategy] += 1
+    scale = alt.Scale(domain=list(named), range=list(named.values()))
+    return alt.Shape("strategy:N", scale=scale, legend=_legend())

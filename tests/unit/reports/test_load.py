@@ -109,6 +109,24 @@ def test_the_page_draws_latency_over_the_rate_with_the_promise_and_over_time_at_
     assert {row[1] for row in over_time.rows} == {"20/s", "40/s"}
 
 
+def test_rows_of_two_kernels_are_told_apart_in_charts_their_figures_and_the_headline():
+    cells = [replace(THREADS, kernel=kernel) for kernel in ("asarray", "getdata")]
+    run = load_run(*(at_rate(cell, rate, 0.02) for cell in cells for rate in (10.0, 20.0)))
+    names = ["threads with asarray", "threads with getdata"]
+    over_rate, over_time = draw_all(run, analyse(run))
+    assert [row[0] for row in over_rate.rows] == names * 2
+    assert sorted(row[:3] for row in over_time.rows) == [
+        (name, rate, str(number)) for name in names for rate in ("10/s", "20/s") for number in (1, 2, 3)
+    ]
+    for chart in (over_rate, over_time):
+        points = chart.spec["layer"][2]["encoding"]
+        assert points["color"]["scale"]["domain"] == points["shape"]["scale"]["domain"] == names
+        assert len(set(points["shape"]["scale"]["range"])) == 2
+    said = headline(analyse(run))
+    assert said.text == f"Sustained at 20/s by {' and '.join(names)}"
+    assert all(f"grayscale by {name} at 20/s" in said.lead for name in names)
+
+
 def test_compare_judges_p95_at_each_rate_that_both_runs_have():
     old = load_run()
     slower = load_run(at_rate(THREADS, 20.0, 0.03), at_rate(THREADS, 40.0, 0.02))
