@@ -7,6 +7,7 @@ from typing import Final
 
 from orchestrator.analysis.queueing.stations import StationName
 from orchestrator.analysis.scaling.cost import Cost
+from orchestrator.analysis.stats.intervals import FEWEST_ROUNDS
 from orchestrator.model.findings import Estimate
 from orchestrator.model.runs import Cell
 from orchestrator.phrases.cells import cell_name, more_tasks, verb
@@ -63,6 +64,8 @@ def _here(cost: Cost) -> str:
         )
     if cost.possible_slots is None:
         why = "it has no station times"
+        if cost.limited_by is not None:
+            why = f"fewer than {FEWEST_ROUNDS} rounds can be compared; use more --rounds"
         if cost.other_load is not None:
             why = f"other processes took {percent(cost.other_load)} of the processors, which lengthens every task"
         return f"This result cannot tell with how many slots Celery would be {does}: {why}"

@@ -187,7 +187,9 @@ def _predicted(match: _Match, elsewhere: bool) -> Cost:
     expected = fewest <= unknown.most_measured and not elsewhere
     if measured.other_load is not None and not reached and not expected:
         return replace(unknown, other_load=measured.other_load)
-    if fewest == inf and (not drawn or min(drawn) == inf):
+    if fewest == inf and not drawn:  # too few rounds to know
+        return limited
+    if fewest == inf and min(drawn) == inf:
         return replace(limited, kind="never")
     if spread is None or not reached or expected:
         possible = replace(limited, possible_slots=min(each for each in (fewest, *drawn) if each < inf))

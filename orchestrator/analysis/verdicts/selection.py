@@ -31,7 +31,7 @@ class Selection:
     best: CellResult  # by all rounds
     by_round: Mapping[
         int, CellResult
-    ]  # by the rounds before each, so without the first if there was a choice
+    ]  # by the rounds before each, so without the first if there was a choice, and without those that it lacks
 
     @property
     def makespans_s(self) -> dict[int, float]:
@@ -55,10 +55,13 @@ def select_best(results: Sequence[CellResult]) -> Selection | None:
     times = [_logarithms(result) for result in measured]
     by_round = {}
     for round_ in sorted({each for known in times for each in known}):
-        able = [index for index, known in enumerate(times) if round_ in known and min(known) < round_]
+        able = [index for index, known in enumerate(times) if min(known) < round_]
         if able:
             earlier = [{r: each for r, each in times[index].items() if r < round_} for index in able]
-            by_round[round_] = measured[able[_lowest(earlier)]]
+            picked = able[_lowest(earlier)]
+            # A slower cell must not stand in for one that lacks the round: the other side would look faster in it.
+            if round_ in times[picked]:
+                by_round[round_] = measured[picked]
     return Selection(measured[_lowest(times)], by_round)
 
 

@@ -222,6 +222,16 @@ def test_a_result_without_station_times_has_an_unknown_cost() -> None:
     assert "it has no station times" in said(run)
 
 
+def test_with_few_rounds_never_is_not_known() -> None:
+    few = STEADY[:3]
+    run = fleet_run(
+        plain_result(SERIAL, 0.02, factors=few),
+        *sweep((1, 2), held_s=0.001, cpu_s=0.0, broker_s=0.0, factors=few),
+    )
+    assert cost_of(run, "best in-process").kind == "unknown"
+    assert "fewer than 6 rounds can be compared; use more --rounds" in said(run)
+
+
 def test_with_few_rounds_the_prediction_has_no_interval() -> None:
     few = STEADY[:3]
     run = fleet_run(plain_result(SERIAL, 0.5, factors=few), *sweep((1, 2), factors=few))

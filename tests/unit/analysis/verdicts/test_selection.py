@@ -27,6 +27,14 @@ def test_a_cell_does_not_win_a_round_by_its_luck_in_that_round() -> None:
     assert selected.by_round[3] is steady
 
 
+def test_a_slower_cell_does_not_stand_in_for_one_that_lacks_the_round() -> None:
+    always = result(SERIAL, [1.0] * 8)
+    fast = result(PROCESSES, [0.5] * 4)
+    selected = select_best([always, fast])
+    assert selected is not None
+    assert dict.fromkeys((1, 2, 3), fast) == selected.by_round
+
+
 def test_a_single_candidate_needs_no_picking_and_keeps_every_round() -> None:
     only = result(SERIAL, [1.0, 1.1, 1.2])
     selected = select_best([only, result(THREADS, [])])
