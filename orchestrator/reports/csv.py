@@ -8,14 +8,18 @@ from dataclasses import asdict, fields
 from typing import Any, Final
 
 from orchestrator.analysis.analyse import Findings
-from orchestrator.model.runs import Cell, MeanHops, Run, Sample
+from orchestrator.model.runs import Cell, MeanHops, Run, Sample, Stations
 from orchestrator.reports.escaping import in_csv
 
 CELL: Final = tuple(field.name for field in fields(Cell))
-NESTED: Final = ("hops", "service_times_s", "trace")  # columns of their own, or in the JSON alone
+CELL_HEAD: Final = tuple(
+    "cell_tasks" if name == "tasks" else name for name in CELL
+)  # a sample has `tasks` too
+NESTED: Final = ("hops", "stations", "service_times_s", "trace")  # columns of their own, or in the JSON alone
 SAMPLE: Final = tuple(field.name for field in fields(Sample) if field.name not in NESTED)
 TASK: Final = ("planned_us", "sent_us", "ended_us", "service_us")
 HOPS: Final = tuple(field.name for field in fields(MeanHops))
+STATIONS: Final = tuple(field.name for field in fields(Stations))
 
 
 def render(run: Run, findings: Findings) -> str:
@@ -25,21 +29,24 @@ def render(run: Run, findings: Findings) -> str:
     if run.plan.axis == "rate":
         _write_tasks(run, writer)
         return text.getvalue()
-    writer.writerow([*CELL, *SAMPLE, *(f"hops_{name}" for name in HOPS)])
+    nested = [*(f"hops_{name}" for name in HOPS), *(f"stations_{name}" for name in STATIONS)]
+    writer.writerow([*CELL_HEAD, *SAMPLE, *nested])
     for result in run.cells:
         for sample in result.taken:
             hops = asdict(sample.hops) if sample.hops is not None else {}
+            stations = asdict(sample.stations) if sample.stations is not None else {}
             writer.writerow(
                 [in_csv(getattr(result.cell, name)) for name in CELL]
                 + [in_csv(getattr(sample, name)) for name in SAMPLE]
                 + [hops.get(name) for name in HOPS]
+                + [stations.get(name) for name in STATIONS]
             )
     return text.getvalue()
 
 
 def _write_tasks(run: Run, writer: Any) -> None:
     """Write when each task of each open loop arrived, was sent and ended; those below 0 are of the warm-up."""
-    writer.writerow([*CELL, "round", "position", *TASK, "lost"])
+    writer.writerow([*CELL_HEAD, "round", "position", *TASK, "lost"])
     for result in run.cells:
         cell = [in_csv(getattr(result.cell, name)) for name in CELL]
         for sample in result.open_loops:
