@@ -54,6 +54,9 @@ def run_and_report(options: Options) -> int:
         except BreakevenError:
             show(run, table=True)  # the user sees the figures although no file has them
             raise
+        except KeyboardInterrupt:
+            _report_incomplete(run, saver, options)
+            raise
         _report(run, options)
         if options.flower:
             _wait_for_enter()

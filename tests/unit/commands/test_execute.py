@@ -96,6 +96,31 @@ def test_pressing_ctrl_c_again_does_not_break_the_writing_of_the_result(monkeypa
     assert results.read(tmp_path / results.file_name(ENDED)).cells == ENDED.cells
 
 
+def test_an_interruption_of_the_last_writing_still_saves_and_shows_the_run(monkeypatch, tmp_path, capsys):
+    run, write, calls = example_run(), results.write, []
+
+    @contextmanager
+    def measured(options: Any, source: Any, watcher: Any, save: execute.Saver) -> Iterator[Run]:
+        save.last = run  # which is not written yet
+        yield run
+
+    def pressed_at_first(*arguments: Any) -> None:
+        calls.append(arguments)
+        if len(calls) == 1:
+            raise KeyboardInterrupt
+        write(*arguments)
+
+    monkeypatch.setattr(session, "measured", measured)
+    monkeypatch.setattr(execute.results, "write", pressed_at_first)
+    with pytest.raises(KeyboardInterrupt):
+        run_and_report(Options(output=str(tmp_path)))
+    shown, notes = capsys.readouterr()
+    path = tmp_path / results.file_name(run)
+    assert f"7 of 7 rounds saved\nresult: {path}\nreport: {path.with_suffix('.html')}\n" in notes
+    assert "hurts" in shown
+    assert results.read(path).complete
+
+
 def test_signals_work_again_after_they_were_ignored():
     found = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
     try:
