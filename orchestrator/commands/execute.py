@@ -18,6 +18,7 @@ from orchestrator.errors import BreakevenError, NothingMeasuredError, UsageError
 from orchestrator.fleet.flower import USER
 from orchestrator.measurement import session
 from orchestrator.model.runs import Run
+from orchestrator.phrases.numbers import count
 from orchestrator.planning.option_checks import check, of_function
 from orchestrator.planning.options import STDOUT, Options
 from orchestrator.reports import html, terminal
@@ -169,15 +170,19 @@ def _report_incomplete(run: Run, saver: Saver, options: Options) -> None:
     except BreakevenError as error:
         sys.stderr.write(f"\norchestrator: {error}\n")  # beside the reason why the run ended
         return
-    rounds = (
-        f"{len(run.loads)} of {run.plan.rounds}" if run.loads else f"part of the first of {run.plan.rounds}"
-    )
-    sys.stderr.write(f"\n{rounds} rounds saved\n")
+    sys.stderr.write(f"\n{_rounds(run)} saved\n")
     with suppress(KeyboardInterrupt):  # the caller raises what ended the run anyway
         try:
             _report(run, options)
         except BreakevenError as error:
             sys.stderr.write(f"orchestrator: {error}\n")
+
+
+def _rounds(run: Run) -> str:
+    measured = len(run.loads)
+    if run.plan.searched or measured > run.plan.rounds:  # a search or a sweep adds some
+        return count(measured, "round") if measured else "part of the first round"
+    return f"{measured or 'part of the first'} of {count(run.plan.rounds, 'round')}"
 
 
 def _report(run: Run, options: Options) -> None:

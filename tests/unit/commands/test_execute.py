@@ -67,6 +67,26 @@ def test_an_interruption_in_the_first_round_saves_a_part_of_it(monkeypatch, tmp_
     assert "part of the first of 7 rounds saved\n" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("loads", "planned", "said"),
+    [
+        (7, {"rounds": 5, "axis": "work", "extra_rounds": 5}, "7 rounds saved"),
+        (2, {"rounds": 3, "searched": True}, "2 rounds saved"),
+        (1, {"rounds": 3, "searched": True}, "1 round saved"),
+        (0, {"rounds": 3, "searched": True}, "part of the first round saved"),
+        (1, {"rounds": 1}, "1 of 1 round saved"),
+    ],
+)
+def test_rounds_are_saved_out_of_a_total_only_where_one_is_known(
+    monkeypatch, tmp_path, capsys, loads, planned, said
+):
+    run = replace(ENDED, plan=replace(ENDED.plan, **planned), loads=ENDED.loads[:loads])
+    monkeypatch.setattr(execute, "_report", lambda *_: None)
+    with pytest.raises(KeyboardInterrupt):
+        interrupted_after(monkeypatch, run)(tmp_path)
+    assert capsys.readouterr().err == f"\n{said}\n"
+
+
 @pytest.mark.parametrize("where", ["show", "_write_page"])
 def test_an_interrupted_report_leads_to_the_command_that_makes_it(monkeypatch, tmp_path, capsys, where):
     def pressed_again(*_: object) -> None:
