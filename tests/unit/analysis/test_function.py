@@ -97,6 +97,18 @@ def test_the_rows_and_what_follows_are_said() -> None:
         assert "Time for all 1,000 inputs" in text
 
 
+def test_the_page_answers_for_a_function_without_a_row_of_celery() -> None:
+    run = made(WAITS, serial=0.1, threads=0.05)
+    findings = analyse(run)
+    page = html.render(run, findings).partition('<script type="application/json"')[0]
+    assert page.count('href="#answer"') == page.count('id="answer"') == 1
+    assert "Time for all 1,000 inputs of jobs:f" in page
+    assert findings.function is not None
+    assert trait_sentence(findings.function) in page
+    assert page.count("Noise: ") == 1
+    assert "whether Celery pays" not in page
+
+
 def test_sentences_name_the_function_and_the_options_that_it_has() -> None:
     run = made(COMPUTES, serial=0.1, threads=0.1, celery=0.4)
     served = run.cells[-1].cell
