@@ -280,4 +280,5 @@ class Rounds:
         over = self._is_over_budget(elapsed_s)
         if self._plan.target is None:
             return over and (self._ends_at_budget or len(run.loads) >= VERDICT_ROUNDS)
-        return enough(run, self._plan.target) or over
+        least = 1 if self._limits.strict else VERDICT_ROUNDS
+        return enough(run, self._plan.target) or (over and len(run.loads) >= least)

@@ -10,14 +10,14 @@ from orchestrator.phrases.cells import unit
 from orchestrator.phrases.numbers import count, percent
 
 
-def schedule_sentence(plan: Plan, found: Plan, about_s: float, verdict_s: float) -> str:
+def schedule_sentence(plan: Plan, found: Plan, about_s: float, verdict_s: float | None) -> str:
     """Return what will be measured, how long it takes, and what the budget leaves out.
 
     Args:
         plan: as it was asked for.
         found: as the budget allows it.
         about_s: how long that takes, in seconds.
-        verdict_s: the budget that a verdict needs, in seconds.
+        verdict_s: the budget that a verdict needs, in seconds; `None` if there are enough rounds.
     """
     rounds = count(found.rounds, "round")
     if plan.target is not None:
@@ -27,13 +27,13 @@ def schedule_sentence(plan: Plan, found: Plan, about_s: float, verdict_s: float)
     return "; ".join([what, *_left_out(plan, found, about_s, verdict_s)])
 
 
-def _left_out(plan: Plan, found: Plan, about_s: float, verdict_s: float) -> list[str]:
-    if plan.budget_s is None or plan.target is not None:
+def _left_out(plan: Plan, found: Plan, about_s: float, verdict_s: float | None) -> list[str]:
+    if plan.budget_s is None:
         return []
     said = []
     if found.images < plan.images:
         said.append(f"--budget {plan.budget_s:g} allows {found.images} of {count(plan.images, unit(plan))}")
-    if found.rounds < min(plan.rounds, VERDICT_ROUNDS):
+    if verdict_s is not None:
         enough = 10 * ceil(verdict_s / 10)
         said.append(
             f"too few rounds for a verdict, which needs {VERDICT_ROUNDS}: --budget {enough} allows them"

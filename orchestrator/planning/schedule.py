@@ -21,7 +21,7 @@ class Limits:
     strict: bool = False
 
 
-def schedule(plan: Plan, limits: Limits, round_s: float, spent_s: float) -> tuple[Plan, float, float]:
+def schedule(plan: Plan, limits: Limits, round_s: float, spent_s: float) -> tuple[Plan, float, float | None]:
     """Fit a plan into its budget: with fewer rounds first, then with fewer images.
 
     Args:
@@ -31,11 +31,11 @@ def schedule(plan: Plan, limits: Limits, round_s: float, spent_s: float) -> tupl
         spent_s: seconds of the budget that are used already.
 
     Returns:
-        The plan, about how many seconds it takes, and the budget in seconds with which it would allow a verdict.
+        The plan, about how many seconds it takes (with a target, at most), and the budget in seconds that would allow
+        a verdict, `None` if there are enough rounds.
     """
-    if plan.budget_s is None or plan.target is not None:
-        room_s = float("inf") if plan.budget_s is None else plan.budget_s - spent_s
-        return plan, min(plan.rounds * round_s, max(room_s, round_s)), 0.0
+    if plan.budget_s is None:
+        return plan, plan.rounds * round_s, None
     room_s, images = max(0.0, plan.budget_s - spent_s), plan.images
     needed = min(plan.rounds, VERDICT_ROUNDS)
     if needed * round_s > room_s and limits.images is not None:
@@ -43,5 +43,10 @@ def schedule(plan: Plan, limits: Limits, round_s: float, spent_s: float) -> tupl
         fewer = min(images, max(limits.images, fitting))
         round_s, images = round_s * fewer / images, fewer
     fewest = 1 if limits.strict else needed
-    rounds = min(plan.rounds, max(fewest, int(room_s / round_s)))
-    return replace(plan, rounds=rounds, images=images), rounds * round_s, spent_s + needed * round_s
+    fitting = max(fewest, int(room_s / round_s))
+    verdict_s = spent_s + needed * round_s if fitting < needed else None
+    if plan.target is not None:  # how many rounds there are is settled as they are measured
+        most_s = min(plan.rounds * round_s, max(room_s, fewest * round_s))
+        return replace(plan, images=images), most_s, verdict_s
+    rounds = min(plan.rounds, fitting)
+    return replace(plan, rounds=rounds, images=images), rounds * round_s, verdict_s

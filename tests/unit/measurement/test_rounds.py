@@ -125,11 +125,12 @@ class Slow(Upset):
         self.perf_counter = lambda: 10.0 * self.batches
 
 
+@pytest.mark.parametrize("target", [None, 0.05])
 @pytest.mark.parametrize(("strict", "taken"), [(True, 3), (False, VERDICT_ROUNDS)])
-def test_a_given_budget_is_kept_without_a_warm_up_too(monkeypatch, strict, taken):
+def test_only_a_given_budget_ends_before_a_verdict_without_a_warm_up_too(monkeypatch, strict, taken, target):
     strategy = Slow()
     monkeypatch.setattr(rounds, "time", strategy)
-    run = measured(strategy, rounds=20, budget_s=25.0, target=None, limits=Limits(strict=strict))
+    run = measured(strategy, rounds=20, budget_s=25.0, target=target, limits=Limits(strict=strict))
     assert (strategy.batches, run.plan.rounds) == (taken, taken)
 
 

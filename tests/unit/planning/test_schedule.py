@@ -61,6 +61,36 @@ def test_rounds_until_intervals_are_narrow_have_an_upper_limit() -> None:
     assert text.endswith("in up to 112 rounds, until intervals are within 10 %: about 95 s at most")
 
 
+UNTIL_NARROW = replace(PLAN, rounds=112, target=0.1)
+
+
+@pytest.mark.parametrize(
+    ("round_s", "limits", "images", "ending"),
+    [
+        (
+            30.0,
+            Limits(),
+            20,
+            ": about 4 min at most; that is more than 2 min, because a verdict needs 7 rounds",
+        ),
+        (
+            30.0,
+            STRICT,
+            20,
+            ": about 90 s at most; too few rounds for a verdict, which needs 7: --budget 220 allows them",
+        ),
+        (26.0, Limits(images=4), 9, ": about 90 s at most; --budget 100 allows 9 of 20 images"),
+    ],
+    ids=["usual budget", "given budget", "fewer images"],
+)
+def test_rounds_until_intervals_are_narrow_are_at_least_those_that_a_verdict_needs(
+    round_s: float, limits: Limits, images: int, ending: str
+) -> None:
+    found, about_s, verdict_s = schedule(UNTIL_NARROW, limits, round_s, 10.0)
+    assert (found.rounds, found.images) == (112, images)
+    assert schedule_sentence(UNTIL_NARROW, found, about_s, verdict_s).endswith(ending)
+
+
 @pytest.mark.parametrize(
     ("options", "budget_s"),
     [
