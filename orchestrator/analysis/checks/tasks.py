@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import ceil
 from typing import Final
 
@@ -83,8 +84,12 @@ def not_compared(run: Run) -> Observation | None:
 
 
 def slots_unseen(run: Run) -> Observation | None:
-    """Warn if fewer slots worked than were asked for, though there were messages for all of them."""
-    short = [result for result in run.cells if any(_unseen(result, each) for each in result.samples)]
+    """Warn if fewer slots worked than were asked for, though there were messages for all of them.
+
+    A sweep of the work starts at tasks so short that one slot takes them all: there, only Celery's longest count.
+    """
+    results = _with_longest_tasks(run) if run.plan.axis == "work" else run.cells
+    short = [result for result in results if any(_unseen(result, each) for each in result.samples)]
     if not short:
         return None
     cells = tuple(each.cell for each in short)
@@ -113,6 +118,18 @@ def hops_beyond_bound(run: Run) -> Observation | None:
     if not beyond:
         return None
     return Observation("hops beyond bound", {"beyond": beyond, "tasks": sum(each.tasks for each in hops)})
+
+
+def _with_longest_tasks(run: Run) -> list[CellResult]:
+    longest_s = {
+        replace(cell, work_s=None): cell.work_s
+        for cell in sorted(run.plan.cells, key=lambda cell: cell.work_s or 0.0)
+    }
+    return [
+        result
+        for result in run.cells
+        if result.cell.distributed and result.cell.work_s == longest_s.get(replace(result.cell, work_s=None))
+    ]
 
 
 def _unseen(result: CellResult, sample: Sample) -> bool:

@@ -60,6 +60,16 @@ def upset(*rounds_left: int) -> Run:
     return run_of(replace(whole, samples=samples, disturbed=(gone,)))
 
 
+def of_lengths(cell: runs.Cell, *slots_seen: int) -> Run:
+    """A sweep of the work with tasks of 1 ms, 2 ms and so on, in which so many slots worked."""
+    lengths = [
+        result(replace(cell, work_s=number / 1000), STEADY, slots_seen=seen)
+        for number, seen in enumerate(slots_seen, 1)
+    ]
+    run = run_of(*lengths)
+    return replace(run, plan=replace(run.plan, axis="work"))
+
+
 FIRES: list[tuple[str, Run]] = [
     ("incomplete", run_of(result(SERIAL, STEADY), complete=False)),
     ("incomplete", run_of(result(SERIAL, STEADY), planned=[REDIS])),
@@ -88,6 +98,7 @@ FIRES: list[tuple[str, Run]] = [
     ("cgroup throttling", loaded(throttled_s=0.5)),
     ("CPU frequency", loaded(mhz=2600.0)),
     ("slots unseen", run_of(result(REDIS, STEADY, slots_seen=1))),
+    ("slots unseen", of_lengths(REDIS, 1, 2, 1)),
     ("clock bound", served(clock_bound_s=0.0011)),
     ("hops beyond bound", served(beyond_bound=1)),
     ("eviction unknown", stored(Broker("redis", "8.0.0", embedded=False, evicts=None))),
@@ -134,6 +145,8 @@ QUIET_RUNS: list[tuple[str, Run]] = [
     ("slots unseen", run_of(result(REDIS, STEADY, slots_seen=2))),
     ("slots unseen", run_of(result(replace(REDIS, slots=3), STEADY, slots_seen=2))),  # 2 messages for 3 slots
     ("slots unseen", run_of(result(REDIS, STEADY))),
+    ("slots unseen", of_lengths(REDIS, 1, 1, 2)),
+    ("slots unseen", of_lengths(THREADS, 1, 1, 1)),
     ("clock bound", served(clock_bound_s=0.0009)),
     ("clock bound", served(clock_bound_s=None)),
     ("hops beyond bound", served()),
