@@ -16,6 +16,7 @@ from typing import Final
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
+from orchestrator.analysis.stats.intervals import VERDICT_ROUNDS
 from orchestrator.measurement.rounds import Watcher
 from orchestrator.model.runs import Cell, Plan
 from orchestrator.phrases.cells import in_stage
@@ -37,7 +38,8 @@ class Lines:
         self._time_left = TimeLeft(clock)
 
     def planned(self, plan: Plan) -> None:
-        """Take no note of it: the samples tell how many there are."""
+        """Take note of the budget; the samples tell how many there are."""
+        self._time_left.budget_s = plan.budget_s
 
     def step(self, what: str) -> None:
         """Write what the session does now, if a line is due."""
@@ -54,7 +56,7 @@ class Lines:
 
     def sample(self, done: int, total: int, cell: Cell) -> None:
         """Write how many samples are taken and the time left, if a line is due."""
-        seconds = self._time_left.sample(total, cell)
+        seconds = self._time_left.sample(done, total, cell)
         left = "" if seconds is None else f", {timedelta(seconds=ceil(seconds))} left"
         self.step(f"{done} of {total} samples{left}: {in_stage(cell)}")
 
@@ -64,28 +66,39 @@ class Lines:
 
 
 class TimeLeft:
-    """Estimates the time left from what each cell's own samples took: cells differ a thousandfold."""
+    """Estimates the time left from what each cell's own samples took: cells differ a thousandfold.
+
+    `budget_s` is the time from the first sample on after which no round begins, unless a verdict needs it.
+    """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self.budget_s: float | None = None
+        self._began: float | None = None
         self._clock = clock
         self._took: dict[Cell, list[float]] = {}
         self._current: Cell | None = None
         self._since = 0.0
-        self._total = 0
 
-    def sample(self, total: int, cell: Cell) -> float | None:
-        """Return the seconds left as one of `total` samples begins; `None` in the first round."""
+    def sample(self, done: int, total: int, cell: Cell) -> float | None:
+        """Return the seconds left as a sample begins after `done` of `total`; `None` in the first round."""
         now = self._clock()
-        if total != self._total:  # other rounds begin, of other cells
-            self._took, self._current, self._total = {}, None, total
+        if self._began is None:
+            self._began = now
+        if done == 0:  # other rounds begin, perhaps of other cells
+            self._took, self._current = {}, None
         if self._current is not None:
             self._took.setdefault(self._current, []).append(now - self._since)
         self._current, self._since = cell, now
         if cell not in self._took:
             return None
-        rounds = total // len(self._took)
+        left_s = self._until(total // len(self._took))
+        if self.budget_s is None:
+            return left_s
+        return min(left_s, max(self._began + self.budget_s - now, self._until(VERDICT_ROUNDS)))
+
+    def _until(self, rounds: int) -> float:
         # A cell's first sample warms it up, so it counts only until there is another.
-        return sum((rounds - len(each)) * fmean(each[1:] or each) for each in self._took.values())
+        return sum(max(0, rounds - len(each)) * fmean(each[1:] or each) for each in self._took.values())
 
 
 class Bar(Lines):
@@ -103,7 +116,7 @@ class Bar(Lines):
     def sample(self, done: int, total: int, cell: Cell) -> None:
         """Show the sample that begins, and the time left."""
         what = in_stage(cell)
-        seconds = self._time_left.sample(total, cell)
+        seconds = self._time_left.sample(done, total, cell)
         left = "" if seconds is None else f"{timedelta(seconds=ceil(seconds))} left"
         self._bar.update(
             self._task,

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 from rich.console import Console
 from rich.progress import Progress, TextColumn
 
 from orchestrator.commands.progress import Bar, Lines, TimeLeft
-from tests.examples import CELERY, SERIAL, THREADS
+from orchestrator.model.runs import Plan
+from tests.examples import CELERY, SERIAL, THREADS, example_run
 
 TOOK = {SERIAL: 100.0, THREADS: 10.0, CELERY: 1.0}
 
@@ -19,8 +22,8 @@ def left_before_each(rounds: list[list], took: dict = TOOK) -> list[float | None
     now = [0.0]
     left = TimeLeft(lambda: now[0])
     estimates = []
-    for cell in (cell for cells in rounds for cell in cells):
-        estimates.append(left.sample(len(rounds) * len(took), cell))
+    for done, cell in enumerate(cell for cells in rounds for cell in cells):
+        estimates.append(left.sample(done, len(rounds) * len(took), cell))
         now[0] += took[cell]
     return estimates
 
@@ -38,10 +41,40 @@ def test_the_first_sample_counts_only_until_there_is_another():
     now = [0.0]
     left = TimeLeft(lambda: now[0])
     estimates = []
-    for took in (60.0, 1.0, 1.0, 1.0):
-        estimates.append(left.sample(4, SERIAL))
+    for done, took in enumerate((60.0, 1.0, 1.0, 1.0)):
+        estimates.append(left.sample(done, 4, SERIAL))
         now[0] += took
     assert estimates == [None, 180.0, 2.0, 1.0]
+
+
+def lines_of(
+    samples: list[tuple[int, int]], capsys: pytest.CaptureFixture, plan: Plan | None = None
+) -> list[str]:
+    """Return the times left that a log shows as samples begin, `(done, total)`, of ten seconds each."""
+    now = [0.0]
+    watcher = Lines(lambda: now[0])
+    if plan is not None:
+        watcher.planned(plan)
+    for done, total in samples:
+        watcher.sample(done, total, SERIAL)
+        now[0] += 10.0
+    lines = capsys.readouterr().err.splitlines()
+    return [
+        line.partition(" samples, ")[2].partition(" left")[0] if " left" in line else "" for line in lines
+    ]
+
+
+def test_the_warm_up_does_not_count_for_as_many_rounds(capsys):
+    assert lines_of([(0, 2), (1, 2), (0, 2), (1, 2)], capsys) == ["0:00:10", "", "0:00:10"]
+    assert lines_of([(0, 1), (0, 1), (0, 1)], capsys) == ["", ""]
+
+
+def test_no_more_time_is_left_than_of_the_budget_or_for_a_verdict(capsys):
+    samples = [(done, 112) for done in range(8)]
+    plan = replace(example_run().plan, budget_s=90.0)
+    assert lines_of(samples, capsys, plan) == [str(timedelta(seconds=left)) for left in range(80, 10, -10)]
+    plan = replace(plan, budget_s=30.0)
+    assert lines_of(samples, capsys, plan) == [str(timedelta(seconds=left)) for left in range(60, -10, -10)]
 
 
 def test_the_bar_shows_time_left_from_the_second_round_on():
