@@ -12,6 +12,7 @@ from orchestrator.analysis.scaling.sweep import AXES, Sweep, distinct
 from orchestrator.model.findings import Verdict, VerdictWord
 from orchestrator.model.runs import Run
 from orchestrator.phrases.answer import StageAnswerText, lead, stage_text
+from orchestrator.phrases.cells import cell_name
 from orchestrator.phrases.cost import only_here, winning_slots
 from orchestrator.phrases.granularity import granularity_headline
 from orchestrator.phrases.load import load_headline
@@ -67,6 +68,12 @@ def headline(findings: Findings) -> Headline:
     if costs:
         return _of_slots(costs)
     verdicts = [each.verdict for each in findings.answer.stages]
+    rows = () if findings.function is None else findings.function.rows
+    if not verdicts and (measured := [each.cell for each in rows if not each.predicted]):
+        return Headline(
+            _capital(f"{cell_name(measured[0], 'prose')} took the least time"),
+            "A verdict needs rows of Celery and rows without it; leave --strategy out for both.",
+        )
     if not verdicts:
         return Headline("Nothing to compare", "No stage has both a Celery cell and an in-process cell.")
     return Headline(_answer(verdicts), lead(findings.answer))

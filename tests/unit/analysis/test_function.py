@@ -77,6 +77,12 @@ def test_a_row_that_fails_tasks_or_gives_wrong_outputs_has_no_time_and_says_noth
         assert findings.trait == "computes"
 
 
+def test_without_celery_the_headline_names_the_row_that_took_the_least_time() -> None:
+    said = headline(analyse(made(WAITS, serial=0.1, threads=0.05)))
+    assert said.text == "Threads with jobs:f on 2 slots took the least time"
+    assert "leave --strategy out for both" in said.lead
+
+
 def test_there_is_nothing_without_a_function() -> None:
     assert analyse(example_run()).function is None
 
