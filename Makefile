@@ -37,7 +37,7 @@ figures-robustness: $(VENV)/.dev ## The same for faults, bad input, kills, a lon
 figures-gates: $(VENV)/.dev ## The same for a hundred real gates of one code (three and a half hours)
 	$(BIN)/python benchmarks/figures.py --group gates $(ARGS)
 
-test-security: $(VENV)/.dev ## Attack workers and the orchestrator through the broker
+test-security: $(VENV)/.dev ## Attack workers and the orchestrator through the broker, and try TLS and the rights of each role
 	$(BIN)/pytest tests/security --numprocesses 3 --dist loadfile $(ARGS)
 
 test-faults: $(VENV)/.dev ## Break brokers, workers and runs in every way, ten times (an hour)

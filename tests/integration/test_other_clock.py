@@ -14,7 +14,7 @@ from orchestrator.fleet.external import external_fleet
 from orchestrator.fleet.fleet import Fleet
 from orchestrator.strategies.celery import Celery
 from tests.command_line import orchestrator
-from tests.integration.secured import start_worker
+from tests.security.secured import start_worker
 from worker.contract import Task
 from worker.settings import Settings
 

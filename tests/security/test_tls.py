@@ -20,7 +20,7 @@ from orchestrator.errors import UnavailableError
 from orchestrator.fleet.child_processes import ChildProcesses
 from orchestrator.fleet.external import external_fleet, inspect_broker
 from tests.command_line import orchestrator
-from tests.integration.secured import (
+from tests.security.secured import (
     Secured,
     TlsFront,
     clean_environment,

@@ -16,7 +16,7 @@ from orchestrator.fleet.embedded import start_broker
 from orchestrator.fleet.external import external_fleet
 from orchestrator.fleet.flower import start_flower
 from orchestrator.strategies.celery import Celery, IdiomaticCelery
-from tests.integration.secured import (
+from tests.security.secured import (
     ROOT,
     Secured,
     orchestrator,
