@@ -1,7 +1,7 @@
 """Take the pictures in docs/images from runs made now: `make images`.
 
 Runs `run`, `breakeven` and `scale`, opens their reports in headless Chromium and takes a picture of each; of `run`
-also a dark one and both on a phone. Takes about five minutes on two cores; needs Debian's chromium.
+also a dark one and both on a phone. Takes about twelve minutes on two cores; needs Debian's chromium.
 """
 
 from __future__ import annotations
