@@ -40,6 +40,8 @@ def lags_s(strategy: Strategy, duration_s: float) -> np.ndarray:
     tasks[0] = Task(0, "diagnostics", "sleep", str(busy_s))
     loop = OpenLoop(strategy, tasks, {task.id: task.payload for task in tasks}, planned_s, duration_s)
     sample, _ = loop.measure(SamplePosition(0, 0, 0.0))
+    if sample.interrupted:
+        raise KeyboardInterrupt
     assert sample.trace is not None
     times = zip(sample.trace.planned_us, sample.trace.sent_us, strict=True)
     return np.array([(sent - plan) / 1e6 for plan, sent in times if plan >= 0 and sent is not None])

@@ -67,6 +67,8 @@ def open_loop_s(celery: Celery, duration_s: float) -> list[float]:
     planned_s = arrival_times_s("constant", RATE, duration_s, (1,))
     loop = OpenLoop(celery, work.tasks, work.expected, planned_s, duration_s)
     sample, _ = loop.measure(AT)
+    if sample.interrupted:
+        raise KeyboardInterrupt
     row = load_row(CellResult(Cell("", "", "celery", SLOTS, rate_per_s=RATE), None, open_loops=(sample,)))
     assert row is not None
     print(

@@ -96,7 +96,9 @@ def mean_waits_s(
         [SERVICE_S] * len(planned_s) if constant else rng.exponential(SERVICE_S, len(planned_s)).tolist()
     )
     loop = OpenLoop(strategy, tasks, expected(tasks), planned_s, duration_s)
-    loop.measure(AT)
+    sample, _ = loop.measure(AT)
+    if sample.interrupted:
+        raise KeyboardInterrupt
     numbers = [number for number in range(len(tasks)) if number in loop.hops]
     arrivals = np.array([planned_s[number] for number in numbers])
     services = np.array([held_s(loop.hops[number]) for number in numbers])
