@@ -218,7 +218,7 @@ class Sample:
 
     @property
     def interrupted(self) -> bool:
-        """Whether Ctrl-C ended it, so that nobody waited for the tasks in flight."""
+        """Whether Ctrl-C ended it early: tasks in flight then have no end."""
         return self.disturbed == INTERRUPTED
 
     @property

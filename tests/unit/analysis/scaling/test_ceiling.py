@@ -86,7 +86,7 @@ HALF = tuple(
 
 @pytest.mark.parametrize("samples", [MANY.samples, HALF], ids=["every", "some"])
 def test_without_a_limit_in_every_round_there_is_no_ceiling(samples: tuple[Sample, ...]) -> None:
-    # a message costs as much whatever its chunk, and nobody knows the cores elsewhere: a task costs nothing besides
+    # A message costs as much whatever its chunk. The cores of other machines are unknown, so a task costs nothing more.
     run = fleet_run(ONE, replace(MANY, samples=samples), broker=ELSEWHERE)
     assert ceilings(run, demands_of(run)) == ()
 
