@@ -53,9 +53,8 @@ GROWTH_MARGIN: Final = 0.05  # of the tasks that arrive; a backlog that grows mo
 WARMUP_S: Final = 2.0  # seconds at the start of a sample whose tasks do not count
 DRAIN_S: Final = 5.0  # seconds after the last arrival in which outputs still count
 
-MAX_TASKS: Final = (
-    1_000_000  # of all samples: their times are kept, and must fit into memory and the result file
-)
+# Of all samples: their times are kept, and must fit into memory and the result file.
+MAX_TASKS: Final = 1_000_000
 # Of a sample, on average: Poisson arrivals vary, and a search rounds its rates.
 MOST_ARRIVALS: Final = int(MAX_TRACED - 7 * MAX_TRACED**0.5)
 

@@ -211,9 +211,9 @@ def _tasks_within(seconds: float, cells: Sequence[Cell], tried: Function) -> int
 
 def _many_slots(options: Options, tried: Function, tasks: int) -> int | None:
     """Return how many slots suit waiting: more than processors, and with two turns each in a batch."""
-    if (
-        options.command != RUN or not tried.waits or options.sides > 1
-    ):  # both sides of a gate have the same rows
+    if options.command != RUN or not tried.waits:
+        return None
+    if options.sides > 1:  # both sides of a gate have the same rows
         return None
     usual = options.slots or usable_cpus()
     turns = (

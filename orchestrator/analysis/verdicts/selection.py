@@ -29,9 +29,8 @@ class Selection:
     """The best of some cells."""
 
     best: CellResult  # by all rounds
-    by_round: Mapping[
-        int, CellResult
-    ]  # by the rounds before each, so without the first if there was a choice, and without those that it lacks
+    # By the rounds before each, so without the first if there was a choice, and without those that the cell lacks.
+    by_round: Mapping[int, CellResult]
 
     @property
     def makespans_s(self) -> dict[int, float]:
